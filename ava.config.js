@@ -1,0 +1,1 @@
+export default { extensions: { ts: 'module' }, files: ['**/*.test.ts', '!dist/**'] };

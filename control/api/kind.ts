@@ -1,0 +1,108 @@
+/**
+ * What the API machinery knows of a kind. Each kind is declared once, in `kinds/`; registry, routes, discovery, OpenAPI,
+ * decoding, defaulting, validation and tables all derive from that declaration and from the schema facts in `generated/`.
+ */
+import type { ObjectMeta } from './generated/types.ts';
+import type { FieldError } from './status.ts';
+
+/** Any object of the API. */
+export interface KubernetesObject {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+}
+
+/** A name by which code asks for a kind of object; carries its TypeScript type along. */
+export interface Kind<T extends KubernetesObject = KubernetesObject> {
+  /** '' for the core group. */
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  /** The resource's name in URLs: `pods`. */
+  readonly plural: string;
+  readonly singular: string;
+  readonly namespaced: boolean;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  /** The schema's name in `generated/definitions`, such as `io.k8s.api.core.v1.Pod`. */
+  readonly definition: string;
+  /** Never set; holds T for the type checker. */
+  readonly typeOnly?: T;
+}
+
+/** What a strategy may ask of the world. Handed in, so that strategies stay pure. */
+export interface StrategyContext {
+  /** RFC 3339 with seconds: what `metav1.Time` holds. */
+  readonly now: string;
+  readonly newUid: () => string;
+  readonly user: { readonly name: string; readonly groups: readonly string[] };
+  /** Which subresource is written; '' for the object itself. */
+  readonly subresource: string;
+}
+
+/** A column of the server-side table (`kubectl get`). Facts in shared/api/tables.json. */
+export interface Column {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
+  readonly format: string;
+  readonly description: string;
+  /** Above 0: only with `-o wide`. */
+  readonly priority: number;
+}
+
+/** A table's cell as the wire has it. */
+export type Cell = string | number | boolean | null;
+
+/** How a pod or another object with a grace period leaves. */
+export interface DeletionDecision {
+  /** Seconds to wait before the object is removed; 0 removes at once. */
+  readonly gracePeriodSeconds: number;
+}
+
+/**
+ * The behaviour of one kind, in the order in which the API server calls it: decode → defaults → prepare → validate →
+ * store. Every function is pure; `object` is a private copy that may be changed in place.
+ */
+export interface KindDeclaration<T extends KubernetesObject = KubernetesObject> extends Kind<T> {
+  /** Where objects of this kind are stored: the kind itself, or the one whose version it converts to and from. */
+  readonly storedAs?: {
+    readonly kind: Kind;
+    toStored(object: T): KubernetesObject;
+    fromStored(object: KubernetesObject): T;
+  };
+  /** All verbs of the resource: create delete deletecollection get list patch update watch. */
+  readonly verbs: readonly string[];
+  readonly subresources: readonly Subresource[];
+  /** True if `metadata.generation` counts changes of the spec. */
+  readonly tracksGeneration: boolean;
+  readonly allowCreateOnUpdate: boolean;
+  readonly allowUnconditionalUpdate: boolean;
+  /** Fills in what the schema's `default`s alone cannot: conditional defaults. Facts in shared/api/defaults.json. */
+  defaults(object: T): void;
+  /** Clears what a client may not set (status and such), sets what the server sets. */
+  prepareForCreate(object: T, context: StrategyContext): void;
+  prepareForUpdate(object: T, old: T, context: StrategyContext): void;
+  validate(object: T): FieldError[];
+  validateUpdate(object: T, old: T): FieldError[];
+  /** Sentences for `Warning:` headers. */
+  warnings(object: T, old: T | undefined): string[];
+  /** How deletion proceeds; undefined means at once. */
+  decideDeletion?(object: T, requestedGraceSeconds: number | undefined): DeletionDecision;
+  /** The propagation policy when the client names none. */
+  readonly defaultPropagation: 'Background' | 'Orphan';
+  /** Fields usable in a field selector besides metadata.name and metadata.namespace, with their values. */
+  selectableFields(object: T): Readonly<Record<string, string>>;
+  /** Names of those fields. */
+  readonly selectableFieldNames: readonly string[];
+  readonly columns: readonly Column[];
+  /** One row; `now` in milliseconds since the epoch renders ages. */
+  row(object: T, now: number): { readonly cells: readonly Cell[]; readonly conditions?: readonly unknown[] };
+}
+
+/** A part of a resource under its own path. `status` and `scale` are generic; the others have handlers of their own. */
+export interface Subresource {
+  readonly name: string;
+  readonly verbs: readonly string[];
+  /** The kind that is sent and answered, where it is not the parent's: scale speaks autoscaling/v1 Scale. */
+  readonly responseKind?: { readonly group: string; readonly version: string; readonly kind: string };
+}

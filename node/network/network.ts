@@ -1,0 +1,28 @@
+/**
+ * Gives pods their addresses. Implementation: `bridge.ts` (a bridge a node, a veth pair a pod, addresses from the
+ * node's podCIDR, host routes between nodes), used with every runtime; `none.ts` for the fake runtime.
+ */
+import type { PodIdentity } from '../runtime/runtime.ts';
+
+/** Another node's pods: how to reach them. */
+export interface NodeRoute {
+  readonly nodeName: string;
+  readonly podCIDR: string;
+  readonly nodeAddress: string;
+}
+
+export interface PodNetwork {
+  /** Makes bridge, forwarding and masquerading for this node's range; keeps what is there already and right. */
+  start(options: { readonly podCIDR: string; readonly clusterCIDR: string }): Promise<void>;
+  /** Wires the sandbox whose namespace `pid` holds. Idempotent: a pod keeps its address, also over an agent restart. */
+  attach(pod: PodIdentity, pid: number): Promise<{ readonly address: string }>;
+  /** The address given to a pod; undefined if it has none. */
+  addressOf(podUid: string): string | undefined;
+  /** Takes the wire away and frees the address. Succeeds if it is gone already. */
+  detach(podUid: string): Promise<void>;
+  /** Frees what belongs to none of these pods. */
+  collectGarbage(livingPodUids: ReadonlySet<string>): Promise<void>;
+  setRoutes(routes: readonly NodeRoute[]): Promise<void>;
+  /** Leaves pods running (an agent restart). With `remove`, takes everything away: bridge, routes, rules. */
+  close(options: { readonly remove: boolean }): Promise<void>;
+}

@@ -1,0 +1,34 @@
+/**
+ * Makes Services reachable on this node: ClusterIP and NodePort to ready endpoints. Implementations: `nftables/` (maps,
+ * so that a packet's cost does not grow with the number of services) and `userspace/` (TCP and UDP forwarders, where
+ * nftables is missing). Both pass `contract.ts`.
+ */
+
+/** One port of one service with where it leads; what the planner makes of Services and EndpointSlices. */
+export interface ServicePort {
+  /** `namespace/name:portName`, for logs and comments. */
+  readonly id: string;
+  readonly protocol: 'TCP' | 'UDP';
+  readonly clusterIPs: readonly string[];
+  readonly port: number;
+  /** 0 for none. */
+  readonly nodePort: number;
+  readonly externalIPs: readonly string[];
+  /** Seconds a client stays with its endpoint; 0 for no affinity. */
+  readonly affinitySeconds: number;
+  /** `externalTrafficPolicy: Local` keeps traffic from outside on this node's endpoints. */
+  readonly localOnly: boolean;
+  readonly endpoints: readonly { readonly address: string; readonly port: number; readonly local: boolean }[];
+}
+
+export interface ServiceProxy {
+  start(options: {
+    readonly clusterCIDR: string;
+    readonly serviceCIDR: string;
+    readonly nodeAddresses: readonly string[];
+  }): Promise<void>;
+  /** Makes the rules equal to `ports`, in one atomic step where the mechanism allows. */
+  sync(ports: readonly ServicePort[]): Promise<void>;
+  /** Leaves rules in place (agent restart), or takes all away with `remove`. */
+  close(options: { readonly remove: boolean }): Promise<void>;
+}

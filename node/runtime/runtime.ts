@@ -1,0 +1,200 @@
+/**
+ * What the agent asks of a container runtime. Implementations: `docker/`, `native/`, `fake.ts`; all pass `contract.ts`.
+ *
+ * Contract: every call is idempotent as far as it can be; what was made can be found again by `list` after the agent or
+ * the runtime restarted, because everything carries its labels. A runtime knows nothing of the API server, of probes or
+ * of restart policies: the agent decides, the runtime does. It makes no network: a sandbox starts with an empty network
+ * namespace (or the host's), and `node/network` fills it.
+ */
+import type { Readable, Writable } from 'node:stream';
+
+/** Whom a sandbox belongs to. */
+export interface PodIdentity {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+export interface SandboxSpec {
+  readonly pod: PodIdentity;
+  readonly hostname: string;
+  readonly hostNetwork: boolean;
+  readonly hostPid: boolean;
+  readonly hostIpc: boolean;
+  readonly sysctls: Readonly<Record<string, string>>;
+  /** Labels of the pod, kept for operators who look at the runtime with its own tools. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** How often this pod's sandbox has been made before. */
+  readonly attempt: number;
+}
+export interface Mount {
+  readonly hostPath: string;
+  readonly containerPath: string;
+  readonly readOnly: boolean;
+  readonly propagation: 'private' | 'hostToContainer' | 'bidirectional';
+}
+export interface ContainerSpec {
+  readonly name: string;
+  /** 0 for the first, counted up at each restart. */
+  readonly attempt: number;
+  readonly image: string;
+  /** Undefined keeps the image's entrypoint. */
+  readonly command: readonly string[] | undefined;
+  /** Undefined keeps the image's command, unless `command` is given. */
+  readonly args: readonly string[] | undefined;
+  readonly workingDir: string | undefined;
+  readonly env: readonly { readonly name: string; readonly value: string }[];
+  readonly mounts: readonly Mount[];
+  readonly stdin: boolean;
+  readonly stdinOnce: boolean;
+  readonly tty: boolean;
+  readonly resources: {
+    /** Relative weight as cgroups have it; from requests. */
+    readonly cpuShares?: number;
+    /** Thousandths of a core; from limits. */
+    readonly cpuLimitMilli?: number;
+    readonly memoryLimitBytes?: number;
+    readonly oomScoreAdj?: number;
+  };
+  readonly security: {
+    readonly user?: number;
+    readonly group?: number;
+    readonly supplementalGroups?: readonly number[];
+    readonly privileged?: boolean;
+    readonly readOnlyRootFilesystem?: boolean;
+    readonly allowPrivilegeEscalation?: boolean;
+    readonly addCapabilities?: readonly string[];
+    readonly dropCapabilities?: readonly string[];
+    readonly runAsNonRoot?: boolean;
+  };
+  /** Where `terminationMessagePath` is in the container, and the host file that stands behind it. */
+  readonly terminationMessage: { readonly containerPath: string; readonly hostPath: string } | undefined;
+}
+
+export type ContainerStatus = {
+  /** The runtime's own id, without scheme. */
+  readonly id: string;
+  readonly name: string;
+  readonly attempt: number;
+  /** As the spec named it. */
+  readonly image: string;
+  /** What it resolved to: a digest or id. */
+  readonly imageId: string;
+  readonly createdAt: number;
+} & (
+  | { readonly state: 'created' }
+  | { readonly state: 'running'; readonly startedAt: number; readonly pid: number }
+  | {
+      readonly state: 'exited';
+      readonly startedAt: number;
+      readonly finishedAt: number;
+      readonly exitCode: number;
+      readonly signal?: number;
+      readonly oomKilled: boolean;
+      /** What the runtime said if the start failed. */
+      readonly message?: string;
+    }
+);
+export interface SandboxStatus {
+  readonly id: string;
+  readonly pod: PodIdentity;
+  readonly attempt: number;
+  readonly createdAt: number;
+  /** Ready while the process that holds the namespaces lives. */
+  readonly ready: boolean;
+  /** That process, to enter its namespaces; undefined when not ready. */
+  readonly pid: number | undefined;
+  readonly containers: readonly ContainerStatus[];
+}
+
+export interface LogOptions {
+  readonly follow: boolean;
+  /** Each line opens with an RFC 3339 time with nanoseconds and a space. */
+  readonly timestamps: boolean;
+  readonly tailLines?: number;
+  /** Milliseconds since the epoch. */
+  readonly sinceMs?: number;
+  readonly signal: AbortSignal;
+}
+export interface ExecRequest {
+  readonly command: readonly string[];
+  readonly tty: boolean;
+  readonly stdin: boolean;
+}
+/** A running exec or attach. With a tty all output comes on `stdout`. */
+export interface ExecSession {
+  readonly stdin: Writable | undefined;
+  readonly stdout: Readable;
+  readonly stderr: Readable | undefined;
+  resize(size: { readonly columns: number; readonly rows: number }): Promise<void>;
+  /** Resolves when the process has ended and all output was delivered. */
+  readonly exitCode: Promise<number>;
+  /** The client went away: ends what is left. */
+  kill(): Promise<void>;
+}
+export interface ContainerUsage {
+  readonly id: string;
+  readonly cpuNanoseconds: number;
+  readonly memoryBytes: number;
+}
+export interface ImageStatus {
+  readonly id: string;
+  readonly tags: readonly string[];
+  readonly sizeBytes: number;
+}
+/** Something changed: look again. `podUid` undefined means anything may have. */
+export interface RuntimeEvent {
+  readonly podUid: string | undefined;
+}
+
+export interface Runtime {
+  readonly name: 'docker' | 'native' | 'fake';
+  /** Connects and checks; throws {@link RuntimeUnavailableError} with a sentence on what to install or start. */
+  start(): Promise<void>;
+  version(): Promise<{ readonly name: string; readonly version: string }>;
+  /** Everything this node made, dead or alive. The node's name is given at construction and kept in labels. */
+  list(): Promise<readonly SandboxStatus[]>;
+  createSandbox(spec: SandboxSpec): Promise<SandboxStatus>;
+  /** Ends all that runs in it, removes containers and sandbox. Succeeds if it is gone already. */
+  removeSandbox(id: string): Promise<void>;
+  /** Resolves with undefined if the image is not here. */
+  imageStatus(reference: string): Promise<ImageStatus | undefined>;
+  listImages(): Promise<readonly ImageStatus[]>;
+  /** Throws {@link ImagePullError}. */
+  pullImage(reference: string, options: { readonly signal: AbortSignal }): Promise<ImageStatus>;
+  /** Creates, does not start. Throws {@link CreateContainerError}. */
+  createContainer(sandboxId: string, spec: ContainerSpec): Promise<{ readonly id: string }>;
+  /** Throws {@link StartContainerError} if the command cannot be run. */
+  startContainer(id: string): Promise<void>;
+  /** SIGTERM (or the image's stop signal), then SIGKILL after the grace period. Resolves when it has ended. */
+  stopContainer(id: string, graceSeconds: number): Promise<void>;
+  removeContainer(id: string): Promise<void>;
+  /** Stdout and stderr in the order they were written; lines as the container wrote them. */
+  logs(id: string, options: LogOptions): AsyncIterable<Uint8Array>;
+  exec(id: string, request: ExecRequest): Promise<ExecSession>;
+  attach(id: string, request: Omit<ExecRequest, 'command'>): Promise<ExecSession>;
+  usage(): Promise<readonly ContainerUsage[]>;
+  /** Tells of changes, so that the agent need not poll; may tell too often. Ends with the signal. */
+  events(signal: AbortSignal): AsyncIterable<RuntimeEvent>;
+  close(): Promise<void>;
+}
+
+export class RuntimeUnavailableError extends Error {
+  override readonly name = 'RuntimeUnavailableError';
+  readonly code = 'RUNTIME_UNAVAILABLE';
+}
+export class ImagePullError extends Error {
+  override readonly name = 'ImagePullError';
+  readonly code = 'RUNTIME_IMAGE_PULL';
+}
+export class CreateContainerError extends Error {
+  override readonly name = 'CreateContainerError';
+  readonly code = 'RUNTIME_CREATE_CONTAINER';
+}
+export class StartContainerError extends Error {
+  override readonly name = 'StartContainerError';
+  readonly code = 'RUNTIME_START_CONTAINER';
+}
+export class ContainerNotFoundError extends Error {
+  override readonly name = 'ContainerNotFoundError';
+  readonly code = 'RUNTIME_CONTAINER_NOT_FOUND';
+}

@@ -1,0 +1,185 @@
+/**
+ * The one interface to the replicated store, with two implementations that pass one contract suite: `local.ts` (in the
+ * member's own process) and `remote.ts` (over WebSockets, finds the leader by itself, retries only what is safe).
+ * The meaning is etcd's v3: one revision a transaction, compare/then/else, leases, watches from a revision.
+ */
+
+/** Keys are UTF-8 strings, ordered by their bytes. Values are bytes. */
+export interface KeyValue {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  /** Counts the writes since the key was created; 1 on creation. */
+  readonly version: number;
+  /** The lease the key hangs on; 0 for none. */
+  readonly lease: number;
+}
+
+export interface RangeRequest {
+  readonly key: string;
+  /** Exclusive end; undefined for one key. `prefixEnd(key)` makes the end of a prefix. */
+  readonly end?: string;
+  /** Read as of this revision; undefined for now. */
+  readonly revision?: number;
+  /** At most so many; `more` tells whether there were others. 0 or undefined for all. */
+  readonly limit?: number;
+  readonly keysOnly?: boolean;
+  readonly countOnly?: boolean;
+  /** True reads this member's own state without asking the leader: may be old. */
+  readonly serializable?: boolean;
+}
+export interface RangeResult {
+  /** The store's revision when the range was read. */
+  readonly revision: number;
+  readonly items: readonly KeyValue[];
+  readonly more: boolean;
+  /** All keys in the range, regardless of `limit`. */
+  readonly count: number;
+}
+
+export type Compare =
+  | {
+      readonly key: string;
+      readonly target: 'modRevision' | 'createRevision' | 'version' | 'lease';
+      readonly op: '=' | '!=' | '<' | '>';
+      readonly value: number;
+    }
+  | { readonly key: string; readonly target: 'value'; readonly op: '=' | '!=' | '<' | '>'; readonly value: Uint8Array };
+
+export type Operation =
+  | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array; readonly lease?: number }
+  | { readonly type: 'delete'; readonly key: string; readonly end?: string }
+  | { readonly type: 'range'; readonly range: RangeRequest };
+
+export interface Transaction {
+  /** All must hold for `then`, else `otherwise` runs. Empty means `then`. */
+  readonly compare?: readonly Compare[];
+  readonly then: readonly Operation[];
+  readonly otherwise?: readonly Operation[];
+  /** If set, the transaction is refused with {@link FencedError} unless it is accepted under this very leadership term. */
+  readonly fenceTerm?: number;
+}
+export type OperationResult =
+  | { readonly type: 'put'; readonly previous: KeyValue | undefined }
+  | { readonly type: 'delete'; readonly deleted: readonly KeyValue[] }
+  | { readonly type: 'range'; readonly result: RangeResult };
+export interface TransactionResult {
+  /** The revision after the transaction; unchanged if it wrote nothing. */
+  readonly revision: number;
+  readonly succeeded: boolean;
+  readonly results: readonly OperationResult[];
+}
+
+export interface WatchEvent {
+  readonly type: 'put' | 'delete';
+  /** For a delete: the key, the deletion's revision in `modRevision`, an empty value. */
+  readonly item: KeyValue;
+  /** What was there before; undefined if nothing was, or compaction has taken it. */
+  readonly previous: KeyValue | undefined;
+}
+/** All events of one or more whole revisions, in order; never part of one. `events` is empty for a progress notice. */
+export interface WatchBatch {
+  /** Everything up to this revision has been seen. */
+  readonly revision: number;
+  readonly events: readonly WatchEvent[];
+}
+export interface WatchRequest {
+  readonly key: string;
+  readonly end?: string;
+  /** The first revision wanted; undefined for from now on. */
+  readonly startRevision?: number;
+  /** A progress notice at least this often while nothing happens, in milliseconds. */
+  readonly progressMs?: number;
+  readonly signal: AbortSignal;
+}
+
+export interface StoreMember {
+  readonly id: string;
+  readonly name: string;
+  readonly peerAddress: string;
+  readonly clientUrl: string;
+  readonly role: 'voter' | 'learner';
+}
+export interface StoreStatus {
+  readonly memberId: string;
+  readonly clusterId: string;
+  readonly leaderId: string | undefined;
+  readonly term: number;
+  readonly revision: number;
+  readonly compactedRevision: number;
+  readonly appliedIndex: number;
+  readonly members: readonly StoreMember[];
+}
+
+export interface StoreClient {
+  range(request: RangeRequest): Promise<RangeResult>;
+  put(
+    key: string,
+    value: Uint8Array,
+    options?: { readonly lease?: number; readonly fenceTerm?: number },
+  ): Promise<TransactionResult>;
+  delete(key: string, options?: { readonly end?: string; readonly fenceTerm?: number }): Promise<TransactionResult>;
+  transaction(transaction: Transaction): Promise<TransactionResult>;
+  /**
+   * Events from `startRevision` on: ordered, complete, atomic per revision. Ends when the signal aborts.
+   * Throws {@link CompactedError} from the iterator if the start lies below the compacted revision, and
+   * {@link WatchLostError} if the watcher fell too far behind or the connection broke: the caller starts again from
+   * the last revision it saw plus one.
+   */
+  watch(request: WatchRequest): AsyncIterable<WatchBatch>;
+  /** Makes a lease of `ttlSeconds`; keys put with it go when it ends. Resolves with its id, never 0. */
+  grantLease(ttlSeconds: number): Promise<{ readonly id: number; readonly ttlSeconds: number }>;
+  keepLeaseAlive(id: number): Promise<{ readonly ttlSeconds: number }>;
+  revokeLease(id: number): Promise<void>;
+  /** Forgets the history before `revision`. */
+  compact(revision: number): Promise<void>;
+  status(): Promise<StoreStatus>;
+  close(): Promise<void>;
+}
+
+/** The revision asked for has been compacted. `compactedRevision` is the oldest that can still be read. */
+export class CompactedError extends Error {
+  override readonly name = 'CompactedError';
+  readonly code = 'STORE_COMPACTED';
+  readonly compactedRevision: number;
+  constructor(compactedRevision: number) {
+    super(`the revision asked for has been compacted; the oldest still kept is ${compactedRevision}`);
+    this.compactedRevision = compactedRevision;
+  }
+}
+/** The revision asked for is not there yet. */
+export class FutureRevisionError extends Error {
+  override readonly name = 'FutureRevisionError';
+  readonly code = 'STORE_FUTURE_REVISION';
+}
+/** The write was made under a leadership that has passed. */
+export class FencedError extends Error {
+  override readonly name = 'FencedError';
+  readonly code = 'STORE_FENCED';
+}
+/** The watch ended without its caller's wish; start again after the last revision seen. */
+export class WatchLostError extends Error {
+  override readonly name = 'WatchLostError';
+  readonly code = 'STORE_WATCH_LOST';
+}
+/** No quorum, no leader, or too much is waiting: certainly not done, retry later. */
+export class UnavailableError extends Error {
+  override readonly name = 'UnavailableError';
+  readonly code = 'STORE_UNAVAILABLE';
+}
+/** The answer was lost: the write may or may not have happened. */
+export class UnknownOutcomeError extends Error {
+  override readonly name = 'UnknownOutcomeError';
+  readonly code = 'STORE_UNKNOWN_OUTCOME';
+}
+/** The request breaks a limit or makes no sense; retrying will not help. */
+export class InvalidRequestError extends Error {
+  override readonly name = 'InvalidRequestError';
+  readonly code = 'STORE_INVALID_REQUEST';
+}
+/** The lease does not exist or has ended. */
+export class LeaseNotFoundError extends Error {
+  override readonly name = 'LeaseNotFoundError';
+  readonly code = 'STORE_LEASE_NOT_FOUND';
+}
