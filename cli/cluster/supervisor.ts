@@ -22,13 +22,15 @@ export interface SupervisorOptions {
   /** Sentences for the operator. */
   readonly say: (line: string) => void;
   readonly delay: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** How long a process that died stays away; doubled each time that it dies early again. */
+  readonly restartDelayMs: number;
 }
 
 /** A process that died is started again after this: long enough to see that it died, short enough not to matter. */
-const RESTART_DELAY_MS = 5_000;
+export const RESTART_DELAY_MS = 5_000;
 const RESTART_DELAY_MS_MAX = 60_000;
 /** A process that ran this long is taken to be well again. */
-const HEALTHY_AFTER_MS = 60_000;
+const HEALTHY_AFTER_MS = 10_000;
 /** After this a process that will not stop is killed. */
 const STOP_TIMEOUT_MS = 45_000;
 
@@ -52,7 +54,7 @@ export class Supervisor {
 
   /** Starts a process and keeps it running until `stop`. Resolves once it has been spawned. */
   async start(spec: ProcessSpec): Promise<void> {
-    await this.#spawn(spec, RESTART_DELAY_MS);
+    await this.#spawn(spec, this.#options.restartDelayMs);
   }
 
   /** True while the process is there. */
@@ -104,7 +106,7 @@ export class Supervisor {
     this.#running.set(spec.name, { spec, child, exited: exited.then(({ text }) => text) });
     if (child.pid !== undefined) await writeFile(spec.pidFile, `${child.pid}\n`);
     void exited.then(({ text, code }) => {
-      const delayMs = performance.now() - startedAt > HEALTHY_AFTER_MS ? RESTART_DELAY_MS : nextDelayMs;
+      const delayMs = performance.now() - startedAt > HEALTHY_AFTER_MS ? this.#options.restartDelayMs : nextDelayMs;
       return this.#afterExit(spec, { text, code, pid: child.pid, delayMs });
     });
   }

@@ -22,7 +22,7 @@ import {
   savePlan,
 } from './layout.ts';
 import { Progress } from './progress.ts';
-import { isAlive, type ProcessSpec, readPid, Supervisor } from './supervisor.ts';
+import { isAlive, type ProcessSpec, RESTART_DELAY_MS, readPid, Supervisor } from './supervisor.ts';
 
 export type RuntimeChoice = 'auto' | 'docker' | 'native' | 'fake';
 /** What the operator asked for; undefined leaves the choice to the plan or the default. */
@@ -32,6 +32,7 @@ export interface UpOptions {
   readonly nodes: number | undefined;
   readonly port: number | undefined;
   readonly runtime: RuntimeChoice | undefined;
+  readonly restartDelayMs: number | undefined;
 }
 export interface UpDependencies {
   /** The program that runs `raftsman`. */
@@ -65,6 +66,7 @@ export async function up(options: UpOptions, dependencies: UpDependencies): Prom
     env: dependencies.env,
     say: line => progress.note(line),
     delay: dependencies.delay,
+    restartDelayMs: options.restartDelayMs ?? RESTART_DELAY_MS,
   });
   await mkdir(directory, { recursive: true });
   await writeFile(paths.supervisorPid(directory), `${dependencies.pid}\n`);

@@ -19,6 +19,14 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+/** Reads seconds, with fractions. */
+export function seconds(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0 && value <= 3600) || text === '')
+    throw new InvalidArgumentError('it must be seconds, from 0 to 3600.');
+  return value;
+}
+
 /** Reads `HOST:PORT`; the host may be an IPv6 address in brackets. */
 export function hostAndPort(text: string): { readonly host: string; readonly port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text);

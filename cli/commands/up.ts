@@ -8,7 +8,7 @@ import { UsageError } from '../cluster/errors.ts';
 import { paths } from '../cluster/layout.ts';
 import { type RuntimeChoice, StoppedError, up } from '../cluster/up.ts';
 import type { CommandContext } from '../context.ts';
-import { dataDirOption, wholeNumber } from './options.ts';
+import { dataDirOption, seconds, wholeNumber } from './options.ts';
 
 interface Flags {
   readonly masters?: number;
@@ -17,6 +17,7 @@ interface Flags {
   readonly port?: number;
   readonly runtime?: RuntimeChoice;
   readonly detach?: boolean;
+  readonly restartDelay?: number;
 }
 
 /** How often the log of a detached start is read for news. */
@@ -36,6 +37,7 @@ export function register(program: Command, context: CommandContext): void {
     .addOption(dataDirOption(context))
     .option('--port <port>', 'where the API is reached, also when masters die (default 6443)', wholeNumber)
     .addOption(new Option('--runtime <runtime>', 'what runs the pods').choices(['auto', 'docker', 'native', 'fake']))
+    .option('--restart-delay <seconds>', 'how long a process that died stays away (default 5)', seconds)
     .option('--detach', 'return once the cluster is up, and leave it running')
     .addHelpText(
       'after',
@@ -57,7 +59,14 @@ async function foreground(flags: Flags, context: CommandContext): Promise<void> 
   const release = context.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], () => stop.abort());
   try {
     await up(
-      { dataDir: flags.dataDir, masters: flags.masters, nodes: flags.nodes, port: flags.port, runtime: flags.runtime },
+      {
+        dataDir: flags.dataDir,
+        masters: flags.masters,
+        nodes: flags.nodes,
+        port: flags.port,
+        runtime: flags.runtime,
+        restartDelayMs: flags.restartDelay === undefined ? undefined : flags.restartDelay * 1000,
+      },
       {
         command: context.command,
         env: { ...context.env },
@@ -96,6 +105,7 @@ async function detach(flags: Flags, context: CommandContext): Promise<void> {
       ...flag('--nodes', flags.nodes),
       ...flag('--port', flags.port),
       ...flag('--runtime', flags.runtime),
+      ...flag('--restart-delay', flags.restartDelay),
     ],
     { detached: true, stdio: ['ignore', log, log], env: { ...context.env } },
   );
