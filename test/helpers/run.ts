@@ -59,13 +59,13 @@ export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
   timeoutMs = 30_000,
-): Promise<NonNullable<T>> {
+): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
   const deadline = performance.now() + timeoutMs;
   let last: unknown;
   for (;;) {
     try {
       const value = await condition();
-      if (value) return value;
+      if (value) return value as Exclude<T, false | null | undefined | 0 | ''>;
       last = value;
     } catch (error) {
       last = error;
