@@ -43,6 +43,8 @@ type Tree = { [key: string]: unknown };
 function withoutAdmission(object: KubernetesObject): KubernetesObject {
   const copy = structuredClone(object) as Tree & { metadata: Tree; spec?: Tree };
   for (const key of ['uid', 'creationTimestamp', 'namespace']) delete copy.metadata[key];
+  // Names are generated where the object is stored.
+  if (copy.metadata.generateName) delete copy.metadata.name;
   const { kind, spec } = copy as { kind?: string; spec?: Tree };
   if (!spec) return copy as KubernetesObject;
   if (kind === 'Pod') {

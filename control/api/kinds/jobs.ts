@@ -1,6 +1,7 @@
 /** Jobs. */
 import * as kinds from '../generated/kinds.ts';
 import type { Job, JobSpec } from '../generated/types.ts';
+import { isEqual } from '../schema/equal.ts';
 import { jobWarnings, validateJob, validateJobUpdate } from '../validation/job.ts';
 import { declare, metadataOf, STATUS } from './declare.ts';
 import { defaultPodTemplate } from './pod-defaults.ts';
@@ -25,7 +26,11 @@ export const job = declare(kinds.jobs, {
   prepareForCreate(object) {
     const { spec } = object;
     if (!spec || spec.manualSelector) return;
+    const labels = object.metadata?.labels ?? {};
+    const isDefaulted = isEqual(labels, spec.template.metadata?.labels ?? {});
     generateSelector(object, spec);
+    // Labels that came from the template follow it.
+    if (isDefaulted) metadataOf(object).labels = { ...spec.template.metadata?.labels };
   },
   validate: validateJob,
   validateUpdate: validateJobUpdate,
@@ -55,10 +60,10 @@ function generateSelector(job: Job, spec: JobSpec): void {
   const metadata = metadataOf(job);
   const uid = metadata.uid ?? '';
   const name = metadata.name ?? '';
-  const template = (spec.template.metadata ??= {});
-  template.labels = { ...template.labels };
-  for (const label of UID_LABELS) template.labels[label] = uid;
-  for (const label of NAME_LABELS) template.labels[label] = name;
+  const labels: Record<string, string> = { ...spec.template.metadata?.labels };
+  for (const label of UID_LABELS) labels[label] = uid;
+  for (const label of NAME_LABELS) labels[label] = name;
+  spec.template.metadata = { ...spec.template.metadata, labels };
   spec.selector ??= {};
   spec.selector.matchLabels = { ...spec.selector.matchLabels, [UID_LABELS[0]]: uid };
 }

@@ -1,6 +1,6 @@
 /** Pods and pod templates. */
 import * as kinds from '../generated/kinds.ts';
-import type { Container, Pod, PodSpec } from '../generated/types.ts';
+import type { Container, Pod, PodCondition, PodSpec } from '../generated/types.ts';
 import { isEqual } from '../schema/equal.ts';
 import { podWarnings, validatePod, validatePodUpdate } from '../validation/pod.ts';
 import { declare, STATUS } from './declare.ts';
@@ -8,6 +8,14 @@ import { defaultPodSpec } from './pod-defaults.ts';
 import { qosClassOf } from './pod-qos.ts';
 
 const GRACE_SECONDS = 30;
+
+/** The condition of a pod that waits for its scheduling gates to be taken away. */
+const GATED: PodCondition = {
+  type: 'PodScheduled',
+  status: 'False',
+  reason: 'SchedulingGated',
+  message: 'Scheduling is blocked due to non-empty scheduling gates',
+};
 
 export const pod = declare(kinds.pods, {
   tracksGeneration: true,
@@ -37,6 +45,7 @@ export const pod = declare(kinds.pods, {
   prepareForCreate(object) {
     if (object.spec) dropUnsupported(object.spec);
     object.status = { phase: 'Pending', qosClass: qosClassOf(object.spec) };
+    if (object.spec?.schedulingGates?.length) object.status.conditions = [GATED];
   },
   prepareForUpdate(object, old, { subresource }) {
     if (object.spec) dropUnsupported(object.spec);
