@@ -1,5 +1,6 @@
 /** What a command may touch: streams, environment and the way out, all handed in by `main.ts`. */
 import type { Readable, Writable } from 'node:stream';
+import type { Clock } from '../control/client/clock.ts';
 
 export interface CommandContext {
   /** Results go here, and nothing else. */
@@ -11,7 +12,7 @@ export interface CommandContext {
   /** The program itself, to run more of it. */
   readonly command: readonly [string, ...string[]];
   readonly pid: number;
-  readonly now: () => number;
+  readonly clock: Clock;
   readonly random: () => number;
   /** Resolves after `ms`; rejects when the signal aborts. */
   readonly delay: (ms: number, signal?: AbortSignal) => Promise<void>;

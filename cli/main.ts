@@ -18,7 +18,13 @@ const context: CommandContext = {
   env: process.env,
   command: [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)],
   pid: process.pid,
-  now: () => Date.now(),
+  clock: {
+    now: () => Date.now(),
+    setTimeout: (callback, delayMs) => {
+      const timer = setTimeout(callback, delayMs);
+      return () => clearTimeout(timer);
+    },
+  },
   random: () => Math.random(),
   delay: (ms, signal) => sleep(ms, undefined, { ...(signal && { signal }) }),
   every: (intervalMs, callback) => {

@@ -90,10 +90,10 @@ async function end({
   readonly signal: NodeJS.Signals;
   readonly context: CommandContext;
 }): Promise<void> {
-  const deadline = context.now() + STOP_TIMEOUT_MS;
+  const deadline = context.clock.now() + STOP_TIMEOUT_MS;
   process.kill(pid, signal);
   while (isAlive(pid)) {
-    if (context.now() > deadline) {
+    if (context.clock.now() > deadline) {
       process.kill(pid, 'SIGKILL');
       throw new UsageError(
         `process ${pid} did not stop within ${STOP_TIMEOUT_MS / 1000} s and was killed; run \`raftsman down\` again to tidy up`,
