@@ -3,12 +3,13 @@
  * whatever is thrown anywhere becomes a Status at the top.
  */
 import { ApiError } from '../api/status.ts';
-import { authenticate, type AuthenticationOptions } from './auth/authentication.ts';
+import { ANONYMOUS, type AuthenticationOptions, authenticate } from './auth/authentication.ts';
 import { authorize } from './auth/authorization.ts';
+import { findRoute, identityOf, tooManyRequests } from './exchange.ts';
 import { errorReply, toApiError } from './http/replies.ts';
 import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
-import type { Clock, Exchange, Handler, Identity, Logger, Reply } from './types.ts';
+import type { Clock, Exchange, Handler, Identity, Logger, Reply, Route } from './types.ts';
 
 export type Filter = (exchange: Exchange, next: Handler) => Promise<Reply>;
 
@@ -26,6 +27,8 @@ export interface ChainOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly authentication: AuthenticationOptions;
+  /** The product's own paths say themselves who may use them. */
+  readonly routes: readonly Route[];
   /** Called for every request that was answered. */
   readonly audit?: (record: AuditRecord) => void;
 }
@@ -40,7 +43,7 @@ export function makeChain(options: ChainOptions, handler: Handler): Handler {
     authenticateFilter(options),
     audit(options),
     refuseImpersonation,
-    authorizeFilter,
+    authorizeFilter(options),
   ];
   return filters.reduceRight<Handler>((next, filter) => exchange => filter(exchange, next), handler);
 }
@@ -107,13 +110,6 @@ function limitInFlight({ limits }: ChainOptions): Filter {
   };
 }
 
-export function tooManyRequests(): ApiError {
-  return new ApiError('TooManyRequests', 'Too many requests, please try again later.', {
-    code: 429,
-    details: { retryAfterSeconds: 1 },
-  });
-}
-
 function limitTime({ limits, clock }: ChainOptions): Filter {
   return (exchange, next) => {
     if (isLongRunning(exchange)) return next(exchange);
@@ -141,8 +137,9 @@ function limitTime({ limits, clock }: ChainOptions): Filter {
   };
 }
 
-function authenticateFilter({ authentication }: ChainOptions): Filter {
+function authenticateFilter({ authentication, routes }: ChainOptions): Filter {
   return async (exchange, next) => {
+    if (findRoute(routes, exchange)?.authenticate === false) exchange.identity ??= ANONYMOUS;
     exchange.identity ??= await authenticate(exchange, authentication);
     return next(exchange);
   };
@@ -210,16 +207,13 @@ function impersonationForbidden(asker: Identity, user: string): ApiError {
   );
 }
 
-const authorizeFilter: Filter = async (exchange, next) => {
-  const identity = identityOf(exchange);
-  const denial = authorize({ identity, info: exchange.info, query: exchange.query });
-  if (denial) throw denial;
-  return next(exchange);
-};
-
-/** Who asks; only behind the authentication filter. */
-export function identityOf(exchange: Exchange): Identity {
-  if (!exchange.identity) throw new Error('a request passed the chain without an identity');
-  return exchange.identity;
+function authorizeFilter({ routes }: ChainOptions): Filter {
+  return async (exchange, next) => {
+    const identity = identityOf(exchange);
+    const route = findRoute(routes, exchange);
+    const isAllowed = route && (!route.authenticate || identity.user !== ANONYMOUS.user);
+    const denial = isAllowed ? undefined : authorize({ identity, info: exchange.info, query: exchange.query });
+    if (denial) throw denial;
+    return next(exchange);
+  };
 }
-

@@ -1,7 +1,8 @@
 /** What every verb works with: the store behind its cache, the declared kinds, and the world as it was handed in. */
+
+import type { StoreClient } from '../../store/index.ts';
 import type { KindDeclaration, StrategyContext } from '../api/kind.ts';
 import { formatTime } from '../api/schema/time.ts';
-import type { StoreClient } from '../../store/index.ts';
 import type { Admission } from './admission/admission.ts';
 import type { WatchCache } from './cache/watch-cache.ts';
 import type { Limits } from './limits.ts';
@@ -35,7 +36,10 @@ export function timestamp(clock: Clock): string {
 }
 
 /** What a strategy may know of the request. */
-export function strategyContext(core: Core, { identity, info }: Pick<ResourceRequest, 'identity' | 'info'>): StrategyContext {
+export function strategyContext(
+  core: Core,
+  { identity, info }: Pick<ResourceRequest, 'identity' | 'info'>,
+): StrategyContext {
   return {
     now: timestamp(core.clock),
     newUid: core.newUid,

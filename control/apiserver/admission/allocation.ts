@@ -8,8 +8,8 @@ import { type FieldError, invalid } from '../../api/status.ts';
 import { encodeStored } from '../cache/encoding.ts';
 import { REGISTRY, type WatchCache } from '../cache/watch-cache.ts';
 import type { ExtraConditions } from '../verbs/commit.ts';
-import { type AddressRange, addressAt, indexOfAddress, type PortRange } from './ranges.ts';
 import type { AdmissionPlugin, AdmissionRequest, States } from './admission.ts';
+import { type AddressRange, addressAt, indexOfAddress, type PortRange } from './ranges.ts';
 
 export interface AllocationOptions {
   readonly cache: WatchCache;
@@ -121,7 +121,8 @@ function givePorts(options: AllocationOptions, spec: ServiceSpec, before: Readon
   const ports = spec.ports ?? [];
   // What was asked for comes first, so that what is free is not given away before.
   for (const [index, port] of ports.entries()) {
-    if (port.nodePort) claimPort(state, port.nodePort, { field: `spec.ports[${index}].nodePort`, protocol: port.protocol });
+    if (port.nodePort)
+      claimPort(state, port.nodePort, { field: `spec.ports[${index}].nodePort`, protocol: port.protocol });
   }
   if (spec.healthCheckNodePort) claimPort(state, spec.healthCheckNodePort, { field: 'spec.healthCheckNodePort' });
   if (hasNodePorts(spec)) {

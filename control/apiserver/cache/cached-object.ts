@@ -35,7 +35,10 @@ export class CachedObject {
   }
 
   /** What `read` finds in the object, kept under `name` (one name a served kind). */
-  fields(name: string, read: (object: KubernetesObject) => Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  fields(
+    name: string,
+    read: (object: KubernetesObject) => Readonly<Record<string, string>>,
+  ): Readonly<Record<string, string>> {
     this.#fields ??= new Map();
     let fields = this.#fields.get(name);
     if (!fields) {

@@ -3,8 +3,9 @@
  * watch from that range's revision on; if the watch breaks it goes on from the last revision seen. Reads that must be
  * consistent ask the store for its revision (ReadIndex, shared) and wait until the cache has reached it.
  */
-import { ApiError } from '../../api/status.ts';
+
 import { CompactedError, type StoreClient, type WatchBatch } from '../../../store/index.ts';
+import { ApiError } from '../../api/status.ts';
 import type { Limits } from '../limits.ts';
 import type { Clock, Logger } from '../types.ts';
 import { CachedObject } from './cached-object.ts';

@@ -37,7 +37,11 @@ export function exchangeOf(
 }
 
 /** Writes an answer and resolves when it has been handed to the connection or the client has gone. */
-export async function writeReply(response: HttpResponse, reply: Reply, warnings: readonly string[]): Promise<void> {
+export async function writeReply(
+  response: HttpResponse,
+  reply: Reply,
+  { method, warnings }: Pick<Exchange, 'method' | 'warnings'>,
+): Promise<void> {
   if ('taken' in reply) return;
   for (const [name, value] of Object.entries(withWarnings(reply.headers, warnings))) {
     response.setHeader(name, typeof value === 'string' ? value : [...value]);
@@ -45,12 +49,12 @@ export async function writeReply(response: HttpResponse, reply: Reply, warnings:
   const { body } = reply;
   response.statusCode = reply.status;
   if (body instanceof Uint8Array) {
-    response.setHeader('content-length', String(body.byteLength));
-    endWith(response, body);
+    if (reply.status !== 204 && reply.status !== 304) response.setHeader('content-length', String(body.byteLength));
+    endWith(response, method === 'HEAD' ? new Uint8Array() : body);
     return;
   }
   // Without this no header leaves before the first byte of the body, and clients of a quiet watch wait for it.
-  response.flushHeaders();
+  flushHead(response);
   try {
     for await (const chunk of body) {
       if (response.writableEnded || response.destroyed) return;
@@ -66,6 +70,9 @@ export async function writeReply(response: HttpResponse, reply: Reply, warnings:
 // The two response classes have the same methods with signatures that TypeScript cannot call as a union.
 function writeChunk(response: HttpResponse, chunk: Uint8Array): boolean {
   return (response as ServerResponse).write(chunk);
+}
+function flushHead(response: HttpResponse): void {
+  (response as ServerResponse).flushHeaders();
 }
 function endWith(response: HttpResponse, chunk: Uint8Array): void {
   (response as ServerResponse).end(chunk);
@@ -90,7 +97,11 @@ export function withWarnings(headers: Headers, warnings: readonly string[]): Hea
   return { ...headers, warning: warnings.map(text => `299 - "${escapeQuotes(text)}"`) };
 }
 const escapeQuotes = (text: string) =>
-  text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll(/[\r\n]+/g, ' ').replaceAll(/[^\x20-\x7e]/g, '?');
+  text
+    .replaceAll('\\', '\\\\')
+    .replaceAll('"', '\\"')
+    .replaceAll(/[\r\n]+/g, ' ')
+    .replaceAll(/[^\x20-\x7e]/g, '?');
 
 async function readBody(request: HttpRequest, bytesMax: number): Promise<Uint8Array> {
   if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw bodyTooLarge(bytesMax, request);

@@ -24,7 +24,11 @@ export function bytesReply(status: number, body: Uint8Array | AsyncIterable<Uint
 }
 
 export function textReply(status: number, text: string, headers: Headers = {}): Reply {
-  return bytesReply(status, Buffer.from(text), { 'content-type': TEXT_TYPE, 'x-content-type-options': 'nosniff', ...headers });
+  return bytesReply(status, Buffer.from(text), {
+    'content-type': TEXT_TYPE,
+    'x-content-type-options': 'nosniff',
+    ...headers,
+  });
 }
 
 /** What Kubernetes answers for a path that nobody serves. */
@@ -41,7 +45,9 @@ export function objectReply(
     const text = stringifyYaml(JSON.parse(new TextDecoder().decode(json)), { aliasDuplicateObjects: false });
     return bytesReply(status, Buffer.from(text), { 'content-type': 'application/yaml' });
   }
-  const body = isPretty ? Buffer.from(`${JSON.stringify(JSON.parse(new TextDecoder().decode(json)), null, 2)}\n`) : json;
+  const body = isPretty
+    ? Buffer.from(`${JSON.stringify(JSON.parse(new TextDecoder().decode(json)), null, 2)}\n`)
+    : json;
   return bytesReply(status, body, { 'content-type': JSON_TYPE });
 }
 

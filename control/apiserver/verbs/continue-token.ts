@@ -1,5 +1,5 @@
 /** Where the next page of a list begins (apiserver/pkg/storage/continue.go): opaque to clients, checked when it comes back. */
-import { ApiError, badRequest } from '../../api/status.ts';
+import { type ApiError, badRequest } from '../../api/status.ts';
 
 export interface ContinueToken {
   /** The revision of the first page; -1 for the latest, after that one has expired. */
@@ -30,7 +30,9 @@ export function decodeContinue(token: string): ContinueToken {
   }
   const { v, rv, start } = parsed;
   if (v !== VERSION) throw refuse(`server does not recognize this encoded version "${String(v)}"`);
-  if (typeof rv !== 'number' || !Number.isSafeInteger(rv) || rv === 0) throw refuse('incorrect encoded start resourceVersion');
-  if (typeof start !== 'string' || start === '' || start.includes('/../')) throw refuse('encoded start key empty or invalid');
+  if (typeof rv !== 'number' || !Number.isSafeInteger(rv) || rv === 0)
+    throw refuse('incorrect encoded start resourceVersion');
+  if (typeof start !== 'string' || start === '' || start.includes('/../'))
+    throw refuse('encoded start key empty or invalid');
   return { revision: rv, start };
 }

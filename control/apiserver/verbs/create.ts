@@ -1,6 +1,7 @@
 /** POST of an object: admission, preparation, validation, and a transaction that demands that the name is free. */
-import { alreadyExists, ApiError, badRequest, invalid } from '../../api/status.ts';
+
 import type { KubernetesObject } from '../../api/kind.ts';
+import { ApiError, alreadyExists, badRequest, invalid } from '../../api/status.ts';
 import { CachedObject } from '../cache/cached-object.ts';
 import { encodeStored } from '../cache/encoding.ts';
 import { type Core, type ResourceRequest, strategyContext } from '../core.ts';
@@ -119,7 +120,8 @@ function nameIt(object: KubernetesObject, random: () => number): void {
 
 export function randomSuffix(random: () => number): string {
   let suffix = '';
-  for (let index = 0; index < SUFFIX_LENGTH; index++) suffix += NAME_ALPHABET[Math.floor(random() * NAME_ALPHABET.length)];
+  for (let index = 0; index < SUFFIX_LENGTH; index++)
+    suffix += NAME_ALPHABET[Math.floor(random() * NAME_ALPHABET.length)];
   return suffix;
 }
 

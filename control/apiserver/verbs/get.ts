@@ -26,7 +26,12 @@ export async function waitUntil(core: Core, freshness: Freshness): Promise<void>
 }
 
 /** The object as the cache has it now. */
-export function cached({ cache }: Pick<Core, 'cache'>, kind: KindDeclaration, namespace: string, name: string): CachedObject | undefined {
+export function cached(
+  { cache }: Pick<Core, 'cache'>,
+  kind: KindDeclaration,
+  namespace: string,
+  name: string,
+): CachedObject | undefined {
   return cache.resource(resourcePrefix(storedKind(kind))).get(objectKey(kind, namespace, name));
 }
 

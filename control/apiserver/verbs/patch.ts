@@ -74,7 +74,11 @@ export function decodePatched(
   const patched = read.apply(old);
   const refuse = (why: string) =>
     invalid({ group: '', kind: '' }, '', [
-      { type: 'FieldValueInvalid', field: 'patch', message: `Invalid value: ${JSON.stringify(read.show(patched))}: ${why}` },
+      {
+        type: 'FieldValueInvalid',
+        field: 'patch',
+        message: `Invalid value: ${JSON.stringify(read.show(patched))}: ${why}`,
+      },
     ]);
   const { apiVersion, kind: name } = (patched ?? {}) as KubernetesObject;
   if ((apiVersion ?? '') !== apiVersionOf(kind) || (name ?? '') !== kind.kind) {

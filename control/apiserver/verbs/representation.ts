@@ -3,6 +3,8 @@
  * and partial objects made for it.
  */
 import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
+import type { Printer } from '../../api/printers/printer.ts';
+import { printers } from '../../api/printers/printers.ts';
 import { ApiError } from '../../api/status.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import { encodeStored, makeReady, type ReadyBytes } from '../cache/encoding.ts';
@@ -55,9 +57,11 @@ export function partialObject(object: KubernetesObject, metaVersion: string): ob
   return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${metaVersion}`, metadata: object.metadata };
 }
 
+const printerOf = (kind: KindDeclaration): Printer => printers[kind.definition] ?? kind;
+
 /** Columns as a table tells them. */
 export function columnDefinitions(kind: KindDeclaration): object[] {
-  return kind.columns.map(({ name, type, format, description, priority }) => ({
+  return printerOf(kind).columns.map(({ name, type, format, description, priority }) => ({
     name,
     type,
     format,
@@ -74,7 +78,7 @@ export interface RowOptions {
 
 /** One row of a table. */
 export function tableRow(kind: KindDeclaration, object: KubernetesObject, options: RowOptions): object {
-  const { cells, conditions } = kind.row(object, options.now);
+  const { cells, conditions } = printerOf(kind).row(object, options.now);
   const shown =
     options.include === 'None'
       ? null

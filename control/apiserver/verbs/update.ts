@@ -59,9 +59,7 @@ class ObjectMissing extends ApiError {
 export function checkName({ kind, info }: ResourceRequest, object: KubernetesObject): void {
   const name = object.metadata?.name ?? '';
   if (name === '') {
-    throw badRequest(
-      `the name of the object (${info.name} based on URL) was undeterminable: name must be provided`,
-    );
+    throw badRequest(`the name of the object (${info.name} based on URL) was undeterminable: name must be provided`);
   }
   if (name !== info.name) {
     throw badRequest(`the name of the object (${name}) does not match the name on the URL (${info.name})`);

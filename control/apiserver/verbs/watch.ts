@@ -7,17 +7,17 @@ import { CompactedError, type WatchEvent, WatchLostError } from '../../../store/
 import { ApiError } from '../../api/status.ts';
 import { CachedObject } from '../cache/cached-object.ts';
 import type { CacheEvent, CacheWatcher, ResourceCache } from '../cache/resource-cache.ts';
-import { tooManyRequests } from '../chain.ts';
 import type { Core, ResourceRequest } from '../core.ts';
+import { tooManyRequests } from '../exchange.ts';
 import { negotiate, type Representation } from '../http/negotiate.ts';
 import { bytesReply, JSON_TYPE } from '../http/replies.ts';
 import { apiVersionOf, resourcePrefix, storedKind } from '../keys.ts';
 import type { Reply } from '../types.ts';
+import { FrameQueue } from './frame-queue.ts';
 import { waitUntil } from './get.ts';
 import { type ListOptions, readListOptions } from './options.ts';
 import { parseAs, partialObject, readIncludeObject, readyOf, refuseObjectForm, table } from './representation.ts';
 import { readSelection, type Selection } from './selection.ts';
-import { FrameQueue } from './frame-queue.ts';
 
 type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
 
@@ -239,7 +239,10 @@ class Watcher implements CacheWatcher {
       ...(annotations && { annotations }),
     };
     const object = { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata };
-    this.#queue.push(Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`), annotations ? 'unbounded' : 'bounded');
+    this.#queue.push(
+      Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`),
+      annotations ? 'unbounded' : 'bounded',
+    );
   }
 }
 
