@@ -54,3 +54,6 @@ export type {
 export type { Kind, KubernetesObject } from '../control/api/kind.ts';
 export { ApiError, hasReason } from '../control/api/status.ts';
 export type { Client } from '../control/client/client.ts';
+export type { EventRecorder } from '../control/client/events.ts';
+export { ApiEventRecorder } from '../control/client/events.ts';
+export { Informer } from '../control/client/informer.ts';

@@ -2,12 +2,14 @@
 
 /** Pods that a node says it can hold (kubelet `maxPods`). */
 export const PODS_MAX = 110;
-/** Pods whose workers may act at the same time; the others wait their turn. */
-export const WORKERS_ACTING_MAX = 16;
+/** Sandboxes and containers that are made or started at the same time. */
+export const RUNTIME_OPERATIONS_MAX = 16;
 /** Image pulls at the same time. */
 export const PULLS_MAX = 3;
 /** Actions that one pod may take in a row before other pods get their turn. */
 export const ACTIONS_PER_TURN_MAX = 64;
+/** A worker looks again after this at the latest where it waits for a moment: timers hold no more than 2^31 ms. */
+export const WAIT_MS_MAX = 3_600_000;
 /** Status writes in flight. */
 export const STATUS_WRITES_MAX = 8;
 

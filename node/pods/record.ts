@@ -75,9 +75,9 @@ export interface PodRecord {
   /** Since when, and with which grace, all of the pod is being stopped. */
   termination: { readonly startedAt: number; readonly graceSeconds: number } | undefined;
   /** The API server has the last status of a pod that is being deleted. */
-  finalStatusWritten: boolean;
+  finalStatus: 'pending' | 'writing' | 'written';
   /** The API server was told to remove the object; it may wait for finalizers. */
-  objectDeleted: boolean;
+  objectDeletion: 'pending' | 'running' | 'done';
   /** Conditions as last computed: their times hold until the object comes back with them. */
   conditions: readonly PodCondition[];
   /** The pod's volumes and files are gone from this node. */
@@ -113,8 +113,8 @@ export function newRecord(now: number): PodRecord {
     verdict: undefined,
     ended: undefined,
     termination: undefined,
-    finalStatusWritten: false,
-    objectDeleted: false,
+    finalStatus: 'pending',
+    objectDeletion: 'pending',
     conditions: [],
     cleaned: false,
     detached: false,
@@ -143,14 +143,21 @@ export function adoptRecord(pod: Pod, sandboxes: readonly SandboxStatus[], now: 
   }
   const before = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
   for (const container of before) adoptContainer(record, container);
+  const specs = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
   for (const container of sandboxes.flatMap(sandbox => sandbox.containers)) {
     const known = before.find(({ containerID }) => containerID?.endsWith(`/${container.id}`));
+    const spec = specs.find(({ name }) => name === container.name);
+    const fresh = newContainerRecord({
+      hasPostStart: spec?.lifecycle?.postStart !== undefined,
+      hasStartupProbe: spec?.startupProbe !== undefined,
+    });
+    const { started } = fresh.verdicts;
+    // What runs has had its postStart hook, as far as anybody can know now.
+    const hasBegun = container.state !== 'created';
     record.containers.set(container.id, {
-      postStart: 'done',
-      verdicts: { started: known?.started ?? false, ready: known?.ready ?? false, unhealthy: undefined },
-      stop: undefined,
-      startFailure: undefined,
-      terminationMessage: undefined,
+      ...fresh,
+      ...(hasBegun && { postStart: 'done' as const }),
+      verdicts: { started: known?.started || started, ready: known?.ready ?? false, unhealthy: undefined },
     });
   }
   return record;

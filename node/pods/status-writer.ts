@@ -48,9 +48,7 @@ export class StatusWriter {
   flush(podUid: string): Promise<void> {
     const entry = this.#entries.get(podUid);
     if (!entry || entry.written === entry.wanted.text) return Promise.resolve();
-    entry.writing ??= this.#write(podUid, entry).finally(() => {
-      entry.writing = undefined;
-    });
+    entry.writing ??= this.#write(podUid, entry);
     return entry.writing;
   }
 
@@ -75,13 +73,15 @@ export class StatusWriter {
       } catch (error) {
         if (isFinal(error)) {
           entry.written = text;
-          return;
+          continue;
         }
         failures++;
         this.#options.logger.debug({ error, pod: entry.pod.metadata?.name, failures }, 'pod status not written');
         await sleep(this.#options.clock, retryDelayMs(failures, 200, 10_000), signal);
       }
     }
+    // In the same turn as the last look at `wanted`, or a status set in between would wait for the next one.
+    entry.writing = undefined;
   }
 
   async #patch({ pod, wanted }: Entry): Promise<void> {

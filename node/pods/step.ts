@@ -10,7 +10,14 @@
  * the step waits for it without blocking anything else of the pod.
  */
 import type { Container, EphemeralContainer, Pod } from '../api.ts';
-import { CONFIG_RETRY_MS, GRACE_SECONDS_DEFAULT, SETUP_BACK_OFF_MS, SETUP_BACK_OFF_MS_MAX } from '../limits.ts';
+import {
+  CONFIG_RETRY_MS,
+  GRACE_SECONDS_DEFAULT,
+  PULL_BACK_OFF_MS,
+  PULL_BACK_OFF_MS_MAX,
+  SETUP_BACK_OFF_MS,
+  SETUP_BACK_OFF_MS_MAX,
+} from '../limits.ts';
 import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.ts';
 import { type Failure, restartAt, retryDelayMs } from './back-off.ts';
 import { containersNamed, isSidecar, nextAttempt, type PodInput, type StopReason } from './record.ts';
@@ -136,7 +143,14 @@ function stepLiving(input: PodInput): Step {
     return wait ?? { action: { type: 'mountVolumes' } };
   }
   if (older) return { action: { type: 'removeSandbox', id: older.id, replaced: true } };
-  if (sandbox && !sandbox.ready) return { action: { type: 'removeSandbox', id: sandbox.id, replaced: true } };
+  if (sandbox && !sandbox.ready) {
+    // What never restarts cannot be begun again in a new sandbox.
+    if (restartPolicyOf(input.pod) === 'Never' && sandbox.containers.length > 0)
+      return {
+        action: { type: 'giveUp', reason: 'PodSandboxLost', message: 'The pod sandbox ended while the pod ran' },
+      };
+    return { action: { type: 'removeSandbox', id: sandbox.id, replaced: true } };
+  }
   const wait = record.setback && waitFor(input, record.setback);
   if (wait) return wait;
   if (!sandbox) return { action: { type: 'createSandbox', attempt: record.sandboxAttempt } };
@@ -175,13 +189,16 @@ function stepContainer(
   { container, inInit }: { container: AnyContainer; inInit: boolean },
 ): Step {
   const [newest, ...dead] = containersNamed(sandbox, container.name);
-  // One dead container of each name is kept for `logs --previous`.
-  const surplus = newest && endOf(input, newest) ? dead[0] : dead[1];
+  // One dead container of each name is kept beside the newest, for `logs --previous`.
+  const surplus = dead[1];
   if (surplus) return { action: { type: 'removeContainer', id: surplus.id } };
   if (newest?.state === 'running') return stepRunning(input, container, newest);
   const end = newest && endOf(input, newest);
   if (newest && !end) return { action: { type: 'startContainer', container: container.name, id: newest.id } };
   if (end && !mayRestart(input, container, end.exitCode, inInit)) return {};
+  // It had succeeded in a sandbox that was lost.
+  const before = newest ? undefined : input.record.lastTerminations.get(container.name);
+  if (before && !inInit && !mayRestart(input, container, before.exitCode, inInit)) return {};
   if (end) {
     const at = restartAt(input.record.backOffs.get(container.name), end.at);
     if (input.now < at) return { wakeAt: at };
@@ -225,7 +242,7 @@ function stepAbsent(input: PodInput, container: AnyContainer): Step {
   if (known.state === 'failed') {
     if (!known.backingOff && known.reason === 'ErrImagePull')
       return { action: { type: 'backOffImage', container: container.name } };
-    const at = known.failure.at + retryDelayMs(known.failure.count, 10_000, 300_000);
+    const at = known.failure.at + retryDelayMs(known.failure.count, PULL_BACK_OFF_MS, PULL_BACK_OFF_MS_MAX);
     return now < at ? { wakeAt: at } : ensure;
   }
   const failure = record.creationFailures.get(container.name);
@@ -247,13 +264,14 @@ function stepDeleted(input: PodInput): Step {
   if (wait) return wait;
   const stopping = stepStop(input, given.startedAt + given.graceSeconds * 1000);
   if (stopping) return stopping;
-  if (!gone && !record.finalStatusWritten) return { action: { type: 'writeFinalStatus' } };
+  if (!gone && record.finalStatus === 'pending') return { action: { type: 'writeFinalStatus' } };
+  if (!gone && record.finalStatus === 'writing') return {};
   const last = input.sandboxes.at(-1);
   if (last) return { action: { type: 'removeSandbox', id: last.id, replaced: false } };
   if (!record.detached) return { action: { type: 'detachNetwork' } };
   if (!record.cleaned) return { action: { type: 'cleanUp' } };
   if (gone) return { action: { type: 'forget' } };
-  return record.objectDeleted ? {} : { action: { type: 'deleteObject' } };
+  return record.objectDeletion === 'pending' ? { action: { type: 'deleteObject' } } : {};
 }
 
 /** The pod has ended but its object stays: logs stay readable, so the sandbox does too; its address is given back. */

@@ -94,14 +94,17 @@ export async function writePodFiles(podDir: string, pod: Pod, context: PodFilesC
   const nodeHosts = pod.spec?.hostNetwork ? await readFile('/etc/hosts', 'utf8').catch(() => '') : undefined;
   const files = { hosts: join(etc, 'hosts'), hostname: join(etc, 'hostname'), resolvConf: join(etc, 'resolv.conf') };
   const hostname = pod.spec?.hostNetwork ? context.nodeHostname : hostnameOf(pod);
-  await keep(files.hosts, hostsText(pod, context.podIP, nodeHosts));
+  const hosts = hostsText(pod, context.podIP, nodeHosts);
+  // A pod that got a new address (its sandbox was lost) needs it in its file too.
+  const ownLine = context.podIP && !pod.spec?.hostNetwork ? `${context.podIP}\t` : '';
+  await keep(files.hosts, hosts, text => text.includes(ownLine));
   await keep(files.hostname, `${hostname}\n`);
   await keep(files.resolvConf, resolvConfText(pod, context));
   return files;
 }
 
-/** Writes only what differs: containers have the files mounted, and may have changed theirs. */
-async function keep(path: string, text: string): Promise<void> {
+/** Writes only what is missing or stale: containers have the files mounted, and may have changed theirs. */
+async function keep(path: string, text: string, isGood: (text: string) => boolean = () => true): Promise<void> {
   const present = await readFile(path, 'utf8').catch(() => undefined);
-  if (present === undefined) await writeFile(path, text, { mode: 0o644 });
+  if (present === undefined || !isGood(present)) await writeFile(path, text, { mode: 0o644 });
 }
