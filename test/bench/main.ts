@@ -21,13 +21,17 @@ if (unknown.length > 0) {
 const wants = (part: string) => chosen.length === 0 || chosen.includes(part);
 const print = (line: string) => console.log(line);
 
-print(`${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`);
+print(
+  `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`,
+);
 
 async function withCluster(options: ClusterOptions, action: (cluster: TestCluster) => Promise<void>): Promise<void> {
   const cluster = await newCluster(options);
   try {
     const took = await cluster.start();
-    print(`raftsman up: ${options.masters ?? 3} masters, ${options.nodes ?? 2} nodes Ready after ${(took / 1000).toFixed(1)} s`);
+    print(
+      `raftsman up: ${options.masters ?? 3} masters, ${options.nodes ?? 2} nodes Ready after ${(took / 1000).toFixed(1)} s`,
+    );
     await action(cluster);
   } finally {
     await cluster.remove();
