@@ -15,7 +15,7 @@ import { ApiError, hasReason } from '../api/status.ts';
 import { addressAt, parseAddressRange } from './admission/ranges.ts';
 import { apiVersionOf } from './keys.ts';
 import type { ApiServer } from './server.ts';
-import type { Identity } from './types.ts';
+import type { Clock, Identity, Logger } from './types.ts';
 
 export interface BootstrapOptions {
   readonly server: Pick<ApiServer, 'handle'>;
@@ -26,6 +26,17 @@ export interface BootstrapOptions {
   readonly securePort: number;
 }
 
+export interface KeepOptions extends BootstrapOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Ends the keeping: this master leads no more. */
+  readonly signal: AbortSignal;
+  /** The addresses of the masters that live now. */
+  livingMasters(): Promise<readonly string[]>;
+}
+
+/** Between two looks at who lives. */
+const KEEP_MS = 2_000;
 const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 const NAME = 'kubernetes';
 const SERVICE_PORT = 443;
@@ -45,6 +56,35 @@ export async function publishMasters(options: BootstrapOptions, addresses: reado
   const sorted = [...new Set(addresses)].sort();
   await put(options, endpointSliceKind, masterSlice(sorted, options.securePort));
   await put(options, endpointsKind, masterEndpoints(sorted, options.securePort));
+}
+
+/** Makes what is missing and keeps the endpoints true, until the signal aborts. Never rejects. */
+export async function keepBootstrapObjects(options: KeepOptions): Promise<void> {
+  const { signal, logger } = options;
+  let isMade = false;
+  while (!signal.aborted) {
+    try {
+      if (!isMade) await bootstrap(options);
+      isMade = true;
+      await publishMasters(options, await options.livingMasters());
+    } catch (error) {
+      logger.warn({ error: String(error) }, 'the first objects of the cluster could not be written');
+    }
+    await pause(options);
+  }
+}
+
+function pause({ clock, signal }: KeepOptions): Promise<void> {
+  return new Promise(resolve => {
+    const done = () => {
+      cancel();
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const cancel = clock.setTimeout(done, KEEP_MS);
+    signal.addEventListener('abort', done);
+    if (signal.aborted) done();
+  });
 }
 
 function kubernetesService({ serviceCIDR, securePort }: BootstrapOptions): Service {
