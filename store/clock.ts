@@ -1,0 +1,17 @@
+/** Time, handed in everywhere in `store/`. This is the one file here that touches the real clock and timers. */
+
+/** A monotonic clock with timers. */
+export interface Clock {
+  /** Milliseconds since some fixed moment; never goes backwards. */
+  now(): number;
+  /** Calls back once after so many milliseconds; the answer cancels it. */
+  setTimeout(callback: () => void, delayMs: number): () => void;
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  setTimeout(callback, delayMs) {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
