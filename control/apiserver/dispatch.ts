@@ -7,6 +7,7 @@ import type { Discovery } from './discovery.ts';
 import { findRoute, identityOf, methodNotAllowed } from './exchange.ts';
 import { answerHealth, type HealthOptions } from './health.ts';
 import { bytesReply, jsonReply, pageNotFound, textReply } from './http/replies.ts';
+import type { OpenApiDocuments } from './openapi.ts';
 import { answerReview } from './reviews.ts';
 import type { Subresources } from './subresources/subresources.ts';
 import type { Exchange, Handler, Reply, Route, RouteResponse } from './types.ts';
@@ -31,15 +32,12 @@ export interface VersionInfo {
   readonly platform: string;
 }
 
-/** Serves `/openapi/…`; undefined for a path that it does not know. */
-export type OpenApiHandler = (exchange: Exchange) => Reply | undefined | Promise<Reply | undefined>;
-
 export interface DispatchOptions {
   readonly core: Core;
   readonly discovery: Discovery;
   readonly health: HealthOptions;
   readonly version: VersionInfo;
-  readonly openApi: OpenApiHandler;
+  readonly openApi: OpenApiDocuments;
   readonly subresources: Subresources;
   readonly routes: readonly Route[];
 }
@@ -109,7 +107,7 @@ async function findDocument(
   }
   const reply =
     (await answerHealth(exchange, options.health)) ??
-    (path.startsWith('/openapi/') ? await options.openApi(exchange) : undefined) ??
+    (path.startsWith('/openapi/') ? options.openApi.answer(exchange) : undefined) ??
     (/^\/apis?(\/|$)/.test(path) ? (options.discovery.answer(exchange) ?? notFoundStatus()) : undefined);
   return reply && (() => reply);
 }

@@ -25,13 +25,14 @@ import { WatchCache } from './cache/watch-cache.ts';
 import { type AuditRecord, makeChain } from './chain.ts';
 import type { Core } from './core.ts';
 import { Discovery } from './discovery.ts';
-import { createDispatcher, type OpenApiHandler, type VersionInfo } from './dispatch.ts';
+import { createDispatcher, type VersionInfo } from './dispatch.ts';
 import type { HealthCheck } from './health.ts';
 import { exchangeOf, type HttpRequest, type HttpResponse, withWarnings, writeReply } from './http/connection.ts';
 import { inProcessExchange, toApiResponse } from './http/in-process.ts';
 import { errorReply } from './http/replies.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { Metrics } from './metrics.ts';
+import { OpenApiDocuments } from './openapi.ts';
 import { REVIEWS } from './reviews.ts';
 import type { AgentCredentials } from './subresources/agent.ts';
 import { createSubresources } from './subresources/subresources.ts';
@@ -57,7 +58,6 @@ export interface ApiServerOptions {
   readonly staticTokens?: readonly StaticToken[];
   /** With which the server dials agents; without it there are no logs, exec and port-forward. */
   readonly kubeletClient?: AgentCredentials;
-  readonly openApi?: OpenApiHandler;
   /** Conditions of readiness besides the server's own, such as the store's. */
   readonly readiness?: readonly HealthCheck[];
   readonly audit?: (record: AuditRecord) => void;
@@ -128,7 +128,7 @@ class Server implements ApiServer {
       discovery: new Discovery(REVIEWS),
       health: healthChecks(cache, options),
       version: options.version,
-      openApi: options.openApi ?? (() => undefined),
+      openApi: new OpenApiDocuments(options.version.gitVersion),
       subresources: createSubresources(core, { credentials: options.kubeletClient }),
       routes,
     });

@@ -2,6 +2,8 @@
  * Shares one question to the store among all consistent reads that wait for it. A read must learn of every write that was
  * acknowledged before the read began, so it may only share a question that has not been sent yet.
  */
+import { nextTurn } from '../clock.ts';
+
 export class ReadIndex {
   readonly #ask: () => Promise<number>;
   #inFlight: Promise<unknown> = Promise.resolve();
@@ -20,7 +22,7 @@ export class ReadIndex {
 
   async #afterInFlight(): Promise<number> {
     await this.#inFlight.catch(() => undefined);
-    await new Promise<void>(resolve => setImmediate(resolve));
+    await nextTurn();
     this.#next = undefined;
     const answer = this.#ask();
     this.#inFlight = answer;

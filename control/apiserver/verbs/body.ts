@@ -2,6 +2,7 @@
 import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
 import { decodeProtobuf } from '../../api/protobuf/decode.ts';
 import { decode } from '../../api/schema/decode.ts';
+import { parseYaml } from '../../api/schema/yaml.ts';
 import { ApiError, badRequest } from '../../api/status.ts';
 import { bodyFormat } from '../http/negotiate.ts';
 import type { Exchange } from '../types.ts';
@@ -33,10 +34,7 @@ export async function readValue(exchange: Exchange): Promise<unknown> {
   if (bytes.byteLength === 0) return undefined;
   if (format === 'protobuf') return decodeProtobuf(bytes);
   const text = decoder.decode(bytes);
-  if (format === 'yaml') {
-    const { parseYaml } = await import('../../api/schema/yaml.ts');
-    return parseYaml(text).value;
-  }
+  if (format === 'yaml') return parseYaml(text).value;
   try {
     return JSON.parse(text);
   } catch (error) {

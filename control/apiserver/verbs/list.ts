@@ -6,6 +6,7 @@
 import { CompactedError } from '../../../store/index.ts';
 import { ApiError, expired } from '../../api/status.ts';
 import { CachedObject } from '../cache/cached-object.ts';
+import { nextTurn } from '../clock.ts';
 import type { Core, ResourceRequest } from '../core.ts';
 import { negotiate, type Representation } from '../http/negotiate.ts';
 import { bytesReply, JSON_TYPE, jsonReply, objectReply } from '../http/replies.ts';
@@ -103,7 +104,7 @@ async function pageFromCache(core: Core, request: ResourceRequest, wanted: PageR
   }
   const objects: CachedObject[] = [];
   for (let index = 0; index < all.length; index++) {
-    if (index > 0 && index % core.limits.listScanObjects === 0) await turn();
+    if (index > 0 && index % core.limits.listScanObjects === 0) await nextTurn();
     const object = all[index] as CachedObject;
     if (!selection.matches(object)) continue;
     if (limit > 0 && objects.length === limit) return makePage(wanted, objects, 1, undefined);
@@ -131,7 +132,7 @@ async function pageFromStore(core: Core, wanted: PageRequest): Promise<Page> {
     const last = result.items.at(-1);
     if (!result.more || !last) return { revision, objects, next: undefined, remaining: undefined };
     key = `${last.key}\0`;
-    await turn();
+    await nextTurn();
   }
 }
 
@@ -140,8 +141,6 @@ function makePage(wanted: PageRequest, objects: readonly CachedObject[], more: n
   const next = more > 0 && last ? `${last.key.slice(wanted.selection.prefix.length)}\0` : undefined;
   return { revision: wanted.revision, objects, next, remaining: next === undefined ? undefined : remaining };
 }
-
-const turn = () => new Promise<void>(resolve => setImmediate(resolve));
 
 /** 410, with a token that goes on from the same place in the latest state. */
 function expiredReply({ continueToken }: ListOptions): Reply {
@@ -249,7 +248,7 @@ async function* join(core: Core, objects: readonly CachedObject[], shape: ListSh
     yield Buffer.concat(parts);
     parts = [];
     size = 0;
-    await turn();
+    await nextTurn();
   }
   parts.push(Buffer.from(shape.tail));
   yield Buffer.concat(parts);
