@@ -7,10 +7,10 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { request as httpsRequest } from 'node:https';
 import { createServer } from 'node:net';
 import { resolve } from 'node:path';
+import { type Credentials, readKubeconfigCredentials, writeKubeconfig } from '../../control/pki/kubeconfig.ts';
 import { bearerOf, randomToken } from '../../control/pki/token.ts';
 import { type Backend, Balancer } from './balancer.ts';
 import { UsageError } from './errors.ts';
-import { type Credentials, readKubeconfigCredentials, writeKubeconfig } from './kubeconfig.ts';
 import {
   type ClusterPlan,
   LayoutError,

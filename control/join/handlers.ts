@@ -115,7 +115,7 @@ export function joinRoutes(dependencies: JoinDependencies): readonly JoinRoute[]
         // A node renews its own certificate with the one that it has.
         if (caller.user !== `system:node:${name}`) requireGroup(caller, NODE_JOINERS, 'join as a node');
         const certificate = await sign(dependencies, { name, request, hosts });
-        return { certificate, authority: secrets.authority.certificate, servers: servers() };
+        return { certificate, authority: secrets.authority.certificate, servers: servers(), settings };
       },
     },
   ];

@@ -69,6 +69,7 @@ export const joinNodeAnswerSchema = z.object({
   certificate: z.string(),
   authority: z.string(),
   servers: z.array(z.url()),
+  settings: clusterSettingsSchema,
 });
 export const serversAnswerSchema = z.object({ servers: z.array(z.url()) });
 export const statusAnswerSchema = z.object({

@@ -75,13 +75,18 @@ function comment(names: NetworkNames): string[] {
 }
 
 /**
- * The rules of one chain, as `iptables -S` printed them, that are ours: each as arguments to delete it. iptables quotes
- * a comment only if it has blanks, and ours has none.
+ * The rules of one chain, as `iptables -S` printed them, that are ours: each as arguments to delete it. iptables puts
+ * quotes around a comment; ours has no blanks.
  */
 export function ownRulesIn(listing: string, names: NetworkNames): string[][] {
   return listing
     .split('\n')
-    .map(line => line.trim().split(/\s+/))
+    .map(line =>
+      line
+        .trim()
+        .split(/\s+/)
+        .map(word => word.replace(/^"(.*)"$/, '$1')),
+    )
     .filter(words => words[0] === '-A' && words.includes(commentOf(names)))
     .map(words => words.slice(1));
 }

@@ -183,6 +183,11 @@ export class Mvcc {
     }
   }
 
+  /** True if compaction has freed something that {@link sweep} can remove now. */
+  get hasToSweep(): boolean {
+    return this.#sweptRevision < this.#sweepTarget();
+  }
+
   /**
    * Removes some of what compaction has freed; true if there is more to remove. Readers never notice, so the owner calls
    * it between other work.

@@ -30,6 +30,7 @@ export class WatchHub {
   readonly #clock: Clock;
   readonly #watchers = new Set<Watcher>();
   #source: RevisionSource;
+  #isClosed = false;
 
   constructor(options: { readonly source: RevisionSource; readonly clock: Clock }) {
     this.#source = options.source;
@@ -44,6 +45,7 @@ export class WatchHub {
   watch(request: WatchRequest): AsyncIterableIterator<WatchBatch> {
     const problem = request.end === undefined ? keyProblem(request.key) : watchRangeProblem(request);
     if (problem !== undefined) throw new InvalidRequestError(problem);
+    if (this.#isClosed) throw new UnavailableError('the store is closed');
     if (this.#watchers.size >= WATCHES_MAX) throw new UnavailableError(`there are ${WATCHES_MAX} watches already`);
     const watcher = new Watcher({
       request,
@@ -64,6 +66,12 @@ export class WatchHub {
   replaceSource(source: RevisionSource): void {
     this.#source = source;
     this.failAll(() => new WatchLostError('the member took over a snapshot; start again after the last revision seen'));
+  }
+
+  /** Ends all watches; new ones are refused. */
+  close(): void {
+    this.#isClosed = true;
+    this.failAll(() => new WatchLostError('the store is closed'));
   }
 
   /** Ends all watches with an error. */

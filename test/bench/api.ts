@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { type ClientHttp2Session, connect } from 'node:http2';
-import { readKubeconfigCredentials } from '../../cli/cluster/kubeconfig.ts';
+import { readKubeconfigCredentials } from '../../control/pki/kubeconfig.ts';
 import { closedLoop, row } from './measure.ts';
 
 const SESSIONS = 4;

@@ -1,6 +1,6 @@
 /** A bare HTTPS client for tests: it retries nothing, so that a test sees what a client sees. */
 import { Agent, request as httpsRequest } from 'node:https';
-import { readKubeconfigCredentials } from '../../cli/cluster/kubeconfig.ts';
+import { readKubeconfigCredentials } from '../../control/pki/kubeconfig.ts';
 
 export interface Answer {
   readonly status: number;

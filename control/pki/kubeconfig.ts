@@ -3,7 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
-import { writePrivately } from '../../control/pki/files.ts';
+import { writePrivately } from './files.ts';
 
 /** An administrator's proof, all PEM. */
 export interface Credentials {
