@@ -30,9 +30,10 @@ interface Facts {
 const facts = existsSync(FACTS) ? (JSON.parse(readFileSync(FACTS, 'utf8')) as Facts) : undefined;
 const whenFacts = facts ? test : test.skip;
 
+const UID = '00000000-0000-4000-8000-000000000000';
 const context: StrategyContext = {
   now: '2024-01-02T03:04:05Z',
-  newUid: () => '<uid>',
+  newUid: () => UID,
   user: { name: 'admin', groups: [] },
   subresource: '',
 };
@@ -41,7 +42,11 @@ type Tree = { [key: string]: unknown };
 
 /** Takes away what admission and allocation did, from both sides. */
 function withoutAdmission(object: KubernetesObject): KubernetesObject {
-  const copy = structuredClone(object) as Tree & { metadata: Tree; spec?: Tree };
+  const text = JSON.stringify(object)
+    .replaceAll('"NS"', '"ns"')
+    .replaceAll('<uid>', UID)
+    .replaceAll('<time>', context.now);
+  const copy = JSON.parse(text) as Tree & { metadata: Tree; spec?: Tree };
   for (const key of ['uid', 'creationTimestamp', 'namespace']) delete copy.metadata[key];
   // Names are generated where the object is stored.
   if (copy.metadata.generateName) delete copy.metadata.name;
@@ -78,7 +83,7 @@ function withoutAdmission(object: KubernetesObject): KubernetesObject {
 function create(sent: KubernetesObject): { object: KubernetesObject; warnings: string[]; errors: string[] } {
   const declaration = findKind(sent.apiVersion ?? '', sent.kind ?? '');
   if (!declaration) throw new Error(`no such kind ${sent.kind}`);
-  const { object } = decode<KubernetesObject>(declaration, JSON.stringify(sent));
+  const { object } = decode<KubernetesObject>(declaration, JSON.stringify(sent).replaceAll('"NS"', '"ns"'));
   if (declaration.namespaced) object.metadata = { ...object.metadata, namespace: 'ns' };
   declaration.defaults(object);
   declaration.prepareForCreate(object, context);

@@ -6,7 +6,7 @@ import { ApiError } from '../api/status.ts';
 import { ANONYMOUS, type AuthenticationOptions, authenticate } from './auth/authentication.ts';
 import { authorize } from './auth/authorization.ts';
 import { findRoute, identityOf, tooManyRequests } from './exchange.ts';
-import { errorReply, toApiError } from './http/replies.ts';
+import { errorReply, textReply, toApiError } from './http/replies.ts';
 import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { Clock, Exchange, Handler, Identity, Logger, Reply, Route } from './types.ts';
@@ -174,7 +174,11 @@ const refuseImpersonation: Filter = async (exchange, next) => {
   if (user === undefined && groups.length === 0) return next(exchange);
   const asker = identityOf(exchange);
   if (user === undefined) {
-    throw new ApiError('', `requested [${groups.join(' ')}] without impersonating a user`, { code: 500 });
+    const asked = groups.map(group => `{Group  ${group}    }`).join(' ');
+    return textReply(
+      500,
+      `Internal Server Error: ${JSON.stringify(exchange.info.path)}: requested [${asked}] without impersonating a user\n`,
+    );
   }
   if (!asker.groups.includes('system:masters')) throw impersonationForbidden(asker, user);
   const isAnonymous = user === 'system:anonymous';

@@ -7,6 +7,7 @@ import {
   validateConfigMap,
   validateConfigMapUpdate,
   validateEndpoints,
+  validateNamespace,
   validateSecret,
   validateSecretUpdate,
 } from '../validation/data.ts';
@@ -35,6 +36,7 @@ export const namespace = declare(kinds.namespaces, {
     if (subresource === '')
       object.spec = { ...object.spec, ...(old.spec?.finalizers && { finalizers: old.spec.finalizers }) };
   },
+  validate: validateNamespace,
   selectableFieldNames: ['status.phase'],
   selectableFields: object => ({ 'status.phase': object.status?.phase ?? '' }),
 });

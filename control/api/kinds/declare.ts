@@ -32,7 +32,7 @@ export interface Behaviour<T extends KubernetesObject> {
   /** Not called for the status subresource, whose rules are the same for all kinds. */
   prepareForUpdate?(object: T, old: T, context: StrategyContext): void;
   validate?(object: T): FieldError[];
-  validateUpdate?(object: T, old: T): FieldError[];
+  validateUpdate?(object: T, old: T, subresource: string): FieldError[];
   warnings?(object: T, old: T | undefined): string[];
   decideDeletion?: KindDeclaration<T>['decideDeletion'];
   selectableFields?(object: T): Readonly<Record<string, string>>;
@@ -53,6 +53,9 @@ export const SCALE: Subresource = {
   verbs: ['get', 'patch', 'update'],
   responseKind: { group: 'autoscaling', version: 'v1', kind: 'Scale' },
 };
+
+/** Through which subresource an object was changed: what may change depends on it, and validation comes later. */
+const preparedFor = new WeakMap<object, string>();
 
 /** Declares a kind. */
 export function declare<T extends KubernetesObject>(
@@ -83,6 +86,7 @@ export function declare<T extends KubernetesObject>(
     },
     prepareForUpdate(object, old, context) {
       keepServerFields(metadataOf(object), metadataOf(old));
+      preparedFor.set(object, context.subresource);
       if (context.subresource === 'status') keepAllButStatus(object, old);
       else if (context.subresource === '') {
         if (hasStatus) copyMember<WithStatus>(object, old, 'status');
@@ -100,7 +104,7 @@ export function declare<T extends KubernetesObject>(
     ],
     validateUpdate: (object, old) => [
       ...validateObjectMetaUpdate(metadataOf(object), metadataOf(old)),
-      ...(behaviour.validateUpdate?.(object, old) ?? []),
+      ...(behaviour.validateUpdate?.(object, old, preparedFor.get(object) ?? '') ?? []),
     ],
     warnings: (object, old) => behaviour.warnings?.(object, old) ?? [],
     ...(behaviour.decideDeletion && { decideDeletion: behaviour.decideDeletion }),

@@ -9,6 +9,9 @@ import { defaultPodTemplate } from './pod-defaults.ts';
 const BACKOFF_LIMIT = 6;
 const INT32_MAX = 2_147_483_647;
 
+/** Longer names cannot be values of labels; validation says so of the template. */
+const LABEL_LENGTH_MAX = 63;
+
 /** Labels by which a job knows its pods, in the names of today and of before. */
 const UID_LABELS = ['batch.kubernetes.io/controller-uid', 'controller-uid'] as const;
 const NAME_LABELS = ['batch.kubernetes.io/job-name', 'job-name'] as const;
@@ -26,11 +29,12 @@ export const job = declare(kinds.jobs, {
   prepareForCreate(object) {
     const { spec } = object;
     if (!spec || spec.manualSelector) return;
-    const labels = object.metadata?.labels ?? {};
+    const { labels = {}, name = '' } = object.metadata ?? {};
     const isDefaulted = isEqual(labels, spec.template.metadata?.labels ?? {});
     generateSelector(object, spec);
     // Labels that came from the template follow it.
-    if (isDefaulted) metadataOf(object).labels = { ...spec.template.metadata?.labels };
+    if (isDefaulted && name.length <= LABEL_LENGTH_MAX)
+      metadataOf(object).labels = { ...spec.template.metadata?.labels };
   },
   validate: validateJob,
   validateUpdate: validateJobUpdate,

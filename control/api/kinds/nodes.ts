@@ -1,6 +1,6 @@
 /** Node and Lease. */
 import * as kinds from '../generated/kinds.ts';
-import { validateLease, validateLeaseUpdate } from '../validation/lease.ts';
+import { validateLease } from '../validation/lease.ts';
 import { nodeWarnings, validateNode, validateNodeUpdate } from '../validation/node.ts';
 import { declare, STATUS } from './declare.ts';
 import { roundResources } from './pod-defaults.ts';
@@ -36,5 +36,4 @@ export const lease = declare(kinds.leases, {
   allowCreateOnUpdate: true,
   allowUnconditionalUpdate: false,
   validate: validateLease,
-  validateUpdate: validateLeaseUpdate,
 });

@@ -42,17 +42,16 @@ export const pod = declare(kinds.pods, {
   defaults(object) {
     if (object.spec) defaultPodSpec(object.spec);
   },
-  prepareForCreate(object) {
+  prepareForCreate(object, { now }) {
     if (object.spec) dropUnsupported(object.spec);
     object.status = { phase: 'Pending', qosClass: qosClassOf(object.spec) };
-    if (object.spec?.schedulingGates?.length) object.status.conditions = [GATED];
+    if (object.spec?.schedulingGates?.length) object.status.conditions = [{ ...GATED, lastTransitionTime: now }];
   },
   prepareForUpdate(object, old, { subresource }) {
     if (object.spec) dropUnsupported(object.spec);
     if (subresource === 'ephemeralcontainers') keepSpecBut(object, old, ['ephemeralContainers']);
     else if (subresource === 'resize') keepSpecForResize(object, old);
     if (subresource !== '' && old.status) object.status = old.status;
-    if (subresource === 'resize' && object.status) object.status.qosClass = qosClassOf(object.spec);
   },
   isSpecChanged: (object, old) => !isEqual(object.spec, old.spec),
   validate: validatePod,
@@ -123,13 +122,15 @@ function keepSpecBut(pod: Pod, old: Pod, fields: readonly (keyof PodSpec)[]): vo
   pod.spec = spec;
 }
 
-/** A resize changes resources and resize policies of containers and nothing else. */
+/** A resize changes resources and resize policies of containers; whether containers came or went is validation's affair. */
 function keepSpecForResize(pod: Pod, old: Pod): void {
   if (!old.spec) return;
-  const asked = new Map((pod.spec?.containers ?? []).map(container => [container.name, container]));
-  const containers = old.spec.containers.map(container => {
-    const { resources, resizePolicy } = asked.get(container.name) ?? container;
-    return { ...container, ...(resources && { resources }), ...(resizePolicy && { resizePolicy }) };
+  const before = new Map(old.spec.containers.map(container => [container.name, container]));
+  const containers = (pod.spec?.containers ?? []).map(container => {
+    const known = before.get(container.name);
+    if (!known) return container;
+    const { resources, resizePolicy } = container;
+    return { ...known, ...(resources && { resources }), ...(resizePolicy && { resizePolicy }) };
   });
   pod.spec = { ...old.spec, containers };
 }

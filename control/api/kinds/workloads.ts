@@ -63,8 +63,6 @@ export const replicaSetBehaviour: Behaviour<ReplicaSet> = {
   validate: validateReplicaSet,
   validateUpdate: validateReplicaSetUpdate,
   warnings: (object, old) => workloadWarnings(object, old),
-  selectableFieldNames: ['status.replicas'],
-  selectableFields: replicaFields,
 };
 
 export const replicaSet = declare(kinds.replicasets, replicaSetBehaviour);

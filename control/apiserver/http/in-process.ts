@@ -5,6 +5,7 @@ import type { ApiRequest, ApiResponse, Exchange, Identity, Reply } from '../type
 import { withWarnings } from './connection.ts';
 
 const EVERYONE = 'system:authenticated';
+const NOBODY = 'system:unauthenticated';
 
 export function inProcessExchange(
   request: ApiRequest,
@@ -14,7 +15,8 @@ export function inProcessExchange(
   const question = url.indexOf('?');
   const bytes = body === undefined ? new Uint8Array() : typeof body === 'string' ? Buffer.from(body) : body;
   const { identity } = options;
-  const groups = identity.groups.includes(EVERYONE) ? identity.groups : [...identity.groups, EVERYONE];
+  const isNamed = identity.groups.some(group => group === EVERYONE || group === NOBODY);
+  const groups = isNamed ? identity.groups : [...identity.groups, EVERYONE];
   return {
     method,
     url,

@@ -4,7 +4,7 @@ import { goText, type JsonObject } from '../../api/patch/json.ts';
 import { decodePatch, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH } from '../../api/patch/patch.ts';
 import { structOf } from '../../api/schema/compile.ts';
 import { DecodeError, walk } from '../../api/schema/walk.ts';
-import { ApiError, invalid } from '../../api/status.ts';
+import { ApiError } from '../../api/status.ts';
 import type { Core, ResourceRequest } from '../core.ts';
 import { mediaTypeOf, negotiate } from '../http/negotiate.ts';
 import { apiVersionOf } from '../keys.ts';
@@ -72,14 +72,7 @@ export function decodePatched(
   { old, fieldValidation }: { readonly old: KubernetesObject; readonly fieldValidation: FieldValidation },
 ): { object: KubernetesObject; warnings: readonly string[] } {
   const patched = read.apply(old);
-  const refuse = (why: string) =>
-    invalid({ group: '', kind: '' }, '', [
-      {
-        type: 'FieldValueInvalid',
-        field: 'patch',
-        message: `Invalid value: ${JSON.stringify(read.show(patched))}: ${why}`,
-      },
-    ]);
+  const refuse = (why: string) => notReadable(read.show(patched), why);
   const { apiVersion, kind: name } = (patched ?? {}) as KubernetesObject;
   if ((apiVersion ?? '') !== apiVersionOf(kind) || (name ?? '') !== kind.kind) {
     throw refuse(
@@ -103,4 +96,12 @@ export function decodePatched(
   object.apiVersion = apiVersionOf(kind);
   kind.defaults(object);
   return { object, warnings: fieldValidation === 'Warn' ? complaints : [] };
+}
+
+/** A patch whose result is no object of the kind: kube-apiserver names neither kind nor object here. */
+function notReadable(shown: string, why: string): ApiError {
+  const message = `Invalid value: ${JSON.stringify(shown)}: ${why}`;
+  return new ApiError('Invalid', ` "" is invalid: patch: ${message}`, {
+    details: { causes: [{ reason: 'FieldValueInvalid', message, field: 'patch' }] },
+  });
 }
