@@ -1,5 +1,5 @@
 /** What the leader alone does for the store: ending leases and forgetting old history. Follows leadership. */
-import type { RaftNode } from '../raft/driver/node.ts';
+import type { RaftNode } from '../raft/index.ts';
 import type { LocalClient } from './client/local.ts';
 import type { Clock } from './clock.ts';
 import { Compactor } from './compactor.ts';

@@ -5,14 +5,13 @@
  * time to time, so that a restart reads little and the disk does not fill.
  */
 import assert from 'node:assert';
-import type { SnapshotMetadata } from '../raft/core/types.ts';
-import type { CommittedCommand, StateMachine, StateMachineSnapshot } from '../raft/driver/state-machine.ts';
-import type { StateBackend } from './backend/backend.ts';
+import type { CommittedCommand, SnapshotMetadata, StateMachine, StateMachineSnapshot } from '../raft/index.ts';
+import { type StateBackend, StateCorruptError } from './backend/backend.ts';
 import type { Clock } from './clock.ts';
 import { ByteWriter } from './codec/bytes.ts';
 import { type BatchHead, decodeBatch, writeBatchHead, writeChange } from './codec/change.ts';
 import { decodeCommand } from './codec/command.ts';
-import { encodeImage, ImageCorruptError, ImageLoader } from './codec/image.ts';
+import { encodeImage, ImageCorruptError, ImageLoader, lengthPrefixed, lengthPrefixRemoved } from './codec/image.ts';
 import { CHECKPOINT_BYTES_MIN } from './limits.ts';
 import type { ApplyResult, Change } from './mvcc/command.ts';
 import type { Image } from './mvcc/image.ts';
@@ -26,6 +25,8 @@ export interface ReplicaOptions {
   /** Called once when the disk failed or the state cannot go on: the process must exit. */
   readonly onFatal: (error: Error) => void;
   readonly checkpointBytesMin?: number;
+  /** The log on disk begins after this index, and nobody else has what came before: a state that lacks it is damaged. */
+  readonly appliedIndexMin?: number;
 }
 
 /** Hears of leases, as the one who ends them must. */
@@ -36,6 +37,7 @@ export class Replica implements StateMachine<ApplyResult> {
   readonly #clock: Clock;
   readonly #onFatal: (error: Error) => void;
   readonly #checkpointBytesMin: number;
+  readonly #appliedIndexMin: number;
   readonly #hash = new RunningHash();
   readonly #leaseListeners = new Set<LeaseListener>();
   /** Changes that no write has taken yet. */
@@ -60,6 +62,7 @@ export class Replica implements StateMachine<ApplyResult> {
     this.#clock = options.clock;
     this.#onFatal = options.onFatal;
     this.#checkpointBytesMin = options.checkpointBytesMin ?? CHECKPOINT_BYTES_MIN;
+    this.#appliedIndexMin = options.appliedIndexMin ?? 0;
     this.#hub = new WatchHub({ source: this.#state, clock: options.clock });
   }
 
@@ -101,6 +104,11 @@ export class Replica implements StateMachine<ApplyResult> {
     }
     for await (const batch of stored.batches) this.#replay(batch);
     this.#scheduleSweep();
+    if (this.#appliedIndex < this.#appliedIndexMin) {
+      throw new StateCorruptError(
+        `the state ends at entry ${this.#appliedIndex}, but the log has nothing before ${this.#appliedIndexMin}: restore a backup`,
+      );
+    }
     return { appliedIndex: this.#appliedIndex };
   }
 
@@ -127,7 +135,7 @@ export class Replica implements StateMachine<ApplyResult> {
   snapshot(): StateMachineSnapshot {
     const image = this.#state.image();
     const chunks = encodeImage(image, this.#head());
-    return { index: this.#appliedIndex, chunks: slowly(chunks), release: () => this.#release(image) };
+    return { index: this.#appliedIndex, chunks: lengthPrefixed(chunks), release: () => this.#release(image) };
   }
 
   async restore(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {
@@ -239,7 +247,7 @@ export class Replica implements StateMachine<ApplyResult> {
     let bytes = 0;
     let loaded: ReturnType<ImageLoader['finish']>;
     try {
-      for await (const chunk of chunks) {
+      for await (const chunk of lengthPrefixRemoved(chunks)) {
         loader.push(chunk);
         bytes += chunk.length;
         await this.#orDie(checkpoint.write(chunk));
@@ -311,10 +319,6 @@ export class Replica implements StateMachine<ApplyResult> {
     }
     return error;
   }
-}
-
-async function* slowly(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* chunks;
 }
 
 function asError(error: unknown): Error {

@@ -52,12 +52,13 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'control/api/': [],
   'control/client/': ['control/api/'],
   'control/pki/': [],
-  'control/join/': ['control/api/', 'control/pki/'],
+  'control/join/': ['control/api/', 'control/client/', 'control/pki/'],
   'control/apiserver/': ['control/api/', 'store/'],
   'control/controllers/': ['control/api/', 'control/client/'],
   'control/scheduler/': ['control/api/', 'control/client/'],
+  'control/master/': ['control/api/', 'control/client/', 'control/pki/', 'control/join/', 'control/apiserver/'],
   'node/': ['control/api/', 'control/client/'],
-  'cli/': ['control/api/', 'control/client/', 'control/pki/', 'control/join/'],
+  'cli/': ['control/api/', 'control/client/', 'control/pki/', 'control/join/', 'control/master/'],
 };
 const layerOf = (path: string) =>
   Object.keys(LAYERS)

@@ -40,6 +40,8 @@ export interface UpDependencies {
   readonly env: NodeJS.ProcessEnv;
   readonly out: NodeJS.WritableStream;
   readonly pid: number;
+  /** Under which pods reach this machine. */
+  readonly machineAddress: string;
   /** Turns `auto` into what this machine has; throws with a sentence on what to install. */
   readonly chooseRuntime: (choice: RuntimeChoice) => Promise<'docker' | 'native' | 'fake'>;
   readonly delay: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -114,7 +116,10 @@ class Session {
     const [first, ...others] = known.length > 0 ? known : masters;
     if (!first) throw new LayoutError(`${paths.plan(this.#directory)} names no master`);
     const rest = known.length > 0 ? fresh : others;
-    await Promise.all((known.length > 0 ? known : [first]).map(master => this.#startMaster(master)));
+    // The name of a master to join stays with all but the first: one that was interrupted while it joined takes it up again.
+    const firstUrl = `https://${HOST}:${masters[0]?.apiPort}`;
+    const joining = (master: ClusterPlan['masters'][number]) => (master === masters[0] ? undefined : firstUrl);
+    await Promise.all((known.length > 0 ? known : [first]).map(master => this.#startMaster(master, joining(master))));
     await this.#openAddress();
     // The nodes start at once: they keep asking until a master takes them in.
     await Promise.all(nodes.map(node => this.#startNode(node)));
@@ -122,7 +127,7 @@ class Session {
     for (const master of waiting) await this.#waitForMaster(master.name, master.apiPort);
     await this.#writeKubeconfig(first.name);
     // A master joins after another, because each join is a change of membership of its own.
-    await Promise.all(rest.map(master => this.#startMaster(master, `https://${HOST}:${first.apiPort}`)));
+    await Promise.all(rest.map(master => this.#startMaster(master, joining(master))));
     for (const master of rest) await this.#waitForMaster(master.name, master.apiPort);
     await this.#waitForNodes();
     this.#progress.summary([
@@ -168,6 +173,8 @@ class Session {
         '--token',
         this.#plan.token,
         '--no-agent',
+        '--advertise',
+        `${this.#dependencies.machineAddress}:${this.#plan.port}`,
         ...(join ? ['--join', join] : []),
       ]),
     );
@@ -193,8 +200,9 @@ class Session {
   async #openAddress(): Promise<void> {
     const { port, masters } = this.#plan;
     const backends = masters.map(({ name, apiPort }): Backend => ({ name, host: HOST, port: apiPort }));
+    // Open to pods as well, which come through the `kubernetes` Service.
     this.#balancer = new Balancer({
-      host: HOST,
+      host: '0.0.0.0',
       port,
       backends,
       isReady: backend => isReady(backend.port),

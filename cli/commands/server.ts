@@ -8,6 +8,7 @@ interface Flags {
   readonly dataDir: string;
   readonly listen: { readonly host: string; readonly port: number };
   readonly peerListen: { readonly host: string; readonly port: number };
+  readonly advertise?: { readonly host: string; readonly port: number };
   readonly token?: string;
   readonly join?: readonly string[];
   readonly agent: boolean;
@@ -28,6 +29,11 @@ export function register(program: Command, context: CommandContext): void {
       host: '0.0.0.0',
       port: 6463,
     })
+    .option(
+      '--advertise <host:port>',
+      'where pods reach the API, if not at --listen (an address in front of all masters, say)',
+      hostAndPort,
+    )
     .option('--token <token>', 'with --join: the token to join with; else a token that others may join with')
     .option('--join <url>', 'a master of the cluster to join, such as https://10.0.0.1:6443', urls)
     .option('--no-agent', 'run no node on this machine')
@@ -50,6 +56,7 @@ Examples:
           dataDir: flags.dataDir,
           listen: flags.listen,
           peerListen: flags.peerListen,
+          advertise: flags.advertise,
           token: flags.token ?? context.env.RAFTSMAN_TOKEN,
           join: flags.join,
           withAgent: flags.agent,

@@ -4,6 +4,7 @@ import { existsSync, openSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { advertised } from '../../control/master/addresses.ts';
 import { UsageError } from '../cluster/errors.ts';
 import { paths } from '../cluster/layout.ts';
 import { type RuntimeChoice, StoppedError, up } from '../cluster/up.ts';
@@ -72,6 +73,7 @@ async function foreground(flags: Flags, context: CommandContext): Promise<void> 
         env: { ...context.env },
         out: context.stdout,
         pid: context.pid,
+        machineAddress: advertised('0.0.0.0'),
         chooseRuntime: async choice => (await import('../../node/main.ts')).chooseRuntime(choice, context.env),
         delay: context.delay,
         every: context.every,

@@ -21,18 +21,16 @@ import {
 } from '../pki/files.ts';
 import { parseToken } from '../pki/token.ts';
 
-/** The cluster that a joining master was told of. */
-export interface Joining {
-  readonly session: JoinSession;
-  readonly membership: JoinMasterAnswer['membership'];
-}
+export type Membership = JoinMasterAnswer['membership'];
 export interface MasterSetup {
   readonly secrets: ClusterSecrets;
   readonly settings: ClusterSettings;
-  /** Set while this master has yet to become a member. */
-  readonly joining: Joining | undefined;
   /** True at the very first start of a cluster's first master. */
   readonly isNewCluster: boolean;
+  /** For a master that joins: who belongs to the cluster. Asked only while the store is empty. */
+  readonly discover: () => Promise<Membership>;
+  /** For a master that joins: a session with a master of the cluster. */
+  readonly session: () => Promise<JoinSession>;
 }
 export interface SetupOptions {
   readonly name: string;
@@ -46,8 +44,8 @@ export interface SetupTools {
   readonly nowMs: number;
   readonly delay: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly signal: AbortSignal;
-  /** Whether the store on disk knows already who it is. */
-  readonly isMember: boolean;
+  /** Whether there is a store on disk. */
+  readonly hasStore: boolean;
 }
 
 /** Exit code of a master that must not be started again as it is. */
@@ -74,55 +72,89 @@ export async function setUp(options: SetupOptions, tools: SetupTools): Promise<M
   const folder = join(options.dataDir, 'pki');
   const settingsFile = join(options.dataDir, 'settings.json');
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
-  const secrets = await loadClusterSecrets(folder);
-  if (secrets && tools.isMember) {
+  const joiner = new Joiner(options, tools);
+  const shared = {
+    discover: () => joiner.discover(),
+    session: () => joiner.session(),
+    isNewCluster: !options.join && !tools.hasStore,
+  };
+  const known = await loadClusterSecrets(folder);
+  if (known) {
     const settings = clusterSettingsSchema.parse(JSON.parse(await readFile(settingsFile, 'utf8')));
-    return { secrets, settings, joining: undefined, isNewCluster: false };
+    return { secrets: known, settings, ...shared };
   }
-  if (tools.isMember) {
+  if (tools.hasStore) {
     throw new SetupError(
       `${folder} is gone, but the store is there: restore the folder from a backup, or remove ${options.dataDir} and join again`,
     );
   }
-  const made = options.join ? await askToJoin(options, options.join, tools) : await makeCluster(options, tools);
-  await writePrivately(settingsFile, `${JSON.stringify(made.settings, undefined, 2)}\n`);
-  await saveClusterSecrets(folder, made.secrets);
-  return made;
+  const { secrets, settings } = options.join ? await joiner.ask() : await decideCluster(options, tools.nowMs);
+  await writePrivately(settingsFile, `${JSON.stringify(settings, undefined, 2)}\n`);
+  await saveClusterSecrets(folder, secrets);
+  return { secrets, settings, ...shared };
 }
 
-async function makeCluster(options: SetupOptions, { nowMs }: SetupTools): Promise<MasterSetup> {
+async function decideCluster(options: SetupOptions, nowMs: number): Promise<Pick<MasterSetup, 'secrets' | 'settings'>> {
   const settings = {
     ...DEFAULTS,
     ...(options.clusterCIDR !== undefined && { clusterCIDR: options.clusterCIDR }),
     ...(options.serviceCIDR !== undefined && { serviceCIDR: options.serviceCIDR }),
   };
-  // Secrets that are there already belong to a first start that was interrupted: they stay.
-  const secrets = (await loadClusterSecrets(join(options.dataDir, 'pki'))) ?? (await createClusterSecrets({ nowMs }));
-  return { secrets, settings, joining: undefined, isNewCluster: true };
+  return { secrets: await createClusterSecrets({ nowMs }), settings };
 }
 
-async function askToJoin(
-  options: SetupOptions,
-  servers: readonly string[],
-  { delay, signal }: SetupTools,
-): Promise<MasterSetup> {
-  if (options.token === undefined) {
-    throw new SetupError(
-      'joining needs a token: make one with `raftsman token create --role master` on a master, and give it with --token',
-    );
+/** Talks to the cluster that this master is to join, and remembers what it said. */
+class Joiner {
+  readonly #options: SetupOptions;
+  readonly #tools: SetupTools;
+  #session: JoinSession | undefined;
+  #answer: JoinMasterAnswer | undefined;
+
+  constructor(options: SetupOptions, tools: SetupTools) {
+    this.#options = options;
+    this.#tools = tools;
   }
-  const token = parseToken(options.token);
+
+  async session(): Promise<JoinSession> {
+    const { token, join: servers } = this.#options;
+    if (!servers || token === undefined) {
+      throw new SetupError(
+        'joining needs --join and --token: make a token with `raftsman token create --role master` on a master',
+      );
+    }
+    const parsed = parseToken(token);
+    this.#session ??= await retryJoin(servers, this.#tools, server => openJoinSession(server, parsed));
+    return this.#session;
+  }
+
+  async ask(): Promise<JoinMasterAnswer> {
+    const session = await this.session();
+    this.#answer ??= await session
+      .call(PATHS.joinMaster, { name: this.#options.name }, joinMasterAnswerSchema)
+      .catch(error => {
+        throw error instanceof JoinError && !error.retriable
+          ? Object.assign(error, { exitCode: EXIT_DO_NOT_RESTART })
+          : error;
+      });
+    return this.#answer;
+  }
+
+  async discover(): Promise<Membership> {
+    return (await this.ask()).membership;
+  }
+}
+
+/** Asks one master after the other, again and again within bounds; a refusal that would stay ends it at once. */
+async function retryJoin<T>(
+  servers: readonly string[],
+  { delay, signal }: Pick<SetupTools, 'delay' | 'signal'>,
+  action: (server: string) => Promise<T>,
+): Promise<T> {
   let delayMs = RETRY_MS;
   for (let attempt = 1; ; attempt++) {
     for (const server of servers) {
       try {
-        const session = await openJoinSession(server, token);
-        const { membership, secrets, settings } = await session.call(
-          PATHS.joinMaster,
-          { name: options.name },
-          joinMasterAnswerSchema,
-        );
-        return { secrets, settings, joining: { session, membership }, isNewCluster: false };
+        return await action(server);
       } catch (error) {
         if (!(error instanceof JoinError)) throw error;
         if (!error.retriable) throw Object.assign(error, { exitCode: EXIT_DO_NOT_RESTART });

@@ -121,8 +121,9 @@ export class RaftCore {
     const state = this.#state;
     if (message.to !== state.settings.id || message.from === state.settings.id) return;
     // Members that this one has not heard of are listened to: they may lead by a membership that is still on its way
-    // here (thesis 4.1). Removed ones are not.
-    if (state.memberships.current.removed.has(message.from)) return;
+    // here (thesis 4.1). Removed ones are not, once that is committed: a removal that is not may yet be overwritten, and
+    // who believed in it would shut out the very leader that brings the other entries.
+    if (this.committedConfiguration.removed.has(message.from)) return;
     this.#step(message);
   }
 
@@ -228,9 +229,9 @@ export class RaftCore {
     return this.#state.memberships.current;
   }
 
-  /** The entry's index of the membership in force. */
-  get configurationIndex(): number {
-    return this.#state.memberships.currentIndex;
+  /** The newest membership that is known to be committed. */
+  get committedConfiguration(): Configuration {
+    return this.#state.memberships.at(this.#state.log.commitIndex);
   }
 
   /** Only while leading: what is known of the others. */

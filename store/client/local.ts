@@ -9,7 +9,7 @@ import {
   OverloadedError,
   ProposalDroppedError,
   type RaftNode,
-} from '../../raft/driver/node.ts';
+} from '../../raft/index.ts';
 import type { Clock } from '../clock.ts';
 import { encodeCommand } from '../codec/command.ts';
 import { CLIENT_TIMEOUT_MS, UNWRITTEN_BYTES_MAX } from '../limits.ts';

@@ -1,13 +1,12 @@
 /** A Raft group of one without a log: commits what is proposed in the next turn. For tests of what stands on Raft. */
-import type { Membership } from '../../raft/core/types.ts';
+import type { Membership, StateMachine } from '../../raft/index.ts';
 import {
   type Leadership,
   NotLeaderError,
   OutcomeUnknownError,
   type RaftNode,
   type RaftStatus,
-} from '../../raft/driver/node.ts';
-import type { StateMachine } from '../../raft/driver/state-machine.ts';
+} from '../../raft/index.ts';
 
 /** What happens to the next proposals or barriers, first come first served. */
 export type Mishap = 'dropped' | 'lost' | 'doneButLost';
