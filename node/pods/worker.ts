@@ -105,7 +105,7 @@ export class PodWorker {
     this.#closing.abort();
     for (const prober of this.#probers.values()) prober.stop();
     this.poke();
-    await this.#performer.close();
+    this.#performer.close();
     await this.#running;
   }
 
