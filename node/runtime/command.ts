@@ -7,6 +7,15 @@ import { execFile } from 'node:child_process';
 export const commandTimeoutMs = 30_000;
 export const commandOutputBytesMax = 16 * 1024 * 1024;
 
+/**
+ * Where programs are looked for, instead of this process' own PATH: under `npm` and `npx` that begins with
+ * `node_modules/.bin`, and packages put programs there that have the names of the machine's (one is called `nft`).
+ */
+export const systemPath =
+  '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/wrappers/bin:/run/current-system/sw/bin';
+/** English messages in plain ASCII, whatever the operator's language. */
+export const systemEnvironment: Readonly<Record<string, string>> = { PATH: systemPath, LC_ALL: 'C' };
+
 export interface CommandResult {
   readonly code: number;
   readonly stdout: string;
@@ -40,7 +49,12 @@ export const runCommand: RunCommand = (program, args, options) =>
     const child = execFile(
       program,
       [...args],
-      { timeout: options?.timeoutMs ?? commandTimeoutMs, maxBuffer: commandOutputBytesMax, killSignal: 'SIGKILL' },
+      {
+        env: systemEnvironment,
+        timeout: options?.timeoutMs ?? commandTimeoutMs,
+        maxBuffer: commandOutputBytesMax,
+        killSignal: 'SIGKILL',
+      },
       (error, stdout, stderr) => {
         if (error === null) return resolve({ code: 0, stdout, stderr });
         if (error.code === 'ENOENT') return reject(new CommandMissingError(`${program} is not installed`));

@@ -110,9 +110,9 @@ class DockerRuntime implements Runtime {
           inspections.watchOpened();
           this.#hub.publish(undefined);
         },
-        changed: (containerId, podUid) => {
-          inspections.changed(containerId);
-          this.#hub.publish(podUid);
+        changed: change => {
+          inspections.changed(change);
+          this.#hub.publish(change.podUid);
         },
         closed: () => inspections.watchClosed(),
       },

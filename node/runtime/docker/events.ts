@@ -7,9 +7,15 @@ import { type Clock, delay } from '../clock.ts';
 import { type Owner, ownerFilter, podUidLabel } from './labels.ts';
 import { eventRetryMsMax, eventRetryMsMin } from './limits.ts';
 
+export interface EngineChange {
+  readonly containerId: string;
+  readonly podUid: string | undefined;
+  /** The engine's word: `start`, `die`, `oom` … */
+  readonly action: string;
+}
 export interface EventListener {
   /** A container of ours changed. */
-  changed(containerId: string, podUid: string | undefined): void;
+  changed(change: EngineChange): void;
   /** The stream opened (again): what happened before is unknown. */
   opened(): void;
   /** The stream broke: from now on changes go unseen. */
@@ -61,11 +67,13 @@ async function readEvents(stream: NodeJS.ReadableStream, listener: EventListener
 }
 
 interface EngineEvent {
+  readonly Action?: string;
   readonly Actor?: { readonly ID?: string; readonly Attributes?: Readonly<Record<string, string>> };
 }
 
 function tell(line: string, listener: EventListener): void {
   // The engine is trusted with the form of its events; each part may still be missing.
-  const { Actor: actor } = JSON.parse(line) as EngineEvent;
-  if (actor?.ID !== undefined) listener.changed(actor.ID, actor.Attributes?.[podUidLabel]);
+  const { Action: action = '', Actor: actor } = JSON.parse(line) as EngineEvent;
+  if (actor?.ID === undefined) return;
+  listener.changed({ containerId: actor.ID, podUid: actor.Attributes?.[podUidLabel], action });
 }

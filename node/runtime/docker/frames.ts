@@ -41,19 +41,48 @@ export class FrameReader {
 }
 
 /**
- * Takes the times away that the engine puts into the middle of a line: it writes one before each part of a line longer
- * than its buffer of 16 KiB, where a reader expects one a line.
+ * Reads the times that the engine puts before what it kept, and takes away those that no reader wants: all of them, or
+ * those in the middle of a line (the engine splits a line longer than its buffer of 16 KiB and writes a time before each
+ * part).
  */
-export class TimestampJoiner {
-  readonly #openLine = { stdout: false, stderr: false };
+export class LineTimes {
+  readonly #wanted: boolean;
+  readonly #lineIsOpen = { stdout: false, stderr: false };
+  #last = '';
+
+  constructor(wanted: boolean) {
+    this.#wanted = wanted;
+  }
+
+  /** The latest seen, as the engine takes it back: seconds and nanoseconds. Undefined before the first. */
+  get last(): string | undefined {
+    if (this.#last === '') return undefined;
+    const seconds = Math.floor(Date.parse(`${this.#last.slice(0, 19)}Z`) / 1000);
+    return `${seconds}.${this.#last.slice(20, 29)}`;
+  }
+
+  /** Tells whether a frame is later than all that were seen before this call. */
+  later(): (frame: Frame) => boolean {
+    const seen = this.#last;
+    // RFC 3339 with all nine digits: the order of texts is the order of times.
+    return frame => timeOf(frame) > seen;
+  }
 
   push(frame: Frame): Buffer {
-    const continues = this.#openLine[frame.stream];
-    this.#openLine[frame.stream] = frame.data.at(-1) !== newline;
-    if (!continues) return frame.data;
-    const space = frame.data.indexOf(' ');
-    return space === -1 ? frame.data : frame.data.subarray(space + 1);
+    const continues = this.#lineIsOpen[frame.stream];
+    this.#lineIsOpen[frame.stream] = frame.data.at(-1) !== newline;
+    this.#last = timeOf(frame);
+    return this.#wanted && !continues ? frame.data : frame.data.subarray(this.#last.length + 1);
   }
 }
 
 const newline = 0x0a;
+
+function timeOf(frame: Frame): string {
+  const space = frame.data.indexOf(' ');
+  const time = frame.data.toString('latin1', 0, Math.max(0, space));
+  if (!timePattern.test(time)) throw new FrameError('the Docker Engine wrote no time before a line');
+  return time;
+}
+
+const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/;

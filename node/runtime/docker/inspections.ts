@@ -4,12 +4,20 @@
  */
 import type Dockerode from 'dockerode';
 import { isNotFound } from './engine.ts';
+import type { EngineChange } from './events.ts';
 import { type Inspected, inspectedOf } from './status.ts';
+
+const killedExitCode = 137;
 
 export class Inspections {
   readonly #docker: Dockerode;
   readonly #known = new Map<string, Inspected>();
   readonly #changesSeen = new Map<string, number>();
+  /**
+   * The engine tells of killing for memory in an event; if the exit overtakes it inside the engine, its inspection never
+   * says so.
+   */
+  readonly #outOfMemory = new Set<string>();
   #watching = false;
 
   constructor(docker: Dockerode) {
@@ -26,8 +34,9 @@ export class Inspections {
     this.#watching = false;
   }
 
-  changed(containerId: string): void {
+  changed({ containerId, action }: EngineChange): void {
     this.#known.delete(containerId);
+    if (action === 'oom') this.#outOfMemory.add(containerId);
     const seen = this.#changesSeen.get(containerId);
     if (seen !== undefined) this.#changesSeen.set(containerId, seen + 1);
   }
@@ -47,7 +56,9 @@ export class Inspections {
 
   async inspectNow(containerId: string): Promise<Inspected | undefined> {
     try {
-      return inspectedOf(await this.#docker.getContainer(containerId).inspect());
+      const inspected = inspectedOf(await this.#docker.getContainer(containerId).inspect());
+      const oomKilled = inspected.exitCode === killedExitCode && this.#outOfMemory.has(containerId);
+      return oomKilled ? { ...inspected, oomKilled } : inspected;
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;
@@ -58,5 +69,6 @@ export class Inspections {
   retain(containerIds: ReadonlySet<string>): void {
     for (const id of this.#known.keys()) if (!containerIds.has(id)) this.#known.delete(id);
     for (const id of this.#changesSeen.keys()) if (!containerIds.has(id)) this.#changesSeen.delete(id);
+    for (const id of this.#outOfMemory) if (!containerIds.has(id)) this.#outOfMemory.delete(id);
   }
 }

@@ -47,11 +47,14 @@ export function containerStatusOf(mark: ContainerMark, inspected: Inspected): Co
   // A container whose start failed stays "created" in the engine, with the reason and an exit code.
   if (inspected.status === 'created' && inspected.error === '') return { ...common, state: 'created' };
   const signal = signalOf(inspected.exitCode);
+  const startedAt = inspected.startedAt || inspected.createdAt;
+  const finishedAt = inspected.finishedAt || startedAt;
   return {
     ...common,
     state: 'exited',
-    startedAt: inspected.startedAt || inspected.createdAt,
-    finishedAt: inspected.finishedAt || inspected.startedAt || inspected.createdAt,
+    // The engine notes a start when it has returned, which may be after a short-lived process has ended.
+    startedAt: Math.min(startedAt, finishedAt),
+    finishedAt,
     exitCode: inspected.exitCode,
     oomKilled: inspected.oomKilled,
     ...(signal !== undefined && { signal }),
