@@ -161,7 +161,6 @@ export class Agent {
       pods: {
         find: (namespace, podName) => this.#manager?.find(namespace, podName),
         list: () => this.#manager?.list() ?? [],
-        sandboxesOf: uid => this.#view.of(uid),
       },
     });
   }

@@ -40,7 +40,7 @@ export class Performer {
   readonly #jobs = new Map<string, AbortController>();
   /** Stops under way by container id: aborting one skips its preStop hook. */
   readonly #stops = new Map<string, AbortController>();
-  readonly #background = new Set<Promise<void>>();
+  #isClosed = false;
 
   constructor({ context, record, onChange }: PerformerOptions) {
     this.#context = context;
@@ -99,10 +99,13 @@ export class Performer {
     }
   }
 
-  /** Ends background work and waits for it. Containers stay as they are. */
-  async close(): Promise<void> {
+  /**
+   * Ends background work. A stop that the runtime has under way is not waited for, it may take a grace period: the next
+   * agent finds the container as it is then.
+   */
+  close(): void {
+    this.#isClosed = true;
     for (const job of [...this.#jobs.values(), ...this.#stops.values()]) job.abort();
-    await Promise.all(this.#background);
   }
 
   #announcer(pod: Pod): Announcer {
@@ -300,7 +303,7 @@ export class Performer {
           isFirst && container
             ? await this.#preStop(input.pod, { container, id, graceSeconds, signal: abort.signal })
             : 0;
-        if (this.#stops.get(id) !== abort) return;
+        if (this.#stops.get(id) !== abort || this.#isClosed) return;
         const floor = usedMs > 0 ? STOP_GRACE_SECONDS_MIN : 0;
         await this.#context.runtime.stopContainer(id, Math.max(floor, Math.ceil(graceSeconds - usedMs / 1000)));
         await this.#context.view.refresh();
@@ -397,13 +400,11 @@ export class Performer {
   }
 
   #run(work: () => Promise<void>): void {
-    const running = work()
+    void work()
       .catch((error: unknown) => this.#noteSetback(error))
       .finally(() => {
-        this.#background.delete(running);
-        this.#onChange();
+        if (!this.#isClosed) this.#onChange();
       });
-    this.#background.add(running);
   }
 
   async #setback(pod: Pod, work: () => Promise<void>, tell?: (text: string) => void): Promise<void> {

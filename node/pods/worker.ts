@@ -32,6 +32,7 @@ export class PodWorker {
   /** Ids of ended containers whose back-off was announced. */
   readonly #announced = new Set<string>();
   #pod: Pod;
+  #status: PodStatus | undefined;
   #gone = false;
   #closing = new AbortController();
   #poke = Promise.withResolvers<void>();
@@ -53,6 +54,11 @@ export class PodWorker {
   /** The pod's address; undefined while it has none. */
   get address(): string | undefined {
     return this.#record.address;
+  }
+
+  /** The status as last computed. */
+  get status(): PodStatus | undefined {
+    return this.#status ?? this.#pod.status;
   }
 
   start(): void {
@@ -99,7 +105,7 @@ export class PodWorker {
     this.#closing.abort();
     for (const prober of this.#probers.values()) prober.stop();
     this.poke();
-    await this.#performer.close();
+    this.#performer.close();
     await this.#running;
   }
 
@@ -155,6 +161,7 @@ export class PodWorker {
     const status = computeStatus(input, { hostIPs: node.addresses, runtimeName: runtime.name });
     this.#record.conditions = status.conditions ?? [];
     latchEnd(this.#record, status);
+    this.#status = status;
     statuses.set(this.#pod, status);
   }
 
