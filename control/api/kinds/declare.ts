@@ -9,7 +9,7 @@ import { canonical } from '../schema/decode.ts';
 import { definition } from '../schema/definitions.ts';
 import { isEqual } from '../schema/equal.ts';
 import type { FieldError } from '../status.ts';
-import { validateObjectMeta, validateObjectMetaUpdate } from '../validation/metadata.ts';
+import { validateMetadataContents, validateObjectMeta, validateObjectMetaUpdate } from '../validation/metadata.ts';
 import { type NameRule, subdomainName } from '../validation/names.ts';
 
 /** What a kind may say of itself; see {@link KindDeclaration} for each member. */
@@ -32,7 +32,10 @@ export interface Behaviour<T extends KubernetesObject> {
   /** Not called for the status subresource, whose rules are the same for all kinds. */
   prepareForUpdate?(object: T, old: T, context: StrategyContext): void;
   validate?(object: T): FieldError[];
+  /** What may not change. The object as it has become is validated besides. */
   validateUpdate?(object: T, old: T, subresource: string): FieldError[];
+  /** True if an update tells what is wrong with the object before what may not change. */
+  readonly judgesWholeFirst?: boolean;
   warnings?(object: T, old: T | undefined): string[];
   decideDeletion?: KindDeclaration<T>['decideDeletion'];
   selectableFields?(object: T): Readonly<Record<string, string>>;
@@ -65,6 +68,10 @@ export function declare<T extends KubernetesObject>(
   const tracksGeneration = behaviour.tracksGeneration ?? false;
   const hasStatus = 'status' in (definition(kind.definition).properties ?? {});
   const nameRule = behaviour.nameRule ?? subdomainName;
+  const validateWhole = (object: T): FieldError[] => [
+    ...validateObjectMeta(metadataOf(object), kind.namespaced, nameRule),
+    ...(behaviour.validate?.(object) ?? []),
+  ];
   return {
     ...kind,
     ...(behaviour.storedAs && { storedAs: behaviour.storedAs }),
@@ -98,14 +105,18 @@ export function declare<T extends KubernetesObject>(
         metadataOf(object).generation = (metadataOf(old).generation ?? 0) + (isChanged ? 1 : 0);
       }
     },
-    validate: object => [
-      ...validateObjectMeta(metadataOf(object), kind.namespaced, nameRule),
-      ...(behaviour.validate?.(object) ?? []),
-    ],
-    validateUpdate: (object, old) => [
-      ...validateObjectMetaUpdate(metadataOf(object), metadataOf(old)),
-      ...(behaviour.validateUpdate?.(object, old, preparedFor.get(object) ?? '') ?? []),
-    ],
+    // An object that was prepared for an update is judged as a whole by validateUpdate.
+    validate: object => (preparedFor.has(object) ? [] : validateWhole(object)),
+    validateUpdate(object, old) {
+      const metadata = validateObjectMetaUpdate(metadataOf(object), metadataOf(old));
+      const changes = behaviour.validateUpdate?.(object, old, preparedFor.get(object) ?? '') ?? [];
+      const whole = validateWhole(object);
+      // Kubernetes looks at metadata several times, and clients see it in the list of causes.
+      const first = [...metadata, ...validateMetadataContents(metadataOf(object))];
+      return behaviour.judgesWholeFirst
+        ? [...first, ...whole, ...metadata, ...changes]
+        : [...first, ...metadata, ...changes, ...whole];
+    },
     warnings: (object, old) => behaviour.warnings?.(object, old) ?? [],
     ...(behaviour.decideDeletion && { decideDeletion: behaviour.decideDeletion }),
     selectableFields: object => behaviour.selectableFields?.(object) ?? {},
