@@ -43,7 +43,7 @@ export function decode<T extends KubernetesObject>(kind: Kind<T>, body: Body, op
   let object: Record<string, unknown>;
   try {
     object = walk(structOf(kind.definition), value ?? {}, {
-      ...(mode !== 'Ignore' && { onUnknown: (path: string) => unknown.push(path) }),
+      ...(mode !== 'Ignore' && { onComplaint: (_sentence: string, path: string) => unknown.push(path) }),
     });
   } catch (error) {
     if (error instanceof DecodeError) throw cannotHandle(sent, kind, error.message);

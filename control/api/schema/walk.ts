@@ -16,8 +16,8 @@ export class DecodeError extends Error {
 
 /** Where unknown fields are reported. */
 export interface WalkOptions {
-  /** Called with the path of each unknown field, such as `spec.foo`, in the order of the value. */
-  readonly onUnknown?: (path: string) => void;
+  /** Called for each unknown field, in the order of the value: `unknown field "spec.foo"`, and `spec.foo`. */
+  readonly onComplaint?: (sentence: string, path: string) => void;
 }
 
 /** Decodes `value` as an object of that type. Throws {@link DecodeError}. */
@@ -93,13 +93,14 @@ class Walker {
   }
 
   #reportUnknown(key: string): void {
-    const { onUnknown } = this.#options;
-    if (!onUnknown) return;
+    const { onComplaint } = this.#options;
+    if (!onComplaint) return;
     let path = '';
     for (const step of this.#path) {
       path += typeof step === 'number' ? `[${step}]` : path === '' ? step : `.${step}`;
     }
-    onUnknown(path === '' ? key : `${path}.${key}`);
+    const whole = path === '' ? key : `${path}.${key}`;
+    onComplaint(`unknown field "${whole}"`, whole);
   }
 
   #refuse(value: unknown, go: string, withText = false): DecodeError {
