@@ -41,6 +41,9 @@ export interface ListOptions {
   readonly resourceVersionMatch?: 'Exact' | 'NotOlderThan';
   readonly limit?: number;
   readonly continue?: string;
+  /** Asks for `metadata` alone (meta.k8s.io PartialObjectMetadata). A server that does not know it sends all. */
+  readonly metadataOnly?: boolean;
+  readonly signal?: AbortSignal;
 }
 export interface ListResult<T> {
   readonly resourceVersion: string;

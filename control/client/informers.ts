@@ -1,0 +1,70 @@
+/** One informer a kind, shared by everything in the process that wants to know of that kind. */
+import type { Kind, KubernetesObject } from '../api/kind.ts';
+import type { Client } from './client.ts';
+import type { Clock } from './clock.ts';
+import { Informer } from './informer.ts';
+import type { Logger } from './logger.ts';
+
+export interface InformersOptions {
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+export class Informers {
+  readonly #options: InformersOptions;
+  readonly #informers = new Map<string, Informer<KubernetesObject>>();
+  readonly #running = new Set<Promise<void>>();
+  #signal: AbortSignal | undefined;
+
+  constructor(options: InformersOptions) {
+    this.#options = options;
+  }
+
+  /** The informer of a kind; it starts with {@link start}, or at once if that has been called. */
+  for<T extends KubernetesObject>(kind: Kind<T>): Informer<T> {
+    return this.#obtain(kind, false);
+  }
+
+  /** Like {@link for}, but if nobody wants whole objects of the kind, only `metadata` is kept. */
+  metadataOf<T extends KubernetesObject>(kind: Kind<T>): Informer<T> {
+    const whole = this.#informers.get(nameOf(kind));
+    return (whole as Informer<T> | undefined) ?? this.#obtain(kind, true);
+  }
+
+  /** Runs all informers, also those asked for later, until the signal aborts. */
+  start(signal: AbortSignal): void {
+    this.#signal = signal;
+    for (const informer of this.#informers.values()) this.#run(informer, signal);
+  }
+
+  /** True when every informer that exists now has its first list; false if the signal aborted before. */
+  async waitForSync(signal: AbortSignal): Promise<boolean> {
+    const synced = await Promise.all([...this.#informers.values()].map(informer => informer.waitForSync(signal)));
+    return synced.every(Boolean);
+  }
+
+  /** Resolves when all informers have stopped after an abort. */
+  async stopped(): Promise<void> {
+    await Promise.all(this.#running);
+  }
+
+  #obtain<T extends KubernetesObject>(kind: Kind<T>, metadataOnly: boolean): Informer<T> {
+    const name = metadataOnly ? `${nameOf(kind)}#metadata` : nameOf(kind);
+    const present = this.#informers.get(name);
+    // The name holds the kind, so the informer under it is the one of T.
+    if (present) return present as unknown as Informer<T>;
+    const informer = new Informer<T>({ ...this.#options, kind, metadataOnly });
+    this.#informers.set(name, informer as unknown as Informer<KubernetesObject>);
+    if (this.#signal && !this.#signal.aborted) this.#run(informer, this.#signal);
+    return informer;
+  }
+
+  #run(informer: { run(signal: AbortSignal): Promise<void> }, signal: AbortSignal): void {
+    const running = informer.run(signal).finally(() => this.#running.delete(running));
+    this.#running.add(running);
+  }
+}
+
+const nameOf = (kind: Kind) => `${kind.group}/${kind.version}/${kind.plural}`;

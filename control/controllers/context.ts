@@ -1,0 +1,73 @@
+/** What every controller is given, and what it gives back. */
+import type { Client } from '../client/client.ts';
+import type { Clock } from '../client/clock.ts';
+import type { ControllerMetrics } from '../client/controller.ts';
+import { type ReconcileResult, runController } from '../client/controller.ts';
+import type { EventRecorder } from '../client/events.ts';
+import type { Informers } from '../client/informers.ts';
+import type { Logger } from '../client/logger.ts';
+import { WorkQueue } from '../client/workqueue.ts';
+import { WORKERS } from './limits.ts';
+
+export interface ControllerOptions {
+  /** Pod addresses of the whole cluster; each node gets one /24 of it. Undefined: nodes get none. */
+  readonly clusterCidr?: string;
+  /** The authority that signed the API servers' certificates, in PEM, for `kube-root-ca.crt`. */
+  readonly rootCa?: string;
+  readonly nodeGracePeriodMs?: number;
+  readonly nodeMonitorPeriodMs?: number;
+  readonly terminatedPodsMax?: number;
+}
+
+export interface ControllerContext {
+  readonly client: Client;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly informers: Informers;
+  readonly signal: AbortSignal;
+  readonly options: ControllerOptions;
+  readonly metrics?: ControllerMetrics | undefined;
+  /** Events whose source is this component. */
+  recorder(component: string): EventRecorder;
+}
+
+/**
+ * A controller that is set up: its handlers are on their informers. `run` is called when all caches are filled, and resolves
+ * after the context's signal has aborted.
+ */
+export interface Controller {
+  readonly name: string;
+  run(): Promise<void>;
+}
+
+/** The usual controller: a queue and a reconciliation. */
+export function queueController(
+  context: ControllerContext,
+  spec: {
+    readonly name: string;
+    readonly queue: WorkQueue;
+    readonly workers?: number;
+    reconcile(key: string): Promise<ReconcileResult | undefined>;
+  },
+): Controller {
+  return {
+    name: spec.name,
+    run: () =>
+      runController({
+        name: spec.name,
+        queue: spec.queue,
+        workers: spec.workers ?? WORKERS,
+        logger: context.logger,
+        signal: context.signal,
+        metrics: context.metrics,
+        now: () => context.clock.now(),
+        reconcile: key => spec.reconcile(key),
+      }),
+  };
+}
+
+export function newQueue(context: ControllerContext): WorkQueue {
+  return new WorkQueue({ clock: context.clock });
+}

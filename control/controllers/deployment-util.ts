@@ -1,0 +1,104 @@
+/** Facts about Deployments and their ReplicaSets: annotations, revisions, names, surge arithmetic. Pure. */
+import type { Deployment, IntOrString, PodTemplateSpec, ReplicaSet } from '../api/generated/types.ts';
+import { isSemanticallyEqual } from './equal.ts';
+
+export const REVISION = 'deployment.kubernetes.io/revision';
+export const REVISION_HISTORY = 'deployment.kubernetes.io/revision-history';
+export const DESIRED_REPLICAS = 'deployment.kubernetes.io/desired-replicas';
+export const MAX_REPLICAS = 'deployment.kubernetes.io/max-replicas';
+export const HASH_LABEL = 'pod-template-hash';
+
+/** Annotations of a Deployment that are its own and not handed down to its ReplicaSets. */
+const OWN_ANNOTATIONS: ReadonlySet<string> = new Set([
+  'kubectl.kubernetes.io/last-applied-configuration',
+  'deprecated.deployment.rollback.to',
+  REVISION,
+  REVISION_HISTORY,
+  DESIRED_REPLICAS,
+  MAX_REPLICAS,
+]);
+
+/** A Deployment without a deadline says so with the largest int32. */
+export const NO_PROGRESS_DEADLINE = 0x7fff_ffff;
+
+export const desiredReplicas = (deployment: Deployment): number => deployment.spec?.replicas ?? 1;
+export const replicasOf = (set: ReplicaSet): number => set.spec?.replicas ?? 1;
+export const isRolling = (deployment: Deployment): boolean => deployment.spec?.strategy?.type !== 'Recreate';
+
+/** How far a rolling update may overshoot and undershoot; never zero both (k/k ResolveFenceposts). */
+export function rollingBounds(deployment: Deployment): { readonly maxSurge: number; readonly maxUnavailable: number } {
+  const replicas = desiredReplicas(deployment);
+  if (!isRolling(deployment)) return { maxSurge: 0, maxUnavailable: 0 };
+  const { maxSurge = '25%', maxUnavailable = '25%' } = deployment.spec?.strategy?.rollingUpdate ?? {};
+  const surge = scaledValue(maxSurge, replicas, Math.ceil);
+  const unavailable = scaledValue(maxUnavailable, replicas, Math.floor);
+  if (surge === 0 && unavailable === 0) return { maxSurge: 0, maxUnavailable: Math.min(1, replicas) };
+  return { maxSurge: surge, maxUnavailable: Math.min(unavailable, replicas) };
+}
+
+/** A number, or a percentage of `total`. */
+export function scaledValue(value: IntOrString, total: number, round: (value: number) => number): number {
+  if (typeof value === 'number') return value;
+  // One rounding step only: 10 % of 10 must not become 2 by way of 1.0000000000000002.
+  return round((Number.parseInt(value, 10) * total) / 100);
+}
+
+export function revisionOf(object: Deployment | ReplicaSet): number {
+  return Number(object.metadata?.annotations?.[REVISION] ?? 0) || 0;
+}
+
+/** Annotations that a new or current ReplicaSet takes from its Deployment. */
+export function inheritedAnnotations(deployment: Deployment): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(deployment.metadata?.annotations ?? {}).filter(([name]) => !OWN_ANNOTATIONS.has(name)),
+  );
+}
+
+/** The annotations by which proportional scaling knows what a ReplicaSet was sized for. */
+export function sizeAnnotations(deployment: Deployment): Record<string, string> {
+  const replicas = desiredReplicas(deployment);
+  const { maxSurge } = rollingBounds(deployment);
+  return { [DESIRED_REPLICAS]: String(replicas), [MAX_REPLICAS]: String(replicas + maxSurge) };
+}
+
+/** True if the ReplicaSet was made for this template; the hash label does not count. */
+export function hasTemplate(set: ReplicaSet, template: PodTemplateSpec | undefined): boolean {
+  return isSemanticallyEqual(withoutHash(set.spec?.template), withoutHash(template));
+}
+
+function withoutHash(template: PodTemplateSpec | undefined): PodTemplateSpec | undefined {
+  if (!template?.metadata?.labels || !(HASH_LABEL in template.metadata.labels)) return template;
+  const { [HASH_LABEL]: _, ...labels } = template.metadata.labels;
+  return { ...template, metadata: { ...template.metadata, labels } };
+}
+
+/** The name part that tells a template's pods apart. Equal templates give equal hashes on every master. */
+export function templateHash(template: PodTemplateSpec | undefined, collisionCount = 0): string {
+  let hash = FNV_OFFSET;
+  for (const byte of new TextEncoder().encode(canonical(template) + (collisionCount > 0 ? `#${collisionCount}` : ''))) {
+    hash = Math.imul(hash ^ byte, FNV_PRIME);
+  }
+  // Letters that cannot form words, as apimachinery's rand.SafeEncodeString chooses them.
+  return [...String(hash >>> 0)].map(digit => SAFE_LETTERS[digit.charCodeAt(0) % SAFE_LETTERS.length]).join('');
+}
+
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+const SAFE_LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  return `{${entries
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, inner]) => `${JSON.stringify(key)}:${canonical(inner)}`)
+    .join(',')}}`;
+}
+
+/** Oldest first; the name decides between objects of one second. */
+export function byAge(a: ReplicaSet, b: ReplicaSet): number {
+  const [left = '', right = ''] = [a.metadata?.creationTimestamp, b.metadata?.creationTimestamp];
+  if (left !== right) return left < right ? -1 : 1;
+  return (a.metadata?.name ?? '') < (b.metadata?.name ?? '') ? -1 : 1;
+}

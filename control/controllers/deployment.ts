@@ -1,0 +1,220 @@
+/** Rolls Deployments out: reads its ReplicaSets from the cache, asks {@link planDeployment} for the next step, takes it. */
+import {
+  deployments as deploymentsKind,
+  pods as podsKind,
+  replicasets as replicaSetsKind,
+} from '../api/generated/kinds.ts';
+import type { Deployment, Pod, ReplicaSet } from '../api/generated/types.ts';
+import { hasReason } from '../api/status.ts';
+import type { Client } from '../client/client.ts';
+import type { ReconcileResult } from '../client/controller.ts';
+import type { EventRecorder } from '../client/events.ts';
+import type { Informer } from '../client/informer.ts';
+import { keyOf, objectKey } from '../client/keys.ts';
+import { isEmptySelector, matchesSelector } from '../client/labels.ts';
+import type { WorkQueue } from '../client/workqueue.ts';
+import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
+import { type DeploymentPlan, planDeployment, type SetUpdate } from './deployment-plan.ts';
+import { condition, setCondition } from './deployment-status.ts';
+import { hasTemplate, REVISION, replicasOf } from './deployment-util.ts';
+import { isEqual } from './equal.ts';
+import {
+  byControllerUid,
+  byNamespace,
+  CONTROLLER_INDEX,
+  controllerOf,
+  NAMESPACE_INDEX,
+  ORPHAN_INDEX,
+  orphansByNamespace,
+  performClaims,
+  planClaims,
+  refersTo,
+} from './owners.ts';
+import { isNamespaceTerminating, messageOf } from './pod-control.ts';
+import { isPodFinished } from './pods.ts';
+
+interface Parts {
+  readonly context: ControllerContext;
+  readonly client: Client;
+  readonly recorder: EventRecorder;
+  readonly deployments: Informer<Deployment>;
+  readonly sets: Informer<ReplicaSet>;
+  readonly pods: Informer<Pod>;
+  readonly queue: WorkQueue;
+}
+
+export function deploymentController(context: ControllerContext): Controller {
+  const parts: Parts = {
+    context,
+    client: context.client,
+    recorder: context.recorder('deployment-controller'),
+    deployments: context.informers.for(deploymentsKind),
+    sets: context.informers.for(replicaSetsKind),
+    pods: context.informers.for(podsKind),
+    queue: newQueue(context),
+  };
+  follow(parts);
+  const name = 'deployment-controller';
+  return queueController(context, { name, queue: parts.queue, reconcile: key => reconcile(parts, key) });
+}
+
+function follow(parts: Parts): void {
+  const { deployments, sets, pods, queue } = parts;
+  deployments.addIndex(NAMESPACE_INDEX, byNamespace);
+  sets.addIndex(CONTROLLER_INDEX, byControllerUid);
+  sets.addIndex(ORPHAN_INDEX, orphansByNamespace);
+  pods.addIndex(CONTROLLER_INDEX, byControllerUid);
+  const enqueue = (deployment: Deployment) => queue.add(keyOf(deployment));
+  deployments.addHandler({ added: enqueue, updated: enqueue, deleted: enqueue });
+  sets.addHandler({
+    added: set => enqueueOwners(parts, set),
+    updated: (set, old) => {
+      if (controllerOf(old)?.uid !== controllerOf(set)?.uid) enqueueOwners(parts, old);
+      enqueueOwners(parts, set);
+    },
+    deleted: set => enqueueOwners(parts, set),
+  });
+  // Recreating waits for the last old pod to be gone, which no ReplicaSet's status tells.
+  pods.addHandler({ deleted: pod => enqueueRecreating(parts, pod) });
+}
+
+function enqueueOwners({ deployments, queue }: Parts, set: ReplicaSet): void {
+  const controller = controllerOf(set);
+  const namespace = set.metadata?.namespace ?? '';
+  if (controller) {
+    if (refersTo(controller, deploymentsKind)) queue.add(`${namespace}/${controller.name}`);
+    return;
+  }
+  for (const deployment of deployments.byIndex(NAMESPACE_INDEX, namespace)) {
+    if (matchesSelector(deployment.spec?.selector, set.metadata?.labels)) queue.add(keyOf(deployment));
+  }
+}
+
+function enqueueRecreating({ deployments, sets, queue }: Parts, pod: Pod): void {
+  const owner = controllerOf(pod);
+  const set = owner && sets.get(`${pod.metadata?.namespace}/${owner.name}`);
+  const controller = set && controllerOf(set);
+  const deployment = controller && deployments.get(`${pod.metadata?.namespace}/${controller.name}`);
+  if (deployment?.spec?.strategy?.type === 'Recreate') queue.add(keyOf(deployment));
+}
+
+async function reconcile(parts: Parts, key: string): Promise<ReconcileResult | undefined> {
+  const { context, client, deployments, sets } = parts;
+  const deployment = deployments.get(key);
+  if (!deployment || isEmptySelector(deployment.spec?.selector)) return undefined;
+  const candidates = [
+    ...sets.byIndex(CONTROLLER_INDEX, deployment.metadata?.uid ?? ''),
+    ...sets.byIndex(ORPHAN_INDEX, deployment.metadata?.namespace ?? ''),
+  ];
+  const claims = planClaims(deployment, deployment.spec?.selector, candidates);
+  const owned = await performClaims({
+    client,
+    owner: deployment,
+    ownerKind: deploymentsKind,
+    kind: replicaSetsKind,
+    claims,
+  });
+  if (claims.adopt.length > 0) {
+    // What was adopted has a new version; it comes back through the watch and brings this key again.
+    return undefined;
+  }
+  const plan = planDeployment({
+    deployment,
+    sets: owned,
+    hasOldPods: hasOldPods(parts, deployment, owned),
+    nowMs: context.clock.now(),
+  });
+  await perform(parts, deployment, plan);
+  return { afterMs: plan.afterMs };
+}
+
+async function perform(parts: Parts, deployment: Deployment, plan: DeploymentPlan): Promise<void> {
+  const { client } = parts;
+  const creation = plan.create && (await createSet(parts, deployment, plan.create));
+  if (!creation || creation.outcome === 'created') {
+    for (const update of plan.updates) await updateSet(parts, deployment, update);
+  }
+  for (const set of plan.remove) await removeSet(client, set);
+  let current = deployment;
+  if (plan.revision !== undefined && creation?.outcome !== 'collision') {
+    const body = { metadata: { annotations: { [REVISION]: plan.revision } } };
+    current = await client.patch(deploymentsKind, objectKey(deployment), {
+      type: 'application/merge-patch+json',
+      body,
+    });
+  }
+  const status = creation ? withCreation(parts, plan, creation) : plan.status;
+  if (!isEqual(status, deployment.status)) {
+    await client.update(
+      deploymentsKind,
+      { ...deployment, metadata: { ...current.metadata }, status },
+      { subresource: 'status' },
+    );
+  }
+  if (creation?.outcome === 'failed') throw creation.error;
+}
+
+async function updateSet({ client, recorder }: Parts, deployment: Deployment, { old, next }: SetUpdate): Promise<void> {
+  await client.update(replicaSetsKind, next);
+  const [from, to] = [replicasOf(old), replicasOf(next)];
+  if (from === to) return;
+  const direction = to > from ? 'up' : 'down';
+  recorder.record(deployment, {
+    type: 'Normal',
+    reason: 'ScalingReplicaSet',
+    message: `Scaled ${direction} replica set ${next.metadata?.name} from ${from} to ${to}`,
+  });
+}
+
+type Creation =
+  | { readonly outcome: 'created'; readonly name: string }
+  | { readonly outcome: 'collision'; readonly name: string }
+  | { readonly outcome: 'failed'; readonly name: string; readonly error: unknown };
+
+async function createSet({ client, recorder }: Parts, deployment: Deployment, set: ReplicaSet): Promise<Creation> {
+  const name = set.metadata?.name ?? '';
+  try {
+    await client.create(replicaSetsKind, set);
+  } catch (error) {
+    if (!hasReason(error, 'AlreadyExists')) return { outcome: 'failed', name, error };
+    const present = await client.get(replicaSetsKind, objectKey(set));
+    const isOurs =
+      controllerOf(present)?.uid === deployment.metadata?.uid && hasTemplate(present, deployment.spec?.template);
+    return isOurs ? { outcome: 'created', name } : { outcome: 'collision', name };
+  }
+  const replicas = replicasOf(set);
+  if (replicas > 0) {
+    recorder.record(deployment, {
+      type: 'Normal',
+      reason: 'ScalingReplicaSet',
+      message: `Scaled up replica set ${name} from 0 to ${replicas}`,
+    });
+  }
+  return { outcome: 'created', name };
+}
+
+/** The status after an attempt to create: another name after a collision, a condition otherwise. */
+function withCreation({ context }: Parts, { status }: DeploymentPlan, creation: Creation): DeploymentPlan['status'] {
+  if (creation.outcome === 'collision') return { ...status, collisionCount: (status.collisionCount ?? 0) + 1 };
+  if (creation.outcome === 'failed' && isNamespaceTerminating(creation.error)) return status;
+  const progress =
+    creation.outcome === 'created'
+      ? condition('Progressing', 'True', 'NewReplicaSetCreated', `Created new replica set "${creation.name}"`)
+      : condition('Progressing', 'False', 'ReplicaSetCreateError', messageOf(creation.error));
+  return { ...status, conditions: [...setCondition(status.conditions ?? [], progress, context.clock.now())] };
+}
+
+async function removeSet(client: Client, set: ReplicaSet): Promise<void> {
+  try {
+    await client.delete(replicaSetsKind, objectKey(set), { uid: set.metadata?.uid ?? '' });
+  } catch (error) {
+    if (!hasReason(error, 'NotFound')) throw error;
+  }
+}
+
+function hasOldPods({ pods }: Parts, deployment: Deployment, sets: readonly ReplicaSet[]): boolean {
+  if (deployment.spec?.strategy?.type !== 'Recreate') return false;
+  return sets
+    .filter(set => !hasTemplate(set, deployment.spec?.template))
+    .some(set => pods.byIndex(CONTROLLER_INDEX, set.metadata?.uid ?? '').some(pod => !isPodFinished(pod)));
+}

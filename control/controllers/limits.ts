@@ -1,0 +1,37 @@
+/** Every bound and period of the controllers, by name. */
+
+/** Pods that one pass of a workload controller creates or deletes (k/k: BurstReplicas). */
+export const POD_WRITES_MAX = 500;
+/** The first batch of creations; each batch that succeeds doubles the next (k/k: SlowStartInitialBatchSize). */
+export const SLOW_START_BATCH = 1;
+/** Deletions under way at once. */
+export const POD_DELETIONS_CONCURRENT_MAX = 50;
+/** Keys that one workload controller works on at once. */
+export const WORKERS = 5;
+
+/** Endpoints in one EndpointSlice (k/k: --max-endpoints-per-slice). */
+export const ENDPOINTS_PER_SLICE_MAX = 100;
+/** Addresses in one Endpoints object (k/k: maxCapacity). */
+export const ADDRESSES_PER_ENDPOINTS_MAX = 1000;
+
+/** A namespace's content is looked at again after this long while something holds it. */
+export const NAMESPACE_RETRY_MS_MIN = 500;
+export const NAMESPACE_RETRY_MS_MAX = 10_000;
+
+/** How often discovery is asked for kinds that came or went. */
+export const DISCOVERY_PERIOD_MS = 30_000;
+/** Owners that were looked up and are certainly gone. */
+export const ABSENT_OWNERS_MAX = 10_000;
+
+/** How often node heartbeats are looked at (PEERS.md: node-monitor-period). */
+export const NODE_MONITOR_PERIOD_MS = 5_000;
+/** Silence after which a node is Unknown, unless settings say otherwise (node-monitor-grace-period). */
+export const NODE_GRACE_PERIOD_MS = 40_000;
+/** Toleration of not-ready and unreachable that pods without their own get by admission. */
+export const EVICTION_TOLERATION_SECONDS = 300;
+
+/** Pods of nodes that are gone are looked for this often, and a node must be gone this long (k/k: gc_controller.go). */
+export const POD_GC_PERIOD_MS = 20_000;
+export const POD_GC_QUARANTINE_MS = 40_000;
+/** Finished pods kept in the cluster (k/k: --terminated-pod-gc-threshold). */
+export const TERMINATED_PODS_MAX = 12_500;

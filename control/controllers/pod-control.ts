@@ -1,0 +1,96 @@
+/** Creating and deleting pods for their owner, with the events that tell of it. */
+import { pods as podsKind } from '../api/generated/kinds.ts';
+import type { Pod } from '../api/generated/types.ts';
+import type { KubernetesObject } from '../api/kind.ts';
+import { ApiError, hasReason } from '../api/status.ts';
+import type { Client } from '../client/client.ts';
+import type { EventRecorder } from '../client/events.ts';
+import type { Expectations } from '../client/expectations.ts';
+import { objectKey } from '../client/keys.ts';
+import { POD_DELETIONS_CONCURRENT_MAX, SLOW_START_BATCH } from './limits.ts';
+
+export interface PodControl {
+  readonly client: Client;
+  readonly recorder: EventRecorder;
+  readonly expectations: Expectations;
+}
+
+/**
+ * Creates the pods in batches that double while all goes well, so that a thousand refusals cost few requests. The
+ * expectations for all must have been set. Gives the first error; pods not tried are counted off.
+ */
+export async function createPods(control: PodControl, owner: KubernetesObject, pods: readonly Pod[]): Promise<unknown> {
+  const uid = owner.metadata?.uid ?? '';
+  for (let done = 0, batch = SLOW_START_BATCH; done < pods.length; batch *= 2) {
+    const results = await Promise.allSettled(pods.slice(done, done + batch).map(pod => createPod(control, owner, pod)));
+    done += results.length;
+    const failed = results.find(result => result.status === 'rejected');
+    if (!failed) continue;
+    for (let left = done; left < pods.length; left++) control.expectations.creationObserved(uid);
+    return isNamespaceTerminating(failed.reason) ? undefined : failed.reason;
+  }
+  return undefined;
+}
+
+async function createPod(
+  { client, recorder, expectations }: PodControl,
+  owner: KubernetesObject,
+  pod: Pod,
+): Promise<void> {
+  try {
+    const created = await client.create(podsKind, pod);
+    recorder.record(owner, {
+      type: 'Normal',
+      reason: 'SuccessfulCreate',
+      message: `Created pod: ${created.metadata?.name}`,
+    });
+  } catch (error) {
+    expectations.creationObserved(owner.metadata?.uid ?? '');
+    if (!isNamespaceTerminating(error)) {
+      recorder.record(owner, {
+        type: 'Warning',
+        reason: 'FailedCreate',
+        message: `Error creating: ${messageOf(error)}`,
+      });
+    }
+    throw error;
+  }
+}
+
+/** Deletes the pods. The expectations for all must have been set. Gives the first error. */
+export async function deletePods(control: PodControl, owner: KubernetesObject, pods: readonly Pod[]): Promise<unknown> {
+  let firstError: unknown;
+  for (let start = 0; start < pods.length; start += POD_DELETIONS_CONCURRENT_MAX) {
+    const batch = pods.slice(start, start + POD_DELETIONS_CONCURRENT_MAX);
+    const results = await Promise.allSettled(batch.map(pod => deletePod(control, owner, pod)));
+    firstError ??= results.find(result => result.status === 'rejected')?.reason;
+  }
+  return firstError;
+}
+
+async function deletePod(
+  { client, recorder, expectations }: PodControl,
+  owner: KubernetesObject,
+  pod: Pod,
+): Promise<void> {
+  const { name, uid = '' } = pod.metadata ?? {};
+  try {
+    await client.delete(podsKind, objectKey(pod), { uid });
+    recorder.record(owner, { type: 'Normal', reason: 'SuccessfulDelete', message: `Deleted pod: ${name}` });
+  } catch (error) {
+    expectations.deletionObserved(owner.metadata?.uid ?? '', uid);
+    // Gone, or replaced under its name: what was wanted is so.
+    if (hasReason(error, 'NotFound') || hasReason(error, 'Conflict')) return;
+    recorder.record(owner, { type: 'Warning', reason: 'FailedDelete', message: `Error deleting: ${messageOf(error)}` });
+    throw error;
+  }
+}
+
+/** The owner is about to go with its namespace: no failure worth telling. */
+export function isNamespaceTerminating(error: unknown): boolean {
+  return (
+    error instanceof ApiError && (error.details?.causes ?? []).some(({ reason }) => reason === 'NamespaceTerminating')
+  );
+}
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

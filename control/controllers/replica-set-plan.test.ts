@@ -1,0 +1,115 @@
+import test from 'ava';
+import fc from 'fast-check';
+import type { Pod } from '../api/generated/types.ts';
+import { timestamp } from '../client/clock.ts';
+import { planReplicaStatus, planReplicas } from './replica-set-plan.ts';
+
+const nowMs = Date.UTC(2026, 0, 1);
+interface Shape {
+  readonly name: string;
+  readonly node?: string;
+  readonly phase?: string;
+  readonly readyForSeconds?: number;
+  readonly cost?: string;
+  readonly restarts?: number;
+  readonly ageSeconds?: number;
+}
+const pod = ({
+  name,
+  node = 'n',
+  phase = 'Running',
+  readyForSeconds = 100,
+  cost,
+  restarts = 0,
+  ageSeconds = 100,
+}: Shape): Pod => ({
+  metadata: {
+    name,
+    creationTimestamp: timestamp(nowMs - ageSeconds * 1000),
+    ...(cost && { annotations: { 'controller.kubernetes.io/pod-deletion-cost': cost } }),
+  },
+  spec: { containers: [], ...(node && { nodeName: node }) },
+  status: {
+    phase,
+    conditions:
+      readyForSeconds < 0
+        ? []
+        : [{ type: 'Ready', status: 'True', lastTransitionTime: timestamp(nowMs - readyForSeconds * 1000) }],
+    containerStatuses: [{ name: 'c', restartCount: restarts } as never],
+  },
+});
+
+const first: readonly [string, Shape, Shape][] = [
+  [
+    'not assigned',
+    { name: 'x', node: '', phase: 'Pending', readyForSeconds: -1 },
+    { name: 'y', phase: 'Pending', readyForSeconds: -1 },
+  ],
+  ['pending', { name: 'x', phase: 'Pending', readyForSeconds: -1 }, { name: 'y', readyForSeconds: -1 }],
+  ['not ready', { name: 'x', readyForSeconds: -1 }, { name: 'y', cost: '-5' }],
+  ['cheap', { name: 'x', cost: '-1' }, { name: 'y' }],
+  ['ready for a short time', { name: 'x', readyForSeconds: 1 }, { name: 'y', readyForSeconds: 1000, restarts: 9 }],
+  ['often restarted', { name: 'x', restarts: 3, ageSeconds: 100_000 }, { name: 'y' }],
+  ['young', { name: 'x', ageSeconds: 1 }, { name: 'y', ageSeconds: 1000 }],
+];
+for (const [why, victim, survivor] of first) {
+  test(`goes first: ${why}`, t => {
+    for (const pods of [
+      [pod(victim), pod(survivor)],
+      [pod(survivor), pod(victim)],
+    ]) {
+      const plan = planReplicas({ replicas: 1, pods, relatedPods: pods, nowMs });
+      t.deepEqual(
+        plan.delete.map(({ metadata }) => metadata?.name),
+        ['x'],
+      );
+    }
+  });
+}
+
+test('goes first: doubled up on a node, counting pods of sibling sets', t => {
+  const pods = [pod({ name: 'x', node: 'full' }), pod({ name: 'y', node: 'empty' })];
+  const relatedPods = [...pods, pod({ name: 'sibling', node: 'full' })];
+  t.deepEqual(
+    planReplicas({ replicas: 1, pods, relatedPods, nowMs }).delete.map(({ metadata }) => metadata?.name),
+    ['x'],
+  );
+});
+
+test('always comes to the number wanted, at most 500 at a time', t => {
+  fc.assert(
+    fc.property(fc.nat({ max: 1200 }), fc.nat({ max: 1200 }), (replicas, present) => {
+      const pods = Array.from({ length: present }, (_, index) => pod({ name: `p${index}` }));
+      const plan = planReplicas({ replicas, pods, relatedPods: [], nowMs });
+      t.true(plan.create <= 500 && plan.delete.length <= 500);
+      t.true(plan.create === 0 || plan.delete.length === 0);
+      const after = present + plan.create - plan.delete.length;
+      t.true(Math.abs(replicas - after) === Math.max(0, Math.abs(replicas - present) - 500));
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('counts labelled, ready and available pods, and leaves zeros out', t => {
+  const labelled = pod({ name: 'a', readyForSeconds: 5 });
+  const pods = [
+    { ...labelled, metadata: { ...labelled.metadata, labels: { app: 'x' } } },
+    pod({ name: 'b', readyForSeconds: -1 }),
+  ];
+  const input = { old: undefined, templateLabels: { app: 'x' }, generation: 3, failure: undefined, nowMs };
+  t.deepEqual(planReplicaStatus({ ...input, pods, minReadySeconds: 10 }), {
+    replicas: 2,
+    fullyLabeledReplicas: 1,
+    readyReplicas: 1,
+    observedGeneration: 3,
+  });
+  t.is(planReplicaStatus({ ...input, pods, minReadySeconds: 5 }).availableReplicas, 1);
+  t.deepEqual(planReplicaStatus({ ...input, pods: [], minReadySeconds: 0 }), { replicas: 0, observedGeneration: 3 });
+});
+
+test('a failure is a condition until it is over', t => {
+  const input = { pods: [], templateLabels: {}, minReadySeconds: 0, generation: 1, nowMs };
+  const failed = planReplicaStatus({ ...input, old: undefined, failure: { reason: 'FailedCreate', message: 'no' } });
+  t.like(failed.conditions?.[0], { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: 'no' });
+  t.is(planReplicaStatus({ ...input, old: failed, failure: undefined }).conditions, undefined);
+});
