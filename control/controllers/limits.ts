@@ -35,3 +35,8 @@ export const POD_GC_PERIOD_MS = 20_000;
 export const POD_GC_QUARANTINE_MS = 40_000;
 /** Finished pods kept in the cluster (k/k: --terminated-pod-gc-threshold). */
 export const TERMINATED_PODS_MAX = 12_500;
+
+/** Objects that the garbage collector works on at once (k/k: --concurrent-gc-syncs is 20). */
+export const GARBAGE_WORKERS = 20;
+/** How long an owner that is not in the cache may take to show up there before the API is asked for it. */
+export const OWNER_GRACE_MS = 500;
