@@ -13,10 +13,14 @@ import { endpointSliceController } from './endpoint-slices.ts';
 import { endpointsController } from './endpoints.ts';
 import { garbageCollector } from './garbage-collector.ts';
 import { namespaceController } from './namespace.ts';
+import { nodeIpamController } from './node-ipam.ts';
+import { nodeLifecycleController } from './node-lifecycle.ts';
+import { podGarbageController } from './pod-garbage.ts';
 import { replicaSetController } from './replica-set.ts';
 import { replicationController } from './replication-controller.ts';
 import { rootCaController } from './root-ca.ts';
 import { serviceAccountController } from './service-accounts.ts';
+import { taintEvictionController } from './taint-eviction.ts';
 
 export type { ControllerOptions } from './context.ts';
 
@@ -49,6 +53,10 @@ function setUp(context: ControllerContext): Controller[] {
     serviceAccountController(context),
     rootCaController(context),
     namespaceController(context, kinds),
+    nodeLifecycleController(context),
+    taintEvictionController(context),
+    nodeIpamController(context),
+    podGarbageController(context),
     // Last, for it shares the informers that all others have asked for.
     garbageCollector(context, kinds),
   ];
