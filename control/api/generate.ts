@@ -1,5 +1,5 @@
 /**
- * Makes `generated/types.ts` and `generated/kinds.ts` from the facts of the Kubernetes v1.33 API (`npm run generate`, with the facts' folder as
+ * Makes `generated/types.ts`, `generated/kinds.ts` and `generated/definitions.ts` from the facts of the Kubernetes v1.33 API (`npm run generate`, with the facts' folder as
  * the argument). A development script: nothing at run time imports it, and the product ships only what it writes.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -156,12 +156,28 @@ function renderKinds(definitions: Readonly<Record<string, Schema>>, documents: r
   ].join('\n');
 }
 
+/** Definitions as one JSON text each: a text costs little until its definition is needed, and is parsed then. */
+function renderDefinitions(definitions: Readonly<Record<string, Schema>>): string {
+  const quote = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+  const lines = Object.entries(definitions).map(([full, schema]) => `  '${full}': ${quote(JSON.stringify(schema))},`);
+  return [
+    '// Made by control/api/generate.ts from the facts of Kubernetes v1.33. Do not edit.',
+    '',
+    '/** OpenAPI v2 schemas, as JSON text by name. */',
+    'export const DEFINITION_TEXTS: Readonly<Record<string, string>> = {',
+    ...lines,
+    '};',
+    '',
+  ].join('\n');
+}
+
 const facts = process.argv[2] ?? '../shared/api';
 const { definitions, ...rest } = JSON.parse(readFileSync(join(facts, 'definitions.json'), 'utf8')) as {
   definitions?: Record<string, Schema>;
 };
 const all = definitions ?? (rest as Record<string, Schema>);
 writeFileSync(new URL('./generated/types.ts', import.meta.url), renderTypes(all));
+writeFileSync(new URL('./generated/definitions.ts', import.meta.url), renderDefinitions(all));
 const discovery = JSON.parse(readFileSync(join(facts, 'discovery.json'), 'utf8')) as Record<string, DiscoveryDocument>;
 writeFileSync(
   new URL('./generated/kinds.ts', import.meta.url),

@@ -26,3 +26,24 @@ export interface PodNetwork {
   /** Leaves pods running (an agent restart). With `remove`, takes everything away: bridge, routes, rules. */
   close(options: { readonly remove: boolean }): Promise<void>;
 }
+
+/** The machine cannot give pods a network; says what to install or allow. */
+export class NetworkUnavailableError extends Error {
+  override readonly name = 'NetworkUnavailableError';
+  readonly code = 'NETWORK_UNAVAILABLE';
+}
+/** A pod's wire could not be made. */
+export class NetworkAttachError extends Error {
+  override readonly name = 'NetworkAttachError';
+  readonly code = 'NETWORK_ATTACH';
+}
+/** All addresses of the node's range are given away. */
+export class AddressesExhaustedError extends Error {
+  override readonly name = 'AddressesExhaustedError';
+  readonly code = 'NETWORK_ADDRESSES_EXHAUSTED';
+}
+/** Some routes to other nodes could not be set; the others are. */
+export class RouteError extends Error {
+  override readonly name = 'RouteError';
+  readonly code = 'NETWORK_ROUTE';
+}

@@ -32,3 +32,14 @@ export interface ServiceProxy {
   /** Leaves rules in place (agent restart), or takes all away with `remove`. */
   close(options: { readonly remove: boolean }): Promise<void>;
 }
+
+/** The machine cannot do what a proxy needs; says what to install or allow. */
+export class ProxyUnavailableError extends Error {
+  override readonly name = 'ProxyUnavailableError';
+  readonly code = 'PROXY_UNAVAILABLE';
+}
+/** Some frontends could not be opened, as when a port is taken; the others work. */
+export class ProxyPortError extends Error {
+  override readonly name = 'ProxyPortError';
+  readonly code = 'PROXY_PORT';
+}

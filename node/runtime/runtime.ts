@@ -20,6 +20,8 @@ export interface SandboxSpec {
   readonly hostNetwork: boolean;
   readonly hostPid: boolean;
   readonly hostIpc: boolean;
+  /** The containers see each other's processes (`shareProcessNamespace`). */
+  readonly shareProcessNamespace?: boolean;
   readonly sysctls: Readonly<Record<string, string>>;
   /** Labels of the pod, kept for operators who look at the runtime with its own tools. */
   readonly labels: Readonly<Record<string, string>>;

@@ -40,6 +40,10 @@ export interface AppendResponse extends Envelope {
   readonly matchIndex: number;
   /** On refusal, the term of the entry at the hint, to skip whole terms (thesis 3.5, end). */
   readonly hintTerm: number;
+  /** The request's `previousIndex`, so that the leader can tell an answer to an old probe from one to its last. */
+  readonly previousIndex: number;
+  /** True if the member's state machine is behind the start of its own log: only a snapshot helps. */
+  readonly needsSnapshot: boolean;
   readonly readContext: number;
 }
 

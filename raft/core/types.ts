@@ -44,6 +44,8 @@ export interface Membership {
   /** 16 hex digits; members of another cluster are refused. */
   readonly clusterId: string;
   readonly members: readonly MembershipEntry[];
+  /** Ids that were members once. They are refused for ever, because an id is never used again (bounded, newest last). */
+  readonly removed?: readonly MemberId[];
 }
 
 /** Says what a snapshot stands for: the log up to and including `index`. */

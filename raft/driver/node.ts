@@ -67,3 +67,18 @@ export class OverloadedError extends Error {
   override readonly name = 'OverloadedError';
   readonly code = 'RAFT_OVERLOADED';
 }
+/** The membership cannot change like that; `message` says why. */
+export class MembershipRefusedError extends Error {
+  override readonly name = 'MembershipRefusedError';
+  readonly code = 'RAFT_MEMBERSHIP_REFUSED';
+}
+/** Leadership stayed where it was: the target did not catch up or did not answer in time. */
+export class TransferFailedError extends Error {
+  override readonly name = 'TransferFailedError';
+  readonly code = 'RAFT_TRANSFER_FAILED';
+}
+/** The storage holds no identity and none was given to start with. */
+export class NotInitializedError extends Error {
+  override readonly name = 'NotInitializedError';
+  readonly code = 'RAFT_NOT_INITIALIZED';
+}

@@ -12,6 +12,7 @@ export interface CommittedCommand {
   readonly index: number;
   /** The term of the entry: the leadership under which it was accepted. Writes can be fenced by it. */
   readonly term: number;
+  /** May be a view into a larger buffer that is shared with the log: copy what is kept for long; never change it. */
   readonly data: Uint8Array;
 }
 
@@ -33,7 +34,11 @@ export interface StateMachine<Result = unknown> {
   /** Makes all that was applied durable; resolves with the index up to which the log may forget. */
   flush(): Promise<number>;
   snapshot(): StateMachineSnapshot;
-  /** Replaces the whole state, atomically: a crash in between leaves the old or the new state. */
+  /**
+   * Replaces the whole state, atomically: a crash in between leaves the old or the new state. The new state must not
+   * take effect before `chunks` has ended: at its end the log is replaced on disk first. If it throws, or `chunks` does,
+   * the old state stays. `apply` is not called meanwhile.
+   */
   restore(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   /** Called when the committed membership changes. */
   onMembership?(membership: Membership): void;

@@ -76,3 +76,9 @@ export class StorageFailedError extends Error {
   override readonly name = 'StorageFailedError';
   readonly code = 'RAFT_STORAGE_FAILED';
 }
+
+/** Another process has this data directory open. */
+export class DataLockedError extends Error {
+  override readonly name = 'DataLockedError';
+  readonly code = 'RAFT_DATA_LOCKED';
+}

@@ -23,7 +23,10 @@ export interface OutgoingSnapshot {
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 
-/** A snapshot that arrives. The receiver drains `chunks`; an error in it means the transfer broke off. */
+/**
+ * A snapshot that arrives. The receiver drains `chunks`; an error in it means the transfer broke off. Leaving the
+ * iteration early (`return`) refuses the snapshot: the sender's `sendSnapshot` rejects.
+ */
 export interface IncomingSnapshot extends OutgoingSnapshot {
   readonly from: MemberId;
 }
@@ -32,15 +35,18 @@ export interface IncomingSnapshot extends OutgoingSnapshot {
 export interface TransportHandlers {
   onMessage(message: Message): void;
   onSnapshot(snapshot: IncomingSnapshot): void;
-  /** A call from another member (proposal forwarding, ReadIndex forwarding, join): answers with bytes or throws. */
+  /** A call from another member, or one that would join (proposal forwarding, ReadIndex forwarding, join): answers with bytes or throws. */
   onRequest(from: MemberId, method: string, body: Uint8Array): Promise<Uint8Array>;
 }
 
 /** One member's door to its peers. */
 export interface Transport {
   start(handlers: TransportHandlers): Promise<void>;
-  /** Replaces the set of peers that are dialled and accepted. */
-  setPeers(peers: readonly Peer[]): void;
+  /**
+   * Replaces the set of peers that are dialled. Others of the same cluster may still call (a member may lead by a
+   * membership that this one has not received yet, thesis 4.1), except those in `refused`, which were removed.
+   */
+  setPeers(peers: readonly Peer[], refused?: readonly MemberId[]): void;
   send(message: Message): void;
   /** Resolves when the peer has taken all of it; rejects when it broke off. */
   sendSnapshot(to: MemberId, snapshot: OutgoingSnapshot): Promise<void>;
@@ -53,4 +59,20 @@ export interface Transport {
 export class PeerUnreachableError extends Error {
   override readonly name = 'PeerUnreachableError';
   readonly code = 'RAFT_PEER_UNREACHABLE';
+  /** True if the request certainly never left: then nothing happened, and it is safe to try again. */
+  readonly isUnsent: boolean;
+  constructor(message: string, options: ErrorOptions & { readonly isUnsent?: boolean } = {}) {
+    super(message, options);
+    this.isUnsent = options.isUnsent ?? false;
+  }
+}
+
+/** The peer answered a request with an error; `code` is the peer's. */
+export class PeerError extends Error {
+  override readonly name = 'PeerError';
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
 }

@@ -183,3 +183,8 @@ export class LeaseNotFoundError extends Error {
   override readonly name = 'LeaseNotFoundError';
   readonly code = 'STORE_LEASE_NOT_FOUND';
 }
+/** The store holds as much as it may: certainly not done. Deletes and lease revocations still pass. */
+export class QuotaExceededError extends Error {
+  override readonly name = 'QuotaExceededError';
+  readonly code = 'STORE_QUOTA_EXCEEDED';
+}

@@ -1,0 +1,106 @@
+/**
+ * The data directory of a cluster that `raftsman up` runs: where each process keeps its things, which ports it has, and
+ * what was decided at the first start. `DIR/cluster.json` holds the decisions, so that a second start finds them.
+ */
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { writePrivately } from '../../control/pki/files.ts';
+
+const port = z.number().int().min(1).max(65_535);
+const masterSchema = z.object({ name: z.string(), apiPort: port, peerPort: port });
+const nodeSchema = z.object({ name: z.string(), port });
+const planSchema = z.object({
+  /** The layout's version; a newer one is refused. */
+  version: z.literal(1),
+  /** The stable address that outlives any master. */
+  port,
+  host: z.string(),
+  runtime: z.enum(['docker', 'native', 'fake']),
+  /** The join token of this cluster's own processes. */
+  token: z.string(),
+  masters: z.array(masterSchema).min(1),
+  nodes: z.array(nodeSchema),
+});
+/** What was decided at the first start. */
+export type ClusterPlan = z.infer<typeof planSchema>;
+export type PlannedMaster = z.infer<typeof masterSchema>;
+export type PlannedNode = z.infer<typeof nodeSchema>;
+
+/** Paths under the data directory. */
+export const paths = {
+  plan: (directory: string) => join(directory, 'cluster.json'),
+  kubeconfig: (directory: string) => join(directory, 'kubeconfig'),
+  /** The process that supervises all others. */
+  supervisorPid: (directory: string) => join(directory, 'pid'),
+  supervisorLog: (directory: string) => join(directory, 'log'),
+  process: (directory: string, name: string) => join(directory, name),
+  pid: (directory: string, name: string) => join(directory, name, 'pid'),
+  log: (directory: string, name: string) => join(directory, name, 'log'),
+};
+
+/** The directory holds a cluster that this version cannot run. */
+export class LayoutError extends Error {
+  override readonly name = 'LayoutError';
+  readonly code = 'CLUSTER_LAYOUT';
+}
+
+/** Reads the plan; undefined in a new directory. */
+export async function loadPlan(directory: string): Promise<ClusterPlan | undefined> {
+  let text: string;
+  try {
+    text = await readFile(paths.plan(directory), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const value = parseJson(text);
+  const parsed = planSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const version = z.object({ version: z.number() }).safeParse(value);
+  throw new LayoutError(
+    version.success && version.data.version > 1
+      ? `${directory} was made by a newer raftsman (layout ${version.data.version}, this one reads 1): upgrade, or name another --data-dir`
+      : `${paths.plan(directory)} is damaged: ${parsed.error.issues[0]?.message ?? 'not readable'}; restore it, or remove the cluster with \`raftsman down --purge --data-dir ${directory}\``,
+  );
+}
+
+export async function savePlan(directory: string, plan: ClusterPlan): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  await writePrivately(paths.plan(directory), `${JSON.stringify(plan, undefined, 2)}\n`);
+}
+
+/** How far apart the ports of masters and peers are laid out from the stable port. */
+export const PORT_STRIDE = 20;
+/** More masters than this make a slower cluster, not a safer one. */
+export const MASTERS_MAX = 7;
+export const NODES_MAX = 100;
+
+/**
+ * Lays out names and preferred ports: masters' API ports follow the stable port, peers and agents follow in strides.
+ * Pure; whether the ports are free is the caller's to find out.
+ */
+export function planProcesses(options: { readonly port: number; readonly masters: number; readonly nodes: number }): {
+  readonly masters: readonly PlannedMaster[];
+  readonly nodes: readonly PlannedNode[];
+} {
+  return {
+    masters: Array.from({ length: options.masters }, (_, i) => ({
+      name: `master-${i + 1}`,
+      apiPort: options.port + 1 + i,
+      peerPort: options.port + PORT_STRIDE + 1 + i,
+    })),
+    nodes: Array.from({ length: options.nodes }, (_, i) => ({
+      name: `node-${i + 1}`,
+      port: options.port + 2 * PORT_STRIDE + 1 + i,
+    })),
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,429 @@
+/**
+ * `raftsman up`: a whole cluster on this machine, as separate processes of `raftsman server` and `raftsman agent`, with
+ * the stable address in this process. The first start decides ports and token and keeps them; later ones find them.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { request as httpsRequest } from 'node:https';
+import { createServer } from 'node:net';
+import { resolve } from 'node:path';
+import { type Credentials, readKubeconfigCredentials, writeKubeconfig } from '../../control/pki/kubeconfig.ts';
+import { bearerOf, randomToken } from '../../control/pki/token.ts';
+import { type Backend, Balancer } from './balancer.ts';
+import { UsageError } from './errors.ts';
+import {
+  type ClusterPlan,
+  LayoutError,
+  loadPlan,
+  MASTERS_MAX,
+  NODES_MAX,
+  paths,
+  planProcesses,
+  savePlan,
+} from './layout.ts';
+import { Progress } from './progress.ts';
+import { isAlive, type ProcessSpec, RESTART_DELAY_MS, readPid, Supervisor } from './supervisor.ts';
+
+export type RuntimeChoice = 'auto' | 'docker' | 'native' | 'fake';
+/** What the operator asked for; undefined leaves the choice to the plan or the default. */
+export interface UpOptions {
+  readonly dataDir: string;
+  readonly masters: number | undefined;
+  readonly nodes: number | undefined;
+  readonly port: number | undefined;
+  readonly runtime: RuntimeChoice | undefined;
+  readonly restartDelayMs: number | undefined;
+}
+export interface UpDependencies {
+  /** The program that runs `raftsman`. */
+  readonly command: readonly [string, ...string[]];
+  readonly env: NodeJS.ProcessEnv;
+  readonly out: NodeJS.WritableStream;
+  readonly pid: number;
+  /** Under which pods reach this machine. */
+  readonly machineAddress: string;
+  /** Turns `auto` into what this machine has; throws with a sentence on what to install. */
+  readonly chooseRuntime: (choice: RuntimeChoice) => Promise<'docker' | 'native' | 'fake'>;
+  readonly delay: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly every: (intervalMs: number, callback: () => void) => { [Symbol.dispose](): void };
+  readonly random: () => number;
+  /** Aborted by Ctrl-C and SIGTERM. */
+  readonly stop: AbortSignal;
+}
+
+const DEFAULTS = { masters: 3, nodes: 2, port: 6443 } as const;
+const HOST = '127.0.0.1';
+const READY_TIMEOUT_MS = 120_000;
+const POLL_MS = 100;
+const REQUEST_TIMEOUT_MS = 5_000;
+
+/** Runs the cluster until `stop` is aborted. Resolves when everything has stopped. */
+export async function up(options: UpOptions, dependencies: UpDependencies): Promise<void> {
+  const directory = resolve(options.dataDir);
+  await refuseSecond(directory);
+  const progress = new Progress(dependencies.out);
+  const plan = await decide(directory, options, dependencies);
+  const supervisor = new Supervisor({
+    command: dependencies.command,
+    env: dependencies.env,
+    say: line => progress.note(line),
+    delay: dependencies.delay,
+    restartDelayMs: options.restartDelayMs ?? RESTART_DELAY_MS,
+  });
+  await mkdir(directory, { recursive: true });
+  await writeFile(paths.supervisorPid(directory), `${dependencies.pid}\n`);
+  const session = new Session(directory, plan, dependencies, supervisor, progress);
+  try {
+    await session.run();
+  } finally {
+    await session.stop();
+    await rm(paths.supervisorPid(directory), { force: true });
+  }
+}
+
+/** One run of the cluster, from the first process to the last. */
+class Session {
+  readonly #directory: string;
+  readonly #plan: ClusterPlan;
+  readonly #dependencies: UpDependencies;
+  readonly #supervisor: Supervisor;
+  readonly #progress: Progress;
+  #balancer: Balancer | undefined;
+
+  constructor(
+    directory: string,
+    plan: ClusterPlan,
+    dependencies: UpDependencies,
+    supervisor: Supervisor,
+    progress: Progress,
+  ) {
+    this.#directory = directory;
+    this.#plan = plan;
+    this.#dependencies = dependencies;
+    this.#supervisor = supervisor;
+    this.#progress = progress;
+  }
+
+  async run(): Promise<void> {
+    const { masters, nodes, runtime } = this.#plan;
+    const fresh = masters.filter(master => !existsSync(`${paths.process(this.#directory, master.name)}/pki/ca.crt`));
+    const known = masters.filter(master => !fresh.includes(master));
+    this.#progress.note(
+      known.length > 0
+        ? `Starting the cluster in ${this.#directory} again: ${masters.length} masters, ${nodes.length} nodes (${runtime})`
+        : `Making a cluster in ${this.#directory}: ${masters.length} masters, ${nodes.length} nodes (${runtime})`,
+    );
+    const [first, ...others] = known.length > 0 ? known : masters;
+    if (!first) throw new LayoutError(`${paths.plan(this.#directory)} names no master`);
+    const rest = known.length > 0 ? fresh : others;
+    // The name of a master to join stays with all but the first: one that was interrupted while it joined takes it up again.
+    const firstUrl = `https://${HOST}:${masters[0]?.apiPort}`;
+    const joining = (master: ClusterPlan['masters'][number]) => (master === masters[0] ? undefined : firstUrl);
+    await Promise.all((known.length > 0 ? known : [first]).map(master => this.#startMaster(master, joining(master))));
+    await this.#openAddress();
+    // The nodes start at once: they keep asking until a master takes them in.
+    await Promise.all(nodes.map(node => this.#startNode(node)));
+    const waiting = known.length > 0 ? known : [first];
+    for (const master of waiting) await this.#waitForMaster(master.name, master.apiPort);
+    await this.#writeKubeconfig(first.name);
+    // A master joins after another, because each join is a change of membership of its own.
+    await Promise.all(rest.map(master => this.#startMaster(master, joining(master))));
+    for (const master of rest) await this.#waitForMaster(master.name, master.apiPort);
+    await this.#waitForNodes();
+    this.#progress.summary([
+      `The cluster is up: ${masters.length} masters, ${nodes.length} nodes, at https://${HOST}:${this.#plan.port}`,
+      `  export KUBECONFIG=${paths.kubeconfig(this.#directory)}`,
+      `  kubectl get nodes        (or: npx raftsman get nodes)`,
+      `Ctrl-C stops it; the data stays in ${this.#directory}.`,
+    ]);
+    await Promise.race([aborted(this.#dependencies.stop)]);
+  }
+
+  /** Stops nodes with all they run, then masters. */
+  async stop(): Promise<void> {
+    const { masters, nodes } = this.#plan;
+    const names = (list: readonly { readonly name: string }[]) => list.map(({ name }) => name);
+    if ([...masters, ...nodes].some(({ name }) => this.#supervisor.isRunning(name))) {
+      await this.#progress.step('stopping nodes and their pods', () => this.#supervisor.stop(names(nodes), 'SIGUSR2'));
+      await this.#progress.step('stopping masters', () => this.#supervisor.stop(names(masters), 'SIGTERM'));
+    }
+    await this.#balancer?.close();
+    this.#progress.note(
+      `Stopped. The data is in ${this.#directory}; \`raftsman down --purge --data-dir ${this.#directory}\` removes it.`,
+    );
+  }
+
+  #spec(name: string, args: readonly string[]): ProcessSpec {
+    return {
+      name,
+      args: [...args, '--name', name, '--data-dir', paths.process(this.#directory, name)],
+      pidFile: paths.pid(this.#directory, name),
+      logFile: paths.log(this.#directory, name),
+    };
+  }
+
+  #startMaster(master: ClusterPlan['masters'][number], join?: string): Promise<void> {
+    return this.#supervisor.start(
+      this.#spec(master.name, [
+        'server',
+        '--listen',
+        `0.0.0.0:${master.apiPort}`,
+        '--peer-listen',
+        `${HOST}:${master.peerPort}`,
+        '--token',
+        this.#plan.token,
+        '--no-agent',
+        '--advertise',
+        `${this.#dependencies.machineAddress}:${this.#plan.port}`,
+        ...(join ? ['--join', join] : []),
+      ]),
+    );
+  }
+
+  #startNode(node: ClusterPlan['nodes'][number]): Promise<void> {
+    const servers = this.#plan.masters.map(master => `https://${HOST}:${master.apiPort}`);
+    return this.#supervisor.start(
+      this.#spec(node.name, [
+        'agent',
+        '--server',
+        servers.join(','),
+        '--listen',
+        `0.0.0.0:${node.port}`,
+        '--token',
+        this.#plan.token,
+        '--runtime',
+        this.#plan.runtime,
+      ]),
+    );
+  }
+
+  async #openAddress(): Promise<void> {
+    const { port, masters } = this.#plan;
+    const backends = masters.map(({ name, apiPort }): Backend => ({ name, host: HOST, port: apiPort }));
+    // Open to pods as well, which come through the `kubernetes` Service.
+    this.#balancer = new Balancer({
+      host: '0.0.0.0',
+      port,
+      backends,
+      isReady: backend => isReady(backend.port),
+      every: this.#dependencies.every,
+      random: this.#dependencies.random,
+    });
+    await this.#balancer.listen();
+  }
+
+  async #waitForMaster(name: string, port: number): Promise<void> {
+    await this.#progress.step(name, () => this.#until(name, () => isReady(port)));
+  }
+
+  async #writeKubeconfig(master: string): Promise<void> {
+    await writeKubeconfig(paths.kubeconfig(this.#directory), {
+      server: `https://${HOST}:${this.#plan.port}`,
+      credentials: await this.#credentials(master),
+      name: 'raftsman',
+    });
+  }
+
+  async #credentials(master: string): Promise<Credentials> {
+    return readKubeconfigCredentials(`${paths.process(this.#directory, master)}/kubeconfig`);
+  }
+
+  async #waitForNodes(): Promise<void> {
+    const { nodes, port, masters } = this.#plan;
+    const first = masters[0];
+    if (nodes.length === 0 || !first) return;
+    const credentials = await this.#credentials(first.name);
+    for (const { name } of nodes) {
+      await this.#progress.step(name, () => this.#until(name, () => isNodeReady(port, name, credentials)));
+    }
+  }
+
+  /** Waits for a condition; fails with the process's own words when it dies or the time is over. */
+  async #until(name: string, condition: () => Promise<boolean>): Promise<void> {
+    const timeout = AbortSignal.timeout(READY_TIMEOUT_MS);
+    const signal = AbortSignal.any([this.#dependencies.stop, timeout]);
+    const log = paths.log(this.#directory, name);
+    while (!(await condition())) {
+      if (!this.#supervisor.isRunning(name)) throw new StartError(name, 'did not start', log);
+      try {
+        await this.#dependencies.delay(POLL_MS, signal);
+      } catch {
+        if (this.#dependencies.stop.aborted) throw new StoppedError();
+        throw new StartError(name, `was not ready within ${READY_TIMEOUT_MS / 1000} s`, log);
+      }
+    }
+  }
+}
+
+/** A process of the cluster did not come up. */
+export class StartError extends Error {
+  override readonly name = 'StartError';
+  readonly code = 'CLUSTER_START';
+  readonly log: string;
+  constructor(process: string, what: string, log: string) {
+    super(`${process} ${what}`);
+    this.log = log;
+  }
+}
+/** The operator stopped the cluster while it was starting. */
+export class StoppedError extends Error {
+  override readonly name = 'StoppedError';
+  readonly code = 'CLUSTER_STOPPED';
+}
+
+async function refuseSecond(directory: string): Promise<void> {
+  const pid = await readPid(paths.supervisorPid(directory));
+  if (pid === undefined || !isAlive(pid)) return;
+  throw new UsageError(
+    `a cluster runs already from ${directory} (process ${pid}): \`raftsman status\` shows it, \`raftsman down\` stops it, another --data-dir and --port make a second one`,
+  );
+}
+
+async function decide(directory: string, options: UpOptions, dependencies: UpDependencies): Promise<ClusterPlan> {
+  const found = await loadPlan(directory);
+  checkCount('--masters', options.masters, { min: 1, max: MASTERS_MAX });
+  checkCount('--nodes', options.nodes, { min: 0, max: NODES_MAX });
+  checkCount('--port', options.port, { min: 1, max: 65_000 });
+  const runtime = await dependencies.chooseRuntime(options.runtime ?? found?.runtime ?? 'auto');
+  if (found) {
+    const plan = extend(found, options, runtime);
+    await checkPorts(plan);
+    await savePlan(directory, plan);
+    return plan;
+  }
+  const port = options.port ?? DEFAULTS.port;
+  const layout = planProcesses({
+    port,
+    masters: options.masters ?? DEFAULTS.masters,
+    nodes: options.nodes ?? DEFAULTS.nodes,
+  });
+  const plan: ClusterPlan = {
+    version: 1,
+    host: HOST,
+    port,
+    runtime,
+    token: bearerOf(randomToken()),
+    masters: [...layout.masters],
+    nodes: [...layout.nodes],
+  };
+  await checkPorts(plan);
+  await savePlan(directory, plan);
+  return plan;
+}
+
+/** Applies new wishes to a cluster that exists: it can grow, not shrink. */
+function extend(plan: ClusterPlan, options: UpOptions, runtime: ClusterPlan['runtime']): ClusterPlan {
+  const port = options.port ?? plan.port;
+  const masters = options.masters ?? plan.masters.length;
+  const nodes = options.nodes ?? plan.nodes.length;
+  if (port !== plan.port)
+    throw new UsageError(`this cluster has the port ${plan.port}; a cluster keeps its address, so leave --port out`);
+  if (masters < plan.masters.length)
+    throw new UsageError(
+      `this cluster has ${plan.masters.length} masters; \`raftsman up\` adds masters but does not remove them`,
+    );
+  if (nodes < plan.nodes.length)
+    throw new UsageError(
+      `this cluster has ${plan.nodes.length} nodes; \`raftsman up\` adds nodes but does not remove them (\`raftsman delete node\` does)`,
+    );
+  const layout = planProcesses({ port: plan.port, masters, nodes });
+  return {
+    ...plan,
+    runtime,
+    masters: [...plan.masters, ...layout.masters.slice(plan.masters.length)],
+    nodes: [...plan.nodes, ...layout.nodes.slice(plan.nodes.length)],
+  };
+}
+
+function checkCount(
+  flag: string,
+  value: number | undefined,
+  { min, max }: { readonly min: number; readonly max: number },
+): void {
+  if (value !== undefined && (!Number.isSafeInteger(value) || value < min || value > max)) {
+    throw new UsageError(`${flag} takes a whole number from ${min} to ${max}`);
+  }
+}
+
+async function checkPorts(plan: ClusterPlan): Promise<void> {
+  const ports = [
+    { port: plan.port, what: 'the API (--port)' },
+    ...plan.masters.flatMap(({ name, apiPort, peerPort }) => [
+      { port: apiPort, what: `${name}'s API` },
+      { port: peerPort, what: `${name}'s peers` },
+    ]),
+    ...plan.nodes.map(({ name, port }) => ({ port, what: name })),
+  ];
+  for (const { port, what } of ports) {
+    if (!(await isFree(port))) {
+      throw new UsageError(
+        `port ${port}, meant for ${what}, is in use: stop what listens there (\`ss -ltnp sport = :${port}\` names it), or choose another range with --port`,
+      );
+    }
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '0.0.0.0', () => server.close(() => resolve(true)));
+  });
+}
+
+const isReady = (port: number) =>
+  get(port, '/readyz', {}).then(
+    ({ status }) => status === 200,
+    () => false,
+  );
+
+async function isNodeReady(port: number, name: string, credentials: Credentials): Promise<boolean> {
+  try {
+    const { status, text } = await get(port, `/api/v1/nodes/${name}`, credentials);
+    if (status !== 200) return false;
+    const node = JSON.parse(text) as { status?: { conditions?: { type: string; status: string }[] } };
+    return (
+      node.status?.conditions?.some(condition => condition.type === 'Ready' && condition.status === 'True') ?? false
+    );
+  } catch {
+    return false;
+  }
+}
+
+function get(port: number, path: string, credentials: Partial<Credentials>): Promise<{ status: number; text: string }> {
+  return new Promise((resolvePromise, reject) => {
+    const request = httpsRequest(
+      {
+        host: HOST,
+        port,
+        path,
+        agent: false,
+        timeout: REQUEST_TIMEOUT_MS,
+        // Readiness is no secret and proves nothing: before the first start there is no authority to check against.
+        rejectUnauthorized: credentials.authority !== undefined,
+        ...(credentials.authority !== undefined && { ca: credentials.authority }),
+        ...(credentials.certificate !== undefined && { cert: credentials.certificate, key: credentials.key }),
+        headers: { accept: 'application/json' },
+      },
+      response => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          text += chunk;
+        });
+        response.on('end', () => resolvePromise({ status: response.statusCode ?? 0, text }));
+        response.on('error', reject);
+      },
+    );
+    request.on('timeout', () => request.destroy(new Error('timeout')));
+    request.on('error', reject);
+    request.end();
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolvePromise => {
+    if (signal.aborted) resolvePromise();
+    else signal.addEventListener('abort', () => resolvePromise(), { once: true });
+  });
+}

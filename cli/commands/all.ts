@@ -1,0 +1,13 @@
+/** Every command, in the order in which help lists their groups: one line a command. */
+import type { Command } from 'commander';
+import type { CommandContext } from '../context.ts';
+import { register as agent } from './agent.ts';
+import { register as down } from './down.ts';
+import { register as server } from './server.ts';
+import { register as status } from './status.ts';
+import { register as up } from './up.ts';
+
+export type RegisterCommand = (program: Command, context: CommandContext) => void;
+
+/** Commands that run a cluster. */
+export const clusterCommands: readonly RegisterCommand[] = [up, down, status, server, agent];

@@ -1,0 +1,72 @@
+/** `raftsman server`: a master. */
+import type { Command } from 'commander';
+import type { CommandContext } from '../context.ts';
+import { hostAndPort, urls } from './options.ts';
+
+interface Flags {
+  readonly name: string;
+  readonly dataDir: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly peerListen: { readonly host: string; readonly port: number };
+  readonly advertise?: { readonly host: string; readonly port: number };
+  readonly token?: string;
+  readonly join?: readonly string[];
+  readonly agent: boolean;
+  readonly tlsSan: readonly string[];
+  readonly clusterCidr?: string;
+  readonly serviceCidr?: string;
+}
+
+export function register(program: Command, context: CommandContext): void {
+  program
+    .command('server')
+    .summary('run a master')
+    .description('Runs a master: a member of the store, an API server, and scheduler and controllers while it leads.')
+    .requiredOption('--name <name>', 'the master’s name, its own in the cluster')
+    .requiredOption('--data-dir <dir>', 'where the master keeps its data')
+    .option('--listen <host:port>', 'where the API is served', hostAndPort, { host: '0.0.0.0', port: 6443 })
+    .option('--peer-listen <host:port>', 'where other masters reach the store', hostAndPort, {
+      host: '0.0.0.0',
+      port: 6463,
+    })
+    .option(
+      '--advertise <host:port>',
+      'where pods reach the API, if not at --listen (an address in front of all masters, say)',
+      hostAndPort,
+    )
+    .option('--token <token>', 'with --join: the token to join with; else a token that others may join with')
+    .option('--join <url>', 'a master of the cluster to join, such as https://10.0.0.1:6443', urls)
+    .option('--no-agent', 'run no node on this machine')
+    .option('--tls-san <host>', 'another name or address under which clients reach this master', collect, [])
+    .option('--cluster-cidr <cidr>', 'where pod addresses come from (first master only; default 10.42.0.0/16)')
+    .option('--service-cidr <cidr>', 'where service addresses come from (first master only; default 10.192.0.0/12)')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  raftsman server --name master-1 --data-dir /var/lib/raftsman
+  raftsman token create --role master                          (on master-1)
+  raftsman server --name master-2 --data-dir /var/lib/raftsman --join https://10.0.0.1:6443 --token raftsman:…`,
+    )
+    .action(async (flags: Flags) => {
+      const { runMaster } = await import('../../control/main.ts');
+      await runMaster(
+        {
+          name: flags.name,
+          dataDir: flags.dataDir,
+          listen: flags.listen,
+          peerListen: flags.peerListen,
+          advertise: flags.advertise,
+          token: flags.token ?? context.env.RAFTSMAN_TOKEN,
+          join: flags.join,
+          withAgent: flags.agent,
+          tlsSans: flags.tlsSan,
+          clusterCIDR: flags.clusterCidr,
+          serviceCIDR: flags.serviceCidr,
+        },
+        context,
+      );
+    });
+}
+
+const collect = (value: string, before: readonly string[]) => [...before, value];

@@ -1,0 +1,203 @@
+/**
+ * Makes a {@link KindDeclaration} of what is special about a kind. What all kinds share is here: which metadata the server
+ * sets, that status is written only through its subresource, that `metadata.generation` counts changes of the spec, and
+ * that an object leaves preparation in the form in which it is stored.
+ */
+import type { ObjectMeta } from '../generated/types.ts';
+import type { Kind, KindDeclaration, KubernetesObject, StrategyContext, Subresource } from '../kind.ts';
+import { canonical } from '../schema/decode.ts';
+import { definition } from '../schema/definitions.ts';
+import { isEqual } from '../schema/equal.ts';
+import type { FieldError } from '../status.ts';
+import { validateObjectMeta, validateObjectMetaUpdate } from '../validation/metadata.ts';
+import { type NameRule, subdomainName } from '../validation/names.ts';
+
+/** What a kind may say of itself; see {@link KindDeclaration} for each member. */
+export interface Behaviour<T extends KubernetesObject> {
+  readonly storedAs?: KindDeclaration<T>['storedAs'];
+  readonly verbs?: readonly string[];
+  readonly subresources?: readonly Subresource[];
+  readonly tracksGeneration?: boolean;
+  /** What counts as a change for the generation; by default everything but metadata and status. */
+  isSpecChanged?(object: T, old: T): boolean;
+  readonly allowCreateOnUpdate?: boolean;
+  readonly allowUnconditionalUpdate?: boolean;
+  /** True if a create may bring a status: nodes register with theirs. */
+  readonly keepsStatusOnCreate?: boolean;
+  readonly defaultPropagation?: 'Background' | 'Orphan';
+  /** What names of this kind look like; DNS subdomains if not said. */
+  readonly nameRule?: NameRule;
+  defaults?(object: T): void;
+  prepareForCreate?(object: T, context: StrategyContext): void;
+  /** Not called for the status subresource, whose rules are the same for all kinds. */
+  prepareForUpdate?(object: T, old: T, context: StrategyContext): void;
+  validate?(object: T): FieldError[];
+  validateUpdate?(object: T, old: T, subresource: string): FieldError[];
+  warnings?(object: T, old: T | undefined): string[];
+  decideDeletion?: KindDeclaration<T>['decideDeletion'];
+  selectableFields?(object: T): Readonly<Record<string, string>>;
+  readonly selectableFieldNames?: readonly string[];
+  readonly columns?: KindDeclaration<T>['columns'];
+  row?: KindDeclaration<T>['row'];
+}
+
+/** All verbs that an ordinary resource has, in discovery's order. */
+export const ALL_VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'] as const;
+
+/** The `status` subresource. */
+export const STATUS: Subresource = { name: 'status', verbs: ['get', 'patch', 'update'] };
+
+/** The `scale` subresource. */
+export const SCALE: Subresource = {
+  name: 'scale',
+  verbs: ['get', 'patch', 'update'],
+  responseKind: { group: 'autoscaling', version: 'v1', kind: 'Scale' },
+};
+
+/** Through which subresource an object was changed: what may change depends on it, and validation comes later. */
+const preparedFor = new WeakMap<object, string>();
+
+/** Declares a kind. */
+export function declare<T extends KubernetesObject>(
+  kind: Kind<T>,
+  behaviour: Behaviour<NoInfer<T>>,
+): KindDeclaration<T> {
+  const tracksGeneration = behaviour.tracksGeneration ?? false;
+  const hasStatus = 'status' in (definition(kind.definition).properties ?? {});
+  const nameRule = behaviour.nameRule ?? subdomainName;
+  return {
+    ...kind,
+    ...(behaviour.storedAs && { storedAs: behaviour.storedAs }),
+    verbs: behaviour.verbs ?? ALL_VERBS,
+    subresources: behaviour.subresources ?? [],
+    tracksGeneration,
+    allowCreateOnUpdate: behaviour.allowCreateOnUpdate ?? false,
+    allowUnconditionalUpdate: behaviour.allowUnconditionalUpdate ?? true,
+    defaultPropagation: behaviour.defaultPropagation ?? 'Background',
+    selectableFieldNames: behaviour.selectableFieldNames ?? [],
+    defaults: object => behaviour.defaults?.(object),
+    prepareForCreate(object, context) {
+      const metadata = metadataOf(object);
+      setServerFields(metadata, context);
+      if (hasStatus && !behaviour.keepsStatusOnCreate) delete (object as WithStatus).status;
+      if (tracksGeneration) metadata.generation = 1;
+      behaviour.prepareForCreate?.(object, context);
+      settle(kind, object);
+    },
+    prepareForUpdate(object, old, context) {
+      keepServerFields(metadataOf(object), metadataOf(old));
+      preparedFor.set(object, context.subresource);
+      if (context.subresource === 'status') keepAllButStatus(object, old);
+      else if (context.subresource === '') {
+        if (hasStatus) copyMember<WithStatus>(object, old, 'status');
+        behaviour.prepareForUpdate?.(object, old, context);
+      } else behaviour.prepareForUpdate?.(object, old, context);
+      settle(kind, object);
+      if (tracksGeneration) {
+        const isChanged = (behaviour.isSpecChanged ?? isBodyChanged)(object, old);
+        metadataOf(object).generation = (metadataOf(old).generation ?? 0) + (isChanged ? 1 : 0);
+      }
+    },
+    validate: object => [
+      ...validateObjectMeta(metadataOf(object), kind.namespaced, nameRule),
+      ...(behaviour.validate?.(object) ?? []),
+    ],
+    validateUpdate: (object, old) => [
+      ...validateObjectMetaUpdate(metadataOf(object), metadataOf(old)),
+      ...(behaviour.validateUpdate?.(object, old, preparedFor.get(object) ?? '') ?? []),
+    ],
+    warnings: (object, old) => behaviour.warnings?.(object, old) ?? [],
+    ...(behaviour.decideDeletion && { decideDeletion: behaviour.decideDeletion }),
+    selectableFields: object => behaviour.selectableFields?.(object) ?? {},
+    columns: behaviour.columns ?? DEFAULT_COLUMNS,
+    row: behaviour.row ?? defaultRow,
+  };
+}
+
+type WithStatus = KubernetesObject & { status?: unknown };
+
+/** The object's metadata, made if it has none. */
+export function metadataOf(object: KubernetesObject): ObjectMeta {
+  object.metadata ??= {};
+  return object.metadata;
+}
+
+function copyMember<T extends object>(to: object, from: object, key: keyof T): void {
+  const value = (from as T)[key];
+  if (value === undefined) delete (to as T)[key];
+  else (to as T)[key] = value;
+}
+
+function setServerFields(metadata: ObjectMeta, { now, newUid }: StrategyContext): void {
+  metadata.uid = newUid();
+  metadata.creationTimestamp = now;
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
+  delete metadata.selfLink;
+}
+
+/** What a client leaves out is what it was; what it gets wrong is validation's affair. */
+function keepServerFields(metadata: ObjectMeta, old: ObjectMeta): void {
+  if (!metadata.uid) copyMember<ObjectMeta>(metadata, old, 'uid');
+  copyMember<ObjectMeta>(metadata, old, 'creationTimestamp');
+  if (!metadata.deletionTimestamp) copyMember<ObjectMeta>(metadata, old, 'deletionTimestamp');
+  if (metadata.deletionGracePeriodSeconds === undefined) {
+    copyMember<ObjectMeta>(metadata, old, 'deletionGracePeriodSeconds');
+  }
+  copyMember<ObjectMeta>(metadata, old, 'generation');
+  copyMember<ObjectMeta>(metadata, old, 'selfLink');
+}
+
+/** A write through `status` changes nothing else, except labels and annotations. */
+function keepAllButStatus(object: KubernetesObject, old: KubernetesObject): void {
+  for (const key of Object.keys(object) as (keyof typeof object)[]) if (!isOwnMember(key)) delete object[key];
+  for (const key of Object.keys(old) as (keyof typeof old)[]) {
+    if (!isOwnMember(key)) copyMember<KubernetesObject>(object, old, key);
+  }
+}
+
+const isOwnMember = (key: string): boolean =>
+  key === 'metadata' || key === 'status' || key === 'kind' || key === 'apiVersion';
+
+function isBodyChanged(object: KubernetesObject, old: KubernetesObject): boolean {
+  const body = ({
+    metadata: _metadata,
+    status: _status,
+    kind: _kind,
+    apiVersion: _version,
+    ...rest
+  }: WithStatus & {
+    [key: string]: unknown;
+  }) => rest;
+  return !isEqual(body({ ...object }), body({ ...old }));
+}
+
+/** Brings the object into stored form, in place. */
+function settle<T extends KubernetesObject>(kind: Kind<T>, object: T): void {
+  const settled = canonical(kind, object);
+  for (const key of Object.keys(object) as (keyof T)[]) if (!(key in settled)) delete object[key];
+  Object.assign(object, settled);
+}
+
+const DEFAULT_COLUMNS: KindDeclaration['columns'] = [
+  {
+    name: 'Name',
+    type: 'string',
+    format: 'name',
+    description:
+      'Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names',
+    priority: 0,
+  },
+  {
+    name: 'Created At',
+    type: 'date',
+    format: '',
+    description:
+      'CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata',
+    priority: 0,
+  },
+];
+
+const defaultRow: KindDeclaration['row'] = ({ metadata }) => ({
+  cells: [metadata?.name ?? '', metadata?.creationTimestamp ?? ''],
+});

@@ -1,0 +1,139 @@
+/** OpenAPI v2 (`/openapi/v2`), as JSON. `gnostic.ts` makes the protobuf form that kubectl up to 1.28 insists on. */
+import { BOOLEAN_PARAMETERS, INTEGER_PARAMETERS, type Operation, type PathOperations, pathsOf } from './operations.ts';
+import { type OpenApiSource, REF_PREFIX, reachable, type SchemaFacts } from './source.ts';
+
+export interface V2Parameter {
+  readonly name: string;
+  readonly in: 'body' | 'path' | 'query';
+  readonly required?: boolean;
+  readonly type?: string;
+  readonly uniqueItems?: boolean;
+  readonly schema?: V2Schema;
+}
+export interface V2Operation {
+  readonly operationId: string;
+  readonly tags: readonly string[];
+  readonly schemes: readonly string[];
+  readonly consumes: readonly string[];
+  readonly produces: readonly string[];
+  readonly parameters: readonly V2Parameter[];
+  readonly responses: Readonly<Record<string, { readonly description: string; readonly schema?: V2Schema }>>;
+  readonly 'x-kubernetes-action': string;
+  readonly 'x-kubernetes-group-version-kind': object;
+}
+export interface V2PathItem {
+  readonly parameters?: readonly V2Parameter[];
+  readonly get?: V2Operation;
+  readonly put?: V2Operation;
+  readonly post?: V2Operation;
+  readonly patch?: V2Operation;
+  readonly delete?: V2Operation;
+}
+export interface V2Schema {
+  readonly $ref?: string;
+  readonly type?: string;
+  readonly format?: string;
+  readonly description?: string;
+  readonly required?: readonly string[];
+  readonly enum?: readonly string[];
+  readonly items?: V2Schema;
+  readonly properties?: Readonly<Record<string, V2Schema>>;
+  readonly additionalProperties?: V2Schema;
+  readonly [extension: `x-${string}`]: unknown;
+}
+export interface V2Document {
+  readonly swagger: '2.0';
+  readonly info: { readonly title: string; readonly version: string };
+  readonly paths: Readonly<Record<string, V2PathItem>>;
+  readonly definitions: Readonly<Record<string, V2Schema>>;
+}
+
+const META = 'io.k8s.apimachinery.pkg.apis.meta.v1.';
+
+/** The schemas that the operations name, and all that those reach. */
+export function definitionsOf(paths: readonly PathOperations[], source: OpenApiSource): string[] {
+  const roots = new Set([`${META}Status`]);
+  for (const { operations } of paths) {
+    for (const { body, responses } of operations.values()) {
+      for (const name of [body, ...responses.values()]) if (name !== undefined) roots.add(name);
+    }
+  }
+  for (const kind of source.kinds) roots.add(kind.definition);
+  return reachable(roots, name => source.definition(name));
+}
+
+export function openApiV2(source: OpenApiSource): V2Document {
+  const paths = pathsOf(source);
+  return {
+    swagger: '2.0',
+    info: { title: source.title, version: source.version },
+    paths: Object.fromEntries(paths.map(path => [path.path, pathItem(path)])),
+    definitions: Object.fromEntries(
+      definitionsOf(paths, source).map(name => [name, v2Schema(source.definition(name))]),
+    ),
+  };
+}
+
+function pathItem({ parameters, operations }: PathOperations): V2PathItem {
+  const entries = [...operations].map(([verb, operation]) => [verb, v2Operation(operation)]);
+  const own = parameters.map(
+    (name): V2Parameter => ({ name, in: 'path', required: true, type: 'string', uniqueItems: true }),
+  );
+  return { ...Object.fromEntries(entries), ...(own.length > 0 && { parameters: own }) };
+}
+
+function v2Operation(operation: Operation): V2Operation {
+  const { kind } = operation;
+  const query = operation.query.map(
+    (name): V2Parameter => ({ name, in: 'query', type: parameterType(name), uniqueItems: true }),
+  );
+  const body: V2Parameter[] = operation.body
+    ? [
+        {
+          name: 'body',
+          in: 'body',
+          required: !operation.isBodyOptional,
+          schema: { $ref: `${REF_PREFIX}${operation.body}` },
+        },
+      ]
+    : [];
+  return {
+    operationId: operation.operationId,
+    tags: [`${kind.group === '' ? 'core' : kind.group.replace(/\.k8s\.io$/, '').replaceAll('.', '')}_${kind.version}`],
+    schemes: ['https'],
+    consumes: operation.consumes,
+    produces: operation.produces,
+    parameters: [...body, ...query],
+    responses: Object.fromEntries(
+      [...operation.responses].map(([code, name]) => [
+        String(code),
+        { description: descriptionOf(code), schema: name ? { $ref: `${REF_PREFIX}${name}` } : { type: 'string' } },
+      ]),
+    ),
+    'x-kubernetes-action': operation.action,
+    'x-kubernetes-group-version-kind': kind,
+  };
+}
+
+export function parameterType(name: string): 'boolean' | 'integer' | 'string' {
+  if (BOOLEAN_PARAMETERS.has(name)) return 'boolean';
+  return INTEGER_PARAMETERS.has(name) ? 'integer' : 'string';
+}
+
+export function descriptionOf(code: number): string {
+  return code === 201 ? 'Created' : code === 202 ? 'Accepted' : 'OK';
+}
+
+/** v2 knows neither defaults beside references nor `oneOf`: a number that may be text is text there. */
+function v2Schema(schema: SchemaFacts): V2Schema {
+  const { default: _default, oneOf, items, properties, additionalProperties, ...rest } = schema;
+  return {
+    ...rest,
+    ...(oneOf && { type: 'string' }),
+    ...(items && { items: v2Schema(items) }),
+    ...(properties && {
+      properties: Object.fromEntries(Object.entries(properties).map(([name, property]) => [name, v2Schema(property)])),
+    }),
+    ...(additionalProperties && { additionalProperties: v2Schema(additionalProperties) }),
+  };
+}

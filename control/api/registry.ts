@@ -1,0 +1,91 @@
+/**
+ * All kinds that this server knows, each declared once in `kinds/`. Routes, discovery, OpenAPI and tables follow from this
+ * list: a new kind is one file and one line here.
+ */
+import type { Kind, KindDeclaration, KubernetesObject } from './kind.ts';
+import { configMap, endpoints, namespace, secret, serviceAccount } from './kinds/core.ts';
+import { event, eventsV1Event } from './kinds/events.ts';
+import { job } from './kinds/jobs.ts';
+import { LEGACY_KINDS } from './kinds/legacy.ts';
+import { endpointSlice, service } from './kinds/network.ts';
+import { lease, node } from './kinds/nodes.ts';
+import { pod } from './kinds/pods.ts';
+import { daemonSet, deployment, replicaSet, replicationController } from './kinds/workloads.ts';
+
+/** A declaration whose object type is not known to the caller. */
+export type AnyDeclaration = KindDeclaration;
+
+/** Declarations differ in T only; whoever finds one by name handles plain objects of exactly that kind. */
+const erase = <T extends KubernetesObject>(declaration: KindDeclaration<T>): AnyDeclaration =>
+  declaration as unknown as AnyDeclaration;
+
+/** In the order in which discovery lists them. */
+export const ALL_KINDS: readonly AnyDeclaration[] = [
+  erase(configMap),
+  erase(endpoints),
+  erase(event),
+  erase(namespace),
+  erase(node),
+  erase(pod),
+  erase(replicationController),
+  erase(secret),
+  erase(serviceAccount),
+  erase(service),
+  erase(daemonSet),
+  erase(deployment),
+  erase(replicaSet),
+  erase(job),
+  erase(lease),
+  erase(endpointSlice),
+  erase(eventsV1Event),
+  ...LEGACY_KINDS.map(erase),
+];
+
+const byResource = new Map(ALL_KINDS.map(kind => [`${kind.group}/${kind.version}/${kind.plural}`, kind]));
+const byKind = new Map(ALL_KINDS.map(kind => [`${kind.group}/${kind.version}/${kind.kind}`, kind]));
+
+/** The kind behind a URL's group, version and resource. */
+export function findResource(group: string, version: string, plural: string): AnyDeclaration | undefined {
+  return byResource.get(`${group}/${version}/${plural}`);
+}
+
+/** The kind that an object names. `apiVersion` is `v1` or `group/version`. */
+export function findKind(apiVersion: string, kind: string): AnyDeclaration | undefined {
+  const slash = apiVersion.indexOf('/');
+  return slash === -1
+    ? byKind.get(`/${apiVersion}/${kind}`)
+    : byKind.get(`${apiVersion.slice(0, slash)}/${apiVersion.slice(slash + 1)}/${kind}`);
+}
+
+/** The declaration of a kind constant. Throws if the kind is not declared: a mistake of the program. */
+export function declarationOf<T extends KubernetesObject>(kind: Kind<T>): KindDeclaration<T> {
+  const found = byKind.get(`${kind.group}/${kind.version}/${kind.kind}`);
+  if (!found) throw new Error(`kind ${kind.kind} of ${kind.group || 'core'}/${kind.version} is not declared`);
+  return found as unknown as KindDeclaration<T>;
+}
+
+/** The declaration in whose form objects of this kind are stored: itself, or the one it converts to. */
+export function storedDeclaration(declaration: AnyDeclaration): AnyDeclaration {
+  return declaration.storedAs ? declarationOf(declaration.storedAs.kind) : declaration;
+}
+
+/** Groups and their versions, the preferred version first. */
+export function groupVersions(): { readonly group: string; readonly versions: readonly string[] }[] {
+  const groups = new Map<string, Set<string>>();
+  for (const { group, version } of ALL_KINDS) {
+    const versions = groups.get(group) ?? new Set<string>();
+    groups.set(group, versions.add(version));
+  }
+  return [...groups].map(([group, versions]) => ({ group, versions: [...versions].sort(comparePriority) }));
+}
+
+/** Stable before beta before alpha, newer before older. */
+function comparePriority(a: string, b: string): number {
+  const rank = (version: string): number => {
+    const match = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(version);
+    if (!match) return 0;
+    const stage = match[2] === undefined ? 2 : match[2] === 'beta' ? 1 : 0;
+    return stage * 1_000_000 + Number(match[1]) * 1_000 + Number(match[3] ?? 0);
+  };
+  return rank(b) - rank(a);
+}

@@ -1,0 +1,220 @@
+/**
+ * From a request's body to an object of the API: text to value, the check that it is of the kind that the URL speaks of,
+ * then the walker. Failures are {@link ApiError}s in Kubernetes' sentences.
+ */
+
+import { DEFINITION_TEXTS } from '../generated/definitions.ts';
+import type { Kind, KubernetesObject } from '../kind.ts';
+import { type ApiError, badRequest } from '../status.ts';
+import { structOf } from './compile.ts';
+import { definition } from './definitions.ts';
+import { JsonSyntaxError, parseJson, RawNumber } from './json.ts';
+import { DecodeError, walk } from './walk.ts';
+import { parseYaml, YamlSyntaxError } from './yaml.ts';
+
+/** What to do with unknown and duplicate fields: refuse, warn, or say nothing. The server's default is Warn. */
+export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
+
+export interface DecodeOptions {
+  readonly fieldValidation?: FieldValidation;
+  /** How `body` is written, where it is text. */
+  readonly format?: 'json' | 'yaml';
+}
+
+/** A body: text, or a value that was decoded elsewhere (protobuf, a patch's result). */
+export type Body = string | { readonly value: unknown };
+
+export interface Decoded<T> {
+  readonly object: T;
+  /** Sentences for `Warning` headers. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Decodes `body` as an object of `kind`. The answer is complete in the sense of Go: defaults of the schema are in, empty
+ * values that Kubernetes would not write are out. Conditional defaults are the declaration's business.
+ * Throws ApiError (BadRequest).
+ */
+export function decode<T extends KubernetesObject>(kind: Kind<T>, body: Body, options: DecodeOptions = {}): Decoded<T> {
+  const { value, duplicates, complaints } = read(kind.kind, body, options.format ?? 'json');
+  const sent = checkKind(kind, value, body);
+  const mode = options.fieldValidation ?? 'Warn';
+  const found = [...complaints];
+  let object: Record<string, unknown>;
+  try {
+    object = walk(structOf(kind.definition), value, {
+      duplicates,
+      ...(mode !== 'Ignore' && { onComplaint: (sentence: string) => found.push(sentence) }),
+    });
+  } catch (error) {
+    if (error instanceof DecodeError) throw cannotHandle(sent, kind, error.message);
+    throw error;
+  }
+  if (mode === 'Strict' && found.length > 0) {
+    // go-yaml's own complaints come in one error of several lines.
+    const yaml = complaints.length > 0 ? [`yaml: unmarshal errors:\n  ${complaints.join('\n  ')}`] : [];
+    const sentences = [...yaml, ...found.slice(complaints.length)];
+    throw cannotHandle(sent, kind, `strict decoding error: ${sentences.join(', ')}`);
+  }
+  object.kind = kind.kind;
+  object.apiVersion = apiVersionOf(kind);
+  return { object: object as T, warnings: mode === 'Warn' ? found : [] };
+}
+
+/**
+ * Decodes a value that has no kind of its own, such as DeleteOptions, by its schema's name. `what` names it in messages.
+ * Throws ApiError (BadRequest).
+ */
+export function decodeAs<T>(definitionName: string, value: unknown, what: string): T {
+  try {
+    return walk(structOf(definitionName), value) as T;
+  } catch (error) {
+    if (error instanceof DecodeError) throw badRequest(`${what}: ${error.message}`);
+    throw error;
+  }
+}
+
+/**
+ * Brings an object that was changed in place back into the form in which Kubernetes would write it.
+ * Throws {@link DecodeError} if a value has a wrong type: a mistake of the caller.
+ */
+export function canonical<T extends KubernetesObject>(kind: Kind<T>, object: T): T {
+  return walk(structOf(kind.definition), object) as T;
+}
+
+/** Unknown fields of a value that is already an object, as the sentences of {@link decode}; for results of patches. */
+export function complaintsOf(kind: Kind, value: unknown): string[] {
+  const found: string[] = [];
+  walk(structOf(kind.definition), value, { onComplaint: sentence => found.push(sentence) });
+  return found;
+}
+
+export const apiVersionOf = ({ group, version }: { readonly group: string; readonly version: string }): string =>
+  group === '' ? version : `${group}/${version}`;
+
+interface Read {
+  readonly value: unknown;
+  readonly duplicates: ReadonlyMap<object, readonly string[]> | undefined;
+  /** What the YAML reader itself complained of. */
+  readonly complaints: readonly string[];
+}
+
+function read(kindName: string, body: Body, format: 'json' | 'yaml'): Read {
+  if (typeof body !== 'string') return { value: body.value, duplicates: undefined, complaints: [] };
+  try {
+    if (format === 'yaml') {
+      const { value, duplicates } = parseYaml(body);
+      return { value, duplicates: undefined, complaints: duplicates };
+    }
+    const { value, duplicates } = parseJson(body);
+    return { value, duplicates, complaints: [] };
+  } catch (error) {
+    if (error instanceof YamlSyntaxError) throw unrecognized(kindName, error.message, body);
+    if (error instanceof JsonSyntaxError) {
+      throw unrecognized(kindName, `couldn't get version/kind; json parse error: ${error.message}`, body);
+    }
+    throw error;
+  }
+}
+
+/** How much of a body a message shows. */
+const SUMMARY_BYTES_MAX = 30;
+
+/** The beginning of a body: as text if it is a JSON object, else in hexadecimal. */
+function summary(body: string): string {
+  if (body === '') return '<empty>';
+  const bytes = new TextEncoder().encode(body);
+  const shown = bytes.subarray(0, SUMMARY_BYTES_MAX);
+  const text = body.startsWith('{')
+    ? new TextDecoder().decode(shown)
+    : Array.from(shown, byte => byte.toString(16).padStart(2, '0')).join('');
+  return bytes.length > SUMMARY_BYTES_MAX ? `${text} ...` : text;
+}
+
+function unrecognized(kindName: string, why: string, body: Body): ApiError {
+  const shown = summary(typeof body === 'string' ? body : (JSON.stringify(body.value) ?? ''));
+  return badRequest(`the object provided is unrecognized (must be of type ${kindName}): ${why} (${shown})`);
+}
+
+interface SentKind {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+}
+
+function cannotHandle(sent: SentKind, expected: Kind, why: string): ApiError {
+  return badRequest(`${sent.kind} in version "${sent.version}" cannot be handled as a ${expected.kind}: ${why}`);
+}
+
+const TYPE_META =
+  'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
+
+/** What a JSON value is called by Go. */
+function jsonWord(value: unknown): string {
+  if (Array.isArray(value)) return 'array';
+  if (value instanceof RawNumber) return 'number';
+  return typeof value === 'boolean' ? 'bool' : typeof value;
+}
+
+/** Checks that the body is of the expected kind; a body that names none is taken for it. */
+function checkKind(expected: Kind, value: unknown, body: Body): SentKind {
+  const refuse = (why: string) => unrecognized(expected.kind, why, body);
+  const parseError = (why: string) =>
+    refuse(`couldn't get version/kind; json parse error: json: cannot unmarshal ${why}`);
+  if (value !== null && (typeof value !== 'object' || Array.isArray(value) || value instanceof RawNumber)) {
+    throw parseError(`${jsonWord(value)} into Go value of type ${TYPE_META}`);
+  }
+  const { apiVersion = '', kind = '' } = (value ?? {}) as { apiVersion?: unknown; kind?: unknown };
+  if (typeof apiVersion !== 'string' && apiVersion !== null) {
+    throw parseError(`${jsonWord(apiVersion)} into Go struct field .apiVersion of type string`);
+  }
+  if (typeof kind !== 'string' && kind !== null) {
+    throw parseError(`${jsonWord(kind)} into Go struct field .kind of type string`);
+  }
+  const slashes = (apiVersion ?? '').split('/');
+  if (slashes.length > 2) throw refuse(`unexpected GroupVersion string: ${apiVersion}`);
+  const sent: SentKind = {
+    group: !apiVersion ? expected.group : slashes.length === 2 ? (slashes[0] ?? '') : '',
+    version: !apiVersion ? expected.version : (slashes.at(-1) ?? ''),
+    kind: kind || expected.kind,
+  };
+  if (sent.kind === expected.kind && sent.group === expected.group) {
+    if (sent.version === expected.version) return sent;
+    if (isKnown(sent)) {
+      throw badRequest(
+        `the API version in the data (${apiVersionOf(sent)}) does not match the expected API version (${apiVersionOf(expected)})`,
+      );
+    }
+  }
+  if (!isKnown(sent)) {
+    throw cannotHandle(
+      sent,
+      expected,
+      `no kind "${sent.kind}" is registered for version "${apiVersionOf(sent)}" in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"`,
+    );
+  }
+  const internal = expected.group === '' ? 'core' : (expected.group.split('.')[0] ?? '');
+  throw cannotHandle(
+    sent,
+    expected,
+    `converting (${sent.version}.${sent.kind}) to (${internal}.${expected.kind}): unknown conversion`,
+  );
+}
+
+/** Versions of kinds that Kubernetes 1.33 still reads though it has no schema for them. */
+const READ_ONLY_VERSIONS = /^(?:apps\/v1beta[12]|extensions\/v1beta1|policy\/v1beta1|batch\/v1beta1)$/;
+
+let known: ReadonlySet<string> | undefined;
+
+/** True if Kubernetes knows the kind in that version. Only mistakes lead here, so the table is made when first needed. */
+function isKnown({ group, version, kind }: SentKind): boolean {
+  known ??= new Set(
+    Object.keys(DEFINITION_TEXTS).flatMap(name =>
+      (definition(name)['x-kubernetes-group-version-kind'] ?? []).map(gvk => `${gvk.group}/${gvk.version}/${gvk.kind}`),
+    ),
+  );
+  if (known.has(`${group}/${version}/${kind}`) || (group === '' && version === 'v1' && kind === 'List')) return true;
+  return (
+    READ_ONLY_VERSIONS.test(`${group}/${version}`) && known.has(`${group === 'extensions' ? 'apps' : group}/v1/${kind}`)
+  );
+}

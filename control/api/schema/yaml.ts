@@ -1,0 +1,81 @@
+/**
+ * YAML bodies. They mean what Kubernetes' reader (YAML 1.1 without timestamps and base-60 numbers) makes of them: the JSON
+ * value of the first document. Keys that come twice are reported with the line.
+ */
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
+
+/** Text that is no YAML. The message begins as go-yaml's do. */
+export class YamlSyntaxError extends Error {
+  override readonly name = 'YamlSyntaxError';
+}
+
+/** What was read. */
+export interface ParsedYaml {
+  readonly value: unknown;
+  /** Sentences such as `line 7: key "a" already set in map`. */
+  readonly duplicates: readonly string[];
+}
+
+/** Our parser's codes in go-yaml's words. */
+const WORDS: Readonly<Record<string, string>> = {
+  BLOCK_AS_IMPLICIT_KEY: 'mapping values are not allowed in this context',
+  BAD_INDENT: 'mapping values are not allowed in this context',
+  TAB_AS_INDENT: 'found character that cannot start any token',
+  MISSING_CHAR: 'did not find expected node content',
+  BAD_ALIAS: 'unknown anchor referenced',
+};
+
+const LEFT_OUT = new Set(['tag:yaml.org,2002:timestamp']);
+
+/** Aliases may repeat this many nodes; more is an attack ("billion laughs"). */
+const ALIAS_COUNT_MAX = 100;
+
+/** Parses the first document of `text`. Throws {@link YamlSyntaxError}. */
+export function parseYaml(text: string): ParsedYaml {
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, {
+    version: '1.1',
+    merge: true,
+    uniqueKeys: false,
+    lineCounter: lines,
+    customTags: tags =>
+      tags.filter(
+        tag => typeof tag === 'string' || !(LEFT_OUT.has(tag.tag) || ('format' in tag && tag.format === 'TIME')),
+      ),
+  });
+  const document = Array.isArray(documents) ? documents[0] : undefined;
+  if (!document) return { value: null, duplicates: [] };
+  const error = document.errors[0];
+  if (error) {
+    const line = lines.linePos(error.pos[0]).line;
+    const words = WORDS[error.code] ?? error.message.split('\n')[0] ?? error.code;
+    throw new YamlSyntaxError(`yaml: line ${line}: ${words}`);
+  }
+  const duplicates: string[] = [];
+  findDuplicates(document.contents, lines, duplicates);
+  try {
+    return { value: document.toJS({ maxAliasCount: ALIAS_COUNT_MAX }), duplicates };
+  } catch (cause) {
+    throw new YamlSyntaxError(`yaml: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+function findDuplicates(node: Node | null, lines: LineCounter, found: string[]): void {
+  if (node === null || isAlias(node) || isScalar(node)) return;
+  if (isSeq(node)) {
+    for (const item of node.items) findDuplicates(item as Node | null, lines, found);
+    return;
+  }
+  if (!isMap(node)) return;
+  const seen = new Set<string>();
+  for (const { key, value } of node.items) {
+    if (isScalar(key)) {
+      const name = String(key.value);
+      if (seen.has(name) && name !== '<<') {
+        found.push(`line ${lines.linePos(key.range?.[0] ?? 0).line}: key ${JSON.stringify(name)} already set in map`);
+      }
+      seen.add(name);
+    }
+    findDuplicates(value as Node | null, lines, found);
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * Addresses and ports of Services. Each one given out is a key of its own, written in the same transaction as the Service
+ * and only if it is free: two masters can never give out the same one, and one that is not used any more is free in the
+ * same moment. The cache only helps to guess well.
+ */
+import type { Service, ServiceSpec } from '../../api/generated/types.ts';
+import { type FieldError, invalid } from '../../api/status.ts';
+import { encodeStored } from '../cache/encoding.ts';
+import { REGISTRY, type WatchCache } from '../cache/watch-cache.ts';
+import type { ExtraConditions } from '../verbs/commit.ts';
+import type { AdmissionPlugin, AdmissionRequest, States } from './admission.ts';
+import { type AddressRange, addressAt, indexOfAddress, type PortRange } from './ranges.ts';
+
+export interface AllocationOptions {
+  readonly cache: WatchCache;
+  readonly addresses: AddressRange;
+  readonly ports: PortRange;
+  readonly random: () => number;
+}
+
+const ADDRESSES = `${REGISTRY}allocations/addresses/`;
+const PORTS = `${REGISTRY}allocations/ports/`;
+/** Guesses at random before looking one by one. */
+const GUESSES = 32;
+/**
+ * The lower part of the range is left to services that choose their own address, so that the chance of meeting one is
+ * small: between 16 and 256 addresses, a sixteenth of the range (Kubernetes' ServiceIPStaticSubrange).
+ */
+const STATIC_ADDRESSES_MIN = 16;
+const STATIC_ADDRESSES_MAX = 256;
+
+export function serviceAllocation(options: AllocationOptions): AdmissionPlugin {
+  return {
+    name: 'ServiceAllocation',
+    conclude(request, states) {
+      if (request.kind.group !== '' || request.kind.plural !== 'services') return {};
+      return allocate(options, request, states);
+    },
+  };
+}
+
+function allocate(options: AllocationOptions, request: AdmissionRequest, { object, old }: States): ExtraConditions {
+  const before = keysOf(old as Service | undefined);
+  const service = object as Service | undefined;
+  if (service?.spec) {
+    const unsupported = familyErrors(service.spec);
+    if (unsupported.length > 0) throw invalid(request.kind, service.metadata?.name ?? '', unsupported);
+    const errors = [...giveAddress(options, service.spec, before), ...givePorts(options, service.spec, before)];
+    if (errors.length > 0) throw invalid(request.kind, service.metadata?.name ?? '', errors);
+  }
+  const after = keysOf(service);
+  const owner = `${request.info.namespace}/${(service ?? old)?.metadata?.name}`;
+  const taken = [...after].filter(key => !before.has(key));
+  const freed = [...before].filter(key => !after.has(key));
+  return {
+    compare: taken.map(key => ({ key, target: 'createRevision', op: '=', value: 0 }) as const),
+    then: [
+      ...taken.map(key => ({ type: 'put', key, value: allocationRecord(key, owner) }) as const),
+      ...freed.map(key => ({ type: 'delete', key }) as const),
+    ],
+  };
+}
+
+function allocationRecord(key: string, owner: string): Uint8Array {
+  const metadata = { name: key.slice(key.lastIndexOf('/') + 1), annotations: { owner } };
+  return encodeStored({ kind: 'Allocation', apiVersion: 'raftsman/v1', metadata });
+}
+
+const isHeadless = (spec: ServiceSpec) => spec.clusterIP === 'None';
+const hasNodePorts = ({ type, allocateLoadBalancerNodePorts }: ServiceSpec) =>
+  type === 'NodePort' || (type === 'LoadBalancer' && allocateLoadBalancerNodePorts !== false);
+const needsHealthPort = ({ type, externalTrafficPolicy }: ServiceSpec) =>
+  type === 'LoadBalancer' && externalTrafficPolicy === 'Local';
+
+/** The cluster has IPv4 addresses only. A headless service without selector describes what is elsewhere: it may say more. */
+function familyErrors(spec: ServiceSpec): FieldError[] {
+  if (spec.type === 'ExternalName' || (isHeadless(spec) && !spec.selector)) return [];
+  if (spec.ipFamilyPolicy === 'RequireDualStack') {
+    const message = 'Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services';
+    return [{ type: 'FieldValueInvalid', field: 'spec.ipFamilyPolicy', message }];
+  }
+  return (spec.ipFamilies ?? []).flatMap((family, index): FieldError[] => {
+    if (family === 'IPv4') return [];
+    const message = `Invalid value: ${JSON.stringify(family)}: not configured on this cluster`;
+    return [{ type: 'FieldValueInvalid', field: `spec.ipFamilies[${index}]`, message }];
+  });
+}
+
+/** The keys of everything that a Service holds. */
+function keysOf(service: Service | undefined): Set<string> {
+  const spec = service?.spec;
+  if (!spec || spec.type === 'ExternalName') return new Set();
+  const addresses = isHeadless(spec) ? [] : (spec.clusterIPs ?? []);
+  const ports = [...(spec.ports ?? []).map(port => port.nodePort), spec.healthCheckNodePort];
+  return new Set([
+    ...addresses.filter(Boolean).map(address => ADDRESSES + address),
+    ...ports.filter(Boolean).map(port => PORTS + port),
+  ]);
+}
+
+function giveAddress(options: AllocationOptions, spec: ServiceSpec, before: ReadonlySet<string>): FieldError[] {
+  if (spec.type === 'ExternalName' || isHeadless(spec)) return [];
+  const { cache, addresses, random } = options;
+  const taken = cache.resource(ADDRESSES);
+  const wanted = spec.clusterIP;
+  if (wanted) {
+    spec.clusterIPs ??= [wanted];
+    if (before.has(ADDRESSES + wanted)) return [];
+    const index = indexOfAddress(addresses, wanted);
+    const why =
+      index === undefined
+        ? 'the provided network does not match the current range'
+        : taken.get(ADDRESSES + wanted)
+          ? 'provided IP is already allocated'
+          : undefined;
+    if (why === undefined) return [];
+    const message = `Invalid value: []string{"${wanted}"}: failed to allocate IP ${wanted}: ${why}`;
+    return [{ type: 'FieldValueInvalid', field: 'spec.clusterIPs', message }];
+  }
+  const reserved = Math.min(Math.max(STATIC_ADDRESSES_MIN, addresses.size >> 4), STATIC_ADDRESSES_MAX);
+  const isFree = (index: number) => !taken.get(ADDRESSES + addressAt(addresses, index));
+  const upper = { from: reserved, to: addresses.size };
+  const index = findFree(upper, { isFree, random }) ?? findFree({ from: 1, to: reserved }, { isFree, random });
+  if (index === undefined) {
+    const message = 'Invalid value: []string(nil): failed to allocate a serviceIP: range is full';
+    return [{ type: 'FieldValueInvalid', field: 'spec.clusterIPs', message }];
+  }
+  spec.clusterIP = addressAt(addresses, index);
+  spec.clusterIPs = [spec.clusterIP];
+  return [];
+}
+
+function givePorts(options: AllocationOptions, spec: ServiceSpec, before: ReadonlySet<string>): FieldError[] {
+  const errors: FieldError[] = [];
+  const own = new Map<number, string>();
+  const state: PortState = { options, before, own, errors };
+  const ports = spec.ports ?? [];
+  // What was asked for comes first, so that what is free is not given away before.
+  for (const [index, port] of ports.entries()) {
+    if (port.nodePort)
+      claimPort(state, port.nodePort, { field: `spec.ports[${index}].nodePort`, protocol: port.protocol });
+  }
+  if (spec.healthCheckNodePort) claimPort(state, spec.healthCheckNodePort, { field: 'spec.healthCheckNodePort' });
+  if (hasNodePorts(spec)) {
+    for (const [index, port] of ports.entries()) {
+      port.nodePort ||= pickPort(state, `spec.ports[${index}].nodePort`, port.protocol ?? 'TCP');
+    }
+  }
+  if (needsHealthPort(spec)) spec.healthCheckNodePort ||= pickPort(state, 'spec.healthCheckNodePort', 'TCP');
+  return errors;
+}
+
+interface PortState {
+  readonly options: AllocationOptions;
+  readonly before: ReadonlySet<string>;
+  /** Ports of this very service, with the protocols that use them. */
+  readonly own: Map<number, string>;
+  readonly errors: FieldError[];
+}
+
+function claimPort(
+  { options, before, own, errors }: PortState,
+  port: number,
+  { field, protocol = 'TCP' }: { readonly field: string; readonly protocol?: string | undefined },
+): void {
+  const { from, to } = options.ports;
+  const refuse = (why: string) =>
+    errors.push({ type: 'FieldValueInvalid', field, message: `Invalid value: ${port}: ${why}` });
+  const usedBy = own.get(port) ?? '';
+  own.set(port, `${usedBy} ${protocol}`);
+  // One service may use a number once for each protocol.
+  if (usedBy !== '') {
+    if (usedBy.split(' ').includes(protocol)) refuse('provided port is already allocated');
+    return;
+  }
+  if (before.has(PORTS + port)) return;
+  if (port < from || port > to) {
+    refuse(`provided port is not in the valid range. The range of valid ports is ${from}-${to}`);
+  } else if (options.cache.resource(PORTS).get(PORTS + port)) refuse('provided port is already allocated');
+}
+
+function pickPort({ options, own, errors }: PortState, field: string, protocol: string): number {
+  const { cache, ports, random } = options;
+  const isFree = (port: number) => !own.has(port) && !cache.resource(PORTS).get(PORTS + port);
+  const port = findFree({ from: ports.from, to: ports.to + 1 }, { isFree, random });
+  if (port === undefined) {
+    errors.push({
+      type: 'FieldValueInvalid',
+      field,
+      message: 'Invalid value: 0: failed to allocate a nodePort: range is full',
+    });
+    return 0;
+  }
+  own.set(port, protocol);
+  return port;
+}
+
+/** A free number in [from, to): guessed first, then looked for from a random start. */
+function findFree(
+  { from, to }: { readonly from: number; readonly to: number },
+  { isFree, random }: { readonly isFree: (index: number) => boolean; readonly random: () => number },
+): number | undefined {
+  const size = to - from;
+  if (size <= 0) return undefined;
+  for (let guess = 0; guess < GUESSES; guess++) {
+    const index = from + Math.floor(random() * size);
+    if (isFree(index)) return index;
+  }
+  const start = Math.floor(random() * size);
+  for (let step = 0; step < size; step++) {
+    const index = from + ((start + step) % size);
+    if (isFree(index)) return index;
+  }
+  return undefined;
+}

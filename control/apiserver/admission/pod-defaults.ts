@@ -1,0 +1,113 @@
+/** What every new pod gets: a service account, tolerations for nodes that fail, a priority. */
+import { serviceaccounts } from '../../api/generated/kinds.ts';
+import type { Pod, PodSpec, ServiceAccount, Toleration } from '../../api/generated/types.ts';
+import type { KindDeclaration } from '../../api/kind.ts';
+import { declarationOf } from '../../api/registry.ts';
+import { forbidden } from '../../api/status.ts';
+import type { WatchCache } from '../cache/watch-cache.ts';
+import { resourceName } from '../keys.ts';
+import { cached } from '../verbs/get.ts';
+import type { AdmissionPlugin, AdmissionRequest } from './admission.ts';
+
+const SERVICE_ACCOUNT = declarationOf(serviceaccounts);
+const DEFAULT_ACCOUNT = 'default';
+/** A pod that an agent found on its own disk; its spec is not ours to change. */
+const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+const TOLERATED_TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
+const TOLERATION_SECONDS = 300;
+/** The two classes that Kubernetes has built in (scheduling.k8s.io). */
+const SYSTEM_PRIORITIES: Readonly<Record<string, number>> = {
+  'system-node-critical': 2_000_001_000,
+  'system-cluster-critical': 2_000_000_000,
+};
+
+const isNewPod = ({ kind, operation, info }: AdmissionRequest) =>
+  operation === 'CREATE' && kind.group === '' && kind.plural === 'pods' && info.subresource === '';
+
+/**
+ * Gives a pod its service account, which must exist. The account `default` may be missing for the moment between a
+ * namespace's creation and its controller; since no token is mounted yet, the pod need not wait for it.
+ */
+export function serviceAccount(cache: WatchCache): AdmissionPlugin {
+  return {
+    name: 'ServiceAccount',
+    async mutate(request, { object }) {
+      if (!isNewPod(request)) return;
+      const pod = object as Pod;
+      if (pod.metadata?.annotations?.[MIRROR_ANNOTATION] !== undefined) return;
+      pod.spec ??= { containers: [] };
+      pod.spec.serviceAccountName ||= pod.spec.serviceAccount || DEFAULT_ACCOUNT;
+      pod.spec.serviceAccount = pod.spec.serviceAccountName;
+      const account = await readAccount(cache, request.kind, pod);
+      if (account?.imagePullSecrets && !pod.spec.imagePullSecrets?.length) {
+        pod.spec.imagePullSecrets = structuredClone(account.imagePullSecrets);
+      }
+    },
+  };
+}
+
+async function readAccount(cache: WatchCache, kind: KindDeclaration, pod: Pod): Promise<ServiceAccount | undefined> {
+  const namespace = pod.metadata?.namespace ?? '';
+  const name = pod.spec?.serviceAccountName ?? '';
+  const read = () => cached({ cache }, SERVICE_ACCOUNT, namespace, name)?.parse<ServiceAccount>();
+  const found = read();
+  if (found || name === DEFAULT_ACCOUNT) return found;
+  await cache.freshen();
+  const fresh = read();
+  if (fresh) return fresh;
+  throw forbidden(
+    resourceName(kind),
+    pod.metadata?.name ?? '',
+    `error looking up service account ${namespace}/${name}: serviceaccount "${name}" not found`,
+  );
+}
+
+/** Pods stay for five minutes on a node that stops answering, unless they say otherwise (DefaultTolerationSeconds). */
+export const defaultTolerations: AdmissionPlugin = {
+  name: 'DefaultTolerationSeconds',
+  mutate(request, { object }) {
+    if (!isNewPod(request)) return;
+    const { spec } = object as Pod;
+    if (!spec) return;
+    for (const key of TOLERATED_TAINTS) {
+      if ((spec.tolerations ?? []).some(toleration => isTolerating(toleration, key))) continue;
+      const toleration: Toleration = {
+        key,
+        operator: 'Exists',
+        effect: 'NoExecute',
+        tolerationSeconds: TOLERATION_SECONDS,
+      };
+      spec.tolerations = [...(spec.tolerations ?? []), toleration];
+    }
+  },
+};
+
+function isTolerating({ key, effect }: Toleration, taint: string): boolean {
+  return (key === taint || !key) && (effect === 'NoExecute' || !effect);
+}
+
+/** Writes the number that a priority class stands for; without a class it is 0. */
+export const priority: AdmissionPlugin = {
+  name: 'Priority',
+  mutate(request, { object }) {
+    if (!isNewPod(request)) return;
+    const pod = object as Pod;
+    const { spec } = pod;
+    if (!spec) return;
+    const refuse = (why: string) => forbidden(resourceName(request.kind), pod.metadata?.name ?? '', why);
+    const computed = priorityOf(spec);
+    if (computed === undefined) throw refuse(`no PriorityClass with name ${spec.priorityClassName} was found`);
+    if (spec.priority !== undefined && spec.priority !== computed) {
+      throw refuse(
+        `the integer value of priority (${spec.priority}) must not be provided in pod spec; priority admission ` +
+          `controller computed ${computed} from the given PriorityClass name`,
+      );
+    }
+    spec.priority = computed;
+    spec.preemptionPolicy ??= 'PreemptLowerPriority';
+  },
+};
+
+function priorityOf({ priorityClassName }: PodSpec): number | undefined {
+  return priorityClassName ? SYSTEM_PRIORITIES[priorityClassName] : 0;
+}

@@ -1,0 +1,78 @@
+/**
+ * Who asks. In this order: a client certificate that our CA signed (CN is the user, O the groups), a bearer token (a
+ * static one, or a bootstrap token from kube-system), else anonymous. A token that is wrong is refused, never taken for
+ * anonymous.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import type { Secret } from '../../api/generated/types.ts';
+import { ApiError } from '../../api/status.ts';
+import type { Clock, Exchange, Identity } from '../types.ts';
+
+export interface StaticToken {
+  readonly token: string;
+  readonly identity: Identity;
+}
+
+export interface AuthenticationOptions {
+  readonly clock: Clock;
+  readonly staticTokens: readonly StaticToken[];
+  /** Reads a Secret of kube-system; undefined if there is none. */
+  readBootstrapSecret(name: string): Promise<Secret | undefined>;
+}
+
+export const ANONYMOUS: Identity = { user: 'system:anonymous', groups: ['system:unauthenticated'] };
+const EVERYONE = 'system:authenticated';
+const BOOTSTRAP_TOKEN = /^([a-z0-9]{6})\.([a-z0-9]{16})$/;
+const BOOTSTRAP_GROUP = 'system:bootstrappers';
+
+/** Finds out who sent the request. Throws 401 for a token that does not hold. */
+export async function authenticate(exchange: Exchange, options: AuthenticationOptions): Promise<Identity> {
+  const { clientCertificate } = exchange;
+  if (clientCertificate) {
+    return known({ user: clientCertificate.commonName, groups: clientCertificate.organizations });
+  }
+  const token = bearerToken(exchange);
+  if (token === undefined) return ANONYMOUS;
+  for (const candidate of options.staticTokens) {
+    if (isSame(candidate.token, token)) return known(candidate.identity);
+  }
+  const identity = await bootstrapIdentity(token, options);
+  if (identity) return known(identity);
+  throw new ApiError('Unauthorized', 'Unauthorized');
+}
+
+function known(identity: Identity): Identity {
+  return identity.groups.includes(EVERYONE) ? identity : { ...identity, groups: [...identity.groups, EVERYONE] };
+}
+
+/** The token of the Authorization header, or of a WebSocket subprotocol as browsers send it. */
+function bearerToken({ headers }: Exchange): string | undefined {
+  const match = /^bearer\s+(\S+)\s*$/i.exec(headers.authorization ?? '');
+  if (match) return match[1];
+  const protocol = /(?:^|,)\s*base64url\.bearer\.authorization\.k8s\.io\.([\w-]+)/.exec(
+    headers['sec-websocket-protocol'] ?? '',
+  );
+  return protocol?.[1] && Buffer.from(protocol[1], 'base64url').toString();
+}
+
+/** Bootstrap tokens are Secrets `bootstrap-token-ID` of kube-system, allowed for authentication, and not past their end. */
+async function bootstrapIdentity(token: string, options: AuthenticationOptions): Promise<Identity | undefined> {
+  const [, id, secret] = BOOTSTRAP_TOKEN.exec(token) ?? [];
+  if (!id || !secret) return undefined;
+  const object = await options.readBootstrapSecret(`bootstrap-token-${id}`);
+  if (object?.type !== 'bootstrap.kubernetes.io/token' || object.metadata?.deletionTimestamp) return undefined;
+  const field = (name: string) => Buffer.from(object.data?.[name] ?? '', 'base64').toString();
+  if (field('token-id') !== id || !isSame(field('token-secret'), secret)) return undefined;
+  if (field('usage-bootstrap-authentication') !== 'true') return undefined;
+  const expiration = field('expiration');
+  if (expiration !== '' && !(Date.parse(expiration) > options.clock.now())) return undefined;
+  const extraGroups = field('auth-extra-groups')
+    .split(',')
+    .filter(group => group.startsWith(`${BOOTSTRAP_GROUP}:`));
+  return { user: `system:bootstrap:${id}`, groups: [BOOTSTRAP_GROUP, ...extraGroups] };
+}
+
+function isSame(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length > 0 && left.length === right.length && timingSafeEqual(left, right);
+}

@@ -1,0 +1,83 @@
+/**
+ * What a node may do: read what its pods need, and write its own Node, its own Lease, the status of pods, and events.
+ * Which pods are its own is seen where the object is at hand (admission/node-restriction.ts).
+ */
+import type { RequestInfo } from '../types.ts';
+import type { Verdict } from './authorization.ts';
+
+/** Resources that agents list and watch (pods, services and slices for networking; the rest for volumes and environment). */
+const READABLE = new Set([
+  '/services',
+  '/endpoints',
+  '/pods',
+  '/nodes',
+  '/namespaces',
+  '/configmaps',
+  '/secrets',
+  '/serviceaccounts',
+  '/persistentvolumes',
+  '/persistentvolumeclaims',
+  'discovery.k8s.io/endpointslices',
+  'coordination.k8s.io/leases',
+  'storage.k8s.io/csidrivers',
+  'storage.k8s.io/storageclasses',
+  'node.k8s.io/runtimeclasses',
+  'networking.k8s.io/networkpolicies',
+]);
+const READ_VERBS = new Set(['get', 'list', 'watch']);
+/** Read one by one, for pods that name them: no node may look at all of them at once. */
+const GET_ONLY = new Set(['/secrets', '/configmaps', '/serviceaccounts']);
+const WRITE_VERBS = new Set(['create', 'update', 'patch', 'delete']);
+
+/** Decides for the node `nodeName`. */
+export function authorizeNode(nodeName: string, info: RequestInfo, query: URLSearchParams): Verdict {
+  const resource = `${info.group}/${info.resource}`;
+  if (READ_VERBS.has(info.verb) && (info.subresource === '' || info.subresource === 'status')) {
+    return readVerdict(nodeName, resource, info, query);
+  }
+  if (!WRITE_VERBS.has(info.verb)) return { allowed: false };
+  switch (resource) {
+    case '/nodes':
+      return ownOnly(nodeName, info, `node '${nodeName}' cannot modify '${info.name}', only its own Node object`);
+    case 'coordination.k8s.io/leases':
+      if (info.namespace !== 'kube-node-lease') return { allowed: false };
+      return ownOnly(nodeName, info, `can only access node lease with the same name as the requesting node`);
+    case '/pods':
+      return verdict(['', 'status', 'eviction'].includes(info.subresource));
+    case '/events':
+    case 'events.k8s.io/events':
+      return verdict(info.verb !== 'delete');
+    case '/serviceaccounts':
+      return verdict(info.subresource === 'token' && info.verb === 'create');
+    case 'certificates.k8s.io/certificatesigningrequests':
+      return verdict(info.subresource === '' && info.verb === 'create');
+    case 'authentication.k8s.io/tokenreviews':
+    case 'authorization.k8s.io/subjectaccessreviews':
+      return verdict(info.verb === 'create');
+    default:
+      return { allowed: false };
+  }
+}
+
+function readVerdict(nodeName: string, resource: string, info: RequestInfo, query: URLSearchParams): Verdict {
+  if (resource === 'certificates.k8s.io/certificatesigningrequests') return verdict(info.verb === 'get');
+  if (!READABLE.has(resource)) return { allowed: false };
+  if (resource === '/nodes' && info.name !== '' && info.name !== nodeName) {
+    return { allowed: false, reason: `node '${nodeName}' cannot read '${info.name}', only its own Node object` };
+  }
+  if (GET_ONLY.has(resource) && info.verb !== 'get') return namedOnly(nodeName, query);
+  return { allowed: true };
+}
+
+/** A list or watch of exactly one object by its name counts as getting it. */
+function namedOnly(nodeName: string, query: URLSearchParams): Verdict {
+  if (/^metadata\.name=[^,=!]+$/.test(query.get('fieldSelector') ?? '')) return { allowed: true };
+  return { allowed: false, reason: `node '${nodeName}' may only read single objects of this kind, by name` };
+}
+
+function ownOnly(nodeName: string, info: RequestInfo, reason: string): Verdict {
+  if (info.verb === 'create' || info.name === nodeName) return { allowed: true };
+  return { allowed: false, reason };
+}
+
+const verdict = (allowed: boolean): Verdict => (allowed ? { allowed } : { allowed });

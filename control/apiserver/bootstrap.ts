@@ -1,0 +1,184 @@
+/**
+ * What a cluster has from its first moment: the namespaces, the Service `kubernetes`, and the endpoints of that Service,
+ * which list the masters that live. Every step may be repeated: it looks before it writes, and meets others doing the same.
+ */
+import {
+  endpointslices as endpointSliceKind,
+  endpoints as endpointsKind,
+  namespaces as namespaceKind,
+  services as serviceKind,
+} from '../api/generated/kinds.ts';
+import type { EndpointSlice, Endpoints, Namespace, Service } from '../api/generated/types.ts';
+import type { Kind, KubernetesObject } from '../api/kind.ts';
+import { isEqual } from '../api/schema/equal.ts';
+import { ApiError, hasReason } from '../api/status.ts';
+import { addressAt, parseAddressRange } from './admission/ranges.ts';
+import { apiVersionOf } from './keys.ts';
+import type { ApiServer } from './server.ts';
+import type { Clock, Identity, Logger } from './types.ts';
+
+export interface BootstrapOptions {
+  readonly server: Pick<ApiServer, 'handle'>;
+  /** Under whom to write; with the leadership's term, so that a deposed master cannot. */
+  readonly identity: Identity;
+  readonly serviceCIDR: string;
+  /** The port behind the Service, on every master. */
+  readonly securePort: number;
+}
+
+export interface KeepOptions extends BootstrapOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Ends the keeping: this master leads no more. */
+  readonly signal: AbortSignal;
+  /** The addresses of the masters that live now. */
+  livingMasters(): Promise<readonly string[]>;
+}
+
+/** Between two looks at who lives. */
+const KEEP_MS = 2_000;
+const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+const NAME = 'kubernetes';
+const SERVICE_PORT = 443;
+const JSON_HEADERS = { 'content-type': 'application/json', accept: 'application/json' };
+
+/** Makes what is missing. Throws ApiError; the caller tries again. */
+export async function bootstrap(options: BootstrapOptions): Promise<void> {
+  for (const name of NAMESPACES) {
+    const namespace: Namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
+    await ensure(options, namespaceKind, namespace);
+  }
+  await ensure(options, serviceKind, kubernetesService(options));
+}
+
+/** Makes the endpoints of the Service `kubernetes` list exactly `addresses`. Throws ApiError. */
+export async function publishMasters(options: BootstrapOptions, addresses: readonly string[]): Promise<void> {
+  const sorted = [...new Set(addresses)].sort();
+  await put(options, endpointSliceKind, masterSlice(sorted, options.securePort));
+  await put(options, endpointsKind, masterEndpoints(sorted, options.securePort));
+}
+
+/** Makes what is missing and keeps the endpoints true, until the signal aborts. Never rejects. */
+export async function keepBootstrapObjects(options: KeepOptions): Promise<void> {
+  const { signal, logger } = options;
+  let isMade = false;
+  while (!signal.aborted) {
+    try {
+      if (!isMade) await bootstrap(options);
+      isMade = true;
+      await publishMasters(options, await options.livingMasters());
+    } catch (error) {
+      logger.warn({ error: String(error) }, 'the first objects of the cluster could not be written');
+    }
+    await pause(options);
+  }
+}
+
+function pause({ clock, signal }: KeepOptions): Promise<void> {
+  return new Promise(resolve => {
+    const done = () => {
+      cancel();
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const cancel = clock.setTimeout(done, KEEP_MS);
+    signal.addEventListener('abort', done);
+    if (signal.aborted) done();
+  });
+}
+
+function kubernetesService({ serviceCIDR, securePort }: BootstrapOptions): Service {
+  const clusterIP = addressAt(parseAddressRange(serviceCIDR), 1);
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: NAME, namespace: 'default', labels: { component: 'apiserver', provider: NAME } },
+    spec: {
+      clusterIP,
+      clusterIPs: [clusterIP],
+      ipFamilies: ['IPv4'],
+      ipFamilyPolicy: 'SingleStack',
+      internalTrafficPolicy: 'Cluster',
+      ports: [{ name: 'https', port: SERVICE_PORT, protocol: 'TCP', targetPort: securePort }],
+      sessionAffinity: 'None',
+      type: 'ClusterIP',
+    },
+  };
+}
+
+function masterSlice(addresses: readonly string[], port: number): EndpointSlice {
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name: NAME, namespace: 'default', labels: { 'kubernetes.io/service-name': NAME } },
+    addressType: 'IPv4',
+    endpoints: addresses.map(address => ({ addresses: [address], conditions: { ready: true } })),
+    ports: [{ name: 'https', port, protocol: 'TCP' }],
+  };
+}
+
+function masterEndpoints(addresses: readonly string[], port: number): Endpoints {
+  return {
+    apiVersion: 'v1',
+    kind: 'Endpoints',
+    // The slice above is written directly; nobody is to mirror this one.
+    metadata: { name: NAME, namespace: 'default', labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
+    ...(addresses.length > 0 && {
+      subsets: [{ addresses: addresses.map(ip => ({ ip })), ports: [{ name: 'https', port, protocol: 'TCP' }] }],
+    }),
+  };
+}
+
+async function ensure(options: BootstrapOptions, kind: Kind, object: KubernetesObject): Promise<void> {
+  if (await read(options, kind, object)) return;
+  try {
+    await call(options, { method: 'POST', path: pathOf(kind, object, { isCollection: true }), body: object });
+  } catch (error) {
+    if (!hasReason(error, 'AlreadyExists')) throw error;
+  }
+}
+
+/** Creates the object, or gives the existing one its labels and body. */
+async function put(options: BootstrapOptions, kind: Kind, object: KubernetesObject): Promise<void> {
+  const old = await read(options, kind, object);
+  if (!old) return ensure(options, kind, object);
+  const labels = { ...old.metadata?.labels, ...object.metadata?.labels };
+  const next = { ...old, ...object, metadata: { ...old.metadata, labels } };
+  if (isEqual(next, old)) return;
+  await call(options, { method: 'PUT', path: pathOf(kind, object), body: next });
+}
+
+async function read(
+  options: BootstrapOptions,
+  kind: Kind,
+  object: KubernetesObject,
+): Promise<KubernetesObject | undefined> {
+  try {
+    return await call(options, { method: 'GET', path: pathOf(kind, object) });
+  } catch (error) {
+    if (hasReason(error, 'NotFound')) return undefined;
+    throw error;
+  }
+}
+
+function pathOf(kind: Kind, { metadata }: KubernetesObject, { isCollection = false } = {}): string {
+  const root = kind.group ? `/apis/${apiVersionOf(kind)}` : `/api/${kind.version}`;
+  const namespace = metadata?.namespace ? `/namespaces/${metadata.namespace}` : '';
+  return `${root}${namespace}/${kind.plural}${isCollection ? '' : `/${metadata?.name}`}`;
+}
+
+async function call(
+  { server, identity }: BootstrapOptions,
+  request: { readonly method: string; readonly path: string; readonly body?: object },
+): Promise<KubernetesObject> {
+  const { method, path, body } = request;
+  const response = await server.handle(
+    { method, path, headers: JSON_HEADERS, ...(body && { body: JSON.stringify(body) }) },
+    identity,
+  );
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of response.body) chunks.push(chunk);
+  const answer = JSON.parse(Buffer.concat(chunks).toString());
+  if (response.status >= 400) throw ApiError.fromStatus(answer);
+  return answer;
+}

@@ -1,0 +1,66 @@
+/** One object in the cache: ready bytes, and what selectors ask of it, worked out once and only when asked. */
+import type { KubernetesObject } from '../../api/kind.ts';
+import { makeReady, type ReadyBytes, withRevision } from './encoding.ts';
+
+const NO_LABELS: Readonly<Record<string, string>> = {};
+
+export class CachedObject {
+  readonly key: string;
+  /** The store revision of its last write: its resourceVersion. */
+  readonly revision: number;
+  readonly ready: ReadyBytes;
+  #labels: Readonly<Record<string, string>> | undefined;
+  #fields: Map<string, Readonly<Record<string, string>>> | undefined;
+  #views: Map<string, Buffer> | undefined;
+
+  private constructor(key: string, revision: number, ready: ReadyBytes) {
+    this.key = key;
+    this.revision = revision;
+    this.ready = ready;
+  }
+
+  /** From what the store holds. */
+  static fromStored(key: string, stored: Uint8Array, revision: number): CachedObject {
+    return new CachedObject(key, revision, makeReady(stored, revision));
+  }
+
+  /** A fresh copy that the caller may change. */
+  parse<T extends KubernetesObject = KubernetesObject>(): T {
+    return JSON.parse(this.ready.bytes.toString()) as T;
+  }
+
+  get labels(): Readonly<Record<string, string>> {
+    this.#labels ??= this.parse().metadata?.labels ?? NO_LABELS;
+    return this.#labels;
+  }
+
+  /** What `read` finds in the object, kept under `name` (one name a served kind). */
+  fields(
+    name: string,
+    read: (object: KubernetesObject) => Readonly<Record<string, string>>,
+  ): Readonly<Record<string, string>> {
+    this.#fields ??= new Map();
+    let fields = this.#fields.get(name);
+    if (!fields) {
+      fields = read(this.parse());
+      this.#fields.set(name, fields);
+    }
+    return fields;
+  }
+
+  /** Another form of the object's bytes, made once: the object in another served version. */
+  view(name: string, make: (object: KubernetesObject) => Buffer): Buffer {
+    this.#views ??= new Map();
+    let view = this.#views.get(name);
+    if (!view) {
+      view = make(this.parse());
+      this.#views.set(name, view);
+    }
+    return view;
+  }
+
+  /** The same content at a later revision: how a watcher is told that it is gone. */
+  at(revision: number): CachedObject {
+    return new CachedObject(this.key, revision, withRevision(this.ready, this.revision, revision));
+  }
+}

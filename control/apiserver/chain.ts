@@ -1,0 +1,223 @@
+/**
+ * The chain that every request passes, as one list to be read from top to bottom. Each filter either answers or hands on;
+ * whatever is thrown anywhere becomes a Status at the top.
+ */
+import { ApiError } from '../api/status.ts';
+import { ANONYMOUS, type AuthenticationOptions, authenticate } from './auth/authentication.ts';
+import { authorize } from './auth/authorization.ts';
+import { findRoute, identityOf, tooManyRequests } from './exchange.ts';
+import { errorReply, textReply, toApiError } from './http/replies.ts';
+import type { Limits } from './limits.ts';
+import type { Metrics } from './metrics.ts';
+import type { Clock, Exchange, Handler, Identity, Logger, Reply, Route } from './types.ts';
+
+export type Filter = (exchange: Exchange, next: Handler) => Promise<Reply>;
+
+export interface AuditRecord {
+  readonly user: string;
+  readonly verb: string;
+  readonly path: string;
+  readonly status: number;
+  readonly durationMs: number;
+}
+
+export interface ChainOptions {
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly authentication: AuthenticationOptions;
+  /** The product's own paths say themselves who may use them. */
+  readonly routes: readonly Route[];
+  /** Called for every request that was answered. */
+  readonly audit?: (record: AuditRecord) => void;
+}
+
+/** Puts the filters before `handler`. */
+export function makeChain(options: ChainOptions, handler: Handler): Handler {
+  const filters: readonly Filter[] = [
+    tellFailures(options),
+    measure(options),
+    limitInFlight(options),
+    limitTime(options),
+    authenticateFilter(options),
+    audit(options),
+    refuseImpersonation,
+    authorizeFilter(options),
+  ];
+  return filters.reduceRight<Handler>((next, filter) => exchange => filter(exchange, next), handler);
+}
+
+/** Streams and watches last; they have limits of their own. */
+export function isLongRunning({ info }: Exchange): boolean {
+  if (!info.isResource) return false;
+  return (
+    info.verb === 'watch' ||
+    (info.resource === 'pods' && ['exec', 'attach', 'portforward', 'log'].includes(info.subresource)) ||
+    info.subresource === 'proxy'
+  );
+}
+
+function tellFailures({ logger }: ChainOptions): Filter {
+  return async (exchange, next) => {
+    try {
+      return await next(exchange);
+    } catch (error) {
+      const told = toApiError(error);
+      if (told.code >= 500) {
+        logger.warn({ path: exchange.info.path, verb: exchange.info.verb, error: describe(error) }, 'a request failed');
+      }
+      return errorReply(told);
+    }
+  };
+}
+const describe = (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error));
+
+function measure({ metrics, clock }: ChainOptions): Filter {
+  return async (exchange, next) => {
+    const start = clock.now();
+    let status = 500;
+    try {
+      const reply = await next(exchange);
+      status = reply.status;
+      return reply;
+    } catch (error) {
+      status = toApiError(error).code;
+      throw error;
+    } finally {
+      metrics.observe(exchange, status, clock.now() - start);
+    }
+  };
+}
+
+/**
+ * Bounds what is being worked on: reads, writes and streams apart. The product's own controllers, in process, are never
+ * turned away: they are few, and what they do frees others. Watches are counted where they run.
+ */
+function limitInFlight({ limits }: ChainOptions): Filter {
+  const inFlight = { read: 0, write: 0 };
+  return async (exchange, next) => {
+    if (isLongRunning(exchange) || exchange.identity) return next(exchange);
+    const kind = exchange.method === 'GET' || exchange.method === 'HEAD' ? 'read' : 'write';
+    const max = kind === 'read' ? limits.readsInFlightMax : limits.writesInFlightMax;
+    if (inFlight[kind] >= max) throw tooManyRequests();
+    inFlight[kind]++;
+    try {
+      return await next(exchange);
+    } finally {
+      inFlight[kind]--;
+    }
+  };
+}
+
+function limitTime({ limits, clock }: ChainOptions): Filter {
+  return (exchange, next) => {
+    if (isLongRunning(exchange)) return next(exchange);
+    return new Promise<Reply>((resolve, reject) => {
+      const cancel = clock.setTimeout(
+        () =>
+          reject(
+            new ApiError('Timeout', 'Timeout: request did not complete within the allotted time', {
+              details: { kind: exchange.info.resource },
+            }),
+          ),
+        limits.requestMsMax,
+      );
+      next(exchange).then(
+        reply => {
+          cancel();
+          resolve(reply);
+        },
+        error => {
+          cancel();
+          reject(error);
+        },
+      );
+    });
+  };
+}
+
+function authenticateFilter({ authentication, routes }: ChainOptions): Filter {
+  return async (exchange, next) => {
+    if (findRoute(routes, exchange)?.authenticate === false) exchange.identity ??= ANONYMOUS;
+    exchange.identity ??= await authenticate(exchange, authentication);
+    return next(exchange);
+  };
+}
+
+function audit({ audit: record, clock }: ChainOptions): Filter {
+  return async (exchange, next) => {
+    if (!record) return next(exchange);
+    const start = clock.now();
+    const tell = (status: number) => {
+      const { verb, path } = exchange.info;
+      record({ user: exchange.identity?.user ?? '', verb, path, status, durationMs: clock.now() - start });
+    };
+    try {
+      const reply = await next(exchange);
+      tell(reply.status);
+      return reply;
+    } catch (error) {
+      tell(toApiError(error).code);
+      throw error;
+    }
+  };
+}
+
+export const IMPERSONATE_USER = 'impersonate-user';
+
+/** Only system:masters may speak as somebody else, until roles can grant the verb `impersonate`. */
+const refuseImpersonation: Filter = async (exchange, next) => {
+  const { headers } = exchange;
+  const user = headers[IMPERSONATE_USER];
+  const groups = splitList(headers['impersonate-group']);
+  if (user === undefined && groups.length === 0) return next(exchange);
+  const asker = identityOf(exchange);
+  if (user === undefined) {
+    const asked = groups.map(group => `{Group  ${group}    }`).join(' ');
+    return textReply(
+      500,
+      `Internal Server Error: ${JSON.stringify(exchange.info.path)}: requested [${asked}] without impersonating a user\n`,
+    );
+  }
+  if (!asker.groups.includes('system:masters')) throw impersonationForbidden(asker, user);
+  const isAnonymous = user === 'system:anonymous';
+  const everyone = isAnonymous ? 'system:unauthenticated' : 'system:authenticated';
+  exchange.identity = { user, groups: [...new Set([...groups, ...serviceAccountGroups(user), everyone])] };
+  return next(exchange);
+};
+
+function splitList(header: string | undefined): string[] {
+  return (header ?? '')
+    .split(',')
+    .map(part => part.trim())
+    .filter(part => part !== '');
+}
+
+const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
+function serviceAccountGroups(user: string): string[] {
+  const match = SERVICE_ACCOUNT.exec(user);
+  return match ? ['system:serviceaccounts', `system:serviceaccounts:${match[1]}`] : [];
+}
+
+function impersonationForbidden(asker: Identity, user: string): ApiError {
+  const match = SERVICE_ACCOUNT.exec(user);
+  const [resource, name] = match ? ['serviceaccounts', match[2] ?? ''] : ['users', user];
+  const where = match ? `in the namespace "${match[1]}"` : 'at the cluster scope';
+  return new ApiError(
+    'Forbidden',
+    `${resource} "${name}" is forbidden: User "${asker.user}" cannot impersonate resource "${resource}" in API group "" ${where}`,
+    { details: { name, kind: resource } },
+  );
+}
+
+function authorizeFilter({ routes }: ChainOptions): Filter {
+  return async (exchange, next) => {
+    const identity = identityOf(exchange);
+    const route = findRoute(routes, exchange);
+    const isAllowed = route && (!route.authenticate || identity.user !== ANONYMOUS.user);
+    const denial = isAllowed ? undefined : authorize({ identity, info: exchange.info, query: exchange.query });
+    if (denial) throw denial;
+    return next(exchange);
+  };
+}

@@ -1,0 +1,49 @@
+/** What every verb works with: the store behind its cache, the declared kinds, and the world as it was handed in. */
+
+import type { StoreClient } from '../../store/index.ts';
+import type { KindDeclaration, StrategyContext } from '../api/kind.ts';
+import { formatTime } from '../api/schema/time.ts';
+import type { Admission } from './admission/admission.ts';
+import type { WatchCache } from './cache/watch-cache.ts';
+import type { Limits } from './limits.ts';
+import type { Metrics } from './metrics.ts';
+import type { Clock, Exchange, Identity, Logger, RequestInfo } from './types.ts';
+
+export interface Core {
+  readonly store: StoreClient;
+  readonly cache: WatchCache;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly newUid: () => string;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly admission: Admission;
+}
+
+/** A request for objects of a declared kind. */
+export interface ResourceRequest {
+  readonly exchange: Exchange;
+  readonly info: RequestInfo;
+  readonly identity: Identity;
+  readonly kind: KindDeclaration;
+}
+
+/** The present in the form of metav1.Time. */
+export function timestamp(clock: Clock): string {
+  return formatTime(clock.now());
+}
+
+/** What a strategy may know of the request. */
+export function strategyContext(
+  core: Core,
+  { identity, info }: Pick<ResourceRequest, 'identity' | 'info'>,
+): StrategyContext {
+  return {
+    now: timestamp(core.clock),
+    newUid: core.newUid,
+    user: { name: identity.user, groups: identity.groups },
+    subresource: info.subresource,
+  };
+}

@@ -1,0 +1,266 @@
+/**
+ * The documents by which clients learn what is served: aggregated (one document for all groups, v2 and v2beta1) and the
+ * older form (one a group and version). Everything follows from the registry and the list of virtual resources below.
+ */
+import { createHash } from 'node:crypto';
+import type { KindDeclaration, Subresource } from '../api/kind.ts';
+import { ALL_KINDS } from '../api/registry.ts';
+import { type Clause, parseAccept } from './http/negotiate.ts';
+import { bytesReply, JSON_TYPE, jsonReply, pageNotFound } from './http/replies.ts';
+import { apiVersionOf } from './keys.ts';
+import type { Exchange, Reply } from './types.ts';
+
+/** A resource that is asked, never stored: reviews and the like. */
+export interface VirtualResource {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly singular: string;
+  readonly namespaced: boolean;
+}
+
+interface Resource extends VirtualResource {
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly verbs: readonly string[];
+  readonly subresources: readonly Subresource[];
+}
+interface GroupVersion {
+  readonly version: string;
+  readonly resources: readonly Resource[];
+}
+interface Group {
+  readonly name: string;
+  readonly versions: readonly GroupVersion[];
+}
+
+/** Old versions are listed, so that old manifests find them, but short names and `all` mean the present ones. */
+function resourceOf(kind: KindDeclaration): Resource {
+  const isOld = kind.storedAs !== undefined && kind.storedAs.kind.plural === kind.plural && isOldVersion(kind);
+  return isOld ? { ...kind, shortNames: [], categories: [] } : kind;
+}
+const isOldVersion = ({ group, version }: KindDeclaration) =>
+  group === 'extensions' || /^v\d+(alpha|beta)/.test(version);
+
+function groupsOf(virtual: readonly VirtualResource[]): Group[] {
+  const virtualResources = virtual.map(resource => ({
+    ...resource,
+    shortNames: [],
+    categories: [],
+    verbs: ['create'],
+    subresources: [],
+  }));
+  const byGroup = new Map<string, Map<string, Resource[]>>();
+  for (const resource of [...ALL_KINDS.map(resourceOf), ...virtualResources]) {
+    const versions = byGroup.get(resource.group) ?? new Map<string, Resource[]>();
+    byGroup.set(resource.group, versions);
+    versions.set(resource.version, [...(versions.get(resource.version) ?? []), resource]);
+  }
+  return [...byGroup].map(([name, versions]) => ({
+    name,
+    versions: [...versions]
+      .map(([version, resources]) => ({ version, resources: resources.sort((a, b) => (a.plural < b.plural ? -1 : 1)) }))
+      .sort((a, b) => stability(b.version) - stability(a.version)),
+  }));
+}
+
+/** Stable versions before beta ones, newer before older. */
+function stability(version: string): number {
+  const [, major = '0', stage, minor = '0'] = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(version) ?? [];
+  const rank = stage === undefined ? 2 : stage === 'beta' ? 1 : 0;
+  return rank * 1e6 + Number(major) * 1e3 + Number(minor);
+}
+
+const AGGREGATED_VERSIONS = ['v2', 'v2beta1'];
+
+interface Document {
+  readonly bytes: Buffer;
+  readonly etag: string;
+}
+
+export class Discovery {
+  readonly #groups: readonly Group[];
+  /** By path and version, made once. */
+  readonly #aggregated = new Map<string, Document>();
+
+  constructor(virtual: readonly VirtualResource[]) {
+    this.#groups = groupsOf(virtual);
+    for (const version of AGGREGATED_VERSIONS) {
+      const isCore = ({ name }: Group) => name === '';
+      this.#aggregated.set(`/api ${version}`, documentOf(aggregated(this.#groups.filter(isCore), version)));
+      this.#aggregated.set(
+        `/apis ${version}`,
+        documentOf(
+          aggregated(
+            this.#groups.filter(group => !isCore(group)),
+            version,
+          ),
+        ),
+      );
+    }
+  }
+
+  isGroup(group: string): boolean {
+    return this.#groups.some(({ name }) => name === group);
+  }
+
+  isGroupVersion(group: string, version: string): boolean {
+    return this.#groups.some(
+      ({ name, versions }) => name === group && versions.some(candidate => candidate.version === version),
+    );
+  }
+
+  /** The paths of all documents, for `/`. */
+  paths(): string[] {
+    const groups = this.#groups.filter(({ name }) => name !== '');
+    return [
+      '/api',
+      '/api/v1',
+      '/apis',
+      '/apis/',
+      ...groups.flatMap(({ name, versions }) => [
+        `/apis/${name}`,
+        ...versions.map(({ version }) => `/apis/${name}/${version}`),
+      ]),
+    ];
+  }
+
+  /** Answers a GET of `/api`, `/apis` or below; undefined if the path is no discovery document. */
+  answer(exchange: Exchange): Reply | undefined {
+    const path = exchange.info.path.replace(/\/$/, '');
+    const [root, ...rest] = path.split('/').slice(1);
+    if (root === 'api' && rest.length === 0) return this.#root(exchange, '/api', () => this.#legacyVersions(exchange));
+    if (root === 'apis' && rest.length === 0) return this.#root(exchange, '/apis', () => this.#legacyGroups());
+    if (root === 'api' && rest.length === 1) return this.#resources('', rest[0] ?? '');
+    if (root !== 'apis') return undefined;
+    const group = this.#groups.find(({ name }) => name !== '' && name === rest[0]);
+    if (!group) return pageNotFound();
+    if (rest.length === 1) return jsonReply(200, { kind: 'APIGroup', apiVersion: 'v1', ...legacyGroup(group) });
+    return rest.length === 2 ? this.#resources(group.name, rest[1] ?? '') : undefined;
+  }
+
+  /** The aggregated document if the client asks for a version of it that we have, before the older form. */
+  #root(exchange: Exchange, path: string, legacy: () => object): Reply {
+    const version = aggregatedVersion(parseAccept(exchange.headers.accept));
+    const document = this.#aggregated.get(`${path} ${version}`);
+    if (!document) return jsonReply(200, legacy(), { vary: 'Accept' });
+    const headers = { etag: document.etag, vary: 'Accept', 'cache-control': 'public' };
+    if (exchange.headers['if-none-match'] === document.etag) return bytesReply(304, new Uint8Array(), headers);
+    return bytesReply(200, document.bytes, {
+      'content-type': `${JSON_TYPE};g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
+      ...headers,
+    });
+  }
+
+  #legacyVersions(exchange: Exchange): object {
+    return {
+      kind: 'APIVersions',
+      versions: ['v1'],
+      serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress: exchange.localAddress }],
+    };
+  }
+
+  #legacyGroups(): object {
+    const groups = this.#groups.filter(({ name }) => name !== '').map(legacyGroup);
+    return { kind: 'APIGroupList', apiVersion: 'v1', groups };
+  }
+
+  #resources(group: string, version: string): Reply | undefined {
+    const found = this.#groups
+      .find(({ name }) => name === group)
+      ?.versions.find(candidate => candidate.version === version);
+    if (!found) return undefined;
+    return jsonReply(200, {
+      kind: 'APIResourceList',
+      ...(group && { apiVersion: 'v1' }),
+      groupVersion: apiVersionOf({ group, version }),
+      resources: found.resources.flatMap(legacyResources),
+    });
+  }
+}
+
+function documentOf(object: object): Document {
+  const bytes = Buffer.from(`${JSON.stringify(object)}\n`);
+  return { bytes, etag: `"${createHash('sha512').update(bytes).digest('hex').toUpperCase()}"` };
+}
+
+/** The version of the aggregated document that the first fitting clause asks for. */
+function aggregatedVersion(clauses: readonly Clause[]): string | undefined {
+  for (const { type, parameters } of clauses) {
+    if (type !== JSON_TYPE && type !== '*/*') continue;
+    if (parameters.get('as') === undefined) return undefined;
+    const isAggregated =
+      parameters.get('as') === 'APIGroupDiscoveryList' && parameters.get('g') === 'apidiscovery.k8s.io';
+    const version = parameters.get('v');
+    if (isAggregated && version !== undefined && AGGREGATED_VERSIONS.includes(version)) return version;
+  }
+  return undefined;
+}
+
+function aggregated(groups: readonly Group[], version: string): object {
+  return {
+    kind: 'APIGroupDiscoveryList',
+    apiVersion: `apidiscovery.k8s.io/${version}`,
+    metadata: {},
+    items: groups.map(group => ({
+      metadata: { ...(group.name && { name: group.name }), creationTimestamp: null },
+      versions: group.versions.map(({ version: name, resources }) => ({
+        version: name,
+        freshness: 'Current',
+        resources: resources.map(aggregatedResource),
+      })),
+    })),
+  };
+}
+
+function aggregatedResource(resource: Resource): object {
+  const { group, version, kind, shortNames, categories, subresources } = resource;
+  return {
+    resource: resource.plural,
+    responseKind: { group, version, kind },
+    scope: resource.namespaced ? 'Namespaced' : 'Cluster',
+    singularResource: resource.singular,
+    verbs: resource.verbs,
+    ...(shortNames.length > 0 && { shortNames }),
+    ...(categories.length > 0 && { categories }),
+    ...(subresources.length > 0 && {
+      subresources: subresources.map(({ name, verbs, responseKind }) => ({
+        subresource: name,
+        responseKind: responseKind ?? { group, version, kind },
+        verbs,
+      })),
+    }),
+  };
+}
+
+function legacyGroup({ name, versions }: Group): object {
+  const list = versions.map(({ version }) => ({ groupVersion: `${name}/${version}`, version }));
+  return { name, versions: list, preferredVersion: list[0] };
+}
+
+function legacyResources(resource: Resource): object[] {
+  const { plural, singular, namespaced, kind, verbs, shortNames, categories, subresources, group, version } = resource;
+  return [
+    {
+      name: plural,
+      singularName: singular,
+      namespaced,
+      kind,
+      verbs,
+      ...(shortNames.length > 0 && { shortNames }),
+      ...(categories.length > 0 && { categories }),
+    },
+    ...subresources.map(({ name, verbs: subVerbs, responseKind }) => {
+      const isForeign = responseKind && (responseKind.group !== group || responseKind.version !== version);
+      return {
+        name: `${plural}/${name}`,
+        singularName: '',
+        namespaced,
+        ...(isForeign && { group: responseKind.group, version: responseKind.version }),
+        kind: responseKind?.kind ?? kind,
+        verbs: subVerbs,
+      };
+    }),
+  ];
+}

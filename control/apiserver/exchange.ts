@@ -1,0 +1,27 @@
+/** Small questions about an exchange, and refusals that several parts share. */
+import { ApiError } from '../api/status.ts';
+import type { Exchange, Identity, Route } from './types.ts';
+
+/** Who asks; only behind the authentication filter. */
+export function identityOf(exchange: Exchange): Identity {
+  if (!exchange.identity) throw new Error('a request passed the chain without an identity');
+  return exchange.identity;
+}
+
+/** The product's own path that a request is for. */
+export function findRoute(routes: readonly Route[], { method, info }: Exchange): Route | undefined {
+  return routes.find(route => route.path === info.path && route.method === method);
+}
+
+export function tooManyRequests(): ApiError {
+  return new ApiError('TooManyRequests', 'Too many requests, please try again later.', {
+    code: 429,
+    details: { retryAfterSeconds: 1 },
+  });
+}
+
+export function methodNotAllowed(): ApiError {
+  return new ApiError('MethodNotAllowed', 'the server does not allow this method on the requested resource', {
+    details: {},
+  });
+}

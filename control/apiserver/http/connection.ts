@@ -1,0 +1,163 @@
+/** Between Node's HTTP objects and the chain: reads a request as an Exchange, writes a Reply with back-pressure. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { ApiError } from '../../api/status.ts';
+import { readRequestInfo } from '../request-info.ts';
+import type { Exchange, Headers, Reply } from '../types.ts';
+
+export type HttpRequest = IncomingMessage | Http2ServerRequest;
+export type HttpResponse = ServerResponse | Http2ServerResponse;
+
+/** Reads the head of a request; its body only when asked for. */
+export function exchangeOf(
+  request: HttpRequest,
+  options: { signal: AbortSignal; bodyBytesMax: number; upgrade?: { socket: Duplex; head: Uint8Array } },
+): Exchange {
+  const url = request.url ?? '/';
+  const method = request.method ?? 'GET';
+  const question = url.indexOf('?');
+  const socket = socketOf(request);
+  const clientCertificate = certificateOf(socket);
+  return {
+    method,
+    url,
+    query: new URLSearchParams(question < 0 ? '' : url.slice(question + 1)),
+    headers: flatHeaders(request),
+    readBody: () => readBody(request, options.bodyBytesMax),
+    signal: options.signal,
+    ...(clientCertificate && { clientCertificate }),
+    ...(options.upgrade && { upgrade: options.upgrade }),
+    remoteAddress: socket?.remoteAddress ?? '',
+    localAddress: hostOf(request) ?? `${socket?.localAddress ?? ''}:${socket?.localPort ?? ''}`,
+    info: readRequestInfo(method, url),
+    warnings: [],
+  };
+}
+
+/** Writes an answer and resolves when it has been handed to the connection or the client has gone. */
+export async function writeReply(
+  response: HttpResponse,
+  reply: Reply,
+  { method, warnings }: Pick<Exchange, 'method' | 'warnings'>,
+): Promise<void> {
+  if ('taken' in reply) return;
+  for (const [name, value] of Object.entries(withWarnings(reply.headers, warnings))) {
+    response.setHeader(name, typeof value === 'string' ? value : [...value]);
+  }
+  const { body } = reply;
+  response.statusCode = reply.status;
+  if (body instanceof Uint8Array) {
+    if (reply.status !== 204 && reply.status !== 304) response.setHeader('content-length', String(body.byteLength));
+    endWith(response, method === 'HEAD' ? new Uint8Array() : body);
+    return;
+  }
+  // Without this no header leaves before the first byte of the body, and clients of a quiet watch wait for it.
+  flushHead(response);
+  try {
+    for await (const chunk of body) {
+      if (response.writableEnded || response.destroyed) return;
+      if (!writeChunk(response, chunk)) await drained(response);
+    }
+    response.end();
+  } catch {
+    // The status has gone out already: only a broken connection tells the client that the answer is not whole.
+    response.destroy();
+  }
+}
+
+// The two response classes have the same methods with signatures that TypeScript cannot call as a union.
+function writeChunk(response: HttpResponse, chunk: Uint8Array): boolean {
+  return (response as ServerResponse).write(chunk);
+}
+function flushHead(response: HttpResponse): void {
+  (response as ServerResponse).flushHeaders();
+}
+function endWith(response: HttpResponse, chunk: Uint8Array): void {
+  (response as ServerResponse).end(chunk);
+}
+
+function drained(response: HttpResponse): Promise<void> {
+  const emitter = response as ServerResponse;
+  return new Promise(resolve => {
+    const done = () => {
+      emitter.off('drain', done);
+      emitter.off('close', done);
+      resolve();
+    };
+    emitter.on('drain', done);
+    emitter.on('close', done);
+  });
+}
+
+/** Adds one `Warning: 299` header a sentence (RFC 7234 §5.5). */
+export function withWarnings(headers: Headers, warnings: readonly string[]): Headers {
+  if (warnings.length === 0) return headers;
+  return { ...headers, warning: warnings.map(text => `299 - "${escapeQuotes(text)}"`) };
+}
+const escapeQuotes = (text: string) =>
+  text
+    .replaceAll('\\', '\\\\')
+    .replaceAll('"', '\\"')
+    .replaceAll(/[\r\n]+/g, ' ')
+    .replaceAll(/[^\x20-\x7e]/g, '?');
+
+async function readBody(request: HttpRequest, bytesMax: number): Promise<Uint8Array> {
+  if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw bodyTooLarge(bytesMax, request);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.byteLength;
+    if (size > bytesMax) throw bodyTooLarge(bytesMax, request);
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+}
+
+function bodyTooLarge(bytesMax: number, request: HttpRequest): ApiError {
+  request.resume();
+  return new ApiError('RequestEntityTooLarge', `Request entity too large: limit is ${bytesMax}`);
+}
+
+function flatHeaders(request: HttpRequest): Record<string, string> {
+  const flat: Record<string, string> = {};
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (value !== undefined && !name.startsWith(':')) flat[name] = Array.isArray(value) ? value.join(', ') : value;
+  }
+  return flat;
+}
+
+function hostOf(request: HttpRequest): string | undefined {
+  const authority = request.headers[':authority'];
+  return request.headers.host ?? (typeof authority === 'string' ? authority : undefined);
+}
+
+function socketOf(request: HttpRequest): TLSSocket | undefined {
+  const session = 'stream' in request ? request.stream.session : undefined;
+  // http2's socket is a proxy around the TLSSocket; it has the getters used here.
+  const socket = session ? session.socket : (request as IncomingMessage).socket;
+  return socket as TLSSocket | undefined;
+}
+
+/** Reading a certificate costs more than a small request; a connection keeps its own. */
+const certificates = new WeakMap<object, Exchange['clientCertificate'] | null>();
+
+function certificateOf(socket: TLSSocket | undefined): Exchange['clientCertificate'] {
+  if (!socket || typeof socket.getPeerCertificate !== 'function') return undefined;
+  let certificate = certificates.get(socket);
+  if (certificate === undefined) {
+    certificate = readCertificate(socket) ?? null;
+    certificates.set(socket, certificate);
+  }
+  return certificate ?? undefined;
+}
+
+function readCertificate(socket: TLSSocket): Exchange['clientCertificate'] {
+  if (!socket.authorized) return undefined;
+  const { subject } = socket.getPeerCertificate();
+  if (!subject?.CN) return undefined;
+  const organizations: unknown = subject.O;
+  const list = Array.isArray(organizations) ? organizations : organizations === undefined ? [] : [organizations];
+  return { commonName: String(subject.CN), organizations: list.map(String) };
+}

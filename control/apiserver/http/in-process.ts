@@ -1,0 +1,50 @@
+/** The same chain for callers in the process: no socket between, but the same Exchange and the same answer. */
+import { ApiError } from '../../api/status.ts';
+import { readRequestInfo } from '../request-info.ts';
+import type { ApiRequest, ApiResponse, Exchange, Identity, Reply } from '../types.ts';
+import { withWarnings } from './connection.ts';
+
+const EVERYONE = 'system:authenticated';
+const NOBODY = 'system:unauthenticated';
+
+export function inProcessExchange(
+  request: ApiRequest,
+  options: { readonly identity: Identity; readonly signal: AbortSignal; readonly bodyBytesMax: number },
+): Exchange {
+  const { method, path: url, headers = {}, body } = request;
+  const question = url.indexOf('?');
+  const bytes = body === undefined ? new Uint8Array() : typeof body === 'string' ? Buffer.from(body) : body;
+  const { identity } = options;
+  const isNamed = identity.groups.some(group => group === EVERYONE || group === NOBODY);
+  const groups = isNamed ? identity.groups : [...identity.groups, EVERYONE];
+  return {
+    method,
+    url,
+    query: new URLSearchParams(question < 0 ? '' : url.slice(question + 1)),
+    headers,
+    async readBody() {
+      if (bytes.byteLength <= options.bodyBytesMax) return bytes;
+      throw new ApiError('RequestEntityTooLarge', `Request entity too large: limit is ${options.bodyBytesMax}`);
+    },
+    signal: options.signal,
+    remoteAddress: '',
+    localAddress: '',
+    identity: { ...identity, groups },
+    info: readRequestInfo(method, url),
+    warnings: [],
+  };
+}
+
+export function toApiResponse(reply: Reply, warnings: readonly string[]): ApiResponse {
+  if ('taken' in reply) throw new Error('a connection cannot be upgraded within the process');
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(withWarnings(reply.headers, warnings))) {
+    headers[name] = typeof value === 'string' ? value : value.join(', ');
+  }
+  const { body } = reply;
+  return { status: reply.status, headers, body: body instanceof Uint8Array ? once(body) : body };
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (bytes.byteLength > 0) yield bytes;
+}

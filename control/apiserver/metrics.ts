@@ -1,0 +1,51 @@
+/** What the server counts about itself, in Prometheus' form under kube-apiserver's names. */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { KindDeclaration } from '../api/kind.ts';
+import type { Exchange } from './types.ts';
+
+const BUCKETS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 2, 4, 8, 15, 30, 60];
+
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #requests = new Counter({
+    name: 'apiserver_request_total',
+    help: 'Requests by verb, resource and answer.',
+    labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'code'],
+    registers: [this.registry],
+  });
+  readonly #durations = new Histogram({
+    name: 'apiserver_request_duration_seconds',
+    help: 'From a request to the head of its answer.',
+    labelNames: ['verb', 'group', 'version', 'resource', 'subresource'],
+    buckets: BUCKETS,
+    registers: [this.registry],
+  });
+  readonly #watches = new Gauge({
+    name: 'apiserver_longrunning_requests',
+    help: 'Watches that are open.',
+    labelNames: ['verb', 'group', 'version', 'resource'],
+    registers: [this.registry],
+  });
+
+  /** Counts an answered request. Unknown resources share one label, so that clients cannot make series at will. */
+  observe({ info }: Exchange, status: number, durationMs: number): void {
+    const isKnown = info.isResource && status !== 404 && status !== 403 && status !== 401;
+    const labels = {
+      verb: info.verb.toUpperCase(),
+      group: isKnown ? info.group : '',
+      version: isKnown ? info.version : '',
+      resource: isKnown ? info.resource : '',
+      subresource: isKnown ? info.subresource : '',
+    };
+    this.#requests.inc({ ...labels, code: String(status) });
+    this.#durations.observe(labels, durationMs / 1000);
+  }
+
+  watchOpened({ group, version, plural }: KindDeclaration): void {
+    this.#watches.inc({ verb: 'WATCH', group, version, resource: plural });
+  }
+
+  watchClosed({ group, version, plural }: KindDeclaration): void {
+    this.#watches.dec({ verb: 'WATCH', group, version, resource: plural });
+  }
+}

@@ -1,0 +1,308 @@
+/**
+ * The API server. Everything it needs is handed in; nothing here reads the environment. `createApiServer` puts the parts
+ * together: store → cache → verbs → chain → TLS listener, and the same chain for callers in the process.
+ *
+ * Start reading at `chain.ts` (what happens to every request), then `dispatch.ts` (which verb runs), then `verbs/`.
+ */
+
+import type { IncomingMessage } from 'node:http';
+import { STATUS_CODES } from 'node:http';
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { StoreClient } from '../../store/index.ts';
+import { secrets } from '../api/generated/kinds.ts';
+import type { Secret } from '../api/generated/types.ts';
+import { declarationOf } from '../api/registry.ts';
+import { createAdmission } from './admission/admission.ts';
+import { serviceAllocation } from './admission/allocation.ts';
+import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
+import { nodeRestriction } from './admission/node-restriction.ts';
+import { defaultTolerations, priority, serviceAccount } from './admission/pod-defaults.ts';
+import { parseAddressRange, parsePortRange } from './admission/ranges.ts';
+import type { AuthenticationOptions, StaticToken } from './auth/authentication.ts';
+import { WatchCache } from './cache/watch-cache.ts';
+import { type AuditRecord, makeChain } from './chain.ts';
+import type { Core } from './core.ts';
+import { Discovery } from './discovery.ts';
+import { createDispatcher, type VersionInfo } from './dispatch.ts';
+import type { HealthCheck } from './health.ts';
+import { exchangeOf, type HttpRequest, type HttpResponse, withWarnings, writeReply } from './http/connection.ts';
+import { inProcessExchange, toApiResponse } from './http/in-process.ts';
+import { errorReply } from './http/replies.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import { Metrics } from './metrics.ts';
+import { OpenApiDocuments } from './openapi.ts';
+import { REVIEWS } from './reviews.ts';
+import type { AgentCredentials } from './subresources/agent.ts';
+import { createSubresources } from './subresources/subresources.ts';
+import type { ApiRequest, ApiResponse, Clock, Handler, Identity, Logger, Reply, Route } from './types.ts';
+import { cached } from './verbs/get.ts';
+
+export interface ApiServerOptions {
+  readonly store: StoreClient;
+  /** PEM. `ca` signs the clients' certificates. */
+  readonly tls: { readonly key: string; readonly cert: string; readonly ca: string };
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly newUid: () => string;
+  readonly logger: Logger;
+  /** Where Services get their addresses: `10.96.0.0/12`. */
+  readonly serviceCIDR: string;
+  /** `30000-32767`. */
+  readonly nodePortRange: string;
+  readonly version: VersionInfo;
+  /** Bearer tokens that stand for users, besides bootstrap tokens. */
+  readonly staticTokens?: readonly StaticToken[];
+  /** With which the server dials agents; without it there are no logs, exec and port-forward. */
+  readonly kubeletClient?: AgentCredentials;
+  /** Conditions of readiness besides the server's own, such as the store's. */
+  readonly readiness?: readonly HealthCheck[];
+  readonly audit?: (record: AuditRecord) => void;
+  /** Extra paths of the product. */
+  readonly routes?: readonly Route[];
+  readonly limits?: Partial<Limits>;
+}
+
+export interface ApiServer {
+  /** Starts to fill the cache and to take connections. Resolves when the port is open. */
+  listen(): Promise<void>;
+  /** Host and port; only after {@link listen}. */
+  readonly address: { readonly host: string; readonly port: number };
+  /**
+   * Serves a request from within the process, past the socket and authentication but through everything else. The caller
+   * must drain the body or return it.
+   */
+  handle(request: ApiRequest, identity: Identity): Promise<ApiResponse>;
+  /** Ends watches and streams, lets answers under way finish for a moment, and closes the port. */
+  close(): Promise<void>;
+}
+
+/** Above the 90 s for which Go's clients keep idle connections: else they meet closed ones. */
+const KEEP_ALIVE_MS = 120_000;
+/** How long answers under way may take when the server closes. */
+const CLOSE_GRACE_MS = 1_000;
+
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  return new Server(options);
+}
+
+class Server implements ApiServer {
+  readonly #options: ApiServerOptions;
+  readonly #limits: Limits;
+  readonly #cache: WatchCache;
+  readonly #handler: Handler;
+  readonly #closing = new AbortController();
+  readonly #sockets = new Set<Socket | Duplex>();
+  readonly #sessions = new Set<ServerHttp2Session>();
+  #http: Http2SecureServer | undefined;
+  #isCacheStarted = false;
+
+  constructor(options: ApiServerOptions) {
+    this.#options = options;
+    const { store, clock, logger, random, newUid } = options;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const limits = this.#limits;
+    const metrics = new Metrics();
+    this.#cache = new WatchCache({ store, clock, logger, limits });
+    const cache = this.#cache;
+    const admission = createAdmission([
+      namespaceLifecycle(cache),
+      nodeRestriction,
+      serviceAccount(cache),
+      defaultTolerations,
+      priority,
+      serviceAllocation({
+        cache,
+        addresses: parseAddressRange(options.serviceCIDR),
+        ports: parsePortRange(options.nodePortRange),
+        random,
+      }),
+    ]);
+    const core: Core = { store, cache, limits, clock, logger, metrics, newUid, random, admission };
+    const routes = options.routes ?? [];
+    const dispatcher = createDispatcher({
+      core,
+      discovery: new Discovery(REVIEWS),
+      health: healthChecks(cache, options),
+      version: options.version,
+      openApi: new OpenApiDocuments(options.version.gitVersion),
+      subresources: createSubresources(core, { credentials: options.kubeletClient }),
+      routes,
+    });
+    const authentication: AuthenticationOptions = {
+      clock,
+      staticTokens: options.staticTokens ?? [],
+      readBootstrapSecret: name => readSecret(cache, name),
+    };
+    this.#handler = makeChain(
+      { limits, clock, logger, metrics, authentication, routes, ...(options.audit && { audit: options.audit }) },
+      dispatcher,
+    );
+  }
+
+  get address(): { readonly host: string; readonly port: number } {
+    const address = this.#http?.address() as AddressInfo | null | undefined;
+    if (!address) throw new Error('the API server is not listening');
+    return { host: address.address, port: address.port };
+  }
+
+  async listen(): Promise<void> {
+    this.#startCache();
+    const { tls, listen } = this.#options;
+    const server = createSecureServer({
+      key: tls.key,
+      cert: tls.cert,
+      ca: tls.ca,
+      requestCert: true,
+      rejectUnauthorized: false,
+      allowHTTP1: true,
+      minVersion: 'TLSv1.2',
+      maxHeaderListPairs: 200,
+      settings: { maxConcurrentStreams: 250, maxHeaderListSize: this.#limits.headerBytesMax },
+    });
+    this.#http = server;
+    configureHttp1(server);
+    server.on('request', (request, response) => void this.#serve(request, response));
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      void this.#serveUpgrade(request, socket, head);
+    });
+    server.on('secureConnection', socket => {
+      socket.setNoDelay(true);
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      // A broken connection is no failure of the server; what was under way on it ends by its signal.
+      socket.on('error', () => socket.destroy());
+    });
+    server.on('session', session => {
+      this.#sessions.add(session);
+      session.once('close', () => this.#sessions.delete(session));
+      session.on('error', () => session.destroy());
+    });
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(listen.port, listen.host, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+  }
+
+  async handle(request: ApiRequest, identity: Identity): Promise<ApiResponse> {
+    this.#startCache();
+    const signals = [this.#closing.signal, ...(request.signal ? [request.signal] : [])];
+    const exchange = inProcessExchange(request, {
+      identity,
+      signal: AbortSignal.any(signals),
+      bodyBytesMax: this.#limits.bodyBytesMax,
+    });
+    return toApiResponse(await this.#handler(exchange), exchange.warnings);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#cache.close();
+    const server = this.#http;
+    if (!server) return;
+    const closed = new Promise<void>(resolve => server.close(() => resolve()));
+    for (const session of this.#sessions) session.close();
+    const cancel = this.#options.clock.setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, CLOSE_GRACE_MS);
+    await closed;
+    cancel();
+  }
+
+  #startCache(): void {
+    if (this.#isCacheStarted) return;
+    this.#isCacheStarted = true;
+    this.#cache.start();
+  }
+
+  async #serve(request: HttpRequest, response: HttpResponse): Promise<void> {
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    const exchange = exchangeOf(request, {
+      signal: AbortSignal.any([gone.signal, this.#closing.signal]),
+      bodyBytesMax: this.#limits.bodyBytesMax,
+    });
+    try {
+      await writeReply(response, await this.#handler(exchange), exchange);
+    } catch (error) {
+      this.#options.logger.warn({ error: String(error), path: exchange.info.path }, 'an answer could not be written');
+      response.destroy();
+    }
+  }
+
+  async #serveUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const gone = new AbortController();
+    socket.once('close', () => gone.abort());
+    socket.on('error', () => socket.destroy());
+    const exchange = exchangeOf(request, {
+      signal: AbortSignal.any([gone.signal, this.#closing.signal]),
+      bodyBytesMax: this.#limits.bodyBytesMax,
+      upgrade: { socket, head },
+    });
+    let reply: Reply;
+    try {
+      reply = await this.#handler(exchange);
+    } catch (error) {
+      reply = errorReply(error);
+    }
+    if (!('taken' in reply)) await writeRawReply(socket, reply, exchange.warnings);
+  }
+}
+
+/** The HTTP/1.1 half of the server has the settings of a plain HTTPS server, which http2's types do not show. */
+function configureHttp1(server: Http2SecureServer): void {
+  Object.assign(server, { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: KEEP_ALIVE_MS + 1_000, requestTimeout: 0 });
+}
+
+/** An answer on a connection that was to be upgraded: written by hand, and the connection closed behind it. */
+async function writeRawReply(
+  socket: Duplex,
+  reply: Exclude<Reply, { readonly taken: true }>,
+  warnings: readonly string[],
+): Promise<void> {
+  const chunks: Uint8Array[] = [];
+  if (reply.body instanceof Uint8Array) chunks.push(reply.body);
+  else for await (const chunk of reply.body) chunks.push(chunk);
+  const body = Buffer.concat(chunks);
+  const lines = [`HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? ''}`];
+  for (const [name, value] of Object.entries(withWarnings(reply.headers, warnings))) {
+    for (const one of typeof value === 'string' ? [value] : value) lines.push(`${name}: ${one}`);
+  }
+  lines.push(`content-length: ${body.byteLength}`, 'connection: close');
+  socket.end(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), body]));
+}
+
+function healthChecks(cache: WatchCache, options: ApiServerOptions) {
+  const ping: HealthCheck = { name: 'ping', check: () => undefined };
+  const informed: HealthCheck = {
+    name: 'informer-sync',
+    check() {
+      if (!cache.isFilled) throw new Error('the state has not been read from the store yet');
+    },
+  };
+  const store: HealthCheck = {
+    name: 'store',
+    async check() {
+      await cache.freshen();
+    },
+  };
+  return { live: [ping], ready: [ping, informed, store, ...(options.readiness ?? [])] };
+}
+
+const SECRET = declarationOf(secrets);
+
+/** A token may have been made a moment ago through another master: what the cache does not have is asked for. */
+async function readSecret(cache: WatchCache, name: string): Promise<Secret | undefined> {
+  const read = () => cached({ cache }, SECRET, 'kube-system', name)?.parse<Secret>();
+  const found = read();
+  if (found) return found;
+  await cache.freshen();
+  return read();
+}

@@ -1,0 +1,197 @@
+/**
+ * Replays the recorded answers of shared/api/invalid.json: mistakes of every kind, and what a real server said to them.
+ * The score is printed, area by area; areas that are the API server's own must keep theirs. The facts live outside the
+ * repository; without them the test is skipped.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import test from 'ava';
+import type { KubernetesObject } from '../../api/kind.ts';
+import { findResource } from '../../api/registry.ts';
+import { readRequestInfo } from '../request-info.ts';
+import type { Identity } from '../types.ts';
+import { ADMIN, type Answer, createHarness, type Harness } from './harness.ts';
+
+const FACTS = new URL('../../../../shared/api/invalid.json', import.meta.url);
+
+interface RecordedAnswer {
+  readonly code: number;
+  readonly status?: Record<string, unknown>;
+  readonly text?: string;
+  readonly warnings?: readonly string[];
+  readonly items?: number;
+  readonly watchError?: Record<string, unknown>;
+}
+interface Case {
+  readonly area: string;
+  readonly id: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body?: unknown;
+  readonly rawBody?: string;
+  readonly contentType?: string;
+  readonly accept?: string;
+  readonly auth?: string;
+  readonly impersonate?: { readonly user?: string; readonly groups?: readonly string[] };
+  readonly goText?: boolean;
+  readonly answer: RecordedAnswer;
+}
+interface Facts {
+  readonly namespace: unknown;
+  readonly fixtures: readonly { readonly path: string; readonly body: KubernetesObject }[];
+  readonly cases: readonly Case[];
+}
+
+/** The least that must match, in percent of the cases about kinds that are declared. */
+const FLOORS: Readonly<Record<string, number>> = {
+  lookup: 90,
+  conflict: 90,
+  delete: 90,
+  http: 90,
+  query: 90,
+  'field-validation': 75,
+  patch: 75,
+  auth: 50,
+};
+
+const facts = existsSync(FACTS) ? (JSON.parse(readFileSync(FACTS, 'utf8')) as Facts) : undefined;
+
+(facts ? test : test.skip)('mistakes are answered as Kubernetes answers them', async t => {
+  const harness = await createHarness({ limits: { freshnessWaitMsMax: 200 } });
+  t.teardown(() => harness.close());
+  await setUp(harness, facts as Facts);
+  const scores = new Map<string, { right: number; all: number; wrong: string[] }>();
+  for (const recorded of (facts as Facts).cases) {
+    if (!isAboutUs(recorded)) continue;
+    const score = scores.get(recorded.area) ?? { right: 0, all: 0, wrong: [] };
+    scores.set(recorded.area, score);
+    score.all++;
+    const answer = await replay(harness, recorded);
+    const difference = differenceOf(recorded, answer);
+    if (answer.status === 201 && recorded.answer.code !== 201) await undo(harness, recorded, answer);
+    if (difference === undefined) score.right++;
+    else score.wrong.push(`${recorded.id}: ${difference}`);
+  }
+  const total = [...scores.values()].reduce(
+    (sum, { right, all }) => [sum[0] + right, sum[1] + all] as [number, number],
+    [0, 0] as [number, number],
+  );
+  t.log(`${total[0]} of ${total[1]} answers are the recorded ones`);
+  for (const [area, { right, all, wrong }] of scores) {
+    t.log(`${area}: ${right}/${all}`);
+    if (area in FLOORS) for (const line of wrong) t.log(`   ${line}`);
+  }
+  for (const [area, floor] of Object.entries(FLOORS)) {
+    const { right, all } = scores.get(area) ?? { right: 0, all: 1 };
+    t.true((right * 100) / all >= floor, `${area}: ${right} of ${all}`);
+  }
+});
+
+async function setUp(harness: Harness, { fixtures }: Facts): Promise<void> {
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 't-invalid' } };
+  await harness.create('/api/v1/namespaces', namespace);
+  for (const { path, body } of fixtures) {
+    if (isServed('POST', path)) await harness.call('POST', path, { body });
+  }
+}
+
+function isServed(method: string, path: string): boolean {
+  const { isResource, group, version, resource } = readRequestInfo(method, path);
+  return !isResource || findResource(group, version, resource) !== undefined;
+}
+
+/** Where this server differs on purpose, or the record needs what is not here. */
+const OTHERWISE: Readonly<Record<string, string>> = {
+  'apis-beta-removed': 'old versions of workloads are served',
+  'extensions-ingress': 'old versions of workloads are served',
+  'not-found-crd': 'there are no custom resources yet',
+  'send-initial-events-no-match': 'streaming lists are served',
+  'watch-old-resource-version': 'needs a compacted store',
+  'exact-too-old': 'needs a compacted store',
+  'unauthorized-bad-token': 'needs a connection',
+  'unauthorized-bad-token-discovery': 'needs a connection',
+  'allowed-get': 'needs roles',
+  'api-version-garbage': 'the message shows the spacing of the body as it was sent',
+};
+
+/** Kinds that are not declared yet, server-side apply, roles and service account tokens are others' or later work. */
+function isAboutUs({ area, id, method, path, auth, contentType }: Case): boolean {
+  if (id in OTHERWISE) return false;
+  if (auth === 'service-account-token' || contentType === 'application/apply-patch+yaml') return false;
+  if (area === 'lookup' || area === 'http' || area === 'query') {
+    const { group, resource } = readRequestInfo(method, path);
+    const isAbsentOnPurpose = /not-found|unknown|removed|extensions|bananas/.test(id);
+    return isAbsentOnPurpose || isServed(method, path) || (group === '' && resource === 'componentstatuses');
+  }
+  return isServed(method, path);
+}
+
+/** Takes away what should not have come to be, so that the cases behind it meet what was recorded. */
+async function undo(harness: Harness, { path }: Case, { body }: Answer): Promise<void> {
+  const collection = path.split('?')[0];
+  if (body.metadata?.name) await harness.call('DELETE', `${collection}/${body.metadata.name}?gracePeriodSeconds=0`);
+}
+
+const ANONYMOUS: Identity = { user: 'system:anonymous', groups: ['system:unauthenticated'] };
+
+async function replay(harness: Harness, recorded: Case): Promise<Answer> {
+  const { method, path, body, rawBody, contentType, accept, auth, impersonate } = recorded;
+  const isWatch = readRequestInfo(method, path).verb === 'watch';
+  const headers: Record<string, string> = {};
+  if (contentType !== undefined) headers['content-type'] = contentType;
+  if (accept !== undefined) headers.accept = accept;
+  if (impersonate?.user !== undefined) headers['impersonate-user'] = impersonate.user;
+  if (impersonate?.groups) headers['impersonate-group'] = impersonate.groups.join(', ');
+  const identity = auth === 'none' ? ANONYMOUS : ADMIN;
+  const expanded = body === undefined ? rawBody : (expand(body) as object);
+  const wanted = isWatch && !path.includes('timeoutSeconds') ? `${path}&timeoutSeconds=1` : path;
+  return harness.call(method, wanted, { headers, identity, ...(expanded !== undefined && { body: expanded }) });
+}
+
+/** Bodies too long to be recorded are described. */
+function expand(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(expand);
+  if (typeof value !== 'object' || value === null) return value;
+  const { $repeat, $repeatItem } = value as { $repeat?: [string, number]; $repeatItem?: [unknown, number] };
+  if ($repeat) return $repeat[0].repeat($repeat[1]);
+  if ($repeatItem) return Array.from({ length: $repeatItem[1] }, () => $repeatItem[0]);
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, expand(entry)]));
+}
+
+/** What is different, in a few words; undefined if nothing is. */
+function differenceOf({ answer: recorded, goText }: Case, answer: Answer): string | undefined {
+  if (recorded.code !== answer.status)
+    return `${answer.status} instead of ${recorded.code}: ${answer.text.slice(0, 200)}`;
+  if (recorded.text !== undefined && recorded.text !== answer.text) return `text ${JSON.stringify(answer.text)}`;
+  if (recorded.items !== undefined && answer.body?.items?.length !== recorded.items) return 'number of items';
+  if (recorded.status && !goText) {
+    const wanted = settle({ kind: 'Status', apiVersion: 'v1', metadata: {}, code: recorded.code, ...recorded.status });
+    const got = settle(answer.body);
+    if (wanted !== got) return `\n      ${got}\n      ${wanted}`;
+  }
+  if (recorded.watchError && settle(answer.body?.object) !== settle(recorded.watchError)) return `watch ${answer.text}`;
+  const warnings = (answer.headers.warning?.match(/299 - "(?:[^"\\]|\\.)*"/g) ?? []).map(text =>
+    text.slice('299 - "'.length, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\'),
+  );
+  if (recorded.warnings && JSON.stringify(warnings.sort()) !== JSON.stringify([...recorded.warnings].sort())) {
+    return `warnings ${JSON.stringify(warnings)} instead of ${JSON.stringify(recorded.warnings)}`;
+  }
+  return undefined;
+}
+
+/** Keys in order; what changes from run to run is replaced. */
+function settle(value: unknown): string {
+  const sorted = (inner: unknown): unknown => {
+    if (Array.isArray(inner)) return inner.map(sorted);
+    if (typeof inner !== 'object' || inner === null) return inner;
+    const entries = Object.entries(inner).filter(([, entry]) => entry !== null && entry !== undefined);
+    return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, entry]) => [key, sorted(entry)]));
+  };
+  return (
+    (JSON.stringify(sorted(value)) ?? '')
+      // Keys of the recorded bodies were sorted, so that what is told in their order came in another one.
+      .replaceAll(/(?:unknown field \\"[^"]*\\"(?:, )?){2,}/g, list => list.split(', ').sort().join(', '))
+      .replaceAll(/(?<![0])[0-9a-f]{8}-[0-9a-f]{4}-[1-9a-f][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uid>')
+      .replaceAll(/(in record|current:|too old resource version: \d+) \(?\d+\)?/g, '$1 <rv>')
+      .replaceAll(/(in record|current:|too old resource version: \d+) \(?<rv>\)?/g, '$1 <rv>')
+  );
+}

@@ -1,0 +1,53 @@
+/**
+ * One optimistic transaction on one object: it happens only if the object is still as it was read. What comes with it
+ * (allocations, the namespace's being there) is in the same transaction, so either all of it holds or nothing happens.
+ */
+import type { Compare, Operation, Transaction } from '../../../store/index.ts';
+import type { KubernetesObject } from '../../api/kind.ts';
+import { CachedObject } from '../cache/cached-object.ts';
+import { encodeStored } from '../cache/encoding.ts';
+import type { Core } from '../core.ts';
+
+export interface Change {
+  readonly key: string;
+  /** The object's revision as read; 0 if it must not exist. */
+  readonly expectedRevision: number;
+  /** What to store, in stored form; undefined removes the object. */
+  readonly object: KubernetesObject | undefined;
+  readonly extra?: ExtraConditions;
+  readonly fenceTerm?: number | undefined;
+}
+
+/** What must hold and happen besides. */
+export interface ExtraConditions {
+  readonly compare: readonly Compare[];
+  readonly then: readonly Operation[];
+}
+
+export type CommitResult =
+  | { readonly outcome: 'done'; readonly revision: number; readonly stored: CachedObject | undefined }
+  /** Somebody else was faster; `current` is what is there now. */
+  | { readonly outcome: 'changed'; readonly current: CachedObject | undefined }
+  /** The object is as expected, but something of `extra` does not hold. */
+  | { readonly outcome: 'blocked' };
+
+/** Throws what the store throws: nothing is told as done that was not acknowledged. */
+export async function commit(core: Core, change: Change): Promise<CommitResult> {
+  const { key, expectedRevision, object, extra, fenceTerm } = change;
+  const bytes = object && encodeStored(object);
+  const transaction: Transaction = {
+    compare: [{ key, target: 'modRevision', op: '=', value: expectedRevision }, ...(extra?.compare ?? [])],
+    then: [bytes ? { type: 'put', key, value: bytes } : { type: 'delete', key }, ...(extra?.then ?? [])],
+    otherwise: [{ type: 'range', range: { key } }],
+    ...(fenceTerm !== undefined && { fenceTerm }),
+  };
+  const result = await core.store.transaction(transaction);
+  if (result.succeeded) {
+    const { revision } = result;
+    return { outcome: 'done', revision, stored: bytes && CachedObject.fromStored(key, bytes, revision) };
+  }
+  const [first] = result.results;
+  const item = first?.type === 'range' ? first.result.items[0] : undefined;
+  if ((item?.modRevision ?? 0) === expectedRevision) return { outcome: 'blocked' };
+  return { outcome: 'changed', current: item && CachedObject.fromStored(item.key, item.value, item.modRevision) };
+}

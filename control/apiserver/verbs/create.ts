@@ -1,0 +1,133 @@
+/** POST of an object: admission, preparation, validation, and a transaction that demands that the name is free. */
+
+import type { KubernetesObject } from '../../api/kind.ts';
+import { ApiError, alreadyExists, badRequest, invalid } from '../../api/status.ts';
+import { CachedObject } from '../cache/cached-object.ts';
+import { encodeStored } from '../cache/encoding.ts';
+import { type Core, type ResourceRequest, strategyContext } from '../core.ts';
+import { negotiate } from '../http/negotiate.ts';
+import { objectKey, resourceName, storedKind, toStored } from '../keys.ts';
+import type { Exchange, Reply } from '../types.ts';
+import { readObject } from './body.ts';
+import { commit } from './commit.ts';
+import { singleReply } from './get.ts';
+import { readWriteOptions } from './options.ts';
+import { refuseListForm } from './representation.ts';
+
+/** No vowels and nothing that looks like another character (apimachinery/pkg/util/rand). */
+const NAME_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
+const SUFFIX_LENGTH = 5;
+const GENERATED_BASE_MAX = 63 - SUFFIX_LENGTH;
+
+export async function create(core: Core, request: ResourceRequest): Promise<Reply> {
+  const { exchange, kind, info } = request;
+  refuseListForm(negotiate(exchange.headers.accept), kind);
+  const options = readWriteOptions(exchange.query, 'CreateOptions');
+  const object = await readObject(exchange, kind, options.fieldValidation);
+  if (object.metadata?.resourceVersion) {
+    throw new ApiError('', 'resourceVersion should not be set on objects to be created', { code: 500 });
+  }
+  placeInNamespace(object, kind.namespaced ? info.namespace : '');
+  const stored = await createObject(core, request, { object, isDryRun: options.isDryRun });
+  return singleReply(core, request, stored, 201);
+}
+
+/** Sets the request's namespace; one that the object brings must be the same. Throws 400. */
+export function placeInNamespace(object: KubernetesObject, namespace: string): void {
+  object.metadata ??= {};
+  const given = object.metadata.namespace ?? '';
+  if (namespace === '') {
+    delete object.metadata.namespace;
+    return;
+  }
+  if (given !== '' && given !== namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  }
+  object.metadata.namespace = namespace;
+}
+
+export interface Creation {
+  /** Decoded and defaulted; stays as it is. */
+  readonly object: KubernetesObject;
+  readonly isDryRun: boolean;
+}
+
+/**
+ * Creates an object and gives it as stored. Throws 409 AlreadyExists, 422, and what admission says. An object with a
+ * generated name gets another one when the first is taken.
+ */
+export async function createObject(
+  core: Core,
+  request: ResourceRequest,
+  { object, isDryRun }: Creation,
+): Promise<CachedObject> {
+  const { kind } = request;
+  const isGenerated = !object.metadata?.name && !!object.metadata?.generateName;
+  let namesTaken = 0;
+  for (let attempt = 0; attempt < core.limits.transactionAttemptsMax; attempt++) {
+    const candidate = structuredClone(object);
+    if (isGenerated) nameIt(candidate, core.random);
+    const prepared = await prepareCreation(core, request, candidate, isDryRun);
+    const { name = '', namespace = '' } = candidate.metadata ?? {};
+    const key = objectKey(kind, namespace, name);
+    const stored = toStored(kind, candidate);
+    if (isDryRun) {
+      await refuseExisting(core, request, key, name);
+      return CachedObject.fromStored(key, encodeStored(stored), 0);
+    }
+    const result = await commit(core, {
+      key,
+      expectedRevision: 0,
+      object: stored,
+      extra: prepared,
+      fenceTerm: request.identity.fenceTerm,
+    });
+    if (result.outcome === 'done' && result.stored) return result.stored;
+    if (result.outcome === 'changed') {
+      if (!isGenerated || ++namesTaken >= core.limits.generateNameAttemptsMax) {
+        throw alreadyExists(resourceName(kind), name);
+      }
+    } else {
+      // What admission saw in the cache is no longer so: look again at a fresh one.
+      await core.cache.freshen();
+    }
+  }
+  throw new ApiError('ServerTimeout', 'the object could not be created: what it depends on keeps changing', {
+    details: { kind: kind.plural, retryAfterSeconds: 1 },
+  });
+}
+
+async function prepareCreation(core: Core, request: ResourceRequest, candidate: KubernetesObject, isDryRun: boolean) {
+  const { kind, exchange } = request;
+  const admitted = { ...request, operation: 'CREATE' as const, isDryRun };
+  await core.admission.mutate(admitted, candidate, undefined);
+  delete candidate.metadata?.managedFields;
+  kind.prepareForCreate(candidate, strategyContext(core, request));
+  addWarnings(exchange, kind.warnings(candidate, undefined));
+  const errors = kind.validate(candidate);
+  if (errors.length > 0) throw invalid(storedKind(kind), candidate.metadata?.name ?? '', errors);
+  return core.admission.conclude(admitted, candidate, undefined);
+}
+
+/** A request that is tried again must not warn twice. */
+export function addWarnings(exchange: Exchange, warnings: readonly string[]): void {
+  for (const warning of warnings) if (!exchange.warnings.includes(warning)) exchange.warnings.push(warning);
+}
+
+function nameIt(object: KubernetesObject, random: () => number): void {
+  object.metadata ??= {};
+  const base = (object.metadata.generateName ?? '').slice(0, GENERATED_BASE_MAX);
+  object.metadata.name = base + randomSuffix(random);
+}
+
+export function randomSuffix(random: () => number): string {
+  let suffix = '';
+  for (let index = 0; index < SUFFIX_LENGTH; index++)
+    suffix += NAME_ALPHABET[Math.floor(random() * NAME_ALPHABET.length)];
+  return suffix;
+}
+
+async function refuseExisting(core: Core, { kind }: ResourceRequest, key: string, name: string): Promise<void> {
+  const { count } = await core.store.range({ key, countOnly: true });
+  if (count > 0) throw alreadyExists(resourceName(kind), name);
+}

@@ -1,0 +1,288 @@
+/**
+ * WATCH. A watcher first gets what happened since the revision it names, then every event as the cache takes it in. Events
+ * are encoded once and shared by all watchers that want the same form. A watcher that reads too slowly is cut off; its
+ * client starts again from the last revision it saw.
+ */
+import { CompactedError, type WatchEvent, WatchLostError } from '../../../store/index.ts';
+import { ApiError } from '../../api/status.ts';
+import { CachedObject } from '../cache/cached-object.ts';
+import type { CacheEvent, CacheWatcher, ResourceCache } from '../cache/resource-cache.ts';
+import type { Core, ResourceRequest } from '../core.ts';
+import { tooManyRequests } from '../exchange.ts';
+import { negotiate, type Representation } from '../http/negotiate.ts';
+import { bytesReply, JSON_TYPE } from '../http/replies.ts';
+import { apiVersionOf, resourcePrefix, storedKind } from '../keys.ts';
+import type { Reply } from '../types.ts';
+import { FrameQueue } from './frame-queue.ts';
+import { waitUntil } from './get.ts';
+import { type ListOptions, readListOptions } from './options.ts';
+import { parseAs, partialObject, readIncludeObject, readyOf, refuseObjectForm, table } from './representation.ts';
+import { readSelection, type Selection } from './selection.ts';
+
+type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
+
+const openWatches = new WeakMap<Core, { count: number }>();
+
+export async function watch(core: Core, request: ResourceRequest): Promise<Reply> {
+  const { exchange, kind } = request;
+  const representation = negotiate(exchange.headers.accept);
+  refuseObjectForm(representation, kind);
+  const options = readListOptions(exchange.query, true);
+  const selection = readSelection(request, options);
+  const open = openWatches.get(core) ?? { count: 0 };
+  openWatches.set(core, open);
+  if (open.count >= core.limits.watchersMax) throw tooManyRequests();
+  if (options.freshness.type !== 'notOlderThan') await waitUntil(core, options.freshness);
+  const watcher = new Watcher(core, request, { options, selection, representation });
+  // Counted when the body is first asked for: one that never is needs no closing either.
+  const opened = () => {
+    open.count++;
+    core.metrics.watchOpened(kind);
+    return () => {
+      open.count--;
+      core.metrics.watchClosed(kind);
+    };
+  };
+  return bytesReply(200, watcher.run(opened), { 'content-type': JSON_TYPE });
+}
+
+interface WatchSetup {
+  readonly options: ListOptions;
+  readonly selection: Selection;
+  readonly representation: Representation;
+}
+
+/** One client's watch. */
+class Watcher implements CacheWatcher {
+  readonly #core: Core;
+  readonly #request: ResourceRequest;
+  readonly #setup: WatchSetup;
+  readonly #queue: FrameQueue;
+  readonly #resource: ResourceCache;
+  readonly #frameOf: FrameMaker;
+  /** The store's own watch, while the cache's history does not reach back far enough. */
+  readonly #replay = new AbortController();
+  /** The client has seen everything up to this revision. */
+  #after = 0;
+
+  constructor(core: Core, request: ResourceRequest, setup: WatchSetup) {
+    this.#core = core;
+    this.#request = request;
+    this.#setup = setup;
+    this.#queue = new FrameQueue(core.limits.watcherFramesMax, core.limits.watcherBytesMax);
+    this.#resource = core.cache.resource(resourcePrefix(storedKind(request.kind)));
+    this.#frameOf = frameMaker(core, request, setup.representation);
+  }
+
+  /** The response's body. Ends with the deadline, with the client, or when the watcher is too slow. */
+  async *run(opened: () => () => void): AsyncGenerator<Uint8Array> {
+    const { exchange } = this.#request;
+    const closed = opened();
+    const end = () => this.#queue.end();
+    const cancelDeadline = this.#core.clock.setTimeout(end, this.#lifetimeMs());
+    exchange.signal.addEventListener('abort', end);
+    if (exchange.signal.aborted) end();
+    const cancelBookmarks = this.#keepBookmarks();
+    const starting = this.#start();
+    try {
+      yield* this.#queue.drain();
+    } finally {
+      cancelDeadline();
+      cancelBookmarks();
+      exchange.signal.removeEventListener('abort', end);
+      this.#resource.watchers.delete(this);
+      this.#replay.abort();
+      this.#queue.end();
+      closed();
+      await starting;
+    }
+  }
+
+  offer(event: CacheEvent): void {
+    // This server may lag behind the one that told the client its revision: what the client has seen must not come again.
+    if (event.revision <= this.#after) return;
+    const frame = this.#encode(event);
+    if (frame) this.#queue.push(frame);
+  }
+
+  lost(): void {
+    this.#queue.end();
+  }
+
+  #lifetimeMs(): number {
+    const { timeoutSeconds } = this.#setup.options;
+    const seconds = timeoutSeconds || this.#core.limits.watchSecondsMin * (1 + this.#core.random());
+    return seconds * 1000;
+  }
+
+  async #start(): Promise<void> {
+    try {
+      const { freshness, sendInitialEvents } = this.#setup.options;
+      if (freshness.type !== 'notOlderThan' || sendInitialEvents) {
+        if (freshness.type === 'notOlderThan') await waitUntil(this.#core, freshness);
+        if (sendInitialEvents !== false) this.#sendState();
+        this.#attach();
+        if (sendInitialEvents) this.#bookmark({ 'k8s.io/initial-events-end': 'true' });
+        return;
+      }
+      await this.#catchUp(freshness.revision);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The present state as ADDED events; in one step with {@link #attach}, so that no event is between. */
+  #sendState(): void {
+    for (const object of this.#resource.list(this.#setup.selection.prefix)) {
+      if (!this.#setup.selection.matches(object)) continue;
+      this.#queue.push(this.#frameOf('ADDED', object), 'unbounded');
+    }
+  }
+
+  #attach(): void {
+    if (!this.#queue.hasEnded) this.#resource.watchers.add(this);
+  }
+
+  /** Sends what came after `revision`, then follows the cache. */
+  async #catchUp(revision: number): Promise<void> {
+    let seen = revision;
+    this.#after = revision;
+    while (!this.#queue.hasEnded) {
+      if (this.#resource.canReplayFrom(seen)) {
+        for (const event of this.#resource.eventsAfter(seen)) this.offer(event);
+        this.#attach();
+        return;
+      }
+      seen = await this.#replayFromStore(seen);
+    }
+  }
+
+  /** Follows the store from `seen` on until the cache's history takes over; gives the last revision sent. */
+  async #replayFromStore(seen: number): Promise<number> {
+    const { prefix } = this.#setup.selection;
+    const follow = new AbortController();
+    const signal = AbortSignal.any([this.#replay.signal, follow.signal]);
+    try {
+      const end = `${prefix.slice(0, -1)}0`;
+      const batches = this.#core.store.watch({ key: prefix, end, startRevision: seen + 1, progressMs: 1_000, signal });
+      for await (const batch of batches) {
+        for (const event of batch.events) this.offer(cacheEventOf(event));
+        seen = Math.max(seen, batch.revision);
+        if (this.#queue.hasEnded || this.#resource.canReplayFrom(seen)) break;
+      }
+    } catch (error) {
+      if (!(error instanceof WatchLostError)) throw error;
+    } finally {
+      follow.abort();
+    }
+    return seen;
+  }
+
+  /** Tells the client why the watch ends, as an ERROR event. */
+  #fail(error: unknown): void {
+    if (this.#queue.hasEnded) return;
+    const status = this.#statusOf(error);
+    this.#queue.push(Buffer.from(`${JSON.stringify({ type: 'ERROR', object: status.toStatus() })}\n`), 'unbounded');
+    this.#queue.end();
+  }
+
+  #statusOf(error: unknown): ApiError {
+    if (error instanceof ApiError) return error;
+    if (error instanceof CompactedError) {
+      const wanted = this.#setup.options.resourceVersion;
+      return new ApiError('Expired', `too old resource version: ${wanted} (${error.compactedRevision})`);
+    }
+    this.#core.logger.warn({ error: String(error) }, 'a watch failed');
+    return new ApiError('InternalError', `Internal error occurred: ${String(error)}`);
+  }
+
+  /** The frame of an event as this watcher sees it; undefined if it does not concern it. */
+  #encode({ object, previous, revision, frames }: CacheEvent): Buffer | undefined {
+    const { matches } = this.#setup.selection;
+    const is = object !== undefined && matches(object);
+    const was = previous !== undefined && matches(previous);
+    const type: EventType | undefined = is ? (was ? 'MODIFIED' : 'ADDED') : was ? 'DELETED' : undefined;
+    if (!type) return undefined;
+    // What leaves the selection is told with its old content and the new revision.
+    const shown = is ? object : (previous as CachedObject).at(revision);
+    if (this.#frameOf.key === undefined) return this.#frameOf(type, shown);
+    const key = `${this.#frameOf.key} ${type}`;
+    let frame = frames.get(key);
+    if (!frame) {
+      frame = this.#frameOf(type, shown);
+      frames.set(key, frame);
+    }
+    return frame;
+  }
+
+  #keepBookmarks(): () => void {
+    if (!this.#setup.options.allowBookmarks) return () => undefined;
+    const { clock, limits } = this.#core;
+    let cancel = () => {};
+    const again = () => {
+      cancel = clock.setTimeout(() => {
+        const isFollowing = this.#resource.watchers.has(this) && this.#core.cache.revision >= this.#after;
+        if (isFollowing) this.#bookmark();
+        again();
+      }, limits.bookmarkMs);
+    };
+    again();
+    return () => cancel();
+  }
+
+  /** Everything up to the cache's revision has been queued before this. */
+  #bookmark(annotations?: Readonly<Record<string, string>>): void {
+    const { kind } = this.#request;
+    const metadata = {
+      resourceVersion: String(this.#core.cache.revision),
+      creationTimestamp: null,
+      ...(annotations && { annotations }),
+    };
+    const object = { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata };
+    this.#queue.push(
+      Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`),
+      annotations ? 'unbounded' : 'bounded',
+    );
+  }
+}
+
+function cacheEventOf({ type, item, previous }: WatchEvent): CacheEvent {
+  return {
+    revision: item.modRevision,
+    object: type === 'put' ? CachedObject.fromStored(item.key, item.value, item.modRevision) : undefined,
+    previous: previous && CachedObject.fromStored(previous.key, previous.value, previous.modRevision),
+    frames: new Map(),
+  };
+}
+
+/** Encodes one event. `key` names the form where frames can be shared. */
+interface FrameMaker {
+  (type: EventType, object: CachedObject): Buffer;
+  readonly key: string | undefined;
+}
+
+function frameMaker(core: Core, { kind, exchange }: ResourceRequest, representation: Representation): FrameMaker {
+  const { form, metaVersion } = representation;
+  if (form === 'Table') {
+    const include = readIncludeObject(exchange.query);
+    let hasColumns = true;
+    const make = (type: EventType, object: CachedObject) => {
+      const metadata = { resourceVersion: String(object.revision) };
+      const options = { now: core.clock.now(), include, metaVersion, metadata, hasColumns };
+      hasColumns = false;
+      return jsonFrame(type, table(kind, [parseAs(kind, object)], options));
+    };
+    return Object.assign(make, { key: undefined });
+  }
+  if (form !== 'Object') {
+    const make = (type: EventType, object: CachedObject) =>
+      jsonFrame(type, partialObject(parseAs(kind, object), metaVersion));
+    return Object.assign(make, { key: `partial ${metaVersion}` });
+  }
+  const make = (type: EventType, object: CachedObject) =>
+    Buffer.concat([Buffer.from(`{"type":"${type}","object":`), readyOf(kind, object).bytes, FRAME_END]);
+  return Object.assign(make, { key: `${kind.group}/${kind.version}` });
+}
+
+const FRAME_END = Buffer.from('}\n');
+const jsonFrame = (type: EventType, object: object) => Buffer.from(`${JSON.stringify({ type, object })}\n`);

@@ -1,0 +1,413 @@
+/**
+ * A master, composed: a member of the store, an API server on it, and scheduler and controllers while the member leads.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Logger, pino } from 'pino';
+import { type OpenStore, openStore, systemClock as storeClock } from '../store/index.ts';
+import { keepBootstrapObjects } from './apiserver/bootstrap.ts';
+import { type ApiServer, createApiServer } from './apiserver/server.ts';
+import type { Clock } from './client/clock.ts';
+import { RestClient } from './client/rest.ts';
+import { startControllers } from './controllers/all.ts';
+import { joinRoutes } from './join/handlers.ts';
+import { addMemberAnswerSchema, PATHS } from './join/protocol.ts';
+import { ensureToken } from './join/tokens.ts';
+import { advertised, firstAddress, hostPort, servingHosts } from './master/addresses.ts';
+import {
+  CONTROLLER_MANAGER,
+  inProcessTransport,
+  LeaderRunner,
+  type LeaderWork,
+  MASTER,
+  SCHEDULER,
+} from './master/leadership.ts';
+import { EXIT_DO_NOT_RESTART, type MasterSetup, setUp } from './master/setup.ts';
+import { fingerprint, issueCertificate, type KeyPair, LEAF_VALID_DAYS } from './pki/authority.ts';
+import { writeKubeconfig } from './pki/kubeconfig.ts';
+import { formatToken, parseToken, randomToken } from './pki/token.ts';
+import { runScheduler } from './scheduler/scheduler.ts';
+
+interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+export interface MasterOptions {
+  readonly name: string;
+  readonly dataDir: string;
+  readonly listen: Endpoint;
+  readonly peerListen: Endpoint;
+  /** Where the `kubernetes` Service leads; undefined for this master's own address. */
+  readonly advertise: Endpoint | undefined;
+  readonly token: string | undefined;
+  readonly join: readonly string[] | undefined;
+  readonly withAgent: boolean;
+  readonly tlsSans: readonly string[];
+  readonly clusterCIDR: string | undefined;
+  readonly serviceCIDR: string | undefined;
+}
+/** What the process hands in. */
+export interface MasterContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly command: readonly [string, ...string[]];
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly delay: (ms: number, signal?: AbortSignal) => Promise<void>;
+  readonly onSignal: (signals: readonly NodeJS.Signals[], callback: (signal: NodeJS.Signals) => void) => () => void;
+}
+
+/** The Kubernetes version whose behaviour is served. */
+const VERSION = {
+  major: '1',
+  minor: '33',
+  gitVersion: 'v1.33.1+raftsman',
+  gitCommit: '',
+  gitTreeState: 'clean',
+  buildDate: '1970-01-01T00:00:00Z',
+  goVersion: process.version,
+  compiler: 'v8',
+  platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+} as const;
+const NODE_PORT_RANGE = '30000-32767';
+const ADMINISTRATOR = { commonName: 'raftsman-admin', organizations: ['system:masters'], usages: ['client'] } as const;
+/** How long a new cluster's first master may take to lead itself. */
+const FIRST_LEADERSHIP_MS = 30_000;
+
+/** Runs a master until it is told to stop, or until it must not go on. */
+export async function runMaster(options: MasterOptions, context: MasterContext): Promise<void> {
+  const logger = pino(
+    { level: context.env.RAFTSMAN_LOG ?? 'info', base: { master: options.name } },
+    pino.destination({ dest: 2, sync: true }),
+  );
+  const stop = new AbortController();
+  const fatal = Promise.withResolvers<never>();
+  fatal.promise.catch(() => {});
+  const release = context.onSignal(['SIGTERM', 'SIGINT'], () => stop.abort());
+  const stopped = new Promise<void>(resolve => stop.signal.addEventListener('abort', () => resolve(), { once: true }));
+  const closers: (() => Promise<void>)[] = [];
+  try {
+    const running = start({ options, context, logger, signal: stop.signal, onFatal: fatal.reject, closers });
+    // A start that is told to stop ends where it stands.
+    await Promise.race([running, stopped, fatal.promise]);
+    if (!stop.signal.aborted) logger.info({ listen: options.listen }, 'the master serves');
+    await Promise.race([stopped, fatal.promise]);
+  } finally {
+    stop.abort();
+    for (const close of closers.reverse())
+      await close().catch(error => logger.warn({ err: error }, 'did not close cleanly'));
+    release();
+  }
+}
+
+interface Start {
+  readonly options: MasterOptions;
+  readonly context: MasterContext;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  readonly onFatal: (error: Error) => void;
+  /** What has to be closed at the end, the latest first. */
+  readonly closers: (() => Promise<void>)[];
+}
+
+async function start({ options, context, logger, signal, onFatal, closers }: Start): Promise<void> {
+  const storeDir = join(options.dataDir, 'store');
+  const setup = await setUp(options, {
+    nowMs: context.clock.now(),
+    delay: context.delay,
+    signal,
+    hasStore: existsSync(join(storeDir, 'raft', 'CURRENT')),
+  });
+  const certificates = await issueOwn(options, setup, context.clock.now());
+  const store = await openStore({
+    dataDir: storeDir,
+    name: options.name,
+    beginning: options.join ? { type: 'join', discover: setup.discover } : { type: 'bootstrap' },
+    announce: async member => (await setup.session()).call(PATHS.addMember, member, addMemberAnswerSchema),
+    peer: {
+      address: hostPort(advertised(options.peerListen.host), options.peerListen.port),
+      listen: options.peerListen,
+      tls: {
+        key: certificates.peer.key,
+        cert: certificates.peer.certificate,
+        ca: setup.secrets.peerAuthority.certificate,
+      },
+    },
+    clientUrl: `https://${hostPort(advertised(options.listen.host), options.listen.port)}`,
+    clock: storeClock,
+    random: context.random,
+    logger,
+    onFatal,
+  });
+  closers.push(() => store.close());
+
+  const apiServer = createApiServer({
+    store: store.client,
+    tls: {
+      key: certificates.serving.key,
+      cert: certificates.serving.certificate,
+      ca: setup.secrets.authority.certificate,
+    },
+    listen: options.listen,
+    clock: context.clock,
+    random: context.random,
+    newUid: randomUUID,
+    logger,
+    serviceCIDR: setup.settings.serviceCIDR,
+    nodePortRange: NODE_PORT_RANGE,
+    version: VERSION,
+    kubeletClient: {
+      key: certificates.kubelet.key,
+      cert: certificates.kubelet.certificate,
+      ca: setup.secrets.authority.certificate,
+    },
+    routes: productRoutes(setup, store, context),
+  });
+  closers.push(() => apiServer.close());
+
+  const runner = new LeaderRunner(leaderWork({ options, setup, store, apiServer, context, logger }), error => {
+    logger.error({ err: error }, 'the leader’s work broke off');
+    onFatal(error instanceof Error ? error : new Error(String(error)));
+  });
+  closers.push(() => runner.close());
+  const unsubscribe = store.raft.onLeadership(leadership => runner.update(leadership));
+  closers.push(async () => unsubscribe());
+
+  if (setup.isNewCluster) await prepareNewCluster({ options, setup, store, apiServer, context });
+  await apiServer.listen();
+  await writeKubeconfig(join(options.dataDir, 'kubeconfig'), {
+    server: `https://${hostPort(options.listen.host === '0.0.0.0' ? '127.0.0.1' : options.listen.host, options.listen.port)}`,
+    credentials: {
+      authority: setup.secrets.authority.certificate,
+      certificate: certificates.administrator.certificate,
+      key: certificates.administrator.key,
+    },
+    name: 'raftsman',
+  });
+  if (options.withAgent) closers.push(await startAgent({ options, setup, apiServer, context, logger, onFatal }));
+}
+
+interface OwnCertificates {
+  readonly serving: KeyPair;
+  readonly peer: KeyPair;
+  readonly kubelet: KeyPair;
+  readonly administrator: KeyPair;
+}
+
+/** Made afresh at each start: a master that restarts within a year never serves an expired certificate. */
+async function issueOwn(
+  options: MasterOptions,
+  { secrets, settings }: MasterSetup,
+  nowMs: number,
+): Promise<OwnCertificates> {
+  const terms = { nowMs, validDays: LEAF_VALID_DAYS };
+  const hosts = servingHosts({
+    extra: [...options.tlsSans, ...(options.advertise ? [options.advertise.host] : [])],
+    clusterDomain: settings.clusterDomain,
+    serviceAddress: firstAddress(settings.serviceCIDR),
+  });
+  const [serving, peer, kubelet, administrator] = await Promise.all([
+    issueCertificate(secrets.authority, { commonName: 'kube-apiserver', hosts, usages: ['server'] }, terms),
+    issueCertificate(
+      secrets.peerAuthority,
+      { commonName: options.name, hosts: [...hosts, options.name], usages: ['client', 'server'] },
+      terms,
+    ),
+    issueCertificate(
+      secrets.authority,
+      { commonName: 'kube-apiserver-kubelet-client', organizations: ['system:masters'], usages: ['client'] },
+      terms,
+    ),
+    issueCertificate(secrets.authority, ADMINISTRATOR, terms),
+  ]);
+  return { serving, peer, kubelet, administrator };
+}
+
+function productRoutes(setup: MasterSetup, store: OpenStore, context: MasterContext) {
+  const membership = () => store.raft.status().membership;
+  const routes = joinRoutes({
+    secrets: setup.secrets,
+    settings: setup.settings,
+    now: () => context.clock.now(),
+    membership,
+    status: () => store.client.status(),
+    addMember: member => store.raft.addMember(member),
+  });
+  return routes.map(({ method, path, authenticate, handle }) => ({
+    method,
+    path,
+    authenticate,
+    handler: async (
+      request: { readonly body: Uint8Array },
+      identity: { readonly user: string; readonly groups: readonly string[] },
+    ) => ({
+      status: 200,
+      body: (await handle({ user: identity.user, groups: identity.groups }, readJson(request.body))) as object,
+    }),
+  }));
+}
+
+function readJson(body: Uint8Array): unknown {
+  if (body.length === 0) return undefined;
+  try {
+    return JSON.parse(Buffer.from(body).toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+interface Parts {
+  readonly options: MasterOptions;
+  readonly setup: MasterSetup;
+  readonly store: OpenStore;
+  readonly apiServer: ApiServer;
+  readonly context: MasterContext;
+}
+
+/** Before anybody can ask: the first objects, and the token with which others may join. */
+async function prepareNewCluster({ options, setup, store, apiServer, context }: Parts): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const cancel = context.clock.setTimeout(
+      () => reject(new Error(`the store did not elect its only member within ${FIRST_LEADERSHIP_MS / 1000} s`)),
+      FIRST_LEADERSHIP_MS,
+    );
+    const unsubscribe = store.raft.onLeadership(({ isLeader }) => {
+      if (!isLeader) return;
+      cancel();
+      queueMicrotask(() => unsubscribe());
+      resolve();
+    });
+  });
+  if (options.token === undefined) return;
+  const client = new RestClient({
+    transport: inProcessTransport(apiServer, MASTER),
+    clock: context.clock,
+    userAgent: 'raftsman-master',
+  });
+  await ensureToken(client, {
+    token: parseToken(options.token),
+    roles: ['master', 'node'],
+    description: 'given at the first start',
+    expiresAt: undefined,
+  });
+  void setup;
+}
+
+/** Controllers, scheduler and first objects, under one term. */
+function leaderWork({
+  options,
+  setup,
+  store,
+  apiServer,
+  context,
+  logger,
+}: Parts & { readonly logger: Logger }): LeaderWork {
+  return async ({ term, signal }) => {
+    logger.info({ term }, 'this master leads');
+    const clientOf = (user: typeof MASTER) =>
+      new RestClient({
+        transport: inProcessTransport(apiServer, user, term),
+        clock: context.clock,
+        userAgent: user.user,
+      });
+    const shared = {
+      clock: context.clock,
+      random: context.random,
+      logger,
+      signal,
+      identity: `${options.name}_${term}`,
+    };
+    const advertise = options.advertise ?? { host: advertised(options.listen.host), port: options.listen.port };
+    await Promise.all([
+      keepBootstrapObjects({
+        server: apiServer,
+        identity: { ...MASTER, fenceTerm: term },
+        serviceCIDR: setup.settings.serviceCIDR,
+        securePort: advertise.port,
+        clock: context.clock,
+        logger,
+        signal,
+        livingMasters: async () => livingMasters(store, options, advertise.host),
+      }),
+      startControllers({
+        ...shared,
+        client: clientOf(CONTROLLER_MANAGER),
+        options: { clusterCidr: setup.settings.clusterCIDR, rootCa: setup.secrets.authority.certificate },
+      }),
+      runScheduler({ ...shared, client: clientOf(SCHEDULER) }),
+    ]);
+    logger.info({ term }, 'this master leads no more');
+  };
+}
+
+/** Whom the `kubernetes` Service should lead to: an address for all if one was given, else every master that is heard of. */
+function livingMasters(store: OpenStore, options: MasterOptions, own: string): readonly string[] {
+  if (options.advertise) return [own];
+  const { id, membership, progress } = store.raft.status();
+  return membership.members
+    .filter(member => member.id === id || progress?.[member.id]?.active)
+    .map(member => new URL(member.clientUrl).hostname.replace(/^\[|\]$/g, ''));
+}
+
+/** Runs a node on the master's own machine, as a process of its own. */
+async function startAgent({
+  options,
+  setup,
+  apiServer,
+  context,
+  logger,
+  onFatal,
+}: Omit<Parts, 'store'> & { readonly logger: Logger; readonly onFatal: (error: Error) => void }): Promise<
+  () => Promise<void>
+> {
+  const client = new RestClient({
+    transport: inProcessTransport(apiServer, MASTER),
+    clock: context.clock,
+    userAgent: 'raftsman-master',
+  });
+  const token = randomToken();
+  await ensureToken(client, {
+    token,
+    roles: ['node'],
+    description: `for the node on ${options.name}`,
+    expiresAt: context.clock.now() + 3_600_000,
+  });
+  const [program, ...leading] = context.command;
+  const child: ChildProcess = spawn(
+    program,
+    [
+      ...leading,
+      'agent',
+      '--name',
+      options.name,
+      '--data-dir',
+      join(options.dataDir, 'agent'),
+      '--server',
+      `https://127.0.0.1:${options.listen.port}`,
+    ],
+    {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...context.env, RAFTSMAN_TOKEN: formatToken(token, fingerprint(setup.secrets.authority.certificate)) },
+    },
+  );
+  let isClosing = false;
+  const ended = new Promise<void>(resolve => child.once('exit', () => resolve()));
+  void ended.then(() => {
+    if (isClosing) return;
+    logger.error({ exitCode: child.exitCode, signal: child.signalCode }, 'the node on this machine has ended');
+    onFatal(
+      Object.assign(
+        new Error(
+          'the node on this machine has ended; its reason stands above (--no-agent runs a master without a node)',
+        ),
+        { exitCode: EXIT_DO_NOT_RESTART },
+      ),
+    );
+  });
+  return async () => {
+    isClosing = true;
+    child.kill('SIGTERM');
+    await ended;
+  };
+}

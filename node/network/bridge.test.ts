@@ -1,0 +1,222 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { type CommandResult, runCommand } from '../runtime/command.ts';
+import { createBridgeNetwork } from './bridge.ts';
+import { networkNames } from './names.ts';
+import { NetworkAttachError, NetworkUnavailableError, RouteError } from './network.ts';
+import { makeNamespace, type Namespace, namespacesUnavailable } from './test-namespaces.ts';
+
+const unavailable = namespacesUnavailable(['nft', 'nsenter', 'busybox', 'iptables']);
+if (unavailable !== undefined) test.skip(`the bridge network: ${unavailable}`, t => t.pass());
+const serial = unavailable === undefined ? test.serial : test.serial.skip;
+
+const clusterCIDR = '10.42.0.0/16';
+const podOf = (uid: string) => ({ uid, namespace: 'default', name: uid });
+
+interface World {
+  readonly machine: Namespace;
+  readonly dataDir: string;
+  readonly namespace: () => Promise<Namespace>;
+}
+
+async function world(t: ExecutionContext): Promise<World> {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'raftsman-network-'));
+  const made: Namespace[] = [];
+  const namespace = async () => {
+    const one = await makeNamespace();
+    made.push(one);
+    return one;
+  };
+  t.teardown(async () => {
+    for (const one of made) await one.remove();
+    await rm(dataDir, { recursive: true });
+  });
+  return { machine: await namespace(), dataDir, namespace };
+}
+
+const nodeOn = (where: World, nodeName: string) =>
+  createBridgeNetwork({
+    clusterId: 'test',
+    nodeName,
+    dataDir: path.join(where.dataDir, nodeName),
+    run: where.machine.run,
+  });
+
+const ping = (from: Namespace, address: string): Promise<CommandResult> =>
+  from.run('busybox', ['ping', '-c', '1', '-W', '2', address]);
+
+/** All that the network could leave on a machine. */
+async function traces(machine: Namespace): Promise<string> {
+  const parts = await Promise.all([
+    machine.run('ip', ['-o', 'link']),
+    machine.run('ip', ['-4', 'route']),
+    machine.run('nft', ['list', 'ruleset']),
+  ]);
+  return parts.map(part => part.stdout).join('\n');
+}
+
+serial('pods reach each other, the machine, themselves and pods of another node on the machine', async t => {
+  const where = await world(t);
+  const [first, second, third] = [await where.namespace(), await where.namespace(), await where.namespace()];
+  const [left, right] = [nodeOn(where, 'left'), nodeOn(where, 'right')];
+  // As Docker leaves it.
+  await where.machine.run('iptables', ['-P', 'FORWARD', 'DROP']);
+  await left.start({ podCIDR: '10.42.1.0/24', clusterCIDR });
+  await right.start({ podCIDR: '10.42.2.0/24', clusterCIDR });
+  const { address: a } = await left.attach(podOf('a'), first.pid);
+  const { address: b } = await left.attach(podOf('b'), second.pid);
+  const { address: c } = await right.attach(podOf('c'), third.pid);
+  t.deepEqual([a, b, c], ['10.42.1.2', '10.42.1.3', '10.42.2.2']);
+  t.is(left.addressOf('a'), a);
+  const reached: readonly (readonly [string, Namespace, string])[] = [
+    ['pod to pod', first, b],
+    ['back', second, a],
+    ['to itself', first, a],
+    ['to its gateway', first, '10.42.1.1'],
+    ['machine to pod', where.machine, a],
+    ['to the pod of the other node', first, c],
+    ['and back', third, b],
+  ];
+  for (const [what, from, address] of reached) t.is((await ping(from, address)).code, 0, what);
+  // Its packets pass the machine, also to a neighbour.
+  const route = await first.run('ip', ['route', 'get', b]);
+  t.regex(route.stdout, /via 10\.42\.1\.1/);
+});
+
+serial('close with remove leaves nothing; without, pods stay wired', async t => {
+  const where = await world(t);
+  const pod = await where.namespace();
+  const before = await traces(where.machine);
+  await where.machine.run('iptables', ['-P', 'FORWARD', 'DROP']);
+  const network = nodeOn(where, 'left');
+  await network.start({ podCIDR: '10.42.1.0/24', clusterCIDR });
+  const { address } = await network.attach(podOf('a'), pod.pid);
+  await network.close({ remove: false });
+  t.is((await ping(pod, '10.42.1.1')).code, 0);
+
+  const again = nodeOn(where, 'left');
+  await again.start({ podCIDR: '10.42.1.0/24', clusterCIDR });
+  t.is(again.addressOf('a'), address, 'kept over the restart');
+  t.is((await again.attach(podOf('a'), pod.pid)).address, address);
+  t.is((await again.attach(podOf('b'), (await where.namespace()).pid)).address, '10.42.1.3');
+  await again.close({ remove: true });
+  await where.machine.run('iptables', ['-P', 'FORWARD', 'ACCEPT']);
+  const after = await traces(where.machine);
+  t.notRegex(after, /rs[mv][0-9a-f]+|raftsman/);
+  // iptables makes its (empty) table when it is first used; that was the test's own doing.
+  t.is(after.split('table ip filter')[0]?.trim(), before.trim());
+  await t.notThrowsAsync(nodeOn(where, 'left').close({ remove: true }), 'once more');
+});
+
+serial('a pod that moves to a new sandbox keeps its address; detach and garbage collection free it', async t => {
+  const where = await world(t);
+  const network = nodeOn(where, 'left');
+  await network.start({ podCIDR: '10.42.1.0/29', clusterCIDR });
+  const [one, two, three] = [await where.namespace(), await where.namespace(), await where.namespace()];
+  const { address } = await network.attach(podOf('a'), one.pid);
+  t.is((await network.attach(podOf('a'), two.pid)).address, address);
+  t.is((await ping(two, '10.42.1.1')).code, 0);
+  t.not((await ping(one, '10.42.1.1')).code, 0);
+
+  await network.attach(podOf('b'), three.pid);
+  await network.collectGarbage(new Set(['b']));
+  t.is(network.addressOf('a'), undefined);
+  t.is((await ping(three, '10.42.1.1')).code, 0);
+  t.not((await ping(two, '10.42.1.1')).code, 0);
+  await network.detach('b');
+  await network.detach('b');
+  t.is(network.addressOf('b'), undefined);
+  const links = await where.machine.run('ip', ['-o', 'link']);
+  t.notRegex(links.stdout, /rsv/);
+});
+
+serial('an exhausted range refuses and names the range', async t => {
+  const where = await world(t);
+  const network = nodeOn(where, 'left');
+  await network.start({ podCIDR: '10.42.1.0/30', clusterCIDR });
+  await network.attach(podOf('a'), (await where.namespace()).pid);
+  await t.throwsAsync(network.attach(podOf('b'), (await where.namespace()).pid), { message: /10\.42\.1\.0\/30/ });
+  await network.detach('a');
+  await t.notThrowsAsync(network.attach(podOf('b'), (await where.namespace()).pid));
+});
+
+serial("the machine's own network is never wired", async t => {
+  const where = await world(t);
+  const network = nodeOn(where, 'left');
+  await network.start({ podCIDR: '10.42.1.0/24', clusterCIDR });
+  await t.throwsAsync(network.attach(podOf('a'), process.pid), { instanceOf: NetworkAttachError });
+  await t.throwsAsync(network.attach(podOf('gone'), 2 ** 22 - 1), { instanceOf: NetworkAttachError });
+});
+
+serial('routes to other machines follow what is asked, with a metric of their own', async t => {
+  const where = await world(t);
+  const { run } = where.machine;
+  await run('ip', ['link', 'add', 'wire0', 'type', 'veth', 'peer', 'name', 'wire1']);
+  await run('ip', ['address', 'add', '192.168.77.1/24', 'dev', 'wire0']);
+  for (const name of ['wire0', 'wire1']) await run('ip', ['link', 'set', 'dev', name, 'up']);
+  const [left, right] = [nodeOn(where, 'left'), nodeOn(where, 'right')];
+  await left.start({ podCIDR: '10.42.1.0/24', clusterCIDR });
+  await right.start({ podCIDR: '10.42.2.0/24', clusterCIDR });
+  const routes = [
+    { nodeName: 'left', podCIDR: '10.42.1.0/24', nodeAddress: '192.168.77.1' },
+    { nodeName: 'right', podCIDR: '10.42.2.0/24', nodeAddress: '192.168.77.1' },
+    { nodeName: 'far', podCIDR: '10.42.3.0/24', nodeAddress: '192.168.77.3' },
+  ];
+  await left.setRoutes(routes);
+  await right.setRoutes(routes);
+  const shown = async () => (await run('ip', ['route', 'show', 'proto', '114'])).stdout.match(/10\.42\.\d+\.0\/24/g);
+  t.deepEqual(await shown(), ['10.42.3.0/24', '10.42.3.0/24']);
+  await left.close({ remove: true });
+  t.deepEqual(await shown(), ['10.42.3.0/24'], "the other node's route stays");
+  await t.throwsAsync(
+    right.setRoutes([
+      { nodeName: 'nowhere', podCIDR: '10.42.9.0/24', nodeAddress: '203.0.113.9' },
+      { nodeName: 'moved', podCIDR: '10.42.3.0/24', nodeAddress: '192.168.77.4' },
+    ]),
+    { instanceOf: RouteError, message: /nowhere/ },
+  );
+  t.regex((await run('ip', ['route'])).stdout, /10\.42\.3\.0\/24 via 192\.168\.77\.4/);
+  await right.setRoutes([]);
+  t.is(await shown(), null);
+});
+
+serial('what leaves the cluster carries the address of the machine', async t => {
+  const where = await world(t);
+  const [outside, pod] = [await where.namespace(), await where.namespace()];
+  const { run } = where.machine;
+  await run('ip', ['link', 'add', 'wire0', 'type', 'veth', 'peer', 'name', 'wire1', 'netns', String(outside.pid)]);
+  await run('ip', ['address', 'add', '192.168.77.1/24', 'dev', 'wire0']);
+  await run('ip', ['link', 'set', 'dev', 'wire0', 'up']);
+  await outside.run('ip', ['address', 'add', '192.168.77.2/24', 'dev', 'wire1']);
+  await outside.run('ip', ['link', 'set', 'dev', 'wire1', 'up']);
+  const network = nodeOn(where, 'left');
+  await network.start({ podCIDR: '10.42.1.0/24', clusterCIDR });
+  await network.attach(podOf('a'), pod.pid);
+  // Nobody outside knows a way to pods: an answer comes only if the machine's address was on the question.
+  t.is((await ping(pod, '192.168.77.2')).code, 0);
+});
+
+test('a machine without ip is told what to install', async t => {
+  const network = createBridgeNetwork({
+    clusterId: 'test',
+    nodeName: 'left',
+    dataDir: '/nonexistent',
+    run: (program, args, options) => runCommand(`/nonexistent/${program}`, args, options),
+  });
+  await t.throwsAsync(network.start({ podCIDR: '10.42.1.0/24', clusterCIDR }), {
+    instanceOf: NetworkUnavailableError,
+    message: /install iproute2/,
+  });
+});
+
+test('names fit the kernel and differ by node and cluster', t => {
+  const names = [networkNames('a', 'n'), networkNames('b', 'n'), networkNames('a', 'm')];
+  t.is(new Set(names.map(one => one.bridge)).size, 3);
+  for (const one of names) {
+    t.true(one.bridge.length <= 15);
+    t.true(one.vethOf('8c6c7ab9-0b1c-4a52-9f0e-0e6b5f5e2f11').length <= 15);
+    t.regex(one.bridgeMac, /^02(:[0-9a-f]{2}){5}$/);
+  }
+});

@@ -1,0 +1,146 @@
+/** Bridges, wires and routes through `ip` (iproute2), whose JSON answers are read here. */
+import { z } from 'zod';
+import { CommandMissingError, mustRun, type RunCommand } from '../runtime/command.ts';
+import { mtuBytesDefault, mtuBytesMin, routeProtocol } from './limits.ts';
+import { NetworkUnavailableError } from './network.ts';
+
+const linkSchema = z.array(
+  z.object({
+    ifname: z.string().optional(),
+    mtu: z.number().optional(),
+    master: z.string().optional(),
+    addr_info: z.array(z.object({ local: z.string().optional(), prefixlen: z.number().optional() })).optional(),
+  }),
+);
+const routeSchema = z.array(
+  z.object({
+    dst: z.string(),
+    gateway: z.string().optional(),
+    dev: z.string().optional(),
+    metric: z.number().optional(),
+  }),
+);
+
+export interface Link {
+  readonly name: string;
+  readonly mtu: number;
+  readonly master: string | undefined;
+  /** With prefix length: `10.42.0.1/24`. */
+  readonly addresses: readonly string[];
+}
+export interface Route {
+  readonly destination: string;
+  readonly gateway: string | undefined;
+  readonly metric: number;
+}
+
+export class Links {
+  readonly #run: RunCommand;
+
+  constructor(run: RunCommand) {
+    this.#run = run;
+  }
+
+  /** Throws {@link NetworkUnavailableError} if `ip` is missing. */
+  async check(): Promise<void> {
+    try {
+      await mustRun(this.#run, 'ip', ['-V']);
+    } catch (error) {
+      if (!(error instanceof CommandMissingError)) throw error;
+      throw new NetworkUnavailableError('`ip` is missing: install iproute2', { cause: error });
+    }
+  }
+
+  /** Several changes, in order; the first that fails ends it. */
+  async change(lines: readonly string[]): Promise<void> {
+    await mustRun(this.#run, 'ip', ['-batch', '-'], { input: `${lines.join('\n')}\n` });
+  }
+
+  /** The same inside the network namespace of a process. */
+  async changeInside(pid: number, lines: readonly string[]): Promise<void> {
+    const args = [...enter(pid), 'ip', '-batch', '-'];
+    await mustRun(this.#run, 'nsenter', args, { input: `${lines.join('\n')}\n` });
+  }
+
+  /** Undefined if there is no such link. */
+  async find(name: string): Promise<Link | undefined> {
+    return linksIn((await this.#run('ip', ['-j', '-4', 'address', 'show', 'dev', name])).stdout)[0];
+  }
+
+  async findInside(pid: number, name: string): Promise<Link | undefined> {
+    const args = [...enter(pid), 'ip', '-j', '-4', 'address', 'show', 'dev', name];
+    return linksIn((await this.#run('nsenter', args)).stdout)[0];
+  }
+
+  async namesOn(bridge: string): Promise<string[]> {
+    const { stdout } = await this.#run('ip', ['-j', 'link', 'show', 'master', bridge]);
+    return linksIn(stdout).map(link => link.name);
+  }
+
+  /** All addresses of this machine, without prefix lengths. */
+  async localAddresses(): Promise<ReadonlySet<string>> {
+    const links = linksIn(await mustRun(this.#run, 'ip', ['-j', '-4', 'address', 'show']));
+    return new Set(links.flatMap(link => link.addresses.map(address => address.split('/')[0] ?? address)));
+  }
+
+  /** Succeeds if it is gone already. */
+  async remove(name: string): Promise<void> {
+    const result = await this.#run('ip', ['link', 'delete', 'dev', name]);
+    if (result.code !== 0 && (await this.exists(name))) throw new Error(`link ${name}: ${result.stderr.trim()}`);
+  }
+
+  async exists(name: string): Promise<boolean> {
+    return (await this.#run('ip', ['link', 'show', 'dev', name])).code === 0;
+  }
+
+  /** That of the way out of the machine: no pod can send more. */
+  async mtu(): Promise<number> {
+    const routes = routesIn(await mustRun(this.#run, 'ip', ['-j', '-4', 'route', 'show', 'default']));
+    const device = routes[0]?.dev;
+    const link = device === undefined ? undefined : await this.find(device);
+    return Math.max(mtuBytesMin, link?.mtu ?? mtuBytesDefault);
+  }
+
+  /** Routes that carry our mark and this metric. */
+  async ownRoutes(metric: number): Promise<Route[]> {
+    const text = await mustRun(this.#run, 'ip', ['-j', '-4', 'route', 'show', 'proto', String(routeProtocol)]);
+    return routesIn(text)
+      .map(route => ({ destination: route.dst, gateway: route.gateway, metric: route.metric ?? 0 }))
+      .filter(route => route.metric === metric);
+  }
+
+  async replaceRoute(route: { readonly destination: string; readonly gateway: string; readonly metric: number }) {
+    await mustRun(this.#run, 'ip', [
+      ...['route', 'replace', route.destination, 'via', route.gateway],
+      ...['proto', String(routeProtocol), 'metric', String(route.metric)],
+    ]);
+  }
+
+  async removeRoute(route: Route): Promise<void> {
+    await this.#run('ip', [
+      ...['route', 'delete', route.destination],
+      ...['proto', String(routeProtocol), 'metric', String(route.metric)],
+    ]);
+  }
+}
+
+/** nsenter by the namespace's file: exact, and without entering anything else. */
+function enter(pid: number): string[] {
+  return [`--net=/proc/${pid}/ns/net`, '--'];
+}
+
+/** `ip` prints nothing, or `[{}]`, where there is nothing to tell. */
+function linksIn(text: string): Link[] {
+  const links = linkSchema.parse(text.trim() === '' ? [] : JSON.parse(text));
+  return links.flatMap(link => {
+    if (link.ifname === undefined) return [];
+    const addresses = (link.addr_info ?? []).flatMap(({ local, prefixlen }) =>
+      local === undefined || prefixlen === undefined ? [] : [`${local}/${prefixlen}`],
+    );
+    return [{ name: link.ifname, mtu: link.mtu ?? mtuBytesDefault, master: link.master, addresses }];
+  });
+}
+
+function routesIn(text: string): z.infer<typeof routeSchema> {
+  return routeSchema.parse(text.trim() === '' ? [] : JSON.parse(text));
+}

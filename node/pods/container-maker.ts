@@ -1,0 +1,115 @@
+/** Gathers what a container is made from (environment, volumes, files) and has the runtime make it. */
+import { mkdir, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ConfigMap, Container, EphemeralContainer, Pod, Secret } from '../api.ts';
+import { TERMINATION_LOG_BYTES_MAX, TERMINATION_LOG_LINES_MAX, TERMINATION_MESSAGE_BYTES_MAX } from '../limits.ts';
+import type { ContainerStatus } from '../runtime/runtime.ts';
+import { writePodFiles } from '../volumes/pod-files.ts';
+import { makeContainerSpec, subPathOf } from './container-spec.ts';
+import type { PodContext } from './context.ts';
+import { type EnvironmentContext, makeEnvironment, referencesOf, type Variable } from './environment.ts';
+
+type AnyContainer = Container | EphemeralContainer;
+
+export interface MakeRequest {
+  readonly pod: Pod;
+  readonly container: AnyContainer;
+  readonly attempt: number;
+  readonly sandboxId: string;
+  readonly podIP: string;
+}
+
+/**
+ * Makes the container and gives its id. Throws `ConfigError`, `VolumeError` or `SourceError` for what its spec refers to,
+ * `CreateContainerError` for what the runtime refuses.
+ */
+export async function makeContainer(context: PodContext, request: MakeRequest): Promise<string> {
+  const { pod, container, attempt, sandboxId, podIP } = request;
+  const { node, volumes } = context;
+  const podDir = volumes.podDir(pod.metadata?.uid ?? '');
+  const env = await environmentOf(context, request);
+  const volumePaths: string[] = [];
+  for (const mount of container.volumeMounts ?? [])
+    volumePaths.push(await volumes.pathOf(pod, mount, subPathOf(mount, env)));
+  const files = await writePodFiles(podDir, pod, {
+    podIP: pod.spec?.hostNetwork ? undefined : podIP,
+    nodeResolvConf: node.resolvConf,
+    clusterDns: node.clusterDns,
+    nodeHostname: node.hostname,
+  });
+  const terminationMessageFile = await makeTerminationFile(podDir, container.name, attempt);
+  const spec = makeContainerSpec({
+    pod,
+    container,
+    attempt,
+    env,
+    volumePaths,
+    files,
+    terminationMessageFile,
+    nodeMemoryBytes: node.memoryBytes,
+  });
+  const { id } = await context.operations.run(() => context.runtime.createContainer(sandboxId, spec));
+  return id;
+}
+
+/** What downward API fields and environment variables are filled from. */
+export function downwardContext(context: PodContext, pod: Pod, podIP: string) {
+  const { node } = context;
+  return {
+    pod,
+    podIP,
+    hostIP: node.addresses[0] ?? '',
+    hostIPs: node.addresses,
+    nodeName: node.name,
+    allocatable: { cpuMilli: node.cpuMilli, memoryBytes: node.memoryBytes },
+  };
+}
+
+async function environmentOf(context: PodContext, { pod, container, podIP }: MakeRequest): Promise<Variable[]> {
+  const namespace = pod.metadata?.namespace ?? '';
+  const names = referencesOf(container);
+  const configMaps = new Map<string, ConfigMap | undefined>();
+  const secrets = new Map<string, Secret | undefined>();
+  await Promise.all([
+    ...names.configMaps.map(async name => configMaps.set(name, await context.sources.configMap(namespace, name))),
+    ...names.secrets.map(async name => secrets.set(name, await context.sources.secret(namespace, name))),
+  ]);
+  const input: EnvironmentContext = {
+    ...downwardContext(context, pod, podIP),
+    container,
+    services: context.services(),
+    lookups: { configMap: name => configMaps.get(name), secret: name => secrets.get(name) },
+  };
+  return makeEnvironment(input);
+}
+
+const terminationFile = (podDir: string, container: string, attempt: number) =>
+  join(podDir, 'containers', container, String(attempt));
+
+async function makeTerminationFile(podDir: string, container: string, attempt: number): Promise<string> {
+  const path = terminationFile(podDir, container, attempt);
+  await mkdir(join(path, '..'), { recursive: true, mode: 0o755 });
+  const file = await open(path, 'w', 0o666);
+  // Whatever user the container runs as has to be able to write it; the umask would forbid that.
+  await file.chmod(0o666);
+  await file.close();
+  return path;
+}
+
+/** What a container that ended left as its last words: its message file, or the end of its log where asked for. */
+export async function readTerminationMessage(
+  context: PodContext,
+  at: { readonly pod: Pod; readonly container: AnyContainer; readonly status: ContainerStatus & { state: 'exited' } },
+): Promise<string> {
+  const { pod, container, status } = at;
+  const path = terminationFile(context.volumes.podDir(pod.metadata?.uid ?? ''), container.name, status.attempt);
+  const bytes = await readFile(path).catch(() => Buffer.alloc(0));
+  const text = bytes.subarray(0, TERMINATION_MESSAGE_BYTES_MAX).toString('utf8');
+  if (text !== '' || container.terminationMessagePolicy !== 'FallbackToLogsOnError' || status.exitCode === 0)
+    return text;
+  const chunks: Uint8Array[] = [];
+  const signal = new AbortController().signal;
+  const options = { follow: false, timestamps: false, tailLines: TERMINATION_LOG_LINES_MAX, signal };
+  for await (const chunk of context.runtime.logs(status.id, options)) chunks.push(chunk);
+  return Buffer.concat(chunks).subarray(-TERMINATION_LOG_BYTES_MAX).toString('utf8');
+}

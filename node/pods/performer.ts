@@ -1,0 +1,439 @@
+/**
+ * Performs the actions of one pod's step. Short ones are awaited; pulls, hooks and stops only begin here: the record says
+ * that they are under way, and `onChange` is called when they are over. What fails goes into the record with its time,
+ * and the step decides when to try again.
+ */
+import type { Container, EphemeralContainer, Pod } from '../api.ts';
+import { hasReason, pods } from '../api.ts';
+import { STOP_GRACE_SECONDS_MIN } from '../limits.ts';
+import type { CheckTarget } from '../probes/check.ts';
+import type { SandboxStatus } from '../runtime/runtime.ts';
+import { VolumeError } from '../volumes/content.ts';
+import { SourceError } from '../volumes/sources.ts';
+import { Announcer } from './announce.ts';
+import { afterRestart } from './back-off.ts';
+import { downwardContext, makeContainer } from './container-maker.ts';
+import { makeSandboxSpec } from './container-spec.ts';
+import type { PodContext } from './context.ts';
+import { ConfigError } from './environment.ts';
+import { runHook } from './hooks.ts';
+import { ensureImage } from './image-puller.ts';
+import { containersNamed, newContainerRecord, type PodInput, type PodRecord } from './record.ts';
+import { computeStatus } from './status.ts';
+import { type Action, endOf } from './step.ts';
+
+type AnyContainer = Container | EphemeralContainer;
+type Of<T extends Action['type']> = Extract<Action, { type: T }>;
+
+export interface PerformerOptions {
+  readonly context: PodContext;
+  readonly record: PodRecord;
+  /** A background job changed the record. */
+  readonly onChange: () => void;
+}
+
+export class Performer {
+  readonly #context: PodContext;
+  readonly #record: PodRecord;
+  readonly #onChange: () => void;
+  /** Pulls and hooks that ending the pod cuts short, by container name. */
+  readonly #jobs = new Map<string, AbortController>();
+  /** Stops under way by container id: aborting one skips its preStop hook. */
+  readonly #stops = new Map<string, AbortController>();
+  #isClosed = false;
+
+  constructor({ context, record, onChange }: PerformerOptions) {
+    this.#context = context;
+    this.#record = record;
+    this.#onChange = onChange;
+  }
+
+  /** Does what `action` says. Rejects only for what no step foresees; the worker then waits and asks again. */
+  async perform(action: Action, input: PodInput): Promise<void> {
+    switch (action.type) {
+      case 'mountVolumes':
+        return this.#mountVolumes(input.pod);
+      case 'createSandbox':
+        return this.#createSandbox(input.pod, action);
+      case 'removeSandbox':
+        return this.#removeSandbox(input, action);
+      case 'attachNetwork':
+        return this.#attachNetwork(input.pod, action);
+      case 'detachNetwork':
+        return this.#setback(input.pod, async () => {
+          await this.#context.network.detach(input.pod.metadata?.uid ?? '');
+          this.#record.detached = true;
+        });
+      case 'ensureImage':
+        return this.#ensureImage(input.pod, action);
+      case 'backOffImage':
+        return this.#backOffImage(input.pod, action);
+      case 'createContainer':
+        return this.#createContainer(input, action);
+      case 'startContainer':
+        return this.#startContainer(input.pod, action);
+      case 'runPostStart':
+        return this.#runPostStart(input, action);
+      case 'stopContainer':
+        return this.#stopContainer(input, action);
+      case 'removeContainer':
+        await this.#context.runtime.removeContainer(action.id);
+        this.#record.containers.delete(action.id);
+        return this.#context.view.refresh();
+      case 'giveUp':
+        this.#record.verdict = { reason: action.reason, message: action.message };
+        return this.#announcer(input.pod).tell('Normal', action.reason, action.message);
+      case 'beginTermination':
+        return this.#beginTermination(input, action);
+      case 'writeFinalStatus':
+        return this.#writeFinalStatus(input);
+      case 'cleanUp':
+        return this.#setback(input.pod, async () => {
+          await this.#context.volumes.unmount(input.pod.metadata?.uid ?? '');
+          this.#record.cleaned = true;
+        });
+      case 'deleteObject':
+        return this.#deleteObject(input.pod);
+      case 'forget':
+        return;
+    }
+  }
+
+  /**
+   * Ends background work. A stop that the runtime has under way is not waited for, it may take a grace period: the next
+   * agent finds the container as it is then.
+   */
+  close(): void {
+    this.#isClosed = true;
+    for (const job of [...this.#jobs.values(), ...this.#stops.values()]) job.abort();
+  }
+
+  #announcer(pod: Pod): Announcer {
+    return new Announcer(this.#context.recorder, pod);
+  }
+
+  async #mountVolumes(pod: Pod): Promise<void> {
+    const { volumes, clock } = this.#context;
+    const before = this.#record.volumes;
+    try {
+      await volumes.mount(pod, downwardContext(this.#context, pod, this.#record.address ?? ''));
+      this.#record.volumes = { state: 'mounted' };
+    } catch (error) {
+      const name = error instanceof VolumeError ? error.volume : '';
+      const message = `MountVolume.SetUp failed for volume "${name}" : ${textOf(error)}`;
+      const count = before.state === 'failed' ? before.failure.count + 1 : 1;
+      this.#record.volumes = { state: 'failed', failure: { count, at: clock.now(), message } };
+      this.#announcer(pod).tell('Warning', 'FailedMount', message);
+    }
+  }
+
+  #createSandbox(pod: Pod, { attempt }: Of<'createSandbox'>): Promise<void> {
+    const spec = makeSandboxSpec(pod, { attempt, nodeHostname: this.#context.node.hostname });
+    return this.#setback(
+      pod,
+      async () => {
+        await this.#context.operations.run(() => this.#context.runtime.createSandbox(spec));
+        this.#record.address = undefined;
+        this.#record.detached = false;
+        await this.#context.view.refresh();
+      },
+      text => this.#announcer(pod).tell('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${text}`),
+    );
+  }
+
+  #removeSandbox(input: PodInput, { id, replaced }: Of<'removeSandbox'>): Promise<void> {
+    const { pod, sandboxes } = input;
+    const sandbox = sandboxes.find(candidate => candidate.id === id);
+    return this.#setback(pod, async () => {
+      if (sandbox && replaced) {
+        this.#keepHistory(input, sandbox);
+        if (sandbox === sandboxes[0]) {
+          this.#record.address = undefined;
+          this.#announcer(pod).tell(
+            'Normal',
+            'SandboxChanged',
+            'Pod sandbox changed, it will be killed and re-created.',
+          );
+        }
+      }
+      await this.#context.runtime.removeSandbox(id);
+      for (const container of sandbox?.containers ?? []) this.#record.containers.delete(container.id);
+      await this.#context.view.refresh();
+    });
+  }
+
+  /** What the sandbox's containers did is known only to them: counts and last ends move into the record. */
+  #keepHistory(input: PodInput, sandbox: SandboxStatus): void {
+    const { restartFloor, lastTerminations } = this.#record;
+    this.#record.sandboxAttempt = Math.max(this.#record.sandboxAttempt, sandbox.attempt + 1);
+    const statuses = computeStatus(input, this.#statusContext());
+    for (const { name, state, lastState } of [
+      ...(statuses.initContainerStatuses ?? []),
+      ...(statuses.containerStatuses ?? []),
+    ]) {
+      const [newest] = containersNamed(sandbox, name);
+      if (newest) restartFloor.set(name, Math.max(restartFloor.get(name) ?? 0, newest.attempt + 1));
+      const end = state?.terminated ?? lastState?.terminated;
+      if (end) lastTerminations.set(name, end);
+    }
+  }
+
+  #attachNetwork(pod: Pod, { pid }: Of<'attachNetwork'>): Promise<void> {
+    const { network, node } = this.#context;
+    const { uid = '', namespace = '', name = '' } = pod.metadata ?? {};
+    return this.#setback(
+      pod,
+      async () => {
+        if (pod.spec?.hostNetwork) this.#record.address = node.addresses[0] ?? '';
+        else this.#record.address = (await network.attach({ uid, namespace, name }, pid)).address;
+      },
+      text =>
+        this.#announcer(pod).tell(
+          'Warning',
+          'FailedCreatePodSandBox',
+          `Failed to create pod sandbox: failed to set up network for sandbox: ${text}`,
+        ),
+    );
+  }
+
+  async #ensureImage(pod: Pod, { container, image, policy }: Of<'ensureImage'>): Promise<void> {
+    const known = this.#record.images.get(container);
+    const failures = known?.state === 'failed' && known.image === image ? known.failure.count : 0;
+    this.#record.images.set(container, { state: 'pulling', image, failures });
+    this.#job(container, async signal => {
+      const announcer = this.#announcer(pod);
+      const result = await ensureImage(this.#context, announcer, { container, image, policy, failures, signal });
+      this.#record.images.set(container, result);
+    });
+  }
+
+  #backOffImage(pod: Pod, { container }: Of<'backOffImage'>): void {
+    const known = this.#record.images.get(container);
+    if (known?.state !== 'failed') return;
+    this.#record.images.set(container, { ...known, backingOff: true });
+    this.#announcer(pod).tell('Normal', 'BackOff', `Back-off pulling image "${known.image}"`, container);
+    this.#announcer(pod).tell('Warning', 'Failed', 'Error: ImagePullBackOff', container);
+  }
+
+  async #createContainer(input: PodInput, { container: name, attempt }: Of<'createContainer'>): Promise<void> {
+    const { pod, sandboxes } = input;
+    const container = findContainer(pod, name);
+    const [sandbox] = sandboxes;
+    if (!container || !sandbox) return;
+    const before = containersNamed(sandbox, name)[0];
+    try {
+      const podIP = this.#record.address ?? '';
+      const id = await makeContainer(this.#context, { pod, container, attempt, sandboxId: sandbox.id, podIP });
+      this.#record.containers.set(
+        id,
+        newContainerRecord({
+          hasPostStart: container.lifecycle?.postStart !== undefined,
+          hasStartupProbe: container.startupProbe !== undefined,
+        }),
+      );
+    } catch (error) {
+      return this.#creationFailed(pod, name, error);
+    }
+    this.#record.creationFailures.delete(name);
+    this.#record.images.delete(name);
+    const ended = before && endOf(input, before);
+    if (ended) {
+      const backOff = this.#record.backOffs.get(name);
+      this.#record.backOffs.set(name, afterRestart(backOff, this.#context.clock.now(), ended.at));
+    }
+    this.#announcer(pod).tell('Normal', 'Created', `Created container: ${name}`, name);
+    await this.#context.view.refresh();
+  }
+
+  #creationFailed(pod: Pod, name: string, error: unknown): void {
+    const isConfig = error instanceof ConfigError || error instanceof SourceError || error instanceof VolumeError;
+    const reason = isConfig ? 'CreateContainerConfigError' : 'CreateContainerError';
+    const message = textOf(error);
+    const count = (this.#record.creationFailures.get(name)?.count ?? 0) + 1;
+    this.#record.creationFailures.set(name, { reason, message, count, at: this.#context.clock.now() });
+    this.#announcer(pod).tell('Warning', 'Failed', `Error: ${message}`, name);
+  }
+
+  async #startContainer(pod: Pod, { container, id }: Of<'startContainer'>): Promise<void> {
+    try {
+      await this.#context.operations.run(() => this.#context.runtime.startContainer(id));
+      this.#announcer(pod).tell('Normal', 'Started', `Started container ${container}`, container);
+    } catch (error) {
+      const message = textOf(error);
+      const known = this.#record.containers.get(id);
+      if (known) known.startFailure = { at: this.#context.clock.now(), message };
+      this.#announcer(pod).tell('Warning', 'Failed', `Error: ${message}`, container);
+    }
+    await this.#context.view.refresh();
+  }
+
+  #runPostStart(input: PodInput, { container: name, id }: Of<'runPostStart'>): void {
+    const known = this.#record.containers.get(id);
+    const container = findContainer(input.pod, name);
+    const hook = container?.lifecycle?.postStart;
+    if (!known) return;
+    if (!container || !hook) {
+      known.postStart = 'done';
+      return;
+    }
+    known.postStart = 'running';
+    this.#job(name, async signal => {
+      // A postStart hook has no time limit of its own; the pod's end cuts it short.
+      const trouble = await runHook(this.#target(container, id), hook, { timeoutMs: 2 ** 31 - 1, signal });
+      known.postStart = trouble === undefined ? 'done' : 'failed';
+      if (trouble !== undefined && !signal.aborted)
+        this.#announcer(input.pod).tell('Warning', 'FailedPostStartHook', `PostStartHook failed: ${trouble}`, name);
+    });
+  }
+
+  #stopContainer(input: PodInput, { container: name, id, graceSeconds, reason }: Of<'stopContainer'>): void {
+    const { clock } = this.#context;
+    const known = this.#knownOrNew(id);
+    const isFirst = known.stop === undefined;
+    known.stop = { reason, deadline: clock.now() + graceSeconds * 1000 };
+    if (isFirst) this.#announcer(input.pod).killing(name, reason);
+    // A stop that is under way gives its place to this one, which has less time.
+    this.#stops.get(id)?.abort();
+    const abort = new AbortController();
+    this.#stops.set(id, abort);
+    const container = findContainer(input.pod, name);
+    this.#run(async () => {
+      try {
+        const usedMs =
+          isFirst && container
+            ? await this.#preStop(input.pod, { container, id, graceSeconds, signal: abort.signal })
+            : 0;
+        if (this.#stops.get(id) !== abort || this.#isClosed) return;
+        const floor = usedMs > 0 ? STOP_GRACE_SECONDS_MIN : 0;
+        await this.#context.runtime.stopContainer(id, Math.max(floor, Math.ceil(graceSeconds - usedMs / 1000)));
+        await this.#context.view.refresh();
+      } catch (error) {
+        known.stop = undefined;
+        this.#noteSetback(error);
+      } finally {
+        if (this.#stops.get(id) === abort) this.#stops.delete(id);
+      }
+    });
+  }
+
+  /** Runs the preStop hook within the grace period; gives how long it took. */
+  async #preStop(
+    pod: Pod,
+    at: { container: AnyContainer; id: string; graceSeconds: number; signal: AbortSignal },
+  ): Promise<number> {
+    const hook = at.container.lifecycle?.preStop;
+    if (!hook || at.graceSeconds === 0) return 0;
+    const { clock } = this.#context;
+    const startedAt = clock.now();
+    const timeoutMs = at.graceSeconds * 1000;
+    const trouble = await runHook(this.#target(at.container, at.id), hook, { timeoutMs, signal: at.signal });
+    if (trouble !== undefined && !at.signal.aborted)
+      this.#announcer(pod).tell('Warning', 'FailedPreStopHook', 'PreStopHook failed', at.container.name);
+    return clock.now() - startedAt;
+  }
+
+  #beginTermination({ record, now }: PodInput, { graceSeconds }: Of<'beginTermination'>): void {
+    const before = record.termination;
+    const deadline = Math.min(
+      now + graceSeconds * 1000,
+      before ? before.startedAt + before.graceSeconds * 1000 : Number.POSITIVE_INFINITY,
+    );
+    record.termination = { startedAt: deadline - graceSeconds * 1000, graceSeconds };
+    for (const job of this.#jobs.values()) job.abort();
+  }
+
+  #writeFinalStatus(input: PodInput): void {
+    const { statuses } = this.#context;
+    this.#record.finalStatus = 'writing';
+    statuses.set(input.pod, computeStatus(input, this.#statusContext()));
+    // Takes as long as the API server cannot be reached.
+    this.#run(async () => {
+      await statuses.flush(input.pod.metadata?.uid ?? '');
+      this.#record.finalStatus = 'written';
+    });
+  }
+
+  #deleteObject(pod: Pod): void {
+    const { name = '', namespace, uid } = pod.metadata ?? {};
+    this.#record.objectDeletion = 'running';
+    this.#run(async () => {
+      try {
+        const key = { name, ...(namespace && { namespace }) };
+        await this.#context.client.delete(pods, key, { gracePeriodSeconds: 0, ...(uid && { uid }) });
+        this.#record.objectDeletion = 'done';
+      } catch (error) {
+        // Gone already, or another pod has the name: either way this one is.
+        const isGone = hasReason(error, 'NotFound') || hasReason(error, 'Conflict');
+        this.#record.objectDeletion = isGone ? 'done' : 'pending';
+        if (!isGone) throw error;
+      }
+    });
+  }
+
+  #statusContext() {
+    return { hostIPs: this.#context.node.addresses, runtimeName: this.#context.runtime.name };
+  }
+
+  #target(container: AnyContainer, containerId: string): CheckTarget {
+    const { runtime, clock } = this.#context;
+    return { runtime, clock, containerId, container, host: this.#record.address ?? '' };
+  }
+
+  #knownOrNew(id: string) {
+    const known =
+      this.#record.containers.get(id) ?? newContainerRecord({ hasPostStart: false, hasStartupProbe: false });
+    this.#record.containers.set(id, known);
+    return known;
+  }
+
+  /** Runs work that ending the pod may cut short. */
+  #job(container: string, work: (signal: AbortSignal) => Promise<void>): void {
+    const abort = new AbortController();
+    this.#jobs.set(container, abort);
+    this.#run(async () => {
+      try {
+        await work(abort.signal);
+      } finally {
+        if (this.#jobs.get(container) === abort) this.#jobs.delete(container);
+      }
+    });
+  }
+
+  #run(work: () => Promise<void>): void {
+    void work()
+      .catch((error: unknown) => this.#noteSetback(error))
+      .finally(() => {
+        if (!this.#isClosed) this.#onChange();
+      });
+  }
+
+  async #setback(pod: Pod, work: () => Promise<void>, tell?: (text: string) => void): Promise<void> {
+    try {
+      await work();
+      this.#record.setback = undefined;
+    } catch (error) {
+      this.#noteSetback(error);
+      tell?.(textOf(error));
+      this.#context.logger.warn(
+        { error, pod: pod.metadata?.name, namespace: pod.metadata?.namespace },
+        'a step failed',
+      );
+    }
+  }
+
+  #noteSetback(error: unknown): void {
+    const count = (this.#record.setback?.count ?? 0) + 1;
+    this.#record.setback = { count, at: this.#context.clock.now(), message: textOf(error) };
+  }
+}
+
+/** A container of the pod by name, of whichever sort. */
+export function findContainer(pod: Pod, name: string): AnyContainer | undefined {
+  const { containers = [], initContainers = [], ephemeralContainers = [] } = pod.spec ?? {};
+  const all: AnyContainer[] = [...containers, ...initContainers, ...ephemeralContainers];
+  return all.find(container => container.name === name);
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,187 @@
+/**
+ * What a pod's worker remembers beside what the runtime can be asked: plain data that `step.ts` and `status.ts` read.
+ * Nothing here must survive the agent. After a restart the record is rebuilt from the runtime and from the pod object's
+ * status, and a container that runs is taken as it is.
+ */
+import type { ContainerStatus as ApiContainerStatus, ContainerStateTerminated, Pod, PodCondition } from '../api.ts';
+import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.ts';
+import type { BackOff, Failure } from './back-off.ts';
+
+/** What the probes say of a running container. */
+export interface Verdicts {
+  /** The startup probe has passed, or there is none. */
+  started: boolean;
+  ready: boolean;
+  /** Set when a liveness or startup probe has given up: the container has to be restarted. */
+  unhealthy: 'liveness' | 'startup' | undefined;
+}
+
+export type StopReason = 'pod' | 'liveness' | 'startup' | 'postStart' | 'changed';
+
+/** Of one container as the runtime knows it, by its id. */
+export interface ContainerRecord {
+  postStart: 'pending' | 'running' | 'done' | 'failed';
+  verdicts: Verdicts;
+  /** Set once the container is being stopped; `deadline` is when it will be killed. */
+  stop: { readonly reason: StopReason; readonly deadline: number } | undefined;
+  /** The runtime could not start it. */
+  startFailure: { readonly at: number; readonly message: string } | undefined;
+  /** What it left in its termination message file; undefined until it was read. */
+  terminationMessage: string | undefined;
+}
+
+export type ImageReason = 'ErrImagePull' | 'ErrImageNeverPull' | 'InvalidImageName';
+
+/** Of the image that one container needs next. */
+export type ImageRecord =
+  | { readonly state: 'present'; readonly image: string }
+  | { readonly state: 'pulling'; readonly image: string; readonly failures: number }
+  | {
+      readonly state: 'failed';
+      readonly image: string;
+      readonly reason: ImageReason;
+      readonly failure: Failure;
+      /** The back-off has been told of (event, `ImagePullBackOff`). */
+      readonly backingOff: boolean;
+    };
+
+export type CreationReason = 'CreateContainerConfigError' | 'CreateContainerError';
+
+export interface PodRecord {
+  /** When the agent took the pod on. */
+  startedAt: number;
+  volumes: { state: 'pending' } | { state: 'mounted' } | { state: 'failed'; failure: Failure };
+  /** What last went wrong with sandbox, network, stopping or cleaning up; cleared when such a step succeeds. */
+  setback: Failure | undefined;
+  /** How many sandboxes there were before. */
+  sandboxAttempt: number;
+  /** The pod's own address; the node's for a pod of the host's network. */
+  address: string | undefined;
+  /** By container name. */
+  readonly images: Map<string, ImageRecord>;
+  /** By container id. */
+  readonly containers: Map<string, ContainerRecord>;
+  /** By container name: it could not be made. */
+  readonly creationFailures: Map<string, Failure & { readonly reason: CreationReason }>;
+  readonly backOffs: Map<string, BackOff>;
+  /** By container name: restarts that the runtime can no longer tell, because sandbox or containers were removed. */
+  readonly restartFloor: Map<string, number>;
+  /** By container name: how the container before the present one ended, where the runtime can no longer tell. */
+  readonly lastTerminations: Map<string, ContainerStateTerminated>;
+  /** The agent gave the pod up: it ends as Failed. */
+  verdict: { readonly reason: string; readonly message: string } | undefined;
+  /** It has ended in an earlier life of the agent; nothing of it may start again. */
+  ended: 'Succeeded' | 'Failed' | undefined;
+  /** Since when, and with which grace, all of the pod is being stopped. */
+  termination: { readonly startedAt: number; readonly graceSeconds: number } | undefined;
+  /** The API server has the last status of a pod that is being deleted. */
+  finalStatus: 'pending' | 'writing' | 'written';
+  /** The API server was told to remove the object; it may wait for finalizers. */
+  objectDeletion: 'pending' | 'running' | 'done';
+  /** Conditions as last computed: their times hold until the object comes back with them. */
+  conditions: readonly PodCondition[];
+  /** The pod's volumes and files are gone from this node. */
+  cleaned: boolean;
+  /** The network has let go of the pod. */
+  detached: boolean;
+}
+
+/** Everything that a decision about a pod is made from. */
+export interface PodInput {
+  readonly pod: Pod;
+  /** The API no longer has the object. */
+  readonly gone: boolean;
+  /** What the runtime has of this pod, newest first. */
+  readonly sandboxes: readonly SandboxStatus[];
+  readonly record: PodRecord;
+  readonly now: number;
+}
+
+export function newRecord(now: number): PodRecord {
+  return {
+    startedAt: now,
+    volumes: { state: 'pending' },
+    setback: undefined,
+    sandboxAttempt: 0,
+    address: undefined,
+    images: new Map(),
+    containers: new Map(),
+    creationFailures: new Map(),
+    backOffs: new Map(),
+    restartFloor: new Map(),
+    lastTerminations: new Map(),
+    verdict: undefined,
+    ended: undefined,
+    termination: undefined,
+    finalStatus: 'pending',
+    objectDeletion: 'pending',
+    conditions: [],
+    cleaned: false,
+    detached: false,
+  };
+}
+
+/** Of a container that the agent is about to start. */
+export function newContainerRecord(options: { hasPostStart: boolean; hasStartupProbe: boolean }): ContainerRecord {
+  return {
+    postStart: options.hasPostStart ? 'pending' : 'done',
+    verdicts: { started: !options.hasStartupProbe, ready: false, unhealthy: undefined },
+    stop: undefined,
+    startFailure: undefined,
+    terminationMessage: undefined,
+  };
+}
+
+/** Takes over a pod that an earlier agent ran: counts, readiness and the last ends come from the object's status. */
+export function adoptRecord(pod: Pod, sandboxes: readonly SandboxStatus[], now: number): PodRecord {
+  const record = newRecord(now);
+  const status = pod.status;
+  if (status?.startTime) record.startedAt = Date.parse(status.startTime);
+  if (status?.phase === 'Succeeded' || status?.phase === 'Failed') {
+    record.ended = status.phase;
+    if (status.reason) record.verdict = { reason: status.reason, message: status.message ?? '' };
+  }
+  const before = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+  for (const container of before) adoptContainer(record, container);
+  const specs = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+  for (const container of sandboxes.flatMap(sandbox => sandbox.containers)) {
+    const known = before.find(({ containerID }) => containerID?.endsWith(`/${container.id}`));
+    const spec = specs.find(({ name }) => name === container.name);
+    const fresh = newContainerRecord({
+      hasPostStart: spec?.lifecycle?.postStart !== undefined,
+      hasStartupProbe: spec?.startupProbe !== undefined,
+    });
+    const { started } = fresh.verdicts;
+    // What runs has had its postStart hook, as far as anybody can know now.
+    const hasBegun = container.state !== 'created';
+    record.containers.set(container.id, {
+      ...fresh,
+      ...(hasBegun && { postStart: 'done' as const }),
+      verdicts: { started: known?.started || started, ready: known?.ready ?? false, unhealthy: undefined },
+    });
+  }
+  return record;
+}
+
+function adoptContainer(record: PodRecord, container: ApiContainerStatus) {
+  const ended = container.state?.terminated ?? container.lastState?.terminated;
+  // A container that the runtime lost counts as restarted once more.
+  if (container.containerID) record.restartFloor.set(container.name, container.restartCount + 1);
+  if (ended) record.lastTerminations.set(container.name, ended);
+}
+
+/** A pod's containers of this name in its newest sandbox, newest first. */
+export function containersNamed(sandbox: SandboxStatus | undefined, name: string): readonly ContainerStatus[] {
+  return (sandbox?.containers ?? []).filter(container => container.name === name).sort((a, b) => b.attempt - a.attempt);
+}
+
+/** The attempt that the next container of this name gets; its restart count. */
+export function nextAttempt(input: PodInput, name: string): number {
+  const attempts = input.sandboxes.flatMap(sandbox => containersNamed(sandbox, name)).map(({ attempt }) => attempt + 1);
+  return Math.max(0, input.record.restartFloor.get(name) ?? 0, ...attempts);
+}
+
+/** True for an init container that keeps running beside the others: a sidecar. */
+export function isSidecar(container: { restartPolicy?: string }): boolean {
+  return container.restartPolicy === 'Always';
+}

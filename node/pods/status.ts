@@ -1,0 +1,231 @@
+/**
+ * What the API is told of a pod, computed from the same input as the step. Pure; field by field what a kubelet of 1.33
+ * reports, so that kubectl's columns (`Init:0/1`, `CrashLoopBackOff`, `Completed`, `1/2`) come out right.
+ */
+import type {
+  Container,
+  ContainerState,
+  ContainerStateTerminated,
+  ContainerStateWaiting,
+  EphemeralContainer,
+  Pod,
+  ContainerStatus as PodContainerStatus,
+  PodStatus,
+} from '../api.ts';
+import { timeText } from '../clock.ts';
+import type { ContainerStatus } from '../runtime/runtime.ts';
+import { goDuration } from './back-off.ts';
+import { podConditions } from './conditions.ts';
+import { qosClassOf } from './quantity.ts';
+import { type ContainerRecord, containersNamed, isSidecar, type PodInput } from './record.ts';
+import { endOf, initFailedForGood, isInitialized, restartPolicyOf, restartWait } from './step.ts';
+
+export interface StatusContext {
+  /** The node's addresses, the primary one first. */
+  readonly hostIPs: readonly string[];
+  /** `docker`, `native` or `fake`: the scheme of container ids. */
+  readonly runtimeName: string;
+}
+
+type AnyContainer = Container | EphemeralContainer;
+type Phase = 'Pending' | 'Running' | 'Succeeded' | 'Failed';
+
+/** The status to report. Conditions that others set (readiness gates, scheduler) are left to them, save PodScheduled. */
+export function computeStatus(input: PodInput, context: StatusContext): PodStatus {
+  const { pod, record } = input;
+  const spec = pod.spec;
+  const statusOf = (inInit: boolean) => (container: AnyContainer) => containerStatus(input, container, inInit, context);
+  const initContainerStatuses = (spec?.initContainers ?? []).map(statusOf(true));
+  const containerStatuses = (spec?.containers ?? []).map(statusOf(false));
+  const ephemeral = (spec?.ephemeralContainers ?? []).map(statusOf(false));
+  const phase = phaseOf(input, containerStatuses);
+  const address = record.address;
+  const [hostIP] = context.hostIPs;
+  return {
+    phase,
+    ...(record.verdict && { reason: record.verdict.reason, message: record.verdict.message }),
+    conditions: podConditions(input, { phase, initContainerStatuses, containerStatuses }),
+    ...(hostIP !== undefined && { hostIP, hostIPs: context.hostIPs.map(ip => ({ ip })) }),
+    ...(address !== undefined && address !== '' && { podIP: address, podIPs: [{ ip: address }] }),
+    startTime: timeText(record.startedAt),
+    ...(initContainerStatuses.length > 0 && { initContainerStatuses }),
+    containerStatuses,
+    ...(ephemeral.length > 0 && { ephemeralContainerStatuses: ephemeral }),
+    qosClass: pod.status?.qosClass ?? qosClassOf(pod),
+  };
+}
+
+/** Pending until every container has come up once; then what the containers say, with the restart policy in mind. */
+export function phaseOf(input: PodInput, containers: readonly PodContainerStatus[]): Phase {
+  const { record } = input;
+  if (record.ended) return record.ended;
+  if (record.verdict) return 'Failed';
+  if (initFailedForGood(input)) return 'Failed';
+  if (!isInitialized(input)) return 'Pending';
+  const states = containers.map(lifeOf);
+  if (states.includes('unborn')) return 'Pending';
+  if (states.includes('running') || sidecarRuns(input)) return 'Running';
+  const succeeded = states.every(state => state === 'succeeded');
+  if (stopsForGood(input)) return succeeded ? 'Succeeded' : 'Failed';
+  const policy = restartPolicyOf(input.pod);
+  if (policy === 'Always') return 'Running';
+  if (succeeded) return 'Succeeded';
+  return policy === 'Never' ? 'Failed' : 'Running';
+}
+
+/** A container that waits for its restart counts by how it last ended. */
+function lifeOf({ state, lastState }: PodContainerStatus): 'unborn' | 'running' | 'succeeded' | 'failed' {
+  if (state?.running) return 'running';
+  const end = state?.terminated ?? lastState?.terminated;
+  if (!end) return 'unborn';
+  return end.exitCode === 0 ? 'succeeded' : 'failed';
+}
+
+/** The pod is not over while a sidecar still ends. */
+function sidecarRuns({ pod, sandboxes }: PodInput): boolean {
+  return (pod.spec?.initContainers ?? [])
+    .filter(isSidecar)
+    .some(({ name }) => containersNamed(sandboxes[0], name)[0]?.state === 'running');
+}
+
+/** Being deleted: containers that ended will not come back, whatever the policy. */
+function stopsForGood({ pod, record }: PodInput): boolean {
+  return record.termination !== undefined && pod.metadata?.deletionTimestamp !== undefined;
+}
+
+function containerStatus(
+  input: PodInput,
+  container: AnyContainer,
+  inInit: boolean,
+  context: StatusContext,
+): PodContainerStatus {
+  const { record, sandboxes } = input;
+  const [newest, previous] = containersNamed(sandboxes[0], container.name);
+  const known = newest && record.containers.get(newest.id);
+  const base = {
+    name: container.name,
+    image: newest?.image ?? container.image ?? '',
+    imageID: newest?.imageId ?? '',
+    restartCount: newest?.attempt ?? Math.max(0, (record.restartFloor.get(container.name) ?? 0) - 1),
+    ...(newest && { containerID: `${context.runtimeName}://${newest.id}` }),
+  };
+  const last = record.lastTerminations.get(container.name);
+  const before = previous && terminated(input, previous, context);
+  const state = stateOf(input, container, { newest, inInit, context });
+  const lastState = lastStateOf(state, { now: newest && terminated(input, newest, context), before: before ?? last });
+  const isRunning = state.running !== undefined;
+  return {
+    ...base,
+    state,
+    lastState,
+    ready: isReady(container, { state, known, inInit }),
+    started:
+      inInit && !isSidecar(container) ? isRunning : isRunning && known?.postStart === 'done' && known.verdicts.started,
+  };
+}
+
+function isReady(
+  container: AnyContainer,
+  { state, known, inInit }: { state: ContainerState; known: ContainerRecord | undefined; inInit: boolean },
+): boolean {
+  if (inInit && !isSidecar(container)) return state.terminated?.exitCode === 0;
+  if (!state.running || !known || known.postStart !== 'done' || !known.verdicts.started) return false;
+  return container.readinessProbe ? known.verdicts.ready : true;
+}
+
+function lastStateOf(
+  state: ContainerState,
+  ends: { now: ContainerStateTerminated | undefined; before: ContainerStateTerminated | undefined },
+): ContainerState {
+  // While it waits for its restart, its last end is the newest container's own.
+  const end = state.waiting ? (ends.now ?? ends.before) : ends.before;
+  return end && (state.waiting || end.containerID !== state.terminated?.containerID) ? { terminated: end } : {};
+}
+
+function stateOf(
+  input: PodInput,
+  container: AnyContainer,
+  at: { newest: ContainerStatus | undefined; inInit: boolean; context: StatusContext },
+): ContainerState {
+  const { newest, inInit, context } = at;
+  const trouble = troubleOf(input, container, inInit);
+  if (newest?.state === 'running') return { running: { startedAt: timeText(newest.startedAt) } };
+  const end = newest && terminated(input, newest, context);
+  if (end) {
+    const ending = input.pod.metadata?.deletionTimestamp !== undefined || input.record.termination !== undefined;
+    return trouble && !ending ? { waiting: trouble } : { terminated: end };
+  }
+  // What was lost with its sandbox stays told of until the next one starts.
+  const lost = input.record.ended && input.record.lastTerminations.get(container.name);
+  if (lost) return { terminated: lost };
+  return { waiting: trouble ?? { reason: defaultWaiting(input) } };
+}
+
+/** Why a container that should run does not, beyond being on its way. */
+function troubleOf(input: PodInput, container: AnyContainer, inInit: boolean): ContainerStateWaiting | undefined {
+  const { pod, record, now } = input;
+  const creation = record.creationFailures.get(container.name);
+  if (creation) return { reason: creation.reason, message: creation.message };
+  const image = record.images.get(container.name);
+  if (image?.state === 'failed') {
+    if (!image.backingOff) return { reason: image.reason, message: image.failure.message };
+    const why = `${image.reason}: ${image.failure.message}`;
+    return { reason: 'ImagePullBackOff', message: `Back-off pulling image "${image.image}": ${why}` };
+  }
+  const at = restartWait(input, container, inInit);
+  const backOff = record.backOffs.get(container.name);
+  if (at === undefined || at <= now || !backOff) return undefined;
+  const { uid, name, namespace } = pod.metadata ?? {};
+  const message = `back-off ${goDuration(backOff.delayMs)} restarting failed container=${container.name} pod=${name}_${namespace}(${uid})`;
+  return { reason: 'CrashLoopBackOff', message };
+}
+
+function defaultWaiting({ pod }: PodInput): string {
+  return (pod.spec?.initContainers ?? []).length > 0 ? 'PodInitializing' : 'ContainerCreating';
+}
+
+/** How a container ended; undefined if it has not. */
+function terminated(
+  input: PodInput,
+  status: ContainerStatus,
+  context: StatusContext,
+): ContainerStateTerminated | undefined {
+  const end = endOf(input, status);
+  if (!end) return undefined;
+  const known = input.record.containers.get(status.id);
+  const containerID = `${context.runtimeName}://${status.id}`;
+  if (status.state !== 'exited') {
+    const at = timeText(end.at);
+    const message = known?.startFailure?.message ?? '';
+    return { containerID, exitCode: 128, reason: 'StartError', message, startedAt: timeText(0), finishedAt: at };
+  }
+  const message = known?.startFailure?.message || known?.terminationMessage || status.message;
+  return {
+    containerID,
+    exitCode: status.exitCode,
+    reason: endReason(status, known),
+    ...(message && { message }),
+    ...(status.signal !== undefined && { signal: status.signal }),
+    startedAt: timeText(status.startedAt),
+    finishedAt: timeText(status.finishedAt),
+  };
+}
+
+function endReason(
+  status: ContainerStatus & { state: 'exited' },
+  known: ContainerRecord | undefined,
+): 'OOMKilled' | 'StartError' | 'Completed' | 'Error' {
+  if (status.oomKilled) return 'OOMKilled';
+  if (known?.startFailure) return 'StartError';
+  return status.exitCode === 0 ? 'Completed' : 'Error';
+}
+
+/** True if two statuses say the same, so that nothing need be written. */
+export function sameStatus(a: PodStatus | undefined, b: PodStatus): boolean {
+  return a !== undefined && JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** True if the pod will never run again on this node. */
+export function isOver(pod: Pod): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+}

@@ -1,0 +1,82 @@
+/**
+ * Service ports made ready for a mechanism: only IPv4, only well-formed, nothing twice. Of two that claim one address
+ * and port the first by name wins, on every node alike. Pure.
+ */
+import { parseAddress } from '../network/cidr.ts';
+import type { ServicePort } from './proxy.ts';
+
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+  readonly local: boolean;
+}
+/** A service port whose frontends belong to it alone. */
+export interface Frontend {
+  readonly id: string;
+  readonly protocol: 'tcp' | 'udp';
+  readonly clusterIPs: readonly string[];
+  readonly externalIPs: readonly string[];
+  readonly port: number;
+  /** 0 for none. */
+  readonly nodePort: number;
+  readonly affinitySeconds: number;
+  readonly localOnly: boolean;
+  readonly endpoints: readonly Endpoint[];
+}
+
+const portMax = 65_535;
+
+export function planFrontends(ports: readonly ServicePort[]): Frontend[] {
+  const claimed = new Set<string>();
+  const claim = (key: string): boolean => {
+    if (claimed.has(key)) return false;
+    claimed.add(key);
+    return true;
+  };
+  return [...ports].sort(byId).flatMap(port => {
+    if (!isPort(port.port)) return [];
+    const protocol = port.protocol === 'UDP' ? ('udp' as const) : ('tcp' as const);
+    const own = (addresses: readonly string[]) =>
+      addresses.filter(address => isIPv4(address) && claim(`${protocol} ${address} ${port.port}`));
+    const nodePort = isPort(port.nodePort) && claim(`${protocol} node ${port.nodePort}`) ? port.nodePort : 0;
+    return [
+      {
+        id: port.id,
+        protocol,
+        clusterIPs: own(port.clusterIPs),
+        externalIPs: own(port.externalIPs),
+        port: port.port,
+        nodePort,
+        affinitySeconds: Math.max(0, Math.floor(port.affinitySeconds)),
+        localOnly: port.localOnly,
+        endpoints: uniqueEndpoints(port.endpoints),
+      },
+    ];
+  });
+}
+
+function uniqueEndpoints(endpoints: readonly Endpoint[]): Endpoint[] {
+  const unique = new Map<string, Endpoint>();
+  for (const { address, port, local } of endpoints) {
+    if (isIPv4(address) && isPort(port)) unique.set(`${address}:${port}`, { address, port, local });
+  }
+  return [...unique].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, endpoint]) => endpoint);
+}
+
+function byId(left: ServicePort, right: ServicePort): number {
+  return left.id < right.id ? -1 : Number(left.id > right.id);
+}
+
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port > 0 && port <= portMax;
+}
+
+/** IPv6 is left out: pods have IPv4 addresses. */
+function isIPv4(address: string): boolean {
+  try {
+    parseAddress(address);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,4 @@
+import test from 'ava';
+import { proxyContract } from '../contract.ts';
+
+proxyContract(test, { kind: 'nftables', programs: ['nft', 'nsenter'] });

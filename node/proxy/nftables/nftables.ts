@@ -1,0 +1,186 @@
+/**
+ * The service proxy in nftables: the kernel translates, this process only keeps the table equal to the services. Rules
+ * outlive the agent, so a restart of it disturbs no connection.
+ */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { formatCidr, parseAddress, parseCidr } from '../../network/cidr.ts';
+import { CommandMissingError, commandExists, mustRun, type RunCommand, runCommand } from '../../runtime/command.ts';
+import { type Frontend, planFrontends } from '../frontends.ts';
+import { ProxyUnavailableError, type ServicePort, type ServiceProxy } from '../proxy.ts';
+import { planConntrackDeletions } from './conntrack.ts';
+import {
+  type RulesetConfig,
+  renderRemoval,
+  renderRuleset,
+  routeLocalnetMarker,
+  type TableContents,
+} from './ruleset.ts';
+
+export interface NftablesProxyOptions {
+  readonly clusterId: string;
+  readonly nodeName: string;
+  /** Runs `nft`; for tests in a network namespace of their own. */
+  readonly run?: RunCommand;
+}
+
+const tablePrefix = 'raftsman-svc-';
+const routeLocalnetFile = '/proc/sys/net/ipv4/conf/all/route_localnet';
+
+export function createNftablesProxy(options: NftablesProxyOptions): ServiceProxy {
+  return new NftablesProxy(options);
+}
+
+interface Started {
+  readonly config: RulesetConfig;
+  contents: TableContents;
+  frontends: readonly Frontend[];
+  script: string;
+}
+
+class NftablesProxy implements ServiceProxy {
+  readonly #table: string;
+  readonly #run: RunCommand;
+  #started: Started | undefined;
+  /** One change after the other: each builds on what the one before left. */
+  #working: Promise<void> = Promise.resolve();
+
+  constructor(options: NftablesProxyOptions) {
+    const hash = createHash('sha256').update(`${options.clusterId}\0${options.nodeName}`).digest('hex');
+    this.#table = `${tablePrefix}${hash.slice(0, 10)}`;
+    this.#run = options.run ?? runCommand;
+  }
+
+  async start(options: Parameters<ServiceProxy['start']>[0]): Promise<void> {
+    const contents = await readTable(this.#run, this.#table).catch((error: unknown) => {
+      const missing = error instanceof CommandMissingError;
+      const why = missing ? 'nft is missing: install nftables' : `nft does not work: ${String(error)}`;
+      throw new ProxyUnavailableError(why, { cause: error });
+    });
+    const config: RulesetConfig = {
+      table: this.#table,
+      clusterCIDR: formatCidr(parseCidr(options.clusterCIDR)),
+      serviceCIDR: formatCidr(parseCidr(options.serviceCIDR)),
+      nodeAddresses: options.nodeAddresses.filter(address => !address.includes(':')).map(checked),
+      ownsRouteLocalnet: await this.#takeRouteLocalnet(),
+    };
+    this.#started = { config, contents, frontends: [], script: '' };
+  }
+
+  sync(ports: readonly ServicePort[]): Promise<void> {
+    return this.#inOrder(async () => {
+      const started = await this.#present(this.#state());
+      const frontends = planFrontends(ports);
+      const { script, contents } = renderRuleset(started.config, frontends, started.contents);
+      if (script !== started.script) {
+        await mustRun(this.#run, 'nft', ['-f', '-'], { input: script });
+        await this.#forgetConnections(started.frontends, frontends);
+      }
+      // The next script differs in what it has to delete; that alone is no change.
+      const settled = renderRuleset(started.config, frontends, contents).script;
+      this.#started = { ...started, contents, frontends, script: settled };
+    });
+  }
+
+  close(options: { readonly remove: boolean }): Promise<void> {
+    return this.#inOrder(async () => {
+      this.#started = undefined;
+      if (!options.remove) return;
+      const { chains } = await readTable(this.#run, this.#table);
+      await mustRun(this.#run, 'nft', ['-f', '-'], { input: renderRemoval(this.#table) });
+      if (!chains.has(routeLocalnetMarker) || (await this.#siblings()).length > 0) return;
+      await mustRun(this.#run, 'tee', [routeLocalnetFile], { input: '0' });
+    });
+  }
+
+  #inOrder(work: () => Promise<void>): Promise<void> {
+    const result = this.#working.then(work);
+    // A failure is its caller's to handle; the next change is tried all the same.
+    this.#working = result.catch(() => undefined);
+    return result;
+  }
+
+  #state(): Started {
+    if (this.#started === undefined) throw new ProxyUnavailableError('the service proxy was not started');
+    return this.#started;
+  }
+
+  /** Whoever flushes all rules of the machine takes ours along: then there is nothing to build on. */
+  async #present(started: Started): Promise<Started> {
+    if (started.script === '') return started;
+    const probe = await this.#run('nft', ['list', 'chain', 'ip', this.#table, 'services']);
+    if (probe.code === 0) return started;
+    return { ...started, contents: await readTable(this.#run, this.#table), script: '' };
+  }
+
+  /**
+   * Node ports on 127.0.0.1 need `route_localnet`. It is switched off again by the last of us, if it was off before the
+   * first: true says so.
+   */
+  async #takeRouteLocalnet(): Promise<boolean> {
+    const isOn = (await mustRun(this.#run, 'cat', [routeLocalnetFile])).trim() === '1';
+    if (!isOn) {
+      // The rule that drops foreign packets to 127.0.0.0/8 has to be there first.
+      await this.#guardLoopback();
+      await mustRun(this.#run, 'tee', [routeLocalnetFile], { input: '1' }).catch((error: unknown) => {
+        throw new ProxyUnavailableError(`${routeLocalnetFile} cannot be set: run the agent as root`, { cause: error });
+      });
+      return true;
+    }
+    for (const table of [this.#table, ...(await this.#siblings())]) {
+      if ((await readTable(this.#run, table)).chains.has(routeLocalnetMarker)) return true;
+    }
+    return false;
+  }
+
+  async #guardLoopback(): Promise<void> {
+    const input = [
+      `add table ip ${this.#table}`,
+      `add chain ip ${this.#table} ${routeLocalnetMarker}`,
+      `add chain ip ${this.#table} martians { type filter hook prerouting priority -300 ; }`,
+      `flush chain ip ${this.#table} martians`,
+      `add rule ip ${this.#table} martians iifname != "lo" ip daddr 127.0.0.0/8 drop`,
+    ].join('\n');
+    await mustRun(this.#run, 'nft', ['-f', '-'], { input: `${input}\n` });
+  }
+
+  async #siblings(): Promise<string[]> {
+    const listing = await mustRun(this.#run, 'nft', ['list', 'tables']);
+    const names = listing.split('\n').map(line => line.trim().replace(/^table ip /, ''));
+    return names.filter(name => name.startsWith(tablePrefix) && name !== this.#table);
+  }
+
+  /** UDP has no end of a connection: the kernel would go on translating to an endpoint that is gone. */
+  async #forgetConnections(before: readonly Frontend[], after: readonly Frontend[]): Promise<void> {
+    const deletions = planConntrackDeletions(before, after);
+    if (deletions.length === 0 || !(await commandExists(this.#run, 'conntrack', ['--version']))) return;
+    // It fails if it finds nothing to delete.
+    for (const deletion of deletions) await this.#run('conntrack', deletion);
+  }
+}
+
+const listSchema = z.object({
+  nftables: z.array(
+    z.object({
+      chain: z.object({ name: z.string() }).optional(),
+      set: z.object({ name: z.string() }).optional(),
+      map: z.object({ name: z.string() }).optional(),
+    }),
+  ),
+});
+
+/** What a table holds; empty if there is none. */
+async function readTable(run: RunCommand, table: string): Promise<TableContents> {
+  // Declaring it is harmless and makes the question always answerable; `-t` leaves the elements out.
+  await mustRun(run, 'nft', ['add', 'table', 'ip', table]);
+  const listing = listSchema.parse(JSON.parse(await mustRun(run, 'nft', ['-j', '-t', 'list', 'table', 'ip', table])));
+  const names = (kind: 'chain' | 'set' | 'map') =>
+    listing.nftables.map(entry => entry[kind]?.name).filter(name => name !== undefined);
+  return { chains: new Set(names('chain')), sets: new Set([...names('set'), ...names('map')]) };
+}
+
+/** Throws on what is no address: it goes into a script. */
+function checked(address: string): string {
+  parseAddress(address);
+  return address;
+}

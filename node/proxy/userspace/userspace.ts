@@ -1,0 +1,171 @@
+/**
+ * The service proxy without nftables: this process listens on the services' addresses and hands connections on. Slower
+ * than the kernel, endpoints see the node's address instead of the client's, and nothing is forwarded while the agent
+ * is down.
+ *
+ * All of the service range is made local by one route (the kernel's AnyIP), so sockets can listen on any address in it
+ * and a port that nobody serves refuses at once. Several nodes on one machine listen side by side (`SO_REUSEPORT`), and
+ * each has a route with a metric of its own.
+ */
+
+import { formatCidr, parseCidr } from '../../network/cidr.ts';
+import { routeProtocol } from '../../network/limits.ts';
+import { networkNames } from '../../network/names.ts';
+import { type Clock, systemClock } from '../../runtime/clock.ts';
+import { CommandMissingError, mustRun, type RunCommand, runCommand } from '../../runtime/command.ts';
+import { type Frontend, planFrontends } from '../frontends.ts';
+import { ProxyPortError, ProxyUnavailableError, type ServicePort, type ServiceProxy } from '../proxy.ts';
+import { Balancer } from './balancer.ts';
+import { type ConnectionCount, TcpForwarder } from './tcp.ts';
+import { UdpForwarder } from './udp.ts';
+
+export interface UserspaceProxyOptions {
+  readonly clusterId: string;
+  readonly nodeName: string;
+  /** Runs `ip`. */
+  readonly run?: RunCommand;
+  readonly clock?: Clock;
+  /** From 0, below 1. */
+  readonly random?: () => number;
+}
+
+/** What is listened on, by `protocol address port`. */
+interface Listener {
+  readonly balancer: Balancer;
+  readonly tcp: TcpForwarder | undefined;
+  readonly udp: UdpForwarder | undefined;
+}
+interface Wanted {
+  readonly frontend: Frontend;
+  readonly endpoints: Frontend['endpoints'];
+  readonly host: string;
+  readonly port: number;
+}
+
+const loopback = '127.0.0.1';
+
+export function createUserspaceProxy(options: UserspaceProxyOptions): ServiceProxy {
+  return new UserspaceProxy(options);
+}
+
+class UserspaceProxy implements ServiceProxy {
+  readonly #run: RunCommand;
+  readonly #metric: number;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #listeners = new Map<string, Listener>();
+  readonly #count: ConnectionCount = { open: 0 };
+  #nodeAddresses: readonly string[] | undefined;
+  #working: Promise<void> = Promise.resolve();
+
+  constructor(options: UserspaceProxyOptions) {
+    this.#run = options.run ?? runCommand;
+    this.#metric = networkNames(options.clusterId, options.nodeName).routeMetric;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? evenRandom;
+  }
+
+  async start(options: Parameters<ServiceProxy['start']>[0]): Promise<void> {
+    const range = formatCidr(parseCidr(options.serviceCIDR));
+    try {
+      await mustRun(this.#run, 'ip', ['route', 'replace', 'local', range, 'dev', 'lo', ...this.#routeMark()]);
+    } catch (error) {
+      const missing = error instanceof CommandMissingError;
+      const why = missing ? '`ip` is missing: install iproute2' : 'no route can be set: run the agent as root';
+      throw new ProxyUnavailableError(`the service addresses cannot be made local: ${why}`, { cause: error });
+    }
+    this.#nodeAddresses = [...new Set([loopback, ...options.nodeAddresses.filter(one => !one.includes(':'))])];
+  }
+
+  sync(ports: readonly ServicePort[]): Promise<void> {
+    return this.#inOrder(async () => {
+      const wanted = this.#wanted(planFrontends(ports));
+      for (const [key, listener] of this.#listeners) {
+        if (wanted.has(key)) continue;
+        this.#listeners.delete(key);
+        await listener.tcp?.close({ now: false });
+        await listener.udp?.close();
+      }
+      const failures: string[] = [];
+      for (const [key, one] of wanted) {
+        const failure = await this.#ensure(key, one);
+        if (failure !== undefined) failures.push(failure);
+      }
+      if (failures.length > 0) throw new ProxyPortError(failures.join('; '));
+    });
+  }
+
+  close(options: { readonly remove: boolean }): Promise<void> {
+    return this.#inOrder(async () => {
+      for (const listener of this.#listeners.values()) {
+        await listener.tcp?.close({ now: true });
+        await listener.udp?.close();
+      }
+      this.#listeners.clear();
+      if (!options.remove) return;
+      const mark = this.#routeMark();
+      // It fails if there is none.
+      const listing = await this.#run('ip', ['-o', '-4', 'route', 'show', ...mark]);
+      for (const line of listing.stdout.split('\n')) {
+        const range = /^local (\S+) dev lo/.exec(line.trim())?.[1];
+        if (range !== undefined) await this.#run('ip', ['route', 'delete', 'local', range, 'dev', 'lo', ...mark]);
+      }
+    });
+  }
+
+  #routeMark(): string[] {
+    return ['proto', String(routeProtocol), 'metric', String(this.#metric), 'table', 'local'];
+  }
+
+  #inOrder(work: () => Promise<void>): Promise<void> {
+    const result = this.#working.then(work);
+    // A failure is its caller's to handle; the next change is tried all the same.
+    this.#working = result.catch(() => undefined);
+    return result;
+  }
+
+  #wanted(frontends: readonly Frontend[]): Map<string, Wanted> {
+    if (this.#nodeAddresses === undefined) throw new ProxyUnavailableError('the service proxy was not started');
+    const wanted = new Map<string, Wanted>();
+    const add = (one: Wanted) => {
+      if (one.endpoints.length > 0) wanted.set(`${one.frontend.protocol} ${one.host} ${one.port}`, one);
+    };
+    for (const frontend of frontends) {
+      const { endpoints, port, nodePort } = frontend;
+      for (const host of frontend.clusterIPs) add({ frontend, endpoints, host, port });
+      const outside = frontend.localOnly ? endpoints.filter(endpoint => endpoint.local) : endpoints;
+      for (const host of this.#nodeAddresses) {
+        if (nodePort > 0) add({ frontend, endpoints: outside, host, port: nodePort });
+        // An external address works here only if it is this machine's.
+        if (frontend.externalIPs.includes(host)) add({ frontend, endpoints: outside, host, port });
+      }
+    }
+    return wanted;
+  }
+
+  /** What went wrong; undefined if nothing did. */
+  async #ensure(key: string, wanted: Wanted): Promise<string | undefined> {
+    const { frontend, endpoints, host, port } = wanted;
+    const existing = this.#listeners.get(key);
+    const balancer = existing?.balancer ?? new Balancer({ now: () => this.#clock.now(), random: this.#random });
+    balancer.update(endpoints, frontend.affinitySeconds);
+    existing?.udp?.retain(endpoints);
+    if (existing !== undefined) return undefined;
+    const isTcp = frontend.protocol === 'tcp';
+    const tcp = isTcp ? new TcpForwarder(balancer, this.#count) : undefined;
+    const udp = isTcp ? undefined : new UdpForwarder(balancer, this.#clock);
+    try {
+      await (tcp ?? udp)?.listen(host, port);
+    } catch (error) {
+      return `${frontend.id}: ${error instanceof Error ? error.message : String(error)}`;
+    }
+    this.#listeners.set(key, { balancer, tcp, udp });
+    return undefined;
+  }
+}
+
+/** Draws as nftables' `numgen random` does: even, not secret. */
+function evenRandom(): number {
+  const [draw = 0] = crypto.getRandomValues(new Uint32Array(1));
+  return draw / 2 ** 32;
+}

@@ -1,0 +1,104 @@
+/** The node's own object in the API: makes it, keeps its status true, makes it again if somebody removed it. */
+import { type Client, hasReason, type Node, nodes } from './api.ts';
+import { type Clock, sleep } from './clock.ts';
+import { NODE_OBSERVE_MS, REGISTER_RETRY_MS } from './limits.ts';
+import type { Logger } from './logger.ts';
+import { type NodeInput, newNode, nodeStatus, saysMore } from './node-status.ts';
+
+export interface RegistrationOptions {
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Reads what is to be reported now. */
+  readonly observe: () => Promise<NodeInput>;
+  /** The status is written at least this often. */
+  readonly statusMs: number;
+  readonly observeMs?: number;
+}
+
+export class Registration {
+  readonly #options: RegistrationOptions;
+  readonly #registered = Promise.withResolvers<void>();
+  #node: Node | undefined;
+  #writtenAt = 0;
+  #nudge = Promise.withResolvers<void>();
+
+  constructor(options: RegistrationOptions) {
+    this.#options = options;
+  }
+
+  /** The object as the server last gave it. */
+  get node(): Node | undefined {
+    return this.#node;
+  }
+
+  /** Resolves once the node is known to the API. */
+  get registered(): Promise<void> {
+    return this.#registered.promise;
+  }
+
+  /** Look at once whether something is to be reported. */
+  nudge(): void {
+    this.#nudge.resolve();
+  }
+
+  /** Reports until the signal aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger, observeMs = NODE_OBSERVE_MS } = this.#options;
+    while (!signal.aborted) {
+      this.#nudge = Promise.withResolvers();
+      let delayMs = observeMs;
+      try {
+        await this.#report();
+        this.#registered.resolve();
+      } catch (error) {
+        if (hasReason(error, 'NotFound')) this.#node = undefined;
+        if (!signal.aborted) logger.debug({ error }, 'the node could not report its status');
+        delayMs = Math.min(REGISTER_RETRY_MS, observeMs);
+      }
+      const timer = new AbortController();
+      await Promise.race([sleep(clock, delayMs, AbortSignal.any([signal, timer.signal])), this.#nudge.promise]);
+      timer.abort();
+    }
+  }
+
+  async #report(): Promise<void> {
+    const { client, clock, observe, statusMs } = this.#options;
+    const input = await observe();
+    const now = clock.now();
+    this.#node ??= await this.#register(input);
+    const before = this.#node.status;
+    const status = nodeStatus(input, before, now);
+    if (!saysMore(before && only(before, status), status) && now - this.#writtenAt < statusMs) return;
+    const patch = { type: 'application/strategic-merge-patch+json' as const, body: { status } };
+    this.#node = await client.patch(nodes, { name: input.name }, patch, { subresource: 'status' });
+    this.#writtenAt = now;
+  }
+
+  async #register(input: NodeInput): Promise<Node> {
+    const { client, clock, logger } = this.#options;
+    try {
+      const created = await client.create(nodes, newNode(input, clock.now()));
+      logger.info({ node: input.name }, 'node registered');
+      return created;
+    } catch (error) {
+      if (!hasReason(error, 'AlreadyExists')) throw error;
+    }
+    // It was here before: labels that the agent sets are brought up to date, all else is the operators'.
+    const labels = newNode(input, clock.now()).metadata?.labels;
+    const patch = { type: 'application/merge-patch+json' as const, body: { metadata: { labels } } };
+    return client.patch(nodes, { name: input.name }, patch);
+  }
+}
+
+/** The part of a status that the agent writes: others have conditions and fields of their own there. */
+function only(before: NonNullable<Node['status']>, own: NonNullable<Node['status']>): NonNullable<Node['status']> {
+  const types = new Set(own.conditions?.map(({ type }) => type));
+  const picked = Object.fromEntries(
+    Object.keys(own).map(key => [key, before[key as keyof typeof before]]),
+  ) as NonNullable<Node['status']>;
+  const conditions = own.conditions?.flatMap(
+    ({ type }) => before.conditions?.filter(known => known.type === type && types.has(type)) ?? [],
+  );
+  return { ...picked, ...(conditions && { conditions }) };
+}

@@ -1,0 +1,167 @@
+/** From what the agent asks to what the engine is told. Pure. */
+import type { ContainerCreateOptions, HostConfig, MountConfig } from 'dockerode';
+import type { ContainerSpec, SandboxSpec } from '../runtime.ts';
+import { containerNameOf, labelsOf, type Mark, type Owner } from './labels.ts';
+import { logFileSize, logFilesMax } from './limits.ts';
+import { pauseImage } from './pause.ts';
+
+/** The part of an image's configuration that options depend on. */
+export interface ImageUser {
+  /** `""`, `user`, `uid`, `user:group` … as in the image's configuration. */
+  readonly user: string;
+}
+/** The sandbox as far as its containers have to know it. */
+export interface SandboxModes {
+  readonly id: string;
+  readonly hostPid: boolean;
+  readonly hostIpc: boolean;
+  readonly shareProcessNamespace: boolean;
+}
+
+/** What every option depends on: whose it is and what the machine allows. */
+export interface Terms {
+  readonly owner: Owner;
+  /** Whether an `oom_score_adj` below 0 can be had (see `oom-score.ts`). */
+  readonly mayLowerOomScore: boolean;
+}
+
+const cpuPeriodMicroseconds = 100_000;
+/** The kernel takes no smaller quota. */
+const cpuQuotaMicrosecondsMin = 1_000;
+/** The kernel takes no smaller weight. */
+const cpuSharesMin = 2;
+const sandboxCpuShares = cpuSharesMin;
+/** Never the one to kill when memory is short: with it the pod would lose its address. */
+const sandboxOomScoreAdj = -998;
+
+const logConfig = { Type: 'json-file', Config: { 'max-size': logFileSize, 'max-file': String(logFilesMax) } };
+
+export function sandboxOptions(terms: Terms, mark: Mark, spec: SandboxSpec): ContainerCreateOptions {
+  const hostConfig: HostConfig = {
+    NetworkMode: spec.hostNetwork ? 'host' : 'none',
+    IpcMode: spec.hostIpc ? 'host' : 'shareable',
+    ...(spec.hostPid && { PidMode: 'host' }),
+    CpuShares: sandboxCpuShares,
+    OomScoreAdj: oomScoreAdjOf(terms, sandboxOomScoreAdj),
+    ReadonlyRootfs: true,
+    CapDrop: ['ALL'],
+    SecurityOpt: ['no-new-privileges'],
+    LogConfig: { Type: 'none', Config: {} },
+    RestartPolicy: { Name: 'no' },
+    ...(Object.keys(spec.sysctls).length > 0 && { Sysctls: { ...spec.sysctls } }),
+  };
+  return {
+    name: containerNameOf(mark),
+    Image: pauseImage,
+    Labels: labelsOf(terms.owner, mark, spec.labels),
+    // With the host's network the host's name comes along.
+    ...(!spec.hostNetwork && { Hostname: spec.hostname }),
+    HostConfig: hostConfig,
+  };
+}
+
+export function containerOptions(
+  terms: Terms,
+  mark: Mark,
+  input: { readonly spec: ContainerSpec; readonly sandbox: SandboxModes; readonly image: ImageUser },
+): ContainerCreateOptions {
+  const { spec, sandbox, image } = input;
+  const user = userOf(spec, image);
+  return {
+    name: containerNameOf(mark),
+    Image: spec.image,
+    Labels: labelsOf(terms.owner, mark, {}),
+    Env: spec.env.map(({ name, value }) => `${name}=${value}`),
+    Tty: spec.tty,
+    OpenStdin: spec.stdin,
+    StdinOnce: spec.stdin && spec.stdinOnce,
+    ...(spec.command !== undefined && { Entrypoint: [...spec.command] }),
+    ...(spec.args !== undefined && { Cmd: [...spec.args] }),
+    ...(spec.workingDir !== undefined && { WorkingDir: spec.workingDir }),
+    ...(user !== undefined && { User: user }),
+    HostConfig: hostConfigOf(terms, spec, sandbox),
+  };
+}
+
+function hostConfigOf(terms: Terms, spec: ContainerSpec, sandbox: SandboxModes): HostConfig {
+  const { resources, security } = spec;
+  const sharedPid = sandbox.shareProcessNamespace ? `container:${sandbox.id}` : undefined;
+  const pidMode = sandbox.hostPid ? 'host' : sharedPid;
+  return {
+    NetworkMode: `container:${sandbox.id}`,
+    IpcMode: sandbox.hostIpc ? 'host' : `container:${sandbox.id}`,
+    ...(pidMode !== undefined && { PidMode: pidMode }),
+    LogConfig: logConfig,
+    RestartPolicy: { Name: 'no' },
+    Mounts: mountsOf(spec),
+    ...(resources.cpuShares !== undefined && { CpuShares: Math.max(cpuSharesMin, resources.cpuShares) }),
+    ...(resources.cpuLimitMilli !== undefined && {
+      CpuPeriod: cpuPeriodMicroseconds,
+      CpuQuota: Math.max(cpuQuotaMicrosecondsMin, Math.ceil((resources.cpuLimitMilli * cpuPeriodMicroseconds) / 1000)),
+    }),
+    // Equal to the memory limit: no swap on top of it.
+    ...(resources.memoryLimitBytes !== undefined && {
+      Memory: resources.memoryLimitBytes,
+      MemorySwap: resources.memoryLimitBytes,
+    }),
+    ...(resources.oomScoreAdj !== undefined && { OomScoreAdj: oomScoreAdjOf(terms, resources.oomScoreAdj) }),
+    Privileged: security.privileged === true,
+    ReadonlyRootfs: security.readOnlyRootFilesystem === true,
+    ...(security.supplementalGroups !== undefined && { GroupAdd: security.supplementalGroups.map(String) }),
+    ...(security.addCapabilities !== undefined && { CapAdd: [...security.addCapabilities] }),
+    ...(security.dropCapabilities !== undefined && { CapDrop: [...security.dropCapabilities] }),
+    ...(security.allowPrivilegeEscalation === false && { SecurityOpt: ['no-new-privileges'] }),
+  };
+}
+
+function oomScoreAdjOf(terms: Terms, wanted: number): number {
+  return terms.mayLowerOomScore ? wanted : Math.max(0, wanted);
+}
+
+const propagationNames = { private: 'rprivate', hostToContainer: 'rslave', bidirectional: 'rshared' } as const;
+
+function mountsOf(spec: ContainerSpec): MountConfig {
+  const mounts: MountConfig = spec.mounts.map(mount => ({
+    Type: 'bind' as const,
+    Source: mount.hostPath,
+    Target: mount.containerPath,
+    ReadOnly: mount.readOnly,
+    BindOptions: { Propagation: propagationNames[mount.propagation] },
+  }));
+  if (spec.terminationMessage !== undefined) {
+    mounts.push({
+      Type: 'bind',
+      Source: spec.terminationMessage.hostPath,
+      Target: spec.terminationMessage.containerPath,
+      ReadOnly: false,
+    });
+  }
+  return mounts;
+}
+
+/** The engine's `user[:group]`; undefined keeps the image's. */
+function userOf(spec: ContainerSpec, image: ImageUser): string | undefined {
+  const { user, group } = spec.security;
+  if (group === undefined) return user === undefined ? undefined : String(user);
+  const imageUser = image.user.split(':')[0] || '0';
+  return `${user ?? imageUser}:${group}`;
+}
+
+/**
+ * Why a container that must not run as root may not be made; undefined if it may. A user given by name cannot be
+ * judged without the image's password file, so it is refused, as the kubelet does.
+ */
+export function runAsNonRootViolation(spec: ContainerSpec, image: ImageUser): string | undefined {
+  if (spec.security.runAsNonRoot !== true) return undefined;
+  if (spec.security.user !== undefined) {
+    return spec.security.user === 0 ? "container's runAsUser breaks non-root policy" : undefined;
+  }
+  const user = image.user.split(':')[0] ?? '';
+  if (user === '' || user === '0' || user === 'root') {
+    return 'container has runAsNonRoot and image will run as root';
+  }
+  if (!/^\d+$/.test(user)) {
+    return `container has runAsNonRoot and image has non-numeric user (${user}), cannot verify user is non-root`;
+  }
+  return undefined;
+}

@@ -1,0 +1,12 @@
+/** Signals to processes of this machine: the one door to `process.kill` under this folder. */
+
+/** False if there is no such process. Throws what else the kernel says, as a lack of rights. */
+export function signalProcess(pid: number, signal: 'SIGTERM' | 'SIGKILL' | 0): boolean {
+  if (!Number.isSafeInteger(pid) || pid <= 1) throw new RangeError(`no process to signal: ${pid}`);
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+    throw error;
+  }
+}

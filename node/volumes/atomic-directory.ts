@@ -1,0 +1,117 @@
+/**
+ * Writes a directory whose files all change at one moment. The files lie in a directory of their own, `..data` points at
+ * it, and what users see are links through `..data`; an update writes a new directory and swaps the one link by rename.
+ *
+ *     config.yaml → ..data/config.yaml      ..data → ..2026_01_01_00_00_00.000000001
+ */
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Payload } from './content.ts';
+
+const DATA = '..data';
+const DATA_NEXT = '..data_tmp';
+
+export interface WriteOptions {
+  /** Group of the files, where the pod has an `fsGroup`. */
+  readonly group: number | undefined;
+  readonly now: number;
+}
+
+/** Makes the directory hold exactly the payload. Gives whether anything changed. */
+export async function writeAtomically(root: string, payload: Payload, options: WriteOptions): Promise<boolean> {
+  await mkdir(root, { recursive: true, mode: 0o755 });
+  const current = await currentTarget(root);
+  if (current && (await holds(join(root, current), payload))) return false;
+  const next = await newTarget(root, options.now);
+  await fill(join(root, next), payload, options);
+  await rm(join(root, DATA_NEXT), { force: true });
+  await symlink(next, join(root, DATA_NEXT));
+  await rename(join(root, DATA_NEXT), join(root, DATA));
+  await linkNames(root, payload);
+  if (current) await rm(join(root, current), { recursive: true, force: true });
+  return true;
+}
+
+async function currentTarget(root: string): Promise<string | undefined> {
+  try {
+    const target = await readlink(join(root, DATA));
+    return target.startsWith('..') && !target.includes('/') ? target : undefined;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+async function holds(directory: string, payload: Payload): Promise<boolean> {
+  try {
+    const present = (await readdir(directory, { recursive: true, withFileTypes: true })).filter(
+      entry => !entry.isDirectory(),
+    );
+    if (present.length !== payload.size) return false;
+    for (const [path, { bytes }] of payload)
+      if (Buffer.compare(await readFile(join(directory, path)), bytes) !== 0) return false;
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+/** A directory name that is not taken, made from the time as Kubernetes does. */
+async function newTarget(root: string, now: number): Promise<string> {
+  const stamp = new Date(now).toISOString().slice(0, 19).replace(/[-:T]/g, '_');
+  const taken = new Set(await readdir(root));
+  for (let count = 1; ; count++) {
+    const name = `..${stamp}.${String(count).padStart(9, '0')}`;
+    if (!taken.has(name)) return name;
+  }
+}
+
+async function fill(directory: string, payload: Payload, { group }: WriteOptions): Promise<void> {
+  await mkdir(directory, { mode: 0o755 });
+  await chmod(directory, 0o755);
+  for (const [path, { bytes, mode }] of payload) {
+    const file = join(directory, path);
+    await mkdir(dirname(file), { recursive: true, mode: 0o755 });
+    await writeFile(file, bytes, { mode: 0o600 });
+    if (group !== undefined) await chown(file, -1, group);
+    // A group that owns the files has to be able to read them, whatever the mode says.
+    await chmod(file, group === undefined ? mode : mode | 0o440);
+  }
+}
+
+/** Links for each first path component, and none for those that are no more. */
+async function linkNames(root: string, payload: Payload): Promise<void> {
+  const wanted = new Set([...payload.keys()].map(path => path.split('/')[0] ?? path));
+  for (const name of await readdir(root)) {
+    if (name.startsWith('..')) continue;
+    if (!wanted.has(name)) await rm(join(root, name), { recursive: true, force: true });
+  }
+  for (const name of wanted) {
+    const link = join(root, name);
+    const known = await lstat(link).catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      throw error;
+    });
+    if (known?.isSymbolicLink()) continue;
+    if (known) await rm(link, { recursive: true, force: true });
+    await symlink(join(DATA, name), link);
+  }
+}
+
+/** True for the error of a path that is not there. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+}

@@ -1,0 +1,289 @@
+/**
+ * The loop between the pure core and the world. It owns no rule of Raft; it owns the order in which things happen:
+ *
+ * - Everything that arrives in one turn of the event loop (messages, proposals, reads) goes into the core first; then one
+ *   `pump` takes out what is due. So a turn's proposals become one append and one message per follower.
+ * - A leader's appends go out before its own write begins; acknowledgements and votes go out after the write is durable.
+ * - One write is under way at a time; what arrives meanwhile shares the next (group commit).
+ * - Committed entries are applied in batches; their results settle the proposals that wait here.
+ *
+ * Whatever must not happen, a failed write first of all, stops the loop for good: nothing is retried on a disk that has
+ * failed.
+ */
+import type { Message } from '../core/messages.ts';
+import type { RaftCore } from '../core/raft.ts';
+import type { PersistRequest } from '../core/ready.ts';
+import type { Entry, MemberId, Membership } from '../core/types.ts';
+import type { RaftStorage } from '../storage/storage.ts';
+import type { IncomingSnapshot, Transport } from '../transport/transport.ts';
+import type { Clock } from './clock.ts';
+import { Compaction } from './compaction.ts';
+import type { CrashPoint, CrashPointHook } from './crash-points.ts';
+import type { LeadershipAnnouncer } from './leadership.ts';
+import type { Logger } from './logger.ts';
+import { type RaftOptions, SWEEP_INTERVAL_MS } from './options.ts';
+import { Proposals } from './proposals.ts';
+import { Reads } from './reads.ts';
+import { type SnapshotContext, SnapshotReceiver, SnapshotSender } from './snapshots.ts';
+import type { CommittedCommand, StateMachine } from './state-machine.ts';
+import { StorageQueue } from './storage-queue.ts';
+import { Waiter } from './waiters.ts';
+
+export interface LoopContext<Result> {
+  readonly core: RaftCore;
+  readonly announcer: LeadershipAnnouncer;
+  readonly id: MemberId;
+  readonly storage: RaftStorage;
+  readonly transport: Transport;
+  readonly stateMachine: StateMachine<Result>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly options: RaftOptions;
+  readonly reach: CrashPointHook;
+  /** The loop has stopped because of this. Called once. */
+  readonly onFatal: (error: Error) => void;
+}
+
+export class RaftLoop<Result> {
+  readonly core: RaftCore;
+  readonly proposals: Proposals<Result>;
+  readonly reads: Reads;
+  readonly #context: LoopContext<Result>;
+  readonly #queue = new StorageQueue();
+  readonly #compaction: Compaction;
+  readonly #sender: SnapshotSender;
+  readonly #receiver: SnapshotReceiver;
+  readonly #tickWaiters = new Set<Waiter<void>>();
+  #isStopped = false;
+  #isPumpScheduled = false;
+  #cancelTick: () => void = () => {};
+  #dueTickMs = 0;
+  #dueSweepMs = 0;
+  #logResetWaiter: Waiter<void> | undefined;
+  /** What the transport was told. */
+  #peersOf: Membership | undefined;
+  /** What the state machine was told. */
+  #committedMembership: Membership | undefined;
+
+  constructor(context: LoopContext<Result>) {
+    this.#context = context;
+    const { core, transport, options, clock } = context;
+    this.core = core;
+    const wake = () => this.wake();
+    const forward = (method: string) => (leader: MemberId, body: Uint8Array) =>
+      transport.request(leader, method, body, { timeoutMs: options.requestTimeoutMs });
+    this.proposals = new Proposals(core, { forward: forward('propose'), wake });
+    this.reads = new Reads(core, { forward: forward('readIndex'), wake });
+    const reach = (point: CrashPoint) => this.#reach(point);
+    this.#compaction = new Compaction({ ...context, reach, queue: this.#queue, now: () => clock.now() });
+    const snapshots: SnapshotContext = {
+      ...context,
+      reach,
+      retryMs: options.electionTimeoutMs,
+      wake,
+      logReset: () => this.#logReset(),
+    };
+    this.#sender = new SnapshotSender(snapshots);
+    this.#receiver = new SnapshotReceiver(snapshots);
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  start(): void {
+    this.#dueTickMs = this.#context.clock.now();
+    this.#guard(() => this.#noteMembership());
+    this.#scheduleTick();
+    this.wake();
+  }
+
+  /** Something may be due: pumps at the end of this turn. */
+  wake(): void {
+    if (this.#isPumpScheduled || this.#isStopped) return;
+    this.#isPumpScheduled = true;
+    this.#context.clock.nextTurn(() => {
+      this.#isPumpScheduled = false;
+      this.#guard(() => this.#pump());
+    });
+  }
+
+  step(message: Message): void {
+    this.#guard(() => this.core.step(message));
+    this.wake();
+  }
+
+  async receiveSnapshot(incoming: IncomingSnapshot): Promise<void> {
+    if (this.#isStopped) return;
+    const metadata = await this.#receiver.receive(incoming);
+    this.#guard(() => {
+      const { term } = this.core.status();
+      if (metadata !== undefined) this.proposals.skippedTo(metadata.index);
+      this.#send([
+        {
+          type: 'snapshotStatus',
+          from: this.#context.id,
+          to: incoming.from,
+          term,
+          success: metadata !== undefined,
+          matchIndex: metadata?.index ?? 0,
+        },
+      ]);
+    });
+    this.wake();
+  }
+
+  /** Resolves at the next tick; rejects when the member stops. */
+  nextTick(): Promise<void> {
+    const waiter = new Waiter<void>(Number.POSITIVE_INFINITY);
+    if (this.#isStopped) waiter.reject(new Error('the member has stopped'));
+    else this.#tickWaiters.add(waiter);
+    return waiter.promise;
+  }
+
+  /** Stops at once. Whoever waits gets the error that fits how far it had come. */
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#cancelTick();
+    this.proposals.close();
+    this.reads.close();
+    for (const waiter of this.#tickWaiters) waiter.reject(new Error('the member has stopped'));
+    this.#tickWaiters.clear();
+    this.#logResetWaiter?.reject(new Error('the member has stopped'));
+    this.#context.announcer.end();
+  }
+
+  /** Resolves when nothing of a stopped loop is under way any more. */
+  async idle(): Promise<void> {
+    await this.#receiver.idle();
+    await this.#compaction.idle();
+    await this.#queue.idle();
+  }
+
+  #scheduleTick(): void {
+    const { clock, options } = this.#context;
+    const now = clock.now();
+    // Ticks that a blocked event loop missed are not made up for: the messages that came meanwhile are still unread.
+    this.#dueTickMs = Math.max(this.#dueTickMs + options.tickMs, now);
+    this.#cancelTick = clock.setTimeout(() => {
+      this.#guard(() => this.#tick());
+      if (!this.#isStopped) this.#scheduleTick();
+    }, this.#dueTickMs - now);
+  }
+
+  #tick(): void {
+    this.core.tick();
+    this.proposals.tick();
+    this.reads.tick();
+    const now = this.#context.clock.now();
+    if (now >= this.#dueSweepMs) {
+      this.#dueSweepMs = now + SWEEP_INTERVAL_MS;
+      this.proposals.sweep(now);
+      this.reads.sweep(now);
+    }
+    const waiters = [...this.#tickWaiters];
+    this.#tickWaiters.clear();
+    for (const waiter of waiters) waiter.resolve();
+    this.wake();
+  }
+
+  #pump(): void {
+    this.proposals.flush();
+    this.reads.flush();
+    const ready = this.core.ready({ canApply: !this.#receiver.isRestoring });
+    this.#send(ready.messages);
+    if (ready.persist !== undefined) this.#attend(this.#persist(ready.persist));
+    this.#sender.begin(ready.snapshotsWanted);
+    for (const read of ready.reads) this.reads.confirmed(read);
+    if (ready.committed.length > 0) this.#apply(ready.committed);
+    this.#noteMembership();
+    this.#context.announcer.note(this.core.status());
+    if (!this.#receiver.isRestoring && this.#compaction.isDue()) this.#attend(this.#compaction.run());
+  }
+
+  async #persist(request: PersistRequest): Promise<void> {
+    const { storage } = this.#context;
+    const { reset, hardState, entries } = request;
+    await this.#queue.run(async () => {
+      this.#reach('beforeSave');
+      if (reset !== undefined && hardState !== undefined) await storage.reset(reset, hardState);
+      else await storage.save({ ...(hardState && { hardState }), ...(entries.length > 0 && { entries }) });
+      this.#reach('afterSave');
+    });
+    if (this.#isStopped) return;
+    this.#send(request.messages);
+    this.core.advance({ persisted: request.sequence });
+    if (reset !== undefined) this.#logResetWaiter?.resolve();
+    this.wake();
+  }
+
+  #apply(committed: readonly Entry[]): void {
+    const throughIndex = committed.at(-1)?.index ?? 0;
+    const commands: CommittedCommand[] = committed.filter(entry => entry.kind === 'command');
+    this.#reach('beforeApply');
+    const results = this.#context.stateMachine.apply(commands, throughIndex);
+    this.#reach('afterApply');
+    this.core.advance({ applied: throughIndex });
+    let position = 0;
+    for (const entry of committed) {
+      this.proposals.applied(entry, entry.kind === 'command' ? results[position++] : undefined);
+    }
+    this.reads.appliedTo(throughIndex);
+    // More may be committed than one batch holds; in between, the event loop gets its turn.
+    this.wake();
+  }
+
+  #send(messages: readonly Message[]): void {
+    for (const message of messages) this.#context.transport.send(message);
+  }
+
+  #noteMembership(): void {
+    const { transport, stateMachine, id } = this.#context;
+    const { membership } = this.core.configuration;
+    const committed = this.core.committedConfiguration.membership;
+    if (membership === this.#peersOf && committed === this.#committedMembership) return;
+    this.#peersOf = membership;
+    // Who was removed is refused only once that is certain; see the core.
+    const peers = membership.members.filter(member => member.id !== id);
+    transport.setPeers(peers, committed.removed ?? []);
+    if (committed === this.#committedMembership) return;
+    this.#committedMembership = committed;
+    stateMachine.onMembership?.(committed);
+  }
+
+  /** Resolves once the log on disk starts after the snapshot that was just installed in the core. */
+  async #logReset(): Promise<void> {
+    if (!this.core.isResetPending) return;
+    this.#logResetWaiter = new Waiter<void>(Number.POSITIVE_INFINITY);
+    await this.#logResetWaiter.promise;
+    this.#logResetWaiter = undefined;
+  }
+
+  #reach(point: CrashPoint): void {
+    if (this.#isStopped) throw new Error('the member has stopped');
+    this.#context.reach(point);
+  }
+
+  /** Runs a step of the loop; what it throws is fatal. */
+  #guard(action: () => void): void {
+    if (this.#isStopped) return;
+    try {
+      action();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #attend(work: Promise<void>): void {
+    work.catch(error => this.#fail(error));
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#isStopped) return;
+    const error = cause instanceof Error ? cause : new Error('the member failed', { cause });
+    this.#context.logger.error({ error }, 'the member stops for good');
+    this.stop();
+    this.#context.onFatal(error);
+  }
+}

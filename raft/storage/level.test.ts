@@ -1,0 +1,121 @@
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { Level } from 'level';
+import { type Disk, datas, entries, hard, ready, storageContract } from './contract.ts';
+import { LevelStorage } from './level.ts';
+import { DataLockedError, DataVersionError, LogCorruptError } from './storage.ts';
+
+/**
+ * A directory. LevelDB writes nothing when it closes, so what a close leaves is what a killed process leaves; a copy of
+ * the open files would race with LevelDB's own threads.
+ */
+async function levelDisk(): Promise<Disk & { directory: () => string }> {
+  const root = await mkdtemp(join(tmpdir(), 'raftsman-log-'));
+  const directory = () => join(root, 'data');
+  return {
+    directory,
+    mount: () => new LevelStorage({ directory: directory() }),
+    crash: storage => storage.close(),
+    free: () => rm(root, { recursive: true }),
+  };
+}
+
+storageContract(test, 'level', levelDisk);
+
+async function withDisk(run: (disk: Awaited<ReturnType<typeof levelDisk>>) => Promise<void>): Promise<void> {
+  const disk = await levelDisk();
+  try {
+    await run(disk);
+  } finally {
+    await disk.free();
+  }
+}
+
+/** LevelDB's own log file, where fresh records lie. */
+async function writeAheadFile(directory: string): Promise<string> {
+  const names = (await readdir(join(directory, 'log'))).filter(name => /^\d+\.log$/.test(name)).sort();
+  return join(directory, 'log', names.at(-1) ?? '');
+}
+
+test('level: a flipped bit in the file is found, wherever it is', async t => {
+  for (const share of [0.1, 0.3, 0.5, 0.7, 0.9]) {
+    await withDisk(async disk => {
+      const storage = await ready(disk);
+      for (let index = 1; index <= 200; index++) await storage.save({ entries: entries(index, 3, index).slice(0, 1) });
+      await disk.crash(storage);
+      const file = await writeAheadFile(disk.directory());
+      const content = await readFile(file);
+      const at = Math.floor(content.length * share);
+      content[at] = (content[at] ?? 0) ^ 0x10;
+      await writeFile(file, content);
+      const error = await t.throwsAsync(new LevelStorage({ directory: disk.directory() }).open(), {
+        instanceOf: LogCorruptError,
+      });
+      t.regex(error?.message ?? '', /join it again/);
+    });
+  }
+});
+
+test('level: a file that lost its end is found', async t => {
+  for (const bytes of [1, 100, 1000]) {
+    await withDisk(async disk => {
+      const storage = await ready(disk);
+      for (let index = 1; index <= 100; index++) await storage.save({ entries: entries(index, 1, 1) });
+      await disk.crash(storage);
+      const file = await writeAheadFile(disk.directory());
+      const { length } = await readFile(file);
+      await truncate(file, length - bytes);
+      await t.throwsAsync(new LevelStorage({ directory: disk.directory() }).open(), { instanceOf: LogCorruptError });
+    });
+  }
+});
+
+test('level: a log whose database was removed is not taken for a new one', async t => {
+  await withDisk(async disk => {
+    const storage = await ready(disk);
+    await storage.save({ entries: entries(1, 1, 1) });
+    await storage.close();
+    await rm(join(disk.directory(), 'log'), { recursive: true });
+    await t.throwsAsync(new LevelStorage({ directory: disk.directory() }).open(), { instanceOf: LogCorruptError });
+  });
+});
+
+test('level: a wiped directory is a new one', async t => {
+  await withDisk(async disk => {
+    const storage = await ready(disk);
+    await storage.close();
+    await rm(disk.directory(), { recursive: true });
+    const again = new LevelStorage({ directory: disk.directory() });
+    t.is((await again.open()).identity, undefined);
+    await again.close();
+  });
+});
+
+test('level: a directory in use, and one of a newer version, are refused', async t => {
+  await withDisk(async disk => {
+    const storage = await ready(disk);
+    await t.throwsAsync(new LevelStorage({ directory: disk.directory() }).open(), { instanceOf: DataLockedError });
+    await storage.close();
+    const database = new Level<string, string>(join(disk.directory(), 'log'));
+    await database.put('format', '2');
+    await database.close();
+    await t.throwsAsync(new LevelStorage({ directory: disk.directory() }).open(), { instanceOf: DataVersionError });
+  });
+});
+
+test('level: compaction frees the records it makes useless', async t => {
+  await withDisk(async disk => {
+    let storage = await ready(disk);
+    for (let index = 1; index <= 50; index++) await storage.save({ entries: entries(index, 1, 1), hardState: hard(1) });
+    await storage.compact({ index: 40, term: 1, membership: { clusterId: 'c', members: [] } });
+    await storage.close();
+    const database = new Level<string, string>(join(disk.directory(), 'log'));
+    t.is((await database.keys({ gte: 'r', lt: 's' }).all()).length, 10);
+    await database.close();
+    storage = (await disk.mount()) as LevelStorage;
+    t.is(datas(await storage.open()).length, 10);
+    await storage.close();
+  });
+});

@@ -1,0 +1,147 @@
+/**
+ * The state in memory, for tests and the simulator: a {@link MemoryStateDisk} outlives the backend that writes to it, and
+ * a crash takes what was not flushed.
+ */
+import assert from 'node:assert';
+import {
+  type CheckpointWriter,
+  type StateBackend,
+  StateCorruptError,
+  StateFailedError,
+  type StoredState,
+} from './backend.ts';
+
+interface Contents {
+  readonly checkpoint: readonly Uint8Array[] | undefined;
+  readonly batches: readonly Uint8Array[];
+}
+
+const NOTHING: Contents = { checkpoint: undefined, batches: [] };
+
+export class MemoryStateDisk {
+  #contents = NOTHING;
+  /** How many of the batches are durable. */
+  #flushed = 0;
+  #life = 0;
+  #fault: (() => Promise<void>) | undefined;
+
+  get life(): number {
+    return this.#life;
+  }
+  get contents(): Contents {
+    return this.#contents;
+  }
+
+  /** Stands before each write: await to delay it, throw to fail it, never resolve to hang it. */
+  setFault(fault: (() => Promise<void>) | undefined): void {
+    this.#fault = fault;
+  }
+
+  /** The process dies with its machine: only the first `batchesKept` of the unflushed batches had reached the disk. */
+  crash(options: { readonly batchesKept?: number } = {}): void {
+    const { checkpoint, batches } = this.#contents;
+    this.#contents = { checkpoint, batches: batches.slice(0, this.#flushed + (options.batchesKept ?? 0)) };
+    this.#life++;
+  }
+
+  /** Loses flushed batches, as a damaged disk does. */
+  damage(): void {
+    this.#contents = { ...this.#contents, batches: [] };
+  }
+
+  get isDamaged(): boolean {
+    return this.#contents.batches.length < this.#flushed;
+  }
+
+  async write(life: number, change: (contents: Contents) => Contents): Promise<void> {
+    await this.#fault?.();
+    if (life !== this.#life) return new Promise(() => {});
+    this.#contents = change(this.#contents);
+  }
+
+  async flush(life: number): Promise<void> {
+    await this.write(life, contents => contents);
+    this.#flushed = this.#contents.batches.length;
+  }
+
+  async replace(life: number, checkpoint: readonly Uint8Array[], batchesGone: number): Promise<void> {
+    await this.write(life, ({ batches }) => ({ checkpoint, batches: batches.slice(batchesGone) }));
+    this.#flushed = Math.max(0, this.#flushed - batchesGone);
+  }
+}
+
+export class MemoryBackend implements StateBackend {
+  readonly #disk: MemoryStateDisk;
+  readonly #life: number;
+  #failure: StateFailedError | undefined;
+  #isCheckpointing = false;
+  /** Batches given to `append` that have not been dropped by a checkpoint. */
+  #batches = 0;
+  #writes: Promise<void> = Promise.resolve();
+
+  constructor(disk: MemoryStateDisk) {
+    this.#disk = disk;
+    this.#life = disk.life;
+  }
+
+  async open(): Promise<StoredState> {
+    if (this.#disk.isDamaged) throw new StateCorruptError('flushed batches are missing');
+    const { checkpoint, batches } = this.#disk.contents;
+    this.#batches = batches.length;
+    return { checkpoint: checkpoint === undefined ? undefined : each(checkpoint), batches: each(batches) };
+  }
+
+  append(batch: Uint8Array): Promise<void> {
+    this.#batches++;
+    const copy = Uint8Array.from(batch);
+    return this.#enqueue(() =>
+      this.#disk.write(this.#life, contents => ({ ...contents, batches: [...contents.batches, copy] })),
+    );
+  }
+
+  flush(): Promise<void> {
+    return this.#enqueue(() => this.#disk.flush(this.#life));
+  }
+
+  beginCheckpoint(): CheckpointWriter {
+    assert(!this.#isCheckpointing, 'one checkpoint at a time');
+    this.#isCheckpointing = true;
+    const through = this.#batches;
+    const chunks: Uint8Array[] = [];
+    return {
+      write: async chunk => {
+        chunks.push(Uint8Array.from(chunk));
+      },
+      commit: async () => {
+        await this.#enqueue(() => this.#disk.replace(this.#life, chunks, through));
+        this.#batches -= through;
+        this.#isCheckpointing = false;
+      },
+      abandon: async () => {
+        this.#isCheckpointing = false;
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#writes;
+  }
+
+  #enqueue(write: () => Promise<void>): Promise<void> {
+    const done = this.#writes.then(async () => {
+      if (this.#failure !== undefined) throw this.#failure;
+      try {
+        await write();
+      } catch (error) {
+        this.#failure = new StateFailedError('the state could not be written', { cause: error });
+        throw this.#failure;
+      }
+    });
+    this.#writes = done.catch(() => {});
+    return done;
+  }
+}
+
+async function* each(values: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* values;
+}

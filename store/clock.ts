@@ -1,0 +1,26 @@
+/** Time, handed in everywhere in `store/`. This is the one file here that touches the real clock and timers. */
+
+/** A monotonic clock with timers. */
+export interface Clock {
+  /** Milliseconds since some fixed moment; never goes backwards. */
+  now(): number;
+  /** Calls back once after so many milliseconds; the answer cancels it. */
+  setTimeout(callback: () => void, delayMs: number): () => void;
+}
+
+/** A clock that also knows the turns of the event loop. */
+export interface TurnClock extends Clock {
+  /** Calls back once everything that has arrived by now was handled: what belongs to one turn is batched. */
+  nextTurn(callback: () => void): void;
+}
+
+export const systemClock: TurnClock = {
+  now: () => performance.now(),
+  setTimeout(callback, delayMs) {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+  nextTurn(callback) {
+    setImmediate(callback);
+  },
+};

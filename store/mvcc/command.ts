@@ -1,0 +1,88 @@
+/** What goes into `apply` and what comes out of it: plain data, the same on every member. */
+import type { KeyValue, Transaction, TransactionResult } from '../client/client.ts';
+import type { RevisionEvents } from './revision-log.ts';
+
+/** What the log carries. Time never appears: the leader decides when a lease has ended, and says so in an entry. */
+export type Command =
+  | { readonly type: 'transaction'; readonly transaction: Transaction }
+  | { readonly type: 'leaseGrant'; readonly ttlSeconds: number }
+  | { readonly type: 'leaseKeepAlive'; readonly id: number }
+  | { readonly type: 'leaseRevoke'; readonly id: number }
+  /** Ends leases whose time is over, unless they were renewed since the leader looked, or the leader has been deposed. */
+  | {
+      readonly type: 'leaseExpire';
+      readonly fenceTerm: number;
+      readonly leases: readonly { readonly id: number; readonly renewals: number }[];
+    }
+  | { readonly type: 'compact'; readonly revision: number };
+
+/** Where in the log a command stands. */
+export interface CommandContext {
+  /** The term of the entry that carries it. */
+  readonly term: number;
+}
+
+/** Why a request was refused; `code` is the code of the error class that clients see. */
+export interface Refusal {
+  readonly code:
+    | 'STORE_COMPACTED'
+    | 'STORE_FUTURE_REVISION'
+    | 'STORE_FENCED'
+    | 'STORE_INVALID_REQUEST'
+    | 'STORE_LEASE_NOT_FOUND'
+    | 'STORE_QUOTA_EXCEEDED';
+  readonly message: string;
+  readonly compactedRevision?: number;
+}
+
+export type Outcome<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+export type CommandValue =
+  | { readonly type: 'transaction'; readonly result: TransactionResult }
+  | { readonly type: 'lease'; readonly id: number; readonly ttlSeconds: number }
+  | { readonly type: 'done' };
+
+export type ApplyResult = Outcome<CommandValue>;
+
+/** A lease as the replicated state knows it. When it ends is the leader's knowledge alone. */
+export interface Lease {
+  readonly id: number;
+  readonly ttlSeconds: number;
+  /** Grows with each renewal, so that an expiry decided before a renewal does nothing. */
+  readonly renewals: number;
+}
+
+/** One step of the state's change, enough to repeat it from disk. */
+export type Change =
+  /** The items written at a revision; a tombstone has version 0. */
+  | { readonly type: 'revision'; readonly revision: number; readonly items: readonly KeyValue[] }
+  | { readonly type: 'lease'; readonly lease: Lease }
+  | { readonly type: 'leaseGone'; readonly id: number }
+  | { readonly type: 'compacted'; readonly revision: number };
+
+/** What applying one command did. */
+export interface Applied {
+  readonly result: ApplyResult;
+  /** The new revision's events; undefined if nothing was written. */
+  readonly events: RevisionEvents | undefined;
+  readonly writes: readonly Change[];
+}
+
+/** The counters that must survive everything; persisted with each batch, never derived from what is stored. */
+export interface Counters {
+  readonly revision: number;
+  readonly compactedRevision: number;
+  /** The id of the youngest lease ever granted. */
+  readonly leaseCounter: number;
+}
+
+export function refused(code: Refusal['code'], message: string): { readonly ok: false; readonly refusal: Refusal } {
+  return { ok: false, refusal: { code, message } };
+}
+
+export function compacted(compactedRevision: number): { readonly ok: false; readonly refusal: Refusal } {
+  const message = `the revision asked for has been compacted; the oldest still kept is ${compactedRevision}`;
+  return { ok: false, refusal: { code: 'STORE_COMPACTED', message, compactedRevision } };
+}

@@ -1,0 +1,402 @@
+/**
+ * The replicated state: keys with their histories, leases, counters. Pure and synchronous: {@link Mvcc.apply} takes a
+ * command in log order and gives its result, the events it caused and the changes to persist. The same commands give the
+ * same state on every member, so nothing here reads a clock, draws a number or fails half-way: a command is checked as a
+ * whole before the first write.
+ *
+ * The model is etcd's: one revision a writing transaction; the past since the last compaction can be read and watched.
+ */
+import assert from 'node:assert';
+import type {
+  KeyValue,
+  Operation,
+  OperationResult,
+  RangeRequest,
+  RangeResult,
+  Transaction,
+  WatchEvent,
+} from '../client/client.ts';
+import {
+  type Applied,
+  type ApplyResult,
+  type Change,
+  type Command,
+  type CommandContext,
+  type Counters,
+  compacted,
+  type Lease,
+  type Outcome,
+  type Refusal,
+  refused,
+} from './command.ts';
+import { holds } from './compare.ts';
+import { type Image, MvccImage } from './image.ts';
+import { KeySpace, NO_BYTES } from './key-space.ts';
+import { sortName } from './keys.ts';
+import { LeaseTable } from './leases.ts';
+import { COMPACTION_STEP_CHANGES, KEY_OVERHEAD_BYTES, LEASES_MAX, LIVE_BYTES_MAX } from './limits.ts';
+import { type RevisionEvents, RevisionLog } from './revision-log.ts';
+import { commandProblem, rangeProblem } from './validate.ts';
+
+/** The revision of an empty store; the first write makes revision 2 (as in etcd, so that 0 can mean "now"). */
+export const FIRST_REVISION = 1;
+
+/** A state to begin with, as {@link MvccImage} gave it out; its items follow by {@link Mvcc.load}. */
+export interface LoadedHead {
+  readonly counters: Counters;
+  readonly leases: readonly Lease[];
+}
+
+export class Mvcc {
+  readonly #keys = new KeySpace();
+  readonly #leases = new LeaseTable();
+  readonly #log: RevisionLog;
+  readonly #liveBytesMax: number;
+  readonly #images = new Set<MvccImage>();
+  #revision: number;
+  #compactedRevision: number;
+  #leaseCounter: number;
+  /** What compaction has freed was removed for changes before this revision. Invariant: at most `compactedRevision`. */
+  #sweptRevision: number;
+  // The writes of the command that is being applied.
+  #items: KeyValue[] = [];
+  #events: WatchEvent[] = [];
+
+  /** The events of loaded items by revision, between the constructor and {@link loaded}. */
+  #loading: Map<number, WatchEvent[]> | undefined;
+
+  /** @param options.head begins a state that is then loaded; without it the store is empty and ready */
+  constructor(options: { readonly head?: LoadedHead; readonly liveBytesMax?: number } = {}) {
+    const counters = options.head?.counters;
+    this.#liveBytesMax = options.liveBytesMax ?? LIVE_BYTES_MAX;
+    this.#revision = counters?.revision ?? FIRST_REVISION;
+    this.#compactedRevision = counters?.compactedRevision ?? 0;
+    this.#leaseCounter = counters?.leaseCounter ?? 0;
+    this.#sweptRevision = this.#compactedRevision;
+    this.#log = new RevisionLog(Math.max(this.#compactedRevision, FIRST_REVISION + 1));
+    if (options.head === undefined) return;
+    for (const lease of options.head.leases) this.#leases.set(lease);
+    this.#loading = new Map();
+  }
+
+  /** Takes the next items of a state that is being loaded: ordered by key, and by revision within one key. */
+  load(items: readonly KeyValue[]): void {
+    assert(this.#loading !== undefined, 'items are loaded before the state is complete');
+    for (const item of items) {
+      const event = this.#keys.write(item);
+      const lease = event.previous?.lease ?? 0;
+      if (lease !== 0) this.#leases.detach(lease, item.key);
+      if (item.lease !== 0 && this.#leases.get(item.lease) !== undefined) this.#leases.attach(item.lease, item.key);
+      if (item.modRevision < this.#log.firstRevision) continue;
+      const events = this.#loading.get(item.modRevision);
+      if (events === undefined) this.#loading.set(item.modRevision, [event]);
+      else events.push(event);
+    }
+  }
+
+  /** Ends loading. */
+  loaded(): void {
+    assert(this.#loading !== undefined, 'loading ends once');
+    for (let revision = this.#log.firstRevision; revision <= this.#revision; revision++) {
+      this.#log.push({ revision, events: this.#loading.get(revision) ?? [] });
+    }
+    this.#loading = undefined;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+  /** The oldest revision that can be read; 0 before the first compaction. */
+  get compactedRevision(): number {
+    return this.#compactedRevision;
+  }
+  get counters(): Counters {
+    return {
+      revision: this.#revision,
+      compactedRevision: this.#compactedRevision,
+      leaseCounter: this.#leaseCounter,
+    };
+  }
+  get liveBytes(): number {
+    return this.#keys.liveBytes;
+  }
+  get liveCount(): number {
+    return this.#keys.liveCount;
+  }
+  get leases(): readonly Lease[] {
+    return this.#leases.list();
+  }
+
+  /** All changes of one revision, for watches; undefined if it is compacted or not there yet. */
+  eventsAt(revision: number): RevisionEvents | undefined {
+    return revision < this.#compactedRevision ? undefined : this.#log.get(revision);
+  }
+
+  /** Reads a range now or as of a revision that is still kept. */
+  range(request: RangeRequest): Outcome<RangeResult> {
+    const problem = rangeProblem(request);
+    if (problem !== undefined) return refused('STORE_INVALID_REQUEST', problem);
+    const refusal = this.#revisionRefusal(request.revision, this.#revision);
+    if (refusal !== undefined) return refusal;
+    const revision = request.revision === undefined || request.revision === 0 ? this.#revision : request.revision;
+    return { ok: true, value: this.#keys.range(request, revision, revision === this.#revision) };
+  }
+
+  /** Applies one committed command. */
+  apply(command: Command, context: CommandContext): Applied {
+    const problem = commandProblem(command);
+    if (problem !== undefined) return nothing(refused('STORE_INVALID_REQUEST', problem));
+    switch (command.type) {
+      case 'transaction':
+        return this.#applyTransaction(command.transaction, context);
+      case 'leaseGrant':
+        return this.#applyLeaseGrant(command.ttlSeconds);
+      case 'leaseKeepAlive':
+        return this.#applyLeaseKeepAlive(command.id);
+      case 'leaseRevoke':
+        return this.#applyLeaseRevoke(command.id);
+      case 'leaseExpire':
+        return this.#applyLeaseExpire(command, context);
+      case 'compact':
+        return this.#applyCompact(command.revision);
+    }
+  }
+
+  /** Repeats a change read from disk. */
+  replay(change: Change): void {
+    switch (change.type) {
+      case 'revision':
+        assert(change.revision === this.#revision + 1, 'changes are repeated in order');
+        for (const item of change.items) this.#write(item);
+        this.#finish([]);
+        return;
+      case 'lease':
+        this.#leases.set(change.lease);
+        this.#leaseCounter = Math.max(this.#leaseCounter, change.lease.id);
+        return;
+      case 'leaseGone':
+        this.#leases.remove(change.id);
+        return;
+      case 'compacted':
+        this.#compactedRevision = change.revision;
+        return;
+    }
+  }
+
+  /** True if compaction has freed something that {@link sweep} can remove now. */
+  get hasToSweep(): boolean {
+    return this.#sweptRevision < this.#sweepTarget();
+  }
+
+  /**
+   * Removes some of what compaction has freed; true if there is more to remove. Readers never notice, so the owner calls
+   * it between other work.
+   */
+  sweep(): boolean {
+    const target = this.#sweepTarget();
+    if (this.#sweptRevision >= target) return false;
+    let changes = 0;
+    while (this.#sweptRevision < target && changes < COMPACTION_STEP_CHANGES) {
+      changes += this.#sweepRevision(this.#sweptRevision, target);
+      this.#sweptRevision++;
+      this.#log.dropBefore(this.#sweptRevision);
+    }
+    if (this.#sweptRevision < target) return true;
+    // What the changes of the target itself replaced goes too; they themselves stay, a watch may start there.
+    this.#sweepRevision(target, target);
+    return false;
+  }
+
+  /** A consistent picture as of now that stays valid while more is applied, until it is released. */
+  image(): Image {
+    const image = new MvccImage({
+      keys: this.#keys,
+      counters: this.counters,
+      leases: this.#leases.list(),
+      onRelease: () => this.#images.delete(image),
+    });
+    this.#images.add(image);
+    return image;
+  }
+
+  #applyTransaction(transaction: Transaction, context: CommandContext): Applied {
+    const { fenceTerm } = transaction;
+    if (fenceTerm !== undefined && fenceTerm !== context.term) return nothing(fenced(fenceTerm, context.term));
+    const succeeded = (transaction.compare ?? []).every(compare => holds(compare, this.#keys.get(compare.key)));
+    const operations = succeeded ? transaction.then : (transaction.otherwise ?? []);
+    const refusal = this.#operationsRefusal(operations);
+    if (refusal !== undefined) return nothing(refusal);
+    const results = operations.map(operation => this.#perform(operation));
+    return this.#finish([], revision => ({
+      ok: true,
+      value: { type: 'transaction', result: { revision, succeeded, results } },
+    }));
+  }
+
+  /** Everything that could make an operation fail is found here, before the first of them writes. */
+  #operationsRefusal(operations: readonly Operation[]): ReturnType<typeof refused> | undefined {
+    let addedBytes = 0;
+    for (const operation of operations) {
+      if (operation.type === 'put') {
+        const lease = operation.lease ?? 0;
+        if (lease !== 0 && this.#leases.get(lease) === undefined) return leaseNotFound(lease);
+        addedBytes += operation.key.length + operation.value.length + KEY_OVERHEAD_BYTES;
+      } else if (operation.type === 'range') {
+        const refusal = this.#revisionRefusal(operation.range.revision, this.#revision);
+        if (refusal !== undefined) return refusal;
+      }
+    }
+    if (addedBytes > 0 && this.#keys.liveBytes + addedBytes > this.#liveBytesMax) {
+      return refused('STORE_QUOTA_EXCEEDED', `the store is full: it may hold ${this.#liveBytesMax} bytes; delete some`);
+    }
+    return undefined;
+  }
+
+  #perform(operation: Operation): OperationResult {
+    switch (operation.type) {
+      case 'put': {
+        const { key, value, lease = 0 } = operation;
+        const event = this.#write(this.#keys.planPut({ key, value, lease, revision: this.#revision + 1 }));
+        return { type: 'put', previous: event.previous };
+      }
+      case 'delete': {
+        const deleted = this.#keys.liveIn(operation.key, operation.end);
+        for (const item of deleted) this.#delete(item.key);
+        return { type: 'delete', deleted };
+      }
+      case 'range': {
+        // A range sees what earlier operations of its transaction wrote.
+        const present = this.#items.length > 0 ? this.#revision + 1 : this.#revision;
+        const asked = operation.range.revision;
+        const now = asked === undefined || asked === 0 || asked === present;
+        return { type: 'range', result: this.#keys.range(operation.range, now ? present : asked, now) };
+      }
+    }
+  }
+
+  #applyLeaseGrant(ttlSeconds: number): Applied {
+    if (this.#leases.size >= LEASES_MAX) {
+      return nothing(refused('STORE_QUOTA_EXCEEDED', `there are ${LEASES_MAX} leases already`));
+    }
+    const lease: Lease = { id: ++this.#leaseCounter, ttlSeconds, renewals: 0 };
+    this.#leases.set(lease);
+    return {
+      result: { ok: true, value: { type: 'lease', id: lease.id, ttlSeconds } },
+      events: undefined,
+      writes: [{ type: 'lease', lease }],
+    };
+  }
+
+  #applyLeaseKeepAlive(id: number): Applied {
+    const known = this.#leases.get(id);
+    if (known === undefined) return nothing(leaseNotFound(id));
+    const lease: Lease = { ...known, renewals: known.renewals + 1 };
+    this.#leases.set(lease);
+    return {
+      result: { ok: true, value: { type: 'lease', id, ttlSeconds: lease.ttlSeconds } },
+      events: undefined,
+      writes: [{ type: 'lease', lease }],
+    };
+  }
+
+  #applyLeaseRevoke(id: number): Applied {
+    if (this.#leases.get(id) === undefined) return nothing(leaseNotFound(id));
+    return this.#endLeases([id]);
+  }
+
+  #applyLeaseExpire(command: Extract<Command, { type: 'leaseExpire' }>, context: CommandContext): Applied {
+    if (command.fenceTerm !== context.term) return nothing(fenced(command.fenceTerm, context.term));
+    const over = command.leases.filter(({ id, renewals }) => this.#leases.get(id)?.renewals === renewals);
+    return this.#endLeases([...new Set(over.map(({ id }) => id))]);
+  }
+
+  #endLeases(ids: readonly number[]): Applied {
+    const keys = ids.flatMap(id => this.#leases.keysOf(id));
+    // The order in which keys came to a lease is not kept on disk; the order of names is the same everywhere.
+    const named = keys.map(key => ({ key, name: sortName(key) }));
+    named.sort((one, other) => (one.name < other.name ? -1 : 1));
+    for (const { key } of named) this.#delete(key);
+    for (const id of ids) this.#leases.remove(id);
+    return this.#finish(ids.map(id => ({ type: 'leaseGone', id })));
+  }
+
+  #applyCompact(revision: number): Applied {
+    if (revision > this.#revision) return nothing(futureRevision(revision, this.#revision));
+    if (revision < this.#compactedRevision) return nothing(compacted(this.#compactedRevision));
+    if (revision === this.#compactedRevision) return nothing({ ok: true, value: { type: 'done' } });
+    this.#compactedRevision = revision;
+    return {
+      result: { ok: true, value: { type: 'done' } },
+      events: undefined,
+      writes: [{ type: 'compacted', revision }],
+    };
+  }
+
+  #write(item: KeyValue): WatchEvent {
+    const event = this.#keys.write(item);
+    const lease = event.previous?.lease ?? 0;
+    if (lease !== item.lease) {
+      if (lease !== 0) this.#leases.detach(lease, item.key);
+      if (item.lease !== 0) this.#leases.attach(item.lease, item.key);
+    }
+    this.#items.push(item);
+    this.#events.push(event);
+    return event;
+  }
+
+  #delete(key: string): void {
+    const modRevision = this.#revision + 1;
+    this.#write({ key, value: NO_BYTES, createRevision: 0, modRevision, version: 0, lease: 0 });
+  }
+
+  /** Closes a command: what was written becomes a new revision. */
+  #finish(
+    more: readonly Change[],
+    result: (revision: number) => ApplyResult = () => ({ ok: true, value: { type: 'done' } }),
+  ): Applied {
+    if (this.#items.length === 0) return { result: result(this.#revision), events: undefined, writes: more };
+    const revision = ++this.#revision;
+    assert(Number.isSafeInteger(revision), 'revisions stay exact');
+    const events: RevisionEvents = { revision, events: this.#events };
+    const written: Change = { type: 'revision', revision, items: this.#items };
+    this.#log.push(events);
+    this.#items = [];
+    this.#events = [];
+    return { result: result(revision), events, writes: more.length === 0 ? [written] : [written, ...more] };
+  }
+
+  #revisionRefusal(revision: number | undefined, present: number): ReturnType<typeof refused> | undefined {
+    if (revision === undefined || revision === 0) return undefined;
+    if (revision > present) return futureRevision(revision, present);
+    return revision < this.#compactedRevision ? compacted(this.#compactedRevision) : undefined;
+  }
+
+  /** Images still need what was kept when they were made. */
+  #sweepTarget(): number {
+    let target = this.#compactedRevision;
+    for (const image of this.#images) target = Math.min(target, image.counters.compactedRevision);
+    return target;
+  }
+
+  #sweepRevision(revision: number, target: number): number {
+    const events = this.#log.get(revision)?.events ?? [];
+    for (const event of events) this.#keys.compact(event.item.key, target);
+    return events.length + 1;
+  }
+}
+
+function nothing(result: ApplyResult): Applied {
+  return { result, events: undefined, writes: [] };
+}
+
+function fenced(wanted: number, present: number): { readonly ok: false; readonly refusal: Refusal } {
+  return refused('STORE_FENCED', `the leadership of term ${wanted} has passed; this is term ${present}`);
+}
+
+function leaseNotFound(id: number): { readonly ok: false; readonly refusal: Refusal } {
+  return refused('STORE_LEASE_NOT_FOUND', `there is no lease ${id}`);
+}
+
+function futureRevision(wanted: number, present: number): { readonly ok: false; readonly refusal: Refusal } {
+  return refused('STORE_FUTURE_REVISION', `revision ${wanted} is not there yet; the store is at ${present}`);
+}

@@ -1,0 +1,143 @@
+/** Which requests make sense, decided from the request alone. Run before a proposal, and again when it is applied. */
+import type { Compare, Operation, RangeRequest, Transaction } from '../client/client.ts';
+import type { Command } from './command.ts';
+import { boundProblem, keyProblem, type SortRange, sortName, sortRange } from './keys.ts';
+import {
+  LEASE_TTL_SECONDS_MAX,
+  LEASE_TTL_SECONDS_MIN,
+  LEASES_EXPIRED_PER_COMMAND_MAX,
+  REQUEST_BYTES_MAX,
+  TRANSACTION_OPERATIONS_MAX,
+} from './limits.ts';
+
+/** Says what is wrong with a command, or undefined. */
+export function commandProblem(command: Command): string | undefined {
+  switch (command.type) {
+    case 'transaction':
+      return transactionProblem(command.transaction);
+    case 'leaseGrant':
+      return ttlProblem(command.ttlSeconds);
+    case 'leaseKeepAlive':
+    case 'leaseRevoke':
+      return isCount(command.id) && command.id > 0 ? undefined : 'a lease id must be a positive integer';
+    case 'leaseExpire':
+      return command.leases.length <= LEASES_EXPIRED_PER_COMMAND_MAX ? undefined : 'too many leases expire at once';
+    case 'compact':
+      return isCount(command.revision) ? undefined : 'a revision must be a non-negative integer';
+  }
+}
+
+/** Says what is wrong with a range request, or undefined. */
+export function rangeProblem(request: RangeRequest): string | undefined {
+  const problem =
+    request.end === undefined ? keyProblem(request.key) : (boundProblem(request.key) ?? boundProblem(request.end));
+  if (problem !== undefined) return problem;
+  if (request.revision !== undefined && !isCount(request.revision)) return 'a revision must be a non-negative integer';
+  if (request.limit !== undefined && !isCount(request.limit)) return 'a limit must be a non-negative integer';
+  return undefined;
+}
+
+/** Says what is wrong with a transaction, or undefined. */
+export function transactionProblem(transaction: Transaction): string | undefined {
+  const { compare, then, otherwise, fenceTerm } = transaction;
+  if (fenceTerm !== undefined && !isCount(fenceTerm)) return 'a fencing term must be a non-negative integer';
+  if ((compare?.length ?? 0) > TRANSACTION_OPERATIONS_MAX) return tooMany('compares');
+  for (const one of compare ?? []) {
+    const problem = compareProblem(one);
+    if (problem !== undefined) return problem;
+  }
+  const problem = branchProblem(then) ?? (otherwise === undefined ? undefined : branchProblem(otherwise));
+  if (problem !== undefined) return problem;
+  const sizeBytes = operationsBytes(then) + operationsBytes(otherwise ?? []) + comparesBytes(compare ?? []);
+  return sizeBytes > REQUEST_BYTES_MAX
+    ? `the request is too large: ${sizeBytes} bytes, at most ${REQUEST_BYTES_MAX} are allowed`
+    : undefined;
+}
+
+function compareProblem(compare: Compare): string | undefined {
+  const problem = keyProblem(compare.key);
+  if (problem !== undefined) return problem;
+  if (compare.target === 'value') {
+    return compare.value instanceof Uint8Array ? undefined : 'a value to compare with must be bytes';
+  }
+  return isCount(compare.value) ? undefined : `a ${compare.target} to compare with must be a non-negative integer`;
+}
+
+function branchProblem(operations: readonly Operation[]): string | undefined {
+  if (operations.length > TRANSACTION_OPERATIONS_MAX) return tooMany('operations');
+  for (const operation of operations) {
+    const problem = operationProblem(operation);
+    if (problem !== undefined) return problem;
+  }
+  return operations.length > 1 ? overlapProblem(operations) : undefined;
+}
+
+function operationProblem(operation: Operation): string | undefined {
+  switch (operation.type) {
+    case 'put':
+      if (!(operation.value instanceof Uint8Array)) return 'a value must be bytes';
+      if (operation.lease !== undefined && !isCount(operation.lease)) return 'a lease must be a non-negative integer';
+      return keyProblem(operation.key);
+    case 'delete':
+      return operation.end === undefined
+        ? keyProblem(operation.key)
+        : (boundProblem(operation.key) ?? boundProblem(operation.end));
+    case 'range':
+      return rangeProblem(operation.range);
+  }
+}
+
+/** One revision holds at most one change of a key, so no key may be put twice, nor both put and deleted (etcd). */
+function overlapProblem(operations: readonly Operation[]): string | undefined {
+  const puts = new Set<string>();
+  const deletes: SortRange[] = [];
+  for (const operation of operations) {
+    if (operation.type === 'put') {
+      const name = sortName(operation.key);
+      if (puts.has(name)) return `the key ${operation.key} is written twice in one transaction`;
+      puts.add(name);
+    } else if (operation.type === 'delete') {
+      if (operation.end !== undefined) deletes.push(sortRange(operation.key, operation.end));
+      else deletes.push({ start: sortName(operation.key), end: `${sortName(operation.key)}\0` });
+    }
+  }
+  for (const { start, end } of deletes) {
+    for (const name of puts) {
+      if (name >= start && (end === undefined || name < end)) {
+        return 'a key is both written and deleted in one transaction';
+      }
+    }
+  }
+  return undefined;
+}
+
+function ttlProblem(ttlSeconds: number): string | undefined {
+  return isCount(ttlSeconds) && ttlSeconds >= LEASE_TTL_SECONDS_MIN && ttlSeconds <= LEASE_TTL_SECONDS_MAX
+    ? undefined
+    : `a lease must live a whole number of seconds between ${LEASE_TTL_SECONDS_MIN} and ${LEASE_TTL_SECONDS_MAX}`;
+}
+
+function operationsBytes(operations: readonly Operation[]): number {
+  let sizeBytes = 0;
+  for (const operation of operations) {
+    if (operation.type === 'put') sizeBytes += operation.key.length + operation.value.length;
+    else if (operation.type === 'delete') sizeBytes += operation.key.length;
+  }
+  return sizeBytes;
+}
+
+function comparesBytes(compares: readonly Compare[]): number {
+  let sizeBytes = 0;
+  for (const compare of compares) {
+    sizeBytes += compare.key.length + (compare.target === 'value' ? compare.value.length : 0);
+  }
+  return sizeBytes;
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0; // checked to be a number just before
+}
+
+function tooMany(what: string): string {
+  return `a transaction may hold at most ${TRANSACTION_OPERATIONS_MAX} ${what}`;
+}

@@ -1,0 +1,326 @@
+/**
+ * Joins the replicated state to Raft: applies committed commands, wakes watches, and keeps the state on disk in the
+ * background. Applying never waits for the disk, because the Raft log already holds what is applied: while one batch is
+ * being written the next ones are gathered into one. What the batches have grown by is folded into a new checkpoint from
+ * time to time, so that a restart reads little and the disk does not fill.
+ */
+import assert from 'node:assert';
+import type { CommittedCommand, SnapshotMetadata, StateMachine, StateMachineSnapshot } from '../raft/index.ts';
+import { type StateBackend, StateCorruptError } from './backend/backend.ts';
+import type { Clock } from './clock.ts';
+import { ByteWriter } from './codec/bytes.ts';
+import { type BatchHead, decodeBatch, writeBatchHead, writeChange } from './codec/change.ts';
+import { decodeCommand } from './codec/command.ts';
+import { encodeImage, ImageCorruptError, ImageLoader, lengthPrefixed, lengthPrefixRemoved } from './codec/image.ts';
+import { CHECKPOINT_BYTES_MIN } from './limits.ts';
+import type { ApplyResult, Change } from './mvcc/command.ts';
+import type { Image } from './mvcc/image.ts';
+import { Mvcc } from './mvcc/mvcc.ts';
+import { RunningHash } from './running-hash.ts';
+import { WatchHub } from './watch/hub.ts';
+
+export interface ReplicaOptions {
+  readonly backend: StateBackend;
+  readonly clock: Clock;
+  /** Called once when the disk failed or the state cannot go on: the process must exit. */
+  readonly onFatal: (error: Error) => void;
+  readonly checkpointBytesMin?: number;
+  /** The log on disk begins after this index, and nobody else has what came before: a state that lacks it is damaged. */
+  readonly appliedIndexMin?: number;
+}
+
+/** Hears of leases, as the one who ends them must. */
+export type LeaseListener = (change: Extract<Change, { type: 'lease' | 'leaseGone' }>) => void;
+
+export class Replica implements StateMachine<ApplyResult> {
+  readonly #backend: StateBackend;
+  readonly #clock: Clock;
+  readonly #onFatal: (error: Error) => void;
+  readonly #checkpointBytesMin: number;
+  readonly #appliedIndexMin: number;
+  readonly #hash = new RunningHash();
+  readonly #leaseListeners = new Set<LeaseListener>();
+  /** Changes that no write has taken yet. */
+  readonly #unwritten = new ByteWriter();
+  readonly #batch = new ByteWriter();
+  #state = new Mvcc();
+  #hub: WatchHub;
+  #appliedIndex = 0;
+  #isBehind = false;
+  #draining: Promise<void> | undefined;
+  #bytesInFlight = 0;
+  #bytesSinceCheckpoint = 0;
+  #checkpointBytes = 0;
+  #folding: Promise<void> | undefined;
+  #isRestoring = false;
+  #isClosing = false;
+  #isSweeping = false;
+  #failure: Error | undefined;
+
+  constructor(options: ReplicaOptions) {
+    this.#backend = options.backend;
+    this.#clock = options.clock;
+    this.#onFatal = options.onFatal;
+    this.#checkpointBytesMin = options.checkpointBytesMin ?? CHECKPOINT_BYTES_MIN;
+    this.#appliedIndexMin = options.appliedIndexMin ?? 0;
+    this.#hub = new WatchHub({ source: this.#state, clock: options.clock });
+  }
+
+  /** The state as of the last applied command. Replaced as a whole by a restore: do not keep it. */
+  get state(): Mvcc {
+    return this.#state;
+  }
+  get watches(): WatchHub {
+    return this.#hub;
+  }
+  get appliedIndex(): number {
+    return this.#appliedIndex;
+  }
+  /** What is applied but not yet given to the operating system. */
+  get unwrittenBytes(): number {
+    return this.#unwritten.length + this.#bytesInFlight;
+  }
+  /** The running hash over all changes up to a recent revision; undefined for one that is not remembered. */
+  hashAt(revision: number): number | undefined {
+    return this.#hash.at(revision);
+  }
+
+  /** Calls back at each change of a lease; the answer ends it. */
+  onLease(listener: LeaseListener): () => void {
+    this.#leaseListeners.add(listener);
+    return () => this.#leaseListeners.delete(listener);
+  }
+
+  async open(): Promise<{ readonly appliedIndex: number }> {
+    const stored = await this.#backend.open();
+    if (stored.checkpoint !== undefined) {
+      const loader = new ImageLoader();
+      for await (const chunk of stored.checkpoint) {
+        loader.push(chunk);
+        this.#checkpointBytes += chunk.length;
+      }
+      const { state, head } = loader.finish();
+      this.#become(state, head);
+    }
+    for await (const batch of stored.batches) this.#replay(batch);
+    this.#scheduleSweep();
+    if (this.#appliedIndex < this.#appliedIndexMin) {
+      throw new StateCorruptError(
+        `the state ends at entry ${this.#appliedIndex}, but the log has nothing before ${this.#appliedIndexMin}: restore a backup`,
+      );
+    }
+    return { appliedIndex: this.#appliedIndex };
+  }
+
+  apply(commands: readonly CommittedCommand[], throughIndex: number): readonly ApplyResult[] {
+    if (this.#failure !== undefined) throw this.#failure;
+    assert(!this.#isRestoring, 'nothing is applied while a snapshot is taken over');
+    assert(throughIndex >= this.#appliedIndex, 'the applied index does not go back');
+    const revision = this.#state.revision;
+    const results = commands.map(command => this.#applyOne(command));
+    this.#appliedIndex = throughIndex;
+    if (this.#state.revision > revision) this.#hub.published();
+    this.#writeSoon();
+    this.#scheduleSweep();
+    return results;
+  }
+
+  async flush(): Promise<number> {
+    const index = this.#appliedIndex;
+    this.#appendUnwritten();
+    await this.#orDie(this.#backend.flush());
+    return index;
+  }
+
+  snapshot(): StateMachineSnapshot {
+    const image = this.#state.image();
+    const chunks = encodeImage(image, this.#head());
+    return { index: this.#appliedIndex, chunks: lengthPrefixed(chunks), release: () => this.#release(image) };
+  }
+
+  async restore(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    assert(!this.#isRestoring, 'one restore at a time');
+    this.#isRestoring = true;
+    try {
+      await this.#folding;
+      this.#appendUnwritten();
+      await this.#takeOver(metadata, chunks);
+    } finally {
+      this.#isRestoring = false;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#hub.close();
+    await this.#folding;
+    if (this.#failure === undefined) {
+      this.#appendUnwritten();
+      // A failed flush loses nothing: the log still has it all.
+      await this.#backend.flush().catch(() => {});
+    }
+    await this.#backend.close();
+  }
+
+  #applyOne(committed: CommittedCommand): ApplyResult {
+    assert(committed.index > this.#appliedIndex, 'a command is applied once');
+    const applied = this.#state.apply(this.#decode(committed), { term: committed.term });
+    for (const change of applied.writes) {
+      const from = this.#unwritten.length;
+      writeChange(this.#unwritten, change);
+      if (change.type === 'revision') this.#hash.add(change.revision, this.#unwritten.peek(from));
+      else if (change.type !== 'compacted') for (const listener of this.#leaseListeners) listener(change);
+    }
+    return applied.result;
+  }
+
+  #decode(committed: CommittedCommand) {
+    try {
+      return decodeCommand(committed.data);
+    } catch (error) {
+      // Skipping it would make this member differ from the others.
+      throw this.#die(new Error(`entry ${committed.index} cannot be understood`, { cause: error }));
+    }
+  }
+
+  #writeSoon(): void {
+    this.#isBehind = true;
+    this.#draining ??= this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#isBehind && this.#failure === undefined) await this.#appendUnwritten();
+    this.#draining = undefined;
+    this.#maybeFold();
+  }
+
+  /** Hands everything that is unwritten to the backend; its order is kept from here on. */
+  #appendUnwritten(): Promise<void> {
+    if (!this.#isBehind) return Promise.resolve();
+    this.#isBehind = false;
+    writeBatchHead(this.#batch, this.#head());
+    this.#batch.raw(this.#unwritten.peek());
+    this.#unwritten.clear();
+    const batch = this.#batch.take();
+    this.#bytesInFlight += batch.length;
+    this.#bytesSinceCheckpoint += batch.length;
+    const done = this.#orDie(this.#backend.append(batch)).then(() => {
+      this.#bytesInFlight -= batch.length;
+    });
+    return done.catch(() => {});
+  }
+
+  #maybeFold(): void {
+    const isLarge = this.#bytesSinceCheckpoint > Math.max(this.#checkpointBytesMin, this.#checkpointBytes);
+    if (!isLarge || this.#folding !== undefined || this.#isRestoring || this.#isClosing) return;
+    this.#folding = this.#fold().finally(() => {
+      this.#folding = undefined;
+    });
+  }
+
+  async #fold(): Promise<void> {
+    // A checkpoint stands for whole batches, so what is applied must all be handed over before its picture is taken.
+    this.#appendUnwritten();
+    const checkpoint = this.#backend.beginCheckpoint();
+    const image = this.#state.image();
+    this.#bytesSinceCheckpoint = 0;
+    let bytes = 0;
+    try {
+      for (const chunk of encodeImage(image, this.#head())) {
+        await checkpoint.write(chunk);
+        bytes += chunk.length;
+        if (this.#isClosing) return await checkpoint.abandon();
+      }
+      await checkpoint.commit();
+      this.#checkpointBytes = bytes;
+    } catch (error) {
+      this.#die(asError(error));
+    } finally {
+      this.#release(image);
+    }
+  }
+
+  async #takeOver(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const checkpoint = this.#backend.beginCheckpoint();
+    const loader = new ImageLoader();
+    let bytes = 0;
+    let loaded: ReturnType<ImageLoader['finish']>;
+    try {
+      for await (const chunk of lengthPrefixRemoved(chunks)) {
+        loader.push(chunk);
+        bytes += chunk.length;
+        await this.#orDie(checkpoint.write(chunk));
+      }
+      loaded = loader.finish();
+      if (loaded.head.appliedIndex !== metadata.index) throw new ImageCorruptError('a snapshot is of another index');
+    } catch (error) {
+      if (this.#failure === undefined) await this.#orDie(checkpoint.abandon());
+      throw error;
+    }
+    await this.#orDie(checkpoint.commit());
+    this.#checkpointBytes = bytes;
+    this.#bytesSinceCheckpoint = 0;
+    this.#become(loaded.state, loaded.head);
+  }
+
+  #become(state: Mvcc, head: BatchHead): void {
+    this.#state = state;
+    this.#appliedIndex = head.appliedIndex;
+    this.#hash.reset(head.counters.revision, head.hash);
+    this.#hub.replaceSource(state);
+    for (const lease of state.leases) {
+      for (const listener of this.#leaseListeners) listener({ type: 'lease', lease });
+    }
+  }
+
+  #replay(bytes: Uint8Array): void {
+    const { head, changes } = decodeBatch(bytes);
+    for (const change of changes) this.#state.replay(change);
+    const { counters } = this.#state;
+    assert.deepStrictEqual(counters, head.counters, 'the counters on disk are those of the changes');
+    this.#appliedIndex = head.appliedIndex;
+    this.#hash.reset(counters.revision, head.hash);
+    this.#bytesSinceCheckpoint += bytes.length;
+  }
+
+  #head(): BatchHead {
+    return { appliedIndex: this.#appliedIndex, counters: this.#state.counters, hash: this.#hash.value };
+  }
+
+  #release(image: Image): void {
+    image.release();
+    this.#scheduleSweep();
+  }
+
+  /** What compaction freed is removed between other work. */
+  #scheduleSweep(): void {
+    if (this.#isSweeping || this.#isClosing || !this.#state.hasToSweep) return;
+    this.#isSweeping = true;
+    this.#clock.setTimeout(() => {
+      this.#isSweeping = false;
+      this.#state.sweep();
+      this.#scheduleSweep();
+    }, 0);
+  }
+
+  async #orDie<Value>(work: Promise<Value>): Promise<Value> {
+    try {
+      return await work;
+    } catch (error) {
+      throw this.#die(asError(error));
+    }
+  }
+
+  #die(error: Error): Error {
+    if (this.#failure === undefined) {
+      this.#failure = error;
+      if (!this.#isClosing) this.#onFatal(error);
+    }
+    return error;
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

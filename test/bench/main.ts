@@ -1,0 +1,61 @@
+/**
+ * `npm run bench [store] [api] [pod] [memory]`: figures for the README, each with the machine it was taken on. Run it alone;
+ * without arguments it does everything.
+ */
+import { cpus, release, totalmem } from 'node:os';
+import { type ClusterOptions, newCluster, type TestCluster } from '../helpers/cluster.ts';
+import { findKubectls } from '../helpers/requirements.ts';
+import { run } from '../helpers/run.ts';
+import { benchApi } from './api.ts';
+import { benchMemory, benchPod } from './pod.ts';
+import { benchStore } from './store.ts';
+
+const PARTS = ['store', 'api', 'pod', 'memory'];
+const IDLE_MS = 10_000;
+const chosen = process.argv.slice(2);
+const unknown = chosen.filter(part => !PARTS.includes(part));
+if (unknown.length > 0) {
+  console.error(`error: ${unknown.join(', ')}: the parts are ${PARTS.join(', ')}`);
+  process.exit(2);
+}
+const wants = (part: string) => chosen.length === 0 || chosen.includes(part);
+const print = (line: string) => console.log(line);
+
+print(
+  `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`,
+);
+
+async function withCluster(options: ClusterOptions, action: (cluster: TestCluster) => Promise<void>): Promise<void> {
+  const cluster = await newCluster(options);
+  try {
+    const took = await cluster.start();
+    print(
+      `raftsman up: ${options.masters ?? 3} masters, ${options.nodes ?? 2} nodes Ready after ${(took / 1000).toFixed(1)} s`,
+    );
+    await action(cluster);
+  } finally {
+    await cluster.remove();
+  }
+}
+
+if (wants('store')) {
+  print('\nThe store: three members on loopback, 256-byte values');
+  await benchStore(print);
+}
+if (wants('memory') || wants('api')) {
+  print('\nA cluster of three masters and two nodes');
+  await withCluster({}, async cluster => {
+    if (wants('memory')) {
+      await new Promise(resolve => setTimeout(resolve, IDLE_MS));
+      await benchMemory(cluster, ['master-1', 'master-2', 'master-3', 'node-1', 'node-2'], print);
+    }
+    if (wants('api')) await benchApi(cluster.kubeconfig, cluster.port, print);
+  });
+}
+if (wants('pod')) {
+  print('\nA pod');
+  const kubectl = findKubectls().at(-1);
+  const docker = (await run('docker', ['version'])).code === 0;
+  if (!kubectl || !docker) print(`skipped: it needs ${kubectl ? 'a Docker engine' : 'kubectl'}`);
+  else await withCluster({ runtime: 'docker' }, cluster => benchPod(cluster, kubectl.path, print));
+}
