@@ -8,9 +8,11 @@ test('a cluster stays safe and comes back to life, whatever the seed', async t =
   let answered = 0;
   let crashes = 0;
   for (let seed = 1; seed <= SEEDS; seed++) {
-    const report = await t.notThrowsAsync(simulate({ seed }), `replay: node test/simulation/main.ts --seed ${seed}`);
-    answered += report?.answered ?? 0;
-    crashes += report?.crashes ?? 0;
+    const report = await simulate({ seed }).catch((cause: unknown) => {
+      throw new Error(`seed ${seed} failed; replay it with: node test/simulation/main.ts --seed ${seed}`, { cause });
+    });
+    answered += report.answered;
+    crashes += report.crashes;
   }
   // A simulation in which nothing happens proves nothing.
   t.true(answered > SEEDS * 20, `${answered} answers`);
