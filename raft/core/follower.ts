@@ -71,7 +71,11 @@ function refuse(state: CoreState, request: AppendRequest): Refusal | undefined {
 function appendMissing(state: CoreState, entries: readonly Entry[]): void {
   const { log, memberships } = state;
   for (const entry of entries) {
-    if (entry.index <= log.commitIndex) continue;
+    if (entry.index <= log.commitIndex) {
+      const own = log.termAt(entry.index);
+      assert(own === undefined || own === entry.term, 'a leader contradicts a committed entry');
+      continue;
+    }
     if (entry.index <= log.lastIndex) {
       if (log.matches(entry.index, entry.term)) continue;
       log.truncateFrom(entry.index);

@@ -232,6 +232,10 @@ export class RaftCore {
     };
   }
 
+  get id(): MemberId {
+    return this.#state.settings.id;
+  }
+
   /** The membership in force, whether it is committed or not. */
   get configuration(): Configuration {
     return this.#state.memberships.current;

@@ -35,6 +35,13 @@ export class Reference {
   readonly #committed = new Map<number, { readonly term: number; readonly byTerm: number }>();
   #highestTerm = 0;
 
+  /** Set while the membership cannot change: then every applied command must be on the disks of a majority of these. */
+  readonly #fixedMembers: readonly MemberId[] | undefined;
+
+  constructor(fixedMembers?: readonly MemberId[]) {
+    this.#fixedMembers = fixedMembers;
+  }
+
   /** How many commands some member has applied. */
   get length(): number {
     return this.#applied.length;
@@ -93,6 +100,7 @@ export class Reference {
       if (position !== this.#applied.length)
         throw new SafetyViolation(`position ${position} was applied with a gap before`);
       if (this.#positions.has(applied.command)) throw new SafetyViolation(`${applied.command} was applied twice`);
+      this.#checkQuorum(applied);
       this.#applied.push(applied);
       this.#positions.set(applied.command, position);
     } else if (known.command !== applied.command || known.index !== applied.index || known.term !== applied.term) {
@@ -112,6 +120,18 @@ export class Reference {
       if (term === undefined) throw new SafetyViolation(`${member} applied ${at}, which is not on its disk`);
       this.#committed.set(at, { term, byTerm: this.#highestTerm });
     }
+  }
+
+  /** What is committed is durable on a majority (thesis 3.6): no counting of what is only in memory. */
+  #checkQuorum({ index, term }: Applied): void {
+    if (this.#fixedMembers === undefined) return;
+    const holders = this.#fixedMembers.filter(member => {
+      const log = this.#durable.get(member);
+      if (log === undefined) return false;
+      return log.startIndex >= index || log.terms[index - log.startIndex - 1] === term;
+    });
+    if (2 * holders.length > this.#fixedMembers.length) return;
+    throw new SafetyViolation(`${index}@${term} was applied, but only ${holders.length} members have it on disk`);
   }
 
   /** Election safety: one leader a term. Leader completeness: it has what is committed (thesis figure 3.2). */

@@ -46,7 +46,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
 
 class World {
   readonly clock = new VirtualClock();
-  readonly reference = new Reference();
+  readonly reference: Reference;
   readonly history = new History();
   readonly members: SimulatedMember[] = [];
   readonly random: Random;
@@ -54,6 +54,10 @@ class World {
   readonly #network: MemoryNetwork;
   #failure: Error | undefined;
   #isChaos = true;
+  /** Half of the seeds keep their members, which allows stricter checks. */
+  readonly #isFixed: boolean;
+  /** Half of the seeds have elections all the time: timeouts so short and coarse that candidates meet. */
+  readonly #isStormy: boolean;
   #crashes = 0;
 
   constructor(seed: number) {
@@ -63,6 +67,9 @@ class World {
     this.#network.observe = message => this.reference.said(message);
     const size = pick(this.random, [3, 3, 4, 5]) ?? 3;
     const entries = Array.from({ length: size }, (_, number) => memberEntry(number, 'voter'));
+    this.#isFixed = this.random() < 0.5;
+    this.#isStormy = this.random() < 0.5;
+    this.reference = new Reference(this.#isFixed ? entries.map(entry => entry.id) : undefined);
     for (const { id, name } of entries) this.#addMember(id, name, { clusterId: CLUSTER_ID, members: entries });
   }
 
@@ -108,8 +115,8 @@ class World {
         reference: this.reference,
         options: {
           heartbeatMs: 50,
-          electionTimeoutMs: 300,
-          tickMs: 25,
+          electionTimeoutMs: this.#isStormy ? 150 : 300,
+          tickMs: this.#isStormy ? 50 : 25,
           requestTimeoutMs: 2_000,
           addMemberTimeoutMs: 4_000,
           compactEntries: integerBetween(this.random, 5, 60),
@@ -132,7 +139,7 @@ class World {
         this.#misfortune();
         this.#scheduleMisfortune();
       },
-      integerBetween(this.random, 20, 600),
+      integerBetween(this.random, 20, this.#isStormy ? 200 : 600),
     );
   }
 
@@ -169,7 +176,10 @@ class World {
     const count = this.random() < 0.2 ? this.members.length : 1;
     for (const member of shuffled(this.random, this.members).slice(0, count)) {
       this.#crash(member);
-      this.clock.setTimeout(() => this.#revive(member), integerBetween(this.random, 0, 1_500));
+      this.clock.setTimeout(
+        () => this.#revive(member),
+        integerBetween(this.random, 0, this.random() < 0.5 ? 60 : 1_500),
+      );
     }
   }
 
@@ -227,7 +237,7 @@ class World {
   #join(): void {
     const number = this.members.length;
     const sponsor = pick(this.random, this.members)?.node;
-    if (sponsor === undefined || number >= 7) return;
+    if (this.#isFixed || sponsor === undefined || number >= 7) return;
     const { id, name, peerAddress, clientUrl } = memberEntry(number, 'learner');
     this.#addMember(id, name, sponsor.status().membership).start();
     sponsor.addMember({ id, name, peerAddress, clientUrl }).catch(ignore);
@@ -237,7 +247,7 @@ class World {
     const member = pick(this.random, this.members);
     const through = pick(this.random, this.members)?.node;
     const { members } = through?.status().membership ?? { members: [] };
-    if (member === undefined || through === undefined || members.length <= 3) return;
+    if (this.#isFixed || member === undefined || through === undefined || members.length <= 3) return;
     through.removeMember(member.id).then(() => {
       member.isRemoved = true;
     }, ignore);
