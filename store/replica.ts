@@ -12,7 +12,7 @@ import { ByteWriter } from './codec/bytes.ts';
 import { type BatchHead, decodeBatch, writeBatchHead, writeChange } from './codec/change.ts';
 import { decodeCommand } from './codec/command.ts';
 import { encodeImage, ImageCorruptError, ImageLoader, lengthPrefixed, lengthPrefixRemoved } from './codec/image.ts';
-import { CHECKPOINT_BYTES_MIN } from './limits.ts';
+import { CHECKPOINT_BYTES_MIN, STATE_WRITE_PAUSE_MS } from './limits.ts';
 import type { ApplyResult, Change } from './mvcc/command.ts';
 import type { Image } from './mvcc/image.ts';
 import { Mvcc } from './mvcc/mvcc.ts';
@@ -130,6 +130,7 @@ export class Replica implements StateMachine<ApplyResult> {
     const index = this.#appliedIndex;
     this.#appendUnwritten();
     await this.#orDie(this.#backend.flush());
+    this.#maybeFold();
     return index;
   }
 
@@ -191,7 +192,11 @@ export class Replica implements StateMachine<ApplyResult> {
   }
 
   async #drain(): Promise<void> {
-    while (this.#isBehind && this.#failure === undefined) await this.#appendUnwritten();
+    while (this.#isBehind && this.#failure === undefined) {
+      // Nobody waits for these writes, so a few milliseconds' worth go together.
+      await new Promise<void>(resolve => this.#clock.setTimeout(resolve, STATE_WRITE_PAUSE_MS));
+      await this.#appendUnwritten();
+    }
     this.#draining = undefined;
     this.#maybeFold();
   }
