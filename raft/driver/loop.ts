@@ -241,15 +241,15 @@ export class RaftLoop<Result> {
   #noteMembership(): void {
     const { transport, stateMachine, id } = this.#context;
     const { membership } = this.core.configuration;
-    if (membership !== this.#peersOf) {
-      this.#peersOf = membership;
-      const peers = membership.members.filter(member => member.id !== id);
-      transport.setPeers(peers, membership.removed ?? []);
-    }
-    if (membership !== this.#committedMembership && this.core.configurationIndex <= this.core.status().commitIndex) {
-      this.#committedMembership = membership;
-      stateMachine.onMembership?.(membership);
-    }
+    const committed = this.core.committedConfiguration.membership;
+    if (membership === this.#peersOf && committed === this.#committedMembership) return;
+    this.#peersOf = membership;
+    // Who was removed is refused only once that is certain; see the core.
+    const peers = membership.members.filter(member => member.id !== id);
+    transport.setPeers(peers, committed.removed ?? []);
+    if (committed === this.#committedMembership) return;
+    this.#committedMembership = committed;
+    stateMachine.onMembership?.(committed);
   }
 
   /** Resolves once the log on disk starts after the snapshot that was just installed in the core. */

@@ -15,10 +15,10 @@ const NOT_AFTER = new Date('2120-01-01');
 
 export class TestAuthority {
   readonly #certificate: x509.X509Certificate;
-  readonly #keys: x509.CryptoKeyPair;
+  readonly #keys: webcrypto.CryptoKeyPair;
   #serial = 1;
 
-  private constructor(certificate: x509.X509Certificate, keys: x509.CryptoKeyPair) {
+  private constructor(certificate: x509.X509Certificate, keys: webcrypto.CryptoKeyPair) {
     this.#certificate = certificate;
     this.#keys = keys;
   }

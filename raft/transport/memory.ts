@@ -1,0 +1,297 @@
+/**
+ * Members talking inside one process, for tests and the simulator. Faults are decided by functions that the owner of the
+ * network sets, drawing from the random source it was given, so that one seed gives one run.
+ *
+ * Messages may be lost, delayed, doubled and so reordered. Requests and snapshots behave as on a connection: they may
+ * break off, but they are never doubled.
+ */
+import type { Message } from '../core/messages.ts';
+import type { MemberId } from '../core/types.ts';
+import type { Clock } from '../driver/clock.ts';
+import { TRANSPORT_LIMITS } from './limits.ts';
+import {
+  type IncomingSnapshot,
+  type OutgoingSnapshot,
+  type Peer,
+  PeerError,
+  PeerUnreachableError,
+  type Transport,
+  type TransportHandlers,
+} from './transport.ts';
+
+export interface NetworkFaults {
+  /** Chance that a message is lost. */
+  readonly loss: number;
+  /** Chance that a message arrives twice. */
+  readonly duplication: number;
+  /** Each thing takes between these, drawn evenly; so a wide range reorders. */
+  readonly delayMsMin: number;
+  readonly delayMsMax: number;
+}
+
+export const NO_FAULTS: NetworkFaults = { loss: 0, duplication: 0, delayMsMin: 0, delayMsMax: 0 };
+
+/** What happens to pass; for checks of what is said. */
+export type MessageObserver = (message: Message) => void;
+
+/** The wires between all members. */
+export class MemoryNetwork {
+  readonly clock: Clock;
+  readonly #random: () => number;
+  readonly #members = new Map<MemberId, MemoryTransport>();
+  /** Directed pairs between which nothing gets through. */
+  readonly #cut = new Set<string>();
+  faults: NetworkFaults = NO_FAULTS;
+  /** Sees each message as it is sent, whether it will arrive or not. */
+  observe: MessageObserver = () => {};
+
+  constructor(options: { readonly clock: Clock; readonly random: () => number }) {
+    this.clock = options.clock;
+    this.#random = options.random;
+  }
+
+  /** The transport of a member. A second one for the same id takes the first one's place, as after a restart. */
+  join(id: MemberId): MemoryTransport {
+    this.#members.get(id)?.vanish();
+    const transport = new MemoryTransport(id, this);
+    this.#members.set(id, transport);
+    return transport;
+  }
+
+  /** Cuts what `from` sends to `to`, in this direction only. */
+  cut(from: MemberId, to: MemberId): void {
+    this.#cut.add(`${from}>${to}`);
+  }
+
+  heal(): void {
+    this.#cut.clear();
+  }
+
+  /** Whom something sent now reaches; undefined if the way is cut or nobody is there. */
+  reach(from: MemberId, to: MemberId): MemoryTransport | undefined {
+    if (this.#cut.has(`${from}>${to}`)) return undefined;
+    const transport = this.#members.get(to);
+    return transport?.isListening ? transport : undefined;
+  }
+
+  isLost(): boolean {
+    return this.faults.loss > 0 && this.#random() < this.faults.loss;
+  }
+
+  isDoubled(): boolean {
+    return this.faults.duplication > 0 && this.#random() < this.faults.duplication;
+  }
+
+  delayMs(): number {
+    const { delayMsMin, delayMsMax } = this.faults;
+    return delayMsMin + this.#random() * (delayMsMax - delayMsMin);
+  }
+
+  /** Resolves after a delay; both ends must still be there then, and the way open. */
+  async travel(from: MemoryTransport, to: MemberId): Promise<MemoryTransport | undefined> {
+    const target = this.reach(from.id, to);
+    await new Promise<void>(resolve => {
+      this.clock.setTimeout(resolve, this.delayMs());
+    });
+    if (!from.isListening || target === undefined || this.reach(from.id, to) !== target) return undefined;
+    return target;
+  }
+}
+
+export class MemoryTransport implements Transport {
+  readonly id: MemberId;
+  readonly #network: MemoryNetwork;
+  #handlers: TransportHandlers | undefined;
+  #known: ReadonlySet<MemberId> = new Set();
+  #refused: ReadonlySet<MemberId> = new Set();
+  /** Members that called this one can be answered, also if their address is not known yet. */
+  readonly #callers = new Set<MemberId>();
+  /** Snapshots on their way here. */
+  readonly #streams = new Set<SnapshotStream>();
+
+  constructor(id: MemberId, network: MemoryNetwork) {
+    this.id = id;
+    this.#network = network;
+  }
+
+  get isListening(): boolean {
+    return this.#handlers !== undefined;
+  }
+
+  async start(handlers: TransportHandlers): Promise<void> {
+    this.#handlers = handlers;
+  }
+
+  setPeers(peers: readonly Peer[], refused: readonly MemberId[] = []): void {
+    this.#known = new Set(peers.map(peer => peer.id));
+    this.#refused = new Set(refused);
+  }
+
+  send(message: Message): void {
+    if (!this.isListening) return;
+    this.#network.observe(message);
+    if (!this.#canReach(message.to) || this.#network.isLost()) return;
+    this.#sendOnce(message);
+    if (this.#network.isDoubled()) this.#sendOnce(message);
+  }
+
+  async sendSnapshot(to: MemberId, snapshot: OutgoingSnapshot): Promise<void> {
+    const target = this.#canReach(to) ? await this.#network.travel(this, to) : undefined;
+    if (target === undefined) throw new PeerUnreachableError('the member cannot be reached', { isUnsent: true });
+    const stream = new SnapshotStream(snapshot.chunks, async () => {
+      // Each chunk needs the way in both directions: the next one waits for the one before to be taken.
+      const reached = await this.#network.travel(this, to);
+      if (reached !== target || this.#network.reach(to, this.id) !== this || this.#network.isLost()) {
+        throw new PeerUnreachableError('the snapshot broke off');
+      }
+    });
+    await target.receiveSnapshot({ from: this.id, term: snapshot.term, metadata: snapshot.metadata, chunks: stream });
+  }
+
+  async request(
+    to: MemberId,
+    method: string,
+    body: Uint8Array,
+    options: { readonly timeoutMs: number },
+  ): Promise<Uint8Array> {
+    if (!this.#canReach(to)) throw new PeerUnreachableError('the member cannot be reached', { isUnsent: true });
+    return new Promise((resolve, reject) => {
+      const cancelTimeout = this.#network.clock.setTimeout(
+        () => reject(new PeerUnreachableError(`no answer to ${method} in time`)),
+        options.timeoutMs,
+      );
+      this.#call(to, method, body).finally(cancelTimeout).then(resolve, reject);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.vanish();
+  }
+
+  /** Is gone at once, as a process that dies. */
+  vanish(): void {
+    this.#handlers = undefined;
+    for (const stream of this.#streams) stream.breakOff();
+  }
+
+  /** Something of another member arrives. Nobody who was removed is heard. */
+  receive(message: Message): void {
+    if (this.#refused.has(message.from)) return;
+    this.#callers.add(message.from);
+    this.#handlers?.onMessage(message);
+  }
+
+  /** Resolves when the receiver has taken all of it. */
+  async receiveSnapshot(snapshot: IncomingSnapshot & { readonly chunks: SnapshotStream }): Promise<void> {
+    this.#streams.add(snapshot.chunks);
+    try {
+      this.#handlers?.onSnapshot(snapshot);
+      await snapshot.chunks.done;
+    } finally {
+      this.#streams.delete(snapshot.chunks);
+    }
+  }
+
+  async answer(from: MemberId, method: string, body: Uint8Array): Promise<Uint8Array> {
+    if (this.#handlers === undefined || this.#refused.has(from)) throw new PeerUnreachableError('refused');
+    this.#callers.add(from);
+    return this.#handlers.onRequest(from, method, body);
+  }
+
+  #canReach(to: MemberId): boolean {
+    if (!this.isListening || !(this.#known.has(to) || this.#callers.has(to))) return false;
+    return this.#network.reach(this.id, to) !== undefined;
+  }
+
+  #sendOnce(message: Message): void {
+    const target = this.#network.reach(this.id, message.to);
+    this.#network.clock.setTimeout(() => {
+      // A restarted member has new connections: what was on the old ones is gone.
+      if (target !== undefined && this.#network.reach(this.id, message.to) === target) target.receive(message);
+    }, this.#network.delayMs());
+  }
+
+  async #call(to: MemberId, method: string, body: Uint8Array): Promise<Uint8Array> {
+    const isLost = this.#network.isLost();
+    const target = await this.#network.travel(this, to);
+    if (target === undefined || isLost) throw new PeerUnreachableError('the connection broke');
+    let answer: Uint8Array;
+    try {
+      answer = await target.answer(this.id, method, body);
+    } catch (error) {
+      if (!(await this.#isBack(target))) throw new PeerUnreachableError('the connection broke', { cause: error });
+      throw asPeerError(error);
+    }
+    if (!(await this.#isBack(target))) throw new PeerUnreachableError('the connection broke');
+    return answer;
+  }
+
+  async #isBack(target: MemoryTransport): Promise<boolean> {
+    const isLost = this.#network.isLost();
+    return (await this.#network.travel(target, this.id)) === this && !isLost;
+  }
+}
+
+function asPeerError(error: unknown): Error {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
+    return new PeerError(error.code, error.message);
+  }
+  return new PeerError('RAFT_INTERNAL', String(error));
+}
+
+/** Chunks on their way, one at a time; tells the sender how it ended. */
+class SnapshotStream implements AsyncIterable<Uint8Array> {
+  readonly done: Promise<void>;
+  readonly #chunks: AsyncIterable<Uint8Array>;
+  readonly #travel: () => Promise<void>;
+  #resolve!: () => void;
+  #reject!: (error: Error) => void;
+
+  constructor(chunks: AsyncIterable<Uint8Array>, travel: () => Promise<void>) {
+    this.#chunks = chunks;
+    this.#travel = travel;
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // Whether the sender still listens or not.
+    this.done.catch(() => {});
+  }
+
+  /** The receiver is gone. */
+  breakOff(): void {
+    this.#reject(new PeerUnreachableError('the snapshot broke off'));
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    const inner = this.#parts();
+    return {
+      next: async () => {
+        try {
+          await this.#travel();
+          const result = await inner.next();
+          if (result.done === true) this.#resolve();
+          return result;
+        } catch (error) {
+          this.#reject(error instanceof Error ? error : new PeerUnreachableError('the snapshot broke off'));
+          throw error;
+        }
+      },
+      return: async () => {
+        this.#reject(new PeerUnreachableError('the peer refused the snapshot'));
+        await inner.return(undefined);
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
+  async *#parts(): AsyncGenerator<Uint8Array, undefined> {
+    for await (const chunk of this.#chunks) {
+      for (let start = 0; start < chunk.length; start += TRANSPORT_LIMITS.snapshotChunkBytesMax) {
+        // The receiver keeps what it gets; the sender may use its buffer again.
+        yield chunk.slice(start, start + TRANSPORT_LIMITS.snapshotChunkBytesMax);
+      }
+    }
+    return undefined;
+  }
+}

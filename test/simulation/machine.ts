@@ -1,0 +1,99 @@
+/**
+ * A member's replicated list, held to the one reference list: since all must be prefixes of it, its length is its state.
+ * Its disk is written now and then without sync, so that after a crash it holds anything since the last flush.
+ */
+import type {
+  CommittedCommand,
+  MemberId,
+  SnapshotMetadata,
+  StateMachine,
+  StateMachineSnapshot,
+} from '../../raft/index.ts';
+import { integerBetween, type Random } from './random.ts';
+import type { Reference } from './reference.ts';
+
+interface State {
+  readonly appliedIndex: number;
+  readonly length: number;
+}
+
+const CHUNKS = 4;
+
+/** What outlives a crash. */
+export class MachineDisk {
+  flushed: State = { appliedIndex: 0, length: 0 };
+  /** States that may have reached the disk unsynced. */
+  unsynced: State[] = [];
+
+  crash(random: Random): void {
+    const kept = integerBetween(random, 0, this.unsynced.length);
+    this.flushed = this.unsynced[kept - 1] ?? this.flushed;
+    this.unsynced = [];
+  }
+}
+
+export class SimulatedMachine implements StateMachine<number> {
+  readonly #member: MemberId;
+  readonly #disk: MachineDisk;
+  readonly #reference: Reference;
+  #state: State = { appliedIndex: 0, length: 0 };
+
+  constructor(member: MemberId, disk: MachineDisk, reference: Reference) {
+    this.#member = member;
+    this.#disk = disk;
+    this.#reference = reference;
+  }
+
+  get length(): number {
+    return this.#state.length;
+  }
+
+  get appliedIndex(): number {
+    return this.#state.appliedIndex;
+  }
+
+  async open(): Promise<{ readonly appliedIndex: number }> {
+    this.#state = this.#disk.flushed;
+    return { appliedIndex: this.#state.appliedIndex };
+  }
+
+  apply(commands: readonly CommittedCommand[], throughIndex: number): readonly number[] {
+    this.#reference.committed(this.#member, throughIndex);
+    const first = this.#state.length;
+    for (const [offset, { index, term, data }] of commands.entries()) {
+      this.#reference.applies(first + offset, { index, term, command: Buffer.from(data).toString() });
+    }
+    this.#state = { appliedIndex: throughIndex, length: first + commands.length };
+    this.#disk.unsynced.push(this.#state);
+    return commands.map((_, offset) => first + offset);
+  }
+
+  async flush(): Promise<number> {
+    this.#disk.flushed = this.#state;
+    this.#disk.unsynced = [];
+    return this.#state.appliedIndex;
+  }
+
+  snapshot(): StateMachineSnapshot {
+    const state = this.#state;
+    async function* chunks(): AsyncGenerator<Uint8Array> {
+      for (let part = 0; part < CHUNKS; part++) yield Buffer.from(JSON.stringify(state));
+    }
+    return { index: state.appliedIndex, chunks: chunks(), release() {} };
+  }
+
+  async restore(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    let length = 0;
+    let count = 0;
+    for await (const chunk of chunks) {
+      length = (JSON.parse(Buffer.from(chunk).toString()) as State).length;
+      count++;
+    }
+    if (count !== CHUNKS) throw new Error('the snapshot is not whole');
+    this.#state = { appliedIndex: metadata.index, length };
+    this.#disk.flushed = this.#state;
+    this.#disk.unsynced = [];
+  }
+
+  async close(): Promise<void> {}
+}
