@@ -1,25 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { TestAuthority } from '../raft/transport/testing/certificates.ts';
 import { systemClock } from './clock.ts';
 import { openStore } from './open.ts';
+import { freePort } from './testing/cluster.ts';
 import type { CrashChildOptions } from './testing/crash-child.ts';
 
 const CHILD = new URL('./testing/crash-child.ts', import.meta.url).href;
 const SCRIPT = `import { writeForEver } from ${JSON.stringify(CHILD)};
 await writeForEver(JSON.parse(process.argv[1]), { random: Math.random, say: line => process.stdout.write(line) });`;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise(resolve => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 /** Lets a process write until it has acknowledged so much, kills it in the act, and gives what it had acknowledged. */
 async function writeAndKill(options: CrashChildOptions, count: number): Promise<string[]> {
