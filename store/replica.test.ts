@@ -80,7 +80,7 @@ test('after a crash at any place the state is that of an earlier index, and goes
         t.deepEqual(seen(replica), reference(log.length));
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 25 },
   );
 });
 
