@@ -32,6 +32,8 @@ export interface Behaviour<T extends KubernetesObject> {
   prepareForCreate?(object: T, context: StrategyContext): void;
   /** Not called for the status subresource, whose rules are the same for all kinds. */
   prepareForUpdate?(object: T, old: T, context: StrategyContext): void;
+  /** What a write through the status subresource does besides taking the status. */
+  prepareForStatusUpdate?(object: T, old: T): void;
   validate?(object: T): FieldError[];
   /** What may not change. The object as it has become is validated besides. */
   validateUpdate?(object: T, old: T, subresource: string): FieldError[];
@@ -95,14 +97,16 @@ export function declare<T extends KubernetesObject>(
     prepareForUpdate(object, old, context) {
       keepServerFields(metadataOf(object), metadataOf(old));
       preparedFor.set(object, context.subresource);
-      if (context.subresource === 'status') keepAllButStatus(object, old);
-      else if (context.subresource === '') {
+      if (context.subresource === 'status') {
+        keepAllButStatus(object, old);
+        behaviour.prepareForStatusUpdate?.(object, old);
+      } else if (context.subresource === '') {
         if (hasStatus) copyMember<WithStatus>(object, old, 'status');
         behaviour.prepareForUpdate?.(object, old, context);
       } else behaviour.prepareForUpdate?.(object, old, context);
       settle(kind, object);
       if (tracksGeneration) {
-        const isChanged = (behaviour.isSpecChanged ?? isBodyChanged)(object, old);
+        const isChanged = context.subresource !== 'status' && (behaviour.isSpecChanged ?? isBodyChanged)(object, old);
         metadataOf(object).generation = (metadataOf(old).generation ?? 0) + (isChanged ? 1 : 0);
       }
     },
