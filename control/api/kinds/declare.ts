@@ -100,10 +100,10 @@ export function declare<T extends KubernetesObject>(
       if (context.subresource === 'status') {
         keepAllButStatus(object, old);
         behaviour.prepareForStatusUpdate?.(object, old);
-      } else if (context.subresource === '') {
+      } else {
         if (hasStatus) copyMember<WithStatus>(object, old, 'status');
         behaviour.prepareForUpdate?.(object, old, context);
-      } else behaviour.prepareForUpdate?.(object, old, context);
+      }
       settle(kind, object);
       if (tracksGeneration) {
         const isChanged = context.subresource !== 'status' && (behaviour.isSpecChanged ?? isBodyChanged)(object, old);

@@ -51,7 +51,6 @@ export const pod = declare(kinds.pods, {
     if (object.spec) dropUnsupported(object.spec);
     if (subresource === 'ephemeralcontainers') keepSpecBut(object, old, ['ephemeralContainers']);
     else if (subresource === 'resize') keepSpecForResize(object, old);
-    if (subresource !== '' && old.status) object.status = old.status;
   },
   prepareForStatusUpdate(object, old) {
     const { status } = object;
