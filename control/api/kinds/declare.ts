@@ -61,6 +61,32 @@ export const SCALE: Subresource = {
 /** Through which subresource an object was changed: what may change depends on it, and validation comes later. */
 const preparedFor = new WeakMap<object, string>();
 
+/** Owners that an object named twice, by uid, until its warnings are told. */
+const repeatedOwners = new WeakMap<object, readonly string[]>();
+
+/** An owner counts once. */
+function dropRepeatedOwners(object: KubernetesObject): void {
+  const { ownerReferences: owners } = metadataOf(object);
+  if (!owners || owners.length < 2) return;
+  const repeated = new Set<string>();
+  const kept = owners.filter((owner, index) => {
+    const isRepeated = owners.slice(0, index).some(other => isEqual(other, owner));
+    if (isRepeated) repeated.add(owner.uid);
+    return !isRepeated;
+  });
+  if (repeated.size === 0) return;
+  metadataOf(object).ownerReferences = kept;
+  repeatedOwners.set(object, [...repeated]);
+}
+
+function ownerWarnings(object: KubernetesObject): string[] {
+  const uids = repeatedOwners.get(object);
+  if (!uids) return [];
+  return [
+    `.metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${uids.join(', ')}`,
+  ];
+}
+
 /** Declares a kind. */
 export function declare<T extends KubernetesObject>(
   kind: Kind<T>,
@@ -92,6 +118,7 @@ export function declare<T extends KubernetesObject>(
       if (hasStatus && !behaviour.keepsStatusOnCreate) delete (object as WithStatus).status;
       if (tracksGeneration) metadata.generation = 1;
       behaviour.prepareForCreate?.(object, context);
+      dropRepeatedOwners(object);
       settle(kind, object);
     },
     prepareForUpdate(object, old, context) {
@@ -104,6 +131,7 @@ export function declare<T extends KubernetesObject>(
         if (hasStatus) copyMember<WithStatus>(object, old, 'status');
         behaviour.prepareForUpdate?.(object, old, context);
       }
+      dropRepeatedOwners(object);
       settle(kind, object);
       if (tracksGeneration) {
         const isChanged = context.subresource !== 'status' && (behaviour.isSpecChanged ?? isBodyChanged)(object, old);
@@ -122,7 +150,7 @@ export function declare<T extends KubernetesObject>(
         ? [...first, ...whole, ...metadata, ...changes]
         : [...first, ...metadata, ...changes, ...whole];
     },
-    warnings: (object, old) => behaviour.warnings?.(object, old) ?? [],
+    warnings: (object, old) => [...ownerWarnings(object), ...(behaviour.warnings?.(object, old) ?? [])],
     ...(behaviour.decideDeletion && { decideDeletion: behaviour.decideDeletion }),
     selectableFields: object => behaviour.selectableFields?.(object) ?? {},
     columns: shown.columns,
