@@ -32,6 +32,8 @@ export interface Behaviour<T extends KubernetesObject> {
   prepareForCreate?(object: T, context: StrategyContext): void;
   /** Not called for the status subresource, whose rules are the same for all kinds. */
   prepareForUpdate?(object: T, old: T, context: StrategyContext): void;
+  /** What a write through the status subresource does besides taking the status. */
+  prepareForStatusUpdate?(object: T, old: T): void;
   validate?(object: T): FieldError[];
   /** What may not change. The object as it has become is validated besides. */
   validateUpdate?(object: T, old: T, subresource: string): FieldError[];
@@ -58,6 +60,32 @@ export const SCALE: Subresource = {
 
 /** Through which subresource an object was changed: what may change depends on it, and validation comes later. */
 const preparedFor = new WeakMap<object, string>();
+
+/** Owners that an object named twice, by uid, until its warnings are told. */
+const repeatedOwners = new WeakMap<object, readonly string[]>();
+
+/** An owner counts once. */
+function dropRepeatedOwners(object: KubernetesObject): void {
+  const { ownerReferences: owners } = metadataOf(object);
+  if (!owners || owners.length < 2) return;
+  const repeated = new Set<string>();
+  const kept = owners.filter((owner, index) => {
+    const isRepeated = owners.slice(0, index).some(other => isEqual(other, owner));
+    if (isRepeated) repeated.add(owner.uid);
+    return !isRepeated;
+  });
+  if (repeated.size === 0) return;
+  metadataOf(object).ownerReferences = kept;
+  repeatedOwners.set(object, [...repeated]);
+}
+
+function ownerWarnings(object: KubernetesObject): string[] {
+  const uids = repeatedOwners.get(object);
+  if (!uids) return [];
+  return [
+    `.metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${uids.join(', ')}`,
+  ];
+}
 
 /** Declares a kind. */
 export function declare<T extends KubernetesObject>(
@@ -90,19 +118,23 @@ export function declare<T extends KubernetesObject>(
       if (hasStatus && !behaviour.keepsStatusOnCreate) delete (object as WithStatus).status;
       if (tracksGeneration) metadata.generation = 1;
       behaviour.prepareForCreate?.(object, context);
+      dropRepeatedOwners(object);
       settle(kind, object);
     },
     prepareForUpdate(object, old, context) {
       keepServerFields(metadataOf(object), metadataOf(old));
       preparedFor.set(object, context.subresource);
-      if (context.subresource === 'status') keepAllButStatus(object, old);
-      else if (context.subresource === '') {
+      if (context.subresource === 'status') {
+        keepAllButStatus(object, old);
+        behaviour.prepareForStatusUpdate?.(object, old);
+      } else {
         if (hasStatus) copyMember<WithStatus>(object, old, 'status');
         behaviour.prepareForUpdate?.(object, old, context);
-      } else behaviour.prepareForUpdate?.(object, old, context);
+      }
+      dropRepeatedOwners(object);
       settle(kind, object);
       if (tracksGeneration) {
-        const isChanged = (behaviour.isSpecChanged ?? isBodyChanged)(object, old);
+        const isChanged = context.subresource !== 'status' && (behaviour.isSpecChanged ?? isBodyChanged)(object, old);
         metadataOf(object).generation = (metadataOf(old).generation ?? 0) + (isChanged ? 1 : 0);
       }
     },
@@ -118,7 +150,7 @@ export function declare<T extends KubernetesObject>(
         ? [...first, ...whole, ...metadata, ...changes]
         : [...first, ...metadata, ...changes, ...whole];
     },
-    warnings: (object, old) => behaviour.warnings?.(object, old) ?? [],
+    warnings: (object, old) => [...ownerWarnings(object), ...(behaviour.warnings?.(object, old) ?? [])],
     ...(behaviour.decideDeletion && { decideDeletion: behaviour.decideDeletion }),
     selectableFields: object => behaviour.selectableFields?.(object) ?? {},
     columns: shown.columns,

@@ -90,6 +90,11 @@ export const deploymentBehaviour: Behaviour<Deployment> = {
     spec.progressDeadlineSeconds ??= PROGRESS_DEADLINE_SECONDS;
     defaultPodTemplate(spec.template);
   },
+  prepareForStatusUpdate(object, old) {
+    const metadata = metadataOf(object);
+    if (old.metadata?.labels) metadata.labels = old.metadata.labels;
+    else delete metadata.labels;
+  },
   validate: validateDeployment,
   judgesWholeFirst: true,
   validateUpdate: validateDeploymentUpdate,

@@ -22,7 +22,13 @@ export interface WalkOptions {
 
 /** Decodes `value` as an object of that type. Throws {@link DecodeError}. */
 export function walk(type: StructType, value: unknown, options: WalkOptions = {}): Record<string, unknown> {
-  return new Walker(options).root(type, value);
+  try {
+    return new Walker(options).root(type, value);
+  } catch (cause) {
+    // Values of no known type may be nested deeper than the stack goes.
+    if (cause instanceof RangeError) throw new DecodeError('exceeded max depth', { cause });
+    throw cause;
+  }
 }
 
 type Struct = Record<string, unknown>;

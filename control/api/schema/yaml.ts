@@ -39,6 +39,16 @@ const ALIAS_COUNT_MAX = 100;
 
 /** Parses the first document of `text`. Throws {@link YamlSyntaxError}. */
 export function parseYaml(text: string): ParsedYaml {
+  try {
+    return parseFirst(text);
+  } catch (cause) {
+    // The parser is recursive: what is nested too deep for it ends the stack.
+    if (cause instanceof RangeError) throw new YamlSyntaxError('yaml: exceeded max depth', { cause });
+    throw cause;
+  }
+}
+
+function parseFirst(text: string): ParsedYaml {
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, {
     version: '1.1',

@@ -13,7 +13,8 @@ const DATA_BYTES_MAX = 1_048_576;
 
 const IMMUTABLE_WHEN_SET = 'field is immutable when `immutable` is set';
 
-const byteLength = (text: string): number => new TextEncoder().encode(text).length;
+const encoder = new TextEncoder();
+const byteLength = (text: string): number => encoder.encode(text).length;
 
 export function validateConfigMap({ data, binaryData }: ConfigMap): FieldError[] {
   const errors: FieldError[] = [];
