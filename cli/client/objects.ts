@@ -170,7 +170,7 @@ const LIST_CHUNK = 500;
  * Does the work for each object. What the server refuses is told, sets the exit code, and does not stop the others.
  * @param describe What was being done, for objects of files: `error when creating "f.yaml"`.
  */
-export async function forEachObject<T extends { readonly source?: string }>(
+export async function forEachObject<T extends object>(
   session: Session,
   objects: readonly T[],
   work: (object: T) => Promise<void>,
@@ -181,7 +181,8 @@ export async function forEachObject<T extends { readonly source?: string }>(
       await work(object);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      session.error(describeApiError(error, doing && object.source ? `error when ${doing} "${object.source}"` : ''));
+      const source = doing && 'source' in object ? `error when ${doing} "${String(object.source)}"` : '';
+      session.error(describeApiError(error, source));
       session.context.setExitCode(1);
     }
   }

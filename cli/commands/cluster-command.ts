@@ -22,7 +22,7 @@ export class ClusterCommand extends Command {
         : [word];
     const long = /^(--[\w-]+)=(true|false)$/.exec(word);
     const option = long && this.options.find(({ long: name }) => name === long[1]);
-    if (!long || !option || !option.isBoolean()) return [word];
+    if (!long || !option?.isBoolean()) return [word];
     this.setOptionValueWithSource(option.attributeName(), long[2] === 'true', 'cli');
     return [];
   }

@@ -1,0 +1,164 @@
+/** `raftsman describe`: an object, what belongs to it, and its events, for people. */
+import type { Command } from 'commander';
+import type { Event } from '../../control/api/generated/types.ts';
+import { ApiError } from '../../control/api/status.ts';
+import type { JsonObject } from '../client/api.ts';
+import { resolveTargets } from '../client/arguments.ts';
+import { pathOf, type Resource } from '../client/discovery.ts';
+import { describeApiError } from '../client/errors.ts';
+import { listObjects, metadataOf, objectPath, type SelectionFlags, selectedReferences } from '../client/objects.ts';
+import { type Session, withSession } from '../client/session.ts';
+import type { CommandContext } from '../context.ts';
+import { type DescribeHelp, describeGeneric, describers } from '../describe/kinds.ts';
+import { eventLines } from '../describe/lines.ts';
+import { expandTabs } from '../output/tabs.ts';
+import { ClusterCommand, repeated, withGlobalFlags } from './cluster-command.ts';
+
+interface Flags extends SelectionFlags {
+  readonly showEvents: boolean;
+}
+
+export function register(program: Command, context: CommandContext): void {
+  const command = new ClusterCommand('describe')
+    .argument('[types-and-names...]')
+    .usage('(-f FILENAME | TYPE [NAME_PREFIX | -l label] | TYPE/NAME)')
+    .summary('show an object in detail, with its events')
+    .description('Shows objects in detail: their parts, what belongs to them, and their events.')
+    .option('-l, --selector <labels>', 'objects with these labels')
+    .option('-A, --all-namespaces', 'in all namespaces')
+    .option('-f, --filename <file>', 'the objects of this file', repeated)
+    .option('-R, --recursive', 'read folders within folders')
+    .option('--show-events', 'show events', true)
+    .option('--no-show-events', 'leave out the events')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  raftsman describe pod web-1\n  raftsman describe nodes\n  raftsman describe deploy/web -n prod',
+    )
+    .action(withSession<Flags>(context, describe));
+  program.addCommand(withGlobalFlags(command));
+}
+
+interface Found {
+  readonly resource: Resource;
+  readonly object: JsonObject;
+}
+
+async function describe(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  const found = await find(session, words, flags);
+  if (found.length === 0)
+    session.error(flags.allNamespaces ? 'No resources found' : `No resources found in ${session.namespace} namespace.`);
+  for (const [index, { resource, object }] of found.entries()) {
+    if (index > 0) session.context.stdout.write('\n\n');
+    for (const line of await describeObject(session, resource, object, flags)) session.print(line);
+  }
+}
+
+async function find(session: Session, words: readonly string[], flags: Flags): Promise<Found[]> {
+  if (flags.filename?.length) {
+    const references = await selectedReferences(session, words, flags);
+    return Promise.all(
+      references.map(async reference => ({
+        ...reference,
+        object: await session.api.json('GET', objectPath(reference)),
+      })),
+    );
+  }
+  const found: Found[] = [];
+  for (const { resource, name } of (await resolveTargets(words, session.discovery)).targets) {
+    const completed = (object: JsonObject): Found => ({
+      resource,
+      object: {
+        apiVersion: resource.group ? `${resource.group}/${resource.version}` : resource.version,
+        kind: resource.kind,
+        ...object,
+      },
+    });
+    if (name === undefined) {
+      found.push(...(await listObjects(session, resource, flags)).map(completed));
+      continue;
+    }
+    try {
+      found.push(completed(await session.api.json('GET', pathOf(resource, session.namespace, name))));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      // A prefix of the name will do.
+      const alike = (await listObjects(session, resource, flags)).filter(object =>
+        metadataOf(object).name?.startsWith(name),
+      );
+      if (error.reason !== 'NotFound' || alike.length === 0) {
+        session.error(describeApiError(error));
+        session.context.setExitCode(1);
+      } else found.push(...alike.map(completed));
+    }
+  }
+  return found;
+}
+
+async function describeObject(
+  session: Session,
+  resource: Resource,
+  object: JsonObject,
+  flags: Flags,
+): Promise<string[]> {
+  const help = helpOf(session);
+  const describer = describers[`${resource.group}/${resource.kind}`] ?? describeGeneric;
+  const lines = [...(await describer(object, help))];
+  if (flags.showEvents && hasEvents(resource))
+    lines.push(...eventLines(await eventsOf(session, resource, object), help.now));
+  return expandTabs(lines);
+}
+
+/** Kinds of which kubectl shows no events. */
+function hasEvents({ kind }: Resource): boolean {
+  return !['Namespace', 'Secret', 'Endpoints'].includes(kind);
+}
+
+async function eventsOf(session: Session, resource: Resource, object: JsonObject): Promise<Event[]> {
+  const { name = '', namespace, uid } = metadataOf(object);
+  const selector = (id: string | undefined) =>
+    Object.entries({
+      'involvedObject.kind': resource.kind,
+      'involvedObject.name': name,
+      'involvedObject.namespace': namespace,
+      'involvedObject.uid': id,
+    })
+      .filter(([, value]) => value)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(',');
+  const events = await session.discovery.find('events');
+  const list = (id: string | undefined) =>
+    listObjects<Event>(session, events, {
+      fieldSelector: selector(id),
+      ...(namespace ? { namespace } : { allNamespaces: true }),
+    });
+  // Agents report on nodes by name before they know the uid.
+  const found = resource.kind === 'Node' ? [...(await list(uid)), ...(await list(name))] : await list(uid);
+  return found.filter((event, index) => found.findIndex(other => other.metadata.uid === event.metadata.uid) === index);
+}
+
+function helpOf(session: Session): DescribeHelp {
+  return {
+    now: session.context.clock.now(),
+    async list<T>(word: string, selection: { selector?: string; fieldSelector?: string; namespace?: string }) {
+      try {
+        const resource = await session.discovery.find(word);
+        return (await listObjects(session, resource, {
+          ...selection,
+          ...(selection.namespace ? {} : { allNamespaces: true }),
+        })) as T[];
+      } catch (error) {
+        // What may not be read, or is not served, is left out.
+        if (error instanceof ApiError) return [];
+        throw error;
+      }
+    },
+    async get<T>(word: string, name: string, namespace: string) {
+      try {
+        return await session.api.json<T>('GET', pathOf(await session.discovery.find(word), namespace, name));
+      } catch (error) {
+        if (error instanceof ApiError) return undefined;
+        throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,83 @@
+/** The commands in kubectl's grammar: one line a command. */
+import type { Command } from 'commander';
+import type { CommandContext } from '../context.ts';
+import { register as apply } from './apply.ts';
+import { ClusterCommand } from './cluster-command.ts';
+import { register as create } from './create.ts';
+import { register as remove } from './delete.ts';
+import { register as describe } from './describe.ts';
+import { register as exec } from './exec.ts';
+import { register as expose } from './expose.ts';
+import { register as get } from './get.ts';
+import { registerApiResources, registerApiVersions, registerClusterInfo, registerVersion } from './information.ts';
+import { registerAnnotate, registerLabel } from './label.ts';
+import { register as logs } from './logs.ts';
+import { registerCordon, registerDrain } from './nodes.ts';
+import { register as patch } from './patch.ts';
+import { register as rollout } from './rollout.ts';
+import { register as run } from './run.ts';
+import { register as scale } from './scale.ts';
+import { register as set } from './set.ts';
+import { register as wait } from './wait.ts';
+
+type RegisterCommand = (program: Command, context: CommandContext) => void;
+
+/** Commands that speak to any Kubernetes API through a kubeconfig. */
+export const kubernetesCommands: readonly RegisterCommand[] = [
+  get,
+  describe,
+  logs,
+  exec,
+  apply,
+  create,
+  remove,
+  scale,
+  expose,
+  run,
+  set,
+  rollout,
+  registerLabel,
+  registerAnnotate,
+  patch,
+  registerCordon,
+  registerDrain,
+  wait,
+  registerClusterInfo,
+  registerApiResources,
+  registerApiVersions,
+  registerVersion,
+];
+
+/** What kubectl can do and this program cannot yet. */
+const NOT_YET = [
+  'attach',
+  'auth',
+  'autoscale',
+  'certificate',
+  'config',
+  'cp',
+  'debug',
+  'diff',
+  'edit',
+  'events',
+  'explain',
+  'kustomize',
+  'port-forward',
+  'proxy',
+  'replace',
+  'taint',
+  'top',
+];
+
+/** Adds all of them; a verb that is not there yet says so. */
+export function registerClusterCommands(program: Command, context: CommandContext): void {
+  for (const register of kubernetesCommands) register(program, context);
+  for (const name of NOT_YET) {
+    const command = new ClusterCommand(name).argument('[words...]').allowUnknownOption().helpOption(false);
+    command.action(() => {
+      context.stderr.write(`error: raftsman has no "${name}" yet: use kubectl ${name} with the same kubeconfig\n`);
+      context.setExitCode(1);
+    });
+    program.addCommand(command, { hidden: true });
+  }
+}

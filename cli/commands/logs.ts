@@ -1,0 +1,144 @@
+/** `raftsman logs`: what containers wrote. */
+import { once } from 'node:events';
+import type { Command } from 'commander';
+import type { Pod } from '../../control/api/generated/types.ts';
+import { ApiError } from '../../control/api/status.ts';
+import { pathOf } from '../client/discovery.ts';
+import { describeApiError, failure } from '../client/errors.ts';
+import { listObjects } from '../client/objects.ts';
+import { findContainer, findPod } from '../client/pods.ts';
+import { type Session, withSession } from '../client/session.ts';
+import type { CommandContext } from '../context.ts';
+import { ClusterCommand, durationMs, integer, withGlobalFlags } from './cluster-command.ts';
+
+interface Flags {
+  readonly follow?: boolean;
+  readonly previous?: boolean;
+  readonly container?: string;
+  readonly allContainers?: boolean;
+  readonly allPods?: boolean;
+  readonly tail?: number;
+  readonly timestamps?: boolean;
+  readonly since?: number;
+  readonly sinceTime?: string;
+  readonly limitBytes?: number;
+  readonly selector?: string;
+  readonly prefix?: boolean;
+  readonly maxLogRequests: number;
+  readonly ignoreErrors?: boolean;
+}
+
+/** With a selector there may be many pods: kubectl shows the end of each only. */
+const SELECTED_TAIL_LINES = 10;
+
+export function register(program: Command, context: CommandContext): void {
+  const command = new ClusterCommand('logs')
+    .argument('[words...]')
+    .usage('[-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]')
+    .summary('show what a container wrote')
+    .description('Shows what the containers of a pod wrote.')
+    .option('-f, --follow', 'go on as more is written')
+    .option('-p, --previous', 'of the container’s run before this one')
+    .option('-c, --container <name>', 'which container')
+    .option('--all-containers', 'all containers of the pod')
+    .option('--tail <lines>', 'only so many lines from the end', integer)
+    .option('--timestamps', 'tell when each line was written')
+    .option('--since <duration>', 'only what was written since then: 5s, 2m, 3h', durationMs)
+    .option('--since-time <time>', 'only what was written after this time (RFC 3339)')
+    .option('--limit-bytes <bytes>', 'only so many bytes', integer)
+    .option('-l, --selector <labels>', 'of the pods with these labels')
+    .option('--prefix', 'say before each line which pod and container wrote it')
+    .option('--max-log-requests <number>', 'how many may be followed at once', integer, 5)
+    .option('--ignore-errors', 'go on when one cannot be read')
+    .option('--pod-running-timeout <duration>', 'accepted for kubectl’s sake')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  raftsman logs web-1\n  raftsman logs -f deploy/web --tail=20\n  raftsman logs web-1 -c sidecar --previous',
+    )
+    .action(withSession<Flags>(context, logs));
+  program.addCommand(withGlobalFlags(command));
+}
+
+interface Source {
+  readonly pod: Pod;
+  readonly container: string;
+}
+
+async function logs(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  if (flags.since !== undefined && flags.sinceTime !== undefined) {
+    throw failure('at most one of `sinceTime` or `sinceSeconds` may be specified');
+  }
+  const sources = await findSources(session, words, flags);
+  if (flags.follow && sources.length > flags.maxLogRequests) {
+    throw failure(
+      `you are attempting to follow ${sources.length} log streams, but maximum allowed concurrency is ${flags.maxLogRequests}, use --max-log-requests to increase the limit`,
+    );
+  }
+  const show = async (source: Source) => {
+    try {
+      await showOne(session, source, flags);
+    } catch (error) {
+      if (!(error instanceof ApiError && flags.ignoreErrors)) throw error;
+      session.error(describeApiError(error));
+    }
+  };
+  if (flags.follow) await Promise.all(sources.map(show));
+  else for (const source of sources) await show(source);
+}
+
+async function findSources(session: Session, words: readonly string[], flags: Flags): Promise<Source[]> {
+  const [word, second, ...more] = words;
+  if (flags.selector !== undefined) {
+    if (word !== undefined) throw failure('only a selector (-l) or a POD name is allowed');
+    const pods = await listObjects<Pod>(session, await session.discovery.find('pods'), { selector: flags.selector });
+    if (pods.length === 0) session.error(`No resources found in ${session.namespace} namespace.`);
+    return pods.flatMap(pod => containersOf(session, pod, flags));
+  }
+  if (word === undefined || more.length > 0) {
+    throw failure(
+      "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command\nSee 'raftsman logs -h' for help and examples",
+    );
+  }
+  return containersOf(
+    session,
+    await findPod(session, word),
+    second === undefined ? flags : { ...flags, container: second },
+  );
+}
+
+function containersOf(session: Session, pod: Pod, flags: Flags): Source[] {
+  if (!flags.allContainers) return [{ pod, container: findContainer(session, pod, flags.container) }];
+  const all = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+  return all.map(({ name }) => ({ pod, container: name }));
+}
+
+async function showOne(session: Session, { pod, container }: Source, flags: Flags): Promise<void> {
+  const { name = '', namespace = '' } = pod.metadata ?? {};
+  const tail = flags.tail ?? (flags.selector === undefined ? -1 : SELECTED_TAIL_LINES);
+  const body = await session.api.stream('GET', pathOf(await session.discovery.find('pods'), namespace, name, 'log'), {
+    accept: 'application/json, */*',
+    query: {
+      container,
+      follow: flags.follow,
+      previous: flags.previous,
+      timestamps: flags.timestamps,
+      sinceSeconds: flags.since === undefined ? undefined : Math.max(1, Math.ceil(flags.since / 1000)),
+      sinceTime: flags.sinceTime,
+      limitBytes: flags.limitBytes,
+      tailLines: tail < 0 ? undefined : tail,
+    },
+  });
+  const prefix = flags.prefix ? `[pod/${name}/${container}] ` : '';
+  let rest = '';
+  const decoder = new TextDecoder();
+  for await (const chunk of body) {
+    if (prefix === '') {
+      if (!session.context.stdout.write(chunk)) await once(session.context.stdout, 'drain');
+      continue;
+    }
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) session.print(prefix + line);
+  }
+  if (rest !== '') session.print(prefix + rest);
+}

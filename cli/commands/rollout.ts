@@ -1,0 +1,315 @@
+/** `raftsman rollout`: watch, undo, restart, pause and resume the roll-out of deployments and daemon sets. */
+import type { Command } from 'commander';
+import type { DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../../control/api/generated/types.ts';
+import type { JsonObject } from '../client/api.ts';
+import { nameWithGroup, singularWithGroup } from '../client/discovery.ts';
+import { failure } from '../client/errors.ts';
+import {
+  displayName,
+  forEachObject,
+  listObjects,
+  metadataOf,
+  type ObjectReference,
+  objectPath,
+  type SelectionFlags,
+  selectedObjects,
+} from '../client/objects.ts';
+import { type Session, withSession } from '../client/session.ts';
+import { podSelectorOf } from '../client/templates.ts';
+import { dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
+import type { CommandContext } from '../context.ts';
+import { describeTemplate } from '../describe/pod-template.ts';
+import { ClusterCommand, durationMs, integer, repeated, withGlobalFlags } from './cluster-command.ts';
+
+interface Flags extends WriteFlags, SelectionFlags {
+  readonly revision?: number;
+  readonly toRevision?: number;
+  readonly watch?: boolean;
+  readonly timeout?: number;
+}
+
+const REVISION = 'deployment.kubernetes.io/revision';
+const CHANGE_CAUSE = 'kubernetes.io/change-cause';
+const POLL_MS = 250;
+
+type Work = (session: Session, words: readonly string[], flags: Flags) => Promise<void>;
+
+export function register(program: Command, context: CommandContext): void {
+  const command = new ClusterCommand('rollout')
+    .summary('manage the roll-out of changes')
+    .description('Manages the roll-out of a deployment, daemon set or stateful set.')
+    .enablePositionalOptions()
+    .addHelpText(
+      'after',
+      '\nExamples:\n  raftsman rollout status deployment/web\n  raftsman rollout undo deployment/web --to-revision=2',
+    );
+  const add = (name: string, description: string, work: Work, flags: (sub: Command) => Command = sub => sub) => {
+    const sub = new ClusterCommand(name)
+      .argument('[words...]')
+      .usage('(TYPE NAME | TYPE/NAME) [flags]')
+      .description(description)
+      .option('-l, --selector <labels>', 'objects with these labels')
+      .option('-f, --filename <file>', 'the objects of this file', repeated)
+      .option('-R, --recursive', 'read folders within folders')
+      .action(withSession<Flags>(context, work));
+    flags(sub);
+    command.addCommand(withWriteFlags(withGlobalFlags(sub)));
+  };
+  add('status', 'Waits until the roll-out is done, and says how far it is.', status, sub =>
+    sub
+      .option('-w, --watch', 'wait until it is done', true)
+      .option('--no-watch', 'only say how far it is')
+      .option('--revision <number>', 'only while this revision is rolled out', integer)
+      .option('--timeout <duration>', 'how long to wait', durationMs),
+  );
+  add('history', 'Lists the revisions, or shows one.', history, sub =>
+    sub.option('--revision <number>', 'show this revision', integer),
+  );
+  add('undo', 'Goes back to the revision before, or to the one named.', undo, sub =>
+    sub.option('--to-revision <number>', 'the revision to go back to', integer, 0),
+  );
+  add('restart', 'Replaces all pods, as if the template had changed.', restart);
+  add('pause', 'Stops rolling out changes.', setPaused(true));
+  add('resume', 'Goes on rolling out changes.', setPaused(false));
+  program.addCommand(command);
+}
+
+async function status(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  const deadline = flags.timeout ? session.context.clock.now() + flags.timeout : undefined;
+  for (const reference of await selectedObjects(session, words, flags)) {
+    let last = '';
+    for (let object = reference.object; ; object = await session.api.json('GET', objectPath(reference))) {
+      const { text, isDone } = statusOf(object, reference, flags.revision);
+      if (text !== last) session.print(text);
+      last = text;
+      if (isDone || !flags.watch) break;
+      if (deadline !== undefined && session.context.clock.now() >= deadline) {
+        throw failure('timed out waiting for the condition');
+      }
+      await session.context.delay(POLL_MS);
+    }
+  }
+}
+
+interface RolloutStatus {
+  readonly text: string;
+  readonly isDone: boolean;
+}
+
+function statusOf(
+  object: JsonObject,
+  { resource, name }: ObjectReference,
+  revision: number | undefined,
+): RolloutStatus {
+  switch (object.kind) {
+    case 'Deployment':
+      return deploymentStatus(object as Deployment, revision);
+    case 'DaemonSet':
+      return daemonSetStatus(object as DaemonSet);
+    case 'StatefulSet':
+      return statefulSetStatus(object as StatefulSet);
+    default:
+      throw failure(
+        `no status viewer has been implemented for ${String(object.kind)} (${nameWithGroup(resource)}/${name})`,
+      );
+  }
+}
+
+function deploymentStatus({ metadata, spec, status = {} }: Deployment, revision: number | undefined): RolloutStatus {
+  const name = metadata?.name ?? '';
+  const actual = Number(metadata?.annotations?.[REVISION] ?? 0);
+  if (revision && revision !== actual) {
+    throw failure(`desired revision (${revision}) is different from the running revision (${actual})`);
+  }
+  if ((metadata?.generation ?? 0) > (status.observedGeneration ?? 0)) {
+    return { text: 'Waiting for deployment spec update to be observed...', isDone: false };
+  }
+  const progressing = status.conditions?.find(condition => condition.type === 'Progressing');
+  if (progressing?.reason === 'ProgressDeadlineExceeded') {
+    throw failure(`deployment "${name}" exceeded its progress deadline`);
+  }
+  const wanted = spec?.replicas ?? 1;
+  const { updatedReplicas = 0, replicas = 0, availableReplicas = 0 } = status;
+  const waiting = `Waiting for deployment "${name}" rollout to finish:`;
+  if (updatedReplicas < wanted) {
+    return { text: `${waiting} ${updatedReplicas} out of ${wanted} new replicas have been updated...`, isDone: false };
+  }
+  if (replicas > updatedReplicas) {
+    return { text: `${waiting} ${replicas - updatedReplicas} old replicas are pending termination...`, isDone: false };
+  }
+  if (availableReplicas < updatedReplicas) {
+    return {
+      text: `${waiting} ${availableReplicas} of ${updatedReplicas} updated replicas are available...`,
+      isDone: false,
+    };
+  }
+  return { text: `deployment "${name}" successfully rolled out`, isDone: true };
+}
+
+function daemonSetStatus({ metadata, status }: DaemonSet): RolloutStatus {
+  const name = metadata?.name ?? '';
+  if ((metadata?.generation ?? 0) > (status?.observedGeneration ?? 0)) {
+    return { text: 'Waiting for daemon set spec update to be observed...', isDone: false };
+  }
+  const wanted = status?.desiredNumberScheduled ?? 0;
+  const updated = status?.updatedNumberScheduled ?? 0;
+  const available = status?.numberAvailable ?? 0;
+  const waiting = `Waiting for daemon set "${name}" rollout to finish:`;
+  if (updated < wanted)
+    return { text: `${waiting} ${updated} out of ${wanted} new pods have been updated...`, isDone: false };
+  if (available < wanted)
+    return { text: `${waiting} ${available} of ${wanted} updated pods are available...`, isDone: false };
+  return { text: `daemon set "${name}" successfully rolled out`, isDone: true };
+}
+
+function statefulSetStatus({ metadata, spec, status }: StatefulSet): RolloutStatus {
+  const wanted = spec?.replicas ?? 1;
+  const ready = status?.readyReplicas ?? 0;
+  if ((metadata?.generation ?? 0) > (status?.observedGeneration ?? 0)) {
+    return { text: 'Waiting for statefulset spec update to be observed...', isDone: false };
+  }
+  if (ready < wanted) return { text: `Waiting for ${wanted - ready} pods to be ready...`, isDone: false };
+  return {
+    text: `statefulset rolling update complete ${status?.currentReplicas ?? 0} pods at revision ${status?.currentRevision ?? ''}...`,
+    isDone: true,
+  };
+}
+
+/** A deployment's replica sets by revision, oldest first. */
+async function revisionsOf(
+  session: Session,
+  reference: ObjectReference & { readonly object: JsonObject },
+): Promise<Map<number, ReplicaSet>> {
+  if (reference.object.kind !== 'Deployment') {
+    throw failure(`no history viewer has been implemented for ${String(reference.object.kind)}`);
+  }
+  const uid = metadataOf(reference.object).uid;
+  const replicaSets = await listObjects<ReplicaSet>(session, await session.discovery.find('replicasets.apps'), {
+    selector: podSelectorOf(reference.object),
+    namespace: reference.namespace,
+  });
+  const own = replicaSets
+    .filter(({ metadata }) => metadata?.ownerReferences?.some(owner => owner.uid === uid && owner.controller))
+    .map(replicaSet => [Number(replicaSet.metadata?.annotations?.[REVISION] ?? 0), replicaSet] as const);
+  return new Map(own.sort(([a], [b]) => a - b));
+}
+
+async function history(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  await forEachObject(session, await selectedObjects(session, words, flags), async reference => {
+    const revisions = await revisionsOf(session, reference);
+    if (flags.revision) {
+      const replicaSet = revisions.get(flags.revision);
+      if (!replicaSet) throw failure(`unable to find the specified revision`);
+      session.print(`${displayName(reference)} with revision #${flags.revision}`);
+      session.print('Pod Template:');
+      for (const line of describeTemplate(replicaSet.spec?.template)) session.print(line);
+      session.print('');
+      return;
+    }
+    session.print(`${displayName(reference)} `);
+    const rows = [...revisions].map(([revision, { metadata }]) => [
+      String(revision),
+      metadata?.annotations?.[CHANGE_CAUSE] ?? '<none>',
+    ]);
+    // This table has kubectl's narrow form: two blanks between columns.
+    const width = Math.max('REVISION'.length, ...rows.map(([revision = '']) => revision.length)) + 2;
+    for (const [revision = '', cause = ''] of [['REVISION', 'CHANGE-CAUSE'], ...rows]) {
+      session.print(`${revision.padEnd(width)}${cause}`);
+    }
+    session.print('');
+  });
+}
+
+async function undo(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  await forEachObject(session, await selectedObjects(session, words, flags), async reference => {
+    const deployment = reference.object as Deployment;
+    const name = `${singularWithGroup(reference.resource)} "${reference.name}"`;
+    if (deployment.spec?.paused) {
+      throw failure(
+        `you cannot rollback a paused deployment; resume it first with 'raftsman rollout resume ${displayName(reference)}' and try again`,
+      );
+    }
+    const revisions = await revisionsOf(session, reference);
+    const current = Number(metadataOf(reference.object).annotations?.[REVISION] ?? 0);
+    const target = flags.toRevision || [...revisions.keys()].filter(revision => revision !== current).at(-1);
+    const replicaSet = target === undefined ? undefined : revisions.get(target);
+    if (!replicaSet) {
+      throw failure(
+        flags.toRevision
+          ? `unable to find specified revision ${flags.toRevision} in history`
+          : `no rollout history found for ${name}`,
+      );
+    }
+    if (target === current) {
+      printWritten(session, reference, `skipped rollback (current template already matches revision ${target})`, flags);
+      return;
+    }
+    const template = structuredClone(replicaSet.spec?.template ?? {});
+    // The controller's own label; it gives the new replica set another.
+    if (template.metadata?.labels) delete template.metadata.labels['pod-template-hash'];
+    const object = await session.api.json('PATCH', objectPath(reference), {
+      contentType: 'application/json-patch+json',
+      body: [
+        { op: 'replace', path: '/spec/template', value: template },
+        { op: 'replace', path: '/metadata/annotations', value: annotationsOf(deployment, replicaSet) },
+      ],
+      query: { fieldManager: 'kubectl-rollout', dryRun: dryRunQuery(flags) },
+    });
+    printWritten(session, { ...reference, object }, 'rolled back', flags);
+  });
+}
+
+/** Annotations come back with the template, but for those that belong to the deployment itself. */
+function annotationsOf(deployment: Deployment, replicaSet: ReplicaSet): Record<string, string> {
+  const KEPT = ['kubectl.kubernetes.io/last-applied-configuration', REVISION];
+  const DROPPED = [
+    ...KEPT,
+    'deployment.kubernetes.io/revision-history',
+    'deployment.kubernetes.io/desired-replicas',
+    'deployment.kubernetes.io/max-replicas',
+    'deprecated.deployment.rollback.to',
+  ];
+  const pick = (annotations: Record<string, string> | undefined, isWanted: (key: string) => boolean) =>
+    Object.entries(annotations ?? {}).filter(([key]) => isWanted(key));
+  return Object.fromEntries([
+    ...pick(replicaSet.metadata?.annotations, key => !DROPPED.includes(key)),
+    ...pick(deployment.metadata?.annotations, key => KEPT.includes(key)),
+  ]);
+}
+
+async function restart(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  await forEachObject(session, await selectedObjects(session, words, flags), async reference => {
+    if (!['Deployment', 'DaemonSet', 'StatefulSet'].includes(String(reference.object.kind))) {
+      throw failure(`${displayName(reference)} restarting is not supported`);
+    }
+    if ((reference.object as Deployment).spec?.paused)
+      throw failure(`can't restart paused deployment (run rollout resume first)`);
+    const restartedAt = `${new Date(session.context.clock.now()).toISOString().slice(0, 19)}Z`;
+    const annotations = { 'kubectl.kubernetes.io/restartedAt': restartedAt };
+    const object = await session.api.json('PATCH', objectPath(reference), {
+      contentType: 'application/strategic-merge-patch+json',
+      body: { spec: { template: { metadata: { annotations } } } },
+      query: { fieldManager: 'kubectl-rollout', dryRun: dryRunQuery(flags) },
+    });
+    printWritten(session, { ...reference, object }, 'restarted', flags);
+  });
+}
+
+function setPaused(paused: boolean): Work {
+  return async (session, words, flags) => {
+    await forEachObject(session, await selectedObjects(session, words, flags), async reference => {
+      if (reference.object.kind !== 'Deployment') {
+        throw failure(`${displayName(reference)} ${paused ? 'pausing' : 'resuming'} is not supported`);
+      }
+      if (Boolean((reference.object as Deployment).spec?.paused) === paused) {
+        throw failure(`${displayName(reference)} is ${paused ? 'already paused' : 'not paused'}`);
+      }
+      const object = await session.api.json('PATCH', objectPath(reference), {
+        contentType: 'application/strategic-merge-patch+json',
+        body: { spec: { paused } },
+        query: { fieldManager: 'kubectl-rollout', dryRun: dryRunQuery(flags) },
+      });
+      printWritten(session, { ...reference, object }, paused ? 'paused' : 'resumed', flags);
+    });
+  };
+}

@@ -1,0 +1,71 @@
+/** `raftsman scale`: how many pods a controller keeps. */
+import type { Command } from 'commander';
+import { failure } from '../client/errors.ts';
+import { forEachObject, objectPath, type SelectionFlags, selectedReferences } from '../client/objects.ts';
+import { type Session, withSession } from '../client/session.ts';
+import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
+import type { CommandContext } from '../context.ts';
+import { ClusterCommand, integer, repeated, withGlobalFlags } from './cluster-command.ts';
+
+interface Flags extends WriteFlags, SelectionFlags {
+  readonly replicas?: number;
+  readonly currentReplicas?: number;
+  readonly resourceVersion?: string;
+}
+
+export function register(program: Command, context: CommandContext): void {
+  const command = new ClusterCommand('scale')
+    .argument('[words...]')
+    .usage('--replicas=COUNT (-f FILENAME | TYPE NAME) [flags]')
+    .summary('change how many pods run')
+    .description('Sets how many pods a deployment, replica set, replication controller or stateful set keeps.')
+    .option('--replicas <count>', 'how many pods', integer)
+    .option('--current-replicas <count>', 'only if there are so many now', integer)
+    .option('--resource-version <version>', 'only if the object is still at this version')
+    .option('--all', 'all objects of the type in the namespace')
+    .option('-l, --selector <labels>', 'objects with these labels')
+    .option('-f, --filename <file>', 'the objects of this file', repeated)
+    .option('-R, --recursive', 'read folders within folders')
+    .option('--timeout <duration>', 'accepted for kubectl’s sake')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  raftsman scale deployment/web --replicas=5\n  raftsman scale rs web --replicas=0 --current-replicas=3',
+    )
+    .action(withSession<Flags>(context, scale));
+  program.addCommand(withWriteFlags(withGlobalFlags(command)));
+}
+
+interface Scale {
+  readonly metadata?: { readonly resourceVersion?: string };
+  readonly spec?: { readonly replicas?: number };
+}
+
+async function scale(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  const { replicas } = flags;
+  if (replicas === undefined) throw failure('required flag(s) "replicas" not set');
+  if (replicas < 0)
+    throw failure('The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0');
+  const references = await selectedReferences(session, words, flags);
+  if (references.length === 0) throw failure('no objects passed to scale');
+  await forEachObject(session, references, async reference => {
+    const path = objectPath(reference, 'scale');
+    if (flags.currentReplicas !== undefined && flags.currentReplicas >= 0) {
+      const current = (await session.api.json<Scale>('GET', path)).spec?.replicas ?? 0;
+      if (current !== flags.currentReplicas) {
+        throw failure(`Expected replicas to be ${flags.currentReplicas}, was ${current}`);
+      }
+    }
+    if (dryRunOf(flags) !== 'client') {
+      await session.api.json('PATCH', path, {
+        contentType: 'application/merge-patch+json',
+        body: {
+          spec: { replicas },
+          ...(flags.resourceVersion && { metadata: { resourceVersion: flags.resourceVersion } }),
+        },
+        query: { fieldManager: 'kubectl', dryRun: dryRunQuery(flags) },
+      });
+    }
+    const object = flags.output ? await session.api.json('GET', objectPath(reference)) : {};
+    printWritten(session, { ...reference, object }, 'scaled', flags);
+  });
+}

@@ -1,0 +1,65 @@
+/** What the descriptions of all kinds share. Lines hold tabs, which are turned into columns at the end. */
+
+import type { Event, LabelSelector, ObjectMeta } from '../../control/api/generated/types.ts';
+import { ageOf } from '../../control/api/printers/human-duration.ts';
+import { selectorOrNone } from '../../control/api/printers/printer.ts';
+
+const byText = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]) => (a < b ? -1 : a > b ? 1 : 0);
+
+/** `Labels:` and one entry a line. */
+export function mapLines(
+  title: string,
+  map: Readonly<Record<string, string>> | undefined,
+  separator: string,
+): string[] {
+  const entries = Object.entries(map ?? {}).sort(byText);
+  if (entries.length === 0) return [`${title}:\t<none>`];
+  return entries.map(([key, value], index) => `${index === 0 ? `${title}:` : ''}\t${key}${separator}${value}`);
+}
+
+export const labelLines = (labels: Readonly<Record<string, string>> | undefined): string[] =>
+  mapLines('Labels', labels, '=');
+
+/** Annotations, without the long one that `apply` keeps. */
+export function annotationLines(metadata: ObjectMeta | undefined): string[] {
+  const { 'kubectl.kubernetes.io/last-applied-configuration': _hidden, ...annotations } = metadata?.annotations ?? {};
+  return mapLines('Annotations', annotations, ': ');
+}
+
+/** `Tue, 24 Nov 2026 10:11:12 +0000`; `<unset>` without a time. */
+export function timeText(time: string | null | undefined): string {
+  if (!time) return '<unset>';
+  return new Date(time).toUTCString().replace('GMT', '+0000');
+}
+
+export const selectorLine = (selector: LabelSelector | undefined): string => `Selector:\t${selectorOrNone(selector)}`;
+
+/** `Controlled By:  ReplicaSet/web-123`, if anything does. */
+export function controllerLines(metadata: ObjectMeta | undefined): string[] {
+  const owner = metadata?.ownerReferences?.find(reference => reference.controller);
+  return owner ? [`Controlled By:\t${owner.kind}/${owner.name}`] : [];
+}
+
+/** The table at the end. */
+export function eventLines(events: readonly Event[], now: number): string[] {
+  if (events.length === 0) return ['Events:\t<none>'];
+  const lastSeen = (event: Event) =>
+    event.series?.lastObservedTime ?? event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp ?? '';
+  const rows = [...events]
+    .sort((a, b) => (lastSeen(a) < lastSeen(b) ? -1 : 1))
+    .map(event => {
+      const first = event.firstTimestamp || event.eventTime;
+      const count = event.series?.count ?? event.count ?? 1;
+      const last = ageOf(lastSeen(event), now);
+      const interval =
+        count > 1 ? `${last} (x${count} over ${ageOf(first, now)})` : ageOf(first || lastSeen(event), now);
+      const source = [event.source?.component || event.reportingComponent, event.source?.host]
+        .filter(part => part)
+        .join(', ');
+      return `  ${event.type ?? ''}\t${event.reason ?? ''}\t${interval}\t${source}\t${(event.message ?? '').trim()}`;
+    });
+  return ['Events:', '  Type\tReason\tAge\tFrom\tMessage', '  ----\t------\t----\t----\t-------', ...rows];
+}
+
+export const indent = (lines: readonly string[], by: string): string[] =>
+  lines.map(line => (line === '' ? '' : by + line));

@@ -1,0 +1,238 @@
+/** Containers and volumes, for pods and for pod templates. */
+import type {
+  Container,
+  ContainerPort,
+  ContainerState,
+  ContainerStatus,
+  EnvVar,
+  PodSpec,
+  PodTemplateSpec,
+  Probe,
+  Volume,
+} from '../../control/api/generated/types.ts';
+import { expandTabs } from '../output/tabs.ts';
+import { indent, labelLines, mapLines, timeText } from './lines.ts';
+
+/** A template as `rollout history --revision` shows it, tabs expanded. */
+export function describeTemplate(template: PodTemplateSpec | undefined): string[] {
+  return expandTabs(templateLines(template));
+}
+
+export function templateLines(template: PodTemplateSpec | undefined): string[] {
+  const annotations = template?.metadata?.annotations;
+  const account = template?.spec?.serviceAccountName;
+  return indent(
+    [
+      ...labelLines(template?.metadata?.labels),
+      ...(annotations ? mapLines('Annotations', annotations, ': ') : []),
+      ...(account ? [`Service Account:\t${account}`] : []),
+      ...specLines(template?.spec),
+    ],
+    '  ',
+  );
+}
+
+/** Init containers, containers, volumes and where the pod may run. */
+function specLines(spec: PodSpec | undefined): string[] {
+  return [
+    ...(spec?.initContainers?.length ? containerLines('Init Containers', spec.initContainers, undefined) : []),
+    ...containerLines('Containers', spec?.containers ?? [], undefined),
+    ...volumeLines(spec?.volumes),
+    ...mapLines('Node-Selectors', spec?.nodeSelector, '='),
+    ...tolerationLines(spec),
+  ];
+}
+
+export function tolerationLines(spec: PodSpec | undefined): string[] {
+  const texts = (spec?.tolerations ?? []).map(({ key, operator, value, effect, tolerationSeconds }) => {
+    const what = `${key ?? ''}${value ? `=${value}` : ''}${effect ? `:${effect}` : ''}`;
+    const exists = operator === 'Exists' && !value ? ' op=Exists' : '';
+    return `${what}${exists}${tolerationSeconds === undefined ? '' : ` for ${tolerationSeconds}s`}`.trim();
+  });
+  if (texts.length === 0) return ['Tolerations:\t<none>'];
+  return texts.sort().map((text, index) => `${index === 0 ? 'Tolerations:' : ''}\t${text}`);
+}
+
+/** The statuses tell state and restarts; without them it is a template. */
+export function containerLines(
+  title: string,
+  containers: readonly Container[],
+  statuses: readonly ContainerStatus[] | undefined,
+): string[] {
+  return [
+    `${title}:`,
+    ...containers.flatMap(container => {
+      const status = statuses?.find(({ name }) => name === container.name);
+      return [`  ${container.name}:`, ...indent(oneContainer(container, status), '    ')];
+    }),
+  ];
+}
+
+function oneContainer(container: Container, status: ContainerStatus | undefined): string[] {
+  const ports = container.ports ?? [];
+  const plural = ports.length > 1 ? 'Ports' : 'Port';
+  return [
+    ...(status ? [`Container ID:\t${status.containerID ?? ''}`] : []),
+    `Image:\t${container.image ?? ''}`,
+    ...(status ? [`Image ID:\t${status.imageID ?? ''}`] : []),
+    `${plural}:\t${portsText(ports, port => port.containerPort)}`,
+    `Host ${plural}:\t${portsText(ports, port => port.hostPort ?? 0)}`,
+    ...wordLines('Command', container.command),
+    ...wordLines('Args', container.args),
+    ...(status ? statusLines(status) : []),
+    ...resourceLines('Limits', container.resources?.limits),
+    ...resourceLines('Requests', container.resources?.requests),
+    ...(container.livenessProbe ? [`Liveness:\t${probeText(container.livenessProbe)}`] : []),
+    ...(container.readinessProbe ? [`Readiness:\t${probeText(container.readinessProbe)}`] : []),
+    ...(container.startupProbe ? [`Startup:\t${probeText(container.startupProbe)}`] : []),
+    ...environmentLines(container.env),
+    ...mountLines(container),
+  ];
+}
+
+function portsText(ports: readonly ContainerPort[], number: (port: ContainerPort) => number): string {
+  if (ports.length === 0) return '<none>';
+  return ports.map(port => `${number(port)}/${port.protocol ?? 'TCP'}${port.name ? ` (${port.name})` : ''}`).join(', ');
+}
+
+function wordLines(title: string, words: readonly string[] | undefined): string[] {
+  if (!words?.length) return [];
+  return [`${title}:`, ...words.flatMap(word => word.split('\n').map(line => `  ${line}`))];
+}
+
+function statusLines(status: ContainerStatus): string[] {
+  return [
+    ...stateLines('State', status.state),
+    ...(status.lastState?.terminated ? stateLines('Last State', status.lastState) : []),
+    `Ready:\t${status.ready ? 'True' : 'False'}`,
+    `Restart Count:\t${status.restartCount}`,
+  ];
+}
+
+function stateLines(title: string, state: ContainerState | undefined): string[] {
+  if (state?.running) return [`${title}:\tRunning`, `  Started:\t${timeText(state.running.startedAt)}`];
+  const { terminated } = state ?? {};
+  if (terminated) {
+    return [
+      `${title}:\tTerminated`,
+      ...(terminated.reason ? [`  Reason:\t${terminated.reason}`] : []),
+      ...(terminated.message ? [`  Message:\t${terminated.message}`] : []),
+      `  Exit Code:\t${terminated.exitCode}`,
+      ...(terminated.signal ? [`  Signal:\t${terminated.signal}`] : []),
+      `  Started:\t${timeText(terminated.startedAt)}`,
+      `  Finished:\t${timeText(terminated.finishedAt)}`,
+    ];
+  }
+  return [`${title}:\tWaiting`, ...(state?.waiting?.reason ? [`  Reason:\t${state.waiting.reason}`] : [])];
+}
+
+function resourceLines(title: string, amounts: Readonly<Record<string, string | number>> | undefined): string[] {
+  const entries = Object.entries(amounts ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  return entries.length === 0 ? [] : [`${title}:`, ...entries.map(([name, amount]) => `  ${name}:\t${amount}`)];
+}
+
+/** `http-get http://:80/ delay=0s timeout=1s period=10s #success=1 #failure=3` */
+function probeText(probe: Probe): string {
+  const attributes = `delay=${probe.initialDelaySeconds ?? 0}s timeout=${probe.timeoutSeconds ?? 1}s period=${probe.periodSeconds ?? 10}s #success=${probe.successThreshold ?? 1} #failure=${probe.failureThreshold ?? 3}`;
+  if (probe.exec) return `exec [${(probe.exec.command ?? []).join(' ')}] ${attributes}`;
+  if (probe.httpGet) {
+    const { scheme = 'HTTP', host = '', port, path = '' } = probe.httpGet;
+    return `http-get ${scheme.toLowerCase()}://${host}:${port}${path} ${attributes}`;
+  }
+  if (probe.tcpSocket) return `tcp-socket ${probe.tcpSocket.host ?? ''}:${probe.tcpSocket.port} ${attributes}`;
+  if (probe.grpc) return `grpc <pod>:${probe.grpc.port} ${probe.grpc.service ?? ''} ${attributes}`;
+  return `unknown ${attributes}`;
+}
+
+function environmentLines(variables: readonly EnvVar[] | undefined): string[] {
+  if (!variables?.length) return ['Environment:\t<none>'];
+  return ['Environment:', ...variables.map(variable => `  ${variable.name}:\t${variableText(variable)}`)];
+}
+
+function variableText({ value, valueFrom }: EnvVar): string {
+  if (valueFrom?.fieldRef) return ` (${valueFrom.fieldRef.apiVersion ?? 'v1'}:${valueFrom.fieldRef.fieldPath})`;
+  if (valueFrom?.resourceFieldRef) return ` (${valueFrom.resourceFieldRef.resource})`;
+  if (valueFrom?.secretKeyRef) {
+    const { key, name = '', optional = false } = valueFrom.secretKeyRef;
+    return `<set to the key '${key}' in secret '${name}'>\tOptional: ${optional}`;
+  }
+  if (valueFrom?.configMapKeyRef) {
+    const { key, name = '', optional = false } = valueFrom.configMapKeyRef;
+    return `<set to the key '${key}' of config map '${name}'>\tOptional: ${optional}`;
+  }
+  return value ?? '';
+}
+
+function mountLines(container: Container): string[] {
+  const mounts = container.volumeMounts ?? [];
+  if (mounts.length === 0) return ['Mounts:\t<none>'];
+  const texts = [...mounts]
+    .sort((a, b) => (a.mountPath < b.mountPath ? -1 : 1))
+    .map(mount => {
+      const flags = [mount.readOnly ? 'ro' : 'rw', ...(mount.subPath ? [`path="${mount.subPath}"`] : [])];
+      return `  ${mount.mountPath} from ${mount.name} (${flags.join(',')})`;
+    });
+  return ['Mounts:', ...texts];
+}
+
+export function volumeLines(volumes: readonly Volume[] | undefined): string[] {
+  if (!volumes?.length) return ['Volumes:\t<none>'];
+  return ['Volumes:', ...volumes.flatMap(volume => [`  ${volume.name}:`, ...indent(sourceLines(volume), '    ')])];
+}
+
+function sourceLines(volume: Volume): string[] {
+  if (volume.emptyDir) {
+    return [
+      "Type:\tEmptyDir (a temporary directory that shares a pod's lifetime)",
+      `Medium:\t${volume.emptyDir.medium ?? ''}`,
+      `SizeLimit:\t${volume.emptyDir.sizeLimit ?? '<unset>'}`,
+    ];
+  }
+  if (volume.hostPath) {
+    return [
+      'Type:\tHostPath (bare host directory volume)',
+      `Path:\t${volume.hostPath.path}`,
+      `HostPathType:\t${volume.hostPath.type ?? ''}`,
+    ];
+  }
+  if (volume.configMap) {
+    return [
+      'Type:\tConfigMap (a volume populated by a ConfigMap)',
+      `Name:\t${volume.configMap.name ?? ''}`,
+      `Optional:\t${volume.configMap.optional ?? false}`,
+    ];
+  }
+  if (volume.secret) {
+    return [
+      'Type:\tSecret (a volume populated by a Secret)',
+      `SecretName:\t${volume.secret.secretName ?? ''}`,
+      `Optional:\t${volume.secret.optional ?? false}`,
+    ];
+  }
+  if (volume.persistentVolumeClaim) {
+    return [
+      'Type:\tPersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)',
+      `ClaimName:\t${volume.persistentVolumeClaim.claimName}`,
+      `ReadOnly:\t${volume.persistentVolumeClaim.readOnly ?? false}`,
+    ];
+  }
+  if (volume.projected) {
+    return [
+      'Type:\tProjected (a volume that contains injected data from multiple sources)',
+      ...(volume.projected.sources ?? []).flatMap(source => [
+        ...(source.serviceAccountToken
+          ? [`TokenExpirationSeconds:\t${source.serviceAccountToken.expirationSeconds ?? 3600}`]
+          : []),
+        ...(source.configMap
+          ? [`ConfigMapName:\t${source.configMap.name ?? ''}`, `Optional:\t${source.configMap.optional ?? false}`]
+          : []),
+        ...(source.secret
+          ? [`SecretName:\t${source.secret.name ?? ''}`, `Optional:\t${source.secret.optional ?? false}`]
+          : []),
+        ...(source.downwardAPI ? ['DownwardAPI:\ttrue'] : []),
+      ]),
+    ];
+  }
+  const [type = '<unknown>'] = Object.keys(volume).filter(key => key !== 'name');
+  return [`Type:\t${type}`];
+}
