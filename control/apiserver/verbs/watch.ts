@@ -64,6 +64,8 @@ class Watcher implements CacheWatcher {
   readonly #replay = new AbortController();
   /** The client has seen everything up to this revision. */
   #after = 0;
+  /** Set while the watch runs. */
+  #free: (() => void) | undefined;
 
   constructor(core: Core, request: ResourceRequest, setup: WatchSetup) {
     this.#core = core;
@@ -76,26 +78,37 @@ class Watcher implements CacheWatcher {
 
   /** The response's body. Ends with the deadline, with the client, or when the watcher is too slow. */
   async *run(opened: () => () => void): AsyncGenerator<Uint8Array> {
-    const { exchange } = this.#request;
+    const { signal } = this.#request.exchange;
     const closed = opened();
-    const end = () => this.#queue.end();
+    const end = () => this.#end();
     const cancelDeadline = this.#core.clock.setTimeout(end, this.#lifetimeMs());
-    exchange.signal.addEventListener('abort', end);
-    if (exchange.signal.aborted) end();
     const cancelBookmarks = this.#keepBookmarks();
+    // Freed as soon as the watch ends, not when its reader gets around to noticing.
+    this.#free = () => {
+      cancelDeadline();
+      cancelBookmarks();
+      signal.removeEventListener('abort', end);
+      this.#resource.watchers.delete(this);
+      this.#replay.abort();
+      closed();
+    };
+    signal.addEventListener('abort', end);
+    if (signal.aborted) end();
     const starting = this.#start();
     try {
       yield* this.#queue.drain();
     } finally {
-      cancelDeadline();
-      cancelBookmarks();
-      exchange.signal.removeEventListener('abort', end);
-      this.#resource.watchers.delete(this);
-      this.#replay.abort();
-      this.#queue.end();
-      closed();
+      end();
       await starting;
     }
+  }
+
+  /** Ends the watch, once; what is queued still goes out. */
+  #end(): void {
+    this.#queue.end();
+    const free = this.#free;
+    this.#free = undefined;
+    free?.();
   }
 
   offer(event: CacheEvent): void {
@@ -103,10 +116,11 @@ class Watcher implements CacheWatcher {
     if (event.revision <= this.#after) return;
     const frame = this.#encode(event);
     if (frame) this.#queue.push(frame);
+    if (this.#queue.hasEnded) this.#end();
   }
 
   lost(): void {
-    this.#queue.end();
+    this.#end();
   }
 
   #lifetimeMs(): number {
@@ -183,7 +197,7 @@ class Watcher implements CacheWatcher {
     if (this.#queue.hasEnded) return;
     const status = this.#statusOf(error);
     this.#queue.push(Buffer.from(`${JSON.stringify({ type: 'ERROR', object: status.toStatus() })}\n`), 'unbounded');
-    this.#queue.end();
+    this.#end();
   }
 
   #statusOf(error: unknown): ApiError {
