@@ -159,6 +159,8 @@ class Server implements ApiServer {
       requestCert: true,
       rejectUnauthorized: false,
       allowHTTP1: true,
+      // A stream's client may have said everything and still listen: `kubectl exec` at the end of its input.
+      allowHalfOpen: true,
       minVersion: 'TLSv1.2',
       maxHeaderListPairs: 200,
       settings: { maxConcurrentStreams: 250, maxHeaderListSize: this.#limits.headerBytesMax },
@@ -175,6 +177,8 @@ class Server implements ApiServer {
       socket.once('close', () => this.#sockets.delete(socket));
       // A broken connection is no failure of the server; what was under way on it ends by its signal.
       socket.on('error', () => socket.destroy());
+      // HTTP/1.1 ends its half-closed connections by itself.
+      if (socket.alpnProtocol === 'h2') socket.once('end', () => socket.destroy());
     });
     server.on('session', session => {
       this.#sessions.add(session);
