@@ -1,5 +1,6 @@
 /** The verbs, through the whole chain, in process. */
 import test, { type ExecutionContext } from 'ava';
+import { createMemoryStore, UnavailableError, UnknownOutcomeError } from '../../../store/index.ts';
 import { createHarness, type Harness, type HarnessOptions } from '../testing/harness.ts';
 
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
@@ -322,4 +323,48 @@ test('a write under a leadership that has passed is refused', async t => {
   const late = await call('POST', CONFIG_MAPS, { body: configMap('b'), identity: { ...identity, fenceTerm: 7 } });
   t.is(late.status, 403);
   t.is((await call('GET', `${CONFIG_MAPS}/b`)).status, 404);
+});
+
+test('what the store cannot say for sure is never told as done', async t => {
+  const memory = createMemoryStore();
+  let failure: Error | undefined;
+  const store = new Proxy(memory, {
+    get(target, name) {
+      const member = Reflect.get(target, name, target);
+      if (name === 'transaction' && failure) return () => Promise.reject(failure);
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+  const { call } = await harnessOf(t, { memory, store });
+  failure = new UnavailableError('no leader');
+  const refused = await call('POST', CONFIG_MAPS, { body: configMap('a') });
+  t.deepEqual([refused.status, refused.body.reason], [503, 'ServiceUnavailable']);
+  t.false('retry-after' in refused.headers);
+  failure = new UnknownOutcomeError('connection lost');
+  const unknown = await call('POST', CONFIG_MAPS, { body: configMap('a') });
+  t.deepEqual([unknown.status, unknown.body.reason], [504, 'Timeout']);
+  failure = undefined;
+  t.is((await call('GET', `${CONFIG_MAPS}/a`)).status, 404);
+});
+
+test('a server without its store is alive but not ready', async t => {
+  const memory = createMemoryStore();
+  let isDown = false;
+  const store = new Proxy(memory, {
+    get(target, name) {
+      const member = Reflect.get(target, name, target);
+      if (name === 'range' && isDown) return () => Promise.reject(new UnavailableError('no leader'));
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+  const { call, create } = await harnessOf(t, { memory, store });
+  await create(CONFIG_MAPS, configMap('a'));
+  t.is((await call('GET', '/readyz')).text, 'ok');
+  isDown = true;
+  t.is((await call('GET', '/livez')).text, 'ok');
+  const ready = await call('GET', '/readyz?verbose');
+  t.is(ready.status, 500);
+  t.regex(ready.text, /\[-\]store failed/);
+  t.is((await call('GET', `${CONFIG_MAPS}/a`)).status, 503);
+  t.is((await call('GET', `${CONFIG_MAPS}/a?resourceVersion=0`)).status, 200, 'a reader who takes any state gets it');
 });
