@@ -26,6 +26,7 @@ import { type AuditRecord, makeChain } from './chain.ts';
 import type { Core } from './core.ts';
 import { Discovery } from './discovery.ts';
 import { createDispatcher, type VersionInfo } from './dispatch.ts';
+import { EventLeases } from './event-leases.ts';
 import type { HealthCheck } from './health.ts';
 import { exchangeOf, type HttpRequest, type HttpResponse, withWarnings, writeReply } from './http/connection.ts';
 import { inProcessExchange, toApiResponse } from './http/in-process.ts';
@@ -121,7 +122,8 @@ class Server implements ApiServer {
         random,
       }),
     ]);
-    const core: Core = { store, cache, limits, clock, logger, metrics, newUid, random, admission };
+    const eventLeases = new EventLeases(store, clock);
+    const core: Core = { store, cache, limits, clock, logger, metrics, newUid, random, admission, eventLeases };
     const routes = options.routes ?? [];
     const dispatcher = createDispatcher({
       core,

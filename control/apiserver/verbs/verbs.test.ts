@@ -368,3 +368,21 @@ test('a server without its store is alive but not ready', async t => {
   t.is((await call('GET', `${CONFIG_MAPS}/a`)).status, 503);
   t.is((await call('GET', `${CONFIG_MAPS}/a?resourceVersion=0`)).status, 200, 'a reader who takes any state gets it');
 });
+
+test('events go by themselves: their keys hang on leases that many share', async t => {
+  const { create, store } = await harnessOf(t);
+  for (const name of ['e1', 'e2']) {
+    await create('/api/v1/namespaces/default/events', {
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { name, namespace: 'default' },
+      involvedObject: { kind: 'Pod', namespace: 'default', name: 'p' },
+      type: 'Normal',
+      reason: 'Tested',
+    } as object);
+  }
+  const { items } = await store.range({ key: '/registry/core/events/', end: '/registry/core/events0' });
+  t.is(items.length, 2);
+  t.truthy(items[0]?.lease);
+  t.is(items[0]?.lease, items[1]?.lease);
+});
