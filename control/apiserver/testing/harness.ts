@@ -138,7 +138,10 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
         for (const line of lines) yield JSON.parse(line) as WatchFrame;
       }
     },
-    close: () => server.close(),
+    async close() {
+      await server.close();
+      await memory.close();
+    },
   };
   await bootstrap({ server, identity: ADMIN, serviceCIDR: SERVICE_CIDR, securePort: 6443 });
   return harness;
