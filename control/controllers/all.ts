@@ -89,6 +89,6 @@ async function guard(controller: Controller, logger: Logger): Promise<void> {
   try {
     await controller.run();
   } catch (error) {
-    logger.error({ controller: controller.name, error }, 'controller ended unexpectedly');
+    logger.error({ controller: controller.name, err: error }, 'controller ended unexpectedly');
   }
 }
