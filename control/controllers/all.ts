@@ -7,6 +7,7 @@ import { Informers } from '../client/informers.ts';
 import { holdLease } from '../client/lease.ts';
 import type { Logger } from '../client/logger.ts';
 import type { Controller, ControllerContext, ControllerOptions } from './context.ts';
+import { daemonSetController } from './daemon-set.ts';
 import { deploymentController } from './deployment.ts';
 import { DiscoveredKinds } from './discovered-kinds.ts';
 import { endpointSliceController } from './endpoint-slices.ts';
@@ -48,6 +49,7 @@ function setUp(context: ControllerContext): Controller[] {
     replicaSetController(context),
     replicationController(context),
     deploymentController(context),
+    daemonSetController(context),
     endpointsController(context),
     endpointSliceController(context),
     serviceAccountController(context),
