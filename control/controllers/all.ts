@@ -13,6 +13,7 @@ import { DiscoveredKinds } from './discovered-kinds.ts';
 import { endpointSliceController } from './endpoint-slices.ts';
 import { endpointsController } from './endpoints.ts';
 import { garbageCollector } from './garbage-collector.ts';
+import { jobController, ttlController } from './job.ts';
 import { namespaceController } from './namespace.ts';
 import { nodeIpamController } from './node-ipam.ts';
 import { nodeLifecycleController } from './node-lifecycle.ts';
@@ -50,6 +51,8 @@ function setUp(context: ControllerContext): Controller[] {
     replicationController(context),
     deploymentController(context),
     daemonSetController(context),
+    jobController(context),
+    ttlController(context),
     endpointsController(context),
     endpointSliceController(context),
     serviceAccountController(context),
