@@ -7,11 +7,13 @@ import { Informers } from '../client/informers.ts';
 import { holdLease } from '../client/lease.ts';
 import type { Logger } from '../client/logger.ts';
 import type { Controller, ControllerContext, ControllerOptions } from './context.ts';
+import { daemonSetController } from './daemon-set.ts';
 import { deploymentController } from './deployment.ts';
 import { DiscoveredKinds } from './discovered-kinds.ts';
 import { endpointSliceController } from './endpoint-slices.ts';
 import { endpointsController } from './endpoints.ts';
 import { garbageCollector } from './garbage-collector.ts';
+import { jobController, ttlController } from './job.ts';
 import { namespaceController } from './namespace.ts';
 import { nodeIpamController } from './node-ipam.ts';
 import { nodeLifecycleController } from './node-lifecycle.ts';
@@ -48,6 +50,9 @@ function setUp(context: ControllerContext): Controller[] {
     replicaSetController(context),
     replicationController(context),
     deploymentController(context),
+    daemonSetController(context),
+    jobController(context),
+    ttlController(context),
     endpointsController(context),
     endpointSliceController(context),
     serviceAccountController(context),
@@ -89,6 +94,6 @@ async function guard(controller: Controller, logger: Logger): Promise<void> {
   try {
     await controller.run();
   } catch (error) {
-    logger.error({ controller: controller.name, error }, 'controller ended unexpectedly');
+    logger.error({ controller: controller.name, err: error }, 'controller ended unexpectedly');
   }
 }

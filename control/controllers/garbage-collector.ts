@@ -72,7 +72,7 @@ class GarbageCollector {
     try {
       await this.#kinds.refresh();
     } catch (error) {
-      if (!signal.aborted) logger.warn({ error }, 'discovery failed');
+      if (!signal.aborted) logger.warn({ err: error }, 'discovery failed');
       return;
     }
     const present = new Set<string>();

@@ -36,3 +36,7 @@ export const TERMINATED_PODS_MAX = 12_500;
 export const GARBAGE_WORKERS = 20;
 /** How long an owner that is not in the cache may take to show up there before the API is asked for it. */
 export const OWNER_GRACE_MS = 500;
+
+/** Delay before a Job's failed pod is replaced, doubled with each failure (k/k: DefaultJobPodFailureBackOff). */
+export const JOB_BACKOFF_MS_MIN = 10_000;
+export const JOB_BACKOFF_MS_MAX = 600_000;

@@ -71,7 +71,7 @@ export function podGarbageController(context: ControllerContext): Controller {
     run: async () => {
       while (!signal.aborted) {
         await collect().catch(error => {
-          if (!signal.aborted) logger.warn({ error }, 'pod garbage not collected');
+          if (!signal.aborted) logger.warn({ err: error }, 'pod garbage not collected');
         });
         await sleep(clock, POD_GC_PERIOD_MS, signal);
       }
