@@ -133,7 +133,7 @@ export class Performer {
       pod,
       async () => {
         await this.#context.operations.run(() => this.#context.runtime.createSandbox(spec));
-        this.#record.address = undefined;
+        this.#record.attached = false;
         this.#record.detached = false;
         await this.#context.view.refresh();
       },
@@ -148,7 +148,7 @@ export class Performer {
       if (sandbox && replaced) {
         this.#keepHistory(input, sandbox);
         if (sandbox === sandboxes[0]) {
-          this.#record.address = undefined;
+          this.#record.attached = false;
           this.#announcer(pod).tell(
             'Normal',
             'SandboxChanged',
@@ -186,6 +186,7 @@ export class Performer {
       async () => {
         if (pod.spec?.hostNetwork) this.#record.address = node.addresses[0] ?? '';
         else this.#record.address = (await network.attach({ uid, namespace, name }, pid)).address;
+        this.#record.attached = true;
       },
       text =>
         this.#announcer(pod).tell(

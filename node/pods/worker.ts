@@ -220,7 +220,7 @@ export class PodWorker {
     const container = findContainer(this.#pod, status.name);
     const known = this.#record.containers.get(status.id);
     if (status.state !== 'running' || !container || !known || this.#probers.has(status.id)) return;
-    if (known.postStart !== 'done' || known.stop || !hasProbes(container)) return;
+    if (known.postStart !== 'done' || known.stop || !hasProbes(container) || !this.#record.attached) return;
     const { runtime, clock, recorder } = this.#context;
     const prober = new Prober({
       target: { runtime, clock, containerId: status.id, container, host: this.#record.address ?? '' },
