@@ -190,7 +190,7 @@ interface PartsOptions {
 async function assemble({ name, dataDir, runtime, clusterId, env }: PartsOptions): Promise<Parts> {
   if (runtime === 'fake') return { runtime: createFakeRuntime({ nodeName: name }), network: createNoNetwork() };
   const network = createBridgeNetwork({ clusterId, nodeName: name, dataDir });
-  const proxy = await chooseProxy({ clusterId, nodeName: name });
+  const { proxy } = await chooseProxy({ clusterId, nodeName: name });
   if (runtime === 'native')
     return {
       runtime: createNativeRuntime({ clusterId, nodeName: name, dataDir: join(dataDir, 'native') }),

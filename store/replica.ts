@@ -63,6 +63,7 @@ export class Replica implements StateMachine<ApplyResult> {
     this.#onFatal = options.onFatal;
     this.#checkpointBytesMin = options.checkpointBytesMin ?? CHECKPOINT_BYTES_MIN;
     this.#appliedIndexMin = options.appliedIndexMin ?? 0;
+    this.#hash.reset(this.#state.revision, 0);
     this.#hub = new WatchHub({ source: this.#state, clock: options.clock });
   }
 

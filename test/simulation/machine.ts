@@ -2,7 +2,13 @@
  * A member's replicated list, held to the one reference list: since all must be prefixes of it, its length is its state.
  * Its disk is written now and then without sync, so that after a crash it holds anything since the last flush.
  */
-import type { CommittedCommand, MemberId, SnapshotMetadata, StateMachine, StateMachineSnapshot } from '../../raft/index.ts';
+import type {
+  CommittedCommand,
+  MemberId,
+  SnapshotMetadata,
+  StateMachine,
+  StateMachineSnapshot,
+} from '../../raft/index.ts';
 import { integerBetween, type Random } from './random.ts';
 import type { Reference } from './reference.ts';
 

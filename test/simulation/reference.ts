@@ -2,8 +2,9 @@
  * What must hold in every run, judged from outside: from what members say to each other, write, and apply. Knows nothing
  * of how they come to it. A violation is thrown where it shows first.
  */
-import type { Entry, MemberId } from '../../raft/index.ts';
+
 import type { Message } from '../../raft/core/messages.ts';
+import type { Entry, MemberId } from '../../raft/index.ts';
 
 /** A property of Raft was broken. */
 export class SafetyViolation extends Error {
@@ -53,7 +54,9 @@ export class Reference {
       const durable = this.#durable.get(message.from);
       const lastIndex = durable === undefined ? 0 : durable.startIndex + durable.terms.length;
       if (message.matchIndex > lastIndex) {
-        throw new SafetyViolation(`${message.from} acknowledged ${message.matchIndex}, but only ${lastIndex} is on its disk`);
+        throw new SafetyViolation(
+          `${message.from} acknowledged ${message.matchIndex}, but only ${lastIndex} is on its disk`,
+        );
       }
     }
   }
@@ -87,7 +90,8 @@ export class Reference {
   applies(position: number, applied: Applied): void {
     const known = this.#applied[position];
     if (known === undefined) {
-      if (position !== this.#applied.length) throw new SafetyViolation(`position ${position} was applied with a gap before`);
+      if (position !== this.#applied.length)
+        throw new SafetyViolation(`position ${position} was applied with a gap before`);
       if (this.#positions.has(applied.command)) throw new SafetyViolation(`${applied.command} was applied twice`);
       this.#applied.push(applied);
       this.#positions.set(applied.command, position);

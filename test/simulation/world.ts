@@ -60,7 +60,7 @@ class World {
     this.#seed = seed;
     this.random = seededRandom(seed);
     this.#network = new MemoryNetwork({ clock: this.clock, random: this.random });
-    this.#network.observe = message => { this.reference.said(message); if (process.env['TRACE'] && this.clock.now()>Number(process.env['TRACE'])) console.log(this.clock.now().toFixed(1), JSON.stringify(message,(k,v)=>k==='data'?undefined:v)); };
+    this.#network.observe = message => this.reference.said(message);
     const size = pick(this.random, [3, 3, 4, 5]) ?? 3;
     const entries = Array.from({ length: size }, (_, number) => memberEntry(number, 'voter'));
     for (const { id, name } of entries) this.#addMember(id, name, { clusterId: CLUSTER_ID, members: entries });
@@ -219,7 +219,9 @@ class World {
 
   #transfer(): void {
     const member = pick(this.random, this.members);
-    member?.node?.transferLeadership(this.random() < 0.5 ? undefined : pick(this.random, this.members)?.id).catch(ignore);
+    member?.node
+      ?.transferLeadership(this.random() < 0.5 ? undefined : pick(this.random, this.members)?.id)
+      .catch(ignore);
   }
 
   #join(): void {
@@ -250,8 +252,14 @@ class World {
     for (const member of this.members) {
       member.diskFaults = { writeMsMin: 0, writeMsMax: 2, failure: 0 };
       member.crashChance = 0;
-      this.#revive(member);
     }
+    this.#keepReviving();
+  }
+
+  /** A write that was under way before the healing may still fail. */
+  #keepReviving(): void {
+    this.#restartAll();
+    this.clock.setTimeout(() => this.#keepReviving(), 500);
   }
 
   /** Every client got its last command through, and every member of the cluster has applied everything. */
@@ -266,7 +274,7 @@ class World {
   #describe(): string {
     const each = this.members.map(member => {
       const status = member.node?.status();
-      return `${member.name} ${status?.role ?? 'down'} term ${status?.term} applied ${status?.appliedIndex}/${status?.commitIndex}/${status?.lastIndex} length ${member.length}`;
+      return `${member.name} ${status?.role ?? 'down'} term ${status?.term} applied ${status?.appliedIndex}/${status?.commitIndex}/${status?.lastIndex} length ${member.length}${member.isRemoved ? ' removed' : ''} knows ${status?.membership.members.map(other => `${other.name}:${other.role}`)}`;
     });
     return `${this.clientsDone} clients done, ${this.reference.length} commands; ${each.join('; ')}`;
   }

@@ -5,11 +5,12 @@
  */
 import type { ObjectMeta } from '../generated/types.ts';
 import type { Kind, KindDeclaration, KubernetesObject, StrategyContext, Subresource } from '../kind.ts';
+import { defaultPrinter, printers } from '../printers/printers.ts';
 import { canonical } from '../schema/decode.ts';
-import { definition } from '../schema/definitions.ts';
+import { definition, derivedFrom } from '../schema/definitions.ts';
 import { isEqual } from '../schema/equal.ts';
 import type { FieldError } from '../status.ts';
-import { validateObjectMeta, validateObjectMetaUpdate } from '../validation/metadata.ts';
+import { validateMetadataContents, validateObjectMeta, validateObjectMetaUpdate } from '../validation/metadata.ts';
 import { type NameRule, subdomainName } from '../validation/names.ts';
 
 /** What a kind may say of itself; see {@link KindDeclaration} for each member. */
@@ -32,13 +33,14 @@ export interface Behaviour<T extends KubernetesObject> {
   /** Not called for the status subresource, whose rules are the same for all kinds. */
   prepareForUpdate?(object: T, old: T, context: StrategyContext): void;
   validate?(object: T): FieldError[];
+  /** What may not change. The object as it has become is validated besides. */
   validateUpdate?(object: T, old: T, subresource: string): FieldError[];
+  /** True if an update tells what is wrong with the object before what may not change. */
+  readonly judgesWholeFirst?: boolean;
   warnings?(object: T, old: T | undefined): string[];
   decideDeletion?: KindDeclaration<T>['decideDeletion'];
   selectableFields?(object: T): Readonly<Record<string, string>>;
   readonly selectableFieldNames?: readonly string[];
-  readonly columns?: KindDeclaration<T>['columns'];
-  row?: KindDeclaration<T>['row'];
 }
 
 /** All verbs that an ordinary resource has, in discovery's order. */
@@ -65,6 +67,12 @@ export function declare<T extends KubernetesObject>(
   const tracksGeneration = behaviour.tracksGeneration ?? false;
   const hasStatus = 'status' in (definition(kind.definition).properties ?? {});
   const nameRule = behaviour.nameRule ?? subdomainName;
+  // An old version is shown as the one that it was made of.
+  const shown = printers[kind.definition] ?? printers[derivedFrom(kind.definition) ?? ''] ?? defaultPrinter;
+  const validateWhole = (object: T): FieldError[] => [
+    ...validateObjectMeta(metadataOf(object), kind.namespaced, nameRule),
+    ...(behaviour.validate?.(object) ?? []),
+  ];
   return {
     ...kind,
     ...(behaviour.storedAs && { storedAs: behaviour.storedAs }),
@@ -98,19 +106,23 @@ export function declare<T extends KubernetesObject>(
         metadataOf(object).generation = (metadataOf(old).generation ?? 0) + (isChanged ? 1 : 0);
       }
     },
-    validate: object => [
-      ...validateObjectMeta(metadataOf(object), kind.namespaced, nameRule),
-      ...(behaviour.validate?.(object) ?? []),
-    ],
-    validateUpdate: (object, old) => [
-      ...validateObjectMetaUpdate(metadataOf(object), metadataOf(old)),
-      ...(behaviour.validateUpdate?.(object, old, preparedFor.get(object) ?? '') ?? []),
-    ],
+    // An object that was prepared for an update is judged as a whole by validateUpdate.
+    validate: object => (preparedFor.has(object) ? [] : validateWhole(object)),
+    validateUpdate(object, old) {
+      const metadata = validateObjectMetaUpdate(metadataOf(object), metadataOf(old));
+      const changes = behaviour.validateUpdate?.(object, old, preparedFor.get(object) ?? '') ?? [];
+      const whole = validateWhole(object);
+      // Kubernetes looks at metadata several times, and clients see it in the list of causes.
+      const first = [...metadata, ...validateMetadataContents(metadataOf(object))];
+      return behaviour.judgesWholeFirst
+        ? [...first, ...whole, ...metadata, ...changes]
+        : [...first, ...metadata, ...changes, ...whole];
+    },
     warnings: (object, old) => behaviour.warnings?.(object, old) ?? [],
     ...(behaviour.decideDeletion && { decideDeletion: behaviour.decideDeletion }),
     selectableFields: object => behaviour.selectableFields?.(object) ?? {},
-    columns: behaviour.columns ?? DEFAULT_COLUMNS,
-    row: behaviour.row ?? defaultRow,
+    columns: shown.columns,
+    row: (object, now) => shown.row(object, now),
   };
 }
 
@@ -178,26 +190,3 @@ function settle<T extends KubernetesObject>(kind: Kind<T>, object: T): void {
   for (const key of Object.keys(object) as (keyof T)[]) if (!(key in settled)) delete object[key];
   Object.assign(object, settled);
 }
-
-const DEFAULT_COLUMNS: KindDeclaration['columns'] = [
-  {
-    name: 'Name',
-    type: 'string',
-    format: 'name',
-    description:
-      'Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names',
-    priority: 0,
-  },
-  {
-    name: 'Created At',
-    type: 'date',
-    format: '',
-    description:
-      'CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata',
-    priority: 0,
-  },
-];
-
-const defaultRow: KindDeclaration['row'] = ({ metadata }) => ({
-  cells: [metadata?.name ?? '', metadata?.creationTimestamp ?? ''],
-});

@@ -55,6 +55,7 @@ export const pod = declare(kinds.pods, {
   },
   isSpecChanged: (object, old) => !isEqual(object.spec, old.spec),
   validate: validatePod,
+  judgesWholeFirst: true,
   validateUpdate: validatePodUpdate,
   warnings: podWarnings,
   decideDeletion: decidePodDeletion,

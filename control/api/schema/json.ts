@@ -21,8 +21,16 @@ export class RawNumber {
 /** What was read. */
 export interface ParsedJson {
   readonly value: unknown;
-  /** Keys that came again, by the object they are in, in order. */
-  readonly duplicates: ReadonlyMap<object, readonly string[]> | undefined;
+  /** Keys that came again, with where they stand; only known where there are any. */
+  readonly duplicates?: Duplicates;
+}
+
+/** Keys that came twice in their object. */
+export interface Duplicates {
+  /** Their paths, such as `spec.containers[0].name`, in order. */
+  readonly paths: readonly string[];
+  /** At which place of the text every key first, and a duplicate again, was met. */
+  readonly places: ReadonlyMap<string, number>;
 }
 
 /** Deeper texts are refused, as Go does. */
@@ -38,7 +46,7 @@ export function parseJson(text: string): ParsedJson {
   }
   const keyCount = scanKeys(text);
   if (keyCount === undefined || keyCount !== countKeys(value)) return new SlowParser(text).parse();
-  return { value, duplicates: undefined };
+  return { value };
 }
 
 const QUOTE = 0x22;
@@ -90,7 +98,10 @@ class SlowParser {
   readonly #text: string;
   #index = 0;
   #depth = 0;
-  readonly #duplicates = new Map<object, string[]>();
+  readonly #duplicates = new Map<string, number>();
+  readonly #places = new Map<string, number>();
+  /** The way to the present value. */
+  #path = '';
 
   constructor(text: string) {
     this.#text = text;
@@ -101,7 +112,9 @@ class SlowParser {
     const value = this.#value();
     this.#skipSpace();
     if (this.#index < this.#text.length) throw this.#unexpected('after top-level value');
-    return { value, duplicates: this.#duplicates.size > 0 ? this.#duplicates : undefined };
+    if (this.#duplicates.size === 0) return { value };
+    const places = new Map([...this.#places, ...this.#duplicates]);
+    return { value, duplicates: { paths: [...this.#duplicates.keys()], places } };
   }
 
   #unexpected(where: string): JsonSyntaxError {
@@ -141,7 +154,7 @@ class SlowParser {
       this.#index++;
       return object;
     }
-    const repeated: string[] = [];
+    const outer = this.#path;
     for (;;) {
       if (this.#text.charAt(this.#index) !== '"') throw this.#unexpected('looking for beginning of object key string');
       const key = this.#string();
@@ -149,8 +162,11 @@ class SlowParser {
       if (this.#text.charAt(this.#index) !== ':') throw this.#unexpected('after object key');
       this.#index++;
       this.#skipSpace();
+      this.#path = outer === '' ? key : `${outer}.${key}`;
+      if (Object.hasOwn(object, key)) this.#duplicates.set(this.#path, this.#index);
+      else if (!this.#places.has(this.#path)) this.#places.set(this.#path, this.#index);
       const value = this.#value();
-      if (Object.hasOwn(object, key)) repeated.push(key);
+      this.#path = outer;
       // A key named __proto__ must become an own property like any other.
       Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
       this.#skipSpace();
@@ -160,7 +176,6 @@ class SlowParser {
       if (next === '}') break;
       this.#skipSpace();
     }
-    if (repeated.length > 0) this.#duplicates.set(object, repeated);
     return object;
   }
 
@@ -170,8 +185,11 @@ class SlowParser {
       this.#index++;
       return list;
     }
+    const outer = this.#path;
     for (;;) {
+      this.#path = `${outer}[${list.length}]`;
       list.push(this.#value());
+      this.#path = outer;
       this.#skipSpace();
       const next = this.#text.charAt(this.#index);
       if (next !== ',' && next !== ']') throw this.#unexpected('after array element');

@@ -170,7 +170,8 @@ function validateRestartPolicy(spec: JobSpec, path: string): FieldError[] {
 export function validateJobUpdate(job: Job, old: Job): FieldError[] {
   const { spec, status } = job;
   if (!spec || !old.spec) return [];
-  const errors: FieldError[] = [];
+  // The spec is judged once with the job and once with its change.
+  const errors = [...validateJobSpec(spec, 'spec'), ...validateSelected(spec)];
   const isElastic =
     spec.completionMode === 'Indexed' && spec.completions !== undefined && spec.completions === spec.parallelism;
   if (spec.completions !== old.spec.completions && !isElastic) {
@@ -225,5 +226,5 @@ function withScheduling(old: PodTemplateSpec, now: PodTemplateSpec): PodTemplate
 export function jobWarnings(job: Job, old: Job | undefined): string[] {
   const template = job.spec?.template;
   if (!template?.spec || (old && isEqual(template, old.spec?.template))) return [];
-  return podSpecWarnings(template.spec, 'spec.template.spec', template.metadata?.annotations);
+  return podSpecWarnings(template.spec, 'spec.template.spec');
 }

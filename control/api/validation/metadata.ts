@@ -162,5 +162,14 @@ export function validateObjectMetaUpdate(metadata: ObjectMeta, old: ObjectMeta, 
       invalidValue(`${path}.deletionGracePeriodSeconds`, metadata.deletionGracePeriodSeconds ?? null, IMMUTABLE),
     );
   }
-  return errors;
+  return [...errors, ...validateMetadataContents(metadata, path)];
+}
+
+/** Labels, annotations and owners: looked at in every update, changed or not. */
+export function validateMetadataContents(metadata: ObjectMeta, path = 'metadata'): FieldError[] {
+  return [
+    ...validateLabels(metadata.labels, `${path}.labels`),
+    ...validateAnnotations(metadata.annotations, `${path}.annotations`),
+    ...validateOwnerReferences(metadata.ownerReferences ?? [], `${path}.ownerReferences`),
+  ];
 }

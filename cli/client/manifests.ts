@@ -1,0 +1,116 @@
+/** Reads the objects of `-f`: files, folders, standard input and URLs; YAML with several documents, JSON, and lists. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { parseAllDocuments } from 'yaml';
+import type { JsonObject } from './api.ts';
+import { failure } from './errors.ts';
+
+export interface Manifest {
+  readonly object: JsonObject;
+  /** The file, `STDIN` or the URL. */
+  readonly source: string;
+}
+
+/** Files that a folder is searched for. */
+const EXTENSIONS = ['.json', '.yaml', '.yml'];
+
+/** All objects of the given sources, in order. @throws CommandError for what cannot be read or is no object. */
+export async function readManifests(
+  sources: readonly string[],
+  { stdin, isRecursive }: { readonly stdin: Readable; readonly isRecursive: boolean },
+): Promise<Manifest[]> {
+  const manifests: Manifest[] = [];
+  for (const source of sources) {
+    for (const { name, text } of await readTexts(source, stdin, isRecursive)) manifests.push(...parseText(name, text));
+  }
+  if (manifests.length === 0) throw failure('no objects passed to apply');
+  return manifests;
+}
+
+async function readTexts(
+  source: string,
+  stdin: Readable,
+  isRecursive: boolean,
+): Promise<readonly { readonly name: string; readonly text: string }[]> {
+  if (source === '-') {
+    const chunks: Buffer[] = [];
+    for await (const chunk of stdin) chunks.push(Buffer.from(chunk));
+    return [{ name: 'STDIN', text: Buffer.concat(chunks).toString() }];
+  }
+  if (/^https?:\/\//.test(source)) {
+    const response = await fetch(source).catch(error => {
+      throw failure(`unable to read URL "${source}": ${error instanceof Error ? error.message : error}`, error);
+    });
+    if (!response.ok)
+      throw failure(
+        `unable to read URL "${source}", server reported ${response.status} ${response.statusText}, status code=${response.status}`,
+      );
+    return [{ name: source, text: await response.text() }];
+  }
+  return filesOf(source, isRecursive).map(name => ({ name, text: readText(name) }));
+}
+
+function filesOf(path: string, isRecursive: boolean): string[] {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat) throw failure(`the path "${path}" does not exist`);
+  if (!stat.isDirectory()) return [path];
+  const files = readdirSync(path, { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap(entry => {
+      const full = join(path, entry.name);
+      if (entry.isDirectory()) return isRecursive ? filesOf(full, true) : [];
+      return EXTENSIONS.some(extension => entry.name.endsWith(extension)) ? [full] : [];
+    });
+  if (files.length === 0 && !isRecursive) {
+    throw failure(`error reading [${path}]: recognized file extensions are [.json .yaml .yml]`);
+  }
+  return files;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw failure(`open ${path}: ${error instanceof Error && 'code' in error ? String(error.code) : error}`, error);
+  }
+}
+
+function parseText(source: string, text: string): Manifest[] {
+  const manifests: Manifest[] = [];
+  // YAML 1.1, as Kubernetes reads it: `yes` is true, `0o7` is text.
+  for (const document of parseAllDocuments(text, { version: '1.1', merge: true, uniqueKeys: true })) {
+    const [error] = document.errors;
+    if (error) {
+      const line = error.linePos?.[0].line;
+      throw failure(
+        `error parsing ${source}: error converting YAML to JSON: yaml: ${line === undefined ? '' : `line ${line}: `}${error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '')}`,
+        error,
+      );
+    }
+    const value: unknown = document.toJS({ maxAliasCount: 1000 });
+    if (value === null || value === undefined) continue;
+    manifests.push(...objectsOf(value, source));
+  }
+  return manifests;
+}
+
+function objectsOf(value: unknown, source: string): Manifest[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw failure(`error validating "${source}": error validating data: invalid object to validate`);
+  }
+  const object = value as JsonObject; // just checked
+  if (typeof object.kind === 'string' && object.kind.endsWith('List') && Array.isArray(object.items)) {
+    return object.items.flatMap(item => objectsOf(item, source));
+  }
+  const missing = ['apiVersion', 'kind'].filter(key => typeof object[key] !== 'string' || object[key] === '');
+  if (missing.length > 0) {
+    throw failure(
+      `error validating "${source}": error validating data: [${missing.map(key => `${key} not set`).join(', ')}]; if you choose to ignore these errors, turn validation off with --validate=false`.replace(
+        /\[([^,\]]*)\]/,
+        '$1',
+      ),
+    );
+  }
+  return [{ object, source }];
+}

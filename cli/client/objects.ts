@@ -1,0 +1,188 @@
+/** The objects that a command works on: those of files, or those that words and selectors name. */
+import { ApiError } from '../../control/api/status.ts';
+import type { JsonObject } from './api.ts';
+import { resolveTargets } from './arguments.ts';
+import { pathOf, type Resource, singularWithGroup } from './discovery.ts';
+import { describeApiError, failure } from './errors.ts';
+import { readManifests } from './manifests.ts';
+import type { Session } from './session.ts';
+
+export interface Metadata {
+  readonly name?: string;
+  readonly generateName?: string;
+  readonly namespace?: string;
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  readonly generation?: number;
+  readonly creationTimestamp?: string;
+  readonly deletionTimestamp?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly ownerReferences?: readonly {
+    readonly kind: string;
+    readonly name: string;
+    readonly uid: string;
+    readonly controller?: boolean;
+  }[];
+}
+
+export function metadataOf(object: JsonObject): Metadata {
+  return (object.metadata ?? {}) as Metadata;
+}
+
+/** Which object: enough to address it. */
+export interface ObjectReference {
+  readonly resource: Resource;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** An object of a file with its address. */
+export interface ManifestObject extends ObjectReference {
+  readonly object: JsonObject;
+  readonly source: string;
+}
+
+export interface SelectionFlags {
+  readonly filename?: readonly string[];
+  readonly recursive?: boolean;
+  readonly selector?: string;
+  readonly fieldSelector?: string;
+  readonly all?: boolean;
+  readonly allNamespaces?: boolean;
+}
+
+export const displayName = ({ resource, name }: Pick<ObjectReference, 'resource' | 'name'>): string =>
+  `${singularWithGroup(resource)}/${name}`;
+
+export const objectPath = ({ resource, namespace, name }: ObjectReference, subresource?: string): string =>
+  pathOf(resource, namespace, name, subresource);
+
+/** The objects of `-f`, each with its resource and namespace. */
+export async function manifestObjects(session: Session, flags: SelectionFlags): Promise<ManifestObject[]> {
+  const manifests = await readManifests(flags.filename ?? [], {
+    stdin: session.context.stdin,
+    isRecursive: flags.recursive ?? false,
+  });
+  const objects: ManifestObject[] = [];
+  for (const { object, source } of manifests) {
+    const metadata = metadataOf(object);
+    const described = `name: "${metadata.name ?? ''}" namespace: "${metadata.namespace ?? ''}" from "${source}"`;
+    const resource = await session.discovery.ofKind(String(object.apiVersion), String(object.kind), described);
+    const namespace = namespaceOf(session, resource, metadata);
+    const completed = resource.isNamespaced ? { ...object, metadata: { ...metadata, namespace } } : object;
+    objects.push({ resource, namespace, name: metadata.name ?? '', object: completed, source });
+  }
+  return objects;
+}
+
+function namespaceOf(session: Session, resource: Resource, metadata: Metadata): string {
+  if (!resource.isNamespaced) return '';
+  if (metadata.namespace && session.isNamespaceExplicit && metadata.namespace !== session.namespace) {
+    throw failure(
+      `the namespace from the provided object "${metadata.namespace}" does not match the namespace "${session.namespace}". You must pass '--namespace=${metadata.namespace}' to perform this operation.`,
+    );
+  }
+  return metadata.namespace || session.namespace;
+}
+
+/** The objects that are meant, from the server. Names that do not exist throw. */
+export async function selectedObjects(
+  session: Session,
+  words: readonly string[],
+  flags: SelectionFlags,
+): Promise<(ObjectReference & { readonly object: JsonObject })[]> {
+  const found: (ObjectReference & { object: JsonObject })[] = [];
+  for (const reference of await selectedReferences(session, words, flags)) {
+    if ('resource' in reference && reference.object) found.push({ ...reference, object: reference.object });
+    else found.push({ ...reference, object: await session.api.json('GET', objectPath(reference)) });
+  }
+  return found;
+}
+
+/** As {@link selectedObjects}, but objects named one by one are not asked for. */
+export async function selectedReferences(
+  session: Session,
+  words: readonly string[],
+  flags: SelectionFlags,
+): Promise<(ObjectReference & { readonly object?: JsonObject })[]> {
+  if (flags.filename?.length)
+    return (await manifestObjects(session, flags)).map(({ object: _own, ...reference }) => reference);
+  if (words.length === 0) {
+    throw failure('one or more resources must be specified as <resource> <name> or <resource>/<name>');
+  }
+  const { targets } = await resolveTargets(words, session.discovery);
+  const references: (ObjectReference & { object?: JsonObject })[] = [];
+  for (const { resource, name } of targets) {
+    if (name !== undefined) {
+      if (flags.selector !== undefined) throw failure('name cannot be provided when a selector is specified');
+      if (flags.all) throw failure("setting 'all' parameter but found a non empty selector or names. ");
+      references.push({ resource, namespace: session.namespace, name });
+      continue;
+    }
+    if (flags.selector === undefined && flags.fieldSelector === undefined && !flags.all) {
+      throw failure('resource(s) were provided, but no name was specified');
+    }
+    for (const object of await listObjects(session, resource, flags)) {
+      const metadata = metadataOf(object);
+      references.push({ resource, namespace: metadata.namespace ?? '', name: metadata.name ?? '', object });
+    }
+  }
+  return references;
+}
+
+/** All objects of a resource in the session's namespace, or in all. */
+export async function listObjects<T extends object = JsonObject>(
+  session: Session,
+  resource: Resource,
+  flags: {
+    readonly selector?: string | undefined;
+    readonly fieldSelector?: string | undefined;
+    readonly allNamespaces?: boolean;
+    readonly namespace?: string;
+  },
+): Promise<T[]> {
+  const namespace = flags.allNamespaces ? undefined : (flags.namespace ?? session.namespace);
+  const items: T[] = [];
+  for (let token: string | undefined; ; ) {
+    const list = await session.api.json<{ metadata?: { continue?: string }; items?: T[] }>(
+      'GET',
+      pathOf(resource, namespace),
+      {
+        query: {
+          labelSelector: flags.selector,
+          fieldSelector: flags.fieldSelector,
+          limit: LIST_CHUNK,
+          continue: token,
+        },
+      },
+    );
+    items.push(...(list.items ?? []));
+    token = list.metadata?.continue;
+    if (!token) return items;
+  }
+}
+
+/** kubectl asks for as many at once. */
+const LIST_CHUNK = 500;
+
+/**
+ * Does the work for each object. What the server refuses is told, sets the exit code, and does not stop the others.
+ * @param describe What was being done, for objects of files: `error when creating "f.yaml"`.
+ */
+export async function forEachObject<T extends { readonly source?: string }>(
+  session: Session,
+  objects: readonly T[],
+  work: (object: T) => Promise<void>,
+  doing = '',
+): Promise<void> {
+  for (const object of objects) {
+    try {
+      await work(object);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      session.error(describeApiError(error, doing && object.source ? `error when ${doing} "${object.source}"` : ''));
+      session.context.setExitCode(1);
+    }
+  }
+}

@@ -1,0 +1,51 @@
+/** What commands that write have in common: dry runs, `-o`, and what they print. */
+
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { objectPrinter } from '../output/objects.ts';
+import type { JsonObject } from './api.ts';
+import { failure } from './errors.ts';
+import { displayName, type ObjectReference } from './objects.ts';
+import type { Session } from './session.ts';
+
+export interface WriteFlags {
+  readonly dryRun?: string | true;
+  readonly output?: string;
+}
+
+export function withWriteFlags<T extends Command>(command: T): T {
+  command
+    .addOption(new Option('--dry-run [mode]', 'none, client or server: only show what would be sent or stored'))
+    .option('-o, --output <format>', 'print the object: yaml, json, name, jsonpath=…');
+  return command;
+}
+
+export type DryRun = 'none' | 'client' | 'server';
+
+export function dryRunOf({ dryRun }: WriteFlags): DryRun {
+  if (dryRun === undefined || dryRun === 'none') return 'none';
+  if (dryRun === true || dryRun === 'client') return 'client';
+  if (dryRun === 'server') return 'server';
+  throw failure(`Invalid dry-run value (${dryRun}). Must be "none", "server", or "client".`);
+}
+
+/** The query parameter of a write. */
+export const dryRunQuery = (flags: WriteFlags): string | undefined =>
+  dryRunOf(flags) === 'server' ? 'All' : undefined;
+
+/** Prints `pod/x created`, or the object if `-o` asks for it. */
+export function printWritten(
+  session: Session,
+  written: Pick<ObjectReference, 'resource' | 'name'> & { readonly object: JsonObject },
+  operation: string,
+  flags: WriteFlags,
+): void {
+  const mode = dryRunOf(flags);
+  if (flags.output) {
+    const print = objectPrinter(flags.output);
+    session.context.stdout.write(print({ objects: [written], isList: false }));
+    return;
+  }
+  const suffix = mode === 'client' ? ' (dry run)' : mode === 'server' ? ' (server dry run)' : '';
+  session.print(`${displayName(written)} ${operation}${suffix}`);
+}

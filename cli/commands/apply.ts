@@ -1,0 +1,142 @@
+/** `raftsman apply -f`: makes objects what their manifests say. */
+import type { Command } from 'commander';
+import { ApiError } from '../../control/api/status.ts';
+import type { JsonObject } from '../client/api.ts';
+import { nameWithGroup, pathOf } from '../client/discovery.ts';
+import { failure } from '../client/errors.ts';
+import {
+  forEachObject,
+  type ManifestObject,
+  manifestObjects,
+  objectPath,
+  type SelectionFlags,
+} from '../client/objects.ts';
+import { type Session, withSession } from '../client/session.ts';
+import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
+import type { CommandContext } from '../context.ts';
+import { definitionOf, LAST_APPLIED, lastApplied, threeWayPatch, withLastApplied } from './apply-patch.ts';
+import { ClusterCommand, repeated, withGlobalFlags } from './cluster-command.ts';
+import { fieldValidation } from './create.ts';
+
+interface Flags extends WriteFlags, SelectionFlags {
+  readonly serverSide?: boolean;
+  readonly forceConflicts?: boolean;
+  readonly fieldManager?: string;
+  readonly validate?: string | true;
+  readonly prune?: boolean;
+}
+
+/** How often a patch that met another's write is made anew. */
+const CONFLICT_RETRIES_MAX = 5;
+const FIELD_MANAGER = 'kubectl-client-side-apply';
+
+export function register(program: Command, context: CommandContext): void {
+  const command = new ClusterCommand('apply')
+    .argument('[words...]')
+    .usage('-f FILENAME [flags]')
+    .summary('make objects what a file says')
+    .description('Creates the objects of a file, or changes those that exist to what it says.')
+    .option('-f, --filename <file>', 'a file, a folder, a URL, or - for standard input', repeated)
+    .option('-R, --recursive', 'read folders within folders')
+    .option('-l, --selector <labels>', 'accepted for kubectl’s sake; all objects of the files are applied')
+    .option('--server-side', 'let the server merge')
+    .option('--force-conflicts', 'take over fields of others (with --server-side)')
+    .option('--field-manager <name>', 'who owns the fields')
+    .option('--validate [mode]', 'strict, warn or ignore: what to do about unknown fields')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  raftsman apply -f app.yaml\n  raftsman apply -f manifests/ -R\n  cat app.json | raftsman apply -f -',
+    )
+    .action(withSession<Flags>(context, apply));
+  program.addCommand(withWriteFlags(withGlobalFlags(command)));
+}
+
+async function apply(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  if (words.length > 0) throw failure(`Unexpected args: [${words.join(' ')}]\nSee 'raftsman apply --help' for usage.`);
+  if (!flags.filename?.length) throw failure('must specify one of -f and -k');
+  const manifests = await manifestObjects(session, flags);
+  const work = flags.serverSide ? applyOnServer : applyObject;
+  await forEachObject(session, manifests, manifest => work(session, manifest, flags), 'applying patch to');
+}
+
+async function applyOnServer(session: Session, manifest: ManifestObject, flags: Flags): Promise<void> {
+  const object = await session.api.json('PATCH', objectPath(manifest), {
+    contentType: 'application/apply-patch+yaml',
+    body: manifest.object,
+    query: {
+      fieldManager: flags.fieldManager ?? 'kubectl',
+      fieldValidation: fieldValidation(flags.validate),
+      force: flags.forceConflicts ? true : undefined,
+      dryRun: dryRunQuery(flags),
+    },
+  });
+  printWritten(session, { ...manifest, object }, 'serverside-applied', flags);
+}
+
+async function applyObject(session: Session, manifest: ManifestObject, flags: Flags): Promise<void> {
+  if (manifest.name === '')
+    throw failure(`error when retrieving current configuration of ${manifest.source}: resource name may not be empty`);
+  const modified = withLastApplied(manifest.object);
+  for (let attempt = 0; ; attempt++) {
+    const current = await find(session, manifest);
+    try {
+      if (current === undefined) await create(session, { ...manifest, object: modified }, flags);
+      else await patch(session, { ...manifest, object: modified }, current, flags);
+      return;
+    } catch (error) {
+      const isConflict = error instanceof ApiError && error.reason === 'Conflict';
+      if (!isConflict || attempt >= CONFLICT_RETRIES_MAX) throw error;
+    }
+  }
+}
+
+async function find(session: Session, manifest: ManifestObject): Promise<JsonObject | undefined> {
+  try {
+    return await session.api.json('GET', objectPath(manifest));
+  } catch (error) {
+    if (error instanceof ApiError && error.reason === 'NotFound') return undefined;
+    throw error;
+  }
+}
+
+async function create(session: Session, manifest: ManifestObject, flags: Flags): Promise<void> {
+  const object =
+    dryRunOf(flags) === 'client'
+      ? manifest.object
+      : await session.api.json('POST', pathOf(manifest.resource, manifest.namespace), {
+          body: manifest.object,
+          query: writeQuery(flags),
+        });
+  printWritten(session, { ...manifest, object }, 'created', flags);
+}
+
+const writeQuery = (flags: Flags) => ({
+  fieldManager: flags.fieldManager ?? FIELD_MANAGER,
+  fieldValidation: fieldValidation(flags.validate),
+  dryRun: dryRunQuery(flags),
+});
+
+async function patch(session: Session, manifest: ManifestObject, current: JsonObject, flags: Flags): Promise<void> {
+  const { resource, name, object: modified } = manifest;
+  const original = lastApplied(current);
+  if (!original) {
+    session.error(
+      `Warning: resource ${nameWithGroup(resource)}/${name} is missing the ${LAST_APPLIED} annotation which is required by raftsman apply. raftsman apply should only be used on resources created declaratively by either raftsman create --save-config or raftsman apply. The missing annotation will be patched automatically.`,
+    );
+  }
+  const definition = definitionOf(resource);
+  const body = threeWayPatch({ original: original ?? {}, modified, current }, definition);
+  if (Object.keys(body).length === 0) {
+    printWritten(session, { ...manifest, object: current }, 'unchanged', flags);
+    return;
+  }
+  const patched =
+    dryRunOf(flags) === 'client'
+      ? modified
+      : await session.api.json('PATCH', objectPath(manifest), {
+          contentType: definition ? 'application/strategic-merge-patch+json' : 'application/merge-patch+json',
+          body,
+          query: writeQuery(flags),
+        });
+  printWritten(session, { ...manifest, object: patched }, 'configured', flags);
+}

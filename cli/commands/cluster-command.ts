@@ -1,0 +1,80 @@
+/** Commands in kubectl's grammar: the flags that all of them take, and Go's way of writing boolean flags. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+
+/** A command whose boolean flags may have a value, as in `--wait=false`, and whose short ones an equals sign: `-o=json`. */
+export class ClusterCommand extends Command {
+  override createCommand(name?: string): ClusterCommand {
+    return new ClusterCommand(name);
+  }
+
+  override parseOptions(argv: readonly string[]): { operands: string[]; unknown: string[] } {
+    const end = argv.indexOf('--');
+    const flags = end < 0 ? argv : argv.slice(0, end);
+    const rest = end < 0 ? [] : argv.slice(end);
+    return super.parseOptions([...flags.flatMap(word => this.#normalised(word)), ...rest]);
+  }
+
+  #normalised(word: string): string[] {
+    const short = /^(-\w)=(.*)$/s.exec(word);
+    if (short)
+      return this.options.some(option => option.short === short[1] && option.required)
+        ? [`${short[1]}${short[2]}`]
+        : [word];
+    const long = /^(--[\w-]+)=(true|false)$/.exec(word);
+    const option = long && this.options.find(({ long: name }) => name === long[1]);
+    if (!long || !option || !option.isBoolean()) return [word];
+    this.setOptionValueWithSource(option.attributeName(), long[2] === 'true', 'cli');
+    return [];
+  }
+}
+
+/** Collects a flag that may be repeated, or hold several values between commas. */
+export function list(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, ...value.split(',')];
+}
+
+/** Collects a flag that may be repeated, each with one value. */
+export function repeated(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+/** Reads a whole number, which may be negative. */
+export function integer(text: string): number {
+  if (!/^-?\d+$/.test(text)) throw new InvalidArgumentError('it must be a whole number.');
+  return Number(text);
+}
+
+/** Reads a duration as Go writes it, `1m30s`, or plain seconds; gives milliseconds. */
+export function durationMs(text: string): number {
+  const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+  if (/^-?\d+$/.test(text)) return Number(text) * 1000;
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
+  if (parts.length === 0 || parts.map(part => part[0]).join('') !== text.replace(/^-/, '')) {
+    throw new InvalidArgumentError('it must be a duration such as 30s or 1m30s.');
+  }
+  const sum = parts.reduce((total, [, number, unit]) => total + Number(number) * (UNITS[unit ?? ''] ?? 0), 0);
+  return text.startsWith('-') ? -sum : sum;
+}
+
+/** Adds the flags that say which server, as whom and where. Hidden in help but for the most common. */
+export function withGlobalFlags<T extends Command>(command: T): T {
+  const hidden = (flags: string, description: string) => new Option(flags, description).hideHelp();
+  command
+    .option('-n, --namespace <namespace>', 'the namespace to work in')
+    .option('--kubeconfig <file>', 'the kubeconfig to use')
+    .addOption(hidden('--context <name>', 'the context of the kubeconfig to use'))
+    .addOption(hidden('--cluster <name>', 'the cluster of the kubeconfig to use'))
+    .addOption(hidden('--user <name>', 'the user of the kubeconfig to be'))
+    .addOption(hidden('-s, --server <url>', 'the address of the API server'))
+    .addOption(hidden('--token <token>', 'a bearer token'))
+    .addOption(hidden('--certificate-authority <file>', 'the certificate that signed the server’s'))
+    .addOption(hidden('--client-certificate <file>', 'a certificate to prove who one is'))
+    .addOption(hidden('--client-key <file>', 'the key of that certificate'))
+    .addOption(hidden('--insecure-skip-tls-verify', 'trust any server'))
+    .addOption(hidden('--tls-server-name <name>', 'the name that the server’s certificate must have'))
+    .addOption(hidden('--as <user>', 'act as this user'))
+    .addOption(new Option('--as-group <group>', 'act as a member of this group').argParser(repeated).hideHelp())
+    .addOption(hidden('--request-timeout <duration>', 'how long to wait for one answer'))
+    .addOption(hidden('--cache-dir <dir>', 'accepted for kubectl’s sake; nothing is cached'));
+  return command;
+}
