@@ -1,6 +1,6 @@
 import test from 'ava';
-import { planRoutes } from './agent.ts';
 import type { EndpointSlice, Service } from './api.ts';
+import { planRoutes } from './routes.ts';
 import { planServicePorts } from './service-ports.ts';
 
 const service = (spec: Service['spec']): Service => ({

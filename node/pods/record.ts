@@ -3,7 +3,14 @@
  * Nothing here must survive the agent. After a restart the record is rebuilt from the runtime and from the pod object's
  * status, and a container that runs is taken as it is.
  */
-import type { ContainerStatus as ApiContainerStatus, ContainerStateTerminated, Pod, PodCondition } from '../api.ts';
+import type {
+  ContainerStatus as ApiContainerStatus,
+  Container,
+  ContainerStateTerminated,
+  EphemeralContainer,
+  Pod,
+  PodCondition,
+} from '../api.ts';
 import { RESTART_BACK_OFF_MS, RESTART_BACK_OFF_MS_MAX } from '../limits.ts';
 import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.ts';
 import { type BackOff, type Failure, retryDelayMs } from './back-off.ts';
@@ -197,4 +204,11 @@ export function nextAttempt(input: PodInput, name: string): number {
 /** True for an init container that keeps running beside the others: a sidecar. */
 export function isSidecar(container: { restartPolicy?: string }): boolean {
   return container.restartPolicy === 'Always';
+}
+
+/** A container of the pod by name, of whichever sort. */
+export function findContainer(pod: Pod, name: string): Container | EphemeralContainer | undefined {
+  const { containers = [], initContainers = [], ephemeralContainers = [] } = pod.spec ?? {};
+  const all: (Container | EphemeralContainer)[] = [...containers, ...initContainers, ...ephemeralContainers];
+  return all.find(container => container.name === name);
 }

@@ -10,8 +10,8 @@ import type { ContainerStatus } from '../runtime/runtime.ts';
 import { Announcer } from './announce.ts';
 import { downwardContext, readTerminationMessage } from './container-maker.ts';
 import type { PodContext } from './context.ts';
-import { findContainer, Performer } from './performer.ts';
-import { adoptRecord, containersNamed, type PodInput, type PodRecord } from './record.ts';
+import { Performer } from './performer.ts';
+import { adoptRecord, containersNamed, findContainer, type PodInput, type PodRecord } from './record.ts';
 import { computeStatus, isOver } from './status.ts';
 import { restartWait, type Step, step } from './step.ts';
 
