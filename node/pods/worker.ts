@@ -10,8 +10,8 @@ import type { ContainerStatus } from '../runtime/runtime.ts';
 import { Announcer } from './announce.ts';
 import { downwardContext, readTerminationMessage } from './container-maker.ts';
 import type { PodContext } from './context.ts';
-import { findContainer, Performer } from './performer.ts';
-import { adoptRecord, containersNamed, type PodInput, type PodRecord } from './record.ts';
+import { Performer } from './performer.ts';
+import { adoptRecord, containersNamed, findContainer, type PodInput, type PodRecord } from './record.ts';
 import { computeStatus, isOver } from './status.ts';
 import { restartWait, type Step, step } from './step.ts';
 
@@ -220,7 +220,7 @@ export class PodWorker {
     const container = findContainer(this.#pod, status.name);
     const known = this.#record.containers.get(status.id);
     if (status.state !== 'running' || !container || !known || this.#probers.has(status.id)) return;
-    if (known.postStart !== 'done' || known.stop || !hasProbes(container)) return;
+    if (known.postStart !== 'done' || known.stop || !hasProbes(container) || !this.#record.attached) return;
     const { runtime, clock, recorder } = this.#context;
     const prober = new Prober({
       target: { runtime, clock, containerId: status.id, container, host: this.#record.address ?? '' },
