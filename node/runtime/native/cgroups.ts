@@ -147,6 +147,8 @@ export class Cgroups {
       await rmdir(directory).catch((error: unknown) => {
         if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
       });
+      // The last container takes the parent along; while there are others the kernel refuses.
+      await rmdir(path.dirname(directory)).catch(() => undefined);
     }
   }
 

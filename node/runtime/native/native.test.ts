@@ -38,6 +38,8 @@ function specOf(workload: Workload) {
 runtimeContract(test, {
   unavailable: whyUnavailable(),
   programs: true,
+  // Each node has a supervisor of its own to start.
+  serial: true,
   container: specOf,
   async create(nodeName) {
     const runtime = createNativeRuntime({ dataDir: path.join(root, nodeName) });

@@ -8,7 +8,7 @@
  * is left to clean up is a directory and the control groups.
  */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { mapBounded } from '../bounded.ts';
 import { ChangeHub } from '../change-hub.ts';
@@ -99,8 +99,7 @@ class NativeRuntime implements Runtime {
     }
     await this.#check();
     await this.#layout.prepare();
-    await writeFile(this.#layout.pauseProgram, pauseProgram(pauseArchitecture((await this.#machine()).trim())));
-    await chmod(this.#layout.pauseProgram, 0o755);
+    await this.#writePause();
     this.#started = { cgroups: await Cgroups.detect(), mayLowerOomScore: await mayLowerOomScore() };
     await this.#supervisor.ensure();
     this.#news = this.#hear();
@@ -330,8 +329,12 @@ class NativeRuntime implements Runtime {
     );
   }
 
-  #machine(): Promise<string> {
-    return mustRun(this.#run, 'uname', ['-m']);
+  /** Under another name first: the file itself cannot be written while sandboxes run it. */
+  async #writePause(): Promise<void> {
+    const machine = (await mustRun(this.#run, 'uname', ['-m'])).trim();
+    const file = this.#layout.pauseProgram;
+    await writeFile(`${file}.new`, pauseProgram(pauseArchitecture(machine)), { mode: 0o755 });
+    await rename(`${file}.new`, file);
   }
 
   /** Passes the supervisor's news on, and starts it again should it be lost. */
@@ -350,6 +353,7 @@ class NativeRuntime implements Runtime {
           text = lines.pop() ?? '';
           for (const podUid of lines) this.#hub.publish(podUid);
         });
+        socket.resume();
         if (signal.aborted) end();
         await new Promise<void>(resolve => socket.once('close', () => resolve()));
         signal.removeEventListener('abort', end);

@@ -11,7 +11,7 @@ import type { ContainerRecord, Layout, SandboxRecord } from '../layout.ts';
 import { attachBacklogBytesMax, logLineBytesMax, settlePollMs, startTimeoutMs } from '../limits.ts';
 import { LogFile } from '../log-file.ts';
 import { EntrySplitter, formatTime } from '../log-format.ts';
-import { childrenOf, processRecord } from '../proc.ts';
+import { childrenOf, descendantsOf, processRecord } from '../proc.ts';
 import { readyWord } from '../setup-script.ts';
 import type { SupervisorClock } from './clock.ts';
 import { frameOf } from './protocol.ts';
@@ -26,7 +26,14 @@ export interface ContainerContext {
 }
 
 const startFailedExitCode = 128;
+/**
+ * Starts the container's first process and waits for it. A shell, because it tells a death by signal as 128 + signal;
+ * `unshare --fork` of util-linux 2.38 tells one by SIGKILL as 1. What the shell itself says of it is not the container's.
+ */
+const waitingShell = 'exec 5>&2 2>/dev/null; sh "$0" 2>&5 5>&-; exit $?';
 const signalExitBase = 128;
+/** SIGRTMAX. */
+const signalMax = 64;
 
 export class SupervisedContainer {
   readonly #context: ContainerContext;
@@ -60,10 +67,11 @@ export class SupervisedContainer {
     child.stdin?.on('error', () => undefined);
     const said = await setupResult(child);
     if (said !== readyWord) {
+      if (child.pid !== undefined) for (const pid of await descendantsOf(child.pid)) clock.kill(pid);
       child.kill('SIGKILL');
       await closed;
       log.close();
-      const message = said.trim().replace(new RegExp(`${readyWord}$`), '') || 'the container could not be set up';
+      const message = said.trim() || 'the container could not be set up';
       await this.#finish({ exitCode: child.exitCode ?? startFailedExitCode, message });
       throw new Error(message);
     }
@@ -100,8 +108,8 @@ export class SupervisedContainer {
     const script = path.join(this.#context.layout.containerDir(this.#record.id), 'setup.sh');
     const enter = namespaces.map(name => `--${name}=/proc/${holder.pid}/ns/${name}`);
     // `slave`: what the machine mounts later shows inside, nothing goes the other way.
-    const unshare = ['--mount', '--propagation', 'slave', ...(ownPid ? ['--pid'] : []), '--fork', '--kill-child=KILL'];
-    return spawn('nsenter', [...enter, '--', 'unshare', ...unshare, '--', 'sh', script], {
+    const unshare = ['--mount', '--propagation', 'slave', ...(ownPid ? ['--pid'] : [])];
+    return spawn('nsenter', [...enter, '--', 'unshare', ...unshare, '--', 'sh', '-c', waitingShell, script], {
       // A session of its own: a signal to the supervisor's terminal must not reach it.
       detached: true,
       env: systemEnvironment,
@@ -170,20 +178,24 @@ export class SupervisedContainer {
   }
 }
 
-/** What came on descriptor 3 until it was closed. */
+/**
+ * What came on descriptor 3, until it says that the command takes over or the script has ended. It stays open after
+ * that: the programs that wait for the command hold it too.
+ */
 async function setupResult(child: ChildProcess): Promise<string> {
   const pipe = child.stdio[3];
   if (pipe === null || pipe === undefined || !('on' in pipe)) throw new Error('the child has no descriptor 3');
+  const settled = Promise.withResolvers<string>();
   let text = '';
   pipe.on('data', (chunk: Buffer) => {
     text += chunk.toString();
+    if (text.endsWith(readyWord)) settled.resolve(readyWord);
   });
-  const failed = new Promise<string>(resolve => child.once('error', error => resolve(error.message)));
-  const ended = once(pipe, 'close', { signal: AbortSignal.timeout(startTimeoutMs) }).then(
-    () => text,
-    () => `setting up took longer than ${startTimeoutMs} ms: ${text}`,
-  );
-  return await Promise.race([ended, failed]);
+  pipe.once('close', () => settled.resolve(text));
+  child.once('error', error => settled.resolve(error.message));
+  const late = AbortSignal.timeout(startTimeoutMs);
+  late.addEventListener('abort', () => settled.resolve(`setting up took longer than ${startTimeoutMs} ms: ${text}`));
+  return await settled.promise;
 }
 
 function exitOf(child: ChildProcess): { exitCode: number; signal?: number } {
@@ -191,7 +203,7 @@ function exitOf(child: ChildProcess): { exitCode: number; signal?: number } {
     const exitCode = child.exitCode ?? startFailedExitCode;
     const signal = exitCode - signalExitBase;
     // A shell in between tells a signal as such a code.
-    return signal > 0 && signal <= constants.signals.SIGUNUSED ? { exitCode, signal } : { exitCode };
+    return signal > 0 && signal <= signalMax ? { exitCode, signal } : { exitCode };
   }
   const signal = constants.signals[child.signalCode];
   return { exitCode: signalExitBase + signal, signal };
