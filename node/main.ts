@@ -193,7 +193,7 @@ async function assemble({ name, dataDir, runtime, clusterId, env }: PartsOptions
   const { proxy } = await chooseProxy({ clusterId, nodeName: name });
   if (runtime === 'native')
     return {
-      runtime: createNativeRuntime({ clusterId, nodeName: name, dataDir: join(dataDir, 'native') }),
+      runtime: createNativeRuntime({ dataDir: join(dataDir, 'native') }),
       network,
       proxy,
     };
