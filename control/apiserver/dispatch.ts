@@ -144,7 +144,8 @@ async function resourceReply(options: DispatchOptions, exchange: Exchange): Prom
     if (isReview(options, exchange)) throw methodNotAllowed();
     return notFoundStatus();
   }
-  if (method === 'HEAD' || method === 'OPTIONS') throw methodNotAllowed();
+  const isProxy = info.subresource === 'proxy';
+  if ((method === 'HEAD' || method === 'OPTIONS') && !isProxy) throw methodNotAllowed();
   const request: ResourceRequest = { exchange, info, identity: identityOf(exchange), kind };
   if (info.subresource !== '') return subresourceReply(options, request);
   return VERBS[allowedVerb(request)]?.(options.core, request) ?? notFoundStatus();
@@ -174,7 +175,8 @@ async function subresourceReply({ core, subresources }: DispatchOptions, request
   const declared = findSubresource(kind, info.subresource);
   const handler = declared && subresources.find(kind, declared.name);
   if (!handler) throw notFoundError();
-  if (!declared.verbs.includes(info.verb)) throw methodNotAllowed();
+  // A proxy takes every method there is.
+  if (!declared.verbs.includes(info.verb) && declared.name !== 'proxy') throw methodNotAllowed();
   return handler(core, request);
 }
 

@@ -10,6 +10,7 @@ import { bind, bindByBody } from './binding.ts';
 import { evict } from './eviction.ts';
 import { finalizeNamespace } from './finalize.ts';
 import { podLog } from './log.ts';
+import { proxy } from './proxy.ts';
 import { scale } from './scale.ts';
 import { podStream, type StreamOptions } from './streams.ts';
 
@@ -52,7 +53,7 @@ export function createSubresources(core: Core, streams: StreamOptions): Subresou
     'pods/attach': podStream(streams, 'attach'),
     'pods/portforward': podStream(streams, 'portForward'),
     'serviceaccounts/token': notServedYet,
-    proxy: notServedYet,
+    proxy: proxy(streams),
   };
   return {
     find: (kind, name) => handlers[`${kind.plural}/${name}`] ?? handlers[name],
