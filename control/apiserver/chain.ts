@@ -7,6 +7,7 @@ import { ANONYMOUS, type AuthenticationOptions, authenticate } from './auth/auth
 import { authorize, denial } from './auth/authorization.ts';
 import type { NodeReferences } from './auth/node-references.ts';
 import { findRoute, identityOf, tooManyRequests } from './exchange.ts';
+import { isForPeople, prettyReply } from './http/pretty.ts';
 import { errorReply, textReply, toApiError } from './http/replies.ts';
 import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
@@ -39,6 +40,7 @@ export interface ChainOptions {
 /** Puts the filters before `handler`. */
 export function makeChain(options: ChainOptions, handler: Handler): Handler {
   const filters: readonly Filter[] = [
+    layOut,
     tellFailures(options),
     measure(options),
     limitInFlight(options),
@@ -60,6 +62,12 @@ export function isLongRunning({ info }: Exchange): boolean {
     info.subresource === 'proxy'
   );
 }
+
+/** People get answers, and errors, that they can read. */
+const layOut: Filter = async (exchange, next) => {
+  const reply = await next(exchange);
+  return isForPeople(exchange) ? prettyReply(reply) : reply;
+};
 
 function tellFailures({ logger }: ChainOptions): Filter {
   return async (exchange, next) => {

@@ -20,6 +20,8 @@ export interface Clause {
 }
 
 const MEDIA_TYPES = 'application/json, application/yaml, application/vnd.kubernetes.protobuf';
+/** What else the paths of collections can give. */
+const STREAM_TYPES = 'application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch';
 const KNOWN = new Set(MEDIA_TYPES.split(', '));
 const FORMS = new Set<string>(['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList']);
 
@@ -48,9 +50,9 @@ export function acceptsJson({ type }: Clause): boolean {
 }
 
 /** Chooses the representation of an object, a list or a watch. Throws 406. */
-export function negotiate(accept: string | undefined): Representation {
+export function negotiate(accept: string | undefined, { isCollection = false } = {}): Representation {
   const clauses = parseAccept(accept);
-  if (!clauses.some(clause => acceptsJson(clause) || KNOWN.has(clause.type))) throw notAcceptable();
+  if (!clauses.some(clause => acceptsJson(clause) || KNOWN.has(clause.type))) throw notAcceptable(isCollection);
   for (const { type, parameters } of clauses) {
     const mediaType = type === 'application/yaml' ? type : acceptsJson({ type, parameters }) ? 'application/json' : '';
     if (mediaType === '') continue;
@@ -66,8 +68,9 @@ export function negotiate(accept: string | undefined): Representation {
 }
 
 /** No media type of the Accept header is known at all. */
-function notAcceptable(): ApiError {
-  return new ApiError('NotAcceptable', `406: Not Acceptable\n\nAvailable representations: ${MEDIA_TYPES}`, {
+function notAcceptable(isCollection: boolean): ApiError {
+  const available = isCollection ? `${MEDIA_TYPES}, ${STREAM_TYPES}` : MEDIA_TYPES;
+  return new ApiError('NotAcceptable', `406: Not Acceptable\n\nAvailable representations: ${available}`, {
     details: {},
   });
 }
