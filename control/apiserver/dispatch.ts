@@ -8,6 +8,7 @@ import type { Core, ResourceRequest } from './core.ts';
 import type { Discovery } from './discovery.ts';
 import { findRoute, identityOf, methodNotAllowed } from './exchange.ts';
 import { answerHealth, type HealthOptions } from './health.ts';
+import { prettyReply } from './http/pretty.ts';
 import { bytesReply, jsonReply, pageNotFound, textReply } from './http/replies.ts';
 import type { OpenApiDocuments } from './openapi.ts';
 import { answerOpenId, OPENID_PATHS } from './openid.ts';
@@ -101,10 +102,10 @@ async function findDocument(
   const { path } = exchange.info;
   switch (path) {
     case '/':
-      return () => jsonReply(200, { paths: rootPaths(options) });
+      return () => prettyReply(jsonReply(200, { paths: rootPaths(options) }));
     case '/version':
     case '/version/':
-      return () => jsonReply(200, options.version);
+      return () => prettyReply(jsonReply(200, options.version));
     case '/metrics':
       return async () => {
         const { registry } = options.core.metrics;

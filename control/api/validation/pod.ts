@@ -1,5 +1,5 @@
 /** Validation of pods: what may be created, what may change afterwards, and what deserves a warning. */
-import type { Container, Pod, PodSpec, Toleration } from '../generated/types.ts';
+import type { Container, Pod, PodSpec, PodStatus, Toleration } from '../generated/types.ts';
 import { qosClassOf } from '../kinds/pod-qos.ts';
 import { isEqual } from '../schema/equal.ts';
 import type { FieldError } from '../status.ts';
@@ -48,7 +48,7 @@ export function validatePodUpdate(pod: Pod, old: Pod, subresource: string): Fiel
     case 'ephemeralcontainers':
       return validateEphemeralUpdate(pod.spec, old.spec);
     case 'resize':
-      return validateResize(pod.spec, old.spec, old.status?.qosClass);
+      return validateResize(pod.spec, old.spec, old.status);
     default:
       return [];
   }
@@ -150,16 +150,21 @@ function validateEphemeralUpdate(spec: PodSpec, old: PodSpec): FieldError[] {
   });
 }
 
-function validateResize(spec: PodSpec, old: PodSpec, oldClass: string | undefined): FieldError[] {
+function validateResize(spec: PodSpec, old: PodSpec, status: PodStatus | undefined): FieldError[] {
   const errors: FieldError[] = [];
   const qosClass = qosClassOf(spec);
-  const before = oldClass ?? qosClassOf(old);
+  const before = status?.qosClass ?? qosClassOf(old);
   if (qosClass !== before) {
     errors.push(invalidValue('spec', before, 'Pod QOS Class may not change as a result of resizing'));
   }
   const names = (list: readonly Container[]) => list.map(({ name }) => name).sort();
   if (!isEqual(names(spec.containers), names(old.containers))) {
     errors.push(forbiddenField('spec.containers', 'containers may not be added or removed on resize'));
+  }
+  // A node that can resize tells the resources of what it runs (validation.go: isPodResizeRequestSupported).
+  const running = status?.containerStatuses?.find(({ state }) => state?.running);
+  if (running && !running.resources) {
+    errors.push(forbiddenField('spec', 'Pod running on node without support for resize'));
   }
   return errors;
 }
