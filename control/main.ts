@@ -343,11 +343,15 @@ function leaderWork({
 
 /** Whom the `kubernetes` Service should lead to: an address for all if one was given, else every master that is heard of. */
 function livingMasters(store: OpenStore, options: MasterOptions, own: string): readonly string[] {
-  if (options.advertise) return [own];
+  if (options.advertise && !/^(127\.|::1$)/.test(own)) return [own];
   const { id, membership, progress } = store.raft.status();
-  return membership.members
-    .filter(member => member.id === id || progress?.[member.id]?.active)
-    .map(member => new URL(member.clientUrl).hostname.replace(/^\[|\]$/g, ''));
+  return (
+    membership.members
+      .filter(member => member.id === id || progress?.[member.id]?.active)
+      .map(member => new URL(member.clientUrl).hostname.replace(/^\[|\]$/g, ''))
+      // A Service may not lead to loopback: on a machine without another address it leads nowhere.
+      .filter(address => !/^(127\.|::1$)/.test(address))
+  );
 }
 
 /** Runs a node on the master's own machine, as a process of its own. */

@@ -34,7 +34,7 @@ import { beat } from './lease.ts';
 import { LEASE_RENEW_MS, NODE_STATUS_MS, PULLS_MAX, REGISTER_RETRY_MS, RUNTIME_OPERATIONS_MAX } from './limits.ts';
 import type { Logger } from './logger.ts';
 import { readMachine } from './machine.ts';
-import type { NodeRoute, PodNetwork } from './network/network.ts';
+import type { PodNetwork } from './network/network.ts';
 import type { MachineFacts, NodeInput } from './node-status.ts';
 import type { PodContext } from './pods/context.ts';
 import { PodManager } from './pods/manager.ts';
@@ -42,6 +42,7 @@ import { RuntimeView } from './pods/runtime-view.ts';
 import { StatusWriter } from './pods/status-writer.ts';
 import type { ServiceProxy } from './proxy/proxy.ts';
 import { Registration } from './registration.ts';
+import { planRoutes } from './routes.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { Semaphore } from './semaphore.ts';
 import { AgentServer, type AgentTls } from './server.ts';
@@ -106,6 +107,8 @@ export class Agent {
   readonly #running = new Set<Promise<void>>();
   readonly #recorder: ApiEventRecorder;
   readonly #statuses: StatusWriter;
+  readonly #sources: Sources;
+  readonly #volumes: VolumeManager;
   readonly #view: RuntimeView;
   readonly #server: AgentServer;
   readonly #registration: Registration;
@@ -117,7 +120,6 @@ export class Agent {
   readonly #routeSync: Coalescer;
   readonly #ready = Promise.withResolvers<void>();
   #manager: PodManager | undefined;
-  #volumes: VolumeManager | undefined;
   #machine: MachineFacts | undefined;
   #runtimeVersion = '';
   #networkStarted = false;
@@ -127,6 +129,9 @@ export class Agent {
     const { client, clock, logger, random, runtime, name, timing = {} } = options;
     this.#recorder = new ApiEventRecorder({ client, clock, logger, component: 'kubelet', host: name });
     this.#statuses = new StatusWriter({ client, clock, logger });
+    this.#sources = new Sources({ client, clock });
+    const { dataDir, canMount } = options;
+    this.#volumes = new VolumeManager({ dataDir, sources: this.#sources, clock, logger, canMount });
     this.#view = new RuntimeView({
       runtime,
       clock,
@@ -161,7 +166,6 @@ export class Agent {
       pods: {
         find: (namespace, podName) => this.#manager?.find(namespace, podName),
         list: () => this.#manager?.list() ?? [],
-        sandboxesOf: uid => this.#view.of(uid),
       },
     });
   }
@@ -199,6 +203,11 @@ export class Agent {
     this.#spawn('pods', () => this.#work(signal));
   }
 
+  /** New certificates for the agent's server, for connections from now on. */
+  setTls(tls: AgentTls): void {
+    this.#server.setTls(tls);
+  }
+
   /** Stops the agent. Pods go on running; the next agent of this node finds them. */
   async close(): Promise<void> {
     await this.#stop();
@@ -218,7 +227,7 @@ export class Agent {
     for (const uid of new Set([...sandboxes.map(({ pod }) => pod.uid), ...(await this.#storedPodUids())])) {
       try {
         await network.detach(uid);
-        await this.#volumes?.unmount(uid);
+        await this.#volumes.unmount(uid);
       } catch (error) {
         logger.warn({ error, podUid: uid }, 'something of a pod could not be removed');
       }
@@ -279,22 +288,7 @@ export class Agent {
   }
 
   #makeManager(): PodManager {
-    const {
-      client,
-      clock,
-      logger,
-      runtime,
-      network,
-      dataDir,
-      canMount,
-      name,
-      resolvConf,
-      clusterDns,
-      timing = {},
-    } = this.#options;
-    const sources = new Sources({ client, clock });
-    const volumes = new VolumeManager({ dataDir, sources, clock, logger, canMount });
-    this.#volumes = volumes;
+    const { client, clock, logger, runtime, network, name, resolvConf, clusterDns, timing = {} } = this.#options;
     const machine = this.#machine;
     const context: PodContext = {
       client,
@@ -302,8 +296,8 @@ export class Agent {
       logger,
       runtime,
       network,
-      volumes,
-      sources,
+      volumes: this.#volumes,
+      sources: this.#sources,
       view: this.#view,
       statuses: this.#statuses,
       recorder: this.#recorder,
@@ -407,16 +401,6 @@ export class Agent {
       .finally(() => this.#running.delete(running));
     this.#running.add(running);
   }
-}
-
-/** How the pods of other nodes are reached. Pure. */
-export function planRoutes(all: readonly Node[], ownName: string): NodeRoute[] {
-  return all.flatMap(({ metadata, spec, status }) => {
-    const nodeAddress = status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
-    const nodeName = metadata?.name ?? '';
-    if (nodeName === ownName || !spec?.podCIDR || !nodeAddress) return [];
-    return [{ nodeName, podCIDR: spec.podCIDR, nodeAddress }];
-  });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

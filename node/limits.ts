@@ -67,8 +67,8 @@ export const ORPHAN_SWEEP_MS = 60_000;
 export const STREAMS_MAX = 500;
 /** A client has this long to open the streams that its request announced (kubelet `StreamCreationTimeout`). */
 export const STREAM_CREATION_TIMEOUT_MS = 30_000;
-/** An idle stream connection is closed after this (kubelet `StreamIdleTimeout`). */
-export const STREAM_IDLE_TIMEOUT_MS = 4 * 3_600_000;
+/** After the last byte a client has this long to hang up. */
+export const STREAM_CLOSE_TIMEOUT_MS = 10_000;
 /** SPDY: frames larger than this end the connection. */
 export const SPDY_FRAME_BYTES_MAX = 1024 * 1024;
 /** SPDY: header block after inflation. */

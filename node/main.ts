@@ -190,10 +190,10 @@ interface PartsOptions {
 async function assemble({ name, dataDir, runtime, clusterId, env }: PartsOptions): Promise<Parts> {
   if (runtime === 'fake') return { runtime: createFakeRuntime({ nodeName: name }), network: createNoNetwork() };
   const network = createBridgeNetwork({ clusterId, nodeName: name, dataDir });
-  const proxy = await chooseProxy({ clusterId, nodeName: name });
+  const { proxy } = await chooseProxy({ clusterId, nodeName: name });
   if (runtime === 'native')
     return {
-      runtime: createNativeRuntime({ clusterId, nodeName: name, dataDir: join(dataDir, 'native') }),
+      runtime: createNativeRuntime({ dataDir: join(dataDir, 'native') }),
       network,
       proxy,
     };

@@ -1,5 +1,17 @@
 /** The replicated key-value store: its one door. `openStore` makes a member; `RemoteClient` talks to members elsewhere. */
 export {
+  DataLockedError,
+  DataVersionError,
+  type Leadership,
+  LogCorruptError,
+  type MemberIdentity,
+  type Membership,
+  type MembershipEntry,
+  type RaftDriver,
+  type RaftOptions,
+  StorageFailedError,
+} from '../raft/index.ts';
+export {
   type StateBackend,
   StateCorruptError,
   StateFailedError,

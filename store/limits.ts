@@ -10,6 +10,8 @@ export const WATCH_PROGRESS_MS_MIN = 10;
 export const WATCHES_MAX = 100_000;
 /** What the state on disk may lag behind the state in memory before new writes are refused. */
 export const UNWRITTEN_BYTES_MAX = 64 * 1024 * 1024;
+/** What is applied within this time is written to disk together. */
+export const STATE_WRITE_PAUSE_MS = 5;
 /** Batches are folded into a new checkpoint when they outgrow the last one, but not before they are this large. */
 export const CHECKPOINT_BYTES_MIN = 32 * 1024 * 1024;
 /** Revisions whose running hash is remembered, for comparing members. */

@@ -1,86 +1,17 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { type Membership, systemClock } from '../raft/index.ts';
-import { TestAuthority, type TestTls } from '../raft/transport/testing/certificates.ts';
+import { TestAuthority } from '../raft/transport/testing/certificates.ts';
 import type { StoreClient } from './client/client.ts';
 import { bytes, open, storeContract, text } from './client/contract.ts';
-import { DataDirectoryError, ListenError, type OpenStore, type OpenStoreOptions, openStore } from './open.ts';
+import { systemClock } from './clock.ts';
+import { DataDirectoryError, ListenError, openStore } from './open.ts';
 import { RemoteClient } from './remote/client.ts';
+import { freePort, TestCluster } from './testing/cluster.ts';
 
 const authority = await TestAuthority.create();
 
-/** A cluster in one process, each member with its own directory and ports. */
-class Cluster {
-  readonly members: OpenStore[] = [];
-  readonly #root: string;
-  readonly tls: TestTls;
-
-  private constructor(root: string, tls: TestTls) {
-    this.#root = root;
-    this.tls = tls;
-  }
-
-  static async create(): Promise<Cluster> {
-    return new Cluster(await mkdtemp(join(tmpdir(), 'raftsman-store-')), await authority.issue('member'));
-  }
-
-  options(name: string, port: number, more: Partial<OpenStoreOptions> = {}): OpenStoreOptions {
-    return {
-      dataDir: join(this.#root, name),
-      name,
-      beginning: { type: 'bootstrap' },
-      peer: {
-        address: `127.0.0.1:${port}`,
-        listen: { host: '127.0.0.1', port },
-        tls: this.tls,
-        serverName: 'localhost',
-      },
-      clientUrl: `https://127.0.0.1:${port}`,
-      serve: { listen: { host: '127.0.0.1', port: 0 }, tls: this.tls },
-      clock: systemClock,
-      random: Math.random,
-      onFatal: error => {
-        throw error;
-      },
-      raft: { heartbeatMs: 20, electionTimeoutMs: 150 },
-      ...more,
-    };
-  }
-
-  async start(name: string, more: Partial<OpenStoreOptions> = {}): Promise<OpenStore> {
-    const first = this.members[0];
-    const joining: Partial<OpenStoreOptions> =
-      first === undefined
-        ? {}
-        : {
-            beginning: { type: 'join', discover: async (): Promise<Membership> => first.raft.status().membership },
-            announce: member => first.raft.addMember(member),
-          };
-    const member = await openStore(this.options(name, await freePort(), { ...joining, ...more }));
-    this.members.push(member);
-    return member;
-  }
-
-  urls(): string[] {
-    return this.members.map(member => `wss://localhost:${member.servedPort}`);
-  }
-
-  async [Symbol.asyncDispose]() {
-    for (const member of this.members) await member.close();
-    await rm(this.#root, { recursive: true });
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise(resolve => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
+const makeCluster = async () => TestCluster.create(await authority.issue('member'), Math.random);
 
 /** Waits until a member has a key, reading only its own state. */
 async function eventually(client: StoreClient, key: string): Promise<string> {
@@ -93,7 +24,7 @@ async function eventually(client: StoreClient, key: string): Promise<string> {
 }
 
 storeContract(test, 'one member', async () => {
-  const cluster = await Cluster.create();
+  const cluster = await makeCluster();
   const { client } = await cluster.start('one');
   // Wait for the first election.
   await client.range({ key: '/' });
@@ -101,7 +32,7 @@ storeContract(test, 'one member', async () => {
 });
 
 test('a member finds its data again, also after many restarts', async t => {
-  const cluster = await Cluster.create();
+  const cluster = await makeCluster();
   const port = await freePort();
   let revision = 0;
   let identity: unknown;
@@ -122,7 +53,7 @@ test('a member finds its data again, also after many restarts', async t => {
 });
 
 test('three members: any of them writes, all of them read what was written last', async t => {
-  await using cluster = await Cluster.create();
+  await using cluster = await makeCluster();
   const first = await cluster.start('one');
   await first.client.put('/before', bytes('x'));
   await cluster.start('two');
@@ -142,7 +73,7 @@ test('three members: any of them writes, all of them read what was written last'
 });
 
 test('a remote client survives the loss of the leader; nothing acknowledged is lost', async t => {
-  await using cluster = await Cluster.create();
+  await using cluster = await makeCluster();
   for (const name of ['one', 'two', 'three']) await cluster.start(name);
   const remote = new RemoteClient({
     urls: cluster.urls(),
@@ -175,7 +106,7 @@ test('a remote client survives the loss of the leader; nothing acknowledged is l
 });
 
 test('a new member gets a snapshot when the log has forgotten the beginning', async t => {
-  await using cluster = await Cluster.create();
+  await using cluster = await makeCluster();
   const raft = {
     heartbeatMs: 20,
     electionTimeoutMs: 150,
@@ -207,7 +138,7 @@ test('a new member gets a snapshot when the log has forgotten the beginning', as
 });
 
 test('a directory that is not this member’s is refused with a sentence on what to do', async t => {
-  await using cluster = await Cluster.create();
+  await using cluster = await makeCluster();
   const port = await freePort();
   const options = cluster.options('one', port);
   const member = await openStore(options);

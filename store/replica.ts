@@ -6,13 +6,13 @@
  */
 import assert from 'node:assert';
 import type { CommittedCommand, SnapshotMetadata, StateMachine, StateMachineSnapshot } from '../raft/index.ts';
-import { type StateBackend, StateCorruptError } from './backend/backend.ts';
+import { type StateBackend, StateCorruptError, type StoredState } from './backend/backend.ts';
 import type { Clock } from './clock.ts';
 import { ByteWriter } from './codec/bytes.ts';
 import { type BatchHead, decodeBatch, writeBatchHead, writeChange } from './codec/change.ts';
 import { decodeCommand } from './codec/command.ts';
 import { encodeImage, ImageCorruptError, ImageLoader, lengthPrefixed, lengthPrefixRemoved } from './codec/image.ts';
-import { CHECKPOINT_BYTES_MIN } from './limits.ts';
+import { CHECKPOINT_BYTES_MIN, STATE_WRITE_PAUSE_MS } from './limits.ts';
 import type { ApplyResult, Change } from './mvcc/command.ts';
 import type { Image } from './mvcc/image.ts';
 import { Mvcc } from './mvcc/mvcc.ts';
@@ -63,6 +63,7 @@ export class Replica implements StateMachine<ApplyResult> {
     this.#onFatal = options.onFatal;
     this.#checkpointBytesMin = options.checkpointBytesMin ?? CHECKPOINT_BYTES_MIN;
     this.#appliedIndexMin = options.appliedIndexMin ?? 0;
+    this.#hash.reset(this.#state.revision, 0);
     this.#hub = new WatchHub({ source: this.#state, clock: options.clock });
   }
 
@@ -92,17 +93,11 @@ export class Replica implements StateMachine<ApplyResult> {
   }
 
   async open(): Promise<{ readonly appliedIndex: number }> {
-    const stored = await this.#backend.open();
-    if (stored.checkpoint !== undefined) {
-      const loader = new ImageLoader();
-      for await (const chunk of stored.checkpoint) {
-        loader.push(chunk);
-        this.#checkpointBytes += chunk.length;
-      }
-      const { state, head } = loader.finish();
-      this.#become(state, head);
+    try {
+      await this.#load(await this.#backend.open());
+    } catch (error) {
+      throw loadingError(error);
     }
-    for await (const batch of stored.batches) this.#replay(batch);
     this.#scheduleSweep();
     if (this.#appliedIndex < this.#appliedIndexMin) {
       throw new StateCorruptError(
@@ -129,6 +124,7 @@ export class Replica implements StateMachine<ApplyResult> {
     const index = this.#appliedIndex;
     this.#appendUnwritten();
     await this.#orDie(this.#backend.flush());
+    this.#maybeFold();
     return index;
   }
 
@@ -163,6 +159,19 @@ export class Replica implements StateMachine<ApplyResult> {
     await this.#backend.close();
   }
 
+  async #load(stored: StoredState): Promise<void> {
+    if (stored.checkpoint !== undefined) {
+      const loader = new ImageLoader();
+      for await (const chunk of stored.checkpoint) {
+        loader.push(chunk);
+        this.#checkpointBytes += chunk.length;
+      }
+      const { state, head } = loader.finish();
+      this.#become(state, head);
+    }
+    for await (const batch of stored.batches) this.#replay(batch);
+  }
+
   #applyOne(committed: CommittedCommand): ApplyResult {
     assert(committed.index > this.#appliedIndex, 'a command is applied once');
     const applied = this.#state.apply(this.#decode(committed), { term: committed.term });
@@ -190,7 +199,11 @@ export class Replica implements StateMachine<ApplyResult> {
   }
 
   async #drain(): Promise<void> {
-    while (this.#isBehind && this.#failure === undefined) await this.#appendUnwritten();
+    while (this.#isBehind && this.#failure === undefined) {
+      // Nobody waits for these writes, so a few milliseconds' worth go together.
+      await new Promise<void>(resolve => this.#clock.setTimeout(resolve, STATE_WRITE_PAUSE_MS));
+      await this.#appendUnwritten();
+    }
     this.#draining = undefined;
     this.#maybeFold();
   }
@@ -319,6 +332,17 @@ export class Replica implements StateMachine<ApplyResult> {
     }
     return error;
   }
+}
+
+/** Whatever makes no sense on disk means the same to an operator. */
+function loadingError(error: unknown): unknown {
+  const isNonsense =
+    error instanceof ImageCorruptError || error instanceof RangeError || error instanceof assert.AssertionError;
+  if (!isNonsense) return error;
+  return new StateCorruptError(
+    `the state on disk is damaged (${error.message}): remove the data directory of this member and join it again as a new one`,
+    { cause: error },
+  );
 }
 
 function asError(error: unknown): Error {

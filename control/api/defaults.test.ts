@@ -7,6 +7,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import test from 'ava';
 import type { KubernetesObject, StrategyContext } from './kind.ts';
+import { decodePatch } from './patch/patch.ts';
 import { ALL_KINDS, findKind } from './registry.ts';
 import { canonical, decode } from './schema/decode.ts';
 import { canonicalResource } from './schema/quantity.ts';
@@ -22,7 +23,17 @@ interface Variant {
   readonly warnings?: readonly string[];
   readonly context?: unknown;
 }
+interface Update {
+  readonly name: string;
+  readonly method: string;
+  readonly subresource: string;
+  readonly contentType?: string;
+  readonly before: KubernetesObject;
+  readonly sent: unknown;
+  readonly after: KubernetesObject;
+}
 interface Facts {
+  readonly updates: readonly Update[];
   readonly kinds: Readonly<Record<string, readonly Variant[]>>;
   readonly scalars: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
@@ -196,5 +207,40 @@ for (const [name, { body, read }] of Object.entries(BODIES)) {
         t.true(refusal.message?.endsWith(error?.message ?? '?'), `${json}: ${error?.message} / ${refusal.message}`);
       }
     }
+  });
+}
+
+for (const { name, method, subresource, contentType, before, sent, after } of facts?.updates ?? []) {
+  const declaration = findKind(before.apiVersion ?? '', before.kind ?? '');
+  // Scale is a kind of its own, made of the object by the API server.
+  if (!declaration || subresource === '/scale') continue;
+  whenFacts(`changes as Kubernetes does: ${name}`, t => {
+    const concrete = <T>(value: T): T =>
+      JSON.parse(
+        JSON.stringify(value)
+          .replaceAll('"NS"', '"ns"')
+          .replaceAll('"clusterIP":"<allocated>"', '"clusterIP":"10.96.0.9"')
+          .replaceAll('["<allocated>"]', '["10.96.0.9"]')
+          .replaceAll('"<allocated>"', '30123')
+          .replaceAll('<uid>', UID)
+          .replaceAll('<rand>', 'abcde'),
+      ) as T;
+    const old = decode<KubernetesObject>(declaration, { value: concrete(before) }).object;
+    old.metadata = { ...old.metadata, uid: UID, creationTimestamp: context.now };
+    const body =
+      method === 'PATCH'
+        ? decodePatch(
+            contentType ?? '',
+            JSON.stringify(sent),
+            declaration.definition,
+          )(structuredClone(old) as object as Tree)
+        : concrete(sent);
+    const { object } = decode<KubernetesObject>(declaration, { value: body });
+    if (declaration.namespaced) object.metadata = { ...object.metadata, namespace: 'ns' };
+    declaration.defaults(object);
+    declaration.prepareForUpdate(object, old, { ...context, subresource: subresource.replace('/', '') });
+    t.deepEqual(declaration.validateUpdate(object, old), []);
+    const shown = withoutAdmission(concrete(object));
+    t.deepEqual(shown, withoutAdmission(concrete(after)));
   });
 }

@@ -82,7 +82,9 @@ export interface KindDeclaration<T extends KubernetesObject = KubernetesObject> 
   /** Clears what a client may not set (status and such), sets what the server sets. */
   prepareForCreate(object: T, context: StrategyContext): void;
   prepareForUpdate(object: T, old: T, context: StrategyContext): void;
+  /** What is wrong with a new object. For one that went through prepareForUpdate, {@link validateUpdate} says it all. */
   validate(object: T): FieldError[];
+  /** What is wrong with a changed object, in Kubernetes' order: with the change, and with the object as it is now. */
   validateUpdate(object: T, old: T): FieldError[];
   /** Sentences for `Warning:` headers. */
   warnings(object: T, old: T | undefined): string[];

@@ -10,6 +10,7 @@ import { LEGACY_KINDS } from './kinds/legacy.ts';
 import { endpointSlice, service } from './kinds/network.ts';
 import { lease, node } from './kinds/nodes.ts';
 import { pod } from './kinds/pods.ts';
+import { controllerRevision, podTemplate } from './kinds/templates.ts';
 import { daemonSet, deployment, replicaSet, replicationController } from './kinds/workloads.ts';
 
 /** A declaration whose object type is not known to the caller. */
@@ -27,10 +28,12 @@ export const ALL_KINDS: readonly AnyDeclaration[] = [
   erase(namespace),
   erase(node),
   erase(pod),
+  erase(podTemplate),
   erase(replicationController),
   erase(secret),
   erase(serviceAccount),
   erase(service),
+  erase(controllerRevision),
   erase(daemonSet),
   erase(deployment),
   erase(replicaSet),

@@ -286,7 +286,7 @@ function splitUnescaped(text: string): string[] {
   return [...parts, part];
 }
 
-function unescape(text: string): string {
+function withoutEscapes(text: string): string {
   return text.replaceAll(/\\([\\,=])/g, '$1');
 }
 
@@ -303,7 +303,7 @@ export function parseFieldSelector(
     const match = FIELD_TERM.exec(term);
     if (!match) throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
     const [, field = '', operator = '', value = ''] = match;
-    requirements.push({ field, value: unescape(value), isEqual: operator !== '!=' });
+    requirements.push({ field, value: withoutEscapes(value), isEqual: operator !== '!=' });
   }
   for (const { field } of requirements) checkField(field, kind.selectableFieldNames);
   return requirements;

@@ -1,5 +1,10 @@
 /** The one file of the API server that touches the system's time and event loop. */
-import type { Clock } from './types.ts';
+/** The one source of time. `setTimeout` gives back how to cancel it. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  setTimeout(run: () => void, delayMs: number): () => void;
+}
 
 export const systemClock: Clock = {
   now: () => Date.now(),

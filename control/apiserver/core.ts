@@ -5,6 +5,7 @@ import type { KindDeclaration, StrategyContext } from '../api/kind.ts';
 import { formatTime } from '../api/schema/time.ts';
 import type { Admission } from './admission/admission.ts';
 import type { WatchCache } from './cache/watch-cache.ts';
+import type { EventLeases } from './event-leases.ts';
 import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { Clock, Exchange, Identity, Logger, RequestInfo } from './types.ts';
@@ -20,6 +21,7 @@ export interface Core {
   /** In [0, 1). */
   readonly random: () => number;
   readonly admission: Admission;
+  readonly eventLeases: EventLeases;
 }
 
 /** A request for objects of a declared kind. */

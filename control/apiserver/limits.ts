@@ -27,8 +27,6 @@ export interface Limits {
   readonly historyEventsMax: number;
   /** A list goes out in slices of about this size, with a turn of the loop between two. */
   readonly listSliceBytes: number;
-  /** Objects looked at for a selector between two turns of the loop. */
-  readonly listScanObjects: number;
   /** Keys asked of the store at a time when a list is read at an old revision. */
   readonly storePageKeys: number;
   /** Attempts at an optimistic transaction before the conflict is told. */
@@ -59,7 +57,6 @@ export const DEFAULT_LIMITS: Limits = {
   watcherBytesMax: 16 * MIB,
   historyEventsMax: 4_096,
   listSliceBytes: 256 * KIB,
-  listScanObjects: 2_000,
   storePageKeys: 500,
   transactionAttemptsMax: 16,
   generateNameAttemptsMax: 8,

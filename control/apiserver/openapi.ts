@@ -3,13 +3,12 @@
  * are of the server's version and its kinds, from which the documents follow, so that the index costs nothing.
  */
 import { createHash } from 'node:crypto';
-import { DEFINITION_TEXTS } from '../api/generated/definitions.ts';
 import { encodeOpenApiV2, OPENAPI_V2_PROTOBUF_MEDIA_TYPE } from '../api/openapi/gnostic.ts';
 import { groupVersionPath, type OpenApiSource } from '../api/openapi/source.ts';
 import { openApiV2 } from '../api/openapi/v2.ts';
 import { openApiV3, openApiV3Index } from '../api/openapi/v3.ts';
 import { ALL_KINDS } from '../api/registry.ts';
-import { definition, derivedFrom } from '../api/schema/definitions.ts';
+import { definition, isDefined } from '../api/schema/definitions.ts';
 import { parseAccept } from './http/negotiate.ts';
 import { bytesReply, JSON_TYPE, jsonReply } from './http/replies.ts';
 import type { Exchange, Headers, Reply } from './types.ts';
@@ -29,7 +28,7 @@ export class OpenApiDocuments {
       version,
       kinds: ALL_KINDS,
       definition,
-      hasDefinition: name => derivedFrom(name) !== undefined || Object.hasOwn(DEFINITION_TEXTS, name),
+      hasDefinition: isDefined,
     };
     const kinds = ALL_KINDS.map(({ definition: name, verbs, subresources }) => [name, verbs, subresources]);
     this.#hash = createHash('sha512')

@@ -26,6 +26,7 @@ import { type AuditRecord, makeChain } from './chain.ts';
 import type { Core } from './core.ts';
 import { Discovery } from './discovery.ts';
 import { createDispatcher, type VersionInfo } from './dispatch.ts';
+import { EventLeases } from './event-leases.ts';
 import type { HealthCheck } from './health.ts';
 import { exchangeOf, type HttpRequest, type HttpResponse, withWarnings, writeReply } from './http/connection.ts';
 import { inProcessExchange, toApiResponse } from './http/in-process.ts';
@@ -121,7 +122,8 @@ class Server implements ApiServer {
         random,
       }),
     ]);
-    const core: Core = { store, cache, limits, clock, logger, metrics, newUid, random, admission };
+    const eventLeases = new EventLeases(store, clock);
+    const core: Core = { store, cache, limits, clock, logger, metrics, newUid, random, admission, eventLeases };
     const routes = options.routes ?? [];
     const dispatcher = createDispatcher({
       core,
@@ -159,6 +161,8 @@ class Server implements ApiServer {
       requestCert: true,
       rejectUnauthorized: false,
       allowHTTP1: true,
+      // A stream's client may have said everything and still listen: `kubectl exec` at the end of its input.
+      allowHalfOpen: true,
       minVersion: 'TLSv1.2',
       maxHeaderListPairs: 200,
       settings: { maxConcurrentStreams: 250, maxHeaderListSize: this.#limits.headerBytesMax },
@@ -175,6 +179,8 @@ class Server implements ApiServer {
       socket.once('close', () => this.#sockets.delete(socket));
       // A broken connection is no failure of the server; what was under way on it ends by its signal.
       socket.on('error', () => socket.destroy());
+      // HTTP/1.1 ends its half-closed connections by itself.
+      if (socket.alpnProtocol === 'h2') socket.once('end', () => socket.destroy());
     });
     server.on('session', session => {
       this.#sessions.add(session);

@@ -4,12 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 
-/** The one source of time. `setTimeout` gives back how to cancel it. */
-export interface Clock {
-  /** Milliseconds since the epoch. */
-  now(): number;
-  setTimeout(run: () => void, delayMs: number): () => void;
-}
+export type { Clock } from './clock.ts';
 
 export interface Logger {
   debug(fields: object, message: string): void;

@@ -58,7 +58,7 @@ async function reconcileOnce(loop: ControllerLoop, key: string): Promise<void> {
     // Conflicts are the normal price of optimistic writes on a cache that lags: not worth a line each.
     const isConflict = hasReason(error, 'Conflict');
     if (isConflict && queue.failuresOf(key) < QUIET_CONFLICTS) logger.debug({ controller: name, key }, 'conflict');
-    else logger.warn({ controller: name, key, error }, 'reconciliation failed');
+    else logger.warn({ controller: name, key, err: error }, 'reconciliation failed');
     queue.addBackedOff(key);
   } finally {
     loop.metrics?.reconciled({ controller: name, durationMs: loop.now() - startedAtMs, failed });

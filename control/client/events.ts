@@ -79,7 +79,7 @@ export class ApiEventRecorder implements EventRecorder {
       try {
         await this.#write(next.object, next.event, next.atMs);
       } catch (error) {
-        this.#options.logger.debug({ error, reason: next.event.reason }, 'event not written');
+        this.#options.logger.debug({ err: error, reason: next.event.reason }, 'event not written');
       }
     }
     this.#writing--;

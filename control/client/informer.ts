@@ -125,7 +125,7 @@ export class Informer<T extends KubernetesObject> implements Cache<T> {
         if (hasReason(error, 'Expired') || hasReason(error, 'Gone')) this.#resourceVersion = '';
         this.#failures++;
         const { logger, clock } = this.#options;
-        logger.debug({ kind: this.kind.plural, error, failures: this.#failures }, 'informer interrupted');
+        logger.debug({ kind: this.kind.plural, err: error, failures: this.#failures }, 'informer interrupted');
         await sleep(clock, this.#backoffMs(), signal);
       }
     }
@@ -229,7 +229,7 @@ export class Informer<T extends KubernetesObject> implements Cache<T> {
       call();
     } catch (error) {
       // One handler's fault must not cost the others the event.
-      this.#options.logger.error({ kind: this.kind.plural, error }, 'informer handler failed');
+      this.#options.logger.error({ kind: this.kind.plural, err: error }, 'informer handler failed');
     }
   }
 }

@@ -24,13 +24,13 @@ export class Informers {
 
   /** The informer of a kind; it starts with {@link start}, or at once if that has been called. */
   for<T extends KubernetesObject>(kind: Kind<T>): Informer<T> {
-    return this.#obtain(kind, false);
+    return this.existing(kind) ?? this.#add(kind);
   }
 
-  /** Like {@link for}, but if nobody wants whole objects of the kind, only `metadata` is kept. */
-  metadataOf<T extends KubernetesObject>(kind: Kind<T>): Informer<T> {
-    const whole = this.#informers.get(nameOf(kind));
-    return (whole as Informer<T> | undefined) ?? this.#obtain(kind, true);
+  /** The informer of a kind if somebody asked for it already. */
+  existing<T extends KubernetesObject>(kind: Kind<T>): Informer<T> | undefined {
+    // The name holds the kind, so the informer under it is the one of T.
+    return this.#informers.get(nameOf(kind)) as unknown as Informer<T> | undefined;
   }
 
   /** Runs all informers, also those asked for later, until the signal aborts. */
@@ -50,13 +50,9 @@ export class Informers {
     await Promise.all(this.#running);
   }
 
-  #obtain<T extends KubernetesObject>(kind: Kind<T>, metadataOnly: boolean): Informer<T> {
-    const name = metadataOnly ? `${nameOf(kind)}#metadata` : nameOf(kind);
-    const present = this.#informers.get(name);
-    // The name holds the kind, so the informer under it is the one of T.
-    if (present) return present as unknown as Informer<T>;
-    const informer = new Informer<T>({ ...this.#options, kind, metadataOnly });
-    this.#informers.set(name, informer as unknown as Informer<KubernetesObject>);
+  #add<T extends KubernetesObject>(kind: Kind<T>): Informer<T> {
+    const informer = new Informer<T>({ ...this.#options, kind });
+    this.#informers.set(nameOf(kind), informer as unknown as Informer<KubernetesObject>);
     if (this.#signal && !this.#signal.aborted) this.#run(informer, this.#signal);
     return informer;
   }

@@ -34,7 +34,7 @@ export async function holdLease(options: LeaseHolderOptions, signal: AbortSignal
       await renew(options);
     } catch (error) {
       if (signal.aborted) return;
-      options.logger.debug({ lease: options.name, error }, 'lease not renewed');
+      options.logger.debug({ lease: options.name, err: error }, 'lease not renewed');
       delayMs = RETRY_MS;
     }
     await sleep(options.clock, delayMs, signal);

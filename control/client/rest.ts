@@ -3,7 +3,7 @@
  * queries and JSON; how bytes travel is the transport's business.
  */
 import type { Kind, KubernetesObject } from '../api/kind.ts';
-import { ApiError, type Reason } from '../api/status.ts';
+import { ApiError, hasReason, type Reason } from '../api/status.ts';
 import type {
   ApiRequest,
   ApiResponse,
@@ -80,11 +80,17 @@ export class RestClient implements Client {
       allowWatchBookmarks: options.allowBookmarks ? 'true' : undefined,
       timeoutSeconds: options.timeoutSeconds?.toString(),
     };
-    const response = await this.#request({
+    const request: ApiRequest = {
       method: 'GET',
       path: collectionPath(kind, options.namespace) + query(parameters),
-      headers: options.metadataOnly ? { accept: PARTIAL_WATCH } : {},
       signal: options.signal,
+    };
+    const response = await this.#request(
+      options.metadataOnly ? { ...request, headers: { accept: PARTIAL_WATCH } } : request,
+    ).catch(error => {
+      // Not every server can watch metadata alone; whole objects have it too.
+      if (!options.metadataOnly || !hasReason(error, 'NotAcceptable')) throw error;
+      return this.#request(request);
     });
     try {
       for await (const lines of lineBatches(response.body, WATCH_LINE_BYTES_MAX)) {

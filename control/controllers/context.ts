@@ -15,7 +15,6 @@ export interface ControllerOptions {
   /** The authority that signed the API servers' certificates, in PEM, for `kube-root-ca.crt`. */
   readonly rootCa?: string;
   readonly nodeGracePeriodMs?: number;
-  readonly nodeMonitorPeriodMs?: number;
   readonly terminatedPodsMax?: number;
 }
 

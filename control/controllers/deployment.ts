@@ -135,23 +135,19 @@ async function perform(parts: Parts, deployment: Deployment, plan: DeploymentPla
     for (const update of plan.updates) await updateSet(parts, deployment, update);
   }
   for (const set of plan.remove) await removeSet(client, set);
-  let current = deployment;
-  if (plan.revision !== undefined && creation?.outcome !== 'collision') {
-    const body = { metadata: { annotations: { [REVISION]: plan.revision } } };
-    current = await client.patch(deploymentsKind, objectKey(deployment), {
-      type: 'application/merge-patch+json',
-      body,
-    });
-  }
   const status = creation ? withCreation(parts, plan, creation) : plan.status;
-  if (!isEqual(status, deployment.status)) {
-    await client.update(
-      deploymentsKind,
-      { ...deployment, metadata: { ...current.metadata }, status },
-      { subresource: 'status' },
-    );
+  const revision = creation?.outcome === 'collision' ? undefined : plan.revision;
+  if (revision !== undefined || !isEqual(status, deployment.status)) {
+    // The annotation travels with the status: on the Deployment itself it would count as a change of what is wanted.
+    const metadata = withRevision(deployment, revision);
+    await client.update(deploymentsKind, { ...deployment, metadata, status }, { subresource: 'status' });
   }
-  if (creation?.outcome === 'failed') throw creation.error;
+  if (creation?.outcome === 'failed' && !isNamespaceTerminating(creation.error)) throw creation.error;
+}
+
+function withRevision({ metadata }: Deployment, revision: string | undefined): NonNullable<Deployment['metadata']> {
+  if (revision === undefined) return { ...metadata };
+  return { ...metadata, annotations: { ...metadata?.annotations, [REVISION]: revision } };
 }
 
 async function updateSet({ client, recorder }: Parts, deployment: Deployment, { old, next }: SetUpdate): Promise<void> {

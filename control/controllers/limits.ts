@@ -23,15 +23,20 @@ export const DISCOVERY_PERIOD_MS = 30_000;
 /** Owners that were looked up and are certainly gone. */
 export const ABSENT_OWNERS_MAX = 10_000;
 
-/** How often node heartbeats are looked at (PEERS.md: node-monitor-period). */
-export const NODE_MONITOR_PERIOD_MS = 5_000;
 /** Silence after which a node is Unknown, unless settings say otherwise (node-monitor-grace-period). */
 export const NODE_GRACE_PERIOD_MS = 40_000;
-/** Toleration of not-ready and unreachable that pods without their own get by admission. */
-export const EVICTION_TOLERATION_SECONDS = 300;
 
 /** Pods of nodes that are gone are looked for this often, and a node must be gone this long (k/k: gc_controller.go). */
 export const POD_GC_PERIOD_MS = 20_000;
 export const POD_GC_QUARANTINE_MS = 40_000;
 /** Finished pods kept in the cluster (k/k: --terminated-pod-gc-threshold). */
 export const TERMINATED_PODS_MAX = 12_500;
+
+/** Objects that the garbage collector works on at once (k/k: --concurrent-gc-syncs is 20). */
+export const GARBAGE_WORKERS = 20;
+/** How long an owner that is not in the cache may take to show up there before the API is asked for it. */
+export const OWNER_GRACE_MS = 500;
+
+/** Delay before a Job's failed pod is replaced, doubled with each failure (k/k: DefaultJobPodFailureBackOff). */
+export const JOB_BACKOFF_MS_MIN = 10_000;
+export const JOB_BACKOFF_MS_MAX = 600_000;

@@ -159,7 +159,7 @@ class Scheduler {
       if (hasReason(error, 'NotFound')) this.#queue.remove(uid);
       else this.#queue.putFailed(uid);
       this.#wakeOn('podRemoved');
-      logger.warn({ pod: keyOf(pod), node, error }, 'binding failed');
+      logger.warn({ pod: keyOf(pod), node, err: error }, 'binding failed');
     }
   }
 
@@ -182,7 +182,7 @@ class Scheduler {
       );
     } catch (error) {
       if (!hasReason(error, 'NotFound') && !this.#options.signal.aborted) {
-        logger.warn({ pod: keyOf(pod), error }, 'condition not written');
+        logger.warn({ pod: keyOf(pod), err: error }, 'condition not written');
       }
     }
   }

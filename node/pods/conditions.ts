@@ -24,7 +24,7 @@ export function podConditions(input: PodInput, parts: Parts): PodCondition[] {
 }
 
 function sandboxReady({ record, sandboxes }: PodInput): Judged {
-  const ready = sandboxes[0]?.ready === true && record.address !== undefined && !record.detached;
+  const ready = sandboxes[0]?.ready === true && record.address !== undefined && !record.detached && !record.ended;
   return { type: 'PodReadyToStartContainers', status: ready ? 'True' : 'False' };
 }
 

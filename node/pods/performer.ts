@@ -5,7 +5,6 @@
  */
 import type { Container, EphemeralContainer, Pod } from '../api.ts';
 import { hasReason, pods } from '../api.ts';
-import { STOP_GRACE_SECONDS_MIN } from '../limits.ts';
 import type { CheckTarget } from '../probes/check.ts';
 import type { SandboxStatus } from '../runtime/runtime.ts';
 import { VolumeError } from '../volumes/content.ts';
@@ -18,9 +17,10 @@ import type { PodContext } from './context.ts';
 import { ConfigError } from './environment.ts';
 import { runHook } from './hooks.ts';
 import { ensureImage } from './image-puller.ts';
-import { containersNamed, newContainerRecord, type PodInput, type PodRecord } from './record.ts';
+import { containersNamed, findContainer, newContainerRecord, type PodInput, type PodRecord } from './record.ts';
 import { computeStatus } from './status.ts';
 import { type Action, endOf } from './step.ts';
+import { Stopper } from './stopper.ts';
 
 type AnyContainer = Container | EphemeralContainer;
 type Of<T extends Action['type']> = Extract<Action, { type: T }>;
@@ -38,14 +38,14 @@ export class Performer {
   readonly #onChange: () => void;
   /** Pulls and hooks that ending the pod cuts short, by container name. */
   readonly #jobs = new Map<string, AbortController>();
-  /** Stops under way by container id: aborting one skips its preStop hook. */
-  readonly #stops = new Map<string, AbortController>();
-  readonly #background = new Set<Promise<void>>();
+  readonly #stopper: Stopper;
+  #isClosed = false;
 
   constructor({ context, record, onChange }: PerformerOptions) {
     this.#context = context;
     this.#record = record;
     this.#onChange = onChange;
+    this.#stopper = new Stopper({ context, record, run: work => this.#run(work) });
   }
 
   /** Does what `action` says. Rejects only for what no step foresees; the worker then waits and asks again. */
@@ -75,7 +75,7 @@ export class Performer {
       case 'runPostStart':
         return this.#runPostStart(input, action);
       case 'stopContainer':
-        return this.#stopContainer(input, action);
+        return this.#stopper.stop(input.pod, action);
       case 'removeContainer':
         await this.#context.runtime.removeContainer(action.id);
         this.#record.containers.delete(action.id);
@@ -99,10 +99,14 @@ export class Performer {
     }
   }
 
-  /** Ends background work and waits for it. Containers stay as they are. */
-  async close(): Promise<void> {
-    for (const job of [...this.#jobs.values(), ...this.#stops.values()]) job.abort();
-    await Promise.all(this.#background);
+  /**
+   * Ends background work. A stop that the runtime has under way is not waited for, it may take a grace period: the next
+   * agent finds the container as it is then.
+   */
+  close(): void {
+    this.#isClosed = true;
+    for (const job of this.#jobs.values()) job.abort();
+    this.#stopper.close();
   }
 
   #announcer(pod: Pod): Announcer {
@@ -130,7 +134,7 @@ export class Performer {
       pod,
       async () => {
         await this.#context.operations.run(() => this.#context.runtime.createSandbox(spec));
-        this.#record.address = undefined;
+        this.#record.attached = false;
         this.#record.detached = false;
         await this.#context.view.refresh();
       },
@@ -145,7 +149,7 @@ export class Performer {
       if (sandbox && replaced) {
         this.#keepHistory(input, sandbox);
         if (sandbox === sandboxes[0]) {
-          this.#record.address = undefined;
+          this.#record.attached = false;
           this.#announcer(pod).tell(
             'Normal',
             'SandboxChanged',
@@ -183,6 +187,7 @@ export class Performer {
       async () => {
         if (pod.spec?.hostNetwork) this.#record.address = node.addresses[0] ?? '';
         else this.#record.address = (await network.attach({ uid, namespace, name }, pid)).address;
+        this.#record.attached = true;
       },
       text =>
         this.#announcer(pod).tell(
@@ -283,52 +288,6 @@ export class Performer {
     });
   }
 
-  #stopContainer(input: PodInput, { container: name, id, graceSeconds, reason }: Of<'stopContainer'>): void {
-    const { clock } = this.#context;
-    const known = this.#knownOrNew(id);
-    const isFirst = known.stop === undefined;
-    known.stop = { reason, deadline: clock.now() + graceSeconds * 1000 };
-    if (isFirst) this.#announcer(input.pod).killing(name, reason);
-    // A stop that is under way gives its place to this one, which has less time.
-    this.#stops.get(id)?.abort();
-    const abort = new AbortController();
-    this.#stops.set(id, abort);
-    const container = findContainer(input.pod, name);
-    this.#run(async () => {
-      try {
-        const usedMs =
-          isFirst && container
-            ? await this.#preStop(input.pod, { container, id, graceSeconds, signal: abort.signal })
-            : 0;
-        if (this.#stops.get(id) !== abort) return;
-        const floor = usedMs > 0 ? STOP_GRACE_SECONDS_MIN : 0;
-        await this.#context.runtime.stopContainer(id, Math.max(floor, Math.ceil(graceSeconds - usedMs / 1000)));
-        await this.#context.view.refresh();
-      } catch (error) {
-        known.stop = undefined;
-        this.#noteSetback(error);
-      } finally {
-        if (this.#stops.get(id) === abort) this.#stops.delete(id);
-      }
-    });
-  }
-
-  /** Runs the preStop hook within the grace period; gives how long it took. */
-  async #preStop(
-    pod: Pod,
-    at: { container: AnyContainer; id: string; graceSeconds: number; signal: AbortSignal },
-  ): Promise<number> {
-    const hook = at.container.lifecycle?.preStop;
-    if (!hook || at.graceSeconds === 0) return 0;
-    const { clock } = this.#context;
-    const startedAt = clock.now();
-    const timeoutMs = at.graceSeconds * 1000;
-    const trouble = await runHook(this.#target(at.container, at.id), hook, { timeoutMs, signal: at.signal });
-    if (trouble !== undefined && !at.signal.aborted)
-      this.#announcer(pod).tell('Warning', 'FailedPreStopHook', 'PreStopHook failed', at.container.name);
-    return clock.now() - startedAt;
-  }
-
   #beginTermination({ record, now }: PodInput, { graceSeconds }: Of<'beginTermination'>): void {
     const before = record.termination;
     const deadline = Math.min(
@@ -376,13 +335,6 @@ export class Performer {
     return { runtime, clock, containerId, container, host: this.#record.address ?? '' };
   }
 
-  #knownOrNew(id: string) {
-    const known =
-      this.#record.containers.get(id) ?? newContainerRecord({ hasPostStart: false, hasStartupProbe: false });
-    this.#record.containers.set(id, known);
-    return known;
-  }
-
   /** Runs work that ending the pod may cut short. */
   #job(container: string, work: (signal: AbortSignal) => Promise<void>): void {
     const abort = new AbortController();
@@ -397,13 +349,11 @@ export class Performer {
   }
 
   #run(work: () => Promise<void>): void {
-    const running = work()
+    void work()
       .catch((error: unknown) => this.#noteSetback(error))
       .finally(() => {
-        this.#background.delete(running);
-        this.#onChange();
+        if (!this.#isClosed) this.#onChange();
       });
-    this.#background.add(running);
   }
 
   async #setback(pod: Pod, work: () => Promise<void>, tell?: (text: string) => void): Promise<void> {
@@ -424,13 +374,6 @@ export class Performer {
     const count = (this.#record.setback?.count ?? 0) + 1;
     this.#record.setback = { count, at: this.#context.clock.now(), message: textOf(error) };
   }
-}
-
-/** A container of the pod by name, of whichever sort. */
-export function findContainer(pod: Pod, name: string): AnyContainer | undefined {
-  const { containers = [], initContainers = [], ephemeralContainers = [] } = pod.spec ?? {};
-  const all: AnyContainer[] = [...containers, ...initContainers, ...ephemeralContainers];
-  return all.find(container => container.name === name);
 }
 
 function textOf(error: unknown): string {

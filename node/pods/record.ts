@@ -3,9 +3,17 @@
  * Nothing here must survive the agent. After a restart the record is rebuilt from the runtime and from the pod object's
  * status, and a container that runs is taken as it is.
  */
-import type { ContainerStatus as ApiContainerStatus, ContainerStateTerminated, Pod, PodCondition } from '../api.ts';
+import type {
+  ContainerStatus as ApiContainerStatus,
+  Container,
+  ContainerStateTerminated,
+  EphemeralContainer,
+  Pod,
+  PodCondition,
+} from '../api.ts';
+import { RESTART_BACK_OFF_MS, RESTART_BACK_OFF_MS_MAX } from '../limits.ts';
 import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.ts';
-import type { BackOff, Failure } from './back-off.ts';
+import { type BackOff, type Failure, retryDelayMs } from './back-off.ts';
 
 /** What the probes say of a running container. */
 export interface Verdicts {
@@ -57,6 +65,8 @@ export interface PodRecord {
   sandboxAttempt: number;
   /** The pod's own address; the node's for a pod of the host's network. */
   address: string | undefined;
+  /** The network has wired the present sandbox, as far as this agent has seen to it. */
+  attached: boolean;
   /** By container name. */
   readonly images: Map<string, ImageRecord>;
   /** By container id. */
@@ -104,6 +114,7 @@ export function newRecord(now: number): PodRecord {
     setback: undefined,
     sandboxAttempt: 0,
     address: undefined,
+    attached: false,
     images: new Map(),
     containers: new Map(),
     creationFailures: new Map(),
@@ -141,6 +152,7 @@ export function adoptRecord(pod: Pod, sandboxes: readonly SandboxStatus[], now: 
     record.ended = status.phase;
     if (status.reason) record.verdict = { reason: status.reason, message: status.message ?? '' };
   }
+  if (sandboxes[0]?.ready && status?.podIP) record.address = status.podIP;
   const before = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
   for (const container of before) adoptContainer(record, container);
   const specs = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
@@ -159,6 +171,7 @@ export function adoptRecord(pod: Pod, sandboxes: readonly SandboxStatus[], now: 
       ...(hasBegun && { postStart: 'done' as const }),
       verdicts: { started: known?.started || started, ready: known?.ready ?? false, unhealthy: undefined },
     });
+    adoptBackOff(record, container);
   }
   return record;
 }
@@ -168,6 +181,13 @@ function adoptContainer(record: PodRecord, container: ApiContainerStatus) {
   // A container that the runtime lost counts as restarted once more.
   if (container.containerID) record.restartFloor.set(container.name, container.restartCount + 1);
   if (ended) record.lastTerminations.set(container.name, ended);
+}
+
+/** How often a container was restarted tells how long the next wait is, so that a new agent does not begin at once. */
+function adoptBackOff(record: PodRecord, { name, attempt, createdAt }: ContainerStatus) {
+  if (attempt === 0 || (record.backOffs.get(name)?.updatedAt ?? 0) > createdAt) return;
+  const delayMs = retryDelayMs(attempt, RESTART_BACK_OFF_MS, RESTART_BACK_OFF_MS_MAX);
+  record.backOffs.set(name, { delayMs, updatedAt: createdAt });
 }
 
 /** A pod's containers of this name in its newest sandbox, newest first. */
@@ -184,4 +204,11 @@ export function nextAttempt(input: PodInput, name: string): number {
 /** True for an init container that keeps running beside the others: a sidecar. */
 export function isSidecar(container: { restartPolicy?: string }): boolean {
   return container.restartPolicy === 'Always';
+}
+
+/** A container of the pod by name, of whichever sort. */
+export function findContainer(pod: Pod, name: string): Container | EphemeralContainer | undefined {
+  const { containers = [], initContainers = [], ephemeralContainers = [] } = pod.spec ?? {};
+  const all: (Container | EphemeralContainer)[] = [...containers, ...initContainers, ...ephemeralContainers];
+  return all.find(container => container.name === name);
 }

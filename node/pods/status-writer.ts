@@ -92,7 +92,7 @@ export class StatusWriter {
       {
         type: 'application/strategic-merge-patch+json',
         // The uid makes the server refuse if the name belongs to another pod by now.
-        body: { metadata: { uid }, status: { reason: null, message: null, ...wanted.status } },
+        body: { metadata: { uid }, status: explicit(wanted.status) },
       },
       { subresource: 'status' },
     );
@@ -103,4 +103,10 @@ export class StatusWriter {
 function isFinal(error: unknown): boolean {
   if (hasReason(error, 'NotFound') || hasReason(error, 'Conflict') || hasReason(error, 'Invalid')) return true;
   return error instanceof ApiError && error.code === 400;
+}
+
+/** The patch merges: what is no longer said has to be taken back with nulls, in the status and in each condition. */
+function explicit(status: PodStatus): object {
+  const conditions = status.conditions?.map(condition => ({ reason: null, message: null, ...condition }));
+  return { reason: null, message: null, ...status, ...(conditions && { conditions }) };
 }

@@ -154,7 +154,7 @@ function stepLiving(input: PodInput): Step {
   const wait = record.setback && waitFor(input, record.setback);
   if (wait) return wait;
   if (!sandbox) return { action: { type: 'createSandbox', attempt: record.sandboxAttempt } };
-  if (record.address === undefined) return { action: { type: 'attachNetwork', pid: sandbox.pid ?? 0 } };
+  if (!record.attached) return { action: { type: 'attachNetwork', pid: sandbox.pid ?? 0 } };
   return stepContainers(input, sandbox);
 }
 

@@ -10,8 +10,8 @@ import type { ContainerStatus } from '../runtime/runtime.ts';
 import { Announcer } from './announce.ts';
 import { downwardContext, readTerminationMessage } from './container-maker.ts';
 import type { PodContext } from './context.ts';
-import { findContainer, Performer } from './performer.ts';
-import { adoptRecord, containersNamed, type PodInput, type PodRecord } from './record.ts';
+import { Performer } from './performer.ts';
+import { adoptRecord, containersNamed, findContainer, type PodInput, type PodRecord } from './record.ts';
 import { computeStatus, isOver } from './status.ts';
 import { restartWait, type Step, step } from './step.ts';
 
@@ -32,6 +32,7 @@ export class PodWorker {
   /** Ids of ended containers whose back-off was announced. */
   readonly #announced = new Set<string>();
   #pod: Pod;
+  #status: PodStatus | undefined;
   #gone = false;
   #closing = new AbortController();
   #poke = Promise.withResolvers<void>();
@@ -53,6 +54,11 @@ export class PodWorker {
   /** The pod's address; undefined while it has none. */
   get address(): string | undefined {
     return this.#record.address;
+  }
+
+  /** The status as last computed. */
+  get status(): PodStatus | undefined {
+    return this.#status ?? this.#pod.status;
   }
 
   start(): void {
@@ -99,7 +105,7 @@ export class PodWorker {
     this.#closing.abort();
     for (const prober of this.#probers.values()) prober.stop();
     this.poke();
-    await this.#performer.close();
+    this.#performer.close();
     await this.#running;
   }
 
@@ -155,6 +161,7 @@ export class PodWorker {
     const status = computeStatus(input, { hostIPs: node.addresses, runtimeName: runtime.name });
     this.#record.conditions = status.conditions ?? [];
     latchEnd(this.#record, status);
+    this.#status = status;
     statuses.set(this.#pod, status);
   }
 
@@ -213,7 +220,7 @@ export class PodWorker {
     const container = findContainer(this.#pod, status.name);
     const known = this.#record.containers.get(status.id);
     if (status.state !== 'running' || !container || !known || this.#probers.has(status.id)) return;
-    if (known.postStart !== 'done' || known.stop || !hasProbes(container)) return;
+    if (known.postStart !== 'done' || known.stop || !hasProbes(container) || !this.#record.attached) return;
     const { runtime, clock, recorder } = this.#context;
     const prober = new Prober({
       target: { runtime, clock, containerId: status.id, container, host: this.#record.address ?? '' },

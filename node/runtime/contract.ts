@@ -35,6 +35,8 @@ export interface RuntimeHarness {
   readonly create: (nodeName: string) => Promise<Runtime>;
   /** An image that is there, and how to make it do something. */
   readonly container: (workload: Workload) => Pick<ContainerSpec, 'image' | 'command' | 'args'>;
+  /** Tests run one after the other: each costs too much to run with all others at once. */
+  readonly serial?: boolean;
   /** Whether `sh` and busybox' programs run in containers of that image. */
   readonly programs: boolean;
 }
@@ -196,8 +198,9 @@ async function eventually<T>(ask: () => Promise<T | undefined>): Promise<T> {
 type Check = (t: ExecutionContext, fixture: Fixture) => Promise<void>;
 
 function register(test: TestFn, harness: RuntimeHarness): (title: string, check: Check) => void {
+  const add = harness.serial === true ? test.serial : test;
   return (title, check) =>
-    test(title, async t => {
+    add(title, async t => {
       const fixture = await Fixture.make(harness);
       t.teardown(() => fixture.remove());
       await check(t, fixture);

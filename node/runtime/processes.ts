@@ -10,3 +10,8 @@ export function signalProcess(pid: number, signal: 'SIGTERM' | 'SIGKILL' | 0): b
     throw error;
   }
 }
+
+/** The Node.js that runs this, to run another with the same. */
+export function thisNode(): string {
+  return process.execPath;
+}

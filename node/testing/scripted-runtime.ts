@@ -135,12 +135,13 @@ export class ScriptedRuntime implements Runtime {
   }
   async exec(id: string, request: ExecRequest): Promise<ExecSession> {
     const { exitCode, stdout = '' } = this.exec_(this.#find(id).spec.name, request);
+    const output = Readable.from(stdout ? [Buffer.from(stdout)] : []);
     return {
       stdin: request.stdin ? new PassThrough().resume() : undefined,
-      stdout: Readable.from(stdout ? [Buffer.from(stdout)] : []),
+      stdout: output,
       stderr: undefined,
       resize: async () => {},
-      exitCode: Promise.resolve(exitCode),
+      exitCode: new Promise(resolve => output.on('end', () => resolve(exitCode))),
       kill: async () => {},
     };
   }

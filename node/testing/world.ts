@@ -8,6 +8,7 @@ import { MemoryApi } from '../../control/client/testing/memory-api.ts';
 import { until } from '../../control/client/testing/until.ts';
 import { type Agent, type AgentOptions, createAgent } from '../agent.ts';
 import { type Event, events, nodes, type Pod, pods } from '../api.ts';
+import { timeText } from '../clock.ts';
 import type { NodeRoute, PodNetwork } from '../network/network.ts';
 import type { ServicePort, ServiceProxy } from '../proxy/proxy.ts';
 import { ScriptedRuntime } from './scripted-runtime.ts';
@@ -107,6 +108,13 @@ export class World {
       metadata: { name, namespace: 'default', finalizers: ['test/graceful'] },
       spec: { nodeName: 'node-1', containers: [{ name: 'app', image: 'app:1' }], ...spec },
     });
+  }
+
+  /** Deletes as the API server does with a grace period: the object stays, marked. */
+  async markDeleted(name: string, graceSeconds: number): Promise<void> {
+    const metadata = { deletionTimestamp: timeText(this.clock.now()), deletionGracePeriodSeconds: graceSeconds };
+    const patch = { type: 'application/merge-patch+json' as const, body: { metadata } };
+    await this.client.patch(pods, { namespace: 'default', name }, patch);
   }
 
   pod(name: string): Promise<Pod> {

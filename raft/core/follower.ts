@@ -1,16 +1,15 @@
 /** The receiving side of replication (thesis 3.5) and of snapshots (thesis 5). */
 import assert from 'node:assert';
 import type { AppendRequest } from './messages.ts';
-import { type CoreState, isTermDurable, needsSnapshot, sendDurably } from './state.ts';
+import { type CoreState, isResetPending, isTermDurable, needsSnapshot, sendDurably } from './state.ts';
 import type { Entry, SnapshotMetadata } from './types.ts';
 
-/** An append of the present term, from its leader. */
+/**
+ * An append of the present term, from its leader. Also a member whose state machine waits for a snapshot takes entries:
+ * its vote for committing them may be the one that the leader needs before it has a snapshot to give.
+ */
 export function handleAppendRequest(state: CoreState, request: AppendRequest): void {
   const { log } = state;
-  if (needsSnapshot(state)) {
-    answer(state, request, { success: false, matchIndex: log.start.index, hintTerm: log.start.term });
-    return;
-  }
   const refusal = refuse(state, request);
   if (refusal !== undefined) {
     answer(state, request, { success: false, ...refusal });
@@ -72,7 +71,11 @@ function refuse(state: CoreState, request: AppendRequest): Refusal | undefined {
 function appendMissing(state: CoreState, entries: readonly Entry[]): void {
   const { log, memberships } = state;
   for (const entry of entries) {
-    if (entry.index <= log.commitIndex) continue;
+    if (entry.index <= log.commitIndex) {
+      const own = log.termAt(entry.index);
+      assert(own === undefined || own === entry.term, 'a leader contradicts a committed entry');
+      continue;
+    }
     if (entry.index <= log.lastIndex) {
       if (log.matches(entry.index, entry.term)) continue;
       log.truncateFrom(entry.index);
@@ -98,7 +101,7 @@ function answer(
     readContext: request.readContext,
     needsSnapshot: needsSnapshot(state),
   } as const;
-  const isDurable = isTermDurable(state);
+  const isDurable = isTermDurable(state) && !isResetPending(state);
   if (outcome.success && outcome.matchIndex > log.stableIndex) {
     // A heartbeat is answered at once with what is durable already: a slow disk must not look like a dead member, nor
     // hold up the reads that wait for this answer. The entries themselves are acknowledged when they are durable.

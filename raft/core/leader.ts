@@ -53,6 +53,7 @@ export function handleAppendResponse(state: CoreState, leading: Leading, respons
   assert(response.matchIndex <= state.log.lastIndex, 'a follower acknowledged entries that were never sent');
   if (progress.noteMatched(response.matchIndex)) maybeCommit(state);
   if (progress.state !== 'replicate' && progress.matchIndex >= state.log.start.index) progress.becomeReplicate();
+  if (progress.state === 'replicate' && !progress.needsSnapshot) progress.endSnapshot();
   maybeSendTimeoutNow(state, leading);
 }
 
@@ -64,7 +65,7 @@ export function handleSnapshotStatus(state: CoreState, leading: Leading, status:
     progress.needsSnapshot = false;
     if (progress.noteMatched(Math.min(status.matchIndex, state.log.lastIndex))) maybeCommit(state);
   }
-  if (progress.state === 'snapshot') progress.becomeProbe();
+  progress.endSnapshot();
 }
 
 /** Advances the commit index to what a quorum has on disk. */
@@ -120,8 +121,9 @@ export function replicate(
   const messages: AppendRequest[] = [];
   const snapshotsWanted: MemberId[] = [];
   for (const [to, progress] of leading.progress) {
-    if (progress.state !== 'snapshot' && isSnapshotNeeded(state, progress)) progress.becomeSnapshot();
-    if (progress.state === 'snapshot' && progress.snapshotIndex === 0 && progress.isActive) snapshotsWanted.push(to);
+    if (progress.state !== 'snapshot' && progress.nextIndex <= state.log.start.index) progress.becomeSnapshot();
+    const isWanting = progress.state === 'snapshot' || progress.needsSnapshot;
+    if (isWanting && progress.snapshotIndex === 0 && progress.isActive) snapshotsWanted.push(to);
     replicateTo(state, leading, { to, progress, messages });
   }
   return { messages, snapshotsWanted };
@@ -179,12 +181,8 @@ function appendRequest(
   };
 }
 
-function isSnapshotNeeded(state: CoreState, progress: Progress): boolean {
-  return progress.needsSnapshot || progress.nextIndex <= state.log.start.index;
-}
-
 function noteRefusal(state: CoreState, progress: Progress, response: AppendResponse): void {
-  if (progress.needsSnapshot || progress.state === 'snapshot') return;
+  if (progress.state === 'snapshot') return;
   // An answer to something older than what is known to match, or than the probe under way, tells nothing.
   if (response.previousIndex <= progress.matchIndex) return;
   if (progress.state === 'probe' && response.previousIndex !== progress.nextIndex - 1) return;
@@ -211,9 +209,9 @@ function checkQuorum(state: CoreState, leading: Leading): boolean {
 }
 
 function tickSnapshot(state: CoreState, progress: Progress): void {
-  if (progress.state !== 'snapshot' || progress.snapshotSentTicks === undefined) return;
+  if (progress.snapshotSentTicks === undefined) return;
   progress.snapshotSentTicks++;
-  if (progress.snapshotSentTicks >= SNAPSHOT_PATIENCE_TIMEOUTS * state.settings.electionTicks) progress.becomeProbe();
+  if (progress.snapshotSentTicks >= SNAPSHOT_PATIENCE_TIMEOUTS * state.settings.electionTicks) progress.endSnapshot();
 }
 
 function maybeSendTimeoutNow(state: CoreState, leading: Leading): void {

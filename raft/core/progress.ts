@@ -28,11 +28,11 @@ export class Progress {
   sentCommit = 0;
   /** A message is due even if there is nothing to say. */
   isHeartbeatDue = true;
-  /** While in `snapshot`: the index of the one under way; 0 before it has begun. */
+  /** The index of the snapshot on its way there; 0 if there is none. */
   snapshotIndex = 0;
   /** Ticks since the snapshot was handed over completely; undefined while it is not. */
   snapshotSentTicks: number | undefined;
-  /** The member's state machine is behind its own log: it refuses everything until it gets a snapshot. */
+  /** The member's state machine is behind its own log: it takes entries, but it also needs a snapshot. */
   needsSnapshot = false;
   #inflight: Inflight[] = [];
   #inflightBytes = 0;
@@ -58,8 +58,13 @@ export class Progress {
 
   becomeSnapshot(): void {
     this.#leave('snapshot');
+  }
+
+  /** The snapshot has done its work, or failed to: entries are tried, and if need be another snapshot. */
+  endSnapshot(): void {
     this.snapshotIndex = 0;
     this.snapshotSentTicks = undefined;
+    if (this.state === 'snapshot') this.becomeProbe();
   }
 
   canSend(limits: CoreLimits): boolean {

@@ -30,7 +30,15 @@ import type { Message } from './messages.ts';
 import type { Progress } from './progress.ts';
 import type { Advance, PersistRequest, ProposeRefusal, ProposeResult, Ready } from './ready.ts';
 import { appendOwn, becomeFollower } from './roles.ts';
-import { type CoreRole, type CoreState, hasLiveLeader, isDiskStalled, isPromotable, needsSnapshot } from './state.ts';
+import {
+  type CoreRole,
+  type CoreState,
+  hasLiveLeader,
+  isDiskStalled,
+  isPromotable,
+  isResetPending,
+  needsSnapshot,
+} from './state.ts';
 import type { Entry, HardState, MemberId, Membership, SnapshotMetadata } from './types.ts';
 
 export interface CoreOptions {
@@ -224,6 +232,10 @@ export class RaftCore {
     };
   }
 
+  get id(): MemberId {
+    return this.#state.settings.id;
+  }
+
   /** The membership in force, whether it is committed or not. */
   get configuration(): Configuration {
     return this.#state.memberships.current;
@@ -250,7 +262,7 @@ export class RaftCore {
 
   /** A snapshot was installed whose log is not on disk yet. */
   get isResetPending(): boolean {
-    return this.#state.resetWanted !== undefined || this.#state.persisting?.isReset === true;
+    return isResetPending(this.#state);
   }
 
   get logBytes(): number {
@@ -270,7 +282,7 @@ export class RaftCore {
     const { log, leading } = this.#state;
     let index = Math.min(log.appliedIndex, log.stableIndex);
     for (const progress of leading?.progress.values() ?? []) {
-      if (progress.state === 'snapshot' && progress.snapshotIndex > 0) index = Math.min(index, progress.snapshotIndex);
+      if (progress.snapshotIndex > 0) index = Math.min(index, progress.snapshotIndex);
     }
     return index;
   }
@@ -298,7 +310,7 @@ export class RaftCore {
   /** A snapshot goes out to a member. */
   snapshotStarted(to: MemberId, index: number): void {
     const progress = this.#state.leading?.progress.get(to);
-    if (progress?.state !== 'snapshot') return;
+    if (progress === undefined) return;
     progress.snapshotIndex = index;
     progress.snapshotSentTicks = undefined;
   }
@@ -306,9 +318,9 @@ export class RaftCore {
   /** The transport has handed the snapshot over, or failed to. */
   snapshotEnded(to: MemberId, isSent: boolean): void {
     const progress = this.#state.leading?.progress.get(to);
-    if (progress?.state !== 'snapshot') return;
+    if (progress === undefined || progress.snapshotIndex === 0) return;
     if (isSent) progress.snapshotSentTicks = 0;
-    else progress.becomeProbe();
+    else progress.endSnapshot();
   }
 
   /** Whether a snapshot offered in `term` should be taken in. */
@@ -397,10 +409,10 @@ export class RaftCore {
     }
     const isSelf = (message: Message) => message.to === state.settings.id;
     const sequence = ++state.persistSequence;
-    // Until its state machine follows, a member takes no entries after a snapshot: one write covers all it said.
-    assert(resetWanted === undefined || log.lastIndex === log.stableIndex);
-    const messages = state.blocked;
-    state.blocked = [];
+    // Entries that followed a reset are not in its write: what speaks of them waits for the next.
+    const isWhole = resetWanted === undefined || log.lastIndex === log.stableIndex;
+    const messages = isWhole ? state.blocked : [];
+    if (isWhole) state.blocked = [];
     state.resetWanted = undefined;
     state.persisting = {
       sequence,

@@ -118,3 +118,8 @@ export function isTermDurable(state: CoreState): boolean {
 export function isDiskStalled(state: CoreState): boolean {
   return state.persisting !== undefined && state.persisting.elapsed >= state.settings.electionTicks;
 }
+
+/** True while a snapshot has replaced the log in memory and not yet on disk. */
+export function isResetPending(state: CoreState): boolean {
+  return state.resetWanted !== undefined || state.persisting?.isReset === true;
+}

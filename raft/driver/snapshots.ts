@@ -45,9 +45,8 @@ export class SnapshotSender {
 
   #send(to: MemberId): void {
     const { core, transport, stateMachine, logger } = this.#context;
-    const { termStartIndex, appliedIndex, term } = core.status();
-    // Before its own first entry is applied, a new leader's state may be older than what the member has.
-    if (termStartIndex === undefined || appliedIndex < termStartIndex) return;
+    const { term } = core.status();
+    // Not only once the own term's first entry is committed: the member may be the one that is missing for that.
     const snapshot = stateMachine.snapshot();
     const metadata = core.snapshotMetadata(snapshot.index);
     if (metadata === undefined) {

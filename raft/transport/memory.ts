@@ -160,9 +160,7 @@ export class MemoryTransport implements Transport {
         () => reject(new PeerUnreachableError(`no answer to ${method} in time`)),
         options.timeoutMs,
       );
-      this.#call(to, method, body)
-        .finally(cancelTimeout)
-        .then(resolve, reject);
+      this.#call(to, method, body).finally(cancelTimeout).then(resolve, reject);
     });
   }
 

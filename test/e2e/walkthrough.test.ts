@@ -139,6 +139,11 @@ async function withShell(t: ExecutionContext, kubectl: Kubectl, body: (shell: Sh
     };
     await body(new Shell(t, folder, env));
   } finally {
+    // What a failure left behind must not fail the next one.
+    await run(kubectl.path, ['delete', 'deployments,replicasets,pods', '--all', '--grace-period=1'], {
+      env: running.env,
+    });
+    await run(kubectl.path, ['delete', 'services', '-l', '!component'], { env: running.env });
     await rm(folder, { recursive: true, force: true });
   }
 }

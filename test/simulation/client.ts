@@ -42,7 +42,9 @@ async function append(world: SimulatedWorld, member: SimulatedMember, command: s
   if (outcome === undefined) return false;
   if (outcome instanceof Error) {
     operation.isRefused =
-      outcome instanceof NotLeaderError || outcome instanceof ProposalDroppedError || outcome instanceof OverloadedError;
+      outcome instanceof NotLeaderError ||
+      outcome instanceof ProposalDroppedError ||
+      outcome instanceof OverloadedError;
     if (!operation.isRefused && !(outcome instanceof OutcomeUnknownError)) throw outcome;
     return false;
   }

@@ -21,7 +21,14 @@ export class History {
   readonly #operations: Operation[] = [];
 
   begin(kind: Operation['kind'], command: string, calledMs: number): Operation {
-    const operation: Operation = { kind, command, calledMs, returnedMs: undefined, result: undefined, isRefused: false };
+    const operation: Operation = {
+      kind,
+      command,
+      calledMs,
+      returnedMs: undefined,
+      result: undefined,
+      isRefused: false,
+    };
     this.#operations.push(operation);
     return operation;
   }

@@ -2,7 +2,14 @@
  * A member's replicated list, held to the one reference list: since all must be prefixes of it, its length is its state.
  * Its disk is written now and then without sync, so that after a crash it holds anything since the last flush.
  */
-import type { CommittedCommand, MemberId, SnapshotMetadata, StateMachine, StateMachineSnapshot } from '../../raft/index.ts';
+import assert from 'node:assert';
+import type {
+  CommittedCommand,
+  MemberId,
+  SnapshotMetadata,
+  StateMachine,
+  StateMachineSnapshot,
+} from '../../raft/index.ts';
 import { integerBetween, type Random } from './random.ts';
 import type { Reference } from './reference.ts';
 
@@ -31,6 +38,7 @@ export class SimulatedMachine implements StateMachine<number> {
   readonly #disk: MachineDisk;
   readonly #reference: Reference;
   #state: State = { appliedIndex: 0, length: 0 };
+  #isRestoring = false;
 
   constructor(member: MemberId, disk: MachineDisk, reference: Reference) {
     this.#member = member;
@@ -52,6 +60,7 @@ export class SimulatedMachine implements StateMachine<number> {
   }
 
   apply(commands: readonly CommittedCommand[], throughIndex: number): readonly number[] {
+    assert(!this.#isRestoring, 'nothing is applied while a snapshot comes in');
     this.#reference.committed(this.#member, throughIndex);
     const first = this.#state.length;
     for (const [offset, { index, term, data }] of commands.entries()) {
@@ -79,9 +88,14 @@ export class SimulatedMachine implements StateMachine<number> {
   async restore(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     let length = 0;
     let count = 0;
-    for await (const chunk of chunks) {
-      length = (JSON.parse(Buffer.from(chunk).toString()) as State).length;
-      count++;
+    this.#isRestoring = true;
+    try {
+      for await (const chunk of chunks) {
+        length = (JSON.parse(Buffer.from(chunk).toString()) as State).length;
+        count++;
+      }
+    } finally {
+      this.#isRestoring = false;
     }
     if (count !== CHUNKS) throw new Error('the snapshot is not whole');
     this.#state = { appliedIndex: metadata.index, length };

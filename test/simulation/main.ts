@@ -9,7 +9,7 @@ const { values } = parseArgs({
   options: { seed: { type: 'string' }, seeds: { type: 'string' }, from: { type: 'string' } },
 });
 const first = Number(values.seed ?? values.from ?? 1);
-const count = values.seed === undefined ? Number(values.seeds ?? process.env['SEEDS'] ?? 100) : 1;
+const count = values.seed === undefined ? Number(values.seeds ?? process.env.SEEDS ?? 100) : 1;
 const begunMs = performance.now();
 const totals = { failed: 0, commands: 0, answered: 0, crashes: 0, simulatedMs: 0 };
 for (let seed = first; seed < first + count; seed++) {

@@ -2,8 +2,9 @@
  * What must hold in every run, judged from outside: from what members say to each other, write, and apply. Knows nothing
  * of how they come to it. A violation is thrown where it shows first.
  */
-import type { Entry, MemberId } from '../../raft/index.ts';
+
 import type { Message } from '../../raft/core/messages.ts';
+import type { Entry, MemberId } from '../../raft/index.ts';
 
 /** A property of Raft was broken. */
 export class SafetyViolation extends Error {
@@ -34,6 +35,13 @@ export class Reference {
   readonly #committed = new Map<number, { readonly term: number; readonly byTerm: number }>();
   #highestTerm = 0;
 
+  /** Set while the membership cannot change: then every applied command must be on the disks of a majority of these. */
+  readonly #fixedMembers: readonly MemberId[] | undefined;
+
+  constructor(fixedMembers?: readonly MemberId[]) {
+    this.#fixedMembers = fixedMembers;
+  }
+
   /** How many commands some member has applied. */
   get length(): number {
     return this.#applied.length;
@@ -53,7 +61,9 @@ export class Reference {
       const durable = this.#durable.get(message.from);
       const lastIndex = durable === undefined ? 0 : durable.startIndex + durable.terms.length;
       if (message.matchIndex > lastIndex) {
-        throw new SafetyViolation(`${message.from} acknowledged ${message.matchIndex}, but only ${lastIndex} is on its disk`);
+        throw new SafetyViolation(
+          `${message.from} acknowledged ${message.matchIndex}, but only ${lastIndex} is on its disk`,
+        );
       }
     }
   }
@@ -87,8 +97,10 @@ export class Reference {
   applies(position: number, applied: Applied): void {
     const known = this.#applied[position];
     if (known === undefined) {
-      if (position !== this.#applied.length) throw new SafetyViolation(`position ${position} was applied with a gap before`);
+      if (position !== this.#applied.length)
+        throw new SafetyViolation(`position ${position} was applied with a gap before`);
       if (this.#positions.has(applied.command)) throw new SafetyViolation(`${applied.command} was applied twice`);
+      this.#checkQuorum(applied);
       this.#applied.push(applied);
       this.#positions.set(applied.command, position);
     } else if (known.command !== applied.command || known.index !== applied.index || known.term !== applied.term) {
@@ -108,6 +120,18 @@ export class Reference {
       if (term === undefined) throw new SafetyViolation(`${member} applied ${at}, which is not on its disk`);
       this.#committed.set(at, { term, byTerm: this.#highestTerm });
     }
+  }
+
+  /** What is committed is durable on a majority (thesis 3.6): no counting of what is only in memory. */
+  #checkQuorum({ index, term }: Applied): void {
+    if (this.#fixedMembers === undefined) return;
+    const holders = this.#fixedMembers.filter(member => {
+      const log = this.#durable.get(member);
+      if (log === undefined) return false;
+      return log.startIndex >= index || log.terms[index - log.startIndex - 1] === term;
+    });
+    if (2 * holders.length > this.#fixedMembers.length) return;
+    throw new SafetyViolation(`${index}@${term} was applied, but only ${holders.length} members have it on disk`);
   }
 
   /** Election safety: one leader a term. Leader completeness: it has what is committed (thesis figure 3.2). */

@@ -5,11 +5,12 @@
  */
 import type { ObjectMeta } from '../generated/types.ts';
 import type { Kind, KindDeclaration, KubernetesObject, StrategyContext, Subresource } from '../kind.ts';
+import { defaultPrinter, printers } from '../printers/printers.ts';
 import { canonical } from '../schema/decode.ts';
-import { definition } from '../schema/definitions.ts';
+import { definition, derivedFrom } from '../schema/definitions.ts';
 import { isEqual } from '../schema/equal.ts';
 import type { FieldError } from '../status.ts';
-import { validateObjectMeta, validateObjectMetaUpdate } from '../validation/metadata.ts';
+import { validateMetadataContents, validateObjectMeta, validateObjectMetaUpdate } from '../validation/metadata.ts';
 import { type NameRule, subdomainName } from '../validation/names.ts';
 
 /** What a kind may say of itself; see {@link KindDeclaration} for each member. */
@@ -31,14 +32,17 @@ export interface Behaviour<T extends KubernetesObject> {
   prepareForCreate?(object: T, context: StrategyContext): void;
   /** Not called for the status subresource, whose rules are the same for all kinds. */
   prepareForUpdate?(object: T, old: T, context: StrategyContext): void;
+  /** What a write through the status subresource does besides taking the status. */
+  prepareForStatusUpdate?(object: T, old: T): void;
   validate?(object: T): FieldError[];
+  /** What may not change. The object as it has become is validated besides. */
   validateUpdate?(object: T, old: T, subresource: string): FieldError[];
+  /** True if an update tells what is wrong with the object before what may not change. */
+  readonly judgesWholeFirst?: boolean;
   warnings?(object: T, old: T | undefined): string[];
   decideDeletion?: KindDeclaration<T>['decideDeletion'];
   selectableFields?(object: T): Readonly<Record<string, string>>;
   readonly selectableFieldNames?: readonly string[];
-  readonly columns?: KindDeclaration<T>['columns'];
-  row?: KindDeclaration<T>['row'];
 }
 
 /** All verbs that an ordinary resource has, in discovery's order. */
@@ -57,6 +61,32 @@ export const SCALE: Subresource = {
 /** Through which subresource an object was changed: what may change depends on it, and validation comes later. */
 const preparedFor = new WeakMap<object, string>();
 
+/** Owners that an object named twice, by uid, until its warnings are told. */
+const repeatedOwners = new WeakMap<object, readonly string[]>();
+
+/** An owner counts once. */
+function dropRepeatedOwners(object: KubernetesObject): void {
+  const { ownerReferences: owners } = metadataOf(object);
+  if (!owners || owners.length < 2) return;
+  const repeated = new Set<string>();
+  const kept = owners.filter((owner, index) => {
+    const isRepeated = owners.slice(0, index).some(other => isEqual(other, owner));
+    if (isRepeated) repeated.add(owner.uid);
+    return !isRepeated;
+  });
+  if (repeated.size === 0) return;
+  metadataOf(object).ownerReferences = kept;
+  repeatedOwners.set(object, [...repeated]);
+}
+
+function ownerWarnings(object: KubernetesObject): string[] {
+  const uids = repeatedOwners.get(object);
+  if (!uids) return [];
+  return [
+    `.metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${uids.join(', ')}`,
+  ];
+}
+
 /** Declares a kind. */
 export function declare<T extends KubernetesObject>(
   kind: Kind<T>,
@@ -65,6 +95,12 @@ export function declare<T extends KubernetesObject>(
   const tracksGeneration = behaviour.tracksGeneration ?? false;
   const hasStatus = 'status' in (definition(kind.definition).properties ?? {});
   const nameRule = behaviour.nameRule ?? subdomainName;
+  // An old version is shown as the one that it was made of.
+  const shown = printers[kind.definition] ?? printers[derivedFrom(kind.definition) ?? ''] ?? defaultPrinter;
+  const validateWhole = (object: T): FieldError[] => [
+    ...validateObjectMeta(metadataOf(object), kind.namespaced, nameRule),
+    ...(behaviour.validate?.(object) ?? []),
+  ];
   return {
     ...kind,
     ...(behaviour.storedAs && { storedAs: behaviour.storedAs }),
@@ -82,35 +118,43 @@ export function declare<T extends KubernetesObject>(
       if (hasStatus && !behaviour.keepsStatusOnCreate) delete (object as WithStatus).status;
       if (tracksGeneration) metadata.generation = 1;
       behaviour.prepareForCreate?.(object, context);
+      dropRepeatedOwners(object);
       settle(kind, object);
     },
     prepareForUpdate(object, old, context) {
       keepServerFields(metadataOf(object), metadataOf(old));
       preparedFor.set(object, context.subresource);
-      if (context.subresource === 'status') keepAllButStatus(object, old);
-      else if (context.subresource === '') {
+      if (context.subresource === 'status') {
+        keepAllButStatus(object, old);
+        behaviour.prepareForStatusUpdate?.(object, old);
+      } else {
         if (hasStatus) copyMember<WithStatus>(object, old, 'status');
         behaviour.prepareForUpdate?.(object, old, context);
-      } else behaviour.prepareForUpdate?.(object, old, context);
+      }
+      dropRepeatedOwners(object);
       settle(kind, object);
       if (tracksGeneration) {
-        const isChanged = (behaviour.isSpecChanged ?? isBodyChanged)(object, old);
+        const isChanged = context.subresource !== 'status' && (behaviour.isSpecChanged ?? isBodyChanged)(object, old);
         metadataOf(object).generation = (metadataOf(old).generation ?? 0) + (isChanged ? 1 : 0);
       }
     },
-    validate: object => [
-      ...validateObjectMeta(metadataOf(object), kind.namespaced, nameRule),
-      ...(behaviour.validate?.(object) ?? []),
-    ],
-    validateUpdate: (object, old) => [
-      ...validateObjectMetaUpdate(metadataOf(object), metadataOf(old)),
-      ...(behaviour.validateUpdate?.(object, old, preparedFor.get(object) ?? '') ?? []),
-    ],
-    warnings: (object, old) => behaviour.warnings?.(object, old) ?? [],
+    // An object that was prepared for an update is judged as a whole by validateUpdate.
+    validate: object => (preparedFor.has(object) ? [] : validateWhole(object)),
+    validateUpdate(object, old) {
+      const metadata = validateObjectMetaUpdate(metadataOf(object), metadataOf(old));
+      const changes = behaviour.validateUpdate?.(object, old, preparedFor.get(object) ?? '') ?? [];
+      const whole = validateWhole(object);
+      // Kubernetes looks at metadata several times, and clients see it in the list of causes.
+      const first = [...metadata, ...validateMetadataContents(metadataOf(object))];
+      return behaviour.judgesWholeFirst
+        ? [...first, ...whole, ...metadata, ...changes]
+        : [...first, ...metadata, ...changes, ...whole];
+    },
+    warnings: (object, old) => [...ownerWarnings(object), ...(behaviour.warnings?.(object, old) ?? [])],
     ...(behaviour.decideDeletion && { decideDeletion: behaviour.decideDeletion }),
     selectableFields: object => behaviour.selectableFields?.(object) ?? {},
-    columns: behaviour.columns ?? DEFAULT_COLUMNS,
-    row: behaviour.row ?? defaultRow,
+    columns: shown.columns,
+    row: (object, now) => shown.row(object, now),
   };
 }
 
@@ -178,26 +222,3 @@ function settle<T extends KubernetesObject>(kind: Kind<T>, object: T): void {
   for (const key of Object.keys(object) as (keyof T)[]) if (!(key in settled)) delete object[key];
   Object.assign(object, settled);
 }
-
-const DEFAULT_COLUMNS: KindDeclaration['columns'] = [
-  {
-    name: 'Name',
-    type: 'string',
-    format: 'name',
-    description:
-      'Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names',
-    priority: 0,
-  },
-  {
-    name: 'Created At',
-    type: 'date',
-    format: '',
-    description:
-      'CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata',
-    priority: 0,
-  },
-];
-
-const defaultRow: KindDeclaration['row'] = ({ metadata }) => ({
-  cells: [metadata?.name ?? '', metadata?.creationTimestamp ?? ''],
-});

@@ -37,6 +37,7 @@ export const job = declare(kinds.jobs, {
       metadataOf(object).labels = { ...spec.template.metadata?.labels };
   },
   validate: validateJob,
+  judgesWholeFirst: true,
   validateUpdate: validateJobUpdate,
   warnings: jobWarnings,
   selectableFieldNames: ['status.successful'],

@@ -70,7 +70,15 @@ const APPS_V1BETA2: Era = {
 
 function inEra<T extends KubernetesObject>(kind: Kind<T>, era: Era): Kind<T> {
   const { group, version } = era;
-  return { ...kind, group, version, definition: `io.k8s.api.${group}.${version}.${kind.kind}` };
+  // Short names and categories stay with the version of today, so that `get all` shows each object once.
+  return {
+    ...kind,
+    group,
+    version,
+    shortNames: [],
+    categories: [],
+    definition: `io.k8s.api.${group}.${version}.${kind.kind}`,
+  };
 }
 
 /** Selector and labels of the object from its template, as was done before apps/v1beta2. */

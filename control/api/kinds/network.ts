@@ -29,6 +29,7 @@ export const service = declare(kinds.services, {
   prepareForUpdate(object, old) {
     if (!object.spec) return;
     patchAllocated(object.spec, old.spec);
+    if (object.spec.type !== 'LoadBalancer') object.status = { ...object.status, loadBalancer: {} };
     dropByType(object.spec, old.spec);
     if (object.spec.type !== 'ExternalName') defaultFamilies(object.spec);
   },

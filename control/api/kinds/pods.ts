@@ -1,6 +1,6 @@
 /** Pods and pod templates. */
 import * as kinds from '../generated/kinds.ts';
-import type { Container, Pod, PodCondition, PodSpec } from '../generated/types.ts';
+import type { Container, Pod, PodCondition, PodSpec, PodStatus } from '../generated/types.ts';
 import { isEqual } from '../schema/equal.ts';
 import { podWarnings, validatePod, validatePodUpdate } from '../validation/pod.ts';
 import { declare, STATUS } from './declare.ts';
@@ -51,10 +51,16 @@ export const pod = declare(kinds.pods, {
     if (object.spec) dropUnsupported(object.spec);
     if (subresource === 'ephemeralcontainers') keepSpecBut(object, old, ['ephemeralContainers']);
     else if (subresource === 'resize') keepSpecForResize(object, old);
-    if (subresource !== '' && old.status) object.status = old.status;
+  },
+  prepareForStatusUpdate(object, old) {
+    const { status } = object;
+    if (!status) return;
+    if (!status.qosClass && old.status?.qosClass) status.qosClass = old.status.qosClass;
+    syncPodIps(status);
   },
   isSpecChanged: (object, old) => !isEqual(object.spec, old.spec),
   validate: validatePod,
+  judgesWholeFirst: true,
   validateUpdate: validatePodUpdate,
   warnings: podWarnings,
   decideDeletion: decidePodDeletion,
@@ -91,6 +97,13 @@ function decidePodDeletion(pod: Pod, requestedGraceSeconds: number | undefined):
   if (!pod.spec?.nodeName || phase === 'Failed' || phase === 'Succeeded') return { gracePeriodSeconds: 0 };
   const grace = requestedGraceSeconds ?? pod.spec.terminationGracePeriodSeconds ?? GRACE_SECONDS;
   return { gracePeriodSeconds: grace < 0 ? 1 : grace };
+}
+
+/** The old field holds the first of the new one's addresses. */
+function syncPodIps(status: PodStatus): void {
+  const [first] = status.podIPs ?? [];
+  if (status.podIP && first?.ip !== status.podIP) status.podIPs = [{ ip: status.podIP }];
+  else if (!status.podIP && first) status.podIP = first.ip;
 }
 
 /** Fields of features that are off in Kubernetes 1.33 by default and that nothing here would act on. */

@@ -43,6 +43,7 @@ export const replicationController = declare(kinds.replicationcontrollers, {
     object.status = { replicas: 0 };
   },
   validate: validateReplicationController,
+  judgesWholeFirst: true,
   warnings: (object, old) => workloadWarnings(object, old),
   selectableFieldNames: ['status.replicas'],
   selectableFields: replicaFields,
@@ -61,6 +62,7 @@ export const replicaSetBehaviour: Behaviour<ReplicaSet> = {
     object.status = { replicas: 0 };
   },
   validate: validateReplicaSet,
+  judgesWholeFirst: true,
   validateUpdate: validateReplicaSetUpdate,
   warnings: (object, old) => workloadWarnings(object, old),
 };
@@ -88,7 +90,13 @@ export const deploymentBehaviour: Behaviour<Deployment> = {
     spec.progressDeadlineSeconds ??= PROGRESS_DEADLINE_SECONDS;
     defaultPodTemplate(spec.template);
   },
+  prepareForStatusUpdate(object, old) {
+    const metadata = metadataOf(object);
+    if (old.metadata?.labels) metadata.labels = old.metadata.labels;
+    else delete metadata.labels;
+  },
   validate: validateDeployment,
+  judgesWholeFirst: true,
   validateUpdate: validateDeploymentUpdate,
   warnings: (object, old) => workloadWarnings(object, old),
 };
@@ -120,6 +128,7 @@ export const daemonSetBehaviour: Behaviour<DaemonSet> = {
     setTemplateGeneration(object, before + (isTemplateChanged(object.spec?.template, old.spec?.template) ? 1 : 0));
   },
   validate: validateDaemonSet,
+  judgesWholeFirst: true,
   validateUpdate: validateDaemonSetUpdate,
   warnings: (object, old) => workloadWarnings(object, old),
 };

@@ -8,7 +8,7 @@ import type { Kind, KubernetesObject } from '../kind.ts';
 import { type ApiError, badRequest } from '../status.ts';
 import { structOf } from './compile.ts';
 import { definition } from './definitions.ts';
-import { JsonSyntaxError, parseJson, RawNumber } from './json.ts';
+import { type Duplicates, JsonSyntaxError, parseJson, RawNumber } from './json.ts';
 import { DecodeError, walk } from './walk.ts';
 import { parseYaml, YamlSyntaxError } from './yaml.ts';
 
@@ -39,26 +39,40 @@ export function decode<T extends KubernetesObject>(kind: Kind<T>, body: Body, op
   const { value, duplicates, complaints } = read(kind.kind, body, options.format ?? 'json');
   const sent = checkKind(kind, value, body);
   const mode = options.fieldValidation ?? 'Warn';
-  const found = [...complaints];
+  const unknown: string[] = [];
   let object: Record<string, unknown>;
   try {
-    object = walk(structOf(kind.definition), value, {
-      duplicates,
-      ...(mode !== 'Ignore' && { onComplaint: (sentence: string) => found.push(sentence) }),
+    object = walk(structOf(kind.definition), value ?? {}, {
+      ...(mode !== 'Ignore' && { onComplaint: (_sentence: string, path: string) => unknown.push(path) }),
     });
   } catch (error) {
     if (error instanceof DecodeError) throw cannotHandle(sent, kind, error.message);
     throw error;
   }
-  if (mode === 'Strict' && found.length > 0) {
+  // What has no text is the result of a patch, whose keys Go sorts.
+  if (typeof body !== 'string') unknown.sort();
+  const found = inOrder(unknown, duplicates);
+  if (mode === 'Strict' && complaints.length + found.length > 0) {
     // go-yaml's own complaints come in one error of several lines.
     const yaml = complaints.length > 0 ? [`yaml: unmarshal errors:\n  ${complaints.join('\n  ')}`] : [];
-    const sentences = [...yaml, ...found.slice(complaints.length)];
-    throw cannotHandle(sent, kind, `strict decoding error: ${sentences.join(', ')}`);
+    throw cannotHandle(sent, kind, `strict decoding error: ${[...yaml, ...found].join(', ')}`);
   }
   object.kind = kind.kind;
   object.apiVersion = apiVersionOf(kind);
-  return { object: object as T, warnings: mode === 'Warn' ? found : [] };
+  return { object: object as T, warnings: mode === 'Warn' ? [...complaints, ...found] : [] };
+}
+
+/** Sentences about unknown and duplicate fields, as they stand in the text. */
+function inOrder(unknown: readonly string[], duplicates: Duplicates | undefined): string[] {
+  const sentence = (path: string) => `unknown field "${path}"`;
+  if (!duplicates) return unknown.map(sentence);
+  const placeOf = (path: string) => duplicates.places.get(path) ?? 0;
+  return [
+    ...unknown.map(path => ({ text: sentence(path), place: placeOf(path) })),
+    ...duplicates.paths.map(path => ({ text: `duplicate field "${path}"`, place: placeOf(path) })),
+  ]
+    .sort((a, b) => a.place - b.place)
+    .map(({ text }) => text);
 }
 
 /**
@@ -82,32 +96,25 @@ export function canonical<T extends KubernetesObject>(kind: Kind<T>, object: T):
   return walk(structOf(kind.definition), object) as T;
 }
 
-/** Unknown fields of a value that is already an object, as the sentences of {@link decode}; for results of patches. */
-export function complaintsOf(kind: Kind, value: unknown): string[] {
-  const found: string[] = [];
-  walk(structOf(kind.definition), value, { onComplaint: sentence => found.push(sentence) });
-  return found;
-}
-
 export const apiVersionOf = ({ group, version }: { readonly group: string; readonly version: string }): string =>
   group === '' ? version : `${group}/${version}`;
 
 interface Read {
   readonly value: unknown;
-  readonly duplicates: ReadonlyMap<object, readonly string[]> | undefined;
+  readonly duplicates?: Duplicates;
   /** What the YAML reader itself complained of. */
   readonly complaints: readonly string[];
 }
 
 function read(kindName: string, body: Body, format: 'json' | 'yaml'): Read {
-  if (typeof body !== 'string') return { value: body.value, duplicates: undefined, complaints: [] };
+  if (typeof body !== 'string') return { value: body.value, complaints: [] };
   try {
     if (format === 'yaml') {
       const { value, duplicates } = parseYaml(body);
-      return { value, duplicates: undefined, complaints: duplicates };
+      return { value, complaints: duplicates };
     }
     const { value, duplicates } = parseJson(body);
-    return { value, duplicates, complaints: [] };
+    return { value, ...(duplicates && { duplicates }), complaints: [] };
   } catch (error) {
     if (error instanceof YamlSyntaxError) throw unrecognized(kindName, error.message, body);
     if (error instanceof JsonSyntaxError) {

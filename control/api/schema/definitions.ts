@@ -141,6 +141,11 @@ export function definition(name: string): SchemaDefinition {
   return found;
 }
 
+/** True if there is a schema of that name. */
+export function isDefined(name: string): boolean {
+  return Object.hasOwn(DEFINITION_TEXTS, name) || Object.hasOwn(LEGACY, name) || Object.hasOwn(HAND_WRITTEN, name);
+}
+
 /** Name of the schema that `schema` refers to, or undefined if it is not a reference. */
 export function referenceOf(schema: SchemaDefinition): string | undefined {
   return schema.$ref?.slice(REF_PREFIX.length);

@@ -21,12 +21,20 @@ export class RawNumber {
 /** What was read. */
 export interface ParsedJson {
   readonly value: unknown;
-  /** Keys that came again, by the object they are in, in order. */
-  readonly duplicates: ReadonlyMap<object, readonly string[]> | undefined;
+  /** Keys that came again, with where they stand; only known where there are any. */
+  readonly duplicates?: Duplicates;
 }
 
-/** Deeper texts are refused, as Go does. */
-const DEPTH_MAX = 10_000;
+/** Keys that came twice in their object. */
+export interface Duplicates {
+  /** Their paths, such as `spec.containers[0].name`, in order. */
+  readonly paths: readonly string[];
+  /** At which place of the text every key first, and a duplicate again, was met. */
+  readonly places: ReadonlyMap<string, number>;
+}
+
+/** Deeper texts are refused. Go stops at 10,000; nothing of the API comes near, and the stack has to last. */
+const DEPTH_MAX = 1_000;
 
 /** Parses `text`. Throws {@link JsonSyntaxError}. Numbers of unusual form come as {@link RawNumber}. */
 export function parseJson(text: string): ParsedJson {
@@ -38,18 +46,23 @@ export function parseJson(text: string): ParsedJson {
   }
   const keyCount = scanKeys(text);
   if (keyCount === undefined || keyCount !== countKeys(value)) return new SlowParser(text).parse();
-  return { value, duplicates: undefined };
+  return { value };
 }
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 const DOT = 0x2e;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
 
 /** How many keys valid JSON text has; undefined if a number in it needs the slow parser. */
 function scanKeys(text: string): number | undefined {
   let keys = 0;
   let digits = 0;
+  let depth = 0;
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
     if (code >= 0x30 && code <= 0x39) {
@@ -59,6 +72,9 @@ function scanKeys(text: string): number | undefined {
     if (code === DOT || (digits > 0 && (code === 0x65 || code === 0x45))) return undefined;
     digits = 0;
     if (code === COLON) keys++;
+    else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      if (++depth > DEPTH_MAX) throw new JsonSyntaxError('exceeded max depth');
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;
     else if (code === QUOTE) {
       for (index++; text.charCodeAt(index) !== QUOTE; index++) if (text.charCodeAt(index) === BACKSLASH) index++;
     }
@@ -90,7 +106,10 @@ class SlowParser {
   readonly #text: string;
   #index = 0;
   #depth = 0;
-  readonly #duplicates = new Map<object, string[]>();
+  readonly #duplicates = new Map<string, number>();
+  readonly #places = new Map<string, number>();
+  /** The way to the present value. */
+  #path = '';
 
   constructor(text: string) {
     this.#text = text;
@@ -101,7 +120,9 @@ class SlowParser {
     const value = this.#value();
     this.#skipSpace();
     if (this.#index < this.#text.length) throw this.#unexpected('after top-level value');
-    return { value, duplicates: this.#duplicates.size > 0 ? this.#duplicates : undefined };
+    if (this.#duplicates.size === 0) return { value };
+    const places = new Map([...this.#places, ...this.#duplicates]);
+    return { value, duplicates: { paths: [...this.#duplicates.keys()], places } };
   }
 
   #unexpected(where: string): JsonSyntaxError {
@@ -141,7 +162,7 @@ class SlowParser {
       this.#index++;
       return object;
     }
-    const repeated: string[] = [];
+    const outer = this.#path;
     for (;;) {
       if (this.#text.charAt(this.#index) !== '"') throw this.#unexpected('looking for beginning of object key string');
       const key = this.#string();
@@ -149,8 +170,11 @@ class SlowParser {
       if (this.#text.charAt(this.#index) !== ':') throw this.#unexpected('after object key');
       this.#index++;
       this.#skipSpace();
+      this.#path = outer === '' ? key : `${outer}.${key}`;
+      if (Object.hasOwn(object, key)) this.#duplicates.set(this.#path, this.#index);
+      else if (!this.#places.has(this.#path)) this.#places.set(this.#path, this.#index);
       const value = this.#value();
-      if (Object.hasOwn(object, key)) repeated.push(key);
+      this.#path = outer;
       // A key named __proto__ must become an own property like any other.
       Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
       this.#skipSpace();
@@ -160,7 +184,6 @@ class SlowParser {
       if (next === '}') break;
       this.#skipSpace();
     }
-    if (repeated.length > 0) this.#duplicates.set(object, repeated);
     return object;
   }
 
@@ -170,8 +193,11 @@ class SlowParser {
       this.#index++;
       return list;
     }
+    const outer = this.#path;
     for (;;) {
+      this.#path = `${outer}[${list.length}]`;
       list.push(this.#value());
+      this.#path = outer;
       this.#skipSpace();
       const next = this.#text.charAt(this.#index);
       if (next !== ',' && next !== ']') throw this.#unexpected('after array element');

@@ -49,6 +49,9 @@ const DIGITS_MAX = 18;
 const INT64_MAX = 2n ** 63n - 1n;
 const NANO = -9;
 
+/** Exponents and digits beyond this are refused rather than computed with. */
+const MAX_SCALE = 1_000;
+
 /** Texts that are canonical as they are: most of what is ever sent. */
 const CANONICAL = /^[1-9]\d{0,2}(?:m|k|M|G|T|Ki|Mi|Gi|Ti)?$/;
 
@@ -73,6 +76,9 @@ export function parseQuantity(given: string): Quantity {
   const [, sign = '', digits = '', fraction = '', suffix = ''] = match;
   const whole = digits.replace(/^0+/, '') || '0';
   const { base, exponent, format } = interpretSuffix(suffix);
+  if (Math.abs(exponent) > MAX_SCALE || digits.length + fraction.length > MAX_SCALE) {
+    throw new QuantityError(QUANTITY_NUMBER);
+  }
   const negative = sign === '-';
   return (
     parseSmall({ text, whole, fraction, base, exponent, format, negative }) ??
@@ -111,7 +117,6 @@ function parseBig({ whole, fraction, base, exponent, format, negative }: Parts):
   let scale = -fraction.length;
   if (base === 2) unscaled <<= BigInt(exponent);
   else scale += exponent;
-  if (scale > MAX_SCALE || scale < -MAX_SCALE) throw new QuantityError(QUANTITY_NUMBER);
   const rounded = roundAway(unscaled, scale, NANO);
   unscaled = rounded.unscaled;
   scale = rounded.scale;
@@ -125,9 +130,6 @@ function parseBig({ whole, fraction, base, exponent, format, negative }: Parts):
   }
   return { unscaled: negative ? -unscaled : unscaled, scale, format: kept, isBig: true };
 }
-
-/** Exponents beyond this are refused rather than computed with. */
-const MAX_SCALE = 1_000;
 
 /** Raises the scale to at least `target`, away from zero where digits are lost. */
 function roundAway(unscaled: bigint, scale: number, target: number): { unscaled: bigint; scale: number } {

@@ -1,5 +1,5 @@
 /**
- * The one walker over values of the API. It checks types as Go's decoder does, collects unknown and duplicate fields,
+ * The one walker over values of the API. It checks types as Go's decoder does, collects unknown fields,
  * drops what Go would not keep (nulls, empty values that are not written), fills in what Go would always write, applies
  * the schema's defaults, and brings quantities and times into their canonical text. The answer is a new object; the input
  * is left alone.
@@ -14,17 +14,21 @@ export class DecodeError extends Error {
   override readonly name = 'DecodeError';
 }
 
-/** Where unknown and duplicate fields are reported. */
+/** Where unknown fields are reported. */
 export interface WalkOptions {
-  /** Keys that came twice, by object, from the JSON parser. */
-  readonly duplicates?: ReadonlyMap<object, readonly string[]> | undefined;
-  /** Called with sentences such as `unknown field "spec.foo"`, in document order. */
-  readonly onComplaint?: (sentence: string) => void;
+  /** Called for each unknown field, in the order of the value: `unknown field "spec.foo"`, and `spec.foo`. */
+  readonly onComplaint?: (sentence: string, path: string) => void;
 }
 
 /** Decodes `value` as an object of that type. Throws {@link DecodeError}. */
 export function walk(type: StructType, value: unknown, options: WalkOptions = {}): Record<string, unknown> {
-  return new Walker(options).root(type, value);
+  try {
+    return new Walker(options).root(type, value);
+  } catch (cause) {
+    // Values of no known type may be nested deeper than the stack goes.
+    if (cause instanceof RangeError) throw new DecodeError('exceeded max depth', { cause });
+    throw cause;
+  }
 }
 
 type Struct = Record<string, unknown>;
@@ -76,7 +80,7 @@ class Walker {
     for (const key of Object.keys(value)) {
       const field = type.fields.get(key);
       if (field === undefined) {
-        this.#complain('unknown', key);
+        this.#reportUnknown(key);
         continue;
       }
       const given = value[key];
@@ -90,23 +94,19 @@ class Walker {
       if (field.isPointer || field.isAlways || !isEmpty(field.type, decoded)) result[key] = decoded;
     }
     this.#struct = outer;
-    this.#reportDuplicates(value);
     fillConstants(type, result);
     return result;
   }
 
-  #reportDuplicates(value: object): void {
-    for (const key of this.#options.duplicates?.get(value) ?? []) this.#complain('duplicate', key);
-  }
-
-  #complain(what: 'unknown' | 'duplicate', key: string): void {
+  #reportUnknown(key: string): void {
     const { onComplaint } = this.#options;
     if (!onComplaint) return;
     let path = '';
     for (const step of this.#path) {
       path += typeof step === 'number' ? `[${step}]` : path === '' ? step : `.${step}`;
     }
-    onComplaint(`${what} field "${path === '' ? key : `${path}.${key}`}"`);
+    const whole = path === '' ? key : `${path}.${key}`;
+    onComplaint(`unknown field "${whole}"`, whole);
   }
 
   #refuse(value: unknown, go: string, withText = false): DecodeError {
@@ -177,7 +177,6 @@ class Walker {
         Object.defineProperty(result, key, { value: decoded, writable: true, enumerable: true, configurable: true });
       } else result[key] = decoded;
     }
-    this.#reportDuplicates(value);
     return result;
   }
 

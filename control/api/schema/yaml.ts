@@ -25,6 +25,13 @@ const WORDS: Readonly<Record<string, string>> = {
   BAD_ALIAS: 'unknown anchor referenced',
 };
 
+const KEY_ERRORS = new Set(['BLOCK_AS_IMPLICIT_KEY', 'MULTILINE_IMPLICIT_KEY']);
+
+function wordsOf(code: string, message: string): string {
+  if (code === 'BAD_INDENT' && message.startsWith('Flow')) return 'did not find expected node content';
+  return WORDS[code] ?? message.split('\n')[0] ?? code;
+}
+
 const LEFT_OUT = new Set(['tag:yaml.org,2002:timestamp']);
 
 /** Aliases may repeat this many nodes; more is an attack ("billion laughs"). */
@@ -32,6 +39,16 @@ const ALIAS_COUNT_MAX = 100;
 
 /** Parses the first document of `text`. Throws {@link YamlSyntaxError}. */
 export function parseYaml(text: string): ParsedYaml {
+  try {
+    return parseFirst(text);
+  } catch (cause) {
+    // The parser is recursive: what is nested too deep for it ends the stack.
+    if (cause instanceof RangeError) throw new YamlSyntaxError('yaml: exceeded max depth', { cause });
+    throw cause;
+  }
+}
+
+function parseFirst(text: string): ParsedYaml {
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, {
     version: '1.1',
@@ -47,8 +64,11 @@ export function parseYaml(text: string): ParsedYaml {
   if (!document) return { value: null, duplicates: [] };
   const error = document.errors[0];
   if (error) {
-    const line = lines.linePos(error.pos[0]).line;
-    const words = WORDS[error.code] ?? error.message.split('\n')[0] ?? error.code;
+    // go-yaml tells where it noticed: at the colon that ends the key, our parser where the key began.
+    const sameStart = document.errors.filter(({ code, pos }) => KEY_ERRORS.has(code) && pos[0] === error.pos[0]);
+    const position = Math.max(error.pos[0], ...sameStart.map(({ pos }) => pos[1]));
+    const { line } = lines.linePos(position);
+    const words = wordsOf(error.code, error.message);
     throw new YamlSyntaxError(`yaml: line ${line}: ${words}`);
   }
   const duplicates: string[] = [];

@@ -13,7 +13,8 @@ const DATA_BYTES_MAX = 1_048_576;
 
 const IMMUTABLE_WHEN_SET = 'field is immutable when `immutable` is set';
 
-const byteLength = (text: string): number => new TextEncoder().encode(text).length;
+const encoder = new TextEncoder();
+const byteLength = (text: string): number => encoder.encode(text).length;
 
 export function validateConfigMap({ data, binaryData }: ConfigMap): FieldError[] {
   const errors: FieldError[] = [];
@@ -137,10 +138,12 @@ function validateSubset(subset: EndpointSubset, path: string): FieldError[] {
   if (addresses.length === 0 && notReadyAddresses.length === 0) {
     errors.push(required(path, 'must specify `addresses` or `notReadyAddresses`'));
   }
-  addresses.forEach((address, index) => errors.push(...validateAddress(address, `${path}.addresses[${index}]`)));
-  notReadyAddresses.forEach((address, index) =>
-    errors.push(...validateAddress(address, `${path}.notReadyAddresses[${index}]`)),
-  );
+  for (const [index, address] of addresses.entries()) {
+    errors.push(...validateAddress(address, `${path}.addresses[${index}]`));
+  }
+  for (const [index, address] of notReadyAddresses.entries()) {
+    errors.push(...validateAddress(address, `${path}.notReadyAddresses[${index}]`));
+  }
   for (const [index, port] of ports.entries()) {
     const field = `${path}.ports[${index}]`;
     if (ports.length > 1 && !port.name) errors.push(required(`${field}.name`));

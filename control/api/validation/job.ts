@@ -1,5 +1,5 @@
 /** Validation of jobs. */
-import type { Job, JobSpec, PodFailurePolicyRule, PodTemplateSpec } from '../generated/types.ts';
+import type { Job, JobSpec, JobStatus, PodFailurePolicyRule, PodTemplateSpec } from '../generated/types.ts';
 import { isEqual } from '../schema/equal.ts';
 import { matchesLabelSelector } from '../selectors.ts';
 import type { FieldError } from '../status.ts';
@@ -167,10 +167,12 @@ function validateRestartPolicy(spec: JobSpec, path: string): FieldError[] {
 }
 
 /** What of a job stays as it was created. */
-export function validateJobUpdate(job: Job, old: Job): FieldError[] {
+export function validateJobUpdate(job: Job, old: Job, subresource: string): FieldError[] {
+  if (subresource === 'status') return validateFinish(job.status ?? {}, old.status ?? {});
   const { spec, status } = job;
   if (!spec || !old.spec) return [];
-  const errors: FieldError[] = [];
+  // The spec is judged once with the job and once with its change.
+  const errors = [...validateJobSpec(spec, 'spec'), ...validateSelected(spec)];
   const isElastic =
     spec.completionMode === 'Indexed' && spec.completions !== undefined && spec.completions === spec.parallelism;
   if (spec.completions !== old.spec.completions && !isElastic) {
@@ -191,6 +193,33 @@ export function validateJobUpdate(job: Job, old: Job): FieldError[] {
   ] as const) {
     if (!isEqual(spec[field], old.spec[field]))
       errors.push(invalidValue(`spec.${field}`, spec[field] ?? null, IMMUTABLE));
+  }
+  return errors;
+}
+
+/** A job ends in steps: first it is said that it will, and why; when its pods are gone, that it has. */
+function validateFinish(status: JobStatus, old: JobStatus): FieldError[] {
+  const isTrue = ({ conditions }: JobStatus, type: string): boolean =>
+    (conditions ?? []).some(condition => condition.type === type && condition.status === 'True');
+  const errors: FieldError[] = [];
+  const isNow = (type: string): boolean => isTrue(status, type) && !isTrue(old, type);
+  if (isNow('Complete') && !status.completionTime) {
+    errors.push(required('status.completionTime', 'completionTime is required for Complete jobs'));
+  }
+  for (const [end, announcement] of [
+    ['Complete', 'SuccessCriteriaMet'],
+    ['Failed', 'FailureTarget'],
+  ] as const) {
+    if (isNow(end) && !isTrue(status, announcement)) {
+      errors.push({
+        type: 'FieldValueInvalid',
+        field: 'status.conditions',
+        message: `Invalid value: cannot set ${end}=True condition without the ${announcement}=true condition`,
+      });
+    }
+  }
+  if ((isNow('Complete') || isNow('Failed')) && !status.startTime) {
+    errors.push(required('status.startTime', 'startTime is required for finished job'));
   }
   return errors;
 }
@@ -225,5 +254,5 @@ function withScheduling(old: PodTemplateSpec, now: PodTemplateSpec): PodTemplate
 export function jobWarnings(job: Job, old: Job | undefined): string[] {
   const template = job.spec?.template;
   if (!template?.spec || (old && isEqual(template, old.spec?.template))) return [];
-  return podSpecWarnings(template.spec, 'spec.template.spec', template.metadata?.annotations);
+  return podSpecWarnings(template.spec, 'spec.template.spec');
 }

@@ -13,6 +13,7 @@ import {
 } from './errors.ts';
 import { labelName, labelValue, type NameRule, qualifiedName } from './names.ts';
 
+const encoder = new TextEncoder();
 const ANNOTATIONS_BYTES_MAX = 262_144;
 const STANDARD_FINALIZERS = new Set(['kubernetes', 'foregroundDeletion', 'orphan']);
 
@@ -59,7 +60,6 @@ export function validateAnnotations(
 ): FieldError[] {
   const errors: FieldError[] = [];
   let sizeBytes = 0;
-  const encoder = new TextEncoder();
   for (const [key, value] of Object.entries(annotations ?? {})) {
     errors.push(...byRule(path, key, qualifiedName(key.toLowerCase())));
     sizeBytes += encoder.encode(key).length + encoder.encode(value).length;
@@ -162,5 +162,14 @@ export function validateObjectMetaUpdate(metadata: ObjectMeta, old: ObjectMeta, 
       invalidValue(`${path}.deletionGracePeriodSeconds`, metadata.deletionGracePeriodSeconds ?? null, IMMUTABLE),
     );
   }
-  return errors;
+  return [...errors, ...validateMetadataContents(metadata, path)];
+}
+
+/** Labels, annotations and owners: looked at in every update, changed or not. */
+export function validateMetadataContents(metadata: ObjectMeta, path = 'metadata'): FieldError[] {
+  return [
+    ...validateLabels(metadata.labels, `${path}.labels`),
+    ...validateAnnotations(metadata.annotations, `${path}.annotations`),
+    ...validateOwnerReferences(metadata.ownerReferences ?? [], `${path}.ownerReferences`),
+  ];
 }

@@ -42,12 +42,16 @@ export function patternMessage(message: string, pattern: string, ...examples: st
   return `${message} (${shown}regex used for validation is '${pattern}')`;
 }
 
-const bytes = (text: string): number => new TextEncoder().encode(text).length;
+const encoder = new TextEncoder();
+
+/** True if the text has more bytes than that. A character has three at most, so short text need not be encoded. */
+const isLonger = (text: string, bytesMax: number): boolean =>
+  text.length > bytesMax || (text.length * 3 > bytesMax && encoder.encode(text).length > bytesMax);
 
 /** RFC 1123 label: `my-name`. */
 export function dns1123Label(text: string): string[] {
   const found: string[] = [];
-  if (bytes(text) > LABEL_LENGTH_MAX) found.push(tooLong(LABEL_LENGTH_MAX));
+  if (isLonger(text, LABEL_LENGTH_MAX)) found.push(tooLong(LABEL_LENGTH_MAX));
   if (!LABEL_TEST.test(text)) {
     found.push(
       SUBDOMAIN_TEST.test(text) ? 'must not contain dots' : patternMessage(LABEL_MESSAGE, LABEL, 'my-name', '123-abc'),
@@ -59,7 +63,7 @@ export function dns1123Label(text: string): string[] {
 /** RFC 1123 subdomain: `example.com`. */
 export function dns1123Subdomain(text: string): string[] {
   const found: string[] = [];
-  if (bytes(text) > SUBDOMAIN_LENGTH_MAX) found.push(tooLong(SUBDOMAIN_LENGTH_MAX));
+  if (isLonger(text, SUBDOMAIN_LENGTH_MAX)) found.push(tooLong(SUBDOMAIN_LENGTH_MAX));
   if (!SUBDOMAIN_TEST.test(text)) found.push(patternMessage(SUBDOMAIN_MESSAGE, SUBDOMAIN, 'example.com'));
   return found;
 }
@@ -67,7 +71,7 @@ export function dns1123Subdomain(text: string): string[] {
 /** RFC 1035 label: begins with a letter. */
 export function dns1035Label(text: string): string[] {
   const found: string[] = [];
-  if (bytes(text) > LABEL_LENGTH_MAX) found.push(tooLong(LABEL_LENGTH_MAX));
+  if (isLonger(text, LABEL_LENGTH_MAX)) found.push(tooLong(LABEL_LENGTH_MAX));
   if (!LABEL_1035_TEST.test(text)) found.push(patternMessage(LABEL_1035_MESSAGE, LABEL_1035, 'my-name', 'abc-123'));
   return found;
 }
@@ -76,7 +80,7 @@ export function dns1035Label(text: string): string[] {
 export function wildcardSubdomain(text: string): string[] {
   const pattern = `\\*\\.${SUBDOMAIN}`;
   const found: string[] = [];
-  if (bytes(text) > SUBDOMAIN_LENGTH_MAX) found.push(tooLong(SUBDOMAIN_LENGTH_MAX));
+  if (isLonger(text, SUBDOMAIN_LENGTH_MAX)) found.push(tooLong(SUBDOMAIN_LENGTH_MAX));
   if (!whole(pattern).test(text)) {
     found.push(
       patternMessage(
@@ -105,7 +109,7 @@ export function qualifiedName(text: string): string[] {
   }
   const name = second ?? first;
   if (name === '') found.push('name part must be non-empty');
-  else if (bytes(name) > LABEL_LENGTH_MAX) found.push(`name part ${tooLong(LABEL_LENGTH_MAX)}`);
+  else if (isLonger(name, LABEL_LENGTH_MAX)) found.push(`name part ${tooLong(LABEL_LENGTH_MAX)}`);
   if (!QUALIFIED_TEST.test(name)) {
     found.push(`name part ${patternMessage(QUALIFIED_MESSAGE, QUALIFIED, 'MyName', 'my.name', '123-abc')}`);
   }
@@ -115,7 +119,7 @@ export function qualifiedName(text: string): string[] {
 /** A label's value; may be empty. */
 export function labelValue(text: string): string[] {
   const found: string[] = [];
-  if (bytes(text) > LABEL_LENGTH_MAX) found.push(tooLong(LABEL_LENGTH_MAX));
+  if (isLonger(text, LABEL_LENGTH_MAX)) found.push(tooLong(LABEL_LENGTH_MAX));
   if (text !== '' && !QUALIFIED_TEST.test(text)) {
     found.push(
       patternMessage(
@@ -133,7 +137,7 @@ export function labelValue(text: string): string[] {
 /** A key of a ConfigMap or Secret. */
 export function configMapKey(text: string): string[] {
   const found: string[] = [];
-  if (bytes(text) > SUBDOMAIN_LENGTH_MAX) found.push(tooLong(SUBDOMAIN_LENGTH_MAX));
+  if (isLonger(text, SUBDOMAIN_LENGTH_MAX)) found.push(tooLong(SUBDOMAIN_LENGTH_MAX));
   if (!CONFIG_KEY_TEST.test(text)) {
     found.push(
       patternMessage(
@@ -199,7 +203,7 @@ export function cIdentifier(text: string): string[] {
 /** An IANA service name: what ports are called. */
 export function portName(text: string): string[] {
   const found: string[] = [];
-  if (bytes(text) > 15) found.push('must be no more than 15 characters');
+  if (isLonger(text, 15)) found.push('must be no more than 15 characters');
   if (!/^[-a-z0-9]+$/.test(text)) found.push('must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)');
   if (!/[a-z]/.test(text)) found.push('must contain at least one letter (a-z)');
   if (text.includes('--')) found.push('must not contain consecutive hyphens');

@@ -20,7 +20,7 @@ export function validateNode({ spec, status }: Node): FieldError[] {
     }
   }
   const cidrs = spec?.podCIDRs ?? [];
-  cidrs.forEach((cidr, index) => errors.push(...validateCidr(`spec.podCIDRs[${index}]`, cidr)));
+  for (const [index, cidr] of cidrs.entries()) errors.push(...validateCidr(`spec.podCIDRs[${index}]`, cidr));
   if (cidrs.length > POD_CIDRS_MAX) {
     errors.push(invalidValue('spec.podCIDRs', cidrs, 'may specify no more than one CIDR for each IP family'));
   }

@@ -71,7 +71,9 @@ function validateDns(spec: PodSpec, path: string): FieldError[] {
       invalidValue(`${field}.nameservers`, nameservers, `must not have more than ${NAMESERVERS_MAX} nameservers`),
     );
   }
-  nameservers.forEach((server, index) => errors.push(...validateIp(`${field}.nameservers[${index}]`, server)));
+  for (const [index, server] of nameservers.entries()) {
+    errors.push(...validateIp(`${field}.nameservers[${index}]`, server));
+  }
   if (searches.length > SEARCH_PATHS_MAX) {
     errors.push(
       invalidValue(`${field}.searches`, searches, `must not have more than ${SEARCH_PATHS_MAX} search paths`),

@@ -23,18 +23,11 @@ const DEPRECATED_VOLUMES: readonly (readonly [keyof Volume, string])[] = [
 ];
 
 /** Warnings of a spec at `path`. */
-export function podSpecWarnings(
-  spec: PodSpec,
-  path: string,
-  _annotations: Readonly<Record<string, string>> | undefined,
-): string[] {
+export function podSpecWarnings(spec: PodSpec, path: string): string[] {
   const found: string[] = [];
   for (const key of Object.keys(spec.nodeSelector ?? {})) {
     const why = DEPRECATED_NODE_LABELS[key];
     if (why) found.push(`${path}.nodeSelector[${key}]: ${why}`);
-  }
-  for (const [index, { name }] of (spec.hostAliases ?? []).map(alias => ({ name: alias.ip })).entries()) {
-    if (name === '') found.push(`${path}.hostAliases[${index}].ip: invalid empty ip ""`);
   }
   for (const [index, volume] of (spec.volumes ?? []).entries()) {
     for (const [source, why] of DEPRECATED_VOLUMES) {
@@ -48,11 +41,6 @@ export function podSpecWarnings(
     for (const [index, container] of (spec[list] ?? []).entries()) {
       found.push(...containerWarnings(container, `${path}.${list}[${index}]`));
     }
-  }
-  if (spec.terminationGracePeriodSeconds !== undefined && spec.terminationGracePeriodSeconds < 0) {
-    found.push(
-      `${path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`,
-    );
   }
   return found;
 }

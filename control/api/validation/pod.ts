@@ -167,5 +167,5 @@ function validateResize(spec: PodSpec, old: PodSpec, oldClass: string | undefine
 /** Sentences about a pod that works, but not as its author may think. */
 export function podWarnings(pod: Pod, old: Pod | undefined): string[] {
   if (!pod.spec || (old && isEqual(pod.spec, old.spec))) return [];
-  return podSpecWarnings(pod.spec, 'spec', pod.metadata?.annotations);
+  return podSpecWarnings(pod.spec, 'spec');
 }

@@ -182,7 +182,12 @@ function validateClusterIps(spec: ServiceSpec): FieldError[] {
     const bad = validateIp(field, ip);
     errors.push(...bad);
     const family = ipFamilies[index];
-    if (bad.length === 0 && family && parseIp(ip)?.family !== family) {
+    if (bad.length > 0) continue;
+    const given = parseIp(ip)?.family;
+    // Clusters here have IPv4 only.
+    if (given === 'IPv6') {
+      errors.push(invalidText(field, goStrings(clusterIPs), 'IPv6 is not configured on this cluster'));
+    } else if (family && given !== family) {
       errors.push(invalidValue(field, ip, `expected an ${family} value as indicated by \`ipFamilies[${index}]\``));
     }
   }

@@ -269,5 +269,5 @@ type Workload = KubernetesObject & { spec?: { template?: PodTemplateSpec } };
 export function workloadWarnings(object: Workload, old: Workload | undefined): string[] {
   const template = object.spec?.template;
   if (!template?.spec || (old && isEqual(template, old.spec?.template))) return [];
-  return podSpecWarnings(template.spec, 'spec.template.spec', template.metadata?.annotations);
+  return podSpecWarnings(template.spec, 'spec.template.spec');
 }

@@ -43,6 +43,8 @@ function allocate(options: AllocationOptions, request: AdmissionRequest, { objec
   const before = keysOf(old as Service | undefined);
   const service = object as Service | undefined;
   if (service?.spec) {
+    const unsupported = familyErrors(service.spec);
+    if (unsupported.length > 0) throw invalid(request.kind, service.metadata?.name ?? '', unsupported);
     const errors = [...giveAddress(options, service.spec, before), ...givePorts(options, service.spec, before)];
     if (errors.length > 0) throw invalid(request.kind, service.metadata?.name ?? '', errors);
   }
@@ -69,6 +71,20 @@ const hasNodePorts = ({ type, allocateLoadBalancerNodePorts }: ServiceSpec) =>
   type === 'NodePort' || (type === 'LoadBalancer' && allocateLoadBalancerNodePorts !== false);
 const needsHealthPort = ({ type, externalTrafficPolicy }: ServiceSpec) =>
   type === 'LoadBalancer' && externalTrafficPolicy === 'Local';
+
+/** The cluster has IPv4 addresses only. A headless service without selector describes what is elsewhere: it may say more. */
+function familyErrors(spec: ServiceSpec): FieldError[] {
+  if (spec.type === 'ExternalName' || (isHeadless(spec) && !spec.selector)) return [];
+  if (spec.ipFamilyPolicy === 'RequireDualStack') {
+    const message = 'Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services';
+    return [{ type: 'FieldValueInvalid', field: 'spec.ipFamilyPolicy', message }];
+  }
+  return (spec.ipFamilies ?? []).flatMap((family, index): FieldError[] => {
+    if (family === 'IPv4') return [];
+    const message = `Invalid value: ${JSON.stringify(family)}: not configured on this cluster`;
+    return [{ type: 'FieldValueInvalid', field: `spec.ipFamilies[${index}]`, message }];
+  });
+}
 
 /** The keys of everything that a Service holds. */
 function keysOf(service: Service | undefined): Set<string> {

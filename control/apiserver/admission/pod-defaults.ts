@@ -94,20 +94,20 @@ export const priority: AdmissionPlugin = {
     const pod = object as Pod;
     const { spec } = pod;
     if (!spec) return;
-    spec.priority = priorityOf(spec, () =>
-      forbidden(
-        resourceName(request.kind),
-        pod.metadata?.name ?? '',
-        `no PriorityClass with name ${spec.priorityClassName} was found`,
-      ),
-    );
+    const refuse = (why: string) => forbidden(resourceName(request.kind), pod.metadata?.name ?? '', why);
+    const computed = priorityOf(spec);
+    if (computed === undefined) throw refuse(`no PriorityClass with name ${spec.priorityClassName} was found`);
+    if (spec.priority !== undefined && spec.priority !== computed) {
+      throw refuse(
+        `the integer value of priority (${spec.priority}) must not be provided in pod spec; priority admission ` +
+          `controller computed ${computed} from the given PriorityClass name`,
+      );
+    }
+    spec.priority = computed;
     spec.preemptionPolicy ??= 'PreemptLowerPriority';
   },
 };
 
-function priorityOf({ priorityClassName }: PodSpec, unknownClass: () => Error): number {
-  if (!priorityClassName) return 0;
-  const value = SYSTEM_PRIORITIES[priorityClassName];
-  if (value === undefined) throw unknownClass();
-  return value;
+function priorityOf({ priorityClassName }: PodSpec): number | undefined {
+  return priorityClassName ? SYSTEM_PRIORITIES[priorityClassName] : 0;
 }

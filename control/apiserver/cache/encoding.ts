@@ -23,7 +23,7 @@ export function encodeStored(object: KubernetesObject): Buffer {
   return Buffer.from(JSON.stringify({ kind, apiVersion, metadata: meta, ...rest }));
 }
 
-/** Puts the resourceVersion into stored bytes. Bytes that another hand wrote in another shape are encoded anew. */
+/** Puts the resourceVersion into stored bytes; 0 stands for an object that is not stored and has none. Bytes that another hand wrote in another shape are encoded anew. */
 export function makeReady(stored: Uint8Array, revision: number): ReadyBytes {
   let bytes = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength);
   let at = startsRight(bytes) ? bytes.indexOf(METADATA) : -1;
@@ -32,6 +32,7 @@ export function makeReady(stored: Uint8Array, revision: number): ReadyBytes {
     at = bytes.indexOf(METADATA);
   }
   const cut = at + METADATA.length;
+  if (revision === 0) return { bytes, itemOffset: at };
   const version = Buffer.from(`"resourceVersion":"${revision}",`);
   return { bytes: Buffer.concat([bytes.subarray(0, cut), version, bytes.subarray(cut)]), itemOffset: at };
 }

@@ -46,7 +46,14 @@ export function dialAgent(
   credentials: AgentCredentials,
 ): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, ...tlsOptions(nodeName, credentials) });
+    // Node's types leave out that a TLS client may be half-open too.
+    const options: ConnectionOptions & { allowHalfOpen: boolean } = {
+      host,
+      port,
+      allowHalfOpen: true,
+      ...tlsOptions(nodeName, credentials),
+    };
+    const socket = connect(options);
     const fail = (error: Error) => {
       cancel();
       socket.destroy();

@@ -2,10 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import { createMemoryStore, type MemoryStore, type StoreClient } from '../../../store/index.ts';
 import type { KubernetesObject } from '../../api/kind.ts';
+import { bootstrap } from '../bootstrap.ts';
 import { systemClock } from '../clock.ts';
 import type { Limits } from '../limits.ts';
 import { type ApiServer, type ApiServerOptions, createApiServer } from '../server.ts';
 import type { Identity, Logger } from '../types.ts';
+
+const SERVICE_CIDR = '10.96.0.0/16';
 
 export const ADMIN: Identity = { user: 'admin', groups: ['system:masters'] };
 
@@ -71,7 +74,7 @@ export interface HarnessOptions {
   readonly overrides?: Partial<ApiServerOptions>;
 }
 
-/** Makes a server with the namespace `default`. TLS stays unused. */
+/** Makes a server with the first objects of a cluster. TLS stays unused. */
 export async function createHarness(options: HarnessOptions = {}): Promise<Harness> {
   const memory = options.memory ?? createMemoryStore();
   const server = createApiServer({
@@ -82,7 +85,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     random: seededRandom(1),
     newUid: randomUUID,
     logger: silentLogger,
-    serviceCIDR: '10.96.0.0/16',
+    serviceCIDR: SERVICE_CIDR,
     nodePortRange: '30000-32767',
     version: VERSION,
     ...(options.limits && { limits: options.limits }),
@@ -135,11 +138,12 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
         for (const line of lines) yield JSON.parse(line) as WatchFrame;
       }
     },
-    close: () => server.close(),
+    async close() {
+      await server.close();
+      await memory.close();
+    },
   };
-  if ((await call('GET', '/api/v1/namespaces/default')).status === 404) {
-    await harness.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } });
-  }
+  await bootstrap({ server, identity: ADMIN, serviceCIDR: SERVICE_CIDR, securePort: 6443 });
   return harness;
 }
 

@@ -7,6 +7,7 @@ import type { KubernetesObject } from '../../api/kind.ts';
 import { CachedObject } from '../cache/cached-object.ts';
 import { encodeStored } from '../cache/encoding.ts';
 import type { Core } from '../core.ts';
+import { resourcePrefix } from '../keys.ts';
 
 export interface Change {
   readonly key: string;
@@ -31,17 +32,24 @@ export type CommitResult =
   /** The object is as expected, but something of `extra` does not hold. */
   | { readonly outcome: 'blocked' };
 
+const EVENTS = resourcePrefix({ group: '', plural: 'events' });
+
 /** Throws what the store throws: nothing is told as done that was not acknowledged. */
 export async function commit(core: Core, change: Change): Promise<CommitResult> {
   const { key, expectedRevision, object, extra, fenceTerm } = change;
   const bytes = object && encodeStored(object);
-  const transaction: Transaction = {
-    compare: [{ key, target: 'modRevision', op: '=', value: expectedRevision }, ...(extra?.compare ?? [])],
-    then: [bytes ? { type: 'put', key, value: bytes } : { type: 'delete', key }, ...(extra?.then ?? [])],
-    otherwise: [{ type: 'range', range: { key } }],
-    ...(fenceTerm !== undefined && { fenceTerm }),
+  const transact = (lease?: number) => {
+    const put = bytes && ({ type: 'put', key, value: bytes, ...(lease !== undefined && { lease }) } as const);
+    const transaction: Transaction = {
+      compare: [{ key, target: 'modRevision', op: '=', value: expectedRevision }, ...(extra?.compare ?? [])],
+      then: [put ?? { type: 'delete', key }, ...(extra?.then ?? [])],
+      otherwise: [{ type: 'range', range: { key } }],
+      ...(fenceTerm !== undefined && { fenceTerm }),
+    };
+    return core.store.transaction(transaction);
   };
-  const result = await core.store.transaction(transaction);
+  const isEvent = bytes !== undefined && key.startsWith(EVENTS);
+  const result = isEvent ? await core.eventLeases.with(transact) : await transact();
   if (result.succeeded) {
     const { revision } = result;
     return { outcome: 'done', revision, stored: bytes && CachedObject.fromStored(key, bytes, revision) };

@@ -6,8 +6,8 @@ import { CachedObject } from '../cache/cached-object.ts';
 import { encodeStored } from '../cache/encoding.ts';
 import { type Core, type ResourceRequest, strategyContext } from '../core.ts';
 import { negotiate } from '../http/negotiate.ts';
-import { objectKey, resourceName, toStored } from '../keys.ts';
-import type { Reply } from '../types.ts';
+import { objectKey, resourceName, storedKind, toStored } from '../keys.ts';
+import type { Exchange, Reply } from '../types.ts';
 import { readObject } from './body.ts';
 import { commit } from './commit.ts';
 import { singleReply } from './get.ts';
@@ -103,13 +103,15 @@ async function prepareCreation(core: Core, request: ResourceRequest, candidate: 
   await core.admission.mutate(admitted, candidate, undefined);
   delete candidate.metadata?.managedFields;
   kind.prepareForCreate(candidate, strategyContext(core, request));
+  addWarnings(exchange, kind.warnings(candidate, undefined));
   const errors = kind.validate(candidate);
-  if (errors.length > 0) throw invalid(kind, candidate.metadata?.name ?? '', errors);
-  const extra = await core.admission.conclude(admitted, candidate, undefined);
-  for (const warning of kind.warnings(candidate, undefined)) {
-    if (!exchange.warnings.includes(warning)) exchange.warnings.push(warning);
-  }
-  return extra;
+  if (errors.length > 0) throw invalid(storedKind(kind), candidate.metadata?.name ?? '', errors);
+  return core.admission.conclude(admitted, candidate, undefined);
+}
+
+/** A request that is tried again must not warn twice. */
+export function addWarnings(exchange: Exchange, warnings: readonly string[]): void {
+  for (const warning of warnings) if (!exchange.warnings.includes(warning)) exchange.warnings.push(warning);
 }
 
 function nameIt(object: KubernetesObject, random: () => number): void {

@@ -11,6 +11,7 @@ import type { Core, ResourceRequest } from '../core.ts';
 import { negotiate, type Representation } from '../http/negotiate.ts';
 import { bytesReply, JSON_TYPE, jsonReply, objectReply } from '../http/replies.ts';
 import { resourcePrefix, storedKind } from '../keys.ts';
+import { Pace } from '../pace.ts';
 import type { Reply } from '../types.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import { waitUntil } from './get.ts';
@@ -103,9 +104,9 @@ async function pageFromCache(core: Core, request: ResourceRequest, wanted: PageR
     return makePage(wanted, objects, all.length - objects.length, all.length - objects.length);
   }
   const objects: CachedObject[] = [];
-  for (let index = 0; index < all.length; index++) {
-    if (index > 0 && index % core.limits.listScanObjects === 0) await nextTurn();
-    const object = all[index] as CachedObject;
+  const pace = new Pace(core.clock);
+  for (const object of all) {
+    if (pace.isDue()) await pace.turn();
     if (!selection.matches(object)) continue;
     if (limit > 0 && objects.length === limit) return makePage(wanted, objects, 1, undefined);
     objects.push(object);
@@ -238,7 +239,9 @@ const COMMA = Buffer.from(',');
 async function* join(core: Core, objects: readonly CachedObject[], shape: ListShape): AsyncGenerator<Uint8Array> {
   let parts: Uint8Array[] = [Buffer.from(shape.head)];
   let size = 0;
+  const pace = new Pace(core.clock);
   for (const [index, object] of objects.entries()) {
+    if (pace.isDue()) await pace.turn();
     if (index > 0) parts.push(COMMA);
     for (const part of shape.item(object)) {
       parts.push(part);
@@ -248,7 +251,7 @@ async function* join(core: Core, objects: readonly CachedObject[], shape: ListSh
     yield Buffer.concat(parts);
     parts = [];
     size = 0;
-    await nextTurn();
+    await pace.turn();
   }
   parts.push(Buffer.from(shape.tail));
   yield Buffer.concat(parts);

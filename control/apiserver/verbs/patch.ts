@@ -9,6 +9,7 @@ import type { Core, ResourceRequest } from '../core.ts';
 import { mediaTypeOf, negotiate } from '../http/negotiate.ts';
 import { apiVersionOf } from '../keys.ts';
 import type { Reply } from '../types.ts';
+import { addWarnings } from './create.ts';
 import { singleReply } from './get.ts';
 import { type FieldValidation, readWriteOptions } from './options.ts';
 import { refuseListForm } from './representation.ts';
@@ -57,7 +58,7 @@ export async function patch(core: Core, request: ResourceRequest): Promise<Reply
     isDryRun: options.isDryRun,
     change(old) {
       const { object, warnings } = decodePatched(kind, read, { old, fieldValidation: options.fieldValidation });
-      for (const warning of warnings) if (!exchange.warnings.includes(warning)) exchange.warnings.push(warning);
+      addWarnings(exchange, warnings);
       checkName(request, object);
       return object;
     },

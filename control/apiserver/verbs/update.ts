@@ -18,11 +18,11 @@ import { CachedObject } from '../cache/cached-object.ts';
 import { encodeStored } from '../cache/encoding.ts';
 import { type Core, type ResourceRequest, strategyContext } from '../core.ts';
 import { negotiate } from '../http/negotiate.ts';
-import { objectKey, resourceName, toStored } from '../keys.ts';
+import { objectKey, resourceName, storedKind, toStored } from '../keys.ts';
 import type { Reply } from '../types.ts';
 import { readObject } from './body.ts';
 import { commit, type ExtraConditions } from './commit.ts';
-import { createObject, placeInNamespace } from './create.ts';
+import { addWarnings, createObject, placeInNamespace } from './create.ts';
 import { cached, singleReply } from './get.ts';
 import { parseUintError, readWriteOptions } from './options.ts';
 import { parseAs, refuseListForm } from './representation.ts';
@@ -37,7 +37,10 @@ export async function update(core: Core, request: ResourceRequest): Promise<Repl
   try {
     const stored = await changeObject(core, request, {
       isDryRun: options.isDryRun,
-      change: () => structuredClone(object),
+      change(old) {
+        checkUid(request, object.metadata?.uid, old.metadata?.uid ?? '');
+        return structuredClone(object);
+      },
     });
     return singleReply(core, request, stored);
   } catch (error) {
@@ -142,7 +145,7 @@ async function planChange(
   const { kind, info, exchange } = request;
   const old = parseAs(kind, current);
   const object = await wanted.change(parseAs(kind, current));
-  checkVersion(request, { object, current, uid: old.metadata?.uid ?? '' });
+  checkVersion(request, object, current);
   const admitted = { ...request, operation: 'UPDATE' as const, isDryRun: wanted.isDryRun };
   await core.admission.mutate(admitted, object, old);
   delete object.metadata?.managedFields;
@@ -151,13 +154,11 @@ async function planChange(
   const before = { ...old, metadata: { ...old.metadata } };
   delete before.metadata.resourceVersion;
   if (isEqual(object, before)) return { type: 'nothing' };
+  if (!wanted.isInternal) addWarnings(exchange, kind.warnings(object, before));
   const errors = wanted.isInternal ? [] : validationErrors(kind, object, before);
-  if (errors.length > 0) throw invalid(kind, info.name, errors);
+  if (errors.length > 0) throw invalid(storedKind(kind), info.name, errors);
   const isDone = isReadyToGo(object, before);
   const extra = await core.admission.conclude(admitted, isDone ? undefined : object, before);
-  for (const warning of kind.warnings(object, before)) {
-    if (!exchange.warnings.includes(warning)) exchange.warnings.push(warning);
-  }
   return { type: isDone ? 'remove' : 'put', stored: toStored(kind, object), extra };
 }
 
@@ -185,11 +186,8 @@ function newFinalizers(object: KubernetesObject, old: KubernetesObject): FieldEr
   return [{ type: 'FieldValueForbidden', field: 'metadata.finalizers', message }];
 }
 
-/** The object must be the one that was meant (uid) and in the state that was meant (resourceVersion). Throws 409, 422. */
-function checkVersion(
-  { kind, info }: ResourceRequest,
-  { object, current, uid }: { readonly object: KubernetesObject; readonly current: CachedObject; readonly uid: string },
-): void {
+/** The object must be in the state that was meant. Throws 409, 422. */
+function checkVersion({ kind, info }: ResourceRequest, object: KubernetesObject, current: CachedObject): void {
   const given = object.metadata?.resourceVersion ?? '';
   if (given !== '' && !/^\d+$/.test(given)) throw new ApiError('', parseUintError(given), { code: 500 });
   if (given === '' || given === '0') {
@@ -202,14 +200,16 @@ function checkVersion(
   } else if (given !== String(current.revision)) {
     throw conflict(resourceName(kind), info.name, OBJECT_MODIFIED);
   }
-  const givenUid = object.metadata?.uid;
-  if (givenUid && givenUid !== uid) {
-    const why = `Precondition failed: UID in precondition: ${givenUid}, UID in object meta: ${uid}`;
-    const where = kind.namespaced ? `${info.namespace}/${info.name}` : info.name;
-    throw conflict(
-      resourceName(kind),
-      info.name,
-      `StorageError: invalid object, Code: 4, Key: /registry/${kind.plural}/${where}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`,
-    );
-  }
+}
+
+/** The object must be the very one that was meant, not another of its name. Throws 409 in the words of etcd's storage. */
+function checkUid({ kind, info }: ResourceRequest, given: string | undefined, uid: string): void {
+  if (!given || given === uid) return;
+  const why = `Precondition failed: UID in precondition: ${given}, UID in object meta: ${uid}`;
+  const where = kind.namespaced ? `${info.namespace}/${info.name}` : info.name;
+  throw conflict(
+    resourceName(kind),
+    info.name,
+    `StorageError: invalid object, Code: 4, Key: /registry/${kind.plural}/${where}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`,
+  );
 }

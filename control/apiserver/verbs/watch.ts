@@ -12,6 +12,7 @@ import { tooManyRequests } from '../exchange.ts';
 import { negotiate, type Representation } from '../http/negotiate.ts';
 import { bytesReply, JSON_TYPE } from '../http/replies.ts';
 import { apiVersionOf, resourcePrefix, storedKind } from '../keys.ts';
+import { Pace } from '../pace.ts';
 import type { Reply } from '../types.ts';
 import { FrameQueue } from './frame-queue.ts';
 import { waitUntil } from './get.ts';
@@ -64,6 +65,10 @@ class Watcher implements CacheWatcher {
   readonly #replay = new AbortController();
   /** The client has seen everything up to this revision. */
   #after = 0;
+  /** Events that wait until the first state has been sent. */
+  #held: CacheEvent[] | undefined;
+  /** Set while the watch runs. */
+  #free: (() => void) | undefined;
 
   constructor(core: Core, request: ResourceRequest, setup: WatchSetup) {
     this.#core = core;
@@ -76,37 +81,54 @@ class Watcher implements CacheWatcher {
 
   /** The response's body. Ends with the deadline, with the client, or when the watcher is too slow. */
   async *run(opened: () => () => void): AsyncGenerator<Uint8Array> {
-    const { exchange } = this.#request;
+    const { signal } = this.#request.exchange;
     const closed = opened();
-    const end = () => this.#queue.end();
+    const end = () => this.#end();
     const cancelDeadline = this.#core.clock.setTimeout(end, this.#lifetimeMs());
-    exchange.signal.addEventListener('abort', end);
-    if (exchange.signal.aborted) end();
     const cancelBookmarks = this.#keepBookmarks();
+    // Freed as soon as the watch ends, not when its reader gets around to noticing.
+    this.#free = () => {
+      cancelDeadline();
+      cancelBookmarks();
+      signal.removeEventListener('abort', end);
+      this.#resource.watchers.delete(this);
+      this.#replay.abort();
+      closed();
+    };
+    signal.addEventListener('abort', end);
+    if (signal.aborted) end();
     const starting = this.#start();
     try {
       yield* this.#queue.drain();
     } finally {
-      cancelDeadline();
-      cancelBookmarks();
-      exchange.signal.removeEventListener('abort', end);
-      this.#resource.watchers.delete(this);
-      this.#replay.abort();
-      this.#queue.end();
-      closed();
+      end();
       await starting;
     }
+  }
+
+  /** Ends the watch, once; what is queued still goes out. */
+  #end(): void {
+    this.#queue.end();
+    const free = this.#free;
+    this.#free = undefined;
+    free?.();
   }
 
   offer(event: CacheEvent): void {
     // This server may lag behind the one that told the client its revision: what the client has seen must not come again.
     if (event.revision <= this.#after) return;
+    if (this.#held) {
+      this.#held.push(event);
+      if (this.#held.length > this.#core.limits.watcherFramesMax) this.#end();
+      return;
+    }
     const frame = this.#encode(event);
     if (frame) this.#queue.push(frame);
+    if (this.#queue.hasEnded) this.#end();
   }
 
   lost(): void {
-    this.#queue.end();
+    this.#end();
   }
 
   #lifetimeMs(): number {
@@ -120,9 +142,7 @@ class Watcher implements CacheWatcher {
       const { freshness, sendInitialEvents } = this.#setup.options;
       if (freshness.type !== 'notOlderThan' || sendInitialEvents) {
         if (freshness.type === 'notOlderThan') await waitUntil(this.#core, freshness);
-        if (sendInitialEvents !== false) this.#sendState();
-        this.#attach();
-        if (sendInitialEvents) this.#bookmark({ 'k8s.io/initial-events-end': 'true' });
+        await this.#sendState(sendInitialEvents);
         return;
       }
       await this.#catchUp(freshness.revision);
@@ -131,12 +151,25 @@ class Watcher implements CacheWatcher {
     }
   }
 
-  /** The present state as ADDED events; in one step with {@link #attach}, so that no event is between. */
-  #sendState(): void {
-    for (const object of this.#resource.list(this.#setup.selection.prefix)) {
-      if (!this.#setup.selection.matches(object)) continue;
-      this.#queue.push(this.#frameOf('ADDED', object), 'unbounded');
+  /**
+   * The present state as ADDED events, then what has happened meanwhile. State and attaching are of one moment; looking
+   * through the state takes turns, and events that come in between are held back.
+   */
+  async #sendState(sendInitialEvents: boolean | undefined): Promise<void> {
+    const state = sendInitialEvents === false ? [] : this.#resource.list(this.#setup.selection.prefix);
+    const { revision } = this.#core.cache;
+    const held: CacheEvent[] = [];
+    this.#held = held;
+    this.#attach();
+    const pace = new Pace(this.#core.clock);
+    for (const object of state) {
+      if (pace.isDue()) await pace.turn();
+      if (this.#queue.hasEnded) return;
+      if (this.#setup.selection.matches(object)) this.#queue.push(this.#frameOf('ADDED', object), 'unbounded');
     }
+    if (sendInitialEvents) this.#bookmark(revision, { 'k8s.io/initial-events-end': 'true' });
+    this.#held = undefined;
+    for (const event of held) this.offer(event);
   }
 
   #attach(): void {
@@ -183,7 +216,7 @@ class Watcher implements CacheWatcher {
     if (this.#queue.hasEnded) return;
     const status = this.#statusOf(error);
     this.#queue.push(Buffer.from(`${JSON.stringify({ type: 'ERROR', object: status.toStatus() })}\n`), 'unbounded');
-    this.#queue.end();
+    this.#end();
   }
 
   #statusOf(error: unknown): ApiError {
@@ -221,8 +254,9 @@ class Watcher implements CacheWatcher {
     let cancel = () => {};
     const again = () => {
       cancel = clock.setTimeout(() => {
-        const isFollowing = this.#resource.watchers.has(this) && this.#core.cache.revision >= this.#after;
-        if (isFollowing) this.#bookmark();
+        const { revision } = this.#core.cache;
+        const isFollowing = this.#resource.watchers.has(this) && !this.#held && revision >= this.#after;
+        if (isFollowing) this.#bookmark(revision);
         again();
       }, limits.bookmarkMs);
     };
@@ -230,11 +264,11 @@ class Watcher implements CacheWatcher {
     return () => cancel();
   }
 
-  /** Everything up to the cache's revision has been queued before this. */
-  #bookmark(annotations?: Readonly<Record<string, string>>): void {
+  /** Everything up to `revision` must have been queued before. */
+  #bookmark(revision: number, annotations?: Readonly<Record<string, string>>): void {
     const { kind } = this.#request;
     const metadata = {
-      resourceVersion: String(this.#core.cache.revision),
+      resourceVersion: String(revision),
       creationTimestamp: null,
       ...(annotations && { annotations }),
     };

@@ -142,7 +142,7 @@ export class MemoryApi implements ApiTransport {
     }
     const next: Stored = structuredClone(
       subresource === 'status'
-        ? { ...current, status: body.status ?? {} }
+        ? { ...current, metadata: { ...current.metadata, ...body.metadata }, status: body.status ?? {} }
         : { ...body, ...(current.status && kind !== allKinds.events && { status: current.status }) },
     );
     const { uid, creationTimestamp, deletionTimestamp } = current.metadata;

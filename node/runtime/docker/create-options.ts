@@ -1,15 +1,11 @@
 /** From what the agent asks to what the engine is told. Pure. */
 import type { ContainerCreateOptions, HostConfig, MountConfig } from 'dockerode';
+import type { ImageUser } from '../run-as-non-root.ts';
 import type { ContainerSpec, SandboxSpec } from '../runtime.ts';
 import { containerNameOf, labelsOf, type Mark, type Owner } from './labels.ts';
 import { logFileSize, logFilesMax } from './limits.ts';
 import { pauseImage } from './pause.ts';
 
-/** The part of an image's configuration that options depend on. */
-export interface ImageUser {
-  /** `""`, `user`, `uid`, `user:group` … as in the image's configuration. */
-  readonly user: string;
-}
 /** The sandbox as far as its containers have to know it. */
 export interface SandboxModes {
   readonly id: string;
@@ -145,23 +141,4 @@ function userOf(spec: ContainerSpec, image: ImageUser): string | undefined {
   if (group === undefined) return user === undefined ? undefined : String(user);
   const imageUser = image.user.split(':')[0] || '0';
   return `${user ?? imageUser}:${group}`;
-}
-
-/**
- * Why a container that must not run as root may not be made; undefined if it may. A user given by name cannot be
- * judged without the image's password file, so it is refused, as the kubelet does.
- */
-export function runAsNonRootViolation(spec: ContainerSpec, image: ImageUser): string | undefined {
-  if (spec.security.runAsNonRoot !== true) return undefined;
-  if (spec.security.user !== undefined) {
-    return spec.security.user === 0 ? "container's runAsUser breaks non-root policy" : undefined;
-  }
-  const user = image.user.split(':')[0] ?? '';
-  if (user === '' || user === '0' || user === 'root') {
-    return 'container has runAsNonRoot and image will run as root';
-  }
-  if (!/^\d+$/.test(user)) {
-    return `container has runAsNonRoot and image has non-numeric user (${user}), cannot verify user is non-root`;
-  }
-  return undefined;
 }

@@ -3,13 +3,12 @@
  * image; a pod's containers join its namespaces. Nothing is kept in this process or on disk: labels on the containers
  * say whose they are, so a restarted agent finds all of it again. Several nodes may share one engine.
  */
-import { mkdir, open } from 'node:fs/promises';
-import path from 'node:path';
 import type Dockerode from 'dockerode';
 import { mapBounded } from '../bounded.ts';
 import { ChangeHub } from '../change-hub.ts';
 import { type Clock, delay, systemClock } from '../clock.ts';
 import { mayLowerOomScore } from '../oom-score.ts';
+import { runAsNonRootViolation } from '../run-as-non-root.ts';
 import {
   ContainerNotFoundError,
   type ContainerSpec,
@@ -27,13 +26,8 @@ import {
   type SandboxStatus,
   StartContainerError,
 } from '../runtime.ts';
-import {
-  containerOptions,
-  runAsNonRootViolation,
-  type SandboxModes,
-  sandboxOptions,
-  type Terms,
-} from './create-options.ts';
+import { ensureTerminationFile } from '../termination-file.ts';
+import { containerOptions, type SandboxModes, sandboxOptions, type Terms } from './create-options.ts';
 import {
   connectEngine,
   defaultDockerHost,
@@ -347,22 +341,6 @@ function orphans(
       ? []
       : [{ id, pod, attempt: 0, createdAt, ready: false, pid: undefined, containers: statuses }];
   });
-}
-
-const terminationFileMode = 0o666;
-
-/** The engine mounts only what exists. */
-async function ensureTerminationFile(spec: ContainerSpec): Promise<void> {
-  const hostPath = spec.terminationMessage?.hostPath;
-  if (hostPath === undefined) return;
-  await mkdir(path.dirname(hostPath), { recursive: true });
-  const file = await open(hostPath, 'a', terminationFileMode);
-  try {
-    // The process may run as any user, and the umask took rights away.
-    await file.chmod(terminationFileMode);
-  } finally {
-    await file.close();
-  }
 }
 
 /** Undefined if it ended meanwhile. */

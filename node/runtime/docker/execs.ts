@@ -6,9 +6,9 @@ import type Dockerode from 'dockerode';
 import { type Clock, delay } from '../clock.ts';
 import { signalProcess } from '../processes.ts';
 import { ContainerNotFoundError, type ExecRequest, type ExecSession } from '../runtime.ts';
+import { sessionOver } from '../sessions.ts';
 import { isNotFound } from './engine.ts';
 import { settlePollMs, settleTimeoutMs } from './limits.ts';
-import { sessionOver } from './sessions.ts';
 
 /** What a shell reports for a process that was killed; used where the engine lost the real code. */
 const killedExitCode = 137;

@@ -22,8 +22,5 @@ export const settleTimeoutMs = 10_000;
 export const eventRetryMsMin = 100;
 export const eventRetryMsMax = 5_000;
 
-/** A frame of a multiplexed stream; the engine splits at 32 KiB, a larger one means that the stream is no such thing. */
-export const frameBytesMax = 16 * 1024 * 1024;
-
 /** Answer to a question asked while connecting. */
 export const connectTimeoutMs = 10_000;

@@ -1,8 +1,8 @@
 /** A container's log, as the engine keeps it. */
 import type Dockerode from 'dockerode';
+import { FrameReader, LineTimes } from '../frames.ts';
 import { ContainerNotFoundError, type LogOptions } from '../runtime.ts';
 import { isNotFound, openStream } from './engine.ts';
-import { FrameReader, LineTimes } from './frames.ts';
 
 type Query = Readonly<Record<string, string | boolean>>;
 

@@ -2,7 +2,9 @@
  * The engine's multiplexed stream: frames of `[stream, 0, 0, 0, length (4 bytes, big endian)]` and as many bytes
  * (Docker Engine API, "Attach to a container, stream format"). Pure.
  */
-import { frameBytesMax } from './limits.ts';
+
+/** A frame; the engine splits at 32 KiB, a larger one means that the stream is no such thing. */
+const frameBytesMax = 16 * 1024 * 1024;
 
 export interface Frame {
   readonly stream: 'stdout' | 'stderr';

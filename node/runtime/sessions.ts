@@ -3,8 +3,8 @@
  * the connection's writing side only, so that a command which reads to the end of its input can still answer.
  */
 import { type Duplex, PassThrough, Writable } from 'node:stream';
-import type { ExecSession } from '../runtime.ts';
 import { FrameReader } from './frames.ts';
+import type { ExecSession } from './runtime.ts';
 
 export interface SessionParts {
   readonly socket: Duplex;

@@ -1,0 +1,75 @@
+/** Who may do what, as a table. */
+import test from 'ava';
+import { readRequestInfo } from '../request-info.ts';
+import type { Identity } from '../types.ts';
+import { authorize, decide } from './authorization.ts';
+
+const known = (user: string, ...groups: string[]): Identity => ({ user, groups: [...groups, 'system:authenticated'] });
+const ADMIN = known('admin', 'system:masters');
+const SCHEDULER = known('system:kube-scheduler');
+const NODE = known('system:node:n1', 'system:nodes');
+const JANE = known('jane', 'dev');
+const JOINER = known('system:bootstrap:abcdef', 'system:bootstrappers');
+const ANONYMOUS: Identity = { user: 'system:anonymous', groups: ['system:unauthenticated'] };
+
+const TABLE: readonly (readonly [Identity, string, string, boolean])[] = [
+  [ADMIN, 'DELETE', '/api/v1/namespaces/x/pods', true],
+  [ADMIN, 'GET', '/metrics', true],
+  [SCHEDULER, 'POST', '/api/v1/namespaces/x/pods/p/binding', true],
+  [JANE, 'GET', '/api', true],
+  [JANE, 'GET', '/openapi/v3', true],
+  [JANE, 'GET', '/metrics', false],
+  [JANE, 'GET', '/api/v1/pods', false],
+  [JANE, 'POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', true],
+  [JOINER, 'GET', '/api/v1/nodes', false],
+  [JOINER, 'POST', '/api/v1/nodes', false],
+  [ANONYMOUS, 'GET', '/version', true],
+  [ANONYMOUS, 'GET', '/livez/ping', true],
+  [ANONYMOUS, 'GET', '/healthz', true],
+  [ANONYMOUS, 'GET', '/apis', false],
+  [ANONYMOUS, 'GET', '/versions', false],
+  [ANONYMOUS, 'POST', '/version', false],
+  [NODE, 'GET', '/api/v1/pods?watch=true&fieldSelector=spec.nodeName%3Dn1', true],
+  [NODE, 'GET', '/api/v1/nodes/n1', true],
+  [NODE, 'GET', '/api/v1/nodes/n2', false],
+  [NODE, 'GET', '/api/v1/nodes', true],
+  [NODE, 'POST', '/api/v1/nodes', true],
+  [NODE, 'PATCH', '/api/v1/nodes/n1/status', true],
+  [NODE, 'PATCH', '/api/v1/nodes/n2/status', false],
+  [NODE, 'PUT', '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1', true],
+  [NODE, 'PUT', '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n2', false],
+  [NODE, 'PUT', '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/n1', false],
+  [NODE, 'PUT', '/api/v1/namespaces/x/pods/p/status', true],
+  [NODE, 'DELETE', '/api/v1/namespaces/x/pods/p', true],
+  [NODE, 'DELETE', '/api/v1/namespaces/x/pods', false],
+  [NODE, 'POST', '/api/v1/namespaces/x/pods/p/exec', false],
+  [NODE, 'POST', '/api/v1/namespaces/x/events', true],
+  [NODE, 'GET', '/api/v1/namespaces/x/secrets/s', true],
+  [NODE, 'GET', '/api/v1/secrets', false],
+  [NODE, 'GET', '/api/v1/namespaces/x/secrets?watch=1', false],
+  [NODE, 'GET', '/api/v1/namespaces/x/secrets?watch=1&fieldSelector=metadata.name%3Ds', true],
+  [NODE, 'PUT', '/api/v1/namespaces/x/secrets/s', false],
+  [NODE, 'POST', '/apis/apps/v1/namespaces/x/deployments', false],
+];
+
+test('each user may do what is his and nothing else', t => {
+  for (const [identity, method, url, allowed] of TABLE) {
+    const query = new URLSearchParams(url.split('?')[1] ?? '');
+    const verdict = decide({ identity, info: readRequestInfo(method, url), query });
+    t.is(verdict.allowed, allowed, `${identity.user} ${method} ${url}`);
+  }
+});
+
+test('a refusal says who may not do what, and where', t => {
+  const sentence = (method: string, url: string) =>
+    authorize({ identity: JANE, info: readRequestInfo(method, url), query: new URLSearchParams() })?.message;
+  t.is(
+    sentence('GET', '/apis/apps/v1/deployments'),
+    'deployments.apps is forbidden: User "jane" cannot list resource "deployments" in API group "apps" at the cluster scope',
+  );
+  t.is(
+    sentence('POST', '/api/v1/namespaces/x/pods/p/exec'),
+    'pods "p" is forbidden: User "jane" cannot create resource "pods/exec" in API group "" in the namespace "x"',
+  );
+  t.is(sentence('GET', '/metrics'), 'forbidden: User "jane" cannot get path "/metrics"');
+});

@@ -1,0 +1,31 @@
+/** Long work in short steps: whoever walks over many objects asks between two whether others should have a turn. */
+import { nextTurn } from './clock.ts';
+import type { Clock } from './types.ts';
+
+/** Well below the 20 ms for which nothing may hold the event loop: the step that goes over it counts too. */
+const STEP_MS = 8;
+/** Reading the clock costs more than many steps. */
+const STEPS_BETWEEN_LOOKS = 16;
+
+export class Pace {
+  readonly #clock: Clock;
+  #startedMs: number;
+  #steps = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#startedMs = clock.now();
+  }
+
+  /** True if it is time to await {@link turn}; to be asked once a step. */
+  isDue(): boolean {
+    if (++this.#steps % STEPS_BETWEEN_LOOKS !== 0) return false;
+    return this.#clock.now() - this.#startedMs >= STEP_MS;
+  }
+
+  /** Lets everything else run that waits to. */
+  async turn(): Promise<void> {
+    await nextTurn();
+    this.#startedMs = this.#clock.now();
+  }
+}

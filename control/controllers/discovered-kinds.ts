@@ -1,0 +1,56 @@
+/** The kinds of the cluster as generic controllers need them: each stored thing once, and every name it goes by. */
+import type { Kind } from '../api/kind.ts';
+import type { ApiTransport } from '../client/client.ts';
+import type { Clock } from '../client/clock.ts';
+import { type DiscoveredKind, discoverKinds } from '../client/discovery.ts';
+import { apiVersionOf } from '../client/rest.ts';
+import { DISCOVERY_PERIOD_MS } from './limits.ts';
+
+export class DiscoveredKinds {
+  readonly #transport: ApiTransport;
+  readonly #clock: Clock;
+  #all: readonly DiscoveredKind[] = [];
+  #refreshedMs = Number.NEGATIVE_INFINITY;
+  #refreshing: Promise<void> | undefined;
+
+  constructor(transport: ApiTransport, clock: Clock) {
+    this.#transport = transport;
+    this.#clock = clock;
+  }
+
+  /** Reads discovery if what is known is older than its period. */
+  async refresh(): Promise<void> {
+    if (this.#clock.now() - this.#refreshedMs < DISCOVERY_PERIOD_MS) return;
+    this.#refreshing ??= this.#read();
+    await this.#refreshing;
+  }
+
+  /** Kinds that can be listed, watched and deleted, each in one version. */
+  get deletable(): readonly DiscoveredKind[] {
+    const seen = new Set<string>();
+    return this.#all.filter(kind => {
+      const name = `${kind.group}/${kind.plural}`;
+      if (ALIASES.has(kind.group) || seen.has(name)) return false;
+      if (!['list', 'watch', 'delete'].every(verb => kind.verbs.includes(verb))) return false;
+      seen.add(name);
+      return true;
+    });
+  }
+
+  /** The kind that an object reference names. */
+  find(apiVersion: string, kind: string): Kind | undefined {
+    return this.#all.find(candidate => candidate.kind === kind && apiVersionOf(candidate) === apiVersion);
+  }
+
+  async #read(): Promise<void> {
+    try {
+      this.#all = await discoverKinds(this.#transport);
+      this.#refreshedMs = this.#clock.now();
+    } finally {
+      this.#refreshing = undefined;
+    }
+  }
+}
+
+/** Groups that show other groups' objects once more. */
+const ALIASES: ReadonlySet<string> = new Set(['extensions', 'events.k8s.io', 'metrics.k8s.io']);

@@ -1,0 +1,191 @@
+/**
+ * Which EndpointSlices a Service should have. Slices are changed as little as possible: every proxy in the cluster reads each
+ * change. Endpoints stay in their slice, new ones fill what has room, and only then are slices made or removed. Pure.
+ */
+import { services as servicesKind } from '../api/generated/kinds.ts';
+import type { DiscoveryV1EndpointPort, Endpoint, EndpointSlice, Node, Pod, Service } from '../api/generated/types.ts';
+import { isEqual } from './equal.ts';
+import { ENDPOINTS_PER_SLICE_MAX } from './limits.ts';
+import { controllerReference } from './owners.ts';
+import { isPodReady } from './pods.ts';
+import { hostnameIn, isHeadless, type PortNumber, portsOf, referenceToPod, servingPods } from './service-pods.ts';
+
+export const SERVICE_NAME = 'kubernetes.io/service-name';
+export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
+export const OUR_NAME = 'endpointslice-controller.k8s.io';
+const HEADLESS = 'service.kubernetes.io/headless';
+const ZONE = 'topology.kubernetes.io/zone';
+
+export interface SliceState {
+  readonly service: Service;
+  readonly pods: readonly Pod[];
+  readonly slices: readonly EndpointSlice[];
+  /** For zones. */
+  nodeOf(name: string): Node | undefined;
+}
+
+export interface SlicePlan {
+  readonly create: readonly EndpointSlice[];
+  readonly update: readonly EndpointSlice[];
+  readonly remove: readonly EndpointSlice[];
+}
+
+/** Endpoints that belong together: of one address family, with equal ports. */
+interface Group {
+  readonly addressType: string;
+  readonly ports: readonly PortNumber[];
+  /** By UID of the pod. */
+  readonly endpoints: Map<string, Endpoint>;
+}
+
+export function planSlices(state: SliceState): SlicePlan {
+  const { service } = state;
+  const families = service.spec?.ipFamilies?.length ? service.spec.ipFamilies : ['IPv4'];
+  const plan = { create: [] as EndpointSlice[], update: [] as EndpointSlice[], remove: [] as EndpointSlice[] };
+  for (const family of families) planFamily(state, family, plan);
+  plan.remove.push(...state.slices.filter(({ addressType }) => !families.includes(addressType)));
+  return plan;
+}
+
+type MutablePlan = { readonly [Key in keyof SlicePlan]: EndpointSlice[] };
+
+function planFamily(state: SliceState, addressType: string, plan: MutablePlan): void {
+  const { service } = state;
+  const present = state.slices.filter(slice => slice.addressType === addressType);
+  const left = new Set(present);
+  const groups = groupEndpoints(state, addressType);
+  for (const group of groups) {
+    const matching = present.filter(slice => isEqual(slice.ports ?? [], wirePorts(group.ports)));
+    for (const slice of matching) left.delete(slice);
+    fill(service, group, matching, plan);
+  }
+  // Without any endpoint one empty slice remains, so that watchers can tell "none" from "not yet".
+  const keep = groups.length === 0 ? (present.find(({ endpoints }) => !endpoints?.length) ?? present[0]) : undefined;
+  if (groups.length === 0 && !keep) plan.create.push(newSlice(service, addressType, undefined, []));
+  else if (keep) changeSlice(service, keep, undefined, [], plan);
+  if (keep) left.delete(keep);
+  plan.remove.push(...left);
+}
+
+function fill(service: Service, group: Group, slices: readonly EndpointSlice[], plan: MutablePlan): void {
+  const waiting = new Map(group.endpoints);
+  const kept = slices.map(slice =>
+    (slice.endpoints ?? []).flatMap(({ targetRef }) => {
+      const endpoint = waiting.get(targetRef?.uid ?? '');
+      if (!endpoint) return [];
+      waiting.delete(targetRef?.uid ?? '');
+      return [endpoint];
+    }),
+  );
+  const rest = [...waiting.values()];
+  // The fullest with room first, so that few slices change and few stay half empty.
+  for (const endpoints of kept.toSorted((a, b) => b.length - a.length)) {
+    if (endpoints.length > 0)
+      endpoints.push(...rest.splice(0, Math.max(0, ENDPOINTS_PER_SLICE_MAX - endpoints.length)));
+  }
+  for (const endpoints of kept) if (endpoints.length === 0) endpoints.push(...rest.splice(0, ENDPOINTS_PER_SLICE_MAX));
+  for (const [index, slice] of slices.entries()) {
+    const endpoints = kept[index] ?? [];
+    if (endpoints.length === 0) plan.remove.push(slice);
+    else changeSlice(service, slice, group.ports, endpoints, plan);
+  }
+  while (rest.length > 0) {
+    plan.create.push(newSlice(service, group.addressType, group.ports, rest.splice(0, ENDPOINTS_PER_SLICE_MAX)));
+  }
+}
+
+function groupEndpoints({ service, pods, nodeOf }: SliceState, addressType: string): Group[] {
+  const groups = new Map<string, Group>();
+  for (const pod of servingPods(service, pods, true)) {
+    const address = addressOf(pod, addressType);
+    if (!address) continue;
+    const ports = portsOf(service, pod);
+    const key = JSON.stringify(ports);
+    const group = groups.get(key) ?? { addressType, ports, endpoints: new Map() };
+    groups.set(key, group);
+    group.endpoints.set(pod.metadata?.uid ?? '', endpointOf(service, pod, address, nodeOf));
+  }
+  return [...groups.values()];
+}
+
+function endpointOf(service: Service, pod: Pod, address: string, nodeOf: SliceState['nodeOf']): Endpoint {
+  const isServing = isPodReady(pod);
+  const isLeaving = pod.metadata?.deletionTimestamp !== undefined;
+  const hostname = hostnameIn(service, pod);
+  const nodeName = pod.spec?.nodeName;
+  const zone = nodeName && nodeOf(nodeName)?.metadata?.labels?.[ZONE];
+  return {
+    addresses: [address],
+    conditions: {
+      ready: (service.spec?.publishNotReadyAddresses ?? false) || (isServing && !isLeaving),
+      serving: isServing,
+      terminating: isLeaving,
+    },
+    ...(hostname && { hostname }),
+    targetRef: referenceToPod(pod),
+    ...(nodeName && { nodeName }),
+    ...(zone && { zone }),
+  };
+}
+
+function addressOf({ status }: Pod, addressType: string): string | undefined {
+  const addresses = status?.podIPs?.map(({ ip }) => ip) ?? [status?.podIP];
+  return addresses.find(ip => ip && ip.includes(':') === (addressType === 'IPv6'));
+}
+
+function newSlice(
+  service: Service,
+  addressType: string,
+  ports: readonly PortNumber[] | undefined,
+  endpoints: readonly Endpoint[],
+): EndpointSlice {
+  const { name = '', namespace = '' } = service.metadata ?? {};
+  return {
+    metadata: {
+      generateName: `${name}-`,
+      namespace,
+      labels: labelsFor(service),
+      ownerReferences: [controllerReference(servicesKind, service)],
+    },
+    addressType,
+    ...content(ports, endpoints),
+  };
+}
+
+function changeSlice(
+  service: Service,
+  slice: EndpointSlice,
+  ports: readonly PortNumber[] | undefined,
+  endpoints: readonly Endpoint[],
+  plan: MutablePlan,
+): void {
+  const next = { ...slice, metadata: { ...slice.metadata, labels: labelsFor(service) }, ...content(ports, endpoints) };
+  const isSame =
+    isEqual(next.endpoints ?? [], slice.endpoints ?? []) &&
+    isEqual(next.ports ?? [], slice.ports ?? []) &&
+    isEqual(next.metadata.labels, slice.metadata?.labels);
+  if (!isSame) plan.update.push(next);
+}
+
+/** Kubernetes writes null, not [], into a slice without endpoints, and clients print it. */
+function content(
+  ports: readonly PortNumber[] | undefined,
+  endpoints: readonly Endpoint[],
+): Pick<EndpointSlice, 'endpoints' | 'ports'> {
+  const none = null as unknown as [];
+  return {
+    endpoints: endpoints.length > 0 ? [...endpoints] : none,
+    ports: ports ? wirePorts(ports) : none,
+  };
+}
+
+const wirePorts = (ports: readonly PortNumber[]): DiscoveryV1EndpointPort[] => ports.map(port => ({ ...port }));
+
+function labelsFor(service: Service): Record<string, string> {
+  return {
+    ...service.metadata?.labels,
+    [MANAGED_BY]: OUR_NAME,
+    [SERVICE_NAME]: service.metadata?.name ?? '',
+    ...(isHeadless(service) && { [HEADLESS]: '' }),
+  };
+}

@@ -1,0 +1,283 @@
+/**
+ * Deletes what has lost all its owners, and carries out foreground and orphaning deletion. It watches every kind that
+ * discovery names, metadata only; before it deletes it asks the API, never the cache alone.
+ */
+import type { OwnerReference } from '../api/generated/types.ts';
+import type { Kind, KubernetesObject } from '../api/kind.ts';
+import { hasReason } from '../api/status.ts';
+import { sleep } from '../client/clock.ts';
+import { type ReconcileResult, runController } from '../client/controller.ts';
+import type { EventRecorder } from '../client/events.ts';
+import { Informer } from '../client/informer.ts';
+import type { WorkQueue } from '../client/workqueue.ts';
+import { type Controller, type ControllerContext, newQueue } from './context.ts';
+import type { DiscoveredKinds } from './discovered-kinds.ts';
+import { FOREGROUND, GarbageGraph, type GraphNode, ORPHAN } from './garbage-graph.ts';
+import { type OwnerState, planGarbage } from './garbage-plan.ts';
+import { ABSENT_OWNERS_MAX, DISCOVERY_PERIOD_MS, GARBAGE_WORKERS, OWNER_GRACE_MS } from './limits.ts';
+
+export function garbageCollector(context: ControllerContext, kinds: DiscoveredKinds): Controller {
+  const collector = new GarbageCollector(context, kinds);
+  return { name: 'garbage-collector-controller', run: () => collector.run() };
+}
+
+interface Monitor {
+  readonly informer: Informer<KubernetesObject>;
+  stop(): void;
+}
+
+class GarbageCollector {
+  readonly #context: ControllerContext;
+  readonly #kinds: DiscoveredKinds;
+  readonly #graph = new GarbageGraph();
+  readonly #recorder: EventRecorder;
+  readonly #queue: WorkQueue;
+  readonly #monitors = new Map<string, Monitor>();
+  readonly #running = new Set<Promise<void>>();
+  /** UIDs that the API said do not exist: UIDs never come back. */
+  readonly #absent = new Set<string>();
+
+  constructor(context: ControllerContext, kinds: DiscoveredKinds) {
+    this.#context = context;
+    this.#kinds = kinds;
+    this.#recorder = context.recorder('garbage-collector-controller');
+    this.#queue = newQueue(context);
+  }
+
+  async run(): Promise<void> {
+    const { signal, clock, logger, metrics } = this.#context;
+    await this.#discover();
+    if (!(await this.#waitForMonitors())) return;
+    const working = runController({
+      name: 'garbage-collector-controller',
+      queue: this.#queue,
+      workers: GARBAGE_WORKERS,
+      logger,
+      signal,
+      metrics,
+      now: () => clock.now(),
+      reconcile: uid => this.#reconcile(uid),
+    });
+    while (!signal.aborted) {
+      await sleep(clock, DISCOVERY_PERIOD_MS, signal);
+      if (!signal.aborted) await this.#discover();
+    }
+    await working;
+    await Promise.all(this.#running);
+  }
+
+  /** Starts watching kinds that are new, stops with those that are gone. Failures wait for the next time. */
+  async #discover(): Promise<void> {
+    const { logger, signal } = this.#context;
+    try {
+      await this.#kinds.refresh();
+    } catch (error) {
+      if (!signal.aborted) logger.warn({ err: error }, 'discovery failed');
+      return;
+    }
+    const present = new Set<string>();
+    for (const kind of this.#kinds.deletable) {
+      if (kind.group === '' && kind.plural === 'events') continue;
+      const name = `${kind.group}/${kind.plural}`;
+      present.add(name);
+      if (!this.#monitors.has(name)) this.#monitors.set(name, this.#monitor(kind));
+    }
+    for (const [name, monitor] of this.#monitors) {
+      if (present.has(name)) continue;
+      monitor.stop();
+      this.#monitors.delete(name);
+    }
+  }
+
+  /** Whole objects that another controller keeps are not kept twice. */
+  #monitor(kind: Kind): Monitor {
+    const existing = this.#context.informers.existing(kind);
+    const informer = existing ?? new Informer({ ...this.#context, kind, metadataOnly: true });
+    informer.addHandler({
+      added: object => this.#seen(kind, object),
+      updated: object => this.#seen(kind, object),
+      deleted: object => this.#gone(object),
+    });
+    if (existing) return { informer, stop: () => {} };
+    const stop = new AbortController();
+    const running = informer
+      .run(AbortSignal.any([stop.signal, this.#context.signal]))
+      .finally(() => this.#running.delete(running));
+    this.#running.add(running);
+    return { informer, stop: () => stop.abort() };
+  }
+
+  async #waitForMonitors(): Promise<boolean> {
+    const synced = [...this.#monitors.values()].map(({ informer }) => informer.waitForSync(this.#context.signal));
+    return (await Promise.all(synced)).every(Boolean);
+  }
+
+  #seen(kind: Kind, object: KubernetesObject): void {
+    const { node, old } = this.#graph.set(kind, object);
+    if (node.orphansDependents || node.awaitsDependents) this.#queue.add(node.uid);
+    if (node.awaitsDependents)
+      for (const dependent of this.#graph.dependentsOf(node.uid)) this.#queue.add(dependent.uid);
+    if (node.owners.length > 0 && JSON.stringify(node.owners) !== JSON.stringify(old?.owners)) {
+      // An owner may be on its way in another kind's watch; one that is not is looked up.
+      if (node.owners.some(({ uid }) => !this.#graph.get(uid))) this.#queue.addAfter(node.uid, OWNER_GRACE_MS);
+      else if (node.owners.some(({ uid }) => this.#graph.get(uid)?.awaitsDependents)) this.#queue.add(node.uid);
+    }
+    // A reference that was dropped may have been the last to block.
+    for (const { uid } of old?.owners ?? []) if (this.#graph.get(uid)?.awaitsDependents) this.#queue.add(uid);
+  }
+
+  #gone(object: KubernetesObject): void {
+    const uid = object.metadata?.uid ?? '';
+    const node = this.#graph.remove(uid);
+    for (const dependent of this.#graph.dependentsOf(uid)) this.#queue.add(dependent.uid);
+    for (const owner of node?.owners ?? [])
+      if (this.#graph.get(owner.uid)?.awaitsDependents) this.#queue.add(owner.uid);
+  }
+
+  async #reconcile(uid: string): Promise<ReconcileResult | undefined> {
+    const node = this.#graph.get(uid);
+    if (!node) return undefined;
+    if (node.orphansDependents) return this.#orphanDependents(node);
+    if (node.awaitsDependents) return this.#finishForeground(node);
+    if (node.isLeaving || node.owners.every(owner => this.#isCertainlyPresent(owner, node))) return undefined;
+    const object = await this.#read(node);
+    if (!object) return undefined;
+    const states = new Map<string, OwnerState>();
+    for (const owner of object.metadata?.ownerReferences ?? []) {
+      const state = await this.#stateOf(owner, node);
+      // Neither there nor gone for certain, as when its kind is unknown: such an object is left alone.
+      if (state === undefined) return undefined;
+      states.set(owner.uid, state);
+    }
+    const hasDependents = this.#graph.dependentsOf(uid).length > 0;
+    const action = planGarbage(object, owner => states.get(owner.uid) ?? 'present', hasDependents);
+    if (action.do === 'release') await this.#patch(node, object, { ownerReferences: orNull(action.ownerReferences) });
+    if (action.do === 'delete') await this.#delete(node, object, action.propagationPolicy);
+    return undefined;
+  }
+
+  /** The cache shows the owner, and nothing that would end the ownership: no need to ask the API. */
+  #isCertainlyPresent({ uid }: OwnerReference, dependent: GraphNode): boolean {
+    const owner = this.#graph.get(uid);
+    return owner !== undefined && !owner.awaitsDependents && [undefined, dependent.namespace].includes(owner.namespace);
+  }
+
+  async #stateOf(owner: OwnerReference, dependent: GraphNode): Promise<OwnerState | undefined> {
+    if (this.#absent.has(owner.uid)) return 'absent';
+    const known = this.#graph.get(owner.uid);
+    const isReachable = known && (known.namespace === undefined || known.namespace === dependent.namespace);
+    if (known && isReachable) {
+      const blocks = dependent.owners.some(({ uid, blockOwnerDeletion }) => uid === owner.uid && blockOwnerDeletion);
+      return known.awaitsDependents && blocks ? 'waiting' : 'present';
+    }
+    if (known) this.#tellWrongNamespace(owner, dependent);
+    const kind = this.#kinds.find(owner.apiVersion, owner.kind);
+    if (!kind || (kind.namespaced && !dependent.namespace)) return undefined;
+    const key = { ...(kind.namespaced && dependent.namespace && { namespace: dependent.namespace }), name: owner.name };
+    try {
+      const found = await this.#context.client.get(kind, key);
+      if (found.metadata?.uid === owner.uid) return 'present';
+    } catch (error) {
+      if (!hasReason(error, 'NotFound')) throw error;
+    }
+    if (!known) this.#remember(owner.uid);
+    return 'absent';
+  }
+
+  #remember(uid: string): void {
+    this.#absent.add(uid);
+    if (this.#absent.size <= ABSENT_OWNERS_MAX) return;
+    const [oldest] = this.#absent;
+    if (oldest !== undefined) this.#absent.delete(oldest);
+  }
+
+  #tellWrongNamespace(owner: OwnerReference, { kind, namespace, name, uid }: GraphNode): void {
+    const object = {
+      apiVersion: kind.group ? `${kind.group}/${kind.version}` : kind.version,
+      kind: kind.kind,
+      metadata: { name, uid, ...(namespace && { namespace }) },
+    };
+    const reference = `${owner.apiVersion}/${owner.kind}, namespace: ${namespace ?? ''}, name: ${owner.name}, uid: ${owner.uid}`;
+    this.#recorder.record(object, {
+      type: 'Warning',
+      reason: 'OwnerRefInvalidNamespace',
+      message: `ownerRef [${reference}] does not exist in namespace "${namespace ?? ''}"`,
+    });
+  }
+
+  /** Lets all dependents go, then the owner. */
+  async #orphanDependents(owner: GraphNode): Promise<undefined> {
+    for (const dependent of this.#graph.dependentsOf(owner.uid)) {
+      const object = await this.#read(dependent);
+      const references = object?.metadata?.ownerReferences ?? [];
+      if (!object || !references.some(({ uid }) => uid === owner.uid)) continue;
+      await this.#patch(dependent, object, {
+        ownerReferences: orNull(references.filter(({ uid }) => uid !== owner.uid)),
+      });
+    }
+    await this.#dropFinalizer(owner, ORPHAN);
+    return undefined;
+  }
+
+  /** Lets the owner go once nothing blocks it; until then its blockers are due. */
+  async #finishForeground(owner: GraphNode): Promise<undefined> {
+    const blockers = this.#graph.blockersOf(owner.uid);
+    if (blockers.length === 0) await this.#dropFinalizer(owner, FOREGROUND);
+    for (const blocker of blockers) if (!blocker.isLeaving) this.#queue.add(blocker.uid);
+    return undefined;
+  }
+
+  async #dropFinalizer(node: GraphNode, finalizer: string): Promise<void> {
+    const object = await this.#read(node);
+    const finalizers = object?.metadata?.finalizers ?? [];
+    if (!object || !finalizers.includes(finalizer)) return;
+    await this.#patch(node, object, { finalizers: orNull(finalizers.filter(other => other !== finalizer)) });
+  }
+
+  /** The object as it is now; undefined if it is gone or was replaced. */
+  async #read(node: GraphNode): Promise<KubernetesObject | undefined> {
+    try {
+      const object = await this.#context.client.get(node.kind, keyFor(node));
+      return object.metadata?.uid === node.uid ? object : undefined;
+    } catch (error) {
+      if (hasReason(error, 'NotFound')) return undefined;
+      throw error;
+    }
+  }
+
+  /** Changes metadata of exactly the version that was read. */
+  async #patch(node: GraphNode, { metadata }: KubernetesObject, change: object): Promise<void> {
+    const body = { metadata: { uid: metadata?.uid, resourceVersion: metadata?.resourceVersion, ...change } };
+    await ignoringAbsence(
+      this.#context.client.patch(node.kind, keyFor(node), { type: 'application/merge-patch+json', body }),
+    );
+  }
+
+  async #delete(
+    node: GraphNode,
+    { metadata }: KubernetesObject,
+    propagationPolicy: 'Background' | 'Foreground' | 'Orphan',
+  ) {
+    // The version too: somebody may have given it an owner since it was read.
+    const { resourceVersion } = metadata ?? {};
+    await ignoringAbsence(
+      this.#context.client.delete(node.kind, keyFor(node), {
+        uid: node.uid,
+        ...(resourceVersion && { resourceVersion }),
+        propagationPolicy,
+      }),
+    );
+  }
+}
+
+const keyFor = ({ namespace, name }: GraphNode) => ({ ...(namespace && { namespace }), name });
+/** A merge patch removes a list with null. */
+const orNull = <T>(list: readonly T[]) => (list.length > 0 ? list : null);
+
+async function ignoringAbsence(request: Promise<unknown>): Promise<void> {
+  try {
+    await request;
+  } catch (error) {
+    if (!hasReason(error, 'NotFound')) throw error;
+  }
+}

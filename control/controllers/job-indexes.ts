@@ -1,0 +1,32 @@
+/** Sets of completion indexes, and the short form in which a Job's status holds them: `0-2,5`. Pure. */
+import type { Pod } from '../api/generated/types.ts';
+
+export const INDEX_ANNOTATION = 'batch.kubernetes.io/job-completion-index';
+
+/** The index of a pod of an indexed Job; undefined if it has none or one beyond the end. */
+export function completionIndex(pod: Pod, completions: number): number | undefined {
+  const text = pod.metadata?.annotations?.[INDEX_ANNOTATION] ?? pod.metadata?.labels?.[INDEX_ANNOTATION];
+  const index = text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
+  return index !== undefined && index < completions ? index : undefined;
+}
+
+export function formatIndexes(indexes: Iterable<number>): string {
+  const runs: [number, number][] = [];
+  for (const index of [...indexes].toSorted((a, b) => a - b)) {
+    const last = runs.at(-1);
+    if (last && index <= last[1] + 1) last[1] = index;
+    else runs.push([index, index]);
+  }
+  return runs
+    .map(([from, to]) => (from === to ? `${from}` : to === from + 1 ? `${from},${to}` : `${from}-${to}`))
+    .join(',');
+}
+
+export function parseIndexes(text: string | undefined): Set<number> {
+  const indexes = new Set<number>();
+  for (const part of (text ?? '').split(',').filter(Boolean)) {
+    const [from = 0, to = from] = part.split('-').map(Number);
+    for (let index = from; index <= to; index++) indexes.add(index);
+  }
+  return indexes;
+}

@@ -1,0 +1,182 @@
+/**
+ * Empties a namespace that is being deleted, of all kinds that the server has, and then lets it go. Pods leave first, so that
+ * nothing runs on while what guards it is taken away (KEP-5080).
+ */
+import { namespaces as namespacesKind, pods as podsKind } from '../api/generated/kinds.ts';
+import type { Namespace, NamespaceCondition } from '../api/generated/types.ts';
+import type { Kind } from '../api/kind.ts';
+import { hasReason } from '../api/status.ts';
+import { timestamp } from '../client/clock.ts';
+import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
+import type { DiscoveredKinds } from './discovered-kinds.ts';
+import { isEqual } from './equal.ts';
+import { NAMESPACE_RETRY_MS_MAX, NAMESPACE_RETRY_MS_MIN } from './limits.ts';
+import { messageOf } from './pod-control.ts';
+
+/** What is left of one kind after deletion was asked for. */
+export interface Remainder {
+  readonly kind: Pick<Kind, 'group' | 'plural'>;
+  readonly count: number;
+  /** The finalizers that hold them, once for each object. */
+  readonly finalizers: readonly string[];
+}
+
+export function namespaceController(context: ControllerContext, kinds: DiscoveredKinds): Controller {
+  const { client, informers, clock } = context;
+  const queue = newQueue(context);
+  const namespaces = informers.for<Namespace>(namespacesKind);
+  const enqueue = (namespace: Namespace) => {
+    if (namespace.metadata?.deletionTimestamp) queue.add(namespace.metadata.name ?? '');
+  };
+  namespaces.addHandler({
+    added: enqueue,
+    updated: enqueue,
+    deleted: ({ metadata }) => retries.delete(metadata?.name ?? ''),
+  });
+  /** How often each namespace was found not empty. Entries go with the namespace. */
+  const retries = new Map<string, number>();
+
+  const reconcile = async (name: string) => {
+    const namespace = namespaces.get(name);
+    if (!namespace?.metadata?.deletionTimestamp) return undefined;
+    if (!(namespace.spec?.finalizers ?? []).includes('kubernetes')) return undefined;
+    const { remainders, failures } = await deleteContent(name);
+    const conditions = planNamespaceConditions({
+      old: namespace.status?.conditions ?? [],
+      remainders,
+      failures,
+      nowMs: clock.now(),
+    });
+    const isEmpty = remainders.length === 0 && failures.length === 0;
+    if (!isEmpty) {
+      await writeConditions(namespace, conditions);
+      if (failures.length > 0) throw failures[0];
+      const tries = retries.get(name) ?? 0;
+      retries.set(name, tries + 1);
+      return { afterMs: Math.min(NAMESPACE_RETRY_MS_MIN * 2 ** Math.min(tries, 10), NAMESPACE_RETRY_MS_MAX) };
+    }
+    const finalizers = (namespace.spec?.finalizers ?? []).filter(finalizer => finalizer !== 'kubernetes');
+    await ignoringAbsence(
+      client.update(
+        namespacesKind,
+        { ...namespace, spec: { ...namespace.spec, finalizers } },
+        { subresource: 'finalize' },
+      ),
+    );
+    return undefined;
+  };
+
+  /** Asks for the deletion of everything; pods alone as long as there are any. */
+  const deleteContent = async (namespace: string) => {
+    await kinds.refresh();
+    const namespaced = kinds.deletable.filter(kind => kind.namespaced);
+    const isPods = (kind: Kind) => kind.group === '' && kind.plural === podsKind.plural;
+    const pods = await deleteKinds(namespaced.filter(isPods), namespace);
+    if (pods.remainders.length > 0 || pods.failures.length > 0) return pods;
+    return deleteKinds(
+      namespaced.filter(kind => !isPods(kind)),
+      namespace,
+    );
+  };
+
+  const deleteKinds = async (wanted: readonly (Kind & { verbs: readonly string[] })[], namespace: string) => {
+    const results = await Promise.allSettled(wanted.map(kind => deleteKind(kind, namespace)));
+    return {
+      remainders: results.flatMap(result =>
+        result.status === 'fulfilled' && result.value.count > 0 ? [result.value] : [],
+      ),
+      failures: results.flatMap(result => (result.status === 'rejected' ? [result.reason] : [])),
+    };
+  };
+
+  const deleteKind = async (kind: Kind & { verbs: readonly string[] }, namespace: string): Promise<Remainder> => {
+    const options = { namespace, metadataOnly: true };
+    const before = await client.list(kind, options);
+    if (before.items.length === 0) return { kind, count: 0, finalizers: [] };
+    if (kind.verbs.includes('deletecollection')) await client.deleteCollection(kind, { namespace });
+    else {
+      for (const { metadata } of before.items) {
+        await ignoringAbsence(client.delete(kind, { namespace, name: metadata?.name ?? '' }));
+      }
+    }
+    const { items } = await client.list(kind, options);
+    return { kind, count: items.length, finalizers: items.flatMap(({ metadata }) => metadata?.finalizers ?? []) };
+  };
+
+  const writeConditions = async (namespace: Namespace, conditions: readonly NamespaceCondition[]) => {
+    const status = { ...namespace.status, conditions: [...conditions] };
+    if (isEqual(status, namespace.status)) return;
+    await ignoringAbsence(client.update(namespacesKind, { ...namespace, status }, { subresource: 'status' }));
+  };
+  return queueController(context, { name: 'namespace-controller', queue, reconcile });
+}
+
+async function ignoringAbsence(request: Promise<unknown>): Promise<void> {
+  try {
+    await request;
+  } catch (error) {
+    if (!hasReason(error, 'NotFound')) throw error;
+  }
+}
+
+/** The five conditions in which Kubernetes tells how the deletion gets on. Pure. */
+export function planNamespaceConditions({
+  old,
+  remainders,
+  failures,
+  nowMs,
+}: {
+  readonly old: readonly NamespaceCondition[];
+  readonly remainders: readonly Remainder[];
+  readonly failures: readonly unknown[];
+  readonly nowMs: number;
+}): NamespaceCondition[] {
+  const left = remainders
+    .map(({ kind, count }) => `${kind.plural}.${kind.group} has ${count} resource instances`)
+    .toSorted();
+  const holders = new Map<string, number>();
+  for (const finalizer of remainders.flatMap(({ finalizers }) => finalizers)) {
+    holders.set(finalizer, (holders.get(finalizer) ?? 0) + 1);
+  }
+  const held = [...holders].map(([finalizer, count]) => `${finalizer} in ${count} resource instances`).toSorted();
+  const wanted: readonly (readonly [string, boolean, string, string])[] = [
+    ['NamespaceDeletionDiscoveryFailure', false, 'ResourcesDiscovered', 'All resources successfully discovered'],
+    [
+      'NamespaceDeletionGroupVersionParsingFailure',
+      false,
+      'ParsedGroupVersions',
+      'All legacy kube types successfully parsed',
+    ],
+    failures.length > 0
+      ? [
+          'NamespaceDeletionContentFailure',
+          true,
+          'ContentDeletionFailed',
+          `Failed to delete all resource types, ${failures.length} remaining: ${failures.map(messageOf).join(', ')}`,
+        ]
+      : [
+          'NamespaceDeletionContentFailure',
+          false,
+          'ContentDeleted',
+          'All content successfully deleted, may be waiting on finalization',
+        ],
+    left.length > 0
+      ? ['NamespaceContentRemaining', true, 'SomeResourcesRemain', `Some resources are remaining: ${left.join(', ')}`]
+      : ['NamespaceContentRemaining', false, 'ContentRemoved', 'All content successfully removed'],
+    held.length > 0
+      ? [
+          'NamespaceFinalizersRemaining',
+          true,
+          'SomeFinalizersRemain',
+          `Some content in the namespace has finalizers remaining: ${held.join(', ')}`,
+        ]
+      : ['NamespaceFinalizersRemaining', false, 'ContentHasNoFinalizers', 'All content-preserving finalizers finished'],
+  ];
+  return wanted.map(([type, isTrue, reason, message]) => {
+    const status = isTrue ? 'True' : 'False';
+    const known = old.find(condition => condition.type === type);
+    const lastTransitionTime =
+      known?.status === status && known.lastTransitionTime ? known.lastTransitionTime : timestamp(nowMs);
+    return { lastTransitionTime, message, reason, status, type };
+  });
+}

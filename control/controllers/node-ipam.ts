@@ -1,0 +1,88 @@
+/** Gives each node its own range of pod addresses out of the cluster's. */
+import assert from 'node:assert';
+import { nodes as nodesKind } from '../api/generated/kinds.ts';
+import type { Node } from '../api/generated/types.ts';
+import { hasReason } from '../api/status.ts';
+import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
+
+/** Each node gets 256 addresses. */
+const NODE_PREFIX_LENGTH = 24;
+
+/** The first range of the cluster's that is not taken; undefined when there is none. Pure. */
+export function planPodCidr(clusterCidr: string, taken: ReadonlySet<string>): string | undefined {
+  const { base, count } = parseClusterCidr(clusterCidr);
+  for (let index = 0; index < count; index++) {
+    const cidr = formatCidr(base + index * 2 ** (32 - NODE_PREFIX_LENGTH));
+    if (!taken.has(cidr)) return cidr;
+  }
+  return undefined;
+}
+
+/** @throws AssertionError if it is no IPv4 range that holds at least one node's. */
+export function parseClusterCidr(cidr: string): { readonly base: number; readonly count: number } {
+  const match = /^(\d+)\.(\d+)\.(\d+)\.(\d+)\/(\d+)$/.exec(cidr);
+  assert(match, `${cidr} is no IPv4 range such as 10.42.0.0/16`);
+  const [a = 0, b = 0, c = 0, d = 0, length = 0] = match.slice(1).map(Number);
+  assert([a, b, c, d].every(part => part <= 255) && length >= 8, `${cidr} is no IPv4 range such as 10.42.0.0/16`);
+  assert(length <= NODE_PREFIX_LENGTH, `${cidr} is too small: each node needs a /${NODE_PREFIX_LENGTH}`);
+  const size = 2 ** (32 - length);
+  const address = ((a * 256 + b) * 256 + c) * 256 + d;
+  return { base: address - (address % size), count: 2 ** (NODE_PREFIX_LENGTH - length) };
+}
+
+function formatCidr(base: number): string {
+  return `${[24, 16, 8, 0].map(shift => Math.floor(base / 2 ** shift) % 256).join('.')}/${NODE_PREFIX_LENGTH}`;
+}
+
+/** Undefined where the cluster has no range: nodes then find addresses in another way. */
+export function nodeIpamController(context: ControllerContext): Controller | undefined {
+  const { client, informers, options } = context;
+  const { clusterCidr } = options;
+  if (!clusterCidr) return undefined;
+  parseClusterCidr(clusterCidr);
+  const recorder = context.recorder('cidrAllocator');
+  const queue = newQueue(context);
+  const nodes = informers.for<Node>(nodesKind);
+  /** Given away, but perhaps not in the cache yet. */
+  const given = new Map<string, string>();
+  nodes.addHandler({
+    added: ({ metadata, spec }) => {
+      if (!spec?.podCIDR) queue.add(metadata?.name ?? '');
+    },
+    updated: ({ metadata, spec }) => {
+      if (!spec?.podCIDR) queue.add(metadata?.name ?? '');
+    },
+    deleted: ({ metadata }) => {
+      given.delete(metadata?.name ?? '');
+      // What it had may be what another node is waiting for.
+      for (const node of nodes.list()) if (!node.spec?.podCIDR) queue.add(node.metadata?.name ?? '');
+    },
+  });
+  const reconcile = async (name: string) => {
+    const node = nodes.get(name);
+    if (!node || node.spec?.podCIDR) return undefined;
+    const taken = new Set([...given.values(), ...nodes.list().flatMap(({ spec }) => spec?.podCIDR ?? [])]);
+    const cidr = given.get(name) ?? planPodCidr(clusterCidr, taken);
+    if (!cidr) {
+      recorder.record(node, {
+        type: 'Normal',
+        reason: 'CIDRNotAvailable',
+        message: `Node ${name} status is now: CIDRNotAvailable`,
+      });
+      return undefined;
+    }
+    given.set(name, cidr);
+    const body = {
+      metadata: { resourceVersion: node.metadata?.resourceVersion },
+      spec: { podCIDR: cidr, podCIDRs: [cidr] },
+    };
+    try {
+      await client.patch(nodesKind, { name }, { type: 'application/merge-patch+json', body });
+    } catch (error) {
+      if (!hasReason(error, 'NotFound')) throw error;
+    }
+    return undefined;
+  };
+  // One worker: two could give the same range away.
+  return queueController(context, { name: 'node-ipam-controller', queue, workers: 1, reconcile });
+}

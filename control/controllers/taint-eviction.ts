@@ -1,0 +1,103 @@
+/**
+ * Deletes pods from nodes with NoExecute taints that they do not tolerate, or tolerate for a time only. The time counts from
+ * when this process first saw pod and taint together: a new leader begins anew, which never shortens anybody's time.
+ */
+import { nodes as nodesKind, pods as podsKind } from '../api/generated/kinds.ts';
+import type { Node, Pod, Taint, Toleration } from '../api/generated/types.ts';
+import { hasReason } from '../api/status.ts';
+import { timestamp } from '../client/clock.ts';
+import { keyOf, objectKey } from '../client/keys.ts';
+import { tolerates } from '../client/taints.ts';
+import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
+import { byNodeName, NODE_INDEX } from './node-lifecycle.ts';
+import { isPodFinished } from './pods.ts';
+
+/** Seconds that the pod may stay: 0 at once, Infinity for ever. Pure. */
+export function toleratedSeconds(taints: readonly Taint[], tolerations: readonly Toleration[]): number {
+  let seconds = Number.POSITIVE_INFINITY;
+  for (const taint of taints) {
+    if (taint.effect !== 'NoExecute') continue;
+    const matching = tolerations.filter(toleration => tolerates(toleration, taint));
+    if (matching.length === 0) return 0;
+    for (const { tolerationSeconds } of matching) {
+      if (tolerationSeconds !== undefined) seconds = Math.min(seconds, Math.max(0, tolerationSeconds));
+    }
+  }
+  return seconds;
+}
+
+export function taintEvictionController(context: ControllerContext): Controller {
+  const { client, clock, informers } = context;
+  const recorder = context.recorder('taint-eviction-controller');
+  const queue = newQueue(context);
+  const nodes = informers.for<Node>(nodesKind);
+  const pods = informers.for<Pod>(podsKind);
+  pods.addIndex(NODE_INDEX, byNodeName);
+  /** Since when a pod, by UID, lives on a node whose taints will end it. */
+  const sinceMs = new Map<string, number>();
+  const noExecute = ({ spec }: Node) =>
+    JSON.stringify((spec?.taints ?? []).filter(({ effect }) => effect === 'NoExecute'));
+  const enqueueAll = (node: Node) => {
+    for (const pod of pods.byIndex(NODE_INDEX, node.metadata?.name ?? '')) queue.add(keyOf(pod));
+  };
+  nodes.addHandler({
+    added: enqueueAll,
+    updated: (node, old) => {
+      if (noExecute(node) !== noExecute(old)) enqueueAll(node);
+    },
+  });
+  pods.addHandler({
+    added: pod => queue.add(keyOf(pod)),
+    updated: (pod, old) => {
+      if (pod.spec?.nodeName !== old.spec?.nodeName || pod.metadata?.generation !== old.metadata?.generation)
+        queue.add(keyOf(pod));
+    },
+    deleted: pod => sinceMs.delete(pod.metadata?.uid ?? ''),
+  });
+
+  const reconcile = async (key: string) => {
+    const pod = pods.get(key);
+    const node = pod?.spec?.nodeName && nodes.get(pod.spec.nodeName);
+    if (!pod || !node || pod.metadata?.deletionTimestamp || isPodFinished(pod)) return undefined;
+    const uid = pod.metadata?.uid ?? '';
+    const seconds = toleratedSeconds(node.spec?.taints ?? [], pod.spec?.tolerations ?? []);
+    if (seconds === Number.POSITIVE_INFINITY) {
+      if (sinceMs.delete(uid)) tell(pod, `Cancelling deletion of Pod ${key}`);
+      return undefined;
+    }
+    const startedMs = sinceMs.get(uid) ?? clock.now();
+    sinceMs.set(uid, startedMs);
+    const leftMs = startedMs + seconds * 1000 - clock.now();
+    if (leftMs > 0) return { afterMs: leftMs };
+    await evict(pod);
+    sinceMs.delete(uid);
+    return undefined;
+  };
+
+  const evict = async (pod: Pod) => {
+    tell(pod, `Marking for deletion Pod ${keyOf(pod)}`);
+    const condition = {
+      type: 'DisruptionTarget',
+      status: 'True',
+      reason: 'DeletionByTaintManager',
+      message: 'Taint manager: deleting due to NoExecute taint',
+      lastTransitionTime: timestamp(clock.now()),
+    };
+    const conditions = [...(pod.status?.conditions ?? []).filter(({ type }) => type !== condition.type), condition];
+    try {
+      const type = 'application/strategic-merge-patch+json';
+      await client.patch(
+        podsKind,
+        objectKey(pod),
+        { type, body: { status: { conditions } } },
+        { subresource: 'status' },
+      );
+      await client.delete(podsKind, objectKey(pod), { uid: pod.metadata?.uid ?? '' });
+    } catch (error) {
+      if (!hasReason(error, 'NotFound')) throw error;
+    }
+  };
+  const tell = (pod: Pod, message: string) =>
+    recorder.record(pod, { type: 'Normal', reason: 'TaintManagerEviction', message });
+  return queueController(context, { name: 'taint-eviction-controller', queue, reconcile });
+}

@@ -1,0 +1,164 @@
+import test from 'ava';
+import { planFrontends } from '../frontends.ts';
+import type { ServicePort } from '../proxy.ts';
+import { planConntrackDeletions } from './conntrack.ts';
+import { renderRemoval, renderRuleset, type TableContents } from './ruleset.ts';
+
+const config = {
+  table: 'raftsman-svc-test',
+  clusterCIDR: '10.42.0.0/16',
+  serviceCIDR: '10.43.0.0/16',
+  nodeAddresses: ['192.168.77.1'],
+  ownsRouteLocalnet: false,
+};
+const empty: TableContents = { chains: new Set(), sets: new Set() };
+
+function port(change: Partial<ServicePort> = {}): ServicePort {
+  return {
+    id: 'default/web:http',
+    protocol: 'TCP',
+    clusterIPs: ['10.43.0.10'],
+    port: 80,
+    nodePort: 0,
+    externalIPs: [],
+    affinitySeconds: 0,
+    localOnly: false,
+    endpoints: [
+      { address: '10.42.1.2', port: 8080, local: true },
+      { address: '10.42.2.2', port: 8080, local: false },
+    ],
+    ...change,
+  };
+}
+
+const render = (ports: readonly ServicePort[], existing = empty) =>
+  renderRuleset(config, planFrontends(ports), existing);
+/** The part of a script that differs from service to service, with names in place of hashes. */
+function serviceLines(ports: readonly ServicePort[]): string[] {
+  const names = new Map<string, string>();
+  const rename = (hash: string) => {
+    const [prefix] = hash.split('-');
+    const known = names.get(hash) ?? `${prefix}${[...names.keys()].filter(one => one.startsWith(`${prefix}-`)).length}`;
+    names.set(hash, known);
+    return known;
+  };
+  return render(ports)
+    .script.split('\n')
+    .filter(line => line.startsWith('add element') || /^add rule ip \S+ (svc|ext|ep)-/.test(line))
+    .map(line => line.replace('ip raftsman-svc-test ', '').replace(/\b(svc|ext|ep|aff)-[0-9a-f]{12}\b/g, rename));
+}
+
+test('a service with a cluster address and two endpoints', t => {
+  t.deepEqual(serviceLines([port()]), [
+    'add rule svc0 numgen random mod 2 vmap { 0 : goto ep0, 1 : goto ep1 } comment "default/web:http"',
+    'add rule ep0 ip saddr 10.42.1.2 meta mark set meta mark or 0x20000',
+    'add rule ep0 meta l4proto tcp dnat to 10.42.1.2:8080',
+    'add rule ep1 ip saddr 10.42.2.2 meta mark set meta mark or 0x20000',
+    'add rule ep1 meta l4proto tcp dnat to 10.42.2.2:8080',
+    'add element service-ips { 10.43.0.10 . tcp . 80 : goto svc0 }',
+    'add element node-addresses { 127.0.0.1, 192.168.77.1 }',
+    'add element cluster-ips { 10.43.0.10 }',
+  ]);
+});
+
+test('a node port that stays on its node, with affinity', t => {
+  t.deepEqual(serviceLines([port({ nodePort: 30080, localOnly: true, affinitySeconds: 30, protocol: 'UDP' })]), [
+    'add rule ext0 ip saddr 10.42.0.0/16 goto svc0',
+    'add rule ext0 fib saddr type local meta mark set meta mark or 0x20000 goto svc0',
+    'add rule ext0 ip saddr @aff0 goto ep0',
+    'add rule ext0 numgen random mod 1 vmap { 0 : goto ep0 } comment "default/web:http"',
+    'add rule svc0 ip saddr @aff0 goto ep0',
+    'add rule svc0 ip saddr @aff1 goto ep1',
+    'add rule svc0 numgen random mod 2 vmap { 0 : goto ep0, 1 : goto ep1 } comment "default/web:http"',
+    'add rule ep0 ip saddr 10.42.1.2 meta mark set meta mark or 0x20000',
+    'add rule ep0 update @aff0 { ip saddr }',
+    'add rule ep0 meta l4proto udp dnat to 10.42.1.2:8080',
+    'add rule ep1 ip saddr 10.42.2.2 meta mark set meta mark or 0x20000',
+    'add rule ep1 update @aff1 { ip saddr }',
+    'add rule ep1 meta l4proto udp dnat to 10.42.2.2:8080',
+    'add element service-ips { 10.43.0.10 . udp . 80 : goto svc0 }',
+    'add element node-ports { udp . 30080 : goto ext0 }',
+    'add element node-addresses { 127.0.0.1, 192.168.77.1 }',
+    'add element cluster-ips { 10.43.0.10 }',
+  ]);
+});
+
+test('without endpoints a service is refused everywhere; without local ones only outsiders are dropped', t => {
+  t.deepEqual(serviceLines([port({ nodePort: 30080, externalIPs: ['203.0.113.7'], endpoints: [] })]), [
+    'add element node-addresses { 127.0.0.1, 192.168.77.1 }',
+    'add element cluster-ips { 10.43.0.10 }',
+    'add element no-endpoints { 203.0.113.7 . tcp . 80 }',
+    'add element node-ports-no-endpoints { tcp . 30080 }',
+  ]);
+  const remote = [{ address: '10.42.2.2', port: 8080, local: false }];
+  t.true(serviceLines([port({ nodePort: 30080, localOnly: true, endpoints: remote })]).includes('add rule ext0 drop'));
+});
+
+test('what is no longer wanted is deleted after nothing points to it; what remembers clients is kept', t => {
+  const before = render([port({ affinitySeconds: 30 }), port({ id: 'b', clusterIPs: ['10.43.0.11'] })]);
+  const after = render([port({ affinitySeconds: 30 })], before.contents);
+  const lines = after.script.split('\n');
+  const deleted = lines.filter(line => line.startsWith('delete'));
+  t.is(deleted.length, 3, 'the chains of b: one of the service, two of its endpoints');
+  const lastFlush = lines.findLastIndex(line => line.startsWith('flush'));
+  t.true(lines.findIndex(line => line.startsWith('delete')) > lastFlush);
+  t.notRegex(after.script, /flush set ip \S+ aff-|delete set/);
+  const gone = render([port()], before.contents);
+  t.is(gone.script.match(/delete set/g)?.length, 2);
+  t.is(render([port()], gone.contents).script.includes('delete'), false);
+});
+
+test('rules do not grow with services: one lookup each, whatever their number', t => {
+  const many = Array.from({ length: 500 }, (_, index) =>
+    port({ id: `ns/s${index}`, clusterIPs: [`10.43.${1 + (index >> 8)}.${index & 255}`] }),
+  );
+  const lookups = (ports: readonly ServicePort[]) =>
+    render(ports)
+      .script.split('\n')
+      .filter(line => line.startsWith('add rule ip raftsman-svc-test services')).length;
+  t.is(lookups(many), lookups([port()]));
+});
+
+test('nothing from an object gets into the script unchecked', t => {
+  const hostile = '"; flush ruleset; #';
+  const { script } = render([
+    port({
+      id: hostile,
+      clusterIPs: ['10.43.0.10', hostile, '::1'],
+      externalIPs: [hostile],
+      endpoints: [
+        { address: hostile, port: 1, local: true },
+        { address: '10.42.1.2', port: 99999, local: true },
+      ],
+    }),
+    port({ id: 'two', port: Number.NaN }),
+  ]);
+  t.notRegex(script, /flush ruleset|::1|NaN|99999/);
+  t.is(renderRemoval('x'), 'add table ip x\ndelete table ip x\n');
+});
+
+test('of two that claim one address the first by name has it', t => {
+  const [b, a] = [port({ id: 'b', nodePort: 30080 }), port({ id: 'a', nodePort: 30080 })];
+  const plan = planFrontends([b, a]);
+  t.deepEqual(
+    plan.map(one => [one.id, one.clusterIPs, one.nodePort]),
+    [
+      ['a', ['10.43.0.10'], 30080],
+      ['b', [], 0],
+    ],
+  );
+});
+
+test('UDP connections to what is gone, and to where nothing was, are forgotten', t => {
+  const udp = (change: Partial<ServicePort> = {}) =>
+    planFrontends([port({ protocol: 'UDP', nodePort: 30053, ...change })]);
+  t.deepEqual(planConntrackDeletions(udp(), udp()), []);
+  t.deepEqual(planConntrackDeletions(udp(), udp({ endpoints: [{ address: '10.42.2.2', port: 8080, local: false }] })), [
+    ['-D', '-p', 'udp', '--dst-nat', '10.42.1.2'],
+  ]);
+  t.deepEqual(planConntrackDeletions(udp({ endpoints: [] }), udp()), [
+    ['-D', '-p', 'udp', '--orig-dst', '10.43.0.10', '--orig-port-dst', '80'],
+    ['-D', '-p', 'udp', '--orig-port-dst', '30053'],
+  ]);
+  t.deepEqual(planConntrackDeletions(planFrontends([port()]), []), []);
+});

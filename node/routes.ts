@@ -1,0 +1,13 @@
+/** From Nodes to the routes of the pod network. Pure. */
+import type { Node } from './api.ts';
+import type { NodeRoute } from './network/network.ts';
+
+/** How the pods of other nodes are reached. Pure. */
+export function planRoutes(all: readonly Node[], ownName: string): NodeRoute[] {
+  return all.flatMap(({ metadata, spec, status }) => {
+    const nodeAddress = status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
+    const nodeName = metadata?.name ?? '';
+    if (nodeName === ownName || !spec?.podCIDR || !nodeAddress) return [];
+    return [{ nodeName, podCIDR: spec.podCIDR, nodeAddress }];
+  });
+}

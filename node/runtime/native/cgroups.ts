@@ -1,0 +1,177 @@
+/**
+ * Limits and usage through cgroups, version 1 and 2, each container in a group of its own. Where groups cannot be
+ * written (a container without the right to) there are no limits and no figures, and all else works.
+ */
+import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { ContainerSpec } from '../runtime.ts';
+
+export interface Hierarchy {
+  readonly version: 1 | 2;
+  /** For version 1 by controller, for version 2 one under `unified`. */
+  readonly roots: ReadonlyMap<string, string>;
+}
+
+const parentName = 'raftsman';
+const controllersOfV1 = ['cpu', 'cpuacct', 'memory', 'pids'];
+const cpuPeriodMicroseconds = 100_000;
+const cpuQuotaMicrosecondsMin = 1_000;
+
+/** Reads `/proc/mounts`. Version 2 counts only if it has the controllers, not beside those of version 1. Pure. */
+export function hierarchyIn(mounts: string): Hierarchy | undefined {
+  const entries = mounts.split('\n').map(line => line.split(' '));
+  const v1 = new Map<string, string>();
+  let v2: string | undefined;
+  for (const [, directory, type, options] of entries) {
+    if (directory === undefined) continue;
+    if (type === 'cgroup2') v2 ??= directory;
+    if (type !== 'cgroup') continue;
+    for (const option of options?.split(',') ?? []) if (controllersOfV1.includes(option)) v1.set(option, directory);
+  }
+  if (v1.has('memory') || v1.has('cpu')) return { version: 1, roots: v1 };
+  return v2 === undefined ? undefined : { version: 2, roots: new Map([['unified', v2]]) };
+}
+
+/** Files and what goes into them, in order. Pure. */
+export function limitWrites(version: 1 | 2, resources: ContainerSpec['resources']): [string, string, string][] {
+  const { cpuShares, cpuLimitMilli, memoryLimitBytes } = resources;
+  const quota =
+    cpuLimitMilli === undefined
+      ? undefined
+      : Math.max(cpuQuotaMicrosecondsMin, Math.ceil((cpuLimitMilli * cpuPeriodMicroseconds) / 1000));
+  const writes: [string, string, string][] = [];
+  if (version === 1) {
+    if (cpuShares !== undefined) writes.push(['cpu', 'cpu.shares', String(cpuShares)]);
+    if (quota !== undefined) {
+      writes.push(['cpu', 'cpu.cfs_period_us', String(cpuPeriodMicroseconds)]);
+      writes.push(['cpu', 'cpu.cfs_quota_us', String(quota)]);
+    }
+    if (memoryLimitBytes !== undefined) {
+      writes.push(['memory', 'memory.limit_in_bytes', String(memoryLimitBytes)]);
+      writes.push(['memory', 'memory.memsw.limit_in_bytes', String(memoryLimitBytes)]);
+    }
+    return writes;
+  }
+  if (cpuShares !== undefined) writes.push(['unified', 'cpu.weight', String(weightOf(cpuShares))]);
+  if (quota !== undefined) writes.push(['unified', 'cpu.max', `${quota} ${cpuPeriodMicroseconds}`]);
+  if (memoryLimitBytes !== undefined) {
+    writes.push(['unified', 'memory.max', String(memoryLimitBytes)]);
+    writes.push(['unified', 'memory.swap.max', '0']);
+  }
+  return writes;
+}
+
+/** Shares of version 1 (2 to 262144) to weights of version 2 (1 to 10000), linearly (runc, KEP-2254). */
+function weightOf(shares: number): number {
+  return Math.max(1, Math.min(10_000, Math.round(1 + ((shares - 2) * 9_999) / 262_142)));
+}
+
+export class Cgroups {
+  readonly #hierarchy: Hierarchy | undefined;
+
+  private constructor(hierarchy: Hierarchy | undefined) {
+    this.#hierarchy = hierarchy;
+  }
+
+  static async detect(): Promise<Cgroups> {
+    return new Cgroups(hierarchyIn(await readFile('/proc/mounts', 'utf8').catch(() => '')));
+  }
+
+  /** Makes the container's groups and sets its limits; gives the files to write a process into. */
+  async create(id: string, resources: ContainerSpec['resources']): Promise<string[]> {
+    const hierarchy = this.#hierarchy;
+    if (hierarchy === undefined) return [];
+    const made = new Map<string, string>();
+    for (const [controller, root] of hierarchy.roots) {
+      const parent = path.join(root, parentName);
+      const directory = path.join(parent, id);
+      try {
+        await mkdir(parent, { recursive: true });
+        if (hierarchy.version === 2) {
+          for (const group of [root, parent]) await enableControllers(group);
+        }
+        await mkdir(directory, { recursive: true });
+        made.set(controller, directory);
+      } catch {
+        // Not writable: this container goes without.
+      }
+    }
+    for (const [controller, file, value] of limitWrites(hierarchy.version, resources)) {
+      const directory = made.get(controller);
+      // A file that is absent (no swap accounting, no such controller) is a limit that this kernel cannot set.
+      if (directory !== undefined) await writeFile(path.join(directory, file), value).catch(() => undefined);
+    }
+    return [...new Set(made.values())].map(directory => path.join(directory, 'cgroup.procs'));
+  }
+
+  /** All processes in the container's groups. */
+  async processes(id: string): Promise<number[]> {
+    const lists = await Promise.all(
+      this.#directories(id).map(directory => readFile(path.join(directory, 'cgroup.procs'), 'utf8').catch(() => '')),
+    );
+    return [...new Set(lists.flatMap(list => list.split('\n').filter(Boolean).map(Number)))];
+  }
+
+  /** Undefined where there is nothing to read. */
+  async usage(id: string): Promise<{ readonly cpuNanoseconds: number; readonly memoryBytes: number } | undefined> {
+    const isV1 = this.#hierarchy?.version === 1;
+    const [cpu, current, stat] = isV1
+      ? await Promise.all([
+          this.#read(id, 'cpuacct', 'cpuacct.usage'),
+          this.#read(id, 'memory', 'memory.usage_in_bytes'),
+          this.#read(id, 'memory', 'memory.stat'),
+        ])
+      : await Promise.all([
+          this.#read(id, 'unified', 'cpu.stat'),
+          this.#read(id, 'unified', 'memory.current'),
+          this.#read(id, 'unified', 'memory.stat'),
+        ]);
+    if (cpu === undefined || current === undefined) return undefined;
+    const cpuNanoseconds = isV1 ? Number(cpu) : counter(cpu, 'usage_usec') * 1000;
+    // The working set: what could be dropped at once does not count.
+    const inactive = counter(stat ?? '', isV1 ? 'total_inactive_file' : 'inactive_file');
+    return { cpuNanoseconds, memoryBytes: Math.max(0, Number(current) - inactive) };
+  }
+
+  async oomKilled(id: string): Promise<boolean> {
+    const text =
+      this.#hierarchy?.version === 1
+        ? await this.#read(id, 'memory', 'memory.oom_control')
+        : await this.#read(id, 'unified', 'memory.events');
+    return counter(text ?? '', 'oom_kill') > 0;
+  }
+
+  /** Succeeds if they are gone; throws while a process is in one. */
+  async remove(id: string): Promise<void> {
+    for (const directory of this.#directories(id)) {
+      await rmdir(directory).catch((error: unknown) => {
+        if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+      });
+      // The last container takes the parent along; while there are others the kernel refuses.
+      await rmdir(path.dirname(directory)).catch(() => undefined);
+    }
+  }
+
+  #directories(id: string): string[] {
+    return [...new Set(this.#hierarchy?.roots.values())].map(root => path.join(root, parentName, id));
+  }
+
+  async #read(id: string, controller: string, file: string): Promise<string | undefined> {
+    const root = this.#hierarchy?.roots.get(controller);
+    if (root === undefined) return undefined;
+    return await readFile(path.join(root, parentName, id, file), 'utf8').catch(() => undefined);
+  }
+}
+
+async function enableControllers(group: string): Promise<void> {
+  for (const controller of ['cpu', 'memory', 'pids']) {
+    // One that the kernel does not offer is done without.
+    await writeFile(path.join(group, 'cgroup.subtree_control'), `+${controller}`).catch(() => undefined);
+  }
+}
+
+/** The value behind a name in a file of `name value` lines; 0 without. */
+function counter(text: string, name: string): number {
+  const line = text.split('\n').find(one => one.startsWith(`${name} `));
+  return line === undefined ? 0 : Number(line.slice(name.length + 1));
+}

@@ -1,0 +1,187 @@
+/**
+ * What the native runtime keeps on disk: a directory a sandbox, a directory a container. Files are written whole, under
+ * another name first; what a process died over is absent, never half.
+ */
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+
+/** A process that a file speaks of. Its start time tells it from a later one with the same number. */
+const processSchema = z.object({ pid: z.number().int(), startTicks: z.string() });
+const pairsSchema = z.array(z.object({ name: z.string(), value: z.string() }));
+const mountSchema = z.object({
+  hostPath: z.string(),
+  containerPath: z.string(),
+  readOnly: z.boolean(),
+  propagation: z.enum(['private', 'hostToContainer', 'bidirectional']),
+});
+const containerSpecSchema = z.object({
+  name: z.string(),
+  attempt: z.number().int(),
+  image: z.string(),
+  command: z.array(z.string()).optional(),
+  args: z.array(z.string()).optional(),
+  workingDir: z.string().optional(),
+  env: pairsSchema,
+  mounts: z.array(mountSchema),
+  stdin: z.boolean(),
+  stdinOnce: z.boolean(),
+  tty: z.boolean(),
+  resources: z.object({
+    cpuShares: z.number().optional(),
+    cpuLimitMilli: z.number().optional(),
+    memoryLimitBytes: z.number().optional(),
+    oomScoreAdj: z.number().optional(),
+  }),
+  security: z.object({
+    user: z.number().optional(),
+    group: z.number().optional(),
+    supplementalGroups: z.array(z.number()).optional(),
+    privileged: z.boolean().optional(),
+    readOnlyRootFilesystem: z.boolean().optional(),
+    allowPrivilegeEscalation: z.boolean().optional(),
+    addCapabilities: z.array(z.string()).optional(),
+    dropCapabilities: z.array(z.string()).optional(),
+    runAsNonRoot: z.boolean().optional(),
+  }),
+  terminationMessage: z.object({ containerPath: z.string(), hostPath: z.string() }).optional(),
+});
+/** JSON has no undefined; the interface wants these keys named. */
+const specSchema = containerSpecSchema.transform(spec => ({
+  ...spec,
+  command: spec.command,
+  args: spec.args,
+  workingDir: spec.workingDir,
+  terminationMessage: spec.terminationMessage,
+}));
+
+const sandboxSchema = z.object({
+  id: z.string(),
+  pod: z.object({ uid: z.string(), namespace: z.string(), name: z.string() }),
+  attempt: z.number().int(),
+  createdAt: z.number(),
+  hostPid: z.boolean(),
+  shareProcessNamespace: z.boolean(),
+  holder: processSchema,
+});
+const containerSchema = z.object({
+  id: z.string(),
+  sandboxId: z.string(),
+  podUid: z.string(),
+  createdAt: z.number(),
+  spec: specSchema,
+});
+const startedSchema = z.object({ supervisor: z.string(), startedAt: z.number(), init: processSchema });
+const exitSchema = z.object({
+  startedAt: z.number(),
+  finishedAt: z.number(),
+  exitCode: z.number().int(),
+  signal: z.number().int().optional(),
+  oomKilled: z.boolean(),
+  message: z.string().optional(),
+});
+
+export type ProcessRecord = z.infer<typeof processSchema>;
+export type SandboxRecord = z.infer<typeof sandboxSchema>;
+export type ContainerRecord = z.infer<typeof containerSchema>;
+/** Written by the supervisor when the command runs. */
+export type StartedRecord = z.infer<typeof startedSchema>;
+/** Written by the supervisor at the end, or at a start that failed. */
+export type ExitRecord = z.infer<typeof exitSchema>;
+
+export class Layout {
+  readonly root: string;
+
+  constructor(dataDir: string) {
+    this.root = path.join(dataDir, 'native');
+  }
+
+  async prepare(): Promise<void> {
+    for (const name of ['sandboxes', 'containers']) {
+      await mkdir(path.join(this.root, name), { recursive: true, mode: 0o700 });
+    }
+  }
+
+  get pauseProgram(): string {
+    return path.join(this.root, 'pause');
+  }
+  get supervisorSocket(): string {
+    return path.join(this.root, 'supervisor.sock');
+  }
+  sandboxDir(id: string): string {
+    return path.join(this.root, 'sandboxes', checkedId(id));
+  }
+  containerDir(id: string): string {
+    return path.join(this.root, 'containers', checkedId(id));
+  }
+  logFile(id: string): string {
+    return path.join(this.containerDir(id), 'log');
+  }
+
+  sandboxIds(): Promise<string[]> {
+    return namesIn(path.join(this.root, 'sandboxes'));
+  }
+  containerIds(): Promise<string[]> {
+    return namesIn(path.join(this.root, 'containers'));
+  }
+
+  readSandbox(id: string): Promise<SandboxRecord | undefined> {
+    return readRecord(path.join(this.sandboxDir(id), 'sandbox.json'), sandboxSchema);
+  }
+  readContainer(id: string): Promise<ContainerRecord | undefined> {
+    return readRecord(path.join(this.containerDir(id), 'container.json'), containerSchema);
+  }
+  readStarted(id: string): Promise<StartedRecord | undefined> {
+    return readRecord(path.join(this.containerDir(id), 'started.json'), startedSchema);
+  }
+  readExit(id: string): Promise<ExitRecord | undefined> {
+    return readRecord(path.join(this.containerDir(id), 'exit.json'), exitSchema);
+  }
+
+  writeSandbox(record: SandboxRecord): Promise<void> {
+    return writeRecord(this.sandboxDir(record.id), 'sandbox.json', record);
+  }
+  writeContainer(record: ContainerRecord): Promise<void> {
+    return writeRecord(this.containerDir(record.id), 'container.json', record);
+  }
+  writeStarted(id: string, record: StartedRecord): Promise<void> {
+    return writeRecord(this.containerDir(id), 'started.json', record);
+  }
+  writeExit(id: string, record: ExitRecord): Promise<void> {
+    return writeRecord(this.containerDir(id), 'exit.json', record);
+  }
+
+  async remove(directory: string): Promise<void> {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+export function isId(text: string): boolean {
+  return /^[0-9a-f]{64}$/.test(text);
+}
+
+/** Ids become paths: anything else would lead elsewhere. */
+function checkedId(id: string): string {
+  if (!isId(id)) throw new RangeError(`no id of the native runtime: ${JSON.stringify(id)}`);
+  return id;
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  return (await readdir(directory)).filter(isId);
+}
+
+async function readRecord<T>(file: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  try {
+    return schema.parse(JSON.parse(await readFile(file, 'utf8')));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw new Error(`${file} cannot be read`, { cause: error });
+  }
+}
+
+async function writeRecord(directory: string, name: string, record: unknown): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const file = path.join(directory, name);
+  await writeFile(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}

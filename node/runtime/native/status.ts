@@ -1,0 +1,70 @@
+/** What the records of a container mean, and what the native runtime cannot do. Pure. */
+import type { ContainerSpec, ContainerStatus, ImageStatus } from '../runtime.ts';
+import type { ContainerRecord, ExitRecord, StartedRecord } from './layout.ts';
+
+/** The machine's own root file system. */
+export const hostImage: ImageStatus = { id: 'host', tags: ['host'], sizeBytes: 0 };
+
+export function isHostImage(reference: string): boolean {
+  return reference === 'host' || reference === 'host:latest';
+}
+
+export interface Evidence {
+  readonly started: StartedRecord | undefined;
+  readonly alive: boolean;
+  readonly exit: ExitRecord | undefined;
+  /** The supervisor that runs now. */
+  readonly supervisor: string | undefined;
+}
+
+const lostExitCode = 137;
+
+export function containerStatusOf(record: ContainerRecord, evidence: Evidence): ContainerStatus {
+  const { started, alive, exit, supervisor } = evidence;
+  const { id, createdAt, spec } = record;
+  const common = {
+    id,
+    name: spec.name,
+    attempt: spec.attempt,
+    image: spec.image,
+    imageId: hostImage.id,
+    createdAt,
+  };
+  if (exit !== undefined) return { ...common, state: 'exited', ...withoutUndefined(exit) };
+  if (started === undefined) return { ...common, state: 'created' };
+  // The end of a process comes a moment before its record; its own supervisor is going to write it.
+  if (alive || started.supervisor === supervisor) {
+    return { ...common, state: 'running', startedAt: started.startedAt, pid: started.init.pid };
+  }
+  return {
+    ...common,
+    state: 'exited',
+    startedAt: started.startedAt,
+    finishedAt: started.startedAt,
+    exitCode: lostExitCode,
+    oomKilled: false,
+    message: 'nobody saw its end: the machine or the supervisor was stopped',
+  };
+}
+
+function withoutUndefined(
+  exit: ExitRecord,
+): Omit<ExitRecord, 'signal' | 'message'> & { signal?: number; message?: string } {
+  const { signal, message, ...rest } = exit;
+  return { ...rest, ...(signal !== undefined && { signal }), ...(message !== undefined && { message }) };
+}
+
+/** Why a container cannot be made here; undefined if it can. */
+export function refuseUnsupported(spec: ContainerSpec): string | undefined {
+  if ((spec.command ?? []).length + (spec.args ?? []).length === 0) {
+    return 'no command specified: the image "host" has none of its own';
+  }
+  const paths = [...spec.mounts.flatMap(mount => [mount.hostPath, mount.containerPath]), spec.workingDir ?? '/'];
+  if (!paths.every(one => one.startsWith('/'))) return 'paths of mounts and the working directory must be absolute';
+  if (spec.mounts.some(mount => mount.propagation === 'bidirectional')) {
+    return 'mountPropagation Bidirectional is not supported by the native runtime: use Docker';
+  }
+  if (spec.env.some(({ name }) => name === '' || name.includes('=')))
+    return 'an environment variable has no proper name';
+  return undefined;
+}

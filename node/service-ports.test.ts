@@ -1,0 +1,106 @@
+import test from 'ava';
+import type { EndpointSlice, Service } from './api.ts';
+import { planRoutes } from './routes.ts';
+import { planServicePorts } from './service-ports.ts';
+
+const service = (spec: Service['spec']): Service => ({
+  metadata: { name: 'web', namespace: 'ns' },
+  spec: { clusterIP: '10.43.0.9', ...spec },
+});
+const slice = (
+  endpoints: EndpointSlice['endpoints'],
+  ports: EndpointSlice['ports'] = [{ name: '', port: 8080, protocol: 'TCP' }],
+): EndpointSlice => ({
+  addressType: 'IPv4',
+  metadata: { name: 'web-1', namespace: 'ns', labels: { 'kubernetes.io/service-name': 'web' } },
+  ports,
+  endpoints,
+});
+const ready = (address: string, nodeName = 'other') => ({
+  addresses: [address],
+  conditions: { ready: true },
+  nodeName,
+});
+const leaving = (address: string) => ({
+  addresses: [address],
+  conditions: { ready: false, serving: true, terminating: true },
+});
+
+test('a port leads to the ready endpoints of its name', t => {
+  const ports = [
+    { name: 'http', port: 80, nodePort: 30_080 },
+    { name: 'dns', port: 53, protocol: 'UDP' },
+    { name: 'sctp', port: 1, protocol: 'SCTP' },
+  ];
+  const slices = [
+    slice(
+      [ready('10.42.0.2', 'node-1'), ready('10.42.1.2'), leaving('10.42.1.3')],
+      [{ name: 'http', port: 8080, protocol: 'TCP' }],
+    ),
+    slice([ready('10.42.0.2')], [{ name: 'dns', port: 5353, protocol: 'UDP' }]),
+  ];
+  const planned = planServicePorts([service({ ports })], slices, 'node-1');
+  t.deepEqual(
+    planned.map(({ id, protocol, nodePort, endpoints }) => ({ id, protocol, nodePort, endpoints })),
+    [
+      {
+        id: 'ns/web:dns',
+        protocol: 'UDP',
+        nodePort: 0,
+        endpoints: [{ address: '10.42.0.2', port: 5353, local: false }],
+      },
+      {
+        id: 'ns/web:http',
+        protocol: 'TCP',
+        nodePort: 30_080,
+        endpoints: [
+          { address: '10.42.0.2', port: 8080, local: true },
+          { address: '10.42.1.2', port: 8080, local: false },
+        ],
+      },
+    ],
+  );
+});
+
+test('terminating endpoints serve only while none is ready', t => {
+  const one = (endpoints: EndpointSlice['endpoints']) =>
+    planServicePorts([service({ ports: [{ port: 80 }] })], [slice(endpoints)], 'node-1')[0]?.endpoints.map(
+      ({ address }) => address,
+    );
+  t.deepEqual(one([leaving('a'), { addresses: ['b'], conditions: { ready: false } }]), ['a']);
+  t.deepEqual(one([leaving('a'), ready('c')]), ['c']);
+});
+
+test('headless and external services have no rules; policies and affinity are passed on', t => {
+  const ports = [{ port: 80 }];
+  t.deepEqual(
+    planServicePorts([service({ clusterIP: 'None', ports }), service({ type: 'ExternalName', ports })], [], 'n'),
+    [],
+  );
+  const [local] = planServicePorts(
+    [service({ ports, internalTrafficPolicy: 'Local' })],
+    [slice([ready('a'), ready('b', 'n')])],
+    'n',
+  );
+  t.deepEqual(
+    local?.endpoints.map(({ address }) => address),
+    ['b'],
+  );
+  const [sticky] = planServicePorts(
+    [service({ ports, sessionAffinity: 'ClientIP', externalTrafficPolicy: 'Local' })],
+    [],
+    'n',
+  );
+  t.like(sticky, { affinitySeconds: 10_800, localOnly: true });
+});
+
+test('routes lead to the other nodes that have a range and an address', t => {
+  const node = (name: string, podCIDR?: string) => ({
+    metadata: { name },
+    spec: { ...(podCIDR && { podCIDR }) },
+    status: { addresses: [{ type: 'InternalIP', address: `ip-${name}` }] },
+  });
+  t.deepEqual(planRoutes([node('a', '10.42.0.0/24'), node('b', '10.42.1.0/24'), node('c')], 'a'), [
+    { nodeName: 'b', podCIDR: '10.42.1.0/24', nodeAddress: 'ip-b' },
+  ]);
+});

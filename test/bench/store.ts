@@ -1,0 +1,1 @@
+export async function benchStore(_print: (line: string) => void): Promise<void> {}
