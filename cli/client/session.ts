@@ -65,7 +65,7 @@ export type SessionAction<F> = (session: Session, args: readonly string[], flags
 /** Makes the action of a command that takes `[args...]`. */
 export function withSession<F>(context: CommandContext, run: SessionAction<F>) {
   return async (args: readonly string[], _flags: unknown, command: Command): Promise<void> => {
-    const flags: F & GlobalFlags = { ...command.parent?.opts(), ...command.opts() };
+    const flags = flagsOf<F & GlobalFlags>(command);
     let session: Session | undefined;
     try {
       session = new Session(context, flags);
@@ -78,4 +78,11 @@ export function withSession<F>(context: CommandContext, run: SessionAction<F>) {
       await session?.close();
     }
   };
+}
+
+/** What was given to the command and, before its name, to those it stands under. */
+function flagsOf<F>(command: Command): F {
+  const chain: Command[] = [];
+  for (let current: Command | null = command; current; current = current.parent) chain.unshift(current);
+  return Object.assign({}, ...chain.map(each => each.opts()));
 }
