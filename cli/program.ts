@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
-import { clusterCommands } from './commands/all.ts';
+import { operationCommands, operationNames } from './commands/operations.ts';
 import type { CommandContext } from './context.ts';
 import { describeFailure } from './failure.ts';
 import { productVersion } from './version.ts';
@@ -61,8 +61,17 @@ const program = new Command('raftsman')
   .configureOutput({ outputError: (text, write) => write(text) })
   .exitOverride()
   .enablePositionalOptions();
-for (const register of clusterCommands) register(program, context);
-for (const command of program.commands) command.exitOverride();
+for (const register of operationCommands) register(program, context);
+if (!operationNames.has(process.argv[2] ?? '')) {
+  (await import('./commands/kubernetes.ts')).registerClusterCommands(program, context);
+}
+overrideExit(program);
+
+/** Usage mistakes are thrown, in every command below as well. */
+function overrideExit(command: Command): void {
+  command.exitOverride();
+  for (const child of command.commands) overrideExit(child);
+}
 
 try {
   await program.parseAsync(process.argv);

@@ -20,7 +20,7 @@ export class Session {
   readonly namespace: string;
   /** True if it was named on the command line. */
   readonly isNamespaceExplicit: boolean;
-  readonly #transport: HttpsTransport;
+  readonly transport: HttpsTransport;
 
   constructor(context: CommandContext, flags: GlobalFlags) {
     this.context = context;
@@ -28,7 +28,7 @@ export class Session {
     this.namespace = this.connection.namespace;
     this.isNamespaceExplicit = flags.namespace !== undefined;
     const { server, tls, token, headers } = this.connection;
-    this.#transport = new HttpsTransport({
+    this.transport = new HttpsTransport({
       servers: [server],
       tls,
       clock: context.clock,
@@ -37,7 +37,7 @@ export class Session {
       ...(token && { token }),
     });
     this.api = new Api({
-      transport: this.#transport,
+      transport: this.transport,
       headers: { 'user-agent': `raftsman/${productVersion}`, ...headers },
       onWarning: text => this.error(`Warning: ${text}`),
     });
@@ -55,7 +55,7 @@ export class Session {
   }
 
   close(): Promise<void> {
-    return this.#transport.close();
+    return this.transport.close();
   }
 }
 

@@ -18,6 +18,7 @@ import { register as rollout } from './rollout.ts';
 import { register as run } from './run.ts';
 import { register as scale } from './scale.ts';
 import { register as set } from './set.ts';
+import { register as token } from './token.ts';
 import { register as wait } from './wait.ts';
 
 type RegisterCommand = (program: Command, context: CommandContext) => void;
@@ -46,6 +47,7 @@ export const kubernetesCommands: readonly RegisterCommand[] = [
   registerApiResources,
   registerApiVersions,
   registerVersion,
+  token,
 ];
 
 /** What kubectl can do and this program cannot yet. */
