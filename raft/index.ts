@@ -9,6 +9,8 @@ export * from './driver/node.ts';
 export { RAFT_OPTIONS, type RaftOptions } from './driver/options.ts';
 export type * from './driver/state-machine.ts';
 export { systemClock } from './driver/system-clock.ts';
+export { LevelStorage, type LevelStorageOptions } from './storage/level.ts';
+export { MemoryDisk, MemoryStorage } from './storage/memory.ts';
 export * from './storage/storage.ts';
 export * from './transport/transport.ts';
 export { WebSocketTransport, type WebSocketTransportOptions } from './transport/websocket.ts';

@@ -8,10 +8,19 @@ export interface Clock {
   setTimeout(callback: () => void, delayMs: number): () => void;
 }
 
-export const systemClock: Clock = {
+/** A clock that also knows the turns of the event loop. */
+export interface TurnClock extends Clock {
+  /** Calls back once everything that has arrived by now was handled: what belongs to one turn is batched. */
+  nextTurn(callback: () => void): void;
+}
+
+export const systemClock: TurnClock = {
   now: () => performance.now(),
   setTimeout(callback, delayMs) {
     const timer = setTimeout(callback, delayMs);
     return () => clearTimeout(timer);
+  },
+  nextTurn(callback) {
+    setImmediate(callback);
   },
 };

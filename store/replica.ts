@@ -5,15 +5,14 @@
  * time to time, so that a restart reads little and the disk does not fill.
  */
 import assert from 'node:assert';
-import type { SnapshotMetadata } from '../raft/core/types.ts';
-import type { CommittedCommand, StateMachine, StateMachineSnapshot } from '../raft/driver/state-machine.ts';
-import type { StateBackend } from './backend/backend.ts';
+import type { CommittedCommand, SnapshotMetadata, StateMachine, StateMachineSnapshot } from '../raft/index.ts';
+import { type StateBackend, StateCorruptError, type StoredState } from './backend/backend.ts';
 import type { Clock } from './clock.ts';
 import { ByteWriter } from './codec/bytes.ts';
 import { type BatchHead, decodeBatch, writeBatchHead, writeChange } from './codec/change.ts';
 import { decodeCommand } from './codec/command.ts';
-import { encodeImage, ImageCorruptError, ImageLoader } from './codec/image.ts';
-import { CHECKPOINT_BYTES_MIN } from './limits.ts';
+import { encodeImage, ImageCorruptError, ImageLoader, lengthPrefixed, lengthPrefixRemoved } from './codec/image.ts';
+import { CHECKPOINT_BYTES_MIN, STATE_WRITE_PAUSE_MS } from './limits.ts';
 import type { ApplyResult, Change } from './mvcc/command.ts';
 import type { Image } from './mvcc/image.ts';
 import { Mvcc } from './mvcc/mvcc.ts';
@@ -26,6 +25,8 @@ export interface ReplicaOptions {
   /** Called once when the disk failed or the state cannot go on: the process must exit. */
   readonly onFatal: (error: Error) => void;
   readonly checkpointBytesMin?: number;
+  /** The log on disk begins after this index, and nobody else has what came before: a state that lacks it is damaged. */
+  readonly appliedIndexMin?: number;
 }
 
 /** Hears of leases, as the one who ends them must. */
@@ -36,6 +37,7 @@ export class Replica implements StateMachine<ApplyResult> {
   readonly #clock: Clock;
   readonly #onFatal: (error: Error) => void;
   readonly #checkpointBytesMin: number;
+  readonly #appliedIndexMin: number;
   readonly #hash = new RunningHash();
   readonly #leaseListeners = new Set<LeaseListener>();
   /** Changes that no write has taken yet. */
@@ -60,6 +62,8 @@ export class Replica implements StateMachine<ApplyResult> {
     this.#clock = options.clock;
     this.#onFatal = options.onFatal;
     this.#checkpointBytesMin = options.checkpointBytesMin ?? CHECKPOINT_BYTES_MIN;
+    this.#appliedIndexMin = options.appliedIndexMin ?? 0;
+    this.#hash.reset(this.#state.revision, 0);
     this.#hub = new WatchHub({ source: this.#state, clock: options.clock });
   }
 
@@ -89,18 +93,17 @@ export class Replica implements StateMachine<ApplyResult> {
   }
 
   async open(): Promise<{ readonly appliedIndex: number }> {
-    const stored = await this.#backend.open();
-    if (stored.checkpoint !== undefined) {
-      const loader = new ImageLoader();
-      for await (const chunk of stored.checkpoint) {
-        loader.push(chunk);
-        this.#checkpointBytes += chunk.length;
-      }
-      const { state, head } = loader.finish();
-      this.#become(state, head);
+    try {
+      await this.#load(await this.#backend.open());
+    } catch (error) {
+      throw loadingError(error);
     }
-    for await (const batch of stored.batches) this.#replay(batch);
     this.#scheduleSweep();
+    if (this.#appliedIndex < this.#appliedIndexMin) {
+      throw new StateCorruptError(
+        `the state ends at entry ${this.#appliedIndex}, but the log has nothing before ${this.#appliedIndexMin}: restore a backup`,
+      );
+    }
     return { appliedIndex: this.#appliedIndex };
   }
 
@@ -121,13 +124,14 @@ export class Replica implements StateMachine<ApplyResult> {
     const index = this.#appliedIndex;
     this.#appendUnwritten();
     await this.#orDie(this.#backend.flush());
+    this.#maybeFold();
     return index;
   }
 
   snapshot(): StateMachineSnapshot {
     const image = this.#state.image();
     const chunks = encodeImage(image, this.#head());
-    return { index: this.#appliedIndex, chunks: slowly(chunks), release: () => this.#release(image) };
+    return { index: this.#appliedIndex, chunks: lengthPrefixed(chunks), release: () => this.#release(image) };
   }
 
   async restore(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {
@@ -153,6 +157,19 @@ export class Replica implements StateMachine<ApplyResult> {
       await this.#backend.flush().catch(() => {});
     }
     await this.#backend.close();
+  }
+
+  async #load(stored: StoredState): Promise<void> {
+    if (stored.checkpoint !== undefined) {
+      const loader = new ImageLoader();
+      for await (const chunk of stored.checkpoint) {
+        loader.push(chunk);
+        this.#checkpointBytes += chunk.length;
+      }
+      const { state, head } = loader.finish();
+      this.#become(state, head);
+    }
+    for await (const batch of stored.batches) this.#replay(batch);
   }
 
   #applyOne(committed: CommittedCommand): ApplyResult {
@@ -182,7 +199,11 @@ export class Replica implements StateMachine<ApplyResult> {
   }
 
   async #drain(): Promise<void> {
-    while (this.#isBehind && this.#failure === undefined) await this.#appendUnwritten();
+    while (this.#isBehind && this.#failure === undefined) {
+      // Nobody waits for these writes, so a few milliseconds' worth go together.
+      await new Promise<void>(resolve => this.#clock.setTimeout(resolve, STATE_WRITE_PAUSE_MS));
+      await this.#appendUnwritten();
+    }
     this.#draining = undefined;
     this.#maybeFold();
   }
@@ -239,7 +260,7 @@ export class Replica implements StateMachine<ApplyResult> {
     let bytes = 0;
     let loaded: ReturnType<ImageLoader['finish']>;
     try {
-      for await (const chunk of chunks) {
+      for await (const chunk of lengthPrefixRemoved(chunks)) {
         loader.push(chunk);
         bytes += chunk.length;
         await this.#orDie(checkpoint.write(chunk));
@@ -313,8 +334,15 @@ export class Replica implements StateMachine<ApplyResult> {
   }
 }
 
-async function* slowly(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* chunks;
+/** Whatever makes no sense on disk means the same to an operator. */
+function loadingError(error: unknown): unknown {
+  const isNonsense =
+    error instanceof ImageCorruptError || error instanceof RangeError || error instanceof assert.AssertionError;
+  if (!isNonsense) return error;
+  return new StateCorruptError(
+    `the state on disk is damaged (${error.message}): remove the data directory of this member and join it again as a new one`,
+    { cause: error },
+  );
 }
 
 function asError(error: unknown): Error {

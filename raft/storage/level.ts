@@ -56,7 +56,7 @@ export class LevelStorage implements RaftStorage {
   async open(): Promise<RecoveredState> {
     assert(this.#state === 'new', 'a storage is opened once');
     this.#state = 'open';
-    await mkdir(this.#directory, { recursive: true });
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     const database: Database = new Level(join(this.#directory, 'log'), { keyEncoding: 'utf8', valueEncoding: 'view' });
     try {
       await database.open();

@@ -54,7 +54,7 @@ export class LevelBackend implements StateBackend {
 
   async open(): Promise<StoredState> {
     assert(this.#database === undefined, 'a backend is opened once');
-    await mkdir(this.#directory, { recursive: true });
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     // See the type.
     const database = new Level(this.#directory, { keyEncoding: 'utf8', valueEncoding: 'view' }) as Database;
     try {

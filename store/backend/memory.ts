@@ -53,20 +53,31 @@ export class MemoryStateDisk {
     return this.#contents.batches.length < this.#flushed;
   }
 
-  async write(life: number, change: (contents: Contents) => Contents): Promise<void> {
+  append(life: number, batch: Uint8Array): Promise<void> {
+    return this.#change(life, () => {
+      const { checkpoint, batches } = this.#contents;
+      this.#contents = { checkpoint, batches: [...batches, batch] };
+    });
+  }
+
+  flush(life: number): Promise<void> {
+    return this.#change(life, () => {
+      this.#flushed = this.#contents.batches.length;
+    });
+  }
+
+  replace(life: number, checkpoint: readonly Uint8Array[], batchesGone: number): Promise<void> {
+    return this.#change(life, () => {
+      this.#contents = { checkpoint, batches: this.#contents.batches.slice(batchesGone) };
+      this.#flushed = Math.max(0, this.#flushed - batchesGone);
+    });
+  }
+
+  /** Changes the disk in one step, after what stands before it; never if the process died meanwhile. */
+  async #change(life: number, change: () => void): Promise<void> {
     await this.#fault?.();
     if (life !== this.#life) return new Promise(() => {});
-    this.#contents = change(this.#contents);
-  }
-
-  async flush(life: number): Promise<void> {
-    await this.write(life, contents => contents);
-    this.#flushed = this.#contents.batches.length;
-  }
-
-  async replace(life: number, checkpoint: readonly Uint8Array[], batchesGone: number): Promise<void> {
-    await this.write(life, ({ batches }) => ({ checkpoint, batches: batches.slice(batchesGone) }));
-    this.#flushed = Math.max(0, this.#flushed - batchesGone);
+    change();
   }
 }
 
@@ -94,9 +105,7 @@ export class MemoryBackend implements StateBackend {
   append(batch: Uint8Array): Promise<void> {
     this.#batches++;
     const copy = Uint8Array.from(batch);
-    return this.#enqueue(() =>
-      this.#disk.write(this.#life, contents => ({ ...contents, batches: [...contents.batches, copy] })),
-    );
+    return this.#enqueue(() => this.#disk.append(this.#life, copy));
   }
 
   flush(): Promise<void> {

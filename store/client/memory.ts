@@ -6,19 +6,16 @@ import { type Clock, systemClock } from '../clock.ts';
 import type { ApplyResult, Command, CommandValue } from '../mvcc/command.ts';
 import { Mvcc } from '../mvcc/mvcc.ts';
 import { WatchHub } from '../watch/hub.ts';
+import { CommandClient } from './base.ts';
 import {
   type RangeRequest,
   type RangeResult,
-  type StoreClient,
   type StoreStatus,
-  type Transaction,
-  type TransactionResult,
   UnavailableError,
   type WatchBatch,
   type WatchRequest,
 } from './client.ts';
 import { refusalError } from './errors.ts';
-import { leaseValue, transactionValue } from './values.ts';
 
 export interface MemoryStoreOptions {
   readonly clock?: Clock;
@@ -35,7 +32,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): MemoryStore
   return new MemoryStore(options);
 }
 
-export class MemoryStore implements StoreClient {
+export class MemoryStore extends CommandClient {
   readonly #clock: Clock;
   readonly #state: Mvcc;
   readonly #hub: WatchHub;
@@ -45,6 +42,7 @@ export class MemoryStore implements StoreClient {
   #closed = false;
 
   constructor(options: MemoryStoreOptions) {
+    super();
     this.#clock = options.clock ?? systemClock;
     this.#term = options.term ?? 1;
     this.#state = new Mvcc(options.liveBytesMax === undefined ? {} : { liveBytesMax: options.liveBytesMax });
@@ -63,52 +61,9 @@ export class MemoryStore implements StoreClient {
     return outcome.value;
   }
 
-  put(
-    key: string,
-    value: Uint8Array,
-    options: { readonly lease?: number; readonly fenceTerm?: number } = {},
-  ): Promise<TransactionResult> {
-    const { lease = 0, ...fence } = options;
-    return this.transaction({ then: [{ type: 'put', key, value, lease }], ...fence });
-  }
-
-  delete(
-    key: string,
-    options: { readonly end?: string; readonly fenceTerm?: number } = {},
-  ): Promise<TransactionResult> {
-    const { end, ...fence } = options;
-    return this.transaction({ then: [{ type: 'delete', key, ...(end === undefined ? {} : { end }) }], ...fence });
-  }
-
-  async transaction(transaction: Transaction): Promise<TransactionResult> {
-    return transactionValue(this.#run({ type: 'transaction', transaction }));
-  }
-
   watch(request: WatchRequest): AsyncIterable<WatchBatch> {
     this.#refuseIfClosed();
     return this.#hub.watch(request);
-  }
-
-  async grantLease(ttlSeconds: number): Promise<{ readonly id: number; readonly ttlSeconds: number }> {
-    const lease = leaseValue(this.#run({ type: 'leaseGrant', ttlSeconds }));
-    this.#armLease(lease.id, lease.ttlSeconds);
-    return lease;
-  }
-
-  async keepLeaseAlive(id: number): Promise<{ readonly ttlSeconds: number }> {
-    const { ttlSeconds } = leaseValue(this.#run({ type: 'leaseKeepAlive', id }));
-    this.#armLease(id, ttlSeconds);
-    return { ttlSeconds };
-  }
-
-  async revokeLease(id: number): Promise<void> {
-    this.#disarmLease(id);
-    this.#run({ type: 'leaseRevoke', id });
-  }
-
-  async compact(revision: number): Promise<void> {
-    this.#run({ type: 'compact', revision });
-    while (this.#state.sweep());
   }
 
   async status(): Promise<StoreStatus> {
@@ -131,11 +86,20 @@ export class MemoryStore implements StoreClient {
     this.#hub.failAll(() => new UnavailableError('the store is closed'));
   }
 
+  override async execute(command: Command): Promise<CommandValue> {
+    return this.#run(command);
+  }
+
   #run(command: Command): CommandValue {
     this.#refuseIfClosed();
     this.#applied++;
     const applied = this.#state.apply(command, { term: this.#term });
     if (applied.events !== undefined) this.#hub.published();
+    for (const change of applied.writes) {
+      if (change.type === 'lease') this.#armLease(change.lease.id, change.lease.ttlSeconds);
+      else if (change.type === 'leaseGone') this.#disarmLease(change.id);
+      else if (change.type === 'compacted') while (this.#state.sweep());
+    }
     return valueOrThrow(applied.result);
   }
 

@@ -12,6 +12,9 @@ import { type BatchHead, readBatchHead, readItem, readLease, writeBatchHead, wri
 
 /** About how large a chunk is, unless one item is larger. */
 export const CHUNK_BYTES = 256 * 1024;
+/** No chunk is larger: one key may have many versions, but they are bounded by its history. */
+const CHUNK_BYTES_MAX = 1024 * 1024 * 1024;
+const LENGTH_BYTES = 4;
 const LEASES_PER_CHUNK = 10_000;
 const FORMAT = 1;
 const HEAD = 1;
@@ -122,6 +125,33 @@ export class ImageLoader {
     this.#state ??= new Mvcc({ head: { counters: head.counters, leases: this.#leases } });
     return this.#state;
   }
+}
+
+/** Puts its length before each chunk, for a carrier that may cut and join as it likes. */
+export async function* lengthPrefixed(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for (const chunk of chunks) {
+    const framed = Buffer.allocUnsafe(LENGTH_BYTES + chunk.length);
+    framed.writeUInt32BE(chunk.length, 0);
+    framed.set(chunk, LENGTH_BYTES);
+    yield framed;
+  }
+}
+
+/** Finds the chunks again. @throws {ImageCorruptError} the stream ends within one, or claims an absurd length */
+export async function* lengthPrefixRemoved(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const part of parts) {
+    rest = rest.length === 0 ? Buffer.from(part) : Buffer.concat([rest, part]);
+    for (;;) {
+      if (rest.length < LENGTH_BYTES) break;
+      const length = rest.readUInt32BE(0);
+      if (length > CHUNK_BYTES_MAX) throw new ImageCorruptError('a snapshot holds a chunk of absurd length');
+      if (rest.length < LENGTH_BYTES + length) break;
+      yield rest.subarray(LENGTH_BYTES, LENGTH_BYTES + length);
+      rest = rest.subarray(LENGTH_BYTES + length);
+    }
+  }
+  if (rest.length > 0) throw new ImageCorruptError('a snapshot broke off within a chunk');
 }
 
 function intact(chunk: Uint8Array): Uint8Array {

@@ -182,7 +182,8 @@ class Watcher implements AsyncIterableIterator<WatchBatch> {
       if (this.#waiter === undefined) return;
       const revision = this.#options.source().revision;
       // A watch on a future revision stays silent until then; one that still reads old ones has more to say first.
-      if (this.#cursor !== revision + 1) this.#armProgress();
+      const isSilent = this.#cursor !== revision + 1 || revision < (this.#options.request.startRevision ?? 0);
+      if (isSilent) this.#armProgress();
       else this.#settle(waiter => waiter.resolve({ done: false, value: { revision, events: [] } }));
     }, this.#progressMs);
   }

@@ -1,0 +1,60 @@
+/** What all clients share: the simple calls in terms of one command call. */
+import type { Command, CommandValue } from '../mvcc/command.ts';
+import type {
+  RangeRequest,
+  RangeResult,
+  StoreClient,
+  StoreStatus,
+  Transaction,
+  TransactionResult,
+  WatchBatch,
+  WatchRequest,
+} from './client.ts';
+import { leaseValue, transactionValue } from './values.ts';
+
+export abstract class CommandClient implements StoreClient {
+  abstract range(request: RangeRequest): Promise<RangeResult>;
+  abstract watch(request: WatchRequest): AsyncIterable<WatchBatch>;
+  abstract status(): Promise<StoreStatus>;
+  abstract close(): Promise<void>;
+  /** Carries out one command. @throws the errors of `client.ts` */
+  abstract execute(command: Command): Promise<CommandValue>;
+
+  put(
+    key: string,
+    value: Uint8Array,
+    options: { readonly lease?: number; readonly fenceTerm?: number } = {},
+  ): Promise<TransactionResult> {
+    const { lease = 0, ...fence } = options;
+    return this.transaction({ then: [{ type: 'put', key, value, lease }], ...fence });
+  }
+
+  delete(
+    key: string,
+    options: { readonly end?: string; readonly fenceTerm?: number } = {},
+  ): Promise<TransactionResult> {
+    const { end, ...fence } = options;
+    return this.transaction({ then: [{ type: 'delete', key, ...(end === undefined ? {} : { end }) }], ...fence });
+  }
+
+  async transaction(transaction: Transaction): Promise<TransactionResult> {
+    return transactionValue(await this.execute({ type: 'transaction', transaction }));
+  }
+
+  async grantLease(ttlSeconds: number): Promise<{ readonly id: number; readonly ttlSeconds: number }> {
+    return leaseValue(await this.execute({ type: 'leaseGrant', ttlSeconds }));
+  }
+
+  async keepLeaseAlive(id: number): Promise<{ readonly ttlSeconds: number }> {
+    const { ttlSeconds } = leaseValue(await this.execute({ type: 'leaseKeepAlive', id }));
+    return { ttlSeconds };
+  }
+
+  async revokeLease(id: number): Promise<void> {
+    await this.execute({ type: 'leaseRevoke', id });
+  }
+
+  async compact(revision: number): Promise<void> {
+    await this.execute({ type: 'compact', revision });
+  }
+}

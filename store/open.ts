@@ -1,0 +1,288 @@
+/**
+ * One member of a replicated store, put together: log and state on disk, peers, Raft, the replicated state, its client
+ * and, if wanted, a server for remote clients. Data lies in `dataDir/raft` and `dataDir/state`.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  createRaftNode,
+  LevelStorage,
+  type MemberIdentity,
+  type Membership,
+  type MembershipEntry,
+  type RaftDriver,
+  type RaftOptions,
+  type RecoveredState,
+  WebSocketTransport,
+  type WebSocketTransportOptions,
+} from '../raft/index.ts';
+import { LevelBackend } from './backend/level.ts';
+import type { StoreClient } from './client/client.ts';
+import { LocalClient } from './client/local.ts';
+import type { TurnClock } from './clock.ts';
+import { followLeadership } from './duties.ts';
+import { type Logger, silentLogger } from './logger.ts';
+import type { ApplyResult } from './mvcc/command.ts';
+import { StoreServer, type TlsMaterial } from './remote/server.ts';
+import { Replica } from './replica.ts';
+
+/** Where a new member comes from. Used only where the data directory is empty. */
+export type Beginning =
+  /** A new cluster, of this member alone; others join it. */
+  | { readonly type: 'bootstrap' }
+  /** A member of a cluster that exists. */
+  | {
+      readonly type: 'join';
+      /** Asks a member of the cluster who belongs to it. */
+      readonly discover: () => Promise<Membership>;
+    };
+
+export interface OpenStoreOptions {
+  readonly dataDir: string;
+  /** The name an operator knows this member by, such as `master-1`. */
+  readonly name: string;
+  readonly beginning: Beginning;
+  /**
+   * Has a member of the cluster call `addMember` for this one. Called at each start until this member is a voter, so it
+   * must bear repetition (`addMember` does). Needed by members that join.
+   */
+  readonly announce?: (member: Omit<MembershipEntry, 'role'>) => Promise<unknown>;
+  /** Refuses a data directory of another cluster. */
+  readonly clusterId?: string;
+  /** Where peers reach this member; `listen` may differ behind a translated address. */
+  readonly peer: {
+    readonly address: string;
+    readonly listen: { readonly host: string; readonly port: number };
+    readonly tls: WebSocketTransportOptions['tls'];
+    readonly serverName?: string;
+  };
+  /** Where clients reach this member's API. */
+  readonly clientUrl: string;
+  /** Serves remote store clients too. */
+  readonly serve?: { readonly listen: { readonly host: string; readonly port: number }; readonly tls?: TlsMaterial };
+  readonly clock: TurnClock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly logger?: Logger & { debug(details: object, message: string): void };
+  /** The member has stopped for good: the process must exit. Called once. */
+  readonly onFatal: (error: Error) => void;
+  readonly raft?: Partial<RaftOptions>;
+  /** How long history can be read and watched; five minutes by default. */
+  readonly historyKeepMs?: number;
+}
+
+/** A member that runs. */
+export interface OpenStore {
+  readonly identity: MemberIdentity;
+  readonly client: StoreClient;
+  readonly raft: RaftDriver<ApplyResult>;
+  /** The port on which remote clients are served; undefined if they are not. */
+  readonly servedPort: number | undefined;
+  close(): Promise<void>;
+}
+
+/** The data directory is not this member's, or part of it is missing. `message` says what to do. */
+export class DataDirectoryError extends Error {
+  override readonly name = 'DataDirectoryError';
+  readonly code = 'STORE_DATA_DIRECTORY';
+}
+
+/** A port cannot be listened on. `message` says which. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+  readonly code = 'STORE_LISTEN';
+}
+
+/**
+ * Opens a member and lets it take part. Resolves before a leader is known, except on a member that joins: that one resolves
+ * when it is a voter.
+ * @throws {DataDirectoryError} {LogCorruptError} {DataVersionError} {DataLockedError} {StateCorruptError}
+ *   {StateVersionError} {StateLockedError} {ListenError}
+ */
+export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
+  await using undo = new AsyncDisposableStack();
+  const storage = new LevelStorage({ directory: join(options.dataDir, 'raft') });
+  const recovered = await storage.open();
+  const closeStorage = undo.adopt(storage, one => one.close());
+  const start = await resolveStart(options, recovered);
+  const { raft, replica, fatal } = assemble(options, { storage: closeStorage, recovered, start });
+  undo.defer(() => raft.close());
+  await raft.start().catch((error: unknown) => {
+    throw startError(error, options.peer.listen);
+  });
+  const client = new LocalClient({ raft, replica, clock: options.clock, random: options.random });
+  const stopDuties = followLeadership({
+    raft,
+    replica,
+    client,
+    clock: options.clock,
+    ...(options.historyKeepMs === undefined ? {} : { historyKeepMs: options.historyKeepMs }),
+  });
+  undo.defer(stopDuties);
+  await announce(options, raft, start.identity);
+  const server = await serve(options, client);
+  fatal.begin();
+  undo.move();
+  return {
+    identity: start.identity,
+    client,
+    raft,
+    servedPort: server?.port,
+    async close() {
+      stopDuties();
+      await server?.server.close();
+      await client.close();
+      await raft.close();
+    },
+  };
+}
+
+interface Start {
+  readonly identity: MemberIdentity;
+  readonly membership: Membership;
+}
+
+/** Who this member is: what the directory says, or what its beginning makes it. */
+async function resolveStart(options: OpenStoreOptions, recovered: RecoveredState): Promise<Start> {
+  const { dataDir, name, clusterId } = options;
+  const { identity } = recovered;
+  if (identity === undefined) {
+    if (existsSync(join(dataDir, 'state', 'CURRENT'))) {
+      throw new DataDirectoryError(
+        `${dataDir} holds a state but no log, so this member cannot know what it promised: remove the directory and join again as a new member`,
+      );
+    }
+    return newStart(options);
+  }
+  if (clusterId !== undefined && identity.clusterId !== clusterId) {
+    throw new DataDirectoryError(
+      `${dataDir} belongs to cluster ${identity.clusterId}, not to ${clusterId}: choose another --data-dir`,
+    );
+  }
+  if (identity.name !== name) {
+    throw new DataDirectoryError(
+      `${dataDir} belongs to the member ${identity.name}, not to ${name}: choose another --data-dir or another --name`,
+    );
+  }
+  return { identity, membership: recovered.snapshot.membership };
+}
+
+async function newStart(options: OpenStoreOptions): Promise<Start> {
+  const { name, random, beginning, clientUrl, peer } = options;
+  const memberId = drawId(random);
+  if (beginning.type === 'join') {
+    const membership = await beginning.discover();
+    return { identity: { clusterId: membership.clusterId, memberId, name }, membership };
+  }
+  const clusterId = options.clusterId ?? drawId(random);
+  const self: MembershipEntry = { id: memberId, name, peerAddress: peer.address, clientUrl, role: 'voter' };
+  return { identity: { clusterId, memberId, name }, membership: { clusterId, members: [self] } };
+}
+
+function assemble(
+  options: OpenStoreOptions,
+  parts: { readonly storage: LevelStorage; readonly recovered: RecoveredState; readonly start: Start },
+) {
+  const { clock, random, peer, dataDir, logger } = options;
+  const { storage, recovered, start } = parts;
+  const fatal = onlyOnce(options);
+  const log = logger === undefined ? {} : { logger };
+  const isAlone = recovered.identity !== undefined && recovered.snapshot.membership.members.length === 1;
+  const replica = new Replica({
+    backend: new LevelBackend({ directory: join(dataDir, 'state') }),
+    clock,
+    onFatal: fatal.report,
+    // Others could send what is missing; a member alone must notice that nobody can.
+    appliedIndexMin: isAlone ? recovered.snapshot.index : 0,
+  });
+  const transport = new WebSocketTransport({
+    clusterId: start.identity.clusterId,
+    memberId: start.identity.memberId,
+    listen: peer.listen,
+    tls: peer.tls,
+    ...(peer.serverName === undefined ? {} : { serverName: peer.serverName }),
+    clock,
+    random,
+    ...log,
+  });
+  const raft = createRaftNode<ApplyResult>({
+    storage,
+    transport,
+    stateMachine: replica,
+    clock,
+    random,
+    recovered,
+    bootstrap: start,
+    onFatal: fatal.report,
+    ...log,
+    ...(options.raft === undefined ? {} : { options: options.raft }),
+  });
+  return { raft, replica, fatal };
+}
+
+/** A failure can be noticed in several places; the owner hears of it once, and not while opening, which throws it. */
+function onlyOnce(options: OpenStoreOptions) {
+  let isOpen = false;
+  let failure: Error | undefined;
+  return {
+    report(error: Error): void {
+      if (failure !== undefined) return;
+      failure = error;
+      (options.logger ?? silentLogger).error({ error }, 'the store has stopped for good');
+      if (isOpen) options.onFatal(error);
+    },
+    begin(): void {
+      isOpen = true;
+      if (failure !== undefined) throw failure;
+    },
+  };
+}
+
+async function announce(
+  options: OpenStoreOptions,
+  raft: RaftDriver<ApplyResult>,
+  identity: MemberIdentity,
+): Promise<void> {
+  if (options.announce === undefined) return;
+  const known = raft.status().membership.members.find(({ id }) => id === identity.memberId);
+  if (known?.role === 'voter') return;
+  const { name, clientUrl, peer } = options;
+  await options.announce({ id: identity.memberId, name, peerAddress: peer.address, clientUrl });
+}
+
+async function serve(options: OpenStoreOptions, client: LocalClient) {
+  if (options.serve === undefined) return undefined;
+  const { clock, logger, serve: asked } = options;
+  const server = new StoreServer({ client, clock, ...asked, ...(logger === undefined ? {} : { logger }) });
+  try {
+    return { server, port: await server.start() };
+  } catch (error) {
+    throw startError(error, asked.listen);
+  }
+}
+
+function startError(error: unknown, listen: { readonly host: string; readonly port: number }): unknown {
+  if (!(error instanceof Error) || !('code' in error)) return error;
+  const place = `${listen.host}:${listen.port}`;
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new ListenError(`${place} is in use by another process: stop it, or choose another port`, {
+        cause: error,
+      });
+    case 'EADDRNOTAVAIL':
+      return new ListenError(`${listen.host} is not an address of this machine`, { cause: error });
+    case 'EACCES':
+      return new ListenError(`this process may not listen on ${place}: choose a port above 1023`, { cause: error });
+    default:
+      return error;
+  }
+}
+
+/** Sixteen hex digits. */
+function drawId(random: () => number): string {
+  return Array.from({ length: 4 }, () =>
+    Math.floor(random() * 0x1_0000)
+      .toString(16)
+      .padStart(4, '0'),
+  ).join('');
+}

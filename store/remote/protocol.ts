@@ -1,0 +1,163 @@
+/**
+ * What a remote client and a store server say to each other over one WebSocket: msgpack frames, each an array of the
+ * messages of one turn. Whatever occurs often travels as arrays without field names.
+ */
+import { Packr } from 'msgpackr';
+import type {
+  KeyValue,
+  OperationResult,
+  RangeRequest,
+  RangeResult,
+  StoreStatus,
+  TransactionResult,
+  WatchBatch,
+  WatchEvent,
+  WatchRequest,
+} from '../client/client.ts';
+import type { CommandValue } from '../mvcc/command.ts';
+
+/** The WebSocket subprotocol; names the version of this format. */
+export const PROTOCOL = 'raftsman-store-1';
+
+export type WatchStart = Omit<WatchRequest, 'signal'>;
+
+/** From the client. `id` names the request or the watch. `execute` carries an encoded command. */
+export type ClientMessage =
+  | readonly [id: number, kind: 'execute', command: Uint8Array]
+  | readonly [id: number, kind: 'range', request: RangeRequest]
+  | readonly [id: number, kind: 'status', nothing: null]
+  | readonly [id: number, kind: 'watch', request: WatchStart]
+  /** One more batch of a watch was taken by its reader. */
+  | readonly [id: number, kind: 'taken', nothing: null]
+  | readonly [id: number, kind: 'cancel', nothing: null];
+
+export interface WireError {
+  readonly code: string;
+  readonly message: string;
+  readonly compactedRevision?: number;
+}
+
+/** From the server. */
+export type ServerMessage =
+  | readonly [id: number, kind: 'value', value: PackedValue]
+  | readonly [id: number, kind: 'ranged', result: PackedRange]
+  | readonly [id: number, kind: 'status', status: StoreStatus]
+  | readonly [id: number, kind: 'batch', batch: PackedBatch]
+  | readonly [id: number, kind: 'error', error: WireError];
+
+type PackedItem = readonly [
+  key: string,
+  value: Uint8Array,
+  createRevision: number,
+  modRevision: number,
+  version: number,
+  lease: number,
+];
+type PackedRange = readonly [revision: number, items: readonly PackedItem[], more: boolean, count: number];
+type PackedOperation =
+  | readonly ['put', PackedItem | null]
+  | readonly ['delete', readonly PackedItem[]]
+  | readonly ['range', PackedRange];
+type PackedValue =
+  | readonly ['transaction', revision: number, succeeded: boolean, results: readonly PackedOperation[]]
+  | readonly ['lease', id: number, ttlSeconds: number]
+  | readonly ['done'];
+type PackedEvent = readonly [isDelete: boolean, item: PackedItem, previous: PackedItem | null];
+type PackedBatch = readonly [revision: number, events: readonly PackedEvent[]];
+
+const packr = new Packr({ useRecords: false });
+
+export function packFrame(messages: readonly (ClientMessage | ServerMessage)[]): Uint8Array {
+  return packr.pack(messages);
+}
+
+/** Unpacks a frame. @throws where it is not an array of messages */
+export function unpackFrame(frame: Uint8Array): readonly unknown[] {
+  const messages: unknown = packr.unpack(frame);
+  if (!Array.isArray(messages)) throw new TypeError('a frame must hold an array');
+  return messages;
+}
+
+export function packRange(result: RangeResult): PackedRange {
+  return [result.revision, result.items.map(packItem), result.more, result.count];
+}
+
+export function unpackRange([revision, items, more, count]: PackedRange): RangeResult {
+  return { revision, items: items.map(unpackItem), more, count };
+}
+
+export function packValue(value: CommandValue): PackedValue {
+  if (value.type === 'transaction') {
+    const { revision, succeeded, results } = value.result;
+    return ['transaction', revision, succeeded, results.map(packOperation)];
+  }
+  return value.type === 'lease' ? ['lease', value.id, value.ttlSeconds] : ['done'];
+}
+
+export function unpackValue(value: PackedValue): CommandValue {
+  switch (value[0]) {
+    case 'transaction': {
+      const [type, revision, succeeded, results] = value;
+      const result: TransactionResult = { revision, succeeded, results: results.map(unpackOperation) };
+      return { type, result };
+    }
+    case 'lease':
+      return { type: 'lease', id: value[1], ttlSeconds: value[2] };
+    case 'done':
+      return { type: 'done' };
+  }
+}
+
+export function packBatch(batch: WatchBatch): PackedBatch {
+  const events = batch.events.map(
+    ({ type, item, previous }): PackedEvent => [
+      type === 'delete',
+      packItem(item),
+      previous === undefined ? null : packItem(previous),
+    ],
+  );
+  return [batch.revision, events];
+}
+
+export function unpackBatch([revision, events]: PackedBatch): WatchBatch {
+  return {
+    revision,
+    events: events.map(
+      ([isDelete, item, previous]): WatchEvent => ({
+        type: isDelete ? 'delete' : 'put',
+        item: unpackItem(item),
+        previous: previous === null ? undefined : unpackItem(previous),
+      }),
+    ),
+  };
+}
+
+function packOperation(result: OperationResult): PackedOperation {
+  switch (result.type) {
+    case 'put':
+      return ['put', result.previous === undefined ? null : packItem(result.previous)];
+    case 'delete':
+      return ['delete', result.deleted.map(packItem)];
+    case 'range':
+      return ['range', packRange(result.result)];
+  }
+}
+
+function unpackOperation(result: PackedOperation): OperationResult {
+  switch (result[0]) {
+    case 'put':
+      return { type: 'put', previous: result[1] === null ? undefined : unpackItem(result[1]) };
+    case 'delete':
+      return { type: 'delete', deleted: result[1].map(unpackItem) };
+    case 'range':
+      return { type: 'range', result: unpackRange(result[1]) };
+  }
+}
+
+function packItem(item: KeyValue): PackedItem {
+  return [item.key, item.value, item.createRevision, item.modRevision, item.version, item.lease];
+}
+
+function unpackItem([key, value, createRevision, modRevision, version, lease]: PackedItem): KeyValue {
+  return { key, value, createRevision, modRevision, version, lease };
+}

@@ -1,0 +1,224 @@
+/**
+ * Serves the store to remote clients over WebSockets, with mutual TLS. Any member serves: a follower forwards writes and
+ * read barriers to the leader itself.
+ */
+import { createServer as createPlainServer, type Server as PlainServer } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { CommandClient } from '../client/base.ts';
+import { CompactedError, InvalidRequestError, UnavailableError, type WatchBatch } from '../client/client.ts';
+import type { TurnClock } from '../clock.ts';
+import { decodeCommand } from '../codec/command.ts';
+import { CONNECTION_REQUESTS_MAX, CONNECTION_WATCHES_MAX, FRAME_BYTES_MAX, WATCH_WINDOW_BATCHES } from '../limits.ts';
+import { type Logger, silentLogger } from '../logger.ts';
+import { Outbox } from './outbox.ts';
+import {
+  type ClientMessage,
+  PROTOCOL,
+  packBatch,
+  packRange,
+  packValue,
+  type ServerMessage,
+  unpackFrame,
+  type WatchStart,
+  type WireError,
+} from './protocol.ts';
+
+/** Key, certificate and the authority that both sides trust, in PEM. */
+export interface TlsMaterial {
+  readonly key: string | Buffer;
+  readonly cert: string | Buffer;
+  readonly ca: string | Buffer;
+}
+
+export interface StoreServerOptions {
+  readonly client: CommandClient;
+  readonly clock: TurnClock;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Clients must show a certificate of `ca`. Without it the server speaks plain text: for tests on loopback only. */
+  readonly tls?: TlsMaterial;
+  readonly logger?: Logger;
+}
+
+export class StoreServer {
+  readonly #options: StoreServerOptions;
+  readonly #http: PlainServer | TlsServer;
+  readonly #sockets: WebSocketServer;
+
+  constructor(options: StoreServerOptions) {
+    this.#options = options;
+    const { tls } = options;
+    this.#http =
+      tls === undefined
+        ? createPlainServer()
+        : createTlsServer({ ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' });
+    this.#sockets = new WebSocketServer({
+      server: this.#http,
+      perMessageDeflate: false,
+      maxPayload: FRAME_BYTES_MAX,
+      handleProtocols: offered => (offered.has(PROTOCOL) ? PROTOCOL : false),
+    });
+    this.#sockets.on('connection', socket => this.#serve(socket));
+  }
+
+  /** Listens. Resolves with the port, which is chosen by the system if 0 was asked for. */
+  async start(): Promise<number> {
+    const { host, port } = this.#options.listen;
+    await new Promise<void>((resolve, reject) => {
+      this.#http.once('error', reject);
+      this.#http.listen(port, host, () => {
+        this.#http.off('error', reject);
+        resolve();
+      });
+    });
+    this.#http.on('error', error => this.#logger.warn({ error }, 'the store server has trouble'));
+    // A server that listens on a port has such an address.
+    return (this.#http.address() as AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets.clients) socket.terminate();
+    this.#sockets.close();
+    await new Promise<void>(resolve => this.#http.close(() => resolve()));
+  }
+
+  get #logger(): Logger {
+    return this.#options.logger ?? silentLogger;
+  }
+
+  #serve(socket: WebSocket): void {
+    if (socket.protocol !== PROTOCOL) {
+      socket.close(1002, `only ${PROTOCOL} is spoken here`);
+      return;
+    }
+    const session = new Session(socket, this.#options);
+    socket.on('message', (frame: Buffer) => {
+      try {
+        session.receive(frame);
+      } catch (error) {
+        this.#logger.warn({ error }, 'a client sent what cannot be understood');
+        socket.terminate();
+      }
+    });
+    socket.on('error', error => this.#logger.warn({ error }, 'a client connection broke'));
+    socket.on('close', () => session.end());
+  }
+}
+
+interface Watching {
+  readonly abort: AbortController;
+  /** Batches that may still be sent before the reader takes one. */
+  window: number;
+  wake: () => void;
+}
+
+class Session {
+  readonly #client: CommandClient;
+  readonly #outbox: Outbox;
+  readonly #watches = new Map<number, Watching>();
+  #requests = 0;
+
+  constructor(socket: WebSocket, options: StoreServerOptions) {
+    this.#client = options.client;
+    this.#outbox = new Outbox(socket, options.clock);
+  }
+
+  receive(frame: Uint8Array): void {
+    // Fields are checked where they are used; what does not fit is answered with an error.
+    for (const message of unpackFrame(frame)) this.#handle(message as ClientMessage);
+  }
+
+  end(): void {
+    for (const { abort } of this.#watches.values()) abort.abort();
+  }
+
+  #handle([id, kind, body]: ClientMessage): void {
+    switch (kind) {
+      case 'execute':
+        this.#answer(id, async () => [id, 'value', packValue(await this.#client.execute(decode(body)))]);
+        return;
+      case 'range':
+        this.#answer(id, async () => [id, 'ranged', packRange(await this.#client.range(body))]);
+        return;
+      case 'status':
+        this.#answer(id, async () => [id, 'status', await this.#client.status()]);
+        return;
+      case 'watch':
+        this.#watch(id, body).catch((error: unknown) => this.#fail(id, error));
+        return;
+      case 'taken': {
+        const watching = this.#watches.get(id);
+        if (watching === undefined) return;
+        watching.window++;
+        watching.wake();
+        return;
+      }
+      case 'cancel':
+        this.#watches.get(id)?.abort.abort();
+        return;
+      default:
+        throw new TypeError('a message of unknown kind');
+    }
+  }
+
+  #answer(id: number, work: () => Promise<ServerMessage>): void {
+    if (this.#requests >= CONNECTION_REQUESTS_MAX) {
+      this.#fail(id, new UnavailableError('too many requests wait on this connection'));
+      return;
+    }
+    this.#requests++;
+    work()
+      .then(
+        message => this.#outbox.send(message),
+        (error: unknown) => this.#fail(id, error),
+      )
+      .finally(() => {
+        this.#requests--;
+      });
+  }
+
+  async #watch(id: number, start: WatchStart): Promise<void> {
+    if (this.#watches.size >= CONNECTION_WATCHES_MAX) throw new UnavailableError('too many watches on this connection');
+    const watching: Watching = { abort: new AbortController(), window: WATCH_WINDOW_BATCHES, wake: () => {} };
+    this.#watches.set(id, watching);
+    try {
+      for await (const batch of this.#client.watch({ ...start, signal: watching.abort.signal })) {
+        this.#outbox.send([id, 'batch', packBatch(batch satisfies WatchBatch)]);
+        watching.window--;
+        while (watching.window <= 0 && !watching.abort.signal.aborted) await nextWake(watching);
+      }
+    } finally {
+      this.#watches.delete(id);
+    }
+  }
+
+  #fail(id: number, error: unknown): void {
+    this.#outbox.send([id, 'error', wireError(error)]);
+  }
+}
+
+function nextWake(watching: Watching): Promise<void> {
+  return new Promise(resolve => {
+    watching.wake = resolve;
+    watching.abort.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function decode(body: Uint8Array) {
+  try {
+    return decodeCommand(body);
+  } catch (error) {
+    throw new InvalidRequestError('the command cannot be understood', { cause: error });
+  }
+}
+
+function wireError(error: unknown): WireError {
+  if (error instanceof CompactedError) {
+    return { code: error.code, message: error.message, compactedRevision: error.compactedRevision };
+  }
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
+    return { code: error.code, message: error.message };
+  }
+  return { code: 'STORE_UNKNOWN_OUTCOME', message: error instanceof Error ? error.message : String(error) };
+}
