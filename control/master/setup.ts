@@ -75,7 +75,8 @@ export async function setUp(options: SetupOptions, tools: SetupTools): Promise<M
   const shared = {
     discover: () => joiner.discover(),
     session: () => joiner.session(),
-    isNewCluster: !options.join && !tools.hasStore,
+    isNewCluster: !options.join && !existsSync(preparedFile),
+    notePrepared: () => writePrivately(preparedFile, ''),
   };
   const known = await loadClusterSecrets(folder);
   if (known) {

@@ -77,7 +77,7 @@ export class TestCluster {
     await until(
       'the cluster',
       () => {
-        if (ended !== undefined) throw new Error(`raftsman up ended with ${ended}:\n${this.output}`);
+        if (ended !== undefined) throw new HopelessError(`raftsman up ended with ${ended}:\n${this.output}`);
         return this.output.slice(from).includes('The cluster is up');
       },
       timeoutMs,
