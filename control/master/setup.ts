@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JoinError, type JoinSession, openJoinSession } from '../join/client.ts';
@@ -71,7 +72,7 @@ export async function setUp(options: SetupOptions, tools: SetupTools): Promise<M
   const settingsFile = join(options.dataDir, 'settings.json');
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
   const joiner = new Joiner(options, tools);
-  const _preparedFile = join(options.dataDir, 'prepared');
+  const preparedFile = join(options.dataDir, 'prepared');
   const shared = {
     discover: () => joiner.discover(),
     session: () => joiner.session(),

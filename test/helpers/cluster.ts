@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { mustRun, type RunOptions, type RunResult, run, until } from './run.ts';
+import { HopelessError, mustRun, type RunOptions, type RunResult, run, until } from './run.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 /** The built program, run by the Node that runs the tests. */
