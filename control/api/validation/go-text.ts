@@ -35,3 +35,8 @@ export function goIntOrString(value: number | string): string {
     ? `intstr.IntOrString{Type:0, IntVal:${value}, StrVal:""}`
     : `intstr.IntOrString{Type:1, IntVal:0, StrVal:${goQuote(value)}}`;
 }
+
+/** A pointer inside a struct, of which Go shows the address only. Ours says no more than that there is something. */
+export function goPointer(type: string, value: unknown): string {
+  return `(*${type})(${value === undefined || value === null ? 'nil' : '0xc000000000'})`;
+}

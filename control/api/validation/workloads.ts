@@ -13,6 +13,7 @@ import { matchesLabelSelector } from '../selectors.ts';
 import type { FieldError } from '../status.ts';
 import {
   forbiddenField,
+  GO_NULL,
   goQuote,
   IMMUTABLE,
   invalidText,
@@ -97,7 +98,7 @@ export const validateReplicaSetUpdate = (object: ReplicaSet, old: ReplicaSet): F
 /** A selector says for good which pods belong to a workload. */
 function validateSelectorUpdate(selector: LabelSelector | undefined, old: LabelSelector | undefined): FieldError[] {
   if (isEqual(selector, old)) return [];
-  return [invalidText('spec.selector', selector ? goLabelSelector(selector) : 'null', IMMUTABLE)];
+  return [invalidText('spec.selector', selector ? goLabelSelector(selector) : GO_NULL, IMMUTABLE)];
 }
 
 const PERCENT = /^\d+%$/;
