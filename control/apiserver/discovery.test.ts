@@ -69,3 +69,10 @@ test('a path that can be watched says so where nothing is acceptable', async t =
   t.regex(await ask('/api/v1/namespaces/default/configmaps'), /application\/json;stream=watch, application\/vnd/);
   t.notRegex(await ask('/api/v1/namespaces/default'), /stream=watch/);
 });
+
+test('every answer about endpoints says that they are on their way out', async t => {
+  const { call } = await harnessOf(t);
+  const answer = await call('GET', '/api/v1/namespaces/default/endpoints');
+  t.is(answer.headers.warning, '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"');
+  t.false('warning' in (await call('GET', '/api/v1/namespaces/default/configmaps')).headers);
+});

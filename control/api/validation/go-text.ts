@@ -17,7 +17,7 @@ export function goStrings(list: readonly string[] | undefined): string {
 }
 
 const goRequirement = ({ key, operator, values }: LabelSelectorRequirement): string =>
-  `v1.LabelSelectorRequirement{Key:${goQuote(key)}, Operator:${goQuote(operator)}, Values:${goStrings(values ?? [])}}`;
+  `v1.LabelSelectorRequirement{Key:${goQuote(key)}, Operator:${goQuote(operator)}, Values:${goStrings(values)}}`;
 
 /** A label selector. */
 export function goLabelSelector({ matchLabels, matchExpressions }: LabelSelector): string {

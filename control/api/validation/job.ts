@@ -18,8 +18,8 @@ import {
 import { goLabelSelector, goStringMap } from './go-text.ts';
 import { qualifiedName } from './names.ts';
 import { validatePodTemplate } from './pod-spec.ts';
-import { podSpecWarnings } from './pod-warnings.ts';
 import { validateLabelSelector } from './scheduling.ts';
+import { nameWarnings, workloadWarnings } from './workloads.ts';
 
 const INDEXED_PARALLELISM_MAX = 100_000;
 const UID_LABEL = 'batch.kubernetes.io/controller-uid';
@@ -268,7 +268,5 @@ function withScheduling(old: PodTemplateSpec, now: PodTemplateSpec): PodTemplate
 }
 
 export function jobWarnings(job: Job, old: Job | undefined): string[] {
-  const template = job.spec?.template;
-  if (!template?.spec || (old && isEqual(template, old.spec?.template))) return [];
-  return podSpecWarnings(template.spec, 'spec.template.spec');
+  return [...nameWarnings(job, old), ...workloadWarnings(job, old)];
 }

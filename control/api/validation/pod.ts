@@ -5,6 +5,7 @@ import { isEqual } from '../schema/equal.ts';
 import type { FieldError } from '../status.ts';
 import { validateIp } from './addresses.ts';
 import { forbiddenField, invalidValue, required } from './errors.ts';
+import { dns1123Label } from './names.ts';
 import { validatePodSpec } from './pod-spec.ts';
 import { podSpecWarnings } from './pod-warnings.ts';
 
@@ -179,8 +180,16 @@ function validateResize(spec: PodSpec, { status }: Pod, old: PodSpec): FieldErro
   return errors;
 }
 
+function hostnameWarnings({ metadata }: Pod): string[] {
+  const why = metadata?.name ? dns1123Label(metadata.name) : [];
+  if (why.length === 0) return [];
+  return [
+    `metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [${why.join(' ')}]`,
+  ];
+}
+
 /** Sentences about a pod that works, but not as its author may think. */
 export function podWarnings(pod: Pod, old: Pod | undefined): string[] {
   if (!pod.spec || (old && isEqual(pod.spec, old.spec))) return [];
-  return podSpecWarnings(pod.spec, 'spec');
+  return [...(old ? [] : hostnameWarnings(pod)), ...podSpecWarnings(pod.spec, 'spec')];
 }
