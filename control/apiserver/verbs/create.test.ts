@@ -1,4 +1,4 @@
-/** What a client is told whose object could not get its name. */
+/** What a client is told whose object could not get its name, or another than it should. */
 import test, { type ExecutionContext } from 'ava';
 import { createHarness, type Harness } from '../testing/harness.ts';
 
@@ -38,3 +38,15 @@ for (const query of ['', '?dryRun=All']) {
     t.deepEqual(answer.body.details, { name: 'both', kind: 'configmaps', retryAfterSeconds: 1 });
   });
 }
+
+test('what is refused is not warned of besides', async t => {
+  const { call } = await harnessOf(t);
+  const create = (name: string) =>
+    call('POST', '/api/v1/namespaces/default/pods?dryRun=All', {
+      body: { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { containers: [{ name: 'c', image: 'x' }] } },
+    });
+  t.regex((await create('a.b')).headers.warning ?? '', /a DNS label is recommended: \[must not contain dots\]/);
+  const refused = await create('A');
+  t.is(refused.status, 422);
+  t.false('warning' in refused.headers);
+});

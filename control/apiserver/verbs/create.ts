@@ -105,9 +105,10 @@ async function prepareCreation(core: Core, request: ResourceRequest, candidate: 
   await core.admission.mutate(admitted, candidate, undefined);
   delete candidate.metadata?.managedFields;
   kind.prepareForCreate(candidate, strategyContext(core, request));
-  addWarnings(exchange, kind.warnings(candidate, undefined));
   const errors = kind.validate(candidate);
   if (errors.length > 0) throw invalid(storedKind(kind), candidate.metadata?.name ?? '', errors);
+  // Only what is right in itself is told what might be better.
+  addWarnings(exchange, kind.warnings(candidate, undefined));
   return core.admission.conclude(admitted, candidate, undefined);
 }
 
