@@ -6,6 +6,7 @@ import { ApiError } from '../api/status.ts';
 import { ANONYMOUS, type AuthenticationOptions, authenticate } from './auth/authentication.ts';
 import { authorize } from './auth/authorization.ts';
 import { findRoute, identityOf, tooManyRequests } from './exchange.ts';
+import { isForReading, laidOut } from './http/pretty.ts';
 import { errorReply, textReply, toApiError } from './http/replies.ts';
 import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
@@ -36,6 +37,7 @@ export interface ChainOptions {
 /** Puts the filters before `handler`. */
 export function makeChain(options: ChainOptions, handler: Handler): Handler {
   const filters: readonly Filter[] = [
+    layOut,
     tellFailures(options),
     measure(options),
     limitInFlight(options),
@@ -57,6 +59,11 @@ export function isLongRunning({ info }: Exchange): boolean {
     info.subresource === 'proxy'
   );
 }
+
+const layOut: Filter = async (exchange, next) => {
+  const reply = await next(exchange);
+  return isForReading(exchange) ? laidOut(reply) : reply;
+};
 
 function tellFailures({ logger }: ChainOptions): Filter {
   return async (exchange, next) => {

@@ -145,6 +145,7 @@ async function resourceReply(options: DispatchOptions, exchange: Exchange): Prom
     return notFoundStatus();
   }
   if (method === 'HEAD' || method === 'OPTIONS') throw methodNotAllowed();
+  if (kind.deprecation) exchange.warnings.push(kind.deprecation);
   const request: ResourceRequest = { exchange, info, identity: identityOf(exchange), kind };
   if (info.subresource !== '') return subresourceReply(options, request);
   return VERBS[allowedVerb(request)]?.(options.core, request) ?? notFoundStatus();

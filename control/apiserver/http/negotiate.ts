@@ -21,6 +21,8 @@ export interface Clause {
 
 const MEDIA_TYPES = 'application/json, application/yaml, application/vnd.kubernetes.protobuf';
 const KNOWN = new Set(MEDIA_TYPES.split(', '));
+/** What a path that can be watched gives besides. */
+const STREAM_TYPES = 'application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch';
 const FORMS = new Set<string>(['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList']);
 
 /** The clauses of an Accept header, best quality first, else in order. A missing header accepts anything. */
@@ -48,9 +50,9 @@ export function acceptsJson({ type }: Clause): boolean {
 }
 
 /** Chooses the representation of an object, a list or a watch. Throws 406. */
-export function negotiate(accept: string | undefined): Representation {
+export function negotiate(accept: string | undefined, canStream = false): Representation {
   const clauses = parseAccept(accept);
-  if (!clauses.some(clause => acceptsJson(clause) || KNOWN.has(clause.type))) throw notAcceptable();
+  if (!clauses.some(clause => acceptsJson(clause) || KNOWN.has(clause.type))) throw notAcceptable(canStream);
   for (const { type, parameters } of clauses) {
     const mediaType = type === 'application/yaml' ? type : acceptsJson({ type, parameters }) ? 'application/json' : '';
     if (mediaType === '') continue;
@@ -66,10 +68,9 @@ export function negotiate(accept: string | undefined): Representation {
 }
 
 /** No media type of the Accept header is known at all. */
-function notAcceptable(): ApiError {
-  return new ApiError('NotAcceptable', `406: Not Acceptable\n\nAvailable representations: ${MEDIA_TYPES}`, {
-    details: {},
-  });
+function notAcceptable(canStream: boolean): ApiError {
+  const types = canStream ? `${MEDIA_TYPES}, ${STREAM_TYPES}` : MEDIA_TYPES;
+  return new ApiError('NotAcceptable', `406: Not Acceptable\n\nAvailable representations: ${types}`, { details: {} });
 }
 
 export type BodyFormat = 'json' | 'yaml' | 'protobuf';

@@ -39,16 +39,12 @@ export function objectReply(
   status: number,
   json: Uint8Array,
   mediaType: 'application/json' | 'application/yaml',
-  isPretty = false,
 ): Reply {
   if (mediaType === 'application/yaml') {
     const text = stringifyYaml(JSON.parse(new TextDecoder().decode(json)), { aliasDuplicateObjects: false });
     return bytesReply(status, Buffer.from(text), { 'content-type': 'application/yaml' });
   }
-  const body = isPretty
-    ? Buffer.from(`${JSON.stringify(JSON.parse(new TextDecoder().decode(json)), null, 2)}\n`)
-    : json;
-  return bytesReply(status, body, { 'content-type': JSON_TYPE });
+  return bytesReply(status, json, { 'content-type': JSON_TYPE });
 }
 
 /** Tells a failure as a Status object. Only `retryAfterSeconds` in its details makes a Retry-After header. */

@@ -6,7 +6,6 @@ import type { Core, ResourceRequest } from '../core.ts';
 import { negotiate } from '../http/negotiate.ts';
 import { objectReply } from '../http/replies.ts';
 import { objectKey, resourceName, resourcePrefix, storedKind } from '../keys.ts';
-import { isTrue } from '../request-info.ts';
 import type { Exchange, Reply } from '../types.ts';
 import { type Freshness, readGetFreshness } from './options.ts';
 import { parseAs, partialObject, readIncludeObject, readyOf, refuseListForm, table } from './representation.ts';
@@ -64,8 +63,7 @@ export function singleReply(
   status = 200,
 ): Reply {
   const { form, mediaType, metaVersion } = negotiate(exchange.headers.accept);
-  const isPretty = exchange.query.has('pretty') && isTrue(exchange.query.get('pretty'));
-  if (form === 'Object') return objectReply(status, readyOf(kind, object).bytes, mediaType, isPretty);
+  if (form === 'Object') return objectReply(status, readyOf(kind, object).bytes, mediaType);
   const parsed = parseAs(kind, object);
   const shown =
     form === 'Table'
@@ -77,5 +75,5 @@ export function singleReply(
           hasColumns: true,
         })
       : partialObject(parsed, metaVersion);
-  return objectReply(status, Buffer.from(JSON.stringify(shown)), mediaType, isPretty);
+  return objectReply(status, Buffer.from(JSON.stringify(shown)), mediaType);
 }

@@ -26,7 +26,7 @@ const openWatches = new WeakMap<Core, { count: number }>();
 
 export async function watch(core: Core, request: ResourceRequest): Promise<Reply> {
   const { exchange, kind } = request;
-  const representation = negotiate(exchange.headers.accept);
+  const representation = negotiate(exchange.headers.accept, true);
   refuseObjectForm(representation, kind);
   const options = readListOptions(exchange.query, true);
   const selection = readSelection(request, options);
