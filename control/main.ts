@@ -162,6 +162,8 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
       cert: certificates.kubelet.certificate,
       ca: setup.secrets.authority.certificate,
     },
+    serviceAccountKey: setup.secrets.serviceAccountKey,
+    serviceAccountIssuer: `https://kubernetes.default.svc.${setup.settings.clusterDomain}`,
     routes: productRoutes(setup, store, context),
   });
   closers.push(() => apiServer.close());

@@ -48,6 +48,8 @@ export const VOLUME_REFRESH_MS = 30_000;
 /** How long a ConfigMap or Secret that was read is good for other pods. */
 export const SOURCE_CACHE_MS = 10_000;
 export const SOURCE_CACHE_ENTRIES_MAX = 1_000;
+/** A service account token is renewed after a day even if it holds for longer. */
+export const TOKEN_AGE_MS_MAX = 24 * 3_600_000;
 /** Bytes that one volume of ConfigMap, Secret or downward API data may hold in all. */
 export const PROJECTED_BYTES_MAX = 8 * 1024 * 1024;
 /** A request of the agent to the API server gives up after this. */

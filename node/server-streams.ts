@@ -1,4 +1,4 @@
-/** exec, attach and port-forward: from an upgrade request to a container, over SPDY or WebSocket as the client asks. */
+/** exec, attach, port-forward and tunnels: from an upgrade request to a container, over SPDY or WebSocket as the client asks. */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from './clock.ts';
@@ -8,6 +8,7 @@ import type { ExecSession, Runtime } from './runtime/runtime.ts';
 import { flag } from './server-logs.ts';
 import { socketChannel } from './streams/channel.ts';
 import {
+  dial,
   PORT_FORWARD_PROTOCOL,
   PORT_FORWARD_TUNNEL,
   type PortForwardTarget,
@@ -16,6 +17,7 @@ import {
 } from './streams/port-forward.ts';
 import { type RemoteRequest, type RemoteStreams, runRemoteCommand } from './streams/remote-command.ts';
 import { SPDY_COMMAND_PROTOCOLS, serveSpdyCommand } from './streams/spdy-command.ts';
+import { joinSockets, TUNNEL_PROTOCOL } from './streams/tunnel.ts';
 import { acceptWebSocket, offeredProtocols, webSocketChannel } from './streams/websocket.ts';
 import { WEBSOCKET_COMMAND_PROTOCOLS, webSocketStreams } from './streams/websocket-command.ts';
 
@@ -44,6 +46,7 @@ export function serveStreams(context: StreamsContext, upgrade: Upgrade): Promise
   // The container comes last; a uid may stand before it.
   const container = rest.at(-1) ?? '';
   if (kind === 'portForward') return portForward(context, upgrade, handle);
+  if (kind === 'tunnel') return tunnel(context, upgrade, handle);
   if (kind !== 'exec' && kind !== 'attach') throw new HttpError(404, '404 page not found');
   const { runtime } = context;
   const id = runningContainer(handle, container);
@@ -116,6 +119,38 @@ async function portForward({ clock }: StreamsContext, upgrade: Upgrade, handle: 
     throw new HttpError(403, `unable to upgrade: unable to negotiate protocol: client supports [${offered.join(' ')}]`);
   acceptSpdy(upgrade, PORT_FORWARD_PROTOCOL);
   return servePortForward(socketChannel(socket, head), target);
+}
+
+/** One connection to a port of the pod, byte for byte: what the API server's proxy speaks HTTP or TLS through. */
+async function tunnel({ clock }: StreamsContext, upgrade: Upgrade, handle: PodHandle): Promise<void> {
+  const { request, socket, head, path } = upgrade;
+  const port = Number(path[3]);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new HttpError(400, `not a port: ${path[3]}`);
+  if (request.headers.upgrade?.toLowerCase() !== TUNNEL_PROTOCOL)
+    throw new HttpError(400, `a tunnel is asked for with the header Upgrade: ${TUNNEL_PROTOCOL}`);
+  const target = forwardTarget(handle, clock);
+  const gone = new AbortController();
+  socket.once('close', () => gone.abort());
+  const pod = await dial(target, port, gone.signal).catch((error: unknown) => {
+    throw new HttpError(502, dialFailure(error, { host: target.host, port }));
+  });
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${TUNNEL_PROTOCOL}\r\n\r\n`);
+  if (head.length > 0) pod.write(head);
+  joinSockets(socket, pod);
+}
+
+const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connect: connection refused',
+  EHOSTUNREACH: 'connect: no route to host',
+  ENETUNREACH: 'connect: network is unreachable',
+  ECONNRESET: 'connect: connection reset by peer',
+  ETIMEDOUT: 'i/o timeout',
+};
+
+/** A failed connection in the words in which Kubernetes' users know it. */
+function dialFailure(error: unknown, { host, port }: { readonly host: string; readonly port: number }): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return `dial tcp ${host}:${port}: ${SYSTEM_ERRORS[code] ?? 'i/o timeout'}`;
 }
 
 /** The pod's network is reached from the host: by its address, or by loopback where it shares the host's. */

@@ -252,3 +252,57 @@ test('a follower that leaves ends the log', async t => {
   await until('the log was closed', () => ended);
   t.true(ended);
 });
+
+/** Asks for a tunnel; gives the status, and what came back after `input` and its end. */
+function tunnel(
+  port: number,
+  path: string,
+  { input, key, cert }: { input: string; key: string; cert: string },
+): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({
+      host: '127.0.0.1',
+      port,
+      path,
+      key,
+      cert,
+      rejectUnauthorized: false,
+      agent: false,
+      headers: { connection: 'Upgrade', upgrade: 'tcp' },
+    });
+    const collect = async (status: number, body: AsyncIterable<Buffer>) => {
+      let text = '';
+      for await (const chunk of body) text += chunk.toString();
+      resolve({ status, text });
+    };
+    outgoing.on('error', reject);
+    outgoing.on('response', answer => void collect(answer.statusCode ?? 0, answer));
+    outgoing.on('upgrade', (answer, socket) => {
+      socket.allowHalfOpen = true;
+      void collect(answer.statusCode ?? 0, socket);
+      socket.end(input);
+    });
+    outgoing.end();
+  });
+}
+
+test('a tunnel carries bytes to a port of the pod and back, and each end by itself', async t => {
+  const { server } = await serve(t);
+  const echo = createServer({ allowHalfOpen: true }, socket => {
+    let size = 0;
+    socket.on('data', chunk => {
+      size += chunk.length;
+    });
+    socket.on('end', () => socket.end(`${size} bytes`));
+  });
+  await new Promise<void>(resolve => void echo.listen(0, '127.0.0.1', () => resolve()));
+  t.teardown(() => new Promise<void>(resolve => void echo.close(() => resolve())));
+  const { port } = echo.address() as AddressInfo;
+  const input = 'x'.repeat(2_000_000);
+  const through = await tunnel(server.port, `/tunnel/default/web/${port}`, { input, ...tls.apiServer });
+  t.deepEqual(through, { status: 101, text: '2000000 bytes' });
+  const nobody = await tunnel(server.port, '/tunnel/default/web/1', { input, ...tls.apiServer });
+  t.deepEqual(nobody, { status: 502, text: 'dial tcp 127.0.0.1:1: connect: connection refused' });
+  t.is((await tunnel(server.port, '/tunnel/default/other/1', { input, ...tls.apiServer })).status, 404);
+  t.is((await tunnel(server.port, '/tunnel/default/web/70000', { input, ...tls.apiServer })).status, 400);
+});

@@ -1,5 +1,5 @@
 /**
- * The agent's HTTPS server: logs, exec, attach, port-forward, the list of pods and what they use. It answers only to
+ * The agent's HTTPS server: logs, exec, attach, port-forward, tunnels to pods' ports, the list of pods and what they use. It answers only to
  * clients that the cluster's CA vouches for and that are the API server or an administrator.
  */
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';

@@ -4,9 +4,10 @@
  */
 import { ApiError } from '../api/status.ts';
 import { ANONYMOUS, type AuthenticationOptions, authenticate } from './auth/authentication.ts';
-import { authorize } from './auth/authorization.ts';
+import { authorize, denial } from './auth/authorization.ts';
+import type { NodeReferences } from './auth/node-references.ts';
 import { findRoute, identityOf, tooManyRequests } from './exchange.ts';
-import { isForReading, laidOut } from './http/pretty.ts';
+import { isForPeople, prettyReply } from './http/pretty.ts';
 import { errorReply, textReply, toApiError } from './http/replies.ts';
 import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
@@ -28,6 +29,8 @@ export interface ChainOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly authentication: AuthenticationOptions;
+  /** Which objects nodes may read. */
+  readonly nodeReferences: NodeReferences;
   /** The product's own paths say themselves who may use them. */
   readonly routes: readonly Route[];
   /** Called for every request that was answered. */
@@ -60,9 +63,10 @@ export function isLongRunning({ info }: Exchange): boolean {
   );
 }
 
+/** People get answers, and errors, that they can read. */
 const layOut: Filter = async (exchange, next) => {
   const reply = await next(exchange);
-  return isForReading(exchange) ? laidOut(reply) : reply;
+  return isForPeople(exchange) ? prettyReply(reply) : reply;
 };
 
 function tellFailures({ logger }: ChainOptions): Filter {
@@ -218,13 +222,16 @@ function impersonationForbidden(asker: Identity, user: string): ApiError {
   );
 }
 
-function authorizeFilter({ routes }: ChainOptions): Filter {
+function authorizeFilter({ routes, nodeReferences }: ChainOptions): Filter {
   return async (exchange, next) => {
     const identity = identityOf(exchange);
     const route = findRoute(routes, exchange);
     const isAllowed = route && (!route.authenticate || identity.user !== ANONYMOUS.user);
-    const denial = isAllowed ? undefined : authorize({ identity, info: exchange.info, query: exchange.query });
-    if (denial) throw denial;
+    const request = { identity, info: exchange.info, query: exchange.query };
+    const refusal = isAllowed ? undefined : authorize(request);
+    if (refusal) throw refusal;
+    const reason = await nodeReferences.refuse(request);
+    if (reason !== undefined) throw denial(request, reason);
     return next(exchange);
   };
 }

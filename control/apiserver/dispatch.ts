@@ -2,12 +2,15 @@
 import type { KindDeclaration, Subresource } from '../api/kind.ts';
 import { findResource } from '../api/registry.ts';
 import { ApiError } from '../api/status.ts';
+import type { AuthenticationOptions } from './auth/authentication.ts';
+import type { ServiceAccountTokens } from './auth/service-account-tokens.ts';
 import type { Core, ResourceRequest } from './core.ts';
 import type { Discovery } from './discovery.ts';
 import { findRoute, identityOf, methodNotAllowed } from './exchange.ts';
 import { answerHealth, type HealthOptions } from './health.ts';
 import { bytesReply, jsonReply, pageNotFound, textReply } from './http/replies.ts';
 import type { OpenApiDocuments } from './openapi.ts';
+import { answerOpenId, OPENID_PATHS } from './openid.ts';
 import { answerReview } from './reviews.ts';
 import type { Subresources } from './subresources/subresources.ts';
 import type { Exchange, Handler, Reply, Route, RouteResponse } from './types.ts';
@@ -40,6 +43,9 @@ export interface DispatchOptions {
   readonly openApi: OpenApiDocuments;
   readonly subresources: Subresources;
   readonly routes: readonly Route[];
+  readonly authentication: AuthenticationOptions;
+  /** Undefined where service accounts have no tokens. */
+  readonly tokens: ServiceAccountTokens | undefined;
 }
 
 type Verb = (core: Core, request: ResourceRequest) => Promise<Reply>;
@@ -107,12 +113,13 @@ async function findDocument(
   }
   const reply =
     (await answerHealth(exchange, options.health)) ??
+    (options.tokens && (await answerOpenId(exchange, options.tokens))) ??
     (path.startsWith('/openapi/') ? options.openApi.answer(exchange) : undefined) ??
     (/^\/apis?(\/|$)/.test(path) ? (options.discovery.answer(exchange) ?? notFoundStatus()) : undefined);
   return reply && (() => reply);
 }
 
-function rootPaths({ discovery, health, routes }: DispatchOptions): string[] {
+function rootPaths({ discovery, health, routes, tokens }: DispatchOptions): string[] {
   const checks = (root: string, list: HealthOptions['live']) => [
     `/${root}`,
     ...list.map(({ name }) => `/${root}/${name}`),
@@ -122,6 +129,7 @@ function rootPaths({ discovery, health, routes }: DispatchOptions): string[] {
     ...checks('healthz', health.ready),
     ...checks('livez', health.live),
     ...checks('readyz', health.ready),
+    ...(tokens ? OPENID_PATHS : []),
     '/metrics',
     '/openapi/v2',
     '/openapi/v3',
@@ -136,7 +144,8 @@ async function resourceReply(options: DispatchOptions, exchange: Exchange): Prom
   if (!discovery.isGroup(info.group)) return info.group === '' ? notFoundStatus() : pageNotFound();
   const kind = findResource(info.group, info.version, info.resource);
   if (!kind) {
-    const review = method === 'POST' && info.name === '' ? await answerReview(exchange) : undefined;
+    const review =
+      method === 'POST' && info.name === '' ? await answerReview(exchange, options.authentication) : undefined;
     if (review) return review;
     if (info.group === '' && info.resource === 'bindings' && method === 'POST') {
       return options.subresources.legacyBinding(exchange);
@@ -144,7 +153,8 @@ async function resourceReply(options: DispatchOptions, exchange: Exchange): Prom
     if (isReview(options, exchange)) throw methodNotAllowed();
     return notFoundStatus();
   }
-  if (method === 'HEAD' || method === 'OPTIONS') throw methodNotAllowed();
+  const isProxy = info.subresource === 'proxy';
+  if ((method === 'HEAD' || method === 'OPTIONS') && !isProxy) throw methodNotAllowed();
   if (kind.deprecation) exchange.warnings.push(kind.deprecation);
   const request: ResourceRequest = { exchange, info, identity: identityOf(exchange), kind };
   if (info.subresource !== '') return subresourceReply(options, request);
@@ -175,7 +185,8 @@ async function subresourceReply({ core, subresources }: DispatchOptions, request
   const declared = findSubresource(kind, info.subresource);
   const handler = declared && subresources.find(kind, declared.name);
   if (!handler) throw notFoundError();
-  if (!declared.verbs.includes(info.verb)) throw methodNotAllowed();
+  // A proxy takes every method there is.
+  if (!declared.verbs.includes(info.verb) && declared.name !== 'proxy') throw methodNotAllowed();
   return handler(core, request);
 }
 

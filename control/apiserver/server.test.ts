@@ -1,89 +1,13 @@
-/** What only a connection shows: certificates, tokens, protocols, flushed headers, streams to agents. */
-import { randomUUID } from 'node:crypto';
 import { connect as connectHttp2 } from 'node:http2';
-import { createServer, request as httpsRequest, type RequestOptions } from 'node:https';
+import { createServer, request as httpsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import test, { type ExecutionContext } from 'ava';
 import { createMemoryStore } from '../../store/index.ts';
-import { type CertificateSubject, createAuthority, issueCertificate, type KeyPair } from '../pki/authority.ts';
-import { bootstrap } from './bootstrap.ts';
+import { createAuthority, issueCertificate } from '../pki/authority.ts';
 import { systemClock } from './clock.ts';
-import { type ApiServer, createApiServer } from './server.ts';
-import { ADMIN, createHarness, seededRandom, silentLogger, VERSION } from './testing/harness.ts';
-
-interface World {
-  readonly server: ApiServer;
-  readonly authority: KeyPair;
-  readonly port: number;
-  issue(subject: CertificateSubject): Promise<KeyPair>;
-}
-
-async function worldOf(t: ExecutionContext): Promise<World> {
-  const authority = await createAuthority('test', { nowMs: systemClock.now() });
-  const issue = (subject: CertificateSubject) =>
-    issueCertificate(authority, subject, { nowMs: systemClock.now(), validDays: 1 });
-  const own = await issue({ commonName: 'apiserver', hosts: ['127.0.0.1', 'localhost'], usages: ['server'] });
-  const kubelet = await issue({ commonName: 'kube-apiserver', organizations: ['system:masters'], usages: ['client'] });
-  const server = createApiServer({
-    store: createMemoryStore(),
-    tls: { key: own.key, cert: own.certificate, ca: authority.certificate },
-    kubeletClient: { key: kubelet.key, cert: kubelet.certificate, ca: authority.certificate },
-    listen: { host: '127.0.0.1', port: 0 },
-    clock: systemClock,
-    random: seededRandom(7),
-    newUid: randomUUID,
-    logger: silentLogger,
-    serviceCIDR: '10.96.0.0/16',
-    nodePortRange: '30000-32767',
-    version: VERSION,
-    routes: [
-      {
-        method: 'POST',
-        path: '/raftsman/v1/open',
-        authenticate: false,
-        handler: async ({ body }, { user }) => ({ status: 200, body: { user, size: body.byteLength } }),
-      },
-      {
-        method: 'GET',
-        path: '/raftsman/v1/known',
-        authenticate: true,
-        handler: async (_request, { user }) => ({ status: 200, body: { user } }),
-      },
-    ],
-  });
-  await server.listen();
-  t.teardown(() => server.close());
-  await bootstrap({ server, identity: ADMIN, serviceCIDR: '10.96.0.0/16', securePort: 6443 });
-  return { server, authority, port: server.address.port, issue };
-}
-
-interface Answer {
-  readonly status: number;
-  readonly text: string;
-  readonly headers: NodeJS.Dict<string | string[]>;
-}
-function ask(
-  { port, authority }: World,
-  path: string,
-  options: RequestOptions & { body?: string } = {},
-): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const { body, ...rest } = options;
-    const outgoing = httpsRequest(
-      { host: '127.0.0.1', port, path, ca: authority.certificate, agent: false, ...rest },
-      answer => {
-        const chunks: Buffer[] = [];
-        answer.on('data', chunk => chunks.push(chunk));
-        answer.on('end', () =>
-          resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString(), headers: answer.headers }),
-        );
-      },
-    );
-    outgoing.on('error', reject);
-    outgoing.end(body);
-  });
-}
+import { ADMIN, createHarness, seededRandom } from './testing/harness.ts';
+import { ask, type World, worldOf } from './testing/tls-world.ts';
 
 test('a client certificate makes its user; without one the asker is anonymous', async t => {
   const world = await worldOf(t);

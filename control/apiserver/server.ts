@@ -21,6 +21,8 @@ import { nodeRestriction } from './admission/node-restriction.ts';
 import { defaultTolerations, priority, serviceAccount } from './admission/pod-defaults.ts';
 import { parseAddressRange, parsePortRange } from './admission/ranges.ts';
 import type { AuthenticationOptions, StaticToken } from './auth/authentication.ts';
+import { NodeReferences } from './auth/node-references.ts';
+import { DEFAULT_ISSUER, ServiceAccountTokens } from './auth/service-account-tokens.ts';
 import { WatchCache } from './cache/watch-cache.ts';
 import { type AuditRecord, makeChain } from './chain.ts';
 import type { Core } from './core.ts';
@@ -59,6 +61,10 @@ export interface ApiServerOptions {
   readonly staticTokens?: readonly StaticToken[];
   /** With which the server dials agents; without it there are no logs, exec and port-forward. */
   readonly kubeletClient?: AgentCredentials;
+  /** Signs service accounts' tokens: RSA, PKCS#8 PEM. Without it there are none, and pods get none. */
+  readonly serviceAccountKey?: string;
+  /** Who says so in the tokens; {@link DEFAULT_ISSUER} if not given. */
+  readonly serviceAccountIssuer?: string;
   /** Conditions of readiness besides the server's own, such as the store's. */
   readonly readiness?: readonly HealthCheck[];
   readonly audit?: (record: AuditRecord) => void;
@@ -109,10 +115,11 @@ class Server implements ApiServer {
     const metrics = new Metrics();
     this.#cache = new WatchCache({ store, clock, logger, limits });
     const cache = this.#cache;
+    const tokens = tokensOf(options);
     const admission = createAdmission([
       namespaceLifecycle(cache),
       nodeRestriction,
-      serviceAccount(cache),
+      serviceAccount({ cache, random, mountsTokens: tokens !== undefined }),
       defaultTolerations,
       priority,
       serviceAllocation({
@@ -124,6 +131,12 @@ class Server implements ApiServer {
     ]);
     const eventLeases = new EventLeases(store, clock);
     const core: Core = { store, cache, limits, clock, logger, metrics, newUid, random, admission, eventLeases };
+    const authentication: AuthenticationOptions = {
+      clock,
+      staticTokens: options.staticTokens ?? [],
+      readBootstrapSecret: name => readSecret(cache, name),
+      serviceAccounts: tokens && { tokens, cache, clock },
+    };
     const routes = options.routes ?? [];
     const dispatcher = createDispatcher({
       core,
@@ -131,16 +144,22 @@ class Server implements ApiServer {
       health: healthChecks(cache, options),
       version: options.version,
       openApi: new OpenApiDocuments(options.version.gitVersion),
-      subresources: createSubresources(core, { credentials: options.kubeletClient }),
+      subresources: createSubresources(core, { credentials: options.kubeletClient, tokens }),
       routes,
+      authentication,
+      tokens,
     });
-    const authentication: AuthenticationOptions = {
-      clock,
-      staticTokens: options.staticTokens ?? [],
-      readBootstrapSecret: name => readSecret(cache, name),
-    };
     this.#handler = makeChain(
-      { limits, clock, logger, metrics, authentication, routes, ...(options.audit && { audit: options.audit }) },
+      {
+        limits,
+        clock,
+        logger,
+        metrics,
+        authentication,
+        nodeReferences: new NodeReferences(cache, clock),
+        routes,
+        ...(options.audit && { audit: options.audit }),
+      },
       dispatcher,
     );
   }
@@ -283,6 +302,11 @@ async function writeRawReply(
   }
   lines.push(`content-length: ${body.byteLength}`, 'connection: close');
   socket.end(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), body]));
+}
+
+function tokensOf({ serviceAccountKey: key, serviceAccountIssuer, clock, newUid }: ApiServerOptions) {
+  const issuer = serviceAccountIssuer ?? DEFAULT_ISSUER;
+  return key === undefined ? undefined : new ServiceAccountTokens({ key, issuer, clock, newUid });
 }
 
 function healthChecks(cache: WatchCache, options: ApiServerOptions) {

@@ -73,6 +73,8 @@ export interface Exchange {
   readonly headers: Readonly<Record<string, string>>;
   /** Reads the whole body once, within the limit. Throws RequestEntityTooLarge. */
   readBody(): Promise<Uint8Array>;
+  /** The body as it comes, of any size, for those that pass it on; instead of {@link readBody}. */
+  streamBody(): AsyncIterable<Uint8Array>;
   /** Aborts when the client has gone or the server closes. */
   readonly signal: AbortSignal;
   /** The subject of the client's certificate, if it sent one that our CA signed. */

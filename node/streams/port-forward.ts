@@ -102,7 +102,8 @@ async function join(socket: Socket, client: Side, signal: AbortSignal): Promise<
   signal.removeEventListener('abort', abandon);
 }
 
-function dial({ host, clock }: PortForwardTarget, port: number, signal: AbortSignal): Promise<Socket> {
+/** Connects to a port of the pod. Rejects with the system's error, or one that says that it took too long. */
+export function dial({ host, clock }: PortForwardTarget, port: number, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, allowHalfOpen: true });
     const give = (error: Error) => {

@@ -16,7 +16,7 @@ import {
   type TokenRequest,
 } from '../api.ts';
 import type { Clock } from '../clock.ts';
-import { API_REQUEST_TIMEOUT_MS, SOURCE_CACHE_ENTRIES_MAX, SOURCE_CACHE_MS } from '../limits.ts';
+import { API_REQUEST_TIMEOUT_MS, SOURCE_CACHE_ENTRIES_MAX, SOURCE_CACHE_MS, TOKEN_AGE_MS_MAX } from '../limits.ts';
 
 export interface SourcesOptions {
   readonly client: Client;
@@ -28,6 +28,17 @@ interface Cached<T> {
   readonly until: number;
 }
 
+interface TokenWish {
+  /** '' for the API server's own. */
+  readonly audience: string;
+  readonly expirationSeconds: number;
+}
+interface KnownToken {
+  readonly token: string;
+  readonly renewAt: number;
+  readonly endsAt: number;
+}
+
 /** The API server did not answer, or not with what was asked for. */
 export class SourceError extends Error {
   override readonly name = 'SourceError';
@@ -37,7 +48,7 @@ export class SourceError extends Error {
 export class Sources {
   readonly #options: SourcesOptions;
   readonly #objects = new Map<string, Cached<unknown>>();
-  readonly #tokens = new Map<string, { readonly token: string; readonly renewAt: number }>();
+  readonly #tokens = new Map<string, KnownToken>();
 
   constructor(options: SourcesOptions) {
     this.#options = options;
@@ -52,33 +63,46 @@ export class Sources {
     return this.#object(secrets, namespace, name);
   }
 
-  /** A token bound to the pod. Throws {@link SourceError}. */
-  async token(pod: Pod, request: { audience: string; expirationSeconds: number }): Promise<string> {
+  /**
+   * A token bound to the pod. One that is due for renewal but cannot be renewed is given as long as it holds: a pod starts
+   * and goes on while the API is away. Throws {@link SourceError}.
+   */
+  async token(pod: Pod, request: TokenWish): Promise<string> {
+    const key = `${pod.metadata?.uid}/${request.audience}/${request.expirationSeconds}`;
+    const known = this.#tokens.get(key);
+    if (known && this.#options.clock.now() < known.renewAt) return known.token;
+    try {
+      const fresh = await this.#requestToken(pod, request);
+      makeRoom(this.#tokens);
+      this.#tokens.set(key, fresh);
+      return fresh.token;
+    } catch (error) {
+      if (known && error instanceof SourceError && this.#options.clock.now() < known.endsAt) return known.token;
+      throw error;
+    }
+  }
+
+  async #requestToken(pod: Pod, { audience, expirationSeconds }: TokenWish): Promise<KnownToken> {
     const { uid = '', name: podName = '', namespace = '' } = pod.metadata ?? {};
     const name = pod.spec?.serviceAccountName || 'default';
-    const key = `${uid}/${request.audience}/${request.expirationSeconds}`;
     const now = this.#options.clock.now();
-    const known = this.#tokens.get(key);
-    if (known && now < known.renewAt) return known.token;
     const body: TokenRequest = {
       apiVersion: 'authentication.k8s.io/v1',
       kind: 'TokenRequest',
       spec: {
-        audiences: request.audience ? [request.audience] : [],
-        expirationSeconds: request.expirationSeconds,
+        audiences: audience ? [audience] : [],
+        expirationSeconds,
         boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: podName, uid },
       },
     };
-    const path = { namespace, name };
-    const answer = await this.#ask(`a token for service account ${namespace}/${name}`, () =>
-      this.#options.client.createSubresource<TokenRequest>(serviceaccounts, path, 'token', body),
+    const { status } = await this.#ask(`a token for service account ${namespace}/${name}`, () =>
+      this.#options.client.createSubresource<TokenRequest>(serviceaccounts, { namespace, name }, 'token', body),
     );
-    if (!answer.status?.token)
-      throw new SourceError(`the API server gave no token for service account ${namespace}/${name}`);
-    const life = Date.parse(answer.status.expirationTimestamp) - now;
-    makeRoom(this.#tokens);
-    this.#tokens.set(key, { token: answer.status.token, renewAt: now + life * 0.8 });
-    return answer.status.token;
+    if (!status?.token) throw new SourceError(`the API server gave no token for service account ${namespace}/${name}`);
+    const endsAt = Date.parse(status.expirationTimestamp);
+    // Four fifths of its life, but no later than a day from now (kubelet: token_manager.go).
+    const renewAt = now + Math.min((endsAt - now) * 0.8, TOKEN_AGE_MS_MAX);
+    return { token: status.token, renewAt, endsAt };
   }
 
   /** Drops what was kept for a pod. */

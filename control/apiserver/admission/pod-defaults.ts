@@ -8,6 +8,7 @@ import type { WatchCache } from '../cache/watch-cache.ts';
 import { resourceName } from '../keys.ts';
 import { cached } from '../verbs/get.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './admission.ts';
+import { mountToken } from './token-volume.ts';
 
 const SERVICE_ACCOUNT = declarationOf(serviceaccounts);
 const DEFAULT_ACCOUNT = 'default';
@@ -24,11 +25,19 @@ const SYSTEM_PRIORITIES: Readonly<Record<string, number>> = {
 const isNewPod = ({ kind, operation, info }: AdmissionRequest) =>
   operation === 'CREATE' && kind.group === '' && kind.plural === 'pods' && info.subresource === '';
 
+export interface ServiceAccountAdmission {
+  readonly cache: WatchCache;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** False where the server has no key to sign tokens with. */
+  readonly mountsTokens: boolean;
+}
+
 /**
- * Gives a pod its service account, which must exist. The account `default` may be missing for the moment between a
- * namespace's creation and its controller; since no token is mounted yet, the pod need not wait for it.
+ * Gives a pod its service account, which must exist, and the volume with the account's token. The account `default` may be
+ * missing for the moment between a namespace's creation and its controller; the pod's node then waits for its token.
  */
-export function serviceAccount(cache: WatchCache): AdmissionPlugin {
+export function serviceAccount({ cache, random, mountsTokens }: ServiceAccountAdmission): AdmissionPlugin {
   return {
     name: 'ServiceAccount',
     async mutate(request, { object }) {
@@ -42,6 +51,8 @@ export function serviceAccount(cache: WatchCache): AdmissionPlugin {
       if (account?.imagePullSecrets && !pod.spec.imagePullSecrets?.length) {
         pod.spec.imagePullSecrets = structuredClone(account.imagePullSecrets);
       }
+      const wantsToken = pod.spec.automountServiceAccountToken ?? account?.automountServiceAccountToken ?? true;
+      if (mountsTokens && wantsToken) mountToken(pod.spec, random);
     },
   };
 }

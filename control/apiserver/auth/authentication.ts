@@ -1,12 +1,13 @@
 /**
  * Who asks. In this order: a client certificate that our CA signed (CN is the user, O the groups), a bearer token (a
- * static one, or a bootstrap token from kube-system), else anonymous. A token that is wrong is refused, never taken for
+ * static one, a bootstrap token from kube-system, or a service account's), else anonymous. A token that is wrong is refused, never taken for
  * anonymous.
  */
 import { timingSafeEqual } from 'node:crypto';
 import type { Secret } from '../../api/generated/types.ts';
 import { ApiError } from '../../api/status.ts';
 import type { Clock, Exchange, Identity } from '../types.ts';
+import { type ServiceAccountsOptions, serviceAccountHolder, type TokenHolder } from './service-accounts.ts';
 
 export interface StaticToken {
   readonly token: string;
@@ -18,6 +19,8 @@ export interface AuthenticationOptions {
   readonly staticTokens: readonly StaticToken[];
   /** Reads a Secret of kube-system; undefined if there is none. */
   readBootstrapSecret(name: string): Promise<Secret | undefined>;
+  /** Undefined where service accounts have no tokens. */
+  readonly serviceAccounts: ServiceAccountsOptions | undefined;
 }
 
 export const ANONYMOUS: Identity = { user: 'system:anonymous', groups: ['system:unauthenticated'] };
@@ -33,12 +36,33 @@ export async function authenticate(exchange: Exchange, options: AuthenticationOp
   }
   const token = bearerToken(exchange);
   if (token === undefined) return ANONYMOUS;
-  for (const candidate of options.staticTokens) {
-    if (isSame(candidate.token, token)) return known(candidate.identity);
-  }
-  const identity = await bootstrapIdentity(token, options);
-  if (identity) return known(identity);
+  const holder = await authenticateToken(token, [], options);
+  if (holder) return holder.identity;
   throw new ApiError('Unauthorized', 'Unauthorized');
+}
+
+/**
+ * Finds out who holds a token that is good for one of the `audiences`; none means this server's own. Tokens that name no
+ * audience are for this server.
+ */
+export async function authenticateToken(
+  token: string,
+  audiences: readonly string[],
+  options: AuthenticationOptions,
+): Promise<TokenHolder | undefined> {
+  const { serviceAccounts, staticTokens } = options;
+  const own = serviceAccounts ? [serviceAccounts.tokens.issuer] : [];
+  const wanted = audiences.length > 0 ? audiences : own;
+  if (serviceAccounts) {
+    const holder = await serviceAccountHolder(token, wanted, serviceAccounts);
+    if (holder) return { ...holder, identity: known(holder.identity) };
+  }
+  const met = wanted.filter(audience => own.includes(audience));
+  if (met.length === 0 && wanted.length > 0) return undefined;
+  const identity =
+    staticTokens.find(candidate => isSame(candidate.token, token))?.identity ??
+    (await bootstrapIdentity(token, options));
+  return identity && { identity: known(identity), audiences: met };
 }
 
 function known(identity: Identity): Identity {

@@ -45,7 +45,8 @@ export function authorize(request: AuthorizationRequest): ApiError | undefined {
   return verdict.allowed ? undefined : denial(request, verdict.reason);
 }
 
-function denial({ identity, info }: AuthorizationRequest, reason: string | undefined): ApiError {
+/** The refusal in Kubernetes' words. */
+export function denial({ identity, info }: AuthorizationRequest, reason: string | undefined): ApiError {
   if (!info.isResource) {
     return new ApiError('Forbidden', `forbidden: User "${identity.user}" cannot ${info.verb} path "${info.path}"`, {
       details: {},

@@ -26,6 +26,7 @@ export function exchangeOf(
     query: new URLSearchParams(question < 0 ? '' : url.slice(question + 1)),
     headers: flatHeaders(request),
     readBody: () => readBody(request, options.bodyBytesMax),
+    streamBody: () => request as AsyncIterable<Buffer>,
     signal: options.signal,
     ...(clientCertificate && { clientCertificate }),
     ...(options.upgrade && { upgrade: options.upgrade }),

@@ -26,6 +26,7 @@ export function inProcessExchange(
       if (bytes.byteLength <= options.bodyBytesMax) return bytes;
       throw new ApiError('RequestEntityTooLarge', `Request entity too large: limit is ${options.bodyBytesMax}`);
     },
+    streamBody: () => once(bytes),
     signal: options.signal,
     remoteAddress: '',
     localAddress: '',

@@ -20,9 +20,9 @@ export interface Clause {
 }
 
 const MEDIA_TYPES = 'application/json, application/yaml, application/vnd.kubernetes.protobuf';
-const KNOWN = new Set(MEDIA_TYPES.split(', '));
-/** What a path that can be watched gives besides. */
+/** What else the paths of collections can give. */
 const STREAM_TYPES = 'application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch';
+const KNOWN = new Set(MEDIA_TYPES.split(', '));
 const FORMS = new Set<string>(['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList']);
 
 /** The clauses of an Accept header, best quality first, else in order. A missing header accepts anything. */
@@ -50,9 +50,9 @@ export function acceptsJson({ type }: Clause): boolean {
 }
 
 /** Chooses the representation of an object, a list or a watch. Throws 406. */
-export function negotiate(accept: string | undefined, canStream = false): Representation {
+export function negotiate(accept: string | undefined, { isCollection = false } = {}): Representation {
   const clauses = parseAccept(accept);
-  if (!clauses.some(clause => acceptsJson(clause) || KNOWN.has(clause.type))) throw notAcceptable(canStream);
+  if (!clauses.some(clause => acceptsJson(clause) || KNOWN.has(clause.type))) throw notAcceptable(isCollection);
   for (const { type, parameters } of clauses) {
     const mediaType = type === 'application/yaml' ? type : acceptsJson({ type, parameters }) ? 'application/json' : '';
     if (mediaType === '') continue;
@@ -68,9 +68,11 @@ export function negotiate(accept: string | undefined, canStream = false): Repres
 }
 
 /** No media type of the Accept header is known at all. */
-function notAcceptable(canStream: boolean): ApiError {
-  const types = canStream ? `${MEDIA_TYPES}, ${STREAM_TYPES}` : MEDIA_TYPES;
-  return new ApiError('NotAcceptable', `406: Not Acceptable\n\nAvailable representations: ${types}`, { details: {} });
+function notAcceptable(isCollection: boolean): ApiError {
+  const available = isCollection ? `${MEDIA_TYPES}, ${STREAM_TYPES}` : MEDIA_TYPES;
+  return new ApiError('NotAcceptable', `406: Not Acceptable\n\nAvailable representations: ${available}`, {
+    details: {},
+  });
 }
 
 export type BodyFormat = 'json' | 'yaml' | 'protobuf';

@@ -4,16 +4,14 @@
  * through; a half-closed side stays half-closed. What fails before the upgrade is answered as a Status.
  */
 
-import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
 import type { Pod } from '../../api/generated/types.ts';
 import { badRequest } from '../../api/status.ts';
 import type { Core, ResourceRequest } from '../core.ts';
-import { tooManyRequests } from '../exchange.ts';
 import { isTrue } from '../request-info.ts';
 import type { Exchange, Reply } from '../types.ts';
 import { readConsistent } from '../verbs/get.ts';
-import { type AgentAddress, type AgentCredentials, dialAgent, locateAgent, unreachable } from './agent.ts';
+import { type AgentAddress, type AgentCredentials, dialAgent, locateAgent } from './agent.ts';
+import { countStream, pipeBothWays, readAnswer } from './connections.ts';
 import { chooseContainer } from './containers.ts';
 import { noCredentials } from './log.ts';
 import { statusOfText } from './stream-answer.ts';
@@ -25,11 +23,8 @@ export interface StreamOptions {
 }
 export type StreamKind = 'exec' | 'attach' | 'portForward';
 
-const HEAD_END = Buffer.from('\r\n\r\n');
 /** Headers of the client that the agent must not see, or sees as its own. */
 const OWN_HEADERS = new Set(['host', 'authorization', 'content-length', 'transfer-encoding', 'expect', 'cookie']);
-
-const openStreams = new WeakMap<Core, { count: number }>();
 
 export function podStream({ credentials }: StreamOptions, stream: StreamKind): SubresourceHandler {
   return async (core, request) => {
@@ -69,10 +64,7 @@ interface StreamTarget {
 async function joinStreams(core: Core, exchange: Exchange, target: StreamTarget): Promise<Reply> {
   const { upgrade } = exchange;
   if (!upgrade) throw badRequest('Upgrade request required');
-  const open = openStreams.get(core) ?? { count: 0 };
-  openStreams.set(core, open);
-  if (open.count >= core.limits.streamsMax) throw tooManyRequests();
-  open.count++;
+  const release = countStream(core);
   try {
     const agent = await dialAgent(core, target.agent, target.credentials);
     agent.setNoDelay(true);
@@ -85,10 +77,10 @@ async function joinStreams(core: Core, exchange: Exchange, target: StreamTarget)
     upgrade.socket.write(answer.head);
     if (upgrade.head.byteLength > 0) agent.write(upgrade.head);
     if (answer.rest.length > 0) upgrade.socket.write(answer.rest);
-    pipeBothWays(upgrade.socket, agent, () => open.count--);
+    pipeBothWays(upgrade.socket, agent, release);
     return { status: 101, taken: true };
   } catch (error) {
-    open.count--;
+    release();
     throw error;
   }
 }
@@ -98,80 +90,4 @@ function requestHead({ method, headers, remoteAddress }: Exchange, { agent, path
   for (const [name, value] of Object.entries(headers)) if (!OWN_HEADERS.has(name)) lines.push(`${name}: ${value}`);
   lines.push(`X-Forwarded-For: ${remoteAddress}`);
   return `${lines.join('\r\n')}\r\n\r\n`;
-}
-
-interface Answer {
-  readonly status: number;
-  /** Status line and headers, with the empty line. */
-  readonly head: Buffer;
-  /** What came behind them. For a refusal: its body, as far as it says how long it is. */
-  readonly rest: Buffer;
-}
-
-/** Reads the head of the agent's answer, and for a refusal its body. */
-function readAnswer(core: Core, socket: TLSSocket, agent: AgentAddress): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    let bytes = Buffer.alloc(0);
-    const stop = () => {
-      cancel();
-      socket.off('data', take);
-      socket.off('error', fail);
-      socket.off('end', end);
-      socket.pause();
-    };
-    const fail = (error: Error) => {
-      stop();
-      socket.destroy();
-      reject(unreachable(agent, error));
-    };
-    const end = () => {
-      const answer = parseAnswer(bytes);
-      if (!answer) return fail(new Error('it closed the connection without an answer'));
-      stop();
-      resolve(answer);
-    };
-    const take = (chunk: Buffer) => {
-      bytes = Buffer.concat([bytes, chunk]);
-      const answer = parseAnswer(bytes);
-      if (answer && (answer.status === 101 || isWhole(answer))) {
-        stop();
-        resolve(answer);
-      } else if (bytes.length > core.limits.agentHeadBytesMax) fail(new Error('its answer is too long'));
-    };
-    const cancel = core.clock.setTimeout(
-      () => fail(new Error('it did not answer in time')),
-      core.limits.agentAnswerMsMax,
-    );
-    socket.on('data', take);
-    socket.on('error', fail);
-    socket.on('end', end);
-  });
-}
-
-function parseAnswer(bytes: Buffer): Answer | undefined {
-  const end = bytes.indexOf(HEAD_END);
-  if (end < 0) return undefined;
-  const head = bytes.subarray(0, end + HEAD_END.length);
-  const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(head.toString('latin1'))?.[1] ?? 502);
-  return { status, head, rest: bytes.subarray(head.length) };
-}
-
-function isWhole({ head, rest }: Answer): boolean {
-  const length = /\r\ncontent-length:\s*(\d+)/i.exec(head.toString('latin1'))?.[1];
-  return length !== undefined && rest.length >= Number(length);
-}
-
-/** Passes bytes both ways; an end is passed on as an end, a broken side breaks the other. */
-function pipeBothWays(client: Duplex, agent: TLSSocket, closed: () => void): void {
-  let left = 2;
-  const sideClosed = (other: Duplex) => () => {
-    if (!other.destroyed && other.writableFinished === false && !other.writableEnded) other.end();
-    if (--left === 0) closed();
-  };
-  client.pipe(agent);
-  agent.pipe(client);
-  client.on('error', () => agent.destroy());
-  agent.on('error', () => client.destroy());
-  client.on('close', sideClosed(agent));
-  agent.on('close', sideClosed(client));
 }

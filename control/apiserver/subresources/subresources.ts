@@ -1,6 +1,6 @@
 /** Which subresource is served by what: one line each. */
 import type { KindDeclaration } from '../../api/kind.ts';
-import { ApiError } from '../../api/status.ts';
+import type { ServiceAccountTokens } from '../auth/service-account-tokens.ts';
 import type { Core, ResourceRequest } from '../core.ts';
 import type { Exchange, Reply } from '../types.ts';
 import { get } from '../verbs/get.ts';
@@ -10,8 +10,10 @@ import { bind, bindByBody } from './binding.ts';
 import { evict } from './eviction.ts';
 import { finalizeNamespace } from './finalize.ts';
 import { podLog } from './log.ts';
+import { proxy } from './proxy.ts';
 import { scale } from './scale.ts';
 import { podStream, type StreamOptions } from './streams.ts';
+import { tokenRequest } from './token.ts';
 
 export type SubresourceHandler = (core: Core, request: ResourceRequest) => Promise<Reply>;
 
@@ -33,11 +35,12 @@ const partOfObject: SubresourceHandler = (core, request) => {
   }
 };
 
-const notServedYet: SubresourceHandler = async (_core, { kind, info }) => {
-  throw new ApiError('', `${kind.plural}/${info.subresource} is not served by this version of raftsman`, { code: 501 });
-};
+export interface SubresourceOptions extends StreamOptions {
+  /** Undefined where the server has no key to sign with. */
+  readonly tokens: ServiceAccountTokens | undefined;
+}
 
-export function createSubresources(core: Core, streams: StreamOptions): Subresources {
+export function createSubresources(core: Core, { tokens, ...streams }: SubresourceOptions): Subresources {
   const handlers: Readonly<Record<string, SubresourceHandler>> = {
     status: partOfObject,
     ephemeralcontainers: partOfObject,
@@ -51,8 +54,8 @@ export function createSubresources(core: Core, streams: StreamOptions): Subresou
     'pods/exec': podStream(streams, 'exec'),
     'pods/attach': podStream(streams, 'attach'),
     'pods/portforward': podStream(streams, 'portForward'),
-    'serviceaccounts/token': notServedYet,
-    proxy: notServedYet,
+    'serviceaccounts/token': tokenRequest(tokens),
+    proxy: proxy(streams),
   };
   return {
     find: (kind, name) => handlers[`${kind.plural}/${name}`] ?? handlers[name],

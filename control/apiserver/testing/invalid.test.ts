@@ -10,6 +10,7 @@ import { findResource } from '../../api/registry.ts';
 import { readRequestInfo } from '../request-info.ts';
 import type { Identity } from '../types.ts';
 import { ADMIN, type Answer, createHarness, type Harness } from './harness.ts';
+import { serviceAccountKey } from './service-account-key.ts';
 
 const FACTS = new URL('../../../../shared/api/invalid.json', import.meta.url);
 
@@ -51,12 +52,16 @@ const FLOORS: Readonly<Record<string, number>> = {
   'field-validation': 75,
   patch: 75,
   auth: 50,
+  review: 50,
 };
 
 const facts = existsSync(FACTS) ? (JSON.parse(readFileSync(FACTS, 'utf8')) as Facts) : undefined;
 
 (facts ? test : test.skip)('mistakes are answered as Kubernetes answers them', async t => {
-  const harness = await createHarness({ limits: { freshnessWaitMsMax: 200 } });
+  const harness = await createHarness({
+    limits: { freshnessWaitMsMax: 200 },
+    overrides: { serviceAccountKey: serviceAccountKey() },
+  });
   t.teardown(() => harness.close());
   await setUp(harness, facts as Facts);
   const scores = new Map<string, { right: number; all: number; wrong: string[] }>();

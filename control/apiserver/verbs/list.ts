@@ -40,7 +40,7 @@ export interface Page {
 
 export async function list(core: Core, request: ResourceRequest): Promise<Reply> {
   const { exchange } = request;
-  const representation = negotiate(exchange.headers.accept, true);
+  const representation = negotiate(exchange.headers.accept, { isCollection: true });
   refuseObjectForm(representation, request.kind);
   const options = readListOptions(exchange.query, false);
   let page: Page;

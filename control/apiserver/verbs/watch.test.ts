@@ -202,3 +202,30 @@ function breakable(memory: StoreClient): { store: StoreClient; breakWatches: () 
     },
   };
 }
+
+test('a watch for metadata alone tells every event and bookmark so', async t => {
+  const { create, call, watch } = await harnessOf(t);
+  await create(CONFIG_MAPS, configMap('a', { x: 'y' }));
+  const headers = { accept: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json' };
+  const query = 'watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan';
+  const frames = watch(`${CONFIG_MAPS}?${query}`, aborter(t), { headers });
+  const [added, bookmark] = await take(frames, 2);
+  const partial = { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1' };
+  t.like(added, { type: 'ADDED', object: { ...partial, metadata: { name: 'a', labels: { x: 'y' } } } });
+  t.is(added?.object.data, undefined);
+  t.like(bookmark, { type: 'BOOKMARK', object: partial });
+  await call('DELETE', `${CONFIG_MAPS}/a`);
+  const [deleted] = await take(frames, 1);
+  t.like(deleted, { type: 'DELETED', object: { ...partial, metadata: { name: 'a' } } });
+  t.is(deleted?.object.data, undefined);
+});
+
+test('a watch can give metadata neither as a list nor as protobuf alone', async t => {
+  const { call } = await harnessOf(t);
+  for (const accept of [
+    'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
+    'application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
+  ]) {
+    t.is((await call('GET', `${CONFIG_MAPS}?watch=1`, { headers: { accept } })).status, 406, accept);
+  }
+});

@@ -17,7 +17,7 @@ import type { Reply } from '../types.ts';
 import { FrameQueue } from './frame-queue.ts';
 import { waitUntil } from './get.ts';
 import { type ListOptions, readListOptions } from './options.ts';
-import { parseAs, partialObject, readIncludeObject, readyOf, refuseObjectForm, table } from './representation.ts';
+import { parseAs, partialObject, readIncludeObject, readyOf, refuseListForm, table } from './representation.ts';
 import { readSelection, type Selection } from './selection.ts';
 
 type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
@@ -26,8 +26,8 @@ const openWatches = new WeakMap<Core, { count: number }>();
 
 export async function watch(core: Core, request: ResourceRequest): Promise<Reply> {
   const { exchange, kind } = request;
-  const representation = negotiate(exchange.headers.accept, true);
-  refuseObjectForm(representation, kind);
+  const representation = negotiate(exchange.headers.accept, { isCollection: true });
+  refuseListForm(representation, kind);
   const options = readListOptions(exchange.query, true);
   const selection = readSelection(request, options);
   const open = openWatches.get(core) ?? { count: 0 };
@@ -267,12 +267,16 @@ class Watcher implements CacheWatcher {
   /** Everything up to `revision` must have been queued before. */
   #bookmark(revision: number, annotations?: Readonly<Record<string, string>>): void {
     const { kind } = this.#request;
+    const { form, metaVersion } = this.#setup.representation;
     const metadata = {
       resourceVersion: String(revision),
       creationTimestamp: null,
       ...(annotations && { annotations }),
     };
-    const object = { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata };
+    const object =
+      form === 'PartialObjectMetadata'
+        ? { kind: form, apiVersion: `meta.k8s.io/${metaVersion}`, metadata }
+        : { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata };
     this.#queue.push(
       Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`),
       annotations ? 'unbounded' : 'bounded',

@@ -1,0 +1,121 @@
+/**
+ * A node reads the Secrets, ConfigMaps and service accounts that the pods bound to it name, and no others: a node that was
+ * broken into gives away what its own pods know (Kubernetes' node authorizer). What a pod names is worked out once for
+ * each state of it.
+ */
+import { pods } from '../../api/generated/kinds.ts';
+import type { Container, EphemeralContainer, Pod, PodSpec, Volume } from '../../api/generated/types.ts';
+import { declarationOf } from '../../api/registry.ts';
+import type { CachedObject } from '../cache/cached-object.ts';
+import type { WatchCache } from '../cache/watch-cache.ts';
+import { listPrefix } from '../keys.ts';
+import { Pace } from '../pace.ts';
+import type { Clock } from '../types.ts';
+import type { AuthorizationRequest } from './authorization.ts';
+
+const POD = declarationOf(pods);
+const NODE_USER = 'system:node:';
+const GUARDED = new Set(['secrets', 'configmaps', 'serviceaccounts']);
+
+/** What one pod gives its node to read: `secrets/NAME` and so on. */
+interface PodReferences {
+  readonly nodeName: string;
+  readonly names: ReadonlySet<string>;
+}
+
+export class NodeReferences {
+  readonly #cache: WatchCache;
+  readonly #clock: Clock;
+  readonly #known = new WeakMap<CachedObject, PodReferences>();
+
+  constructor(cache: WatchCache, clock: Clock) {
+    this.#cache = cache;
+    this.#clock = clock;
+  }
+
+  /** Why a request that is allowed in general is refused to this node; undefined if it is not. */
+  async refuse({ identity, info, query }: AuthorizationRequest): Promise<string | undefined> {
+    if (!info.isResource || info.group !== '' || !GUARDED.has(info.resource)) return undefined;
+    const { user, groups } = identity;
+    if (!user.startsWith(NODE_USER) || !groups.includes('system:nodes') || groups.includes('system:masters')) {
+      return undefined;
+    }
+    const nodeName = user.slice(NODE_USER.length);
+    const name = info.name || (/^metadata\.name=([^,=!]+)$/.exec(query.get('fieldSelector') ?? '')?.[1] ?? '');
+    const wanted = { nodeName, namespace: info.namespace, reference: `${info.resource}/${name}` };
+    if (await this.#isReferred(wanted)) return undefined;
+    // The pod may have been bound a moment ago through another master.
+    await this.#cache.freshen();
+    if (await this.#isReferred(wanted)) return undefined;
+    return `no relationship found between node '${nodeName}' and this object`;
+  }
+
+  async #isReferred({
+    nodeName,
+    namespace,
+    reference,
+  }: {
+    readonly nodeName: string;
+    readonly namespace: string;
+    readonly reference: string;
+  }): Promise<boolean> {
+    if (namespace === '') return false;
+    const pace = new Pace(this.#clock);
+    for (const object of this.#cache.resource(listPrefix(POD, '')).list(listPrefix(POD, namespace))) {
+      if (pace.isDue()) await pace.turn();
+      const pod = this.#referencesOf(object);
+      if (pod.nodeName === nodeName && pod.names.has(reference)) return true;
+    }
+    return false;
+  }
+
+  #referencesOf(object: CachedObject): PodReferences {
+    let references = this.#known.get(object);
+    if (!references) {
+      references = podReferences(object.parse<Pod>());
+      this.#known.set(object, references);
+    }
+    return references;
+  }
+}
+
+/** What the pod's node may read for it. Pure. */
+export function podReferences({ spec }: Pod): PodReferences {
+  const names = new Set<string>();
+  const add = (resource: string, name: string | undefined) => {
+    if (name) names.add(`${resource}/${name}`);
+  };
+  if (!spec?.nodeName) return { nodeName: '', names };
+  add('serviceaccounts', spec.serviceAccountName);
+  for (const { name } of spec.imagePullSecrets ?? []) add('secrets', name);
+  for (const container of containersOf(spec)) {
+    for (const { configMapRef, secretRef } of container.envFrom ?? []) {
+      add('configmaps', configMapRef?.name);
+      add('secrets', secretRef?.name);
+    }
+    for (const { valueFrom } of container.env ?? []) {
+      add('configmaps', valueFrom?.configMapKeyRef?.name);
+      add('secrets', valueFrom?.secretKeyRef?.name);
+    }
+  }
+  for (const volume of spec.volumes ?? []) addVolume(add, volume);
+  return { nodeName: spec.nodeName, names };
+}
+
+function containersOf(spec: PodSpec): readonly (Container | EphemeralContainer)[] {
+  return [...(spec.initContainers ?? []), ...spec.containers, ...(spec.ephemeralContainers ?? [])];
+}
+
+function addVolume(add: (resource: string, name: string | undefined) => void, volume: Volume): void {
+  add('configmaps', volume.configMap?.name);
+  add('secrets', volume.secret?.secretName);
+  for (const { configMap, secret } of volume.projected?.sources ?? []) {
+    add('configmaps', configMap?.name);
+    add('secrets', secret?.name);
+  }
+  const { azureFile, cephfs, cinder, flexVolume, iscsi, rbd, scaleIO, storageos, csi } = volume;
+  for (const source of [cephfs, cinder, flexVolume, iscsi, rbd, scaleIO, storageos])
+    add('secrets', source?.secretRef?.name);
+  add('secrets', azureFile?.secretName);
+  add('secrets', csi?.nodePublishSecretRef?.name);
+}
