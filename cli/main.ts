@@ -1,75 +1,8 @@
 #!/usr/bin/env node
-/** The `raftsman` command: hands streams, clock and signals to the commands, and turns failures into one line and an exit code. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { Command, CommanderError } from 'commander';
-import { clusterCommands } from './commands/all.ts';
-import type { CommandContext } from './context.ts';
-import { describeFailure } from './failure.ts';
-import { productVersion } from './version.ts';
+/** The way in: lets Node keep compiled code between runs, which halves the time to start, then runs the program. */
+import { enableCompileCache } from 'node:module';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 
-/** kubectl's exit codes: 1 for what went wrong, 2 for what was typed wrong. */
-const EXIT_USAGE = 2;
-
-const context: CommandContext = {
-  stdout: process.stdout,
-  stderr: process.stderr,
-  stdin: process.stdin,
-  env: process.env,
-  command: [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)],
-  pid: process.pid,
-  clock: {
-    now: () => Date.now(),
-    setTimeout: (callback, delayMs) => {
-      const timer = setTimeout(callback, delayMs);
-      return () => clearTimeout(timer);
-    },
-  },
-  random: () => Math.random(),
-  delay: (ms, signal) => sleep(ms, undefined, { ...(signal && { signal }) }),
-  every: (intervalMs, callback) => {
-    const timer = setInterval(callback, intervalMs);
-    return { [Symbol.dispose]: () => clearInterval(timer) };
-  },
-  onSignal: (signals, callback) => {
-    for (const signal of signals) process.on(signal, callback);
-    return () => {
-      for (const signal of signals) process.off(signal, callback);
-    };
-  },
-  setExitCode: code => {
-    process.exitCode = code;
-  },
-};
-
-// A reader that has seen enough (`raftsman get pods | head -1`) is no failure.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
-  });
-}
-
-const program = new Command('raftsman')
-  .description('raftsman turns machines into a highly available Kubernetes-API cluster, and is its command line.')
-  .version(productVersion, '-V', 'print the version')
-  .showHelpAfterError(false)
-  .configureHelp({ sortSubcommands: true, showGlobalOptions: false })
-  .configureOutput({ outputError: (text, write) => write(text) })
-  .exitOverride()
-  .enablePositionalOptions();
-for (const register of clusterCommands) register(program, context);
-for (const command of program.commands) command.exitOverride();
-
-try {
-  await program.parseAsync(process.argv);
-} catch (error) {
-  if (error instanceof CommanderError) {
-    // Help and version have been printed already.
-    process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
-  } else {
-    const failure = describeFailure(error, context.env);
-    process.stderr.write(`${failure.text}\n`);
-    process.exitCode = failure.exitCode;
-  }
-}
+enableCompileCache(join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'raftsman'));
+await import('./program.ts');

@@ -117,7 +117,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     nowMs: context.clock.now(),
     delay: context.delay,
     signal,
-    hasStore: existsSync(join(storeDir, 'raft', 'CURRENT')),
+    hasStore: existsSync(join(storeDir, 'raft', 'log', 'CURRENT')),
   });
   const certificates = await issueOwn(options, setup, context.clock.now());
   const store = await openStore({
@@ -176,7 +176,10 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   const unsubscribe = store.raft.onLeadership(leadership => runner.update(leadership));
   closers.push(async () => unsubscribe());
 
-  if (setup.isNewCluster) await prepareNewCluster({ options, setup, store, apiServer, context });
+  if (setup.isNewCluster) {
+    await prepareNewCluster({ options, store, apiServer, context });
+    await setup.notePrepared();
+  }
   await apiServer.listen();
   await writeKubeconfig(join(options.dataDir, 'kubeconfig'), {
     server: `https://${hostPort(options.listen.host === '0.0.0.0' ? '127.0.0.1' : options.listen.host, options.listen.port)}`,
@@ -268,7 +271,7 @@ interface Parts {
 }
 
 /** Before anybody can ask: the first objects, and the token with which others may join. */
-async function prepareNewCluster({ options, setup, store, apiServer, context }: Parts): Promise<void> {
+async function prepareNewCluster({ options, store, apiServer, context }: Omit<Parts, 'setup'>): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const cancel = context.clock.setTimeout(
       () => reject(new Error(`the store did not elect its only member within ${FIRST_LEADERSHIP_MS / 1000} s`)),
@@ -293,7 +296,6 @@ async function prepareNewCluster({ options, setup, store, apiServer, context }: 
     description: 'given at the first start',
     expiresAt: undefined,
   });
-  void setup;
 }
 
 /** Controllers, scheduler and first objects, under one term. */

@@ -84,15 +84,20 @@ export class Api {
       for (const item of values) search.append(key, String(item));
     }
     const text = search.toString();
+    const content = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
     return {
       method,
       path: text ? `${path}?${text}` : path,
       headers: {
         accept: options.accept ?? 'application/json',
-        ...(body !== undefined && { 'content-type': options.contentType ?? 'application/json' }),
+        ...(content !== undefined && {
+          'content-type': options.contentType ?? 'application/json',
+          // Over HTTP/1.1 a DELETE's body would have no length otherwise.
+          'content-length': String(Buffer.byteLength(content)),
+        }),
         ...this.#headers,
       },
-      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(content !== undefined && { body: content }),
       ...(options.signal && { signal: options.signal }),
     };
   }

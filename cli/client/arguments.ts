@@ -1,6 +1,6 @@
 /** `pod a b`, `pod/a deploy/b`, `pods,svc`, `all`: what the words after a verb mean. */
 import type { Discovery, Resource } from './discovery.ts';
-import { failure } from './errors.ts';
+import { CommandError, failure } from './errors.ts';
 
 export interface Target {
   readonly resource: Resource;
@@ -21,8 +21,8 @@ export interface Targets {
 export async function resolveTargets(words: readonly string[], discovery: Discovery): Promise<Targets> {
   const [first, ...rest] = words;
   if (first === undefined)
-    throw failure(
-      'You must specify the type of resource to get. Use "raftsman api-resources" for a complete list of supported resources.',
+    throw new CommandError(
+      'You must specify the type of resource to get. Use "raftsman api-resources" for a complete list of supported resources.\n\nerror: Required resource not specified.',
     );
   if (words.some(word => word.includes('/'))) return resolveSlashed(words, discovery);
   const resources = await resolveTypes(first, discovery);

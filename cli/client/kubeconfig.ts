@@ -128,13 +128,16 @@ function serverUrl(text: string): string {
   return url.href.replace(/\/$/, '');
 }
 
-/** Which files to read: --kubeconfig, else KUBECONFIG, else ~/.kube/config, else the one that `raftsman up` wrote. */
+/**
+ * Which files to read: --kubeconfig, else KUBECONFIG, else the one that `raftsman up` wrote, else ~/.kube/config. The
+ * cluster's own comes before the user's, because a command of raftsman means a raftsman cluster.
+ */
 function kubeconfigFiles(flags: GlobalFlags, env: Environment): readonly string[] {
   if (flags.kubeconfig !== undefined) return [flags.kubeconfig];
   if (env.KUBECONFIG) return env.KUBECONFIG.split(delimiter).filter(path => path !== '');
   const home = env.HOME ?? homedir();
   const local = join(env.RAFTSMAN_DATA_DIR ?? join(home, '.raftsman'), 'kubeconfig');
-  return [join(home, '.kube', 'config'), local].filter(path => existsSync(path)).slice(0, 1);
+  return [local, join(home, '.kube', 'config')].filter(path => existsSync(path)).slice(0, 1);
 }
 
 function readFiles(paths: readonly string[], isExplicit: boolean): Kubeconfig {

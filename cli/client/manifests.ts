@@ -24,7 +24,6 @@ export async function readManifests(
   for (const source of sources) {
     for (const { name, text } of await readTexts(source, stdin, isRecursive)) manifests.push(...parseText(name, text));
   }
-  if (manifests.length === 0) throw failure('no objects passed to apply');
   return manifests;
 }
 

@@ -59,11 +59,16 @@ export const objectPath = ({ resource, namespace, name }: ObjectReference, subre
   pathOf(resource, namespace, name, subresource);
 
 /** The objects of `-f`, each with its resource and namespace. */
-export async function manifestObjects(session: Session, flags: SelectionFlags): Promise<ManifestObject[]> {
+export async function manifestObjects(
+  session: Session,
+  flags: SelectionFlags,
+  verb: string,
+): Promise<ManifestObject[]> {
   const manifests = await readManifests(flags.filename ?? [], {
     stdin: session.context.stdin,
     isRecursive: flags.recursive ?? false,
   });
+  if (manifests.length === 0) throw failure(`no objects passed to ${verb}`);
   const objects: ManifestObject[] = [];
   for (const { object, source } of manifests) {
     const metadata = metadataOf(object);
@@ -107,7 +112,7 @@ export async function selectedReferences(
   flags: SelectionFlags,
 ): Promise<(ObjectReference & { readonly object?: JsonObject })[]> {
   if (flags.filename?.length)
-    return (await manifestObjects(session, flags)).map(({ object: _own, ...reference }) => reference);
+    return (await manifestObjects(session, flags, 'it')).map(({ object: _own, ...reference }) => reference);
   if (words.length === 0) {
     throw failure('one or more resources must be specified as <resource> <name> or <resource>/<name>');
   }

@@ -20,7 +20,7 @@ export class Session {
   readonly namespace: string;
   /** True if it was named on the command line. */
   readonly isNamespaceExplicit: boolean;
-  readonly #transport: HttpsTransport;
+  readonly transport: HttpsTransport;
 
   constructor(context: CommandContext, flags: GlobalFlags) {
     this.context = context;
@@ -28,7 +28,7 @@ export class Session {
     this.namespace = this.connection.namespace;
     this.isNamespaceExplicit = flags.namespace !== undefined;
     const { server, tls, token, headers } = this.connection;
-    this.#transport = new HttpsTransport({
+    this.transport = new HttpsTransport({
       servers: [server],
       tls,
       clock: context.clock,
@@ -37,7 +37,7 @@ export class Session {
       ...(token && { token }),
     });
     this.api = new Api({
-      transport: this.#transport,
+      transport: this.transport,
       headers: { 'user-agent': `raftsman/${productVersion}`, ...headers },
       onWarning: text => this.error(`Warning: ${text}`),
     });
@@ -55,7 +55,7 @@ export class Session {
   }
 
   close(): Promise<void> {
-    return this.#transport.close();
+    return this.transport.close();
   }
 }
 
@@ -65,7 +65,7 @@ export type SessionAction<F> = (session: Session, args: readonly string[], flags
 /** Makes the action of a command that takes `[args...]`. */
 export function withSession<F>(context: CommandContext, run: SessionAction<F>) {
   return async (args: readonly string[], _flags: unknown, command: Command): Promise<void> => {
-    const flags: F & GlobalFlags = { ...command.parent?.opts(), ...command.opts() };
+    const flags = flagsOf<F & GlobalFlags>(command);
     let session: Session | undefined;
     try {
       session = new Session(context, flags);
@@ -78,4 +78,11 @@ export function withSession<F>(context: CommandContext, run: SessionAction<F>) {
       await session?.close();
     }
   };
+}
+
+/** What was given to the command and, before its name, to those it stands under. */
+function flagsOf<F>(command: Command): F {
+  const chain: Command[] = [];
+  for (let current: Command | null = command; current; current = current.parent) chain.unshift(current);
+  return Object.assign({}, ...chain.map(each => each.opts()));
 }

@@ -17,6 +17,8 @@ const planSchema = z.object({
   port,
   host: z.string(),
   runtime: z.enum(['docker', 'native', 'fake']),
+  /** Where pod addresses come from. */
+  clusterCIDR: z.string(),
   /** The join token of this cluster's own processes. */
   token: z.string(),
   masters: z.array(masterSchema).min(1),
@@ -95,6 +97,20 @@ export function planProcesses(options: { readonly port: number; readonly masters
       port: options.port + 2 * PORT_STRIDE + 1 + i,
     })),
   };
+}
+
+/** The second number of the ranges 10.N.0.0/16 that pods may get. */
+const POD_RANGES = { first: 42, last: 99 } as const;
+
+/**
+ * The first range for pods in which this machine has no address yet, so that clusters on one machine keep apart. Pure.
+ * @returns undefined if all are taken.
+ */
+export function freePodRange(addresses: readonly string[]): string | undefined {
+  for (let n: number = POD_RANGES.first; n <= POD_RANGES.last; n++) {
+    if (!addresses.some(address => address.startsWith(`10.${n}.`))) return `10.${n}.0.0/16`;
+  }
+  return undefined;
 }
 
 function parseJson(text: string): unknown {

@@ -106,7 +106,9 @@ export class Supervisor {
     this.#running.set(spec.name, { spec, child, exited: exited.then(({ text }) => text) });
     if (child.pid !== undefined) await writeFile(spec.pidFile, `${child.pid}\n`);
     void exited.then(({ text, code }) => {
-      const delayMs = performance.now() - startedAt > HEALTHY_AFTER_MS ? this.#options.restartDelayMs : nextDelayMs;
+      // Only a process that fails by itself is given more and more time; one that was killed is not to blame.
+      const isWell = code === null || performance.now() - startedAt > HEALTHY_AFTER_MS;
+      const delayMs = isWell ? this.#options.restartDelayMs : nextDelayMs;
       return this.#afterExit(spec, { text, code, pid: child.pid, delayMs });
     });
   }
@@ -165,5 +167,14 @@ export function isAlive(pid: number): boolean {
     return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Sends a signal; one that has ended meanwhile is as good as told. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { request as httpsRequest } from 'node:https';
 import { createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { type Credentials, readKubeconfigCredentials, writeKubeconfig } from '../../control/pki/kubeconfig.ts';
 import { bearerOf, randomToken } from '../../control/pki/token.ts';
@@ -13,6 +14,7 @@ import { type Backend, Balancer } from './balancer.ts';
 import { UsageError } from './errors.ts';
 import {
   type ClusterPlan,
+  freePodRange,
   LayoutError,
   loadPlan,
   MASTERS_MAX,
@@ -173,6 +175,8 @@ class Session {
         '--token',
         this.#plan.token,
         '--no-agent',
+        '--cluster-cidr',
+        this.#plan.clusterCIDR,
         '--advertise',
         `${this.#dependencies.machineAddress}:${this.#plan.port}`,
         ...(join ? ['--join', join] : []),
@@ -302,6 +306,7 @@ async function decide(directory: string, options: UpOptions, dependencies: UpDep
     host: HOST,
     port,
     runtime,
+    clusterCIDR: podRange(),
     token: bearerOf(randomToken()),
     masters: [...layout.masters],
     nodes: [...layout.nodes],
@@ -309,6 +314,16 @@ async function decide(directory: string, options: UpOptions, dependencies: UpDep
   await checkPorts(plan);
   await savePlan(directory, plan);
   return plan;
+}
+
+function podRange(): string {
+  const addresses = Object.values(networkInterfaces()).flatMap(list => (list ?? []).map(({ address }) => address));
+  const range = freePodRange(addresses);
+  if (range === undefined)
+    throw new UsageError(
+      'no range is left for pods: this machine has addresses in all of 10.42.0.0/16 to 10.99.0.0/16; stop another cluster',
+    );
+  return range;
 }
 
 /** Applies new wishes to a cluster that exists: it can grow, not shrink. */

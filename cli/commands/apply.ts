@@ -54,7 +54,7 @@ export function register(program: Command, context: CommandContext): void {
 async function apply(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   if (words.length > 0) throw failure(`Unexpected args: [${words.join(' ')}]\nSee 'raftsman apply --help' for usage.`);
   if (!flags.filename?.length) throw failure('must specify one of -f and -k');
-  const manifests = await manifestObjects(session, flags);
+  const manifests = await manifestObjects(session, flags, 'apply');
   const work = flags.serverSide ? applyOnServer : applyObject;
   await forEachObject(session, manifests, manifest => work(session, manifest, flags), 'applying patch to');
 }

@@ -57,7 +57,7 @@ async function create(session: Session, words: readonly string[], flags: Flags):
   }
   await forEachObject(
     session,
-    await manifestObjects(session, flags),
+    await manifestObjects(session, flags, 'create'),
     async manifest => {
       const object = flags.saveConfig ? withLastApplied(manifest.object) : manifest.object;
       await createObject(session, { ...manifest, object }, flags);

@@ -44,8 +44,8 @@ interface Found {
 }
 
 async function describe(session: Session, words: readonly string[], flags: Flags): Promise<void> {
-  const found = await find(session, words, flags);
-  if (found.length === 0)
+  const { found, hasFailed } = await find(session, words, flags);
+  if (found.length === 0 && !hasFailed)
     session.error(flags.allNamespaces ? 'No resources found' : `No resources found in ${session.namespace} namespace.`);
   for (const [index, { resource, object }] of found.entries()) {
     if (index > 0) session.context.stdout.write('\n\n');
@@ -53,17 +53,23 @@ async function describe(session: Session, words: readonly string[], flags: Flags
   }
 }
 
-async function find(session: Session, words: readonly string[], flags: Flags): Promise<Found[]> {
+async function find(
+  session: Session,
+  words: readonly string[],
+  flags: Flags,
+): Promise<{ found: Found[]; hasFailed: boolean }> {
   if (flags.filename?.length) {
     const references = await selectedReferences(session, words, flags);
-    return Promise.all(
+    const found = await Promise.all(
       references.map(async reference => ({
         ...reference,
         object: await session.api.json('GET', objectPath(reference)),
       })),
     );
+    return { found, hasFailed: false };
   }
   const found: Found[] = [];
+  let hasFailed = false;
   for (const { resource, name } of (await resolveTargets(words, session.discovery)).targets) {
     const completed = (object: JsonObject): Found => ({
       resource,
@@ -88,10 +94,11 @@ async function find(session: Session, words: readonly string[], flags: Flags): P
       if (error.reason !== 'NotFound' || alike.length === 0) {
         session.error(describeApiError(error));
         session.context.setExitCode(1);
+        hasFailed = true;
       } else found.push(...alike.map(completed));
     }
   }
-  return found;
+  return { found, hasFailed };
 }
 
 async function describeObject(
@@ -151,6 +158,10 @@ function helpOf(session: Session): DescribeHelp {
         if (error instanceof ApiError) return [];
         throw error;
       }
+    },
+    async maybeList<T>(word: string, namespace: string) {
+      const resource = (await session.discovery.resources()).find(({ name }) => name === word);
+      return resource && ((await listObjects(session, resource, { namespace })) as T[]);
     },
     async get<T>(word: string, name: string, namespace: string) {
       try {

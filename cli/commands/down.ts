@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { UsageError } from '../cluster/errors.ts';
 import { type ClusterPlan, loadPlan, paths } from '../cluster/layout.ts';
 import { Progress } from '../cluster/progress.ts';
-import { isAlive, readPid } from '../cluster/supervisor.ts';
+import { isAlive, readPid, signalProcess } from '../cluster/supervisor.ts';
 import type { CommandContext } from '../context.ts';
 import { dataDirOption } from './options.ts';
 
@@ -91,10 +91,10 @@ async function end({
   readonly context: CommandContext;
 }): Promise<void> {
   const deadline = context.clock.now() + STOP_TIMEOUT_MS;
-  process.kill(pid, signal);
+  signalProcess(pid, signal);
   while (isAlive(pid)) {
     if (context.clock.now() > deadline) {
-      process.kill(pid, 'SIGKILL');
+      signalProcess(pid, 'SIGKILL');
       throw new UsageError(
         `process ${pid} did not stop within ${STOP_TIMEOUT_MS / 1000} s and was killed; run \`raftsman down\` again to tidy up`,
       );

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { CommandContext } from '../context.ts';
 import { register as apply } from './apply.ts';
-import { ClusterCommand } from './cluster-command.ts';
+import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
 import { register as create } from './create.ts';
 import { register as remove } from './delete.ts';
 import { register as describe } from './describe.ts';
@@ -18,6 +18,7 @@ import { register as rollout } from './rollout.ts';
 import { register as run } from './run.ts';
 import { register as scale } from './scale.ts';
 import { register as set } from './set.ts';
+import { register as token } from './token.ts';
 import { register as wait } from './wait.ts';
 
 type RegisterCommand = (program: Command, context: CommandContext) => void;
@@ -46,6 +47,7 @@ export const kubernetesCommands: readonly RegisterCommand[] = [
   registerApiResources,
   registerApiVersions,
   registerVersion,
+  token,
 ];
 
 /** What kubectl can do and this program cannot yet. */
@@ -71,6 +73,8 @@ const NOT_YET = [
 
 /** Adds all of them; a verb that is not there yet says so. */
 export function registerClusterCommands(program: Command, context: CommandContext): void {
+  // Flags may stand before the verb as well.
+  withGlobalFlags(program);
   for (const register of kubernetesCommands) register(program, context);
   for (const name of NOT_YET) {
     const command = new ClusterCommand(name).argument('[words...]').allowUnknownOption().helpOption(false);

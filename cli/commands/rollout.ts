@@ -207,6 +207,10 @@ async function history(session: Session, words: readonly string[], flags: Flags)
       return;
     }
     session.print(`${displayName(reference)} `);
+    if (revisions.size === 0) {
+      session.print('No rollout history found.');
+      return;
+    }
     const rows = [...revisions].map(([revision, { metadata }]) => [
       String(revision),
       metadata?.annotations?.[CHANGE_CAUSE] ?? '<none>',

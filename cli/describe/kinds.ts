@@ -13,6 +13,7 @@ import type {
   Pod,
   ReplicaSet,
   ReplicationController,
+  ResourceQuota,
   Secret,
   Service,
   ServiceAccount,
@@ -30,6 +31,8 @@ export interface DescribeHelp {
   readonly now: number;
   /** Objects of another resource, by its name, with a label or field selector. */
   list<T>(resource: string, selection: { selector?: string; fieldSelector?: string; namespace?: string }): Promise<T[]>;
+  /** All of a resource in a namespace; undefined if the server does not serve it. */
+  maybeList<T>(resource: string, namespace: string): Promise<T[] | undefined>;
   /** Undefined if there is none. */
   get<T>(resource: string, name: string, namespace: string): Promise<T | undefined>;
 }
@@ -155,8 +158,7 @@ const deployment = describing<Deployment>(async (object, help) => {
     'Pod Template:',
     ...templateLines(spec?.template),
     ...conditionLines(status?.conditions),
-    `OldReplicaSets:\t${old.join(', ') || '<none>'}`,
-    `NewReplicaSet:\t${newest ? text(newest) : '<none>'}`,
+    ...(newest ? [`OldReplicaSets:\t${old.join(', ') || '<none>'}`, `NewReplicaSet:\t${text(newest)}`] : []),
   ];
 });
 
@@ -234,7 +236,7 @@ const job = describing<Job>(object => {
     ...(startTime && completionTime
       ? [`Duration:\t${humanDuration(Date.parse(completionTime) - Date.parse(startTime))}`]
       : []),
-    `Pods Statuses:\t${status?.active ?? 0} Active (${status?.ready ?? 0} Ready) / ${status?.succeeded ?? 0} Succeeded / ${status?.failed ?? 0} Failed`,
+    `Pods Statuses:\t${status?.active ?? 0} Active${status?.ready === undefined ? '' : ` (${status.ready} Ready)`} / ${status?.succeeded ?? 0} Succeeded / ${status?.failed ?? 0} Failed`,
     'Pod Template:',
     ...templateLines(spec?.template),
   ];
@@ -265,7 +267,9 @@ const service = describing<Service>(async (object, help) => {
         ),
       ),
     ];
-    return texts.length > 3 ? `${texts.slice(0, 3).join(',')} + ${texts.length - 3} more...` : texts.join(',');
+    return texts.length > 3
+      ? `${texts.slice(0, 3).join(',')} + ${texts.length - 3} more...`
+      : texts.join(',') || '<none>';
   };
   const ingress = (status?.loadBalancer?.ingress ?? []).map(({ ip, hostname }) => ip ?? hostname ?? '');
   return [
@@ -294,26 +298,44 @@ const service = describing<Service>(async (object, help) => {
   ];
 });
 
-const namespace = describing<Namespace>(object => [
-  `Name:\t${object.metadata?.name}`,
-  ...labelLines(object.metadata?.labels),
-  ...annotationLines(object.metadata),
-  `Status:\t${object.status?.phase ?? ''}`,
-  ...(object.status?.conditions?.length
-    ? [
-        'Conditions:',
-        '  Type\tStatus\tReason\tMessage',
-        '  ----\t------\t------\t-------',
-        ...object.status.conditions.map(
-          ({ type, status, reason, message }) => `  ${type}\t${status}\t${reason ?? ''}\t${message ?? ''}`,
-        ),
-      ]
-    : []),
-  '',
-  'No resource quota.',
-  '',
-  'No LimitRange resource.',
-]);
+const namespace = describing<Namespace>(async (object, help) => {
+  const name = object.metadata?.name ?? '';
+  const quotas = await help.maybeList<ResourceQuota>('resourcequotas', name);
+  const limits = await help.maybeList<JsonObject>('limitranges', name);
+  return [
+    `Name:\t${name}`,
+    ...labelLines(object.metadata?.labels),
+    ...annotationLines(object.metadata),
+    `Status:\t${object.status?.phase ?? ''}`,
+    ...(object.status?.conditions?.length
+      ? [
+          'Conditions:',
+          '  Type\tStatus\tReason\tMessage',
+          '  ----\t------\t------\t-------',
+          ...object.status.conditions.map(
+            ({ type, status, reason, message }) => `  ${type}\t${status}\t${reason ?? ''}\t${message ?? ''}`,
+          ),
+        ]
+      : []),
+    ...(quotas ? ['', ...quotaLines(quotas)] : []),
+    ...(limits ? ['', limits.length === 0 ? 'No LimitRange resource.' : `LimitRanges:\t${limits.length}`] : []),
+  ];
+});
+
+function quotaLines(quotas: readonly ResourceQuota[]): string[] {
+  if (quotas.length === 0) return ['No resource quota.'];
+  return [
+    'Resource Quotas',
+    ...quotas.flatMap(({ metadata, status }) => [
+      `  Name:\t${metadata?.name}`,
+      '  Resource\tUsed\tHard',
+      '  --------\t---\t---',
+      ...Object.entries(status?.hard ?? {})
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([resource, hard]) => `  ${resource}\t${status?.used?.[resource] ?? 0}\t${hard}`),
+    ]),
+  ];
+}
 
 const configMap = describing<ConfigMap>(object => [
   `Name:\t${object.metadata?.name}`,

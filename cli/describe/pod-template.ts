@@ -37,7 +37,7 @@ function specLines(spec: PodSpec | undefined): string[] {
   return [
     ...(spec?.initContainers?.length ? containerLines('Init Containers', spec.initContainers, undefined) : []),
     ...containerLines('Containers', spec?.containers ?? [], undefined),
-    ...volumeLines(spec?.volumes),
+    ...volumeLines(spec?.volumes, { isTemplate: true }),
     ...mapLines('Node-Selectors', spec?.nodeSelector, '='),
     ...tolerationLines(spec),
   ];
@@ -63,7 +63,9 @@ export function containerLines(
     `${title}:`,
     ...containers.flatMap(container => {
       const status = statuses?.find(({ name }) => name === container.name);
-      return [`  ${container.name}:`, ...indent(oneContainer(container, status), '    ')];
+      // Within a template, which is indented itself, kubectl indents by less.
+      const [nameIndent, fieldIndent] = statuses ? ['  ', '    '] : [' ', '  '];
+      return [`${nameIndent}${container.name}:`, ...indent(oneContainer(container, status), fieldIndent)];
     }),
   ];
 }
@@ -175,9 +177,13 @@ function mountLines(container: Container): string[] {
   return ['Mounts:', ...texts];
 }
 
-export function volumeLines(volumes: readonly Volume[] | undefined): string[] {
-  if (!volumes?.length) return ['Volumes:\t<none>'];
-  return ['Volumes:', ...volumes.flatMap(volume => [`  ${volume.name}:`, ...indent(sourceLines(volume), '    ')])];
+export function volumeLines(volumes: readonly Volume[] | undefined, options = { isTemplate: false }): string[] {
+  if (!volumes?.length) return ['Volumes:	<none>'];
+  const [nameIndent, fieldIndent] = options.isTemplate ? [' ', '  '] : ['  ', '    '];
+  return [
+    'Volumes:',
+    ...volumes.flatMap(volume => [`${nameIndent}${volume.name}:`, ...indent(sourceLines(volume), fieldIndent)]),
+  ];
 }
 
 function sourceLines(volume: Volume): string[] {

@@ -24,7 +24,8 @@ function styleOf(text: string): Scalar.Type {
   const isAmbiguous =
     text === '' ||
     /^(?:~|null|true|false|yes|no|on|off|y|n)$/i.test(text) ||
-    /^[-+]?(?:\.?\d[\d_,.:]*(?:e[-+]?\d+)?|0x[\da-f]+|0o?[0-7]+|0b[01]+|\.inf|\.nan)$/i.test(text) ||
+    /^[-+]?(?:(?:\.\d+|\d[\d_]*(?:\.\d*)?)(?:e[-+]?\d+)?|0x[\da-f]+|0o?[0-7]+|0b[01]+|\.inf|\.nan)$/i.test(text) ||
+    /^[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.\d*)?$/.test(text) ||
     /^\d{4}-\d\d?-\d\d?/.test(text) ||
     text === '<<' ||
     text === '=';

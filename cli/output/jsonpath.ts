@@ -32,7 +32,12 @@ export class JsonPath {
 
   /** @throws CommandError if the text is no template. */
   constructor(template: string) {
-    this.#nodes = parseTemplate(template);
+    try {
+      this.#nodes = parseTemplate(template);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      throw failure(`error parsing jsonpath ${template}, ${error.message}`, error);
+    }
   }
 
   /** The template's text, with the values of `root` filled in. Keys that are missing are empty. */
@@ -152,7 +157,7 @@ function operandValue(operand: Operand, item: unknown, root: unknown): unknown {
   return 'value' in operand ? operand.value : evaluate(operand.steps, [item], root)[0];
 }
 
-const broken = (why: string) => failure(`error parsing jsonpath: ${why}`);
+const broken = (why: string) => new SyntaxError(why);
 
 function parseTemplate(template: string): Node[] {
   const stack: { nodes: Node[]; steps: readonly Step[] }[] = [{ nodes: [], steps: [] }];

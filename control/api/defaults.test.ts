@@ -100,7 +100,10 @@ function create(sent: KubernetesObject): { object: KubernetesObject; warnings: s
   declaration.prepareForCreate(object, context);
   return {
     object,
-    warnings: declaration.warnings(object, undefined),
+    warnings: [
+      ...(declaration.deprecation ? [declaration.deprecation] : []),
+      ...declaration.warnings(object, undefined),
+    ],
     errors: declaration.validate(object).map(({ field, message }) => `${field}: ${message}`),
   };
 }

@@ -114,6 +114,14 @@ export const alreadyExists = (resource: ResourceName, name: string) =>
     details: detailsOf(resource, name),
   });
 
+/** A name that the server was to make was taken, however often it tried. */
+export const nameNotGenerated = (resource: ResourceName, name: string) =>
+  new ApiError(
+    'AlreadyExists',
+    `${qualified(resource)} "${name}" already exists, the server was not able to generate a unique name for the object`,
+    { details: detailsOf(resource, name, { retryAfterSeconds: 1 }) },
+  );
+
 /** `why` follows the colon, without a full stop. */
 export const conflict = (resource: ResourceName, name: string, why: string) =>
   new ApiError('Conflict', `Operation cannot be fulfilled on ${qualified(resource)} "${name}": ${why}`, {

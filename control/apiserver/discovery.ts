@@ -3,11 +3,11 @@
  * older form (one a group and version). Everything follows from the registry and the list of virtual resources below.
  */
 import { createHash } from 'node:crypto';
-import type { KindDeclaration, Subresource } from '../api/kind.ts';
+import type { Kind, KindDeclaration, Subresource } from '../api/kind.ts';
 import { ALL_KINDS } from '../api/registry.ts';
 import { type Clause, parseAccept } from './http/negotiate.ts';
 import { bytesReply, JSON_TYPE, jsonReply, pageNotFound } from './http/replies.ts';
-import { apiVersionOf } from './keys.ts';
+import { apiVersionOf, storedKind } from './keys.ts';
 import type { Exchange, Reply } from './types.ts';
 
 /** A resource that is asked, never stored: reviews and the like. */
@@ -25,6 +25,8 @@ interface Resource extends VirtualResource {
   readonly categories: readonly string[];
   readonly verbs: readonly string[];
   readonly subresources: readonly Subresource[];
+  /** As which its objects are stored, if they are. */
+  readonly stored: Kind | undefined;
 }
 interface GroupVersion {
   readonly version: string;
@@ -35,10 +37,38 @@ interface Group {
   readonly versions: readonly GroupVersion[];
 }
 
+/** Groups in the order in which Kubernetes lists them, so that a short name means the same; others come behind. */
+const GROUP_ORDER = [
+  '',
+  'apiregistration.k8s.io',
+  'apps',
+  'events.k8s.io',
+  'authentication.k8s.io',
+  'authorization.k8s.io',
+  'autoscaling',
+  'batch',
+  'certificates.k8s.io',
+  'networking.k8s.io',
+  'policy',
+  'rbac.authorization.k8s.io',
+  'storage.k8s.io',
+  'admissionregistration.k8s.io',
+  'apiextensions.k8s.io',
+  'scheduling.k8s.io',
+  'coordination.k8s.io',
+  'node.k8s.io',
+  'discovery.k8s.io',
+  'flowcontrol.apiserver.k8s.io',
+];
+function rankOf(group: string): number {
+  const index = GROUP_ORDER.indexOf(group);
+  return index < 0 ? GROUP_ORDER.length : index;
+}
+
 /** Old versions are listed, so that old manifests find them, but short names and `all` mean the present ones. */
 function resourceOf(kind: KindDeclaration): Resource {
   const isOld = kind.storedAs !== undefined && kind.storedAs.kind.plural === kind.plural && isOldVersion(kind);
-  return isOld ? { ...kind, shortNames: [], categories: [] } : kind;
+  return { ...kind, ...(isOld && { shortNames: [], categories: [] }), stored: storedKind(kind) };
 }
 const isOldVersion = ({ group, version }: KindDeclaration) =>
   group === 'extensions' || /^v\d+(alpha|beta)/.test(version);
@@ -50,6 +80,7 @@ function groupsOf(virtual: readonly VirtualResource[]): Group[] {
     categories: [],
     verbs: ['create'],
     subresources: [],
+    stored: undefined,
   }));
   const byGroup = new Map<string, Map<string, Resource[]>>();
   for (const resource of [...ALL_KINDS.map(resourceOf), ...virtualResources]) {
@@ -57,7 +88,8 @@ function groupsOf(virtual: readonly VirtualResource[]): Group[] {
     byGroup.set(resource.group, versions);
     versions.set(resource.version, [...(versions.get(resource.version) ?? []), resource]);
   }
-  return [...byGroup].map(([name, versions]) => ({
+  const groups = [...byGroup].sort(([a], [b]) => rankOf(a) - rankOf(b));
+  return groups.map(([name, versions]) => ({
     name,
     versions: [...versions]
       .map(([version, resources]) => ({ version, resources: resources.sort((a, b) => (a.plural < b.plural ? -1 : 1)) }))
@@ -215,10 +247,12 @@ function aggregated(groups: readonly Group[], version: string): object {
 }
 
 function aggregatedResource(resource: Resource): object {
-  const { group, version, kind, shortNames, categories, subresources } = resource;
+  const { kind, shortNames, categories, subresources } = resource;
+  // As in Kubernetes, group and version are told only where they are not the resource's own.
+  const ownKind = { group: '', version: '', kind };
   return {
     resource: resource.plural,
-    responseKind: { group, version, kind },
+    responseKind: ownKind,
     scope: resource.namespaced ? 'Namespaced' : 'Cluster',
     singularResource: resource.singular,
     verbs: resource.verbs,
@@ -227,7 +261,10 @@ function aggregatedResource(resource: Resource): object {
     ...(subresources.length > 0 && {
       subresources: subresources.map(({ name, verbs, responseKind }) => ({
         subresource: name,
-        responseKind: responseKind ?? { group, version, kind },
+        responseKind:
+          responseKind && isForeign(resource, responseKind)
+            ? responseKind
+            : { ...ownKind, kind: responseKind?.kind ?? kind },
         verbs,
       })),
     }),
@@ -239,8 +276,20 @@ function legacyGroup({ name, versions }: Group): object {
   return { name, versions: list, preferredVersion: list[0] };
 }
 
+/** True if a subresource speaks of a kind in another group or version. */
+function isForeign(resource: Resource, kind: { readonly group: string; readonly version: string }): boolean {
+  return kind.group !== resource.group || kind.version !== resource.version;
+}
+
+/** Changes when objects are stored in another version (apiserver: discovery.StorageVersionHash). */
+function storageVersionHash({ group, version, kind }: Kind): string {
+  const digest = createHash('sha256').update(`${group}/${version}/${kind}`).digest();
+  return digest.subarray(0, STORAGE_HASH_BYTES).toString('base64');
+}
+const STORAGE_HASH_BYTES = 8;
+
 function legacyResources(resource: Resource): object[] {
-  const { plural, singular, namespaced, kind, verbs, shortNames, categories, subresources, group, version } = resource;
+  const { plural, singular, namespaced, kind, verbs, shortNames, categories, subresources, stored } = resource;
   return [
     {
       name: plural,
@@ -250,14 +299,15 @@ function legacyResources(resource: Resource): object[] {
       verbs,
       ...(shortNames.length > 0 && { shortNames }),
       ...(categories.length > 0 && { categories }),
+      ...(stored && { storageVersionHash: storageVersionHash(stored) }),
     },
     ...subresources.map(({ name, verbs: subVerbs, responseKind }) => {
-      const isForeign = responseKind && (responseKind.group !== group || responseKind.version !== version);
       return {
         name: `${plural}/${name}`,
         singularName: '',
         namespaced,
-        ...(isForeign && { group: responseKind.group, version: responseKind.version }),
+        ...(responseKind &&
+          isForeign(resource, responseKind) && { group: responseKind.group, version: responseKind.version }),
         kind: responseKind?.kind ?? kind,
         verbs: subVerbs,
       };

@@ -156,6 +156,7 @@ async function resourceReply(options: DispatchOptions, exchange: Exchange): Prom
   }
   const isProxy = info.subresource === 'proxy';
   if ((method === 'HEAD' || method === 'OPTIONS') && !isProxy) throw methodNotAllowed();
+  if (kind.deprecation) exchange.warnings.push(kind.deprecation);
   const request: ResourceRequest = { exchange, info, identity: identityOf(exchange), kind };
   if (info.subresource !== '') return subresourceReply(options, request);
   return VERBS[allowedVerb(request)]?.(options.core, request) ?? notFoundStatus();

@@ -327,6 +327,45 @@ test('endpoints follow ready pods of a Service', async t => {
   await until('all is gone', async () => (await endpoints()) === undefined && (await slices()).length === 0);
 });
 
+test('a DaemonSet keeps a revision of each template, and going back makes the old one the newest', async t => {
+  const { client, pods } = await cluster(t);
+  const labels = { app: 'd' };
+  const template = (image: string) => ({ metadata: { labels }, spec: { containers: [{ name: 'c', image }] } });
+  const key = { namespace: 'n', name: 'd' };
+  await client.create(kinds.daemonsets, {
+    metadata: key,
+    spec: {
+      selector: { matchLabels: labels },
+      template: template('x:1'),
+      updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1 } },
+    },
+  });
+  const revisions = async () =>
+    (await client.list(kinds.controllerrevisions)).items
+      .toSorted((a, b) => a.revision - b.revision)
+      .map(({ revision, metadata }) => ({ revision, hash: metadata?.labels?.['controller-revision-hash'] }));
+  const rollOut = async (image: string) => {
+    await client.patch(kinds.daemonsets, key, {
+      type: 'application/merge-patch+json',
+      body: { spec: { template: template(image) } },
+    });
+    await until(`${image} runs everywhere`, async () => {
+      const all = await pods(labels);
+      return all.length === 2 && all.every(({ spec }) => spec?.containers[0]?.image === image);
+    });
+  };
+  await rollOut('x:1');
+  await rollOut('x:2');
+  const [first, second] = await revisions();
+  t.deepEqual([first?.revision, second?.revision], [1, 2]);
+  await rollOut('x:1');
+  t.deepEqual(await revisions(), [second, { revision: 3, hash: first?.hash }]);
+  t.deepEqual(
+    new Set((await pods(labels)).map(({ metadata }) => metadata?.labels?.['controller-revision-hash'])),
+    new Set([first?.hash]),
+  );
+});
+
 test('leases show who leads, and everything stops at once', async t => {
   const { client, stop, running, api } = await cluster(t);
   const holders = async () =>

@@ -22,6 +22,8 @@ export interface DaemonState {
   /** All that it owns, also those that leave. */
   readonly pods: readonly Pod[];
   readonly nowMs: number;
+  /** By which pods of the present template are known; {@link revisionHash} if not said. */
+  readonly hash?: string;
 }
 
 export interface DaemonPlan {
@@ -53,7 +55,7 @@ export function planDaemonSet(state: DaemonState): DaemonPlan {
   };
 }
 
-/** The hash of the template, which its pods carry. */
+/** The hash of the template, with which a new revision begins. */
 export function revisionHash(set: DaemonSet): string {
   return templateHash(set.spec?.template, set.status?.collisionCount);
 }
@@ -108,7 +110,8 @@ interface NodePlan {
   readonly failed: readonly Pod[];
 }
 
-function planNode({ set }: DaemonState, node: Node, pods: readonly Pod[]): NodePlan {
+function planNode(state: DaemonState, node: Node, pods: readonly Pod[]): NodePlan {
+  const { set } = state;
   const name = node.metadata?.name ?? '';
   const { shouldRun, mayContinue } = fits(set, node);
   const staying = pods.filter(({ metadata }) => !metadata?.deletionTimestamp);
@@ -120,12 +123,12 @@ function planNode({ set }: DaemonState, node: Node, pods: readonly Pod[]): NodeP
     return { create: shouldRun && pods.length === 0 ? [name] : [], delete: failed, failed };
   }
   // During a surge two are right: one of each template.
-  const surplus = maxSurge(set, 1) > 0 ? duplicates(set, running) : running.slice(1);
+  const surplus = maxSurge(set, 1) > 0 ? duplicates(state, running) : running.slice(1);
   return { create: [], delete: [...failed, ...surplus], failed };
 }
 
-function duplicates(set: DaemonSet, running: readonly Pod[]): Pod[] {
-  const [current, old] = [running.filter(pod => isUpdated(set, pod)), running.filter(pod => !isUpdated(set, pod))];
+function duplicates(state: DaemonState, running: readonly Pod[]): Pod[] {
+  const [current, old] = [running.filter(pod => isUpdated(state, pod)), running.filter(pod => !isUpdated(state, pod))];
   return [...current.slice(1), ...old.slice(1)];
 }
 
@@ -151,10 +154,11 @@ interface Situation {
   readonly isOldAvailable: boolean;
 }
 
-function situation({ set, nowMs }: DaemonState, node: Node, pods: readonly Pod[]): Situation {
+function situation(state: DaemonState, node: Node, pods: readonly Pod[]): Situation {
+  const { set, nowMs } = state;
   const staying = pods.filter(({ metadata }) => !metadata?.deletionTimestamp);
-  const current = staying.find(pod => isUpdated(set, pod));
-  const old = staying.find(pod => !isUpdated(set, pod));
+  const current = staying.find(pod => isUpdated(state, pod));
+  const old = staying.find(pod => !isUpdated(state, pod));
   const isAvailable = (pod: Pod | undefined) =>
     pod !== undefined && isPodAvailable(pod, set.spec?.minReadySeconds ?? 0, nowMs);
   return {
@@ -198,12 +202,13 @@ function maxUnavailable(set: DaemonSet, nodes: number): number {
   return Math.max(1, scaledValue(set.spec?.updateStrategy?.rollingUpdate?.maxUnavailable ?? 1, nodes, Math.ceil));
 }
 
-function isUpdated(set: DaemonSet, pod: Pod): boolean {
+function isUpdated({ set, hash }: DaemonState, pod: Pod): boolean {
   const labels = pod.metadata?.labels ?? {};
-  return labels[REVISION_HASH_LABEL] === revisionHash(set);
+  return labels[REVISION_HASH_LABEL] === (hash ?? revisionHash(set));
 }
 
-function planStatus({ set, nodes, nowMs }: DaemonState, perNode: ReadonlyMap<string, readonly Pod[]>): DaemonSetStatus {
+function planStatus(state: DaemonState, perNode: ReadonlyMap<string, readonly Pod[]>): DaemonSetStatus {
+  const { set, nodes, nowMs } = state;
   const counts = { desired: 0, current: 0, misscheduled: 0, ready: 0, updated: 0, available: 0 };
   for (const node of nodes) {
     const pods = (perNode.get(node.metadata?.name ?? '') ?? []).filter(({ metadata }) => !metadata?.deletionTimestamp);
@@ -217,7 +222,7 @@ function planStatus({ set, nodes, nowMs }: DaemonState, perNode: ReadonlyMap<str
     counts.current++;
     if (isPodReady(pod)) counts.ready++;
     if (isPodAvailable(pod, set.spec?.minReadySeconds ?? 0, nowMs)) counts.available++;
-    if (pods.some(each => isUpdated(set, each))) counts.updated++;
+    if (pods.some(each => isUpdated(state, each))) counts.updated++;
   }
   const unavailable = counts.desired - counts.available;
   const { collisionCount, conditions } = set.status ?? {};

@@ -99,7 +99,8 @@ function groupEndpoints({ service, pods, nodeOf }: SliceState, addressType: stri
   for (const pod of servingPods(service, pods, true)) {
     const address = addressOf(pod, addressType);
     if (!address) continue;
-    const ports = portsOf(service, pod);
+    // In an order of their own: to reorder the Service's ports must not rewrite its slices.
+    const ports = portsOf(service, pod).toSorted(byNumber);
     const key = JSON.stringify(ports);
     const group = groups.get(key) ?? { addressType, ports, endpoints: new Map() };
     groups.set(key, group);
@@ -107,6 +108,8 @@ function groupEndpoints({ service, pods, nodeOf }: SliceState, addressType: stri
   }
   return [...groups.values()];
 }
+
+const byNumber = (a: PortNumber, b: PortNumber) => a.port - b.port || (a.name < b.name ? -1 : 1);
 
 function endpointOf(service: Service, pod: Pod, address: string, nodeOf: SliceState['nodeOf']): Endpoint {
   const isServing = isPodReady(pod);

@@ -1,7 +1,4 @@
-/**
- * What a master is before it runs: its cluster's secrets and settings, made at the first start of the first master, fetched
- * by one that joins, read back by one that starts again.
- */
+import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JoinError, type JoinSession, openJoinSession } from '../join/client.ts';
@@ -25,8 +22,10 @@ export type Membership = JoinMasterAnswer['membership'];
 export interface MasterSetup {
   readonly secrets: ClusterSecrets;
   readonly settings: ClusterSettings;
-  /** True at the very first start of a cluster's first master. */
+  /** True on a cluster's first master until its first objects are there: nobody can have joined before. */
   readonly isNewCluster: boolean;
+  /** Says that they are; durable. */
+  readonly notePrepared: () => Promise<void>;
   /** For a master that joins: who belongs to the cluster. Asked only while the store is empty. */
   readonly discover: () => Promise<Membership>;
   /** For a master that joins: a session with a master of the cluster. */
@@ -73,10 +72,12 @@ export async function setUp(options: SetupOptions, tools: SetupTools): Promise<M
   const settingsFile = join(options.dataDir, 'settings.json');
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
   const joiner = new Joiner(options, tools);
+  const preparedFile = join(options.dataDir, 'prepared');
   const shared = {
     discover: () => joiner.discover(),
     session: () => joiner.session(),
-    isNewCluster: !options.join && !tools.hasStore,
+    isNewCluster: !options.join && !existsSync(preparedFile),
+    notePrepared: () => writePrivately(preparedFile, ''),
   };
   const known = await loadClusterSecrets(folder);
   if (known) {

@@ -1,7 +1,8 @@
 /** A master's key material on disk: `DIR/pki`, readable by its owner only. Written whole or not at all. */
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPair } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { z } from 'zod';
 import { createAuthority, type KeyPair } from './authority.ts';
 
@@ -35,15 +36,15 @@ const RSA_BITS = 2048;
 
 /** Makes the secrets of a new cluster. */
 export async function createClusterSecrets(options: { readonly nowMs: number }): Promise<ClusterSecrets> {
-  const [authority, peerAuthority] = await Promise.all([
+  const [authority, peerAuthority, { privateKey }] = await Promise.all([
     createAuthority('raftsman-ca', options),
     createAuthority('raftsman-peer-ca', options),
+    promisify(generateKeyPair)('rsa', {
+      modulusLength: RSA_BITS,
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+    }),
   ]);
-  const { privateKey } = generateKeyPairSync('rsa', {
-    modulusLength: RSA_BITS,
-    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-  });
   return { authority, peerAuthority, serviceAccountKey: privateKey };
 }
 

@@ -71,9 +71,9 @@ function best(pod: PodInfo, nodes: readonly NodeInfo[], steps: readonly Step[]):
   for (const { plugin, prepared } of nodes.length > 1 ? steps : []) {
     if (!plugin.score) continue;
     const raw = nodes.map(node => plugin.score?.(pod, node, prepared) ?? 0);
-    const high = Math.max(...raw);
+    const bounds = { low: Math.min(...raw), high: Math.max(...raw) };
     for (const [index, value] of raw.entries()) {
-      totals[index] = (totals[index] ?? 0) + Math.floor(ranked(value, high, plugin.ranks)) * (plugin.weight ?? 1);
+      totals[index] = (totals[index] ?? 0) + Math.floor(ranked(value, bounds, plugin.ranks)) * (plugin.weight ?? 1);
     }
   }
   let winner = 0;
@@ -82,7 +82,12 @@ function best(pod: PodInfo, nodes: readonly NodeInfo[], steps: readonly Step[]):
   return nodes[winner] as NodeInfo;
 }
 
-function ranked(value: number, high: number, ranks: SchedulerPlugin['ranks']): number {
+function ranked(
+  value: number,
+  { low, high }: { readonly low: number; readonly high: number },
+  ranks: SchedulerPlugin['ranks'],
+): number {
+  if (ranks === 'range') return high === low ? 0 : ((value - low) / (high - low)) * SCORE_MAX;
   if (ranks === 'highest') return high === 0 ? 0 : (value / high) * SCORE_MAX;
   if (ranks === 'lowest') return high === 0 ? SCORE_MAX : SCORE_MAX - (value / high) * SCORE_MAX;
   return value;

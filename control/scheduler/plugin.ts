@@ -27,9 +27,9 @@ export interface SchedulerPlugin {
   score?(pod: PodInfo, node: NodeInfo, prepared: unknown): number;
   /**
    * How raw scores become 0 to 100: taken as they are, or stretched so that the highest is 100, or the same turned round so
-   * that the lowest raw score is best.
+   * that the lowest raw score is best; `range` stretches from the lowest to the highest, which may be below 0.
    */
-  readonly ranks?: 'plain' | 'highest' | 'lowest';
+  readonly ranks?: 'plain' | 'highest' | 'lowest' | 'range';
   readonly weight?: number;
 }
 

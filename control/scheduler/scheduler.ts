@@ -2,8 +2,8 @@
  * The scheduler's loop: takes a pod from the queue, decides on the present snapshot, counts the pod on its node at once and
  * writes the binding beside the next decision. What fails is taken back and tried again.
  */
-import { nodes as nodesKind, pods as podsKind } from '../api/generated/kinds.ts';
-import type { Node, Pod } from '../api/generated/types.ts';
+import { namespaces as namespacesKind, nodes as nodesKind, pods as podsKind } from '../api/generated/kinds.ts';
+import type { Namespace, Node, Pod } from '../api/generated/types.ts';
 import { hasReason } from '../api/status.ts';
 import type { Client } from '../client/client.ts';
 import { type Clock, timestamp } from '../client/clock.ts';
@@ -57,6 +57,7 @@ class Scheduler {
   readonly #recorder: EventRecorder;
   readonly #pods: Informer<Pod>;
   readonly #nodes: Informer<Node>;
+  readonly #namespaces: Informer<Namespace>;
   readonly #snapshot = new ClusterSnapshot();
   readonly #queue: SchedulingQueue;
   /** UIDs of pods that have a node here, but not yet in the API as far as we know. */
@@ -76,6 +77,13 @@ class Scheduler {
     });
     this.#pods = informers.for(podsKind);
     this.#nodes = informers.for(nodesKind);
+    this.#namespaces = informers.for(namespacesKind);
+    const setNamespace = (namespace: Namespace) => this.#snapshot.setNamespace(namespace);
+    this.#namespaces.addHandler({
+      added: setNamespace,
+      updated: setNamespace,
+      deleted: ({ metadata }) => this.#snapshot.removeNamespace(metadata?.name ?? ''),
+    });
     this.#nodes.addHandler({
       added: node => this.#nodeSeen(node, 'nodeAdded'),
       updated: (node, old) => {
@@ -93,8 +101,9 @@ class Scheduler {
   async run(): Promise<void> {
     const { signal, logger } = this.#options;
     signal.addEventListener('abort', () => this.#queue.shutDown(), { once: true });
-    const synced = (await this.#nodes.waitForSync(signal)) && (await this.#pods.waitForSync(signal));
-    if (!synced) return;
+    const informers = [this.#nodes, this.#namespaces, this.#pods];
+    const synced = await Promise.all(informers.map(informer => informer.waitForSync(signal)));
+    if (!synced.every(Boolean)) return;
     logger.info({ nodes: this.#nodes.size }, 'scheduler started');
     for (let next = await this.#queue.take(); next && !signal.aborted; next = await this.#queue.take()) {
       this.#schedule(next.pod);

@@ -3,7 +3,7 @@
  * costs nothing but itself. Pods that were given a node count from that moment, before the API confirms it (assumed).
  */
 import assert from 'node:assert';
-import type { ContainerPort, Node, Pod } from '../api/generated/types.ts';
+import type { ContainerPort, Namespace, Node, Pod } from '../api/generated/types.ts';
 import { type Amounts, add, parseAmounts, podRequests } from '../client/quantities.ts';
 import { DEFAULT_CPU_MILLICORES, DEFAULT_MEMORY_BYTES } from './limits.ts';
 
@@ -31,6 +31,8 @@ export interface NodeInfo {
   readonly weighed: { readonly cpu: number; readonly memory: number };
   /** By UID. */
   readonly pods: ReadonlyMap<string, PodInfo>;
+  /** Those of `pods` that care who is near them. */
+  readonly affine: ReadonlyMap<string, PodInfo>;
   /** Pods by the UID of their controller. */
   readonly perOwner: ReadonlyMap<string, number>;
   /** Size by image name. */
@@ -41,6 +43,7 @@ export interface Snapshot {
   readonly nodes: readonly NodeInfo[];
   /** How many nodes hold an image. */
   imageNodes(image: string): number;
+  namespaceLabels(name: string): Readonly<Record<string, string>>;
   /** Where the search begins: it wanders, so that equal nodes take turns. */
   readonly offset: number;
 }
@@ -52,6 +55,7 @@ interface MutableNode {
   requested: Record<string, number>;
   weighed: { cpu: number; memory: number };
   pods: Map<string, PodInfo>;
+  affine: Map<string, PodInfo>;
   perOwner: Map<string, number>;
   images: Map<string, number>;
   /** False for a node that pods name but that does not exist (yet). */
@@ -62,6 +66,8 @@ export class ClusterSnapshot implements Snapshot {
   readonly #nodes = new Map<string, MutableNode>();
   readonly #nodeOfPod = new Map<string, string>();
   readonly #imageNodes = new Map<string, number>();
+  /** Labels by name. */
+  readonly #namespaces = new Map<string, Readonly<Record<string, string>>>();
   #list: readonly NodeInfo[] | undefined;
   offset = 0;
 
@@ -72,6 +78,18 @@ export class ClusterSnapshot implements Snapshot {
 
   imageNodes(image: string): number {
     return this.#imageNodes.get(image) ?? 0;
+  }
+
+  namespaceLabels(name: string): Readonly<Record<string, string>> {
+    return this.#namespaces.get(name) ?? {};
+  }
+
+  setNamespace({ metadata }: Namespace): void {
+    this.#namespaces.set(metadata?.name ?? '', metadata?.labels ?? {});
+  }
+
+  removeNamespace(name: string): void {
+    this.#namespaces.delete(name);
   }
 
   setNode(node: Node): void {
@@ -109,6 +127,7 @@ export class ClusterSnapshot implements Snapshot {
     const info = this.#obtain(nodeName);
     const podInfo = describePod(pod);
     info.pods.set(uid, podInfo);
+    if (isAffine(pod)) info.affine.set(uid, podInfo);
     this.#nodeOfPod.set(uid, nodeName);
     count(info, podInfo, 1);
   }
@@ -121,6 +140,7 @@ export class ClusterSnapshot implements Snapshot {
     const podInfo = info?.pods.get(uid);
     assert(info && podInfo, 'a pod that counts is on its node');
     info.pods.delete(uid);
+    info.affine.delete(uid);
     count(info, podInfo, -1);
     this.#forgetIfEmpty(info);
   }
@@ -135,6 +155,7 @@ export class ClusterSnapshot implements Snapshot {
       requested: {},
       weighed: { cpu: 0, memory: 0 },
       pods: new Map(),
+      affine: new Map(),
       perOwner: new Map(),
       images: new Map(),
       isPresent: false,
@@ -180,6 +201,8 @@ function count(info: MutableNode, { pod, requests, weighed }: PodInfo, sign: 1 |
   if (pods > 0) info.perOwner.set(owner, pods);
   else info.perOwner.delete(owner);
 }
+
+const isAffine = ({ spec }: Pod) => Boolean(spec?.affinity?.podAffinity ?? spec?.affinity?.podAntiAffinity);
 
 export function ownerUid(pod: Pod): string | undefined {
   return pod.metadata?.ownerReferences?.find(({ controller }) => controller)?.uid;

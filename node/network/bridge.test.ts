@@ -96,10 +96,12 @@ serial('close with remove leaves nothing; without, pods stay wired', async t => 
   await network.close({ remove: false });
   t.is((await ping(pod, '10.42.1.1')).code, 0);
 
+  const wire = await wireOf(pod);
   const again = nodeOn(where, 'left');
   await again.start({ podCIDR: '10.42.1.0/24', clusterCIDR });
   t.is(again.addressOf('a'), address, 'kept over the restart');
   t.is((await again.attach(podOf('a'), pod.pid)).address, address);
+  t.is(await wireOf(pod), wire, 'the wire of a running pod is left alone');
   t.is((await again.attach(podOf('b'), (await where.namespace()).pid)).address, '10.42.1.3');
   await again.close({ remove: true });
   await where.machine.run('iptables', ['-P', 'FORWARD', 'ACCEPT']);
@@ -110,13 +112,23 @@ serial('close with remove leaves nothing; without, pods stay wired', async t => 
   await t.notThrowsAsync(nodeOn(where, 'left').close({ remove: true }), 'once more');
 });
 
+/** The wire's own mark: index and hardware address of the pod's end. */
+async function wireOf(pod: Namespace): Promise<string> {
+  const [link] = JSON.parse((await pod.run('ip', ['-j', 'link', 'show', 'dev', 'eth0'])).stdout) as [
+    { ifindex: number; address: string },
+  ];
+  return `${link.ifindex} ${link.address}`;
+}
+
 serial('a pod that moves to a new sandbox keeps its address; detach and garbage collection free it', async t => {
   const where = await world(t);
   const network = nodeOn(where, 'left');
   await network.start({ podCIDR: '10.42.1.0/29', clusterCIDR });
   const [one, two, three] = [await where.namespace(), await where.namespace(), await where.namespace()];
   const { address } = await network.attach(podOf('a'), one.pid);
+  t.is((await ping(where.machine, address)).code, 0);
   t.is((await network.attach(podOf('a'), two.pid)).address, address);
+  t.is((await ping(where.machine, address)).code, 0, 'the machine asks anew where the address is');
   t.is((await ping(two, '10.42.1.1')).code, 0);
   t.not((await ping(one, '10.42.1.1')).code, 0);
 

@@ -206,6 +206,8 @@ class BridgeNetwork implements PodNetwork {
         `route replace ${gateway} dev ${podInterface} scope link`,
         `route replace default via ${gateway} dev ${podInterface}`,
       ]);
+      // The address may have belonged to another wire just now, whose hardware address the machine still remembers.
+      await this.#links.forgetNeighbour(address, this.#names.bridge);
     } catch (error) {
       await this.#links.remove(veth);
       throw error;

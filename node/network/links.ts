@@ -9,7 +9,11 @@ const linkSchema = z.array(
     ifname: z.string().optional(),
     mtu: z.number().optional(),
     master: z.string().optional(),
-    addr_info: z.array(z.object({ local: z.string().optional(), prefixlen: z.number().optional() })).optional(),
+    addr_info: z
+      .array(
+        z.object({ family: z.string().optional(), local: z.string().optional(), prefixlen: z.number().optional() }),
+      )
+      .optional(),
   }),
 );
 const routeSchema = z.array(
@@ -25,7 +29,7 @@ export interface Link {
   readonly name: string;
   readonly mtu: number;
   readonly master: string | undefined;
-  /** With prefix length: `10.42.0.1/24`. */
+  /** IPv4, with prefix length: `10.42.0.1/24`. */
   readonly addresses: readonly string[];
 }
 export interface Route {
@@ -64,11 +68,12 @@ export class Links {
 
   /** Undefined if there is no such link. */
   async find(name: string): Promise<Link | undefined> {
-    return linksIn((await this.#run('ip', ['-j', '-4', 'address', 'show', 'dev', name])).stdout)[0];
+    // Without `-4`, which leaves out links that have no IPv4 address, such as the host's end of a pod's wire.
+    return linksIn((await this.#run('ip', ['-j', 'address', 'show', 'dev', name])).stdout)[0];
   }
 
   async findInside(pid: number, name: string): Promise<Link | undefined> {
-    const args = [...enter(pid), 'ip', '-j', '-4', 'address', 'show', 'dev', name];
+    const args = [...enter(pid), 'ip', '-j', 'address', 'show', 'dev', name];
     return linksIn((await this.#run('nsenter', args)).stdout)[0];
   }
 
@@ -87,6 +92,11 @@ export class Links {
   async remove(name: string): Promise<void> {
     const result = await this.#run('ip', ['link', 'delete', 'dev', name]);
     if (result.code !== 0 && (await this.exists(name))) throw new Error(`link ${name}: ${result.stderr.trim()}`);
+  }
+
+  /** Forgets which hardware address an address had; succeeds if nothing was known. */
+  async forgetNeighbour(address: string, device: string): Promise<void> {
+    await this.#run('ip', ['neigh', 'delete', address, 'dev', device]);
   }
 
   async exists(name: string): Promise<boolean> {
@@ -134,8 +144,8 @@ function linksIn(text: string): Link[] {
   const links = linkSchema.parse(text.trim() === '' ? [] : JSON.parse(text));
   return links.flatMap(link => {
     if (link.ifname === undefined) return [];
-    const addresses = (link.addr_info ?? []).flatMap(({ local, prefixlen }) =>
-      local === undefined || prefixlen === undefined ? [] : [`${local}/${prefixlen}`],
+    const addresses = (link.addr_info ?? []).flatMap(({ family, local, prefixlen }) =>
+      family === 'inet6' || local === undefined || prefixlen === undefined ? [] : [`${local}/${prefixlen}`],
     );
     return [{ name: link.ifname, mtu: link.mtu ?? mtuBytesDefault, master: link.master, addresses }];
   });

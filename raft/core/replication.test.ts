@@ -345,6 +345,17 @@ test('one change at a time, of one member, after the own term has committed (the
   t.is(refusal(withLearner(core.configuration.membership, 'e')), 'membershipPending');
 });
 
+test('no membership changes before an entry of the own term is committed (raft-dev, July 2015)', t => {
+  const cluster = TestCluster.of('a', 'b', 'c');
+  cluster.drops = message => message.type === 'appendResponse';
+  const { core } = cluster.elect('a');
+  const next = withLearner(core.configuration.membership, 'd');
+  t.like(core.proposeMembership(next), { accepted: false, reason: 'membershipPending' });
+  cluster.drops = () => false;
+  cluster.tick(2);
+  t.true(core.proposeMembership(next).accepted);
+});
+
 test('a membership that is cut from the log is no longer in force (thesis 4.1)', t => {
   const each = follower({ terms: [1] });
   const other = withLearner(membershipOf('a', 'b', 'c'), 'd');
@@ -375,7 +386,7 @@ test('a leader that is removed goes once that is committed (thesis 4.2.2)', t =>
   cluster.settle();
   t.is(core.status().role, 'follower');
   t.is(cluster.get('b').core.status().commitIndex, 2, 'the others know before it goes');
-  cluster.tick(ELECTION_TICKS - 1, ['b', 'c']);
+  cluster.tick(ELECTION_TICKS, ['c']);
   cluster.elect('b');
   t.deepEqual(cluster.leaders, ['b']);
 });

@@ -262,7 +262,12 @@ export class RaftLoop<Result> {
 
   #reach(point: CrashPoint): void {
     if (this.#isStopped) throw new Error('the member has stopped');
-    this.#context.reach(point);
+    try {
+      this.#context.reach(point);
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
   }
 
   /** Runs a step of the loop; what it throws is fatal. */

@@ -57,7 +57,8 @@ export class Link {
     this.#queuedBytes += bytes;
     if (!this.#isFlushScheduled) {
       this.#isFlushScheduled = true;
-      this.#clock.nextTurn(() => this.#flush());
+      // The loop speaks at the end of a turn and in one go; a further turn would only add delay.
+      queueMicrotask(() => this.#flush());
     }
     return true;
   }

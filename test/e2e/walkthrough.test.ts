@@ -208,7 +208,7 @@ for (const kubectl of kubectls) {
       );
 
       await shell.type('kubectl run sample --image=nginx:1.8', /sample created/);
-      await shell.wait('kubectl describe pods -l run=sample', /Status: +Running[\s\S]*IP: +10\.42\./);
+      await shell.wait('kubectl describe pods -l run=sample', /Status: +Running[\s\S]*IP: +10\.\d+\./);
       await shell.type('kubectl delete pod sample', /deleted/);
       await shell.type('kubectl run sample --image=nginx:1.8 --labels=app=nginx,release=1', /sample created/);
       await shell.type('kubectl describe pods -l app=nginx', /release=1/);
@@ -224,7 +224,7 @@ for (const kubectl of kubectls) {
       await shell.type('kubectl create -f nginx-deployment-dev.yaml', /created/);
       await shell.wait(
         'kubectl describe service nginx-service',
-        /Selector: +app=nginx-deployment-dev[\s\S]*Endpoints: +10\.42\.\d+\.\d+:80/,
+        /Selector: +app=nginx-deployment-dev[\s\S]*Endpoints: +10\.\d+\.\d+\.\d+:80/,
       );
       await shell.wait(
         "curl -s -m 5 $(kubectl get service nginx-service -o jsonpath='{.spec.clusterIP}'):8000",
@@ -264,7 +264,7 @@ for (const kubectl of kubectls) {
       await shell.type('kubectl get services', /^kubernetes-bootcamp +NodePort .* 8080:3\d{4}\/TCP/m);
       await shell.wait(
         'kubectl describe services/kubernetes-bootcamp',
-        /Type: +NodePort[\s\S]*Endpoints: +10\.42\.\d+\.\d+:8080/,
+        /Type: +NodePort[\s\S]*Endpoints: +10\.\d+\.\d+\.\d+:8080/,
       );
       await shell.wait(`${nodePort}; curl -s -m 5 ${nodeAddress}:$NODE_PORT`, /Hello Kubernetes bootcamp! \| v=1/);
       await shell.type('kubectl describe deployment', /deployment.kubernetes.io\/revision: 1/);

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { mustRun, type RunOptions, type RunResult, run, until } from './run.ts';
+import { HopelessError, mustRun, type RunOptions, type RunResult, run, until } from './run.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 /** The built program, run by the Node that runs the tests. */
@@ -77,7 +77,7 @@ export class TestCluster {
     await until(
       'the cluster',
       () => {
-        if (ended !== undefined) throw new Error(`raftsman up ended with ${ended}:\n${this.output}`);
+        if (ended !== undefined) throw new HopelessError(`raftsman up ended with ${ended}:\n${this.output}`);
         return this.output.slice(from).includes('The cluster is up');
       },
       timeoutMs,

@@ -54,6 +54,9 @@ export async function mustRun(command: string, args: readonly string[], options:
   return stdout;
 }
 
+/** Thrown from a condition: it can never come true any more. */
+export class HopelessError extends Error {}
+
 /** Waits until `condition` gives something truthy; fails with `what` and its last word when the time is over. */
 export async function until<T>(
   what: string,
@@ -68,6 +71,7 @@ export async function until<T>(
       if (value) return value as Exclude<T, false | null | undefined | 0 | ''>;
       last = value;
     } catch (error) {
+      if (error instanceof HopelessError) throw error;
       last = error;
     }
     if (performance.now() > deadline)

@@ -3,6 +3,7 @@
  * disks stall and fail, the network loses, doubles, delays and parts; then everything heals, and the cluster has to come
  * back to life, agree, and show every acknowledged command.
  */
+import type { Message } from '../../raft/core/messages.ts';
 import type { MemberId, Membership, MembershipEntry } from '../../raft/index.ts';
 import { MemoryNetwork } from '../../raft/transport/memory.ts';
 import { runClient } from './client.ts';
@@ -59,12 +60,16 @@ class World {
   /** Half of the seeds have elections all the time: timeouts so short and coarse that candidates meet. */
   readonly #isStormy: boolean;
   #crashes = 0;
+  #newestTerm = 0;
 
   constructor(seed: number) {
     this.#seed = seed;
     this.random = seededRandom(seed);
     this.#network = new MemoryNetwork({ clock: this.clock, random: this.random });
-    this.#network.observe = message => this.reference.said(message);
+    this.#network.observe = message => {
+      this.reference.said(message);
+      if (this.#isChaos && this.#isStormy) this.#strikeAt(message);
+    };
     const size = pick(this.random, [3, 3, 4, 5]) ?? 3;
     const entries = Array.from({ length: size }, (_, number) => memberEntry(number, 'voter'));
     this.#isFixed = this.random() < 0.5;
@@ -181,6 +186,25 @@ class World {
         integerBetween(this.random, 0, this.random() < 0.5 ? 60 : 1_500),
       );
     }
+  }
+
+  /** Strikes where it hurts most: a member that has just voted, a leader that has just begun. */
+  #strikeAt(message: Message): void {
+    const isVote = message.type === 'voteResponse' && message.granted;
+    const isBeginning = message.type === 'appendRequest' && message.term > this.#newestTerm;
+    if (isBeginning) this.#newestTerm = message.term;
+    if (!(isVote && this.random() < 0.2) && !(isBeginning && this.random() < 0.3)) return;
+    const member = this.members.find(other => other.id === message.from);
+    if (member === undefined) return;
+    // A vote is told, and forgotten a moment later; a leader gets some of its entries out.
+    this.clock.setTimeout(
+      () => {
+        if (!this.#isChaos) return;
+        this.#crash(member);
+        this.clock.setTimeout(() => this.#revive(member), integerBetween(this.random, 0, 40));
+      },
+      isVote ? 0 : integerBetween(this.random, 0, 60),
+    );
   }
 
   #restartAll(): void {

@@ -91,5 +91,5 @@ export const endpoints = declare(kinds.endpoints, {
     for (const subset of object.subsets ?? []) for (const port of subset.ports ?? []) port.protocol ||= 'TCP';
   },
   validate: validateEndpoints,
-  warnings: () => [ENDPOINTS_DEPRECATED],
+  deprecation: ENDPOINTS_DEPRECATED,
 });

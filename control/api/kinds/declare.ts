@@ -39,6 +39,7 @@ export interface Behaviour<T extends KubernetesObject> {
   validateUpdate?(object: T, old: T, subresource: string): FieldError[];
   /** True if an update tells what is wrong with the object before what may not change. */
   readonly judgesWholeFirst?: boolean;
+  readonly deprecation?: string;
   warnings?(object: T, old: T | undefined): string[];
   decideDeletion?: KindDeclaration<T>['decideDeletion'];
   selectableFields?(object: T): Readonly<Record<string, string>>;
@@ -150,6 +151,7 @@ export function declare<T extends KubernetesObject>(
         ? [...first, ...whole, ...metadata, ...changes]
         : [...first, ...metadata, ...changes, ...whole];
     },
+    ...(behaviour.deprecation && { deprecation: behaviour.deprecation }),
     warnings: (object, old) => [...ownerWarnings(object), ...(behaviour.warnings?.(object, old) ?? [])],
     ...(behaviour.decideDeletion && { decideDeletion: behaviour.decideDeletion }),
     selectableFields: object => behaviour.selectableFields?.(object) ?? {},

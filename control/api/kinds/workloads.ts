@@ -3,6 +3,7 @@ import * as kinds from '../generated/kinds.ts';
 import type { DaemonSet, Deployment, PodTemplateSpec, ReplicaSet, ReplicationController } from '../generated/types.ts';
 import { isEqual } from '../schema/equal.ts';
 import {
+  nameWarnings,
   validateDaemonSet,
   validateDaemonSetUpdate,
   validateDeployment,
@@ -44,7 +45,7 @@ export const replicationController = declare(kinds.replicationcontrollers, {
   },
   validate: validateReplicationController,
   judgesWholeFirst: true,
-  warnings: (object, old) => workloadWarnings(object, old),
+  warnings: (object, old) => [...nameWarnings(object, old), ...workloadWarnings(object, old)],
   selectableFieldNames: ['status.replicas'],
   selectableFields: replicaFields,
 });
@@ -64,7 +65,7 @@ export const replicaSetBehaviour: Behaviour<ReplicaSet> = {
   validate: validateReplicaSet,
   judgesWholeFirst: true,
   validateUpdate: validateReplicaSetUpdate,
-  warnings: (object, old) => workloadWarnings(object, old),
+  warnings: (object, old) => [...nameWarnings(object, old), ...workloadWarnings(object, old)],
 };
 
 export const replicaSet = declare(kinds.replicasets, replicaSetBehaviour);
@@ -98,7 +99,7 @@ export const deploymentBehaviour: Behaviour<Deployment> = {
   validate: validateDeployment,
   judgesWholeFirst: true,
   validateUpdate: validateDeploymentUpdate,
-  warnings: (object, old) => workloadWarnings(object, old),
+  warnings: (object, old) => [...nameWarnings(object, old), ...workloadWarnings(object, old)],
 };
 
 export const deployment = declare(kinds.deployments, deploymentBehaviour);

@@ -116,6 +116,25 @@ test('v2 holds the served paths with the names that Kubernetes gives their opera
   });
 });
 
+test('watches have paths of their own, as they used to', t => {
+  const event = 'io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent';
+  const kinds = source.kinds.map(kind => ({ ...kind, verbs: ['watch'], subresources: [] }));
+  const { paths } = openApiV2({
+    ...source,
+    kinds,
+    hasDefinition: name => name === event || source.hasDefinition(name),
+  });
+  const told = Object.entries(paths).map(([path, { get }]) => [path, get?.operationId, get?.['x-kubernetes-action']]);
+  t.deepEqual(
+    told.filter(([path]) => path?.startsWith('/apis/apps/')),
+    [
+      ['/apis/apps/v1/watch/deployments', 'watchAppsV1DeploymentListForAllNamespaces', 'watchlist'],
+      ['/apis/apps/v1/watch/namespaces/{namespace}/deployments', 'watchAppsV1NamespacedDeploymentList', 'watchlist'],
+      ['/apis/apps/v1/watch/namespaces/{namespace}/deployments/{name}', 'watchAppsV1NamespacedDeployment', 'watch'],
+    ],
+  );
+});
+
 test('kubectl finds dryRun and fieldValidation at the patch of each kind', t => {
   const path = '/apis/apps/v1/namespaces/{namespace}/deployments/{name}';
   const patch = openApiV2(source).paths[path]?.patch;

@@ -7,7 +7,17 @@ export type HttpVerb = 'get' | 'put' | 'post' | 'patch' | 'delete';
 export interface Operation {
   readonly operationId: string;
   /** `x-kubernetes-action`. */
-  readonly action: 'get' | 'list' | 'post' | 'put' | 'patch' | 'delete' | 'deletecollection' | 'connect';
+  readonly action:
+    | 'get'
+    | 'list'
+    | 'post'
+    | 'put'
+    | 'patch'
+    | 'delete'
+    | 'deletecollection'
+    | 'connect'
+    | 'watch'
+    | 'watchlist';
   readonly kind: GroupVersionKind;
   readonly query: readonly string[];
   readonly consumes: readonly string[];
@@ -152,7 +162,44 @@ function pathsOfKind(kind: ServedKind, source: OpenApiSource): PathOperations[] 
     const everywhere = make('list', { scope: '', suffix: 'ForAllNamespaces' });
     paths.push({ path: `${root}/${kind.plural}`, parameters: [], operations: byVerb([['get', everywhere]]) });
   }
+  if (has('watch') && source.hasDefinition(WATCH_EVENT)) paths.push(...watchPaths(kind));
   return [...paths, ...kind.subresources.map(subresource => subresourcePath(kind, subresource, source))];
+}
+
+const WATCH_EVENT = `${META}WatchEvent`;
+
+/** The older form of watches, with a path of their own. */
+function watchPaths(kind: ServedKind): PathOperations[] {
+  const root = `/${groupVersionPath(kind)}/watch`;
+  const scope = kind.namespaced ? 'Namespaced' : '';
+  const inside = kind.namespaced ? `${root}/namespaces/{namespace}` : root;
+  const parameters = kind.namespaced ? ['namespace'] : [];
+  const path = (where: string, own: readonly string[], names: OperationNames, action: 'watch' | 'watchlist') => ({
+    path: where,
+    parameters: own,
+    operations: byVerb([['get', watchOperation(kind, names, action)]]),
+  });
+  return [
+    path(`${inside}/${kind.plural}`, parameters, { scope, suffix: 'List' }, 'watchlist'),
+    path(`${inside}/${kind.plural}/{name}`, ['name', ...parameters], { scope, suffix: '' }, 'watch'),
+    ...(kind.namespaced
+      ? [path(`${root}/${kind.plural}`, [], { scope: '', suffix: 'ListForAllNamespaces' }, 'watchlist')]
+      : []),
+  ];
+}
+
+function watchOperation(kind: ServedKind, names: OperationNames, action: 'watch' | 'watchlist'): Operation {
+  return {
+    operationId: operationId(kind, 'watch', names),
+    action,
+    kind: pick(kind),
+    query: LIST_QUERY,
+    consumes: ['*/*'],
+    produces: LIST_TYPES,
+    body: undefined,
+    isBodyOptional: false,
+    responses: new Map([[200, WATCH_EVENT]]),
+  };
 }
 
 function subresourcePath(

@@ -1,13 +1,16 @@
 /** Makers of {@link FieldError}s, with the sentences of apimachinery's field.Error. */
 import type { FieldError } from '../status.ts';
 
-/** A value as Go prints it in messages: strings quoted, numbers and booleans plain. */
+/** A value as Go prints it in messages: strings quoted, numbers and booleans plain. What is missing is the text "null". */
 export function goValue(value: unknown): string {
   if (typeof value === 'string') return goQuote(value);
-  if (value === null || value === undefined) return 'null';
+  if (value === null || value === undefined) return GO_NULL;
   if (typeof value === 'object') return JSON.stringify(value);
   return String(value);
 }
+
+/** How field.Error shows a nil: it puts a text in its place, which is quoted like any other. */
+export const GO_NULL = '"null"';
 
 /** Go's %q for text. */
 export function goQuote(text: string): string {
@@ -18,6 +21,13 @@ export const invalidValue = (field: string, value: unknown, detail: string): Fie
   type: 'FieldValueInvalid',
   field,
   message: `Invalid value: ${goValue(value)}: ${detail}`,
+});
+
+/** The same where the message shows no value (field.OmitValueType). */
+export const invalidWithoutValue = (field: string, detail: string): FieldError => ({
+  type: 'FieldValueInvalid',
+  field,
+  message: `Invalid value: ${detail}`,
 });
 
 /** The same where Go's text of the value is none that {@link goValue} can make. */

@@ -17,7 +17,7 @@ export function goStrings(list: readonly string[] | undefined): string {
 }
 
 const goRequirement = ({ key, operator, values }: LabelSelectorRequirement): string =>
-  `v1.LabelSelectorRequirement{Key:${goQuote(key)}, Operator:${goQuote(operator)}, Values:${goStrings(values ?? [])}}`;
+  `v1.LabelSelectorRequirement{Key:${goQuote(key)}, Operator:${goQuote(operator)}, Values:${goStrings(values)}}`;
 
 /** A label selector. */
 export function goLabelSelector({ matchLabels, matchExpressions }: LabelSelector): string {
@@ -34,4 +34,9 @@ export function goIntOrString(value: number | string): string {
   return typeof value === 'number'
     ? `intstr.IntOrString{Type:0, IntVal:${value}, StrVal:""}`
     : `intstr.IntOrString{Type:1, IntVal:0, StrVal:${goQuote(value)}}`;
+}
+
+/** A pointer inside a struct, of which Go shows the address only. Ours says no more than that there is something. */
+export function goPointer(type: string, value: unknown): string {
+  return `(*${type})(${value === undefined || value === null ? 'nil' : '0xc000000000'})`;
 }

@@ -3,12 +3,23 @@ import type { Job, JobSpec, JobStatus, PodFailurePolicyRule, PodTemplateSpec } f
 import { isEqual } from '../schema/equal.ts';
 import { matchesLabelSelector } from '../selectors.ts';
 import type { FieldError } from '../status.ts';
-import { byRule, IMMUTABLE, invalidText, invalidValue, notNegative, notSupported, oneOf, required } from './errors.ts';
+import {
+  byRule,
+  GO_NULL,
+  IMMUTABLE,
+  invalidText,
+  invalidValue,
+  invalidWithoutValue,
+  notNegative,
+  notSupported,
+  oneOf,
+  required,
+} from './errors.ts';
 import { goLabelSelector, goStringMap } from './go-text.ts';
 import { qualifiedName } from './names.ts';
 import { validatePodTemplate } from './pod-spec.ts';
-import { podSpecWarnings } from './pod-warnings.ts';
 import { validateLabelSelector } from './scheduling.ts';
+import { nameWarnings, workloadWarnings } from './workloads.ts';
 
 const INDEXED_PARALLELISM_MAX = 100_000;
 const UID_LABEL = 'batch.kubernetes.io/controller-uid';
@@ -145,9 +156,12 @@ function validateFailureRule(
     errors.push(...oneOf(`${path}.onPodConditions[${index}].status`, status, ['False', 'True', 'Unknown']));
   }
   const count = (onExitCodes ? 1 : 0) + (onPodConditions?.length ? 1 : 0);
-  if (count === 0) errors.push(invalidValue(path, {}, 'specifying one of OnExitCodes and OnPodConditions is required'));
-  if (count > 1)
-    errors.push(invalidValue(path, {}, 'specifying both OnExitCodes and OnPodConditions is not supported'));
+  if (count === 0) {
+    errors.push(invalidWithoutValue(path, 'specifying one of OnExitCodes and OnPodConditions is required'));
+  }
+  if (count > 1) {
+    errors.push(invalidWithoutValue(path, 'specifying both OnExitCodes and OnPodConditions is not supported'));
+  }
   return errors;
 }
 
@@ -173,13 +187,9 @@ export function validateJobUpdate(job: Job, old: Job, subresource: string): Fiel
   if (!spec || !old.spec) return [];
   // The spec is judged once with the job and once with its change.
   const errors = [...validateJobSpec(spec, 'spec'), ...validateSelected(spec)];
-  const isElastic =
-    spec.completionMode === 'Indexed' && spec.completions !== undefined && spec.completions === spec.parallelism;
-  if (spec.completions !== old.spec.completions && !isElastic) {
-    errors.push(invalidValue('spec.completions', spec.completions ?? null, IMMUTABLE));
-  }
+  errors.push(...validateCompletionsUpdate(spec, old.spec));
   if (!isEqual(spec.selector, old.spec.selector)) {
-    errors.push(invalidText('spec.selector', spec.selector ? goLabelSelector(spec.selector) : 'null', IMMUTABLE));
+    errors.push(invalidText('spec.selector', spec.selector ? goLabelSelector(spec.selector) : GO_NULL, IMMUTABLE));
   }
   const mayReschedule = old.spec.suspend === true && !(old.status?.startTime ?? status?.startTime);
   const before = mayReschedule ? withScheduling(old.spec.template, spec.template) : old.spec.template;
@@ -197,6 +207,15 @@ export function validateJobUpdate(job: Job, old: Job, subresource: string): Fiel
   return errors;
 }
 
+/** An indexed job grows and shrinks by both its numbers together; its size may not become unknown, which is told elsewhere. */
+function validateCompletionsUpdate({ completions, completionMode, parallelism }: JobSpec, old: JobSpec): FieldError[] {
+  if (completions === old.completions) return [];
+  const field = 'spec.completions';
+  if (completionMode !== 'Indexed') return [invalidValue(field, completions ?? null, IMMUTABLE)];
+  if (completions === undefined || completions === parallelism) return [];
+  return [invalidValue(field, completions, 'can only be modified in tandem with spec.parallelism')];
+}
+
 /** A job ends in steps: first it is said that it will, and why; when its pods are gone, that it has. */
 function validateFinish(status: JobStatus, old: JobStatus): FieldError[] {
   const isTrue = ({ conditions }: JobStatus, type: string): boolean =>
@@ -211,11 +230,8 @@ function validateFinish(status: JobStatus, old: JobStatus): FieldError[] {
     ['Failed', 'FailureTarget'],
   ] as const) {
     if (isNow(end) && !isTrue(status, announcement)) {
-      errors.push({
-        type: 'FieldValueInvalid',
-        field: 'status.conditions',
-        message: `Invalid value: cannot set ${end}=True condition without the ${announcement}=true condition`,
-      });
+      const why = `cannot set ${end}=True condition without the ${announcement}=true condition`;
+      errors.push(invalidWithoutValue('status.conditions', why));
     }
   }
   if ((isNow('Complete') || isNow('Failed')) && !status.startTime) {
@@ -252,7 +268,5 @@ function withScheduling(old: PodTemplateSpec, now: PodTemplateSpec): PodTemplate
 }
 
 export function jobWarnings(job: Job, old: Job | undefined): string[] {
-  const template = job.spec?.template;
-  if (!template?.spec || (old && isEqual(template, old.spec?.template))) return [];
-  return podSpecWarnings(template.spec, 'spec.template.spec');
+  return [...nameWarnings(job, old), ...workloadWarnings(job, old)];
 }

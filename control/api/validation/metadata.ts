@@ -4,6 +4,7 @@ import type { FieldError } from '../status.ts';
 import {
   byRule,
   forbiddenField,
+  GO_NULL,
   goQuote,
   IMMUTABLE,
   invalidText,
@@ -11,6 +12,7 @@ import {
   required,
   tooLongValue,
 } from './errors.ts';
+import { goPointer } from './go-text.ts';
 import { labelName, labelValue, type NameRule, qualifiedName } from './names.ts';
 
 const encoder = new TextEncoder();
@@ -69,8 +71,8 @@ export function validateAnnotations(
 }
 
 /** An owner reference as Go's %#v shows it. */
-function goOwner({ apiVersion, kind, name, uid }: OwnerReference): string {
-  return `v1.OwnerReference{APIVersion:${goQuote(apiVersion)}, Kind:${goQuote(kind)}, Name:${goQuote(name)}, UID:${goQuote(uid)}, Controller:(*bool)(nil), BlockOwnerDeletion:(*bool)(nil)}`;
+function goOwner({ apiVersion, kind, name, uid, controller, blockOwnerDeletion }: OwnerReference): string {
+  return `v1.OwnerReference{APIVersion:${goQuote(apiVersion)}, Kind:${goQuote(kind)}, Name:${goQuote(name)}, UID:${goQuote(uid)}, Controller:${goPointer('bool', controller)}, BlockOwnerDeletion:${goPointer('bool', blockOwnerDeletion)}}`;
 }
 
 function validateOwnerReferences(owners: readonly OwnerReference[], path: string): FieldError[] {
@@ -81,9 +83,9 @@ function validateOwnerReferences(owners: readonly OwnerReference[], path: string
     if (!owner.controller) continue;
     if (controller) {
       errors.push(
-        invalidValue(
+        invalidText(
           path,
-          owners,
+          `[]v1.OwnerReference{${owners.map(goOwner).join(', ')}}`,
           `Only one reference can have Controller set to true. Found "true" in references for ${controller.kind}/${controller.name} and ${owner.kind}/${owner.name}`,
         ),
       );
@@ -152,7 +154,7 @@ export function validateObjectMetaUpdate(metadata: ObjectMeta, old: ObjectMeta, 
     errors.push(
       invalidText(
         `${path}.deletionTimestamp`,
-        metadata.deletionTimestamp ? goTime(metadata.deletionTimestamp) : 'null',
+        metadata.deletionTimestamp ? goTime(metadata.deletionTimestamp) : GO_NULL,
         IMMUTABLE,
       ),
     );

@@ -1,20 +1,22 @@
 /** Validation of pods: what may be created, what may change afterwards, and what deserves a warning. */
-import type { Container, Pod, PodSpec, PodStatus, Toleration } from '../generated/types.ts';
+import type { Container, Pod, PodSpec, Toleration } from '../generated/types.ts';
 import { qosClassOf } from '../kinds/pod-qos.ts';
 import { isEqual } from '../schema/equal.ts';
 import type { FieldError } from '../status.ts';
 import { validateIp } from './addresses.ts';
 import { forbiddenField, invalidValue, required } from './errors.ts';
+import { dns1123Label } from './names.ts';
 import { validatePodSpec } from './pod-spec.ts';
 import { podSpecWarnings } from './pod-warnings.ts';
 
 const INT32_MAX = 2_147_483_647;
 const MIRROR = 'kubernetes.io/config.mirror';
+const DELETION_COST = 'controller.kubernetes.io/pod-deletion-cost';
 
 /** Errors of a pod as it is. */
 export function validatePod(pod: Pod): FieldError[] {
   const { spec, metadata, status } = pod;
-  const errors: FieldError[] = [];
+  const errors = validateDeletionCost(metadata?.annotations?.[DELETION_COST]);
   const mirror = metadata?.annotations?.[MIRROR];
   if (mirror !== undefined && !spec?.nodeName) {
     errors.push(
@@ -36,6 +38,15 @@ export function validatePod(pod: Pod): FieldError[] {
   return errors;
 }
 
+const INT32 = /^(?:0|[1-9]\d*|-\d+)$/;
+
+/** What a pod says of the price of its deletion: a number as Go writes it, without plus sign and leading zeros. */
+function validateDeletionCost(cost: string | undefined): FieldError[] {
+  if (cost === undefined) return [];
+  const isInt32 = INT32.test(cost) && Number(cost) <= INT32_MAX && Number(cost) >= -INT32_MAX - 1;
+  return isInt32 ? [] : [invalidValue(`metadata.annotations[${DELETION_COST}]`, cost, 'must be a 32bit integer')];
+}
+
 const UPDATABLE =
   'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)';
 
@@ -48,7 +59,7 @@ export function validatePodUpdate(pod: Pod, old: Pod, subresource: string): Fiel
     case 'ephemeralcontainers':
       return validateEphemeralUpdate(pod.spec, old.spec);
     case 'resize':
-      return validateResize(pod.spec, old.spec, old.status);
+      return validateResize(pod.spec, old, old.spec);
     default:
       return [];
   }
@@ -150,27 +161,35 @@ function validateEphemeralUpdate(spec: PodSpec, old: PodSpec): FieldError[] {
   });
 }
 
-function validateResize(spec: PodSpec, old: PodSpec, status: PodStatus | undefined): FieldError[] {
+function validateResize(spec: PodSpec, { status }: Pod, old: PodSpec): FieldError[] {
   const errors: FieldError[] = [];
   const qosClass = qosClassOf(spec);
   const before = status?.qosClass ?? qosClassOf(old);
   if (qosClass !== before) {
     errors.push(invalidValue('spec', before, 'Pod QOS Class may not change as a result of resizing'));
   }
-  const names = (list: readonly Container[]) => list.map(({ name }) => name).sort();
-  if (!isEqual(names(spec.containers), names(old.containers))) {
-    errors.push(forbiddenField('spec.containers', 'containers may not be added or removed on resize'));
-  }
-  // A node that can resize tells the resources of what it runs (validation.go: isPodResizeRequestSupported).
+  // A node that can resize reports what its containers have.
   const running = status?.containerStatuses?.find(({ state }) => state?.running);
   if (running && !running.resources) {
     errors.push(forbiddenField('spec', 'Pod running on node without support for resize'));
   }
+  const names = (list: readonly Container[]) => list.map(({ name }) => name).sort();
+  if (!isEqual(names(spec.containers), names(old.containers))) {
+    errors.push(forbiddenField('spec.containers', 'containers may not be added or removed on resize'));
+  }
   return errors;
+}
+
+function hostnameWarnings({ metadata }: Pod): string[] {
+  const why = metadata?.name ? dns1123Label(metadata.name) : [];
+  if (why.length === 0) return [];
+  return [
+    `metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [${why.join(' ')}]`,
+  ];
 }
 
 /** Sentences about a pod that works, but not as its author may think. */
 export function podWarnings(pod: Pod, old: Pod | undefined): string[] {
   if (!pod.spec || (old && isEqual(pod.spec, old.spec))) return [];
-  return podSpecWarnings(pod.spec, 'spec');
+  return [...(old ? [] : hostnameWarnings(pod)), ...podSpecWarnings(pod.spec, 'spec')];
 }

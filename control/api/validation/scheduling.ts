@@ -211,6 +211,10 @@ export function validateSpread(
     if (minDomains !== undefined && minDomains <= 0) {
       errors.push(invalidValue(`${field}.minDomains`, minDomains, 'must be greater than zero'));
     }
+    if (minDomains !== undefined && whenUnsatisfiable !== 'DoNotSchedule') {
+      const why = `can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ${whenUnsatisfiable}`;
+      errors.push(invalidValue(`${field}.minDomains`, minDomains, why));
+    }
     return [...errors, ...validateLabelSelector(labelSelector, `${field}.labelSelector`)];
   });
 }

@@ -26,6 +26,12 @@ const ONLY_LOAD_BALANCER = "may only be used when `type` is 'LoadBalancer'";
 const isHeadless = (spec: ServiceSpec): boolean => spec.clusterIPs?.[0] === 'None' || spec.clusterIP === 'None';
 
 export function validateService({ spec = {} }: Service): FieldError[] {
+  // Kubernetes gives out addresses before it judges the rest, and that needs to make sense of them.
+  const unusable = validateClusterIps(spec);
+  return unusable.length > 0 ? unusable : validateSpec(spec);
+}
+
+function validateSpec(spec: ServiceSpec): FieldError[] {
   const ports = spec.ports ?? [];
   const errors: FieldError[] = [];
   if (ports.length === 0 && !isHeadless(spec) && spec.type !== 'ExternalName') errors.push(required('spec.ports'));
@@ -34,7 +40,6 @@ export function validateService({ spec = {} }: Service): FieldError[] {
     ...validatePorts(ports),
     ...validateLabels(spec.selector, 'spec.selector'),
     ...validateAffinity(spec),
-    ...validateClusterIps(spec),
   );
   for (const [index, ip] of (spec.externalIPs ?? []).entries()) {
     const field = `spec.externalIPs[${index}]`;

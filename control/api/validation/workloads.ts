@@ -13,6 +13,7 @@ import { matchesLabelSelector } from '../selectors.ts';
 import type { FieldError } from '../status.ts';
 import {
   forbiddenField,
+  GO_NULL,
   goQuote,
   IMMUTABLE,
   invalidText,
@@ -22,6 +23,7 @@ import {
   required,
 } from './errors.ts';
 import { goIntOrString, goLabelSelector, goStringMap } from './go-text.ts';
+import { dns1123Label } from './names.ts';
 import { validatePodTemplate } from './pod-spec.ts';
 import { podSpecWarnings } from './pod-warnings.ts';
 import { validateLabelSelector } from './scheduling.ts';
@@ -45,25 +47,22 @@ function validateSelector(selector: LabelSelector | undefined, kindWord: string)
   return errors;
 }
 
-/** A template whose pods the selector must find. */
+/** A template whose pods the selector must find, and which live on. A selector that means nothing leaves it unjudged. */
 function validateSelectedTemplate(
   template: PodTemplateSpec | undefined,
   selector: LabelSelector | undefined,
 ): FieldError[] {
-  const errors: FieldError[] = [];
   if (selector && !isSelectorValid(selector)) {
-    errors.push(invalidText('spec.selector', goLabelSelector(selector), 'invalid label selector'));
-  } else {
-    const labels = template?.metadata?.labels;
-    const isEmpty =
-      selector &&
-      Object.keys(selector.matchLabels ?? {}).length === 0 &&
-      (selector.matchExpressions ?? []).length === 0;
-    if (!isEmpty && (!selector || !matchesLabelSelector(selector, labels ?? {}))) {
-      errors.push(invalidText(`${TEMPLATE}.metadata.labels`, goStringMap(labels), MISMATCH));
-    }
+    return [invalidText('spec.selector', goLabelSelector(selector), 'invalid label selector')];
   }
-  return [...errors, ...validatePodTemplate(template, TEMPLATE)];
+  const errors: FieldError[] = [];
+  const labels = template?.metadata?.labels;
+  const isEmpty =
+    selector && Object.keys(selector.matchLabels ?? {}).length === 0 && (selector.matchExpressions ?? []).length === 0;
+  if (!isEmpty && (!selector || !matchesLabelSelector(selector, labels ?? {}))) {
+    errors.push(invalidText(`${TEMPLATE}.metadata.labels`, goStringMap(labels), MISMATCH));
+  }
+  return [...errors, ...validatePodTemplate(template, TEMPLATE), ...validateLongRunning(template)];
 }
 
 /** Pods of these live on: they are always restarted, and have no deadline. */
@@ -87,7 +86,6 @@ export function validateReplicaSet({ spec }: ReplicaSet): FieldError[] {
     ...notNegative('spec.minReadySeconds', spec?.minReadySeconds),
     ...validateSelector(spec?.selector, 'deployment'),
     ...validateSelectedTemplate(spec?.template, spec?.selector),
-    ...validateLongRunning(spec?.template),
   ];
 }
 
@@ -97,7 +95,7 @@ export const validateReplicaSetUpdate = (object: ReplicaSet, old: ReplicaSet): F
 /** A selector says for good which pods belong to a workload. */
 function validateSelectorUpdate(selector: LabelSelector | undefined, old: LabelSelector | undefined): FieldError[] {
   if (isEqual(selector, old)) return [];
-  return [invalidText('spec.selector', selector ? goLabelSelector(selector) : 'null', IMMUTABLE)];
+  return [invalidText('spec.selector', selector ? goLabelSelector(selector) : GO_NULL, IMMUTABLE)];
 }
 
 const PERCENT = /^\d+%$/;
@@ -125,7 +123,6 @@ export function validateDeployment({ spec }: Deployment): FieldError[] {
     ...notNegative('spec.replicas', spec?.replicas),
     ...validateSelector(spec?.selector, 'deployment'),
     ...validateSelectedTemplate(spec?.template, spec?.selector),
-    ...validateLongRunning(spec?.template),
     ...validateStrategy(spec?.strategy ?? {}),
     ...notNegative('spec.minReadySeconds', spec?.minReadySeconds),
     ...notNegative('spec.revisionHistoryLimit', spec?.revisionHistoryLimit),
@@ -264,6 +261,15 @@ export function validateReplicationController({ spec }: ReplicationController): 
 }
 
 type Workload = KubernetesObject & { spec?: { template?: PodTemplateSpec } };
+
+/** What a new workload is told whose name suits pods, but not their host names. */
+export function nameWarnings({ metadata }: KubernetesObject, old: KubernetesObject | undefined): string[] {
+  const why = old || !metadata?.name ? [] : dns1123Label(metadata.name);
+  if (why.length === 0) return [];
+  return [
+    `metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [${why.join(' ')}]`,
+  ];
+}
 
 /** Warnings about the template, where it is new. */
 export function workloadWarnings(object: Workload, old: Workload | undefined): string[] {

@@ -1,7 +1,7 @@
 /** POST of an object: admission, preparation, validation, and a transaction that demands that the name is free. */
 
 import type { KubernetesObject } from '../../api/kind.ts';
-import { ApiError, alreadyExists, badRequest, invalid } from '../../api/status.ts';
+import { ApiError, alreadyExists, badRequest, invalid, nameNotGenerated } from '../../api/status.ts';
 import { CachedObject } from '../cache/cached-object.ts';
 import { encodeStored } from '../cache/encoding.ts';
 import { type Core, type ResourceRequest, strategyContext } from '../core.ts';
@@ -72,7 +72,9 @@ export async function createObject(
     const key = objectKey(kind, namespace, name);
     const stored = toStored(kind, candidate);
     if (isDryRun) {
-      await refuseExisting(core, request, key, name);
+      const { items } = await core.store.range({ key });
+      const [item] = items;
+      if (item) throw nameTaken(request, candidate, CachedObject.fromStored(key, item.value, item.modRevision));
       return CachedObject.fromStored(key, encodeStored(stored), 0);
     }
     const result = await commit(core, {
@@ -85,7 +87,7 @@ export async function createObject(
     if (result.outcome === 'done' && result.stored) return result.stored;
     if (result.outcome === 'changed') {
       if (!isGenerated || ++namesTaken >= core.limits.generateNameAttemptsMax) {
-        throw alreadyExists(resourceName(kind), name);
+        throw nameTaken(request, candidate, result.current);
       }
     } else {
       // What admission saw in the cache is no longer so: look again at a fresh one.
@@ -103,9 +105,10 @@ async function prepareCreation(core: Core, request: ResourceRequest, candidate: 
   await core.admission.mutate(admitted, candidate, undefined);
   delete candidate.metadata?.managedFields;
   kind.prepareForCreate(candidate, strategyContext(core, request));
-  addWarnings(exchange, kind.warnings(candidate, undefined));
   const errors = kind.validate(candidate);
   if (errors.length > 0) throw invalid(storedKind(kind), candidate.metadata?.name ?? '', errors);
+  // Only what is right in itself is told what might be better.
+  addWarnings(exchange, kind.warnings(candidate, undefined));
   return core.admission.conclude(admitted, candidate, undefined);
 }
 
@@ -127,7 +130,16 @@ export function randomSuffix(random: () => number): string {
   return suffix;
 }
 
-async function refuseExisting(core: Core, { kind }: ResourceRequest, key: string, name: string): Promise<void> {
-  const { count } = await core.store.range({ key, countOnly: true });
-  if (count > 0) throw alreadyExists(resourceName(kind), name);
+/** Why an object could not get its name: it says so if the one that has it is about to go (k/k registry/store.go Create). */
+function nameTaken(
+  { kind }: ResourceRequest,
+  { metadata }: KubernetesObject,
+  existing: CachedObject | undefined,
+): ApiError {
+  const { name = '', generateName } = metadata ?? {};
+  const taken = (generateName ? nameNotGenerated : alreadyExists)(resourceName(kind), name);
+  if (!existing?.parse().metadata?.deletionTimestamp) return taken;
+  return new ApiError('AlreadyExists', `object is being deleted: ${taken.message}`, {
+    ...(taken.details && { details: taken.details }),
+  });
 }

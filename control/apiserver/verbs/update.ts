@@ -154,9 +154,9 @@ async function planChange(
   const before = { ...old, metadata: { ...old.metadata } };
   delete before.metadata.resourceVersion;
   if (isEqual(object, before)) return { type: 'nothing' };
-  if (!wanted.isInternal) addWarnings(exchange, kind.warnings(object, before));
   const errors = wanted.isInternal ? [] : validationErrors(kind, object, before);
   if (errors.length > 0) throw invalid(storedKind(kind), info.name, errors);
+  if (!wanted.isInternal) addWarnings(exchange, kind.warnings(object, before));
   const isDone = isReadyToGo(object, before);
   const extra = await core.admission.conclude(admitted, isDone ? undefined : object, before);
   return { type: isDone ? 'remove' : 'put', stored: toStored(kind, object), extra };

@@ -48,7 +48,7 @@ export class EngineImages {
       await readProgress(stream);
     } catch (error) {
       const why = signal.aborted ? 'the pull was given up' : messageOf(error);
-      throw new ImagePullError(`failed to pull image ${JSON.stringify(reference)}: ${why}`, { cause: error });
+      throw new ImagePullError(why, { cause: error });
     }
     const status = await this.status(reference);
     if (status === undefined)

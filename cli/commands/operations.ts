@@ -1,4 +1,4 @@
-/** Every command, in the order in which help lists their groups: one line a command. */
+/** The commands that run and operate a cluster: one line a command. */
 import type { Command } from 'commander';
 import type { CommandContext } from '../context.ts';
 import { register as agent } from './agent.ts';
@@ -9,5 +9,6 @@ import { register as up } from './up.ts';
 
 export type RegisterCommand = (program: Command, context: CommandContext) => void;
 
-/** Commands that run a cluster. */
-export const clusterCommands: readonly RegisterCommand[] = [up, down, status, server, agent];
+export const operationCommands: readonly RegisterCommand[] = [up, down, status, server, agent];
+/** Their names: a process of the cluster need not load the commands that speak to one. */
+export const operationNames: ReadonlySet<string> = new Set(['up', 'down', 'status', 'server', 'agent']);

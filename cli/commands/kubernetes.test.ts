@@ -1,0 +1,231 @@
+/** The commands against a small HTTP server that answers as a cluster would. */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import test, { type ExecutionContext } from 'ava';
+import { Command } from 'commander';
+import { WebSocketServer } from 'ws';
+import type { CommandContext } from '../context.ts';
+import { registerClusterCommands } from './kubernetes.ts';
+
+interface Outcome {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number;
+}
+
+/** Runs the program in process. */
+async function run(words: readonly string[], env: Record<string, string> = {}, input = ''): Promise<Outcome> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  let exitCode = 0;
+  const context: CommandContext = {
+    stdout,
+    stderr,
+    stdin: Readable.from(input === '' ? [] : [Buffer.from(input)]),
+    env: { HOME: '/nonexistent', ...env },
+    command: ['raftsman'],
+    pid: 1,
+    clock: {
+      now: () => Date.parse('2026-01-01T00:00:10Z'),
+      setTimeout: (callback, delayMs) => {
+        const timer = setTimeout(callback, delayMs);
+        return () => clearTimeout(timer);
+      },
+    },
+    random: () => 0.5,
+    delay: () => new Promise(resolve => setImmediate(resolve)),
+    every: () => ({ [Symbol.dispose]: () => undefined }),
+    onSignal: () => () => undefined,
+    setExitCode: code => {
+      exitCode = code;
+    },
+  };
+  const program = new Command('raftsman').exitOverride().enablePositionalOptions();
+  registerClusterCommands(program, context);
+  await program.parseAsync(words, { from: 'user' });
+  const text = (stream: PassThrough) => String(stream.read() ?? '');
+  return { stdout: text(stdout), stderr: text(stderr), exitCode };
+}
+
+const pods = {
+  resource: 'pods',
+  responseKind: { kind: 'Pod' },
+  scope: 'Namespaced',
+  singularResource: 'pod',
+  shortNames: ['po'],
+};
+const discovery = {
+  '/api': { kind: 'APIGroupDiscoveryList', items: [{ versions: [{ version: 'v1', resources: [pods] }] }] },
+  '/apis': { kind: 'APIGroupDiscoveryList', items: [] },
+};
+const pod = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'a', namespace: 'default', uid: 'u', managedFields: [{}] },
+  spec: { containers: [{ name: 'c' }] },
+};
+const table = {
+  kind: 'Table',
+  columnDefinitions: [
+    { name: 'Name', format: 'name', priority: 0 },
+    { name: 'Ready', priority: 0 },
+    { name: 'Node', priority: 1 },
+  ],
+  rows: [{ cells: ['a', '1/1', 'n1'], object: { metadata: { name: 'a', namespace: 'default', labels: { x: 'y' } } } }],
+};
+const missing = (name: string) => ({
+  kind: 'Status',
+  status: 'Failure',
+  reason: 'NotFound',
+  message: `pods "${name}" not found`,
+  code: 404,
+});
+
+interface Cluster {
+  readonly url: string;
+  readonly requests: string[];
+}
+
+async function startCluster(t: ExecutionContext): Promise<Cluster> {
+  const requests: string[] = [];
+  const deleted = new Set<string>();
+  const server = http.createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const url = new URL(request.url ?? '/', 'http://x');
+      requests.push(`${request.method} ${request.url} ${Buffer.concat(chunks)}`);
+      const answer = (body: unknown, code = 200) => {
+        response.writeHead(code, { 'content-type': 'application/json', warning: '299 - "be \\"careful\\""' });
+        response.end(JSON.stringify(body));
+      };
+      const known = discovery[url.pathname as keyof typeof discovery];
+      const name = /\/pods\/(\w+)$/.exec(url.pathname)?.[1];
+      if (known) answer(known);
+      else if (name !== undefined && (name !== 'a' || deleted.has(name))) answer(missing(name), 404);
+      else if (request.method === 'DELETE') answer(deleted.add('a') && pod);
+      else if (request.headers.accept?.includes('as=Table')) answer(table);
+      else if (name === undefined) answer({ kind: 'PodList', apiVersion: 'v1', items: [{ metadata: pod.metadata }] });
+      else answer(pod);
+    });
+  });
+  const sockets = new WebSocketServer({ server, handleProtocols: () => 'v5.channel.k8s.io' });
+  sockets.on('connection', (socket, request) => {
+    requests.push(`EXEC ${request.url}`);
+    socket.on('message', (data: Buffer) => {
+      if (data[0] === 0) socket.send(Buffer.concat([Buffer.of(1), data.subarray(1)]));
+      if (data[0] !== 255) return;
+      const status = {
+        status: 'Failure',
+        reason: 'NonZeroExitCode',
+        details: { causes: [{ reason: 'ExitCode', message: '3' }] },
+      };
+      socket.send(Buffer.concat([Buffer.of(3), Buffer.from(JSON.stringify(status))]));
+      socket.close(1000);
+    });
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    sockets.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
+}
+
+test('get shows the server’s tables', async t => {
+  const { url } = await startCluster(t);
+  const plain = await run(['get', 'po', '-s', url]);
+  t.is(plain.stdout, 'NAME   READY\na      1/1\n');
+  t.true(plain.stderr.includes('Warning: be "careful"'));
+  t.is(
+    (await run(['-s', url, 'get', 'pods', '-A', '-o=wide', '--show-labels'])).stdout,
+    'NAMESPACE   NAME   READY   NODE   LABELS\ndefault     a      1/1     n1     x=y\n',
+  );
+});
+
+test('get prints objects in the form that is asked for', async t => {
+  const { url } = await startCluster(t);
+  const get = async (format: string) => (await run(['get', 'pods', '-o', format, '-s', url])).stdout;
+  t.is(await get('name'), 'pod/a\n');
+  t.is(await get('jsonpath={.items[*].metadata.uid}'), 'u');
+  t.is(await get('custom-columns=NAME:.metadata.name,X:.x'), 'NAME   X\na      <none>\n');
+  t.false((await get('yaml')).includes('managedFields'));
+});
+
+test('what the server refuses is told as kubectl tells it', async t => {
+  const { url } = await startCluster(t);
+  const outcome = await run(['get', 'pod/nope', '-s', url]);
+  t.regex(outcome.stderr, /^Error from server \(NotFound\): pods "nope" not found$/m);
+  t.is(outcome.exitCode, 1);
+  t.regex((await run(['get', 'nopes', '-s', url])).stderr, /error: the server doesn't have a resource type "nopes"/);
+});
+
+test('delete waits until the object is gone', async t => {
+  const { url, requests } = await startCluster(t);
+  const outcome = await run(['delete', 'pod', 'a', '-s', url, '--grace-period=5']);
+  t.is(outcome.stdout, 'pod "a" deleted\n');
+  t.true(requests.some(request => /^DELETE .*"propagationPolicy":"Background","gracePeriodSeconds":5/.test(request)));
+  t.regex(requests.at(-1) ?? '', /^GET .*\/pods\/a/);
+});
+
+test('exec passes input and output on and ends with the command’s exit code', async t => {
+  const { url, requests } = await startCluster(t);
+  const outcome = await run(['exec', '-i', 'a', '-s', url, '--', 'sh', '-c', 'cat; exit 3'], {}, 'hello');
+  t.is(outcome.stdout, 'hello');
+  t.regex(outcome.stderr, /command terminated with exit code 3/);
+  t.is(outcome.exitCode, 3);
+  t.true(
+    requests.some(
+      request =>
+        request.startsWith('EXEC') &&
+        request.includes('command=sh&command=-c&command=cat%3B+exit+3&container=c&stdin=true'),
+    ),
+  );
+});
+
+test('a server that is not there, and files that are no kubeconfig, are one clear line', async t => {
+  const refused = await run(['get', 'pods', '-s', 'http://127.0.0.1:1']);
+  t.is(
+    refused.stderr,
+    'The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?\n',
+  );
+  t.is(refused.exitCode, 1);
+  t.regex((await run(['get', 'pods'])).stderr, /^error: no kubeconfig was found: .*\n$/);
+  t.regex(
+    (await run(['get', 'pods', '--kubeconfig', '/none'])).stderr,
+    /^error: stat \/none: no such file or directory\n$/,
+  );
+
+  const directory = mkdtempSync(join(tmpdir(), 'raftsman-kubeconfig-'));
+  const write = (text: string) => {
+    const path = join(directory, 'config');
+    writeFileSync(path, text);
+    return { KUBECONFIG: path };
+  };
+  t.regex(
+    (await run(['get', 'pods'], write('apiVersion: apps/v1\nkind: Deployment\n'))).stderr,
+    /it is no kubeconfig: apiVersion/,
+  );
+  t.regex((await run(['get', 'pods'], write('a: [\n'))).stderr, /^error: error loading config file /);
+  const config = (user: string) =>
+    `apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\ncontexts: [{name: x, context: {cluster: c, user: u}}]\nusers: [{name: u, user: ${user}}]\ncurrent-context: x\n`;
+  t.regex((await run(['get', 'pods'], write(config('{exec: {command: x}}')))).stderr, /logs in through a plugin/);
+  t.regex(
+    (await run(['get', 'pods', '--context', 'q'], write(config('{}')))).stderr,
+    /^error: context "q" does not exist\n$/,
+  );
+  t.regex(
+    (await run(['get', 'pods'], write(config('{client-key: none.pem}')))).stderr,
+    /unable to read client-key .*none\.pem/,
+  );
+});
+
+test('a verb that is not there yet says so', async t => {
+  const outcome = await run(['edit', 'pod', 'a']);
+  t.regex(outcome.stderr, /^error: raftsman has no "edit" yet/);
+  t.is(outcome.exitCode, 1);
+});

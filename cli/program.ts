@@ -1,0 +1,87 @@
+/** The `raftsman` command: hands streams, clock and signals to the commands, and turns failures into one line and an exit code. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError } from 'commander';
+import { operationCommands, operationNames } from './commands/operations.ts';
+import type { CommandContext } from './context.ts';
+import { describeFailure } from './failure.ts';
+import { productVersion } from './version.ts';
+
+/** kubectl's exit codes: 1 for what went wrong, 2 for what was typed wrong. */
+const EXIT_USAGE = 2;
+
+const context: CommandContext = {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  stdin: process.stdin,
+  env: process.env,
+  command: [
+    process.execPath,
+    ...process.execArgv,
+    fileURLToPath(new URL(`./main.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url)),
+  ],
+  pid: process.pid,
+  clock: {
+    now: () => Date.now(),
+    setTimeout: (callback, delayMs) => {
+      const timer = setTimeout(callback, delayMs);
+      return () => clearTimeout(timer);
+    },
+  },
+  random: () => Math.random(),
+  delay: (ms, signal) => sleep(ms, undefined, { ...(signal && { signal }) }),
+  every: (intervalMs, callback) => {
+    const timer = setInterval(callback, intervalMs);
+    return { [Symbol.dispose]: () => clearInterval(timer) };
+  },
+  onSignal: (signals, callback) => {
+    for (const signal of signals) process.on(signal, callback);
+    return () => {
+      for (const signal of signals) process.off(signal, callback);
+    };
+  },
+  setExitCode: code => {
+    process.exitCode = code;
+  },
+};
+
+// A reader that has seen enough (`raftsman get pods | head -1`) is no failure.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+}
+
+const program = new Command('raftsman')
+  .description('raftsman turns machines into a highly available Kubernetes-API cluster, and is its command line.')
+  .version(productVersion, '-V, --version', 'print the version')
+  .showHelpAfterError(false)
+  .configureHelp({ sortSubcommands: true, showGlobalOptions: false })
+  .configureOutput({ outputError: (text, write) => write(text) })
+  .exitOverride()
+  .enablePositionalOptions();
+for (const register of operationCommands) register(program, context);
+if (!operationNames.has(process.argv[2] ?? '')) {
+  (await import('./commands/kubernetes.ts')).registerClusterCommands(program, context);
+}
+overrideExit(program);
+
+/** Usage mistakes are thrown, in every command below as well. */
+function overrideExit(command: Command): void {
+  command.exitOverride();
+  for (const child of command.commands) overrideExit(child);
+}
+
+try {
+  await program.parseAsync(process.argv);
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Help and version have been printed already.
+    process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
+  } else {
+    const failure = describeFailure(error, context.env);
+    process.stderr.write(`${failure.text}\n`);
+    process.exitCode = failure.exitCode;
+  }
+}

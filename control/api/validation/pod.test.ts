@@ -1,0 +1,52 @@
+import test from 'ava';
+import type { Pod } from '../generated/types.ts';
+import { validatePod, validatePodUpdate } from './pod.ts';
+
+const pod = (more: Partial<Pod> = {}): Pod => ({
+  metadata: { name: 'p', namespace: 'n' },
+  spec: { containers: [{ name: 'c', image: 'x' }] },
+  ...more,
+});
+
+const COST = 'controller.kubernetes.io/pod-deletion-cost';
+for (const [cost, isFine] of [
+  ['0', true],
+  ['-1', true],
+  ['2147483647', true],
+  ['-2147483648', true],
+  ['2147483648', false],
+  ['+1', false],
+  ['01', false],
+  ['', false],
+  ['abc', false],
+] as const) {
+  test(`the deletion cost ${JSON.stringify(cost)} is ${isFine ? 'fine' : 'refused'}`, t => {
+    const messages = validatePod(pod({ metadata: { annotations: { [COST]: cost } } }))
+      .filter(({ field }) => field.includes(COST))
+      .map(({ message }) => message);
+    t.deepEqual(messages, isFine ? [] : [`Invalid value: ${JSON.stringify(cost)}: must be a 32bit integer`]);
+  });
+}
+
+test('only a node that reports resources can resize', t => {
+  const running = (resources?: object): Pod =>
+    pod({
+      status: {
+        containerStatuses: [
+          {
+            name: 'c',
+            image: 'x',
+            imageID: '',
+            ready: true,
+            restartCount: 0,
+            state: { running: {} },
+            ...(resources && { resources }),
+          },
+        ],
+      },
+    });
+  const messages = (old: Pod) => validatePodUpdate(pod(), old, 'resize').map(({ message }) => message);
+  t.deepEqual(messages(running()), ['Forbidden: Pod running on node without support for resize']);
+  t.deepEqual(messages(running({})), []);
+  t.deepEqual(messages(pod()), []);
+});

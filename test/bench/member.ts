@@ -1,0 +1,64 @@
+/** One member of the store as a process of its own, told over the IPC channel what to do by `store.ts`. */
+import { type OpenStore, openStore, systemClock } from '../../store/index.ts';
+
+type Membership = ReturnType<OpenStore['raft']['status']>['membership'];
+type Member = Parameters<OpenStore['raft']['addMember']>[0];
+
+/** What the parent says first. */
+export interface MemberOrder {
+  readonly name: string;
+  readonly dataDir: string;
+  readonly peerPort: number;
+  readonly servePort: number;
+  readonly tls: { readonly key: string; readonly cert: string; readonly ca: string };
+  /** Undefined for the first. */
+  readonly membership: Membership | undefined;
+}
+/** What travels between parent and member afterwards. */
+export type MemberMessage =
+  | { readonly type: 'order'; readonly order: MemberOrder }
+  | { readonly type: 'announce'; readonly member: Member }
+  | { readonly type: 'announced' }
+  | { readonly type: 'add'; readonly member: Member }
+  | { readonly type: 'added' }
+  | { readonly type: 'open'; readonly membership: Membership };
+
+const tell = (message: MemberMessage) => process.send?.(message);
+let announced = Promise.withResolvers<void>();
+let store: OpenStore | undefined;
+
+process.on('message', (message: MemberMessage) => {
+  void (async () => {
+    if (message.type === 'order') await open(message.order);
+    if (message.type === 'announced') announced.resolve();
+    if (message.type === 'add') {
+      await store?.raft.addMember(message.member);
+      tell({ type: 'added' });
+    }
+  })();
+});
+process.on('disconnect', () => process.exit(0));
+
+async function open({ name, dataDir, peerPort, servePort, tls, membership }: MemberOrder): Promise<void> {
+  store = await openStore({
+    dataDir,
+    name,
+    beginning: membership ? { type: 'join', discover: async () => membership } : { type: 'bootstrap' },
+    announce: async member => {
+      if (!membership) return;
+      announced = Promise.withResolvers();
+      tell({ type: 'announce', member });
+      await announced.promise;
+    },
+    peer: { address: `127.0.0.1:${peerPort}`, listen: { host: '127.0.0.1', port: peerPort }, tls },
+    clientUrl: `https://127.0.0.1:${servePort}`,
+    serve: { listen: { host: '127.0.0.1', port: servePort }, tls },
+    clock: systemClock,
+    random: () => Math.random(),
+    onFatal: error => {
+      console.error(error);
+      process.exit(1);
+    },
+  });
+  tell({ type: 'open', membership: store.raft.status().membership });
+}
