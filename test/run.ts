@@ -52,7 +52,8 @@ async function tests(name: string, args: readonly string[]): Promise<void> {
       else if (failing) counts.failed++;
       else counts.passed++;
       if (failing) console.log(`✘ ${title}`);
-    } else if (failing || /^(#|\s*)\s*(Uncaught|Unhandled|No tests|Exited|Timed out)/.test(line)) console.log(line);
+    } else if (/^# {3}\S/.test(line)) console.log(`  ${line.slice(4)}`);
+    else if (failing || /^(#|\s*)\s*(Uncaught|Unhandled|No tests|Exited|Timed out)/.test(line)) console.log(line);
   });
   const failed = counts.failed - before.failed;
   if (code !== 0 && failed === 0) {
