@@ -304,8 +304,9 @@ function changeTests(add: Add): void {
     const { run } = world.machine;
     const traces = async () => {
       const asked = [
-        ['ip', 'route', 'show', 'table', 'all'],
-        ['ip', '-o', 'address'],
+        // IPv4 only: link-local IPv6 addresses settle in their own time.
+        ['ip', '-4', 'route', 'show', 'table', 'all'],
+        ['ip', '-4', '-o', 'address'],
         ['nft', 'list', 'ruleset'],
         ['cat', '/proc/sys/net/ipv4/conf/all/route_localnet'],
       ] as const;
