@@ -54,6 +54,10 @@ export class ListMachine implements StateMachine<number> {
     return this.#state.length;
   }
 
+  get isRestoring(): boolean {
+    return this.#isRestoring;
+  }
+
   async open(): Promise<{ readonly appliedIndex: number }> {
     this.#state = this.#options.disk.flushed;
     return { appliedIndex: this.#state.appliedIndex };

@@ -123,7 +123,7 @@ export class ListWorkload implements Workload {
   }
 }
 
-class ListPlace implements Place {
+export class ListPlace implements Place {
   readonly id: MemberId;
   readonly #context: WorkloadContext;
   readonly #disk = new ListDisk();

@@ -40,7 +40,7 @@ export class LivenessViolation extends Error {
 }
 
 const CLUSTER_ID = 'c'.repeat(16);
-const CHAOS_MS = 8_000;
+const CHAOS_MS = 6_000;
 /** After the healing, the cluster must be in agreement within this. */
 const HEALING_MS_MAX = 30_000;
 
@@ -169,7 +169,7 @@ class World {
         this.#misfortune();
         this.#scheduleMisfortune();
       },
-      integerBetween(this.random, 20, this.#isStormy ? 200 : 600),
+      integerBetween(this.random, 20, this.#isStormy ? 150 : 450),
     );
   }
 
