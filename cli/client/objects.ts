@@ -50,6 +50,8 @@ export interface SelectionFlags {
   readonly fieldSelector?: string;
   readonly all?: boolean;
   readonly allNamespaces?: boolean;
+  /** A type without a name means all of its objects. */
+  readonly isTypeEnough?: boolean;
 }
 
 export const displayName = ({ resource, name }: Pick<ObjectReference, 'resource' | 'name'>): string =>
@@ -125,7 +127,7 @@ export async function selectedReferences(
       references.push({ resource, namespace: session.namespace, name });
       continue;
     }
-    if (flags.selector === undefined && flags.fieldSelector === undefined && !flags.all) {
+    if (flags.selector === undefined && flags.fieldSelector === undefined && !flags.all && !flags.isTypeEnough) {
       throw failure('resource(s) were provided, but no name was specified');
     }
     for (const object of await listObjects(session, resource, flags)) {

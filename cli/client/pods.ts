@@ -22,7 +22,7 @@ export async function findPod(
   const selector = podSelectorOf({ ...object, kind: target.resource.kind });
   if (selector === undefined)
     throw failure(
-      `cannot find the pods of ${goType(target.resource)}: selector for ${goType(target.resource)} not implemented`,
+      `cannot get the logs from ${goType(target.resource)}: selector for ${goType(target.resource)} not implemented`,
     );
   const found = await listObjects<Pod>(session, pods, { selector });
   const [first] = found.sort((a, b) => rank(a) - rank(b) || age(a) - age(b));

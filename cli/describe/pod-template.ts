@@ -12,14 +12,9 @@ import type {
   Probe,
   Volume,
 } from '../../control/api/generated/types.ts';
-import { expandTabs } from '../output/tabs.ts';
 import { indent, labelLines, mapLines, timeText } from './lines.ts';
 
-/** A template as `rollout history --revision` shows it, tabs expanded. */
-export function describeTemplate(template: PodTemplateSpec | undefined): string[] {
-  return expandTabs(templateLines(template));
-}
-
+/** A pod template, with tabs. */
 export function templateLines(template: PodTemplateSpec | undefined): string[] {
   const annotations = template?.metadata?.annotations;
   const account = template?.spec?.serviceAccountName;
