@@ -58,7 +58,6 @@ const program = new Command('raftsman')
   .version(productVersion, '-V, --version', 'print the version')
   .showHelpAfterError(false)
   .configureHelp({ sortSubcommands: true, showGlobalOptions: false })
-  .configureOutput({ outputError: (text, write) => write(text) })
   .exitOverride()
   .enablePositionalOptions();
 for (const register of operationCommands) register(program, context);
@@ -67,10 +66,31 @@ if (!operationNames.has(process.argv[2] ?? '')) {
 }
 overrideExit(program);
 
-/** Usage mistakes are thrown, in every command below as well. */
+/** Usage mistakes are told in one line and thrown, in every command below as well. */
 function overrideExit(command: Command): void {
   command.exitOverride();
+  command.configureOutput({
+    outputError: (text, write) => write(`${usageText(text.trim())}; see '${nameOf(command)} --help'\n`),
+  });
   for (const child of command.commands) overrideExit(child);
+}
+
+/** The line in kubectl's words. */
+function usageText(text: string): string {
+  return text
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .replace(/^error: unknown option '(-[^-].*)'/, "error: unknown shorthand flag: '$1'")
+    .replace(/^error: unknown option '(.*?)'/, 'error: unknown flag: $1')
+    .replace(/^error: unknown command '(.*?)'/, 'error: unknown command "$1" for "raftsman"')
+    .replace(/^error: option '(?:-\w, )?(--[\w-]+)[^']*' argument missing/, 'error: flag needs an argument: $1')
+    .replace(
+      /^error: option '(?:-\w, )?(--[\w-]+)[^']*' argument '(.*?)' is invalid\. (.*?)\.?$/,
+      'error: invalid argument "$2" for "$1" flag: $3',
+    );
+}
+
+function nameOf(command: Command): string {
+  return command.parent ? `${nameOf(command.parent)} ${command.name()}` : command.name();
 }
 
 try {

@@ -22,7 +22,7 @@ export async function resolveTargets(words: readonly string[], discovery: Discov
   const [first, ...rest] = words;
   if (first === undefined)
     throw new CommandError(
-      'You must specify the type of resource to get. Use "raftsman api-resources" for a complete list of supported resources.\n\nerror: Required resource not specified.',
+      'You must specify the type of resource to get. Use "raftsman api-resources" for a complete list of supported resources.\n\nerror: Required resource not specified.\nUse "raftsman explain <resource>" for a detailed description of that resource (e.g. raftsman explain pods).\nSee \'raftsman get -h\' for help and examples',
     );
   if (words.some(word => word.includes('/'))) return resolveSlashed(words, discovery);
   const resources = await resolveTypes(first, discovery);

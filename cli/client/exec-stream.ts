@@ -72,8 +72,8 @@ function settle(socket: WebSocket, streams: ExecStreams): Promise<number> {
   socket.on('message', (data: Buffer) => {
     const [channel] = data;
     const content = data.subarray(1);
-    if (channel === STDOUT) streams.stdout.write(content);
-    else if (channel === STDERR) streams.stderr.write(content);
+    if (channel === STDOUT) pass(socket, streams.stdout, content);
+    else if (channel === STDERR) pass(socket, streams.stderr, content);
     else if (channel === STATUS) {
       const result = readStatus(content.toString());
       if (result instanceof Error) reject(result);
@@ -85,6 +85,13 @@ function settle(socket: WebSocket, streams: ExecStreams): Promise<number> {
     else reject(failure(`the connection was closed before the command ended (code ${code})`));
   });
   return promise;
+}
+
+/** Writes; while the reader is slow, no more is taken from the server. */
+function pass(socket: WebSocket, target: Writable, content: Uint8Array): void {
+  if (target.write(content)) return;
+  socket.pause();
+  target.once('drain', () => socket.resume());
 }
 
 function refusal(code: number, text: string): Error {

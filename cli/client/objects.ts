@@ -50,6 +50,8 @@ export interface SelectionFlags {
   readonly fieldSelector?: string;
   readonly all?: boolean;
   readonly allNamespaces?: boolean;
+  /** A type without a name means all of its objects. */
+  readonly isTypeEnough?: boolean;
 }
 
 export const displayName = ({ resource, name }: Pick<ObjectReference, 'resource' | 'name'>): string =>
@@ -125,7 +127,7 @@ export async function selectedReferences(
       references.push({ resource, namespace: session.namespace, name });
       continue;
     }
-    if (flags.selector === undefined && flags.fieldSelector === undefined && !flags.all) {
+    if (flags.selector === undefined && flags.fieldSelector === undefined && !flags.all && !flags.isTypeEnough) {
       throw failure('resource(s) were provided, but no name was specified');
     }
     for (const object of await listObjects(session, resource, flags)) {
@@ -134,6 +136,24 @@ export async function selectedReferences(
     }
   }
   return references;
+}
+
+/** Tells of a list that the server refused what was looked for, as kubectl does; other errors stay as they are. */
+export function describeListError(
+  error: unknown,
+  resource: Resource,
+  {
+    selector = '',
+    fieldSelector = '',
+  }: { readonly selector?: string | undefined; readonly fieldSelector?: string | undefined },
+): unknown {
+  if (!(error instanceof ApiError) || (error.reason !== 'BadRequest' && error.reason !== 'NotFound')) return error;
+  const text = JSON.stringify(`${resource.group}/${resource.version}, Resource=${resource.name}`);
+  const context =
+    selector === '' && fieldSelector === ''
+      ? `Unable to list ${text}`
+      : `Unable to find ${text} that match label selector ${JSON.stringify(selector)}, field selector ${JSON.stringify(fieldSelector)}`;
+  return new ApiError(error.reason, `${context}: ${error.message}`, { code: error.code, cause: error });
 }
 
 /** All objects of a resource in the session's namespace, or in all. */
@@ -150,18 +170,18 @@ export async function listObjects<T extends object = JsonObject>(
   const namespace = flags.allNamespaces ? undefined : (flags.namespace ?? session.namespace);
   const items: T[] = [];
   for (let token: string | undefined; ; ) {
-    const list = await session.api.json<{ metadata?: { continue?: string }; items?: T[] }>(
-      'GET',
-      pathOf(resource, namespace),
-      {
+    const list = await session.api
+      .json<{ metadata?: { continue?: string }; items?: T[] }>('GET', pathOf(resource, namespace), {
         query: {
           labelSelector: flags.selector,
           fieldSelector: flags.fieldSelector,
           limit: LIST_CHUNK,
           continue: token,
         },
-      },
-    );
+      })
+      .catch(error => {
+        throw describeListError(error, resource, flags);
+      });
     items.push(...(list.items ?? []));
     token = list.metadata?.continue;
     if (!token) return items;

@@ -8,7 +8,11 @@ import type { Session } from './session.ts';
 import { podSelectorOf } from './templates.ts';
 
 /** `web-1`, `pod/web-1`, `deploy/web`: of several pods the one that is ready and running, else the oldest. */
-export async function findPod(session: Session, word: string): Promise<Pod> {
+export async function findPod(
+  session: Session,
+  word: string,
+  options: { readonly tellsChoice?: boolean } = {},
+): Promise<Pod> {
   const pods = await session.discovery.find('pods');
   const { targets } = await resolveTargets(word.includes('/') ? [word] : ['pods', word], session.discovery);
   const [target] = targets;
@@ -18,13 +22,19 @@ export async function findPod(session: Session, word: string): Promise<Pod> {
   const selector = podSelectorOf({ ...object, kind: target.resource.kind });
   if (selector === undefined)
     throw failure(
-      `cannot get the logs from ${target.resource.group}/${target.resource.version}, Kind=${target.resource.kind}: selector for ${target.resource.name} not found`,
+      `cannot get the logs from ${goType(target.resource)}: selector for ${goType(target.resource)} not implemented`,
     );
   const found = await listObjects<Pod>(session, pods, { selector });
   const [first] = found.sort((a, b) => rank(a) - rank(b) || age(a) - age(b));
   if (!first) throw failure(`timed out waiting for the condition: no pods of ${target.resource.name}/${target.name}`);
+  if (options.tellsChoice && found.length > 1) {
+    session.error(`Found ${found.length} pods, using pod/${first.metadata?.name}`);
+  }
   return first;
 }
+
+/** How kubectl names a kind here. */
+const goType = ({ version, kind }: { readonly version: string; readonly kind: string }) => `*${version}.${kind}`;
 
 function rank({ status, metadata }: Pod): number {
   if (metadata?.deletionTimestamp) return 3;
@@ -48,7 +58,7 @@ export function findContainer(session: Session, pod: Pod, name: string | undefin
   const podName = pod.metadata?.name ?? '';
   if (name !== undefined) {
     if (containers.some(container => container.name === name)) return name;
-    throw failure(`container ${name} not found in pod ${podName}`);
+    throw failure(`container ${name} is not valid for pod ${podName}`);
   }
   const annotated = pod.metadata?.annotations?.[DEFAULT_CONTAINER];
   if (annotated && containers.some(container => container.name === annotated)) return annotated;

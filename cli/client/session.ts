@@ -60,7 +60,12 @@ export class Session {
 }
 
 /** The work of a command. What it throws is printed as kubectl would print it, and sets the exit code. */
-export type SessionAction<F> = (session: Session, args: readonly string[], flags: F & GlobalFlags) => Promise<void>;
+export type SessionAction<F> = (
+  session: Session,
+  args: readonly string[],
+  flags: F & GlobalFlags,
+  command: Command,
+) => Promise<void>;
 
 /** Makes the action of a command that takes `[args...]`. */
 export function withSession<F>(context: CommandContext, run: SessionAction<F>) {
@@ -69,7 +74,7 @@ export function withSession<F>(context: CommandContext, run: SessionAction<F>) {
     let session: Session | undefined;
     try {
       session = new Session(context, flags);
-      await run(session, args, flags);
+      await run(session, args, flags, command);
     } catch (error) {
       const { text, exitCode } = describeError(error, session?.connection.server);
       if (text !== '') context.stderr.write(`${text}\n`);

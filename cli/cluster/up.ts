@@ -221,6 +221,9 @@ class Session {
   }
 
   async #writeKubeconfig(master: string): Promise<void> {
+    const own = `${paths.process(this.#directory, master)}/kubeconfig`;
+    // A master answers a moment before it has written its own.
+    await this.#until(master, async () => existsSync(own));
     await writeKubeconfig(paths.kubeconfig(this.#directory), {
       server: `https://${HOST}:${this.#plan.port}`,
       credentials: await this.#credentials(master),

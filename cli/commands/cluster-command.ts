@@ -3,12 +3,16 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 
 /** A command whose boolean flags may have a value, as in `--wait=false`, and whose short ones an equals sign: `-o=json`. */
 export class ClusterCommand extends Command {
+  /** Whether the words were given behind a `--`. */
+  hasSeparator = false;
+
   override createCommand(name?: string): ClusterCommand {
     return new ClusterCommand(name);
   }
 
   override parseOptions(argv: readonly string[]): { operands: string[]; unknown: string[] } {
     const end = argv.indexOf('--');
+    this.hasSeparator = end >= 0;
     const flags = end < 0 ? argv : argv.slice(0, end);
     const rest = end < 0 ? [] : argv.slice(end);
     return super.parseOptions([...flags.flatMap(word => this.#normalised(word)), ...rest]);

@@ -2,11 +2,13 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
+import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from '../client/api.ts';
 import { failure } from '../client/errors.ts';
 import { type Session, withSession } from '../client/session.ts';
-import { type WriteFlags, withWriteFlags } from '../client/write.ts';
+import { dryRunOf, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
+import { withEmptyFields } from '../output/generated.ts';
 import { ClusterCommand, integer, list, repeated, withGlobalFlags } from './cluster-command.ts';
 import { createObject } from './create.ts';
 
@@ -47,11 +49,34 @@ function kind<F>(spec: KindSpec<F>): RegisterKind {
 async function create(session: Session, object: JsonObject, flags: WriteFlags): Promise<void> {
   const { name } = object.metadata as { name: string };
   const resource = await session.discovery.ofKind(String(object.apiVersion), String(object.kind), `name: "${name}"`);
-  const metadata = resource.isNamespaced
+  const isNamespaceShown = resource.isNamespaced && session.isNamespaceExplicit;
+  const metadata = isNamespaceShown
     ? { ...(object.metadata as object), namespace: session.namespace }
     : object.metadata;
-  await createObject(session, { resource, namespace: session.namespace, name, object: { ...object, metadata } }, flags);
+  try {
+    await createObject(
+      session,
+      { resource, namespace: session.namespace, name, object: shown({ ...object, metadata }, flags) },
+      flags,
+    );
+  } catch (error) {
+    const context = FAILURES[resource.kind];
+    if (!(error instanceof ApiError) || context === undefined || error.reason === 'Invalid') throw error;
+    throw failure(`failed to create ${context} ${error.message}`, error);
+  }
 }
+
+/** kubectl words what fails by kind; of the other kinds the server's word is told as it is. */
+const FAILURES: Readonly<Record<string, string>> = {
+  ConfigMap: 'configmap:',
+  Deployment: 'deployment:',
+  Job: 'job:',
+  Secret: 'secret',
+  ServiceAccount: 'serviceaccount:',
+};
+
+const shown = (object: JsonObject, flags: WriteFlags): JsonObject =>
+  dryRunOf(flags) === 'client' ? withEmptyFields(object) : object;
 
 function nameIn(words: readonly string[]): string {
   const [name] = words;

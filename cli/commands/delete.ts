@@ -58,8 +58,13 @@ export function register(program: Command, context: CommandContext): void {
 async function remove(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   const graceSeconds = graceOf(session, flags);
   const propagationPolicy = policyOf(flags.cascade);
+  if (words.length === 0 && !flags.filename?.length) {
+    throw failure(
+      "You must provide one or more resources by argument or filename.\nExample resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'",
+    );
+  }
   const references = await selectedReferences(session, words, flags);
-  if (references.length === 0) session.error('No resources found');
+  if (references.length === 0) session.print('No resources found');
   const going: { reference: ObjectReference; uid: string | undefined }[] = [];
   for (const reference of references) {
     try {

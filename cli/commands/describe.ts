@@ -9,7 +9,9 @@ import { describeApiError } from '../client/errors.ts';
 import { listObjects, metadataOf, objectPath, type SelectionFlags, selectedReferences } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
 import type { CommandContext } from '../context.ts';
-import { type DescribeHelp, describeGeneric, describers } from '../describe/kinds.ts';
+import type { DescribeHelp } from '../describe/description.ts';
+import { describeGeneric } from '../describe/generic.ts';
+import { describers } from '../describe/kinds.ts';
 import { eventLines } from '../describe/lines.ts';
 import { expandTabs } from '../output/tabs.ts';
 import { ClusterCommand, repeated, withGlobalFlags } from './cluster-command.ts';
@@ -117,7 +119,7 @@ async function describeObject(
 
 /** Kinds of which kubectl shows no events. */
 function hasEvents({ kind }: Resource): boolean {
-  return !['Namespace', 'Secret', 'Endpoints'].includes(kind);
+  return !['Namespace', 'Secret'].includes(kind);
 }
 
 async function eventsOf(session: Session, resource: Resource, object: JsonObject): Promise<Event[]> {

@@ -34,9 +34,14 @@ export function register(program: Command, context: CommandContext): void {
   program.addCommand(withGlobalFlags(command));
 }
 
-async function exec(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+async function exec(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
   const [target, ...command] = words;
   if (target === undefined) throw failure('pod, type/name or --filename must be specified');
+  if (command.length > 0 && self instanceof ClusterCommand && !self.hasSeparator) {
+    throw failure(
+      "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead\nSee 'raftsman exec -h' for help and examples",
+    );
+  }
   if (command.length === 0) throw failure('you must specify at least one command for the container');
   const { stdin, stdout, stderr } = session.context;
   const isTerminal = 'isTTY' in stdin && stdin.isTTY === true;
@@ -48,7 +53,8 @@ async function exec(session: Session, words: readonly string[], flags: Flags): P
   if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') {
     throw failure(`cannot exec into a container in a completed pod; current phase is ${pod.status.phase}`);
   }
-  const container = findContainer(session, pod, flags.container);
+  // A container that was named is the server's to find.
+  const container = flags.container ?? findContainer(session, pod, undefined);
   const query = new URLSearchParams();
   for (const word of command) query.append('command', word);
   query.append('container', container);

@@ -8,6 +8,7 @@ import { type Session, withSession } from '../client/session.ts';
 import { templateSpecOf } from '../client/templates.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
+import { withEmptyFields } from '../output/generated.ts';
 import { ClusterCommand, repeated, withGlobalFlags } from './cluster-command.ts';
 
 interface Flags extends WriteFlags, SelectionFlags {
@@ -64,7 +65,7 @@ async function expose(session: Session, words: readonly string[], flags: Flags):
       kind: 'Service',
       metadata: {
         name: flags.name ?? name,
-        ...(session.namespace && { namespace: session.namespace }),
+        ...(session.isNamespaceExplicit && { namespace: session.namespace }),
         ...labelsField(flags.labels === undefined ? metadataOf(object).labels : labelMap(flags.labels)),
       },
       spec: {
@@ -79,7 +80,7 @@ async function expose(session: Session, words: readonly string[], flags: Flags):
     };
     const created =
       dryRunOf(flags) === 'client'
-        ? service
+        ? withEmptyFields(service)
         : await session.api.json('POST', pathOf(services, session.namespace), {
             body: service,
             query: { fieldManager: 'kubectl-expose', dryRun: dryRunQuery(flags) },
@@ -152,9 +153,7 @@ function portsOf(object: JsonObject, flags: Flags): Port[] {
     return { port, protocol: flags.protocol ?? protocol ?? 'TCP', targetPort: target ?? port };
   });
   if (found.length === 0) {
-    throw failure(
-      "couldn't find port via --port flag or introspection\nSee 'raftsman expose -h' for help and examples",
-    );
+    throw failure("couldn't find port via --port flag or introspection");
   }
   return found.length === 1 ? found : found.map((port, index) => ({ name: `port-${index + 1}`, ...port }));
 }

@@ -6,6 +6,7 @@ import { resolveTargets, type Target } from '../client/arguments.ts';
 import { pathOf, type Resource, singularWithGroup } from '../client/discovery.ts';
 import { describeApiError, failure } from '../client/errors.ts';
 import { readManifests } from '../client/manifests.ts';
+import { describeListError } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
 import type { CommandContext } from '../context.ts';
 import { JsonPath, relaxed } from '../output/jsonpath.ts';
@@ -210,10 +211,14 @@ async function fetchTables(
   }
   const documents: TableDocument[] = [];
   for (let token: string | undefined; ; ) {
-    const document = await session.api.json<TableDocument>('GET', path, {
-      accept: TABLE_MEDIA_TYPE,
-      query: { ...selection(flags), includeObject, limit: flags.chunkSize || undefined, continue: token },
-    });
+    const document = await session.api
+      .json<TableDocument>('GET', path, {
+        accept: TABLE_MEDIA_TYPE,
+        query: { ...selection(flags), includeObject, limit: flags.chunkSize || undefined, continue: token },
+      })
+      .catch(error => {
+        throw describeListError(error, resource, flags);
+      });
     documents.push(document);
     token = document.metadata?.continue;
     if (!token) return documents;
@@ -258,9 +263,13 @@ async function fetchObjects(
   if (name !== undefined) return [{ resource, object: shown(await session.api.json('GET', path), flags) }];
   const objects: PrintedObject[] = [];
   for (let token: string | undefined; ; ) {
-    const document: ListDocument = await session.api.json('GET', path, {
-      query: { ...selection(flags), limit: flags.chunkSize || undefined, continue: token },
-    });
+    const document: ListDocument = await session.api
+      .json('GET', path, {
+        query: { ...selection(flags), limit: flags.chunkSize || undefined, continue: token },
+      })
+      .catch(error => {
+        throw describeListError(error, resource, flags);
+      });
     // Lists leave kind and apiVersion out of their items.
     const own = { apiVersion: document.apiVersion ?? '', kind: (document.kind ?? '').replace(/List$/, '') };
     objects.push(...(document.items ?? []).map(item => ({ resource, object: shown({ ...own, ...item }, flags) })));
@@ -288,7 +297,9 @@ async function watch(request: GetRequest, isTable: boolean): Promise<void> {
   const accept = isTable ? TABLE_MEDIA_TYPE : 'application/json';
 
   if (name !== undefined) await session.api.json('GET', pathOf(resource, namespaceOf(request), name));
-  const first = await session.api.json<TableDocument & ListDocument>('GET', path, { accept, query });
+  const first = await session.api.json<TableDocument & ListDocument>('GET', path, { accept, query }).catch(error => {
+    throw describeListError(error, resource, flags);
+  });
   if (!flags.watchOnly) {
     if (printer) {
       for (const item of first.items ?? []) {

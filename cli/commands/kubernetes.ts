@@ -2,10 +2,13 @@
 import type { Command } from 'commander';
 import type { CommandContext } from '../context.ts';
 import { register as apply } from './apply.ts';
+import { register as attach } from './attach.ts';
+import { register as auth } from './auth.ts';
 import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
 import { register as create } from './create.ts';
 import { register as remove } from './delete.ts';
 import { register as describe } from './describe.ts';
+import { register as events } from './events.ts';
 import { register as exec } from './exec.ts';
 import { register as expose } from './expose.ts';
 import { register as get } from './get.ts';
@@ -14,10 +17,12 @@ import { registerAnnotate, registerLabel } from './label.ts';
 import { register as logs } from './logs.ts';
 import { registerCordon, registerDrain } from './nodes.ts';
 import { register as patch } from './patch.ts';
+import { register as replace } from './replace.ts';
 import { register as rollout } from './rollout.ts';
 import { register as run } from './run.ts';
 import { register as scale } from './scale.ts';
 import { register as set } from './set.ts';
+import { register as taint } from './taint.ts';
 import { register as token } from './token.ts';
 import { register as wait } from './wait.ts';
 
@@ -29,8 +34,11 @@ export const kubernetesCommands: readonly RegisterCommand[] = [
   describe,
   logs,
   exec,
+  attach,
+  events,
   apply,
   create,
+  replace,
   remove,
   scale,
   expose,
@@ -42,6 +50,8 @@ export const kubernetesCommands: readonly RegisterCommand[] = [
   patch,
   registerCordon,
   registerDrain,
+  taint,
+  auth,
   wait,
   registerClusterInfo,
   registerApiResources,
@@ -52,8 +62,6 @@ export const kubernetesCommands: readonly RegisterCommand[] = [
 
 /** What kubectl can do and this program cannot yet. */
 const NOT_YET = [
-  'attach',
-  'auth',
   'autoscale',
   'certificate',
   'config',
@@ -61,13 +69,10 @@ const NOT_YET = [
   'debug',
   'diff',
   'edit',
-  'events',
   'explain',
   'kustomize',
   'port-forward',
   'proxy',
-  'replace',
-  'taint',
   'top',
 ];
 

@@ -114,10 +114,18 @@ function parseChanges(verb: Verb, changes: readonly string[]): Map<string, strin
       throw failure(
         `can not both modify and remove ${verb.noun === 'label' ? 'a label' : 'an annotation'} in the same command`,
       );
-    parsed.set(key, equals < 0 ? null : change.slice(equals + 1));
+    const value = equals < 0 ? null : change.slice(equals + 1);
+    if (verb.name === 'label' && value !== null && !isLabelValue(value)) {
+      throw failure(
+        `invalid label value: ${JSON.stringify(change)}: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`,
+      );
+    }
+    parsed.set(key, value);
   }
   return parsed;
 }
+
+const isLabelValue = (text: string) => text.length <= 63 && /^(?:(?:[A-Za-z0-9][-\w.]*)?[A-Za-z0-9])?$/.test(text);
 
 function checkOverwrite(
   verb: Verb,

@@ -30,6 +30,7 @@ interface Flags {
 
 /** With a selector there may be many pods: kubectl shows the end of each only. */
 const SELECTED_TAIL_LINES = 10;
+const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[-+]\d\d:\d\d)$/;
 
 export function register(program: Command, context: CommandContext): void {
   const command = new ClusterCommand('logs')
@@ -68,6 +69,10 @@ async function logs(session: Session, words: readonly string[], flags: Flags): P
   if (flags.since !== undefined && flags.sinceTime !== undefined) {
     throw failure('at most one of `sinceTime` or `sinceSeconds` may be specified');
   }
+  if (flags.sinceTime !== undefined && !RFC_3339.test(flags.sinceTime)) {
+    throw failure(`--since-time ${JSON.stringify(flags.sinceTime)} is no time such as 2026-01-31T15:04:05Z`);
+  }
+  if (flags.tail !== undefined && flags.tail < -1) throw failure('--tail must be greater than or equal to -1');
   const sources = await findSources(session, words, flags);
   if (flags.follow && sources.length > flags.maxLogRequests) {
     throw failure(
@@ -101,9 +106,22 @@ async function findSources(session: Session, words: readonly string[], flags: Fl
   }
   return containersOf(
     session,
-    await findPod(session, word),
+    await findLoggedPod(session, word),
     second === undefined ? flags : { ...flags, container: second },
   );
+}
+
+/** What does not exist is told here in words of its own, as kubectl does. */
+async function findLoggedPod(session: Session, word: string): Promise<Pod> {
+  try {
+    return await findPod(session, word, { tellsChoice: true });
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    throw failure(
+      `error from server (${error.reason}): ${error.message} in namespace ${JSON.stringify(session.namespace)}`,
+      error,
+    );
+  }
 }
 
 function containersOf(session: Session, pod: Pod, flags: Flags): Source[] {

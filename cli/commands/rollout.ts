@@ -18,7 +18,7 @@ import { type Session, withSession } from '../client/session.ts';
 import { podSelectorOf } from '../client/templates.ts';
 import { dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
-import { describeTemplate } from '../describe/pod-template.ts';
+import { templateLines } from '../describe/pod-template.ts';
 import { ClusterCommand, durationMs, integer, repeated, withGlobalFlags } from './cluster-command.ts';
 
 interface Flags extends WriteFlags, SelectionFlags {
@@ -48,10 +48,17 @@ export function register(program: Command, context: CommandContext): void {
       .argument('[words...]')
       .usage('(TYPE NAME | TYPE/NAME) [flags]')
       .description(description)
+      .addHelpText('after', `\nExamples:\n  raftsman rollout ${name} deployment/web`)
       .option('-l, --selector <labels>', 'objects with these labels')
       .option('-f, --filename <file>', 'the objects of this file', repeated)
       .option('-R, --recursive', 'read folders within folders')
-      .action(withSession<Flags>(context, work));
+      .action(
+        withSession<Flags>(context, async (session, words, flags) => {
+          if (words.length === 0 && !flags.filename?.length) throw failure('required resource not specified');
+          // A type alone means all of it.
+          await work(session, words, { ...flags, isTypeEnough: true });
+        }),
+      );
     flags(sub);
     command.addCommand(withWriteFlags(withGlobalFlags(sub)));
   };
@@ -202,7 +209,7 @@ async function history(session: Session, words: readonly string[], flags: Flags)
       if (!replicaSet) throw failure(`unable to find the specified revision`);
       session.print(`${displayName(reference)} with revision #${flags.revision}`);
       session.print('Pod Template:');
-      for (const line of describeTemplate(replicaSet.spec?.template)) session.print(line);
+      for (const line of templateLines(replicaSet.spec?.template)) session.print(line);
       session.print('');
       return;
     }
@@ -230,7 +237,7 @@ async function undo(session: Session, words: readonly string[], flags: Flags): P
     const name = `${singularWithGroup(reference.resource)} "${reference.name}"`;
     if (deployment.spec?.paused) {
       throw failure(
-        `you cannot rollback a paused deployment; resume it first with 'raftsman rollout resume ${displayName(reference)}' and try again`,
+        `you cannot rollback a paused deployment; resume it first with 'raftsman rollout resume' and try again`,
       );
     }
     const revisions = await revisionsOf(session, reference);

@@ -1,9 +1,11 @@
 /** `raftsman run`: one pod from an image. */
 import type { Command } from 'commander';
+import type { JsonObject } from '../client/api.ts';
 import { failure } from '../client/errors.ts';
 import { type Session, withSession } from '../client/session.ts';
-import { type WriteFlags, withWriteFlags } from '../client/write.ts';
+import { dryRunOf, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
+import { withEmptyFields } from '../output/generated.ts';
 import { ClusterCommand, integer, repeated, withGlobalFlags } from './cluster-command.ts';
 import { createObject } from './create.ts';
 import { labelMap } from './expose.ts';
@@ -74,7 +76,7 @@ async function run(session: Session, words: readonly string[], flags: Flags): Pr
     kind: 'Pod',
     metadata: {
       name,
-      namespace: session.namespace,
+      ...(session.isNamespaceExplicit && { namespace: session.namespace }),
       labels,
       ...(flags.annotations && { annotations }),
     },
@@ -92,19 +94,21 @@ async function run(session: Session, words: readonly string[], flags: Flags): Pr
           ...(flags.privileged && { securityContext: { privileged: true } }),
         },
       ],
+      dnsPolicy: 'ClusterFirst',
       restartPolicy: flags.restart,
     },
   };
-  const object = flags.overrides === undefined ? pod : merged(pod, flags.overrides);
+  const shown = (object: JsonObject) => (dryRunOf(flags) === 'client' ? withEmptyFields(object) : object);
+  const object = shown(flags.overrides === undefined ? pod : merged(pod, flags.overrides));
   if (flags.expose) {
     const service = {
       apiVersion: 'v1',
       kind: 'Service',
-      metadata: { name, namespace: session.namespace },
+      metadata: { name, ...(session.isNamespaceExplicit && { namespace: session.namespace }) },
       spec: { ports: [{ port: flags.port, protocol: 'TCP', targetPort: flags.port }], selector: labels },
     };
     const resource = await session.discovery.find('services');
-    await createObject(session, { resource, namespace: session.namespace, name, object: service }, flags);
+    await createObject(session, { resource, namespace: session.namespace, name, object: shown(service) }, flags);
   }
   const resource = await session.discovery.find('pods');
   await createObject(session, { resource, namespace: session.namespace, name, object }, flags);

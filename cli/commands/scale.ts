@@ -1,5 +1,6 @@
 /** `raftsman scale`: how many pods a controller keeps. */
 import type { Command } from 'commander';
+import { ApiError } from '../../control/api/status.ts';
 import { failure } from '../client/errors.ts';
 import { forEachObject, objectPath, type SelectionFlags, selectedReferences } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
@@ -47,6 +48,7 @@ async function scale(session: Session, words: readonly string[], flags: Flags): 
     throw failure('The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0');
   const references = await selectedReferences(session, words, flags);
   if (references.length === 0) throw failure('no objects passed to scale');
+  let isFirst = true;
   await forEachObject(session, references, async reference => {
     const path = objectPath(reference, 'scale');
     if (flags.currentReplicas !== undefined && flags.currentReplicas >= 0) {
@@ -56,7 +58,7 @@ async function scale(session: Session, words: readonly string[], flags: Flags): 
       }
     }
     if (dryRunOf(flags) !== 'client') {
-      await session.api.json('PATCH', path, {
+      const scaled = session.api.json('PATCH', path, {
         contentType: 'application/merge-patch+json',
         body: {
           spec: { replicas },
@@ -64,7 +66,12 @@ async function scale(session: Session, words: readonly string[], flags: Flags): 
         },
         query: { fieldManager: 'kubectl', dryRun: dryRunQuery(flags) },
       });
+      await scaled.catch(error => {
+        const isMissing = error instanceof ApiError && error.reason === 'NotFound';
+        throw isMissing && isFirst ? failure(`no objects passed to scale ${error.message}`, error) : error;
+      });
     }
+    isFirst = false;
     const object = flags.output ? await session.api.json('GET', objectPath(reference)) : {};
     printWritten(session, { ...reference, object }, 'scaled', flags);
   });

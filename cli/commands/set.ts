@@ -57,8 +57,7 @@ type Change = (containers: readonly Container[], field: 'containers' | 'initCont
 
 async function setImage(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   const { objects, pairs } = split(words, word => word.includes('='));
-  if (pairs.length === 0)
-    throw failure('one or more resources must be specified as <resource> <name> or <resource>/<name>');
+  if (pairs.length === 0) throw failure('at least one image update is required');
   const images = new Map(pairs.map(pair => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
   await update(session, objects, flags, 'image updated', all => {
     const names = new Set(all.map(({ name }) => name));

@@ -53,9 +53,7 @@ export function eventLines(events: readonly Event[], now: number): string[] {
       const last = ageOf(lastSeen(event), now);
       const interval =
         count > 1 ? `${last} (x${count} over ${ageOf(first, now)})` : ageOf(first || lastSeen(event), now);
-      const source = [event.source?.component || event.reportingComponent, event.source?.host]
-        .filter(part => part)
-        .join(', ');
+      const source = event.source?.component || event.reportingComponent || '';
       return `  ${event.type ?? ''}\t${event.reason ?? ''}\t${interval}\t${source}\t${(event.message ?? '').trim()}`;
     });
   return ['Events:', '  Type\tReason\tAge\tFrom\tMessage', '  ----\t------\t----\t----\t-------', ...rows];

@@ -4,20 +4,17 @@ import type {
   ContainerPort,
   ContainerState,
   ContainerStatus,
+  EnvFromSource,
   EnvVar,
+  ObjectMeta,
   PodSpec,
   PodTemplateSpec,
   Probe,
   Volume,
 } from '../../control/api/generated/types.ts';
-import { expandTabs } from '../output/tabs.ts';
 import { indent, labelLines, mapLines, timeText } from './lines.ts';
 
-/** A template as `rollout history --revision` shows it, tabs expanded. */
-export function describeTemplate(template: PodTemplateSpec | undefined): string[] {
-  return expandTabs(templateLines(template));
-}
-
+/** A pod template, with tabs. */
 export function templateLines(template: PodTemplateSpec | undefined): string[] {
   const annotations = template?.metadata?.annotations;
   const account = template?.spec?.serviceAccountName;
@@ -53,11 +50,12 @@ export function tolerationLines(spec: PodSpec | undefined): string[] {
   return texts.sort().map((text, index) => `${index === 0 ? 'Tolerations:' : ''}\t${text}`);
 }
 
-/** The statuses tell state and restarts; without them it is a template. */
+/** The statuses tell state and restarts; without them it is a template. The pod's fields are what variables refer to. */
 export function containerLines(
   title: string,
   containers: readonly Container[],
   statuses: readonly ContainerStatus[] | undefined,
+  metadata?: ObjectMeta,
 ): string[] {
   return [
     `${title}:`,
@@ -65,12 +63,16 @@ export function containerLines(
       const status = statuses?.find(({ name }) => name === container.name);
       // Within a template, which is indented itself, kubectl indents by less.
       const [nameIndent, fieldIndent] = statuses ? ['  ', '    '] : [' ', '  '];
-      return [`${nameIndent}${container.name}:`, ...indent(oneContainer(container, status), fieldIndent)];
+      return [`${nameIndent}${container.name}:`, ...indent(oneContainer(container, status, metadata), fieldIndent)];
     }),
   ];
 }
 
-function oneContainer(container: Container, status: ContainerStatus | undefined): string[] {
+function oneContainer(
+  container: Container,
+  status: ContainerStatus | undefined,
+  metadata: ObjectMeta | undefined,
+): string[] {
   const ports = container.ports ?? [];
   const plural = ports.length > 1 ? 'Ports' : 'Port';
   return [
@@ -87,7 +89,8 @@ function oneContainer(container: Container, status: ContainerStatus | undefined)
     ...(container.livenessProbe ? [`Liveness:\t${probeText(container.livenessProbe)}`] : []),
     ...(container.readinessProbe ? [`Readiness:\t${probeText(container.readinessProbe)}`] : []),
     ...(container.startupProbe ? [`Startup:\t${probeText(container.startupProbe)}`] : []),
-    ...environmentLines(container.env),
+    ...environmentSourceLines(container.envFrom),
+    ...environmentLines(container.env, metadata),
     ...mountLines(container),
   ];
 }
@@ -146,13 +149,44 @@ function probeText(probe: Probe): string {
   return `unknown ${attributes}`;
 }
 
-function environmentLines(variables: readonly EnvVar[] | undefined): string[] {
-  if (!variables?.length) return ['Environment:\t<none>'];
-  return ['Environment:', ...variables.map(variable => `  ${variable.name}:\t${variableText(variable)}`)];
+function environmentSourceLines(sources: readonly EnvFromSource[] | undefined): string[] {
+  if (!sources?.length) return [];
+  return [
+    'Environment Variables from:',
+    ...sources.map(({ prefix, configMapRef, secretRef }) => {
+      const { name = '', optional = false } = configMapRef ?? secretRef ?? {};
+      const kind = secretRef ? 'Secret' : 'ConfigMap';
+      return `  ${name}\t${kind}${prefix ? ` with prefix '${prefix}'` : ''}\tOptional: ${optional}`;
+    }),
+  ];
 }
 
-function variableText({ value, valueFrom }: EnvVar): string {
-  if (valueFrom?.fieldRef) return ` (${valueFrom.fieldRef.apiVersion ?? 'v1'}:${valueFrom.fieldRef.fieldPath})`;
+function environmentLines(variables: readonly EnvVar[] | undefined, metadata: ObjectMeta | undefined): string[] {
+  if (!variables?.length) return ['Environment:\t<none>'];
+  return [
+    'Environment:',
+    ...variables.flatMap(variable =>
+      variableText(variable, metadata)
+        .split('\n')
+        .map((line, index) => `${index === 0 ? `  ${variable.name}:` : '  '}\t${line}`),
+    ),
+  ];
+}
+
+/** What a field reference to the pod's metadata gives; other fields are known on the node only. */
+function fieldText(path: string, metadata: ObjectMeta | undefined): string {
+  if (path === 'metadata.name') return metadata?.name ?? '';
+  if (path === 'metadata.namespace') return metadata?.namespace ?? '';
+  if (path === 'metadata.uid') return metadata?.uid ?? '';
+  const [, map, key = ''] = /^metadata\.(labels|annotations)\['([^']*)'\]$/.exec(path) ?? [];
+  return (map === 'labels' ? metadata?.labels : map === 'annotations' ? metadata?.annotations : undefined)?.[key] ?? '';
+}
+
+function variableText({ value, valueFrom }: EnvVar, metadata: ObjectMeta | undefined): string {
+  if (valueFrom?.fieldRef) {
+    const { apiVersion = 'v1', fieldPath } = valueFrom.fieldRef;
+    return `${fieldText(fieldPath, metadata)} (${apiVersion}:${fieldPath})`;
+  }
   if (valueFrom?.resourceFieldRef) return ` (${valueFrom.resourceFieldRef.resource})`;
   if (valueFrom?.secretKeyRef) {
     const { key, name = '', optional = false } = valueFrom.secretKeyRef;

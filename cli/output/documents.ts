@@ -13,7 +13,9 @@ export function yamlText(value: unknown): string {
       if (isScalar(node) && typeof node.value === 'string') node.type = styleOf(node.value);
     },
   });
-  return document.toString({ indentSeq: false, lineWidth: 0, singleQuote: true, minContentWidth: 0 }).trimEnd();
+  return foldLines(
+    document.toString({ indentSeq: false, lineWidth: 0, singleQuote: true, minContentWidth: 0 }).trimEnd(),
+  );
 }
 
 /** Text that would be read as something else is quoted twice, text with special signs once, text of lines is a block. */
@@ -30,6 +32,44 @@ function styleOf(text: string): Scalar.Type {
     text === '<<' ||
     text === '=';
   return isAmbiguous || /[\n\t]/.test(text) ? Scalar.QUOTE_DOUBLE : Scalar.PLAIN;
+}
+
+/** Behind this column Go's YAML goes on in the next line, as soon as there is a blank. */
+const LINE_WIDTH = 80;
+
+/** Folds long texts as Go's YAML does; blocks of lines stay as they are. */
+function foldLines(text: string): string {
+  let blockIndent = -1;
+  return text
+    .split('\n')
+    .flatMap(line => {
+      const indent = line.search(/\S/);
+      if (blockIndent >= 0 && (indent < 0 || indent > blockIndent)) return [line];
+      const [, dashes = '', key = ''] =
+        /^(\s*(?:- )*)((?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'][^:]*?(?::[^\s:]+)*):(?: |$))?/.exec(line) ?? [];
+      blockIndent = /(?:^|[ ])\|[-+\d]*$/.test(line) ? Math.max(0, dashes.length - (key === '' ? 2 : 0)) : -1;
+      return line.length > LINE_WIDTH && blockIndent < 0 ? foldLine(line, dashes.length, key.length) : [line];
+    })
+    .join('\n');
+}
+
+function foldLine(line: string, dashLength: number, keyLength: number): string[] {
+  const start = dashLength + keyLength;
+  // What goes on stands two deeper than the key, or than the dash.
+  const indent = ' '.repeat(keyLength > 0 ? dashLength + 2 : dashLength);
+  const isQuotedTwice = line[start] === '"';
+  const lines: string[] = [];
+  let current = line.slice(0, start + 1);
+  for (let index = start + 1; index < line.length; index++) {
+    const isFold =
+      line[index] === ' ' && line[index - 1] !== ' ' && current.length > LINE_WIDTH && index < line.length - 2;
+    if (!isFold || (!isQuotedTwice && line[index + 1] === ' ')) current += line[index];
+    else {
+      lines.push(current);
+      current = indent + (isQuotedTwice && line[index + 1] === ' ' ? '\\' : '');
+    }
+  }
+  return [...lines, current];
 }
 
 /** A copy with all keys in order. */

@@ -2,21 +2,13 @@
  * One member of a simulated cluster: a disk that lives on, and one life after the other of the real driver on it. A life
  * ends by crashing: what it had under way never happens, and only what its disk had acknowledged is sure to be there.
  */
-import {
-  type CrashPoint,
-  createRaftNode,
-  type MemberId,
-  type Membership,
-  type RaftDriver,
-  type RaftOptions,
-  type RaftStorage,
-} from '../../raft/index.ts';
+import type { CrashPoint, Logger, MemberId, Membership, RaftOptions, RaftStorage } from '../../raft/index.ts';
 import { MemoryDisk, MemoryStorage } from '../../raft/storage/memory.ts';
 import type { MemoryNetwork } from '../../raft/transport/memory.ts';
-import { MachineDisk, SimulatedMachine } from './machine.ts';
 import { integerBetween, type Random } from './random.ts';
 import type { Reference } from './reference.ts';
 import { LifeClock, type VirtualClock } from './virtual-clock.ts';
+import type { Place, SimulatedNode } from './workload.ts';
 
 export interface MemberContext {
   readonly clock: VirtualClock;
@@ -26,6 +18,7 @@ export interface MemberContext {
   readonly options: Partial<RaftOptions>;
   /** Something happened that no fault explains. */
   readonly onFailure: (error: Error) => void;
+  readonly trace: ((line: string) => void) | undefined;
 }
 
 /** How a member's disk behaves. */
@@ -43,8 +36,7 @@ class DiskFailed extends Error {}
 
 interface Life {
   readonly clock: LifeClock;
-  readonly node: RaftDriver<number>;
-  readonly machine: SimulatedMachine;
+  readonly node: SimulatedNode;
   isStarted: boolean;
 }
 
@@ -54,7 +46,7 @@ export class SimulatedMember {
   readonly #context: MemberContext;
   readonly #bootstrap: Membership;
   readonly #disk = new MemoryDisk();
-  readonly #machineDisk = new MachineDisk();
+  readonly #place: Place;
   #life: Life | undefined;
   diskFaults: DiskFaults = { writeMsMin: 0, writeMsMax: 2, failure: 0 };
   /** Chance to crash at each crash point. */
@@ -62,10 +54,11 @@ export class SimulatedMember {
   /** Taken out of the cluster: not to be started any more. */
   isRemoved = false;
 
-  constructor(identity: { id: MemberId; name: string; bootstrap: Membership }, context: MemberContext) {
+  constructor(identity: { id: MemberId; name: string; bootstrap: Membership; place: Place }, context: MemberContext) {
     this.id = identity.id;
     this.name = identity.name;
     this.#bootstrap = identity.bootstrap;
+    this.#place = identity.place;
     this.#context = context;
     this.#disk.setFault(() => this.#writeFault());
   }
@@ -75,27 +68,27 @@ export class SimulatedMember {
   }
 
   /** The running node, once it has started. */
-  get node(): RaftDriver<number> | undefined {
+  get node(): SimulatedNode | undefined {
     return this.#life?.isStarted ? this.#life.node : undefined;
   }
 
-  get length(): number {
-    return this.#life?.machine.length ?? 0;
-  }
-
-  /** The state of the present life, also to be read after its end. */
-  get machine(): SimulatedMachine | undefined {
-    return this.#life?.machine;
+  /** True if it runs and has applied everything. */
+  get isCurrent(): boolean {
+    return this.#life !== undefined && this.#place.isCurrent;
   }
 
   start(): void {
-    const { clock: worldClock, network, random, reference, options, onFailure } = this.#context;
+    const { clock: worldClock, network, random, options, onFailure, trace } = this.#context;
     const clock = new LifeClock(worldClock);
-    const machine = new SimulatedMachine(this.id, this.#machineDisk, reference);
-    const node = createRaftNode<number>({
+    trace?.(`${this.name} starts`);
+    const onFatal = (error: Error) => {
+      if (clock.isOver) return;
+      if (isExpected(error)) this.crash();
+      else onFailure(error);
+    };
+    const dependencies = {
       storage: this.#observed(new MemoryStorage(this.#disk), clock),
       transport: network.join(this.id),
-      stateMachine: machine,
       clock,
       random,
       options,
@@ -103,42 +96,39 @@ export class SimulatedMember {
         identity: { clusterId: this.#bootstrap.clusterId, memberId: this.id, name: this.name },
         membership: this.#bootstrap,
       },
-      reach: point => this.#reach(point, clock),
-      onFatal: error => {
-        if (clock.isOver) return;
-        if (isExpected(error)) this.crash();
-        else onFailure(error);
-      },
-    });
-    const life: Life = { clock, node, machine, isStarted: false };
+      reach: (point: CrashPoint) => this.#reach(point, clock),
+      onFatal,
+      ...(trace === undefined ? {} : { logger: tracing(this.name, trace) }),
+    };
+    const node = this.#place.begin({ clock, dependencies, onFatal, writeFault: () => this.#writeFault() });
+    const life: Life = { clock, node, isStarted: false };
     this.#life = life;
-    node.start().then(
-      () => {
-        life.isStarted = true;
-      },
-      (error: Error) => {
-        if (clock.isOver) return;
-        if (isExpected(error)) this.crash();
-        else onFailure(error);
-      },
-    );
+    node.start().then(() => {
+      if (clock.isOver) return;
+      life.isStarted = true;
+      this.#place.started();
+      if (trace !== undefined)
+        node.onLeadership(({ isLeader, term }) => isLeader && trace(`${this.name} leads in term ${term}`));
+    }, onFatal);
   }
 
   /** Ends the present life, in the middle of whatever it does. */
   crash(): void {
     const life = this.#life;
     if (life === undefined) return;
-    const { random, network } = this.#context;
+    const { random, network, trace } = this.#context;
+    trace?.(`${this.name} crashes`);
     life.clock.end();
     this.#life = undefined;
     network.join(this.id);
     this.#disk.crash({ pendingKept: integerBetween(random, 0, 1) });
-    this.#machineDisk.crash(random);
+    this.#place.crash();
   }
 
-  #reach(_point: CrashPoint, clock: LifeClock): void {
+  #reach(point: CrashPoint, clock: LifeClock): void {
     if (clock.isOver) throw new Crashed();
     if (this.crashChance === 0 || this.#context.random() >= this.crashChance) return;
+    this.#context.trace?.(`${this.name} reaches the crash point ${point}`);
     this.crash();
     throw new Crashed();
   }
@@ -185,4 +175,12 @@ function isExpected(error: unknown): boolean {
     if (cause instanceof Crashed || cause instanceof DiskFailed) return true;
   }
   return false;
+}
+
+function tracing(name: string, trace: (line: string) => void): Logger {
+  const write = (fields: object, message: string) => {
+    const details = Object.entries(fields).map(([key, value]) => ` ${key} ${value}`);
+    trace(`${name}: ${message}${details.join('')}`);
+  };
+  return { debug: write, info: write, warn: write, error: write };
 }

@@ -52,6 +52,17 @@ export class Reference {
     return this.#positions.get(command);
   }
 
+  /** How many commands stand at or before an index of the log. All of them have been applied somewhere. */
+  countThrough(index: number): number {
+    let [low, high] = [0, this.#applied.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#applied[middle]?.index ?? Number.POSITIVE_INFINITY) <= index) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   /** A message leaves a member. */
   said(message: Message): void {
     if (message.type !== 'preVoteRequest') this.#highestTerm = Math.max(this.#highestTerm, message.term);

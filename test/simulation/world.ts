@@ -6,21 +6,27 @@
 import type { Message } from '../../raft/core/messages.ts';
 import type { MemberId, Membership, MembershipEntry } from '../../raft/index.ts';
 import { MemoryNetwork } from '../../raft/transport/memory.ts';
-import { runClient } from './client.ts';
-import { History } from './history.ts';
+import { ListWorkload } from './list-workload.ts';
 import { SimulatedMember } from './member.ts';
 import { integerBetween, pick, type Random, seededRandom, shuffled } from './random.ts';
 import { Reference } from './reference.ts';
+import { StoreWorkload } from './store-workload.ts';
 import { VirtualClock } from './virtual-clock.ts';
+import type { Workload } from './workload.ts';
 
 export interface SimulationOptions {
   readonly seed: number;
   /** How long the chaos lasts, in simulated time. */
   readonly chaosMs?: number;
+  /** What the members run; by default the seed decides, half and half. */
+  readonly workload?: 'list' | 'store';
+  /** Takes the story of the run, line by line. */
+  readonly trace?: (line: string) => void;
 }
 
 export interface SimulationReport {
   readonly seed: number;
+  readonly workload: 'list' | 'store';
   readonly members: number;
   readonly commands: number;
   readonly answered: number;
@@ -34,24 +40,31 @@ export class LivenessViolation extends Error {
 }
 
 const CLUSTER_ID = 'c'.repeat(16);
-const CLIENTS = 4;
-const CHAOS_MS = 8_000;
+const CHAOS_MS = 6_000;
 /** After the healing, the cluster must be in agreement within this. */
 const HEALING_MS_MAX = 30_000;
 
 /** Runs one seed. @throws {SafetyViolation} {LivenessViolation} or whatever a member failed with. */
 export async function simulate(options: SimulationOptions): Promise<SimulationReport> {
-  const world = new World(options.seed);
-  return world.run(options.chaosMs ?? CHAOS_MS);
+  const traceDepth = Error.stackTraceLimit;
+  // Refusals are daily bread here, and collecting their stacks is the most expensive thing about them.
+  if (options.trace === undefined) Error.stackTraceLimit = 0;
+  try {
+    return await new World(options).run(options.chaosMs ?? CHAOS_MS);
+  } finally {
+    Error.stackTraceLimit = traceDepth;
+  }
 }
 
 class World {
   readonly clock = new VirtualClock();
   readonly reference: Reference;
-  readonly history = new History();
   readonly members: SimulatedMember[] = [];
   readonly random: Random;
   readonly #seed: number;
+  readonly #workloadName: 'list' | 'store';
+  readonly #workload: Workload;
+  readonly #trace: ((line: string) => void) | undefined;
   readonly #network: MemoryNetwork;
   #failure: Error | undefined;
   #isChaos = true;
@@ -62,8 +75,11 @@ class World {
   #crashes = 0;
   #newestTerm = 0;
 
-  constructor(seed: number) {
+  constructor({ seed, workload, trace }: SimulationOptions) {
     this.#seed = seed;
+    this.#workloadName = workload ?? (seed % 2 === 0 ? 'store' : 'list');
+    this.#trace =
+      trace === undefined ? undefined : line => trace(`${this.clock.now().toFixed(1).padStart(8)} ms  ${line}`);
     this.random = seededRandom(seed);
     this.#network = new MemoryNetwork({ clock: this.clock, random: this.random });
     this.#network.observe = message => {
@@ -75,12 +91,25 @@ class World {
     this.#isFixed = this.random() < 0.5;
     this.#isStormy = this.random() < 0.5;
     this.reference = new Reference(this.#isFixed ? entries.map(entry => entry.id) : undefined);
+    const context = {
+      clock: this.clock,
+      random: this.random,
+      reference: this.reference,
+      isChaos: () => this.#isChaos,
+      fail: (error: unknown) => this.fail(error instanceof Error ? error : new Error(String(error))),
+      trace: this.#trace,
+    };
+    this.#workload = this.#workloadName === 'list' ? new ListWorkload(context) : new StoreWorkload(context);
+    this.#trace?.(
+      `seed ${seed}: ${size} members, ${this.#workloadName}, ${this.#isFixed ? 'fixed' : 'changing'} membership, ` +
+        `${this.#isStormy ? 'stormy' : 'calm'}`,
+    );
     for (const { id, name } of entries) this.#addMember(id, name, { clusterId: CLUSTER_ID, members: entries });
   }
 
   async run(chaosMs: number): Promise<SimulationReport> {
     for (const member of this.members) member.start();
-    for (let client = 0; client < CLIENTS; client++) runClient(this, client);
+    this.#workload.startClients();
     this.#scheduleMisfortune();
     await this.clock.run(chaosMs, () => this.#failure !== undefined);
     this.#heal();
@@ -88,31 +117,26 @@ class World {
     await this.clock.run(deadlineMs, () => this.#failure !== undefined || this.#isInAgreement());
     if (this.#failure !== undefined) throw this.#failure;
     if (!this.#isInAgreement()) throw new LivenessViolation(`no agreement after healing: ${this.#describe()}`);
-    this.history.check(this.reference);
+    this.#workload.check();
     return {
       seed: this.#seed,
+      workload: this.#workloadName,
       members: this.members.length,
       commands: this.reference.length,
-      answered: this.history.answered,
+      answered: this.#workload.answered,
       crashes: this.#crashes,
       simulatedMs: this.clock.now(),
     };
   }
 
-  /** Clients stop when the chaos is over, but for one last command each. */
-  get isChaos(): boolean {
-    return this.#isChaos;
-  }
-
-  clientsDone = 0;
-
   fail(error: Error): void {
+    this.#trace?.(`FAILED: ${error.message}`);
     this.#failure ??= error;
   }
 
   #addMember(id: MemberId, name: string, bootstrap: Membership): SimulatedMember {
     const member = new SimulatedMember(
-      { id, name, bootstrap },
+      { id, name, bootstrap, place: this.#workload.addMember(id) },
       {
         clock: this.clock,
         network: this.#network,
@@ -129,6 +153,7 @@ class World {
           limits: { appendBytesMax: 200, inflightEntriesMax: 32 },
         },
         onFailure: error => this.fail(error),
+        trace: this.#trace,
       },
     );
     this.members.push(member);
@@ -144,7 +169,7 @@ class World {
         this.#misfortune();
         this.#scheduleMisfortune();
       },
-      integerBetween(this.random, 20, this.#isStormy ? 200 : 600),
+      integerBetween(this.random, 20, this.#isStormy ? 150 : 450),
     );
   }
 
@@ -156,7 +181,7 @@ class World {
       () => this.#partition(),
       () => this.#partition(),
       () => this.#cutOneWay(),
-      () => this.#network.heal(),
+      () => this.#healNetwork(),
       () => this.#disturbNetwork(),
       () => this.#disturbDisk(),
       () => this.#armCrashPoint(),
@@ -216,6 +241,7 @@ class World {
     this.#network.heal();
     const order = shuffled(this.random, this.members);
     const border = integerBetween(this.random, 1, order.length - 1);
+    this.#trace?.(`network: ${names(order.slice(0, border))} | ${names(order.slice(border))}`);
     for (const one of order.slice(0, border)) {
       for (const other of order.slice(border)) {
         this.#network.cut(one.id, other.id);
@@ -226,7 +252,14 @@ class World {
 
   #cutOneWay(): void {
     const [from, to] = shuffled(this.random, this.members);
-    if (from !== undefined && to !== undefined) this.#network.cut(from.id, to.id);
+    if (from === undefined || to === undefined) return;
+    this.#trace?.(`network: nothing gets from ${from.name} to ${to.name}`);
+    this.#network.cut(from.id, to.id);
+  }
+
+  #healNetwork(): void {
+    this.#trace?.('network: whole again');
+    this.#network.heal();
   }
 
   #disturbNetwork(): void {
@@ -237,6 +270,7 @@ class World {
       delayMsMin,
       delayMsMax: delayMsMin + integerBetween(this.random, 0, this.random() < 0.2 ? 400 : 30),
     };
+    this.#trace?.(`network: ${JSON.stringify(this.#network.faults)}`);
   }
 
   #disturbDisk(): void {
@@ -244,6 +278,7 @@ class World {
     if (member === undefined) return;
     const writeMsMax = pick(this.random, [0, 2, 20, 100, 1_000]) ?? 0;
     member.diskFaults = { writeMsMin: 0, writeMsMax, failure: this.random() < 0.2 ? 0.02 : 0 };
+    this.#trace?.(`disk of ${member.name}: ${JSON.stringify(member.diskFaults)}`);
   }
 
   #armCrashPoint(): void {
@@ -281,6 +316,7 @@ class World {
 
   #heal(): void {
     this.#isChaos = false;
+    this.#trace?.('everything heals');
     this.#network.heal();
     this.#network.faults = { loss: 0, duplication: 0, delayMsMin: 0, delayMsMax: 2 };
     for (const member of this.members) {
@@ -298,30 +334,29 @@ class World {
 
   /** Every client got its last command through, and every member of the cluster has applied everything. */
   #isInAgreement(): boolean {
-    if (this.clientsDone < CLIENTS) return false;
+    if (!this.#workload.isDone) return false;
     const leader = this.members.find(member => member.node?.status().role === 'leader');
     const present = new Set(leader?.node?.status().membership.members.map(member => member.id));
     const all = this.members.filter(member => present.has(member.id));
-    return all.length > 0 && all.every(member => member.length === this.reference.length);
+    return all.length > 0 && all.every(member => member.isCurrent);
   }
 
   #describe(): string {
     const each = this.members.map(member => {
       const status = member.node?.status();
-      return `${member.name} ${status?.role ?? 'down'} term ${status?.term} applied ${status?.appliedIndex}/${status?.commitIndex}/${status?.lastIndex} length ${member.length}${member.isRemoved ? ' removed' : ''} knows ${status?.membership.members.map(other => `${other.name}:${other.role}`)}`;
+      return `${member.name} ${status?.role ?? 'down'} term ${status?.term} applied ${status?.appliedIndex}/${status?.commitIndex}/${status?.lastIndex}${member.isCurrent ? ' current' : ''}${member.isRemoved ? ' removed' : ''} knows ${status?.membership.members.map(other => `${other.name}:${other.role}`)}`;
     });
-    return `${this.clientsDone} clients done, ${this.reference.length} commands; ${each.join('; ')}`;
+    return `clients ${this.#workload.isDone ? '' : 'not '}done, ${this.reference.length} commands; ${each.join('; ')}`;
   }
 }
-
-export type SimulatedWorld = Pick<
-  World,
-  'clock' | 'history' | 'members' | 'random' | 'isChaos' | 'fail' | 'clientsDone'
->;
 
 function memberEntry(number: number, role: MembershipEntry['role']): MembershipEntry {
   const id = number.toString(16).padStart(16, '0');
   return { id, name: `m${number}`, peerAddress: `m${number}:1`, clientUrl: `https://m${number}`, role };
+}
+
+function names(members: readonly SimulatedMember[]): string {
+  return members.map(member => member.name).join(' ');
 }
 
 function ignore(): void {}

@@ -21,7 +21,7 @@ interface State {
 const CHUNKS = 4;
 
 /** What outlives a crash. */
-export class MachineDisk {
+export class ListDisk {
   flushed: State = { appliedIndex: 0, length: 0 };
   /** States that may have reached the disk unsynced. */
   unsynced: State[] = [];
@@ -33,47 +33,53 @@ export class MachineDisk {
   }
 }
 
-export class SimulatedMachine implements StateMachine<number> {
-  readonly #member: MemberId;
-  readonly #disk: MachineDisk;
-  readonly #reference: Reference;
+export interface ListMachineOptions {
+  readonly member: MemberId;
+  readonly disk: ListDisk;
+  readonly reference: Reference;
+  /** Stands before each chunk that is written. */
+  readonly beforeChunk: () => Promise<void>;
+}
+
+export class ListMachine implements StateMachine<number> {
+  readonly #options: ListMachineOptions;
   #state: State = { appliedIndex: 0, length: 0 };
   #isRestoring = false;
 
-  constructor(member: MemberId, disk: MachineDisk, reference: Reference) {
-    this.#member = member;
-    this.#disk = disk;
-    this.#reference = reference;
+  constructor(options: ListMachineOptions) {
+    this.#options = options;
   }
 
   get length(): number {
     return this.#state.length;
   }
 
-  get appliedIndex(): number {
-    return this.#state.appliedIndex;
+  get isRestoring(): boolean {
+    return this.#isRestoring;
   }
 
   async open(): Promise<{ readonly appliedIndex: number }> {
-    this.#state = this.#disk.flushed;
+    this.#state = this.#options.disk.flushed;
     return { appliedIndex: this.#state.appliedIndex };
   }
 
   apply(commands: readonly CommittedCommand[], throughIndex: number): readonly number[] {
     assert(!this.#isRestoring, 'nothing is applied while a snapshot comes in');
-    this.#reference.committed(this.#member, throughIndex);
+    const { member, reference, disk } = this.#options;
+    reference.committed(member, throughIndex);
     const first = this.#state.length;
     for (const [offset, { index, term, data }] of commands.entries()) {
-      this.#reference.applies(first + offset, { index, term, command: Buffer.from(data).toString() });
+      reference.applies(first + offset, { index, term, command: Buffer.from(data).toString() });
     }
     this.#state = { appliedIndex: throughIndex, length: first + commands.length };
-    this.#disk.unsynced.push(this.#state);
+    disk.unsynced.push(this.#state);
     return commands.map((_, offset) => first + offset);
   }
 
   async flush(): Promise<number> {
-    this.#disk.flushed = this.#state;
-    this.#disk.unsynced = [];
+    const { disk } = this.#options;
+    disk.flushed = this.#state;
+    disk.unsynced = [];
     return this.#state.appliedIndex;
   }
 
@@ -86,11 +92,13 @@ export class SimulatedMachine implements StateMachine<number> {
   }
 
   async restore(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const { disk, beforeChunk } = this.#options;
     let length = 0;
     let count = 0;
     this.#isRestoring = true;
     try {
       for await (const chunk of chunks) {
+        await beforeChunk();
         length = (JSON.parse(Buffer.from(chunk).toString()) as State).length;
         count++;
       }
@@ -99,8 +107,8 @@ export class SimulatedMachine implements StateMachine<number> {
     }
     if (count !== CHUNKS) throw new Error('the snapshot is not whole');
     this.#state = { appliedIndex: metadata.index, length };
-    this.#disk.flushed = this.#state;
-    this.#disk.unsynced = [];
+    disk.flushed = this.#state;
+    disk.unsynced = [];
   }
 
   async close(): Promise<void> {}

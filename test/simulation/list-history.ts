@@ -5,7 +5,7 @@
  */
 import { type Reference, SafetyViolation } from './reference.ts';
 
-export interface Operation {
+interface Operation {
   readonly kind: 'append' | 'read';
   readonly command: string;
   readonly calledMs: number;
@@ -17,7 +17,7 @@ export interface Operation {
   isRefused: boolean;
 }
 
-export class History {
+export class ListHistory {
   readonly #operations: Operation[] = [];
 
   begin(kind: Operation['kind'], command: string, calledMs: number): Operation {

@@ -1,0 +1,122 @@
+/** `raftsman auth can-i` and `auth whoami`: what the server thinks of who is asking. */
+import type { Command } from 'commander';
+import { failure } from '../client/errors.ts';
+import { type Session, withSession } from '../client/session.ts';
+import type { CommandContext } from '../context.ts';
+import { objectPrinter } from '../output/objects.ts';
+import { TableWriter } from '../output/tables.ts';
+import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
+
+interface CanFlags {
+  readonly allNamespaces?: boolean;
+  readonly quiet?: boolean;
+  readonly subresource?: string;
+}
+
+export function register(program: Command, context: CommandContext): void {
+  const auth = new ClusterCommand('auth')
+    .summary('ask what one may do, and who one is')
+    .description('Asks the server who one is to it, and what it allows.');
+  auth.addCommand(
+    withGlobalFlags(
+      new ClusterCommand('can-i')
+        .argument('[words...]')
+        .usage('VERB [TYPE | TYPE/NAME | NONRESOURCEURL]')
+        .summary('ask whether something is allowed')
+        .description('Says yes or no; ends with 1 for no.')
+        .option('-A, --all-namespaces', 'in all namespaces')
+        .option('-q, --quiet', 'only set the exit code')
+        .option('--subresource <name>', 'a part of the object, such as log')
+        .addHelpText(
+          'after',
+          '\nExamples:\n  raftsman auth can-i create pods -n prod\n  raftsman auth can-i get /metrics',
+        )
+        .action(withSession<CanFlags>(context, canI)),
+    ),
+  );
+  auth.addCommand(
+    withGlobalFlags(
+      new ClusterCommand('whoami')
+        .argument('[words...]')
+        .usage('[flags]')
+        .summary('show who one is')
+        .description('Shows the name and the groups that the server knows one by.')
+        .option('-o, --output <format>', 'yaml, json, jsonpath=…')
+        .addHelpText('after', '\nExamples:\n  raftsman auth whoami\n  raftsman auth whoami -o json')
+        .action(withSession<{ readonly output?: string }>(context, whoAmI)),
+    ),
+  );
+  auth.addHelpText('after', '\nExamples:\n  raftsman auth can-i delete nodes\n  raftsman auth whoami');
+  program.addCommand(auth);
+}
+
+async function canI(session: Session, words: readonly string[], flags: CanFlags): Promise<void> {
+  const [verb, what, ...more] = words;
+  if (verb === undefined || what === undefined || more.length > 1) {
+    throw failure('you must specify two arguments: verb resource or verb resource/resourceName');
+  }
+  const isPath = what.startsWith('/');
+  const attributes = isPath
+    ? { nonResourceAttributes: { verb, path: what } }
+    : { resourceAttributes: await resourceAttributes(session, verb, [what, ...more], flags) };
+  const { status } = await session.api.json<{ status?: { allowed?: boolean; reason?: string } }>(
+    'POST',
+    '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+    { body: { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectAccessReview', spec: attributes } },
+  );
+  const isAllowed = status?.allowed === true;
+  const reason = !isAllowed && status?.reason ? ` - ${status.reason}` : '';
+  if (!flags.quiet) session.print(`${isAllowed ? 'yes' : 'no'}${reason}`);
+  if (!isAllowed) session.context.setExitCode(1);
+}
+
+async function resourceAttributes(
+  session: Session,
+  verb: string,
+  [what = '', name]: readonly string[],
+  flags: CanFlags,
+) {
+  const [type = '', slashed] = what.split('/');
+  const found = type === '*' ? undefined : await session.discovery.find(type).catch(() => undefined);
+  if (!found && type !== '*') {
+    session.error(`Warning: the server doesn't have a resource type '${type}'\n`);
+  } else if (found && !found.isNamespaced) {
+    session.error(
+      `Warning: resource '${found.name}' is not namespace scoped${found.group ? ` in group '${found.group}'` : ''}\n`,
+    );
+  }
+  return {
+    verb,
+    group: found?.group ?? '',
+    resource: found?.name ?? type,
+    ...(flags.allNamespaces ? {} : { namespace: session.namespace }),
+    ...((slashed ?? name) && { name: slashed ?? name }),
+    ...(flags.subresource && { subresource: flags.subresource }),
+  };
+}
+
+async function whoAmI(session: Session, _words: readonly string[], flags: { readonly output?: string }): Promise<void> {
+  const review = await session.api.json('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {
+    body: { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },
+  });
+  if (flags.output) {
+    const resource = await session.discovery.find('selfsubjectreviews');
+    session.context.stdout.write(
+      objectPrinter(flags.output)({ objects: [{ resource, object: review }], isList: false }),
+    );
+    return;
+  }
+  const { userInfo } = (review.status ?? {}) as {
+    userInfo?: { username?: string; uid?: string; groups?: string[]; extra?: Record<string, string[]> };
+  };
+  const rows = [
+    ['ATTRIBUTE', 'VALUE'],
+    ['Username', userInfo?.username ?? ''],
+    ...(userInfo?.uid ? [['UID', userInfo.uid]] : []),
+    ...(userInfo?.groups?.length ? [['Groups', `[${userInfo.groups.join(' ')}]`]] : []),
+    ...Object.entries(userInfo?.extra ?? {})
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, values]) => [`Extra: ${key}`, `[${values.join(' ')}]`]),
+  ];
+  new TableWriter(line => session.print(line)).print(rows);
+}

@@ -1,0 +1,104 @@
+/** `raftsman replace -f`: puts whole objects in the place of those that exist. */
+import type { Command } from 'commander';
+import { ApiError } from '../../control/api/status.ts';
+import type { JsonObject } from '../client/api.ts';
+import { pathOf } from '../client/discovery.ts';
+import { failure } from '../client/errors.ts';
+import {
+  forEachObject,
+  type ManifestObject,
+  manifestObjects,
+  metadataOf,
+  objectPath,
+  type SelectionFlags,
+} from '../client/objects.ts';
+import { type Session, withSession } from '../client/session.ts';
+import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
+import type { CommandContext } from '../context.ts';
+import { withLastApplied } from './apply-patch.ts';
+import { ClusterCommand, durationMs, integer, repeated, withGlobalFlags } from './cluster-command.ts';
+import { fieldValidation } from './create.ts';
+import { waitUntilGone } from './delete.ts';
+
+interface Flags extends WriteFlags, SelectionFlags {
+  readonly force?: boolean;
+  readonly gracePeriod: number;
+  readonly timeout?: number;
+  readonly saveConfig?: boolean;
+  readonly validate?: string | true;
+}
+
+export function register(program: Command, context: CommandContext): void {
+  const command = new ClusterCommand('replace')
+    .argument('[words...]')
+    .usage('-f FILENAME [flags]')
+    .summary('put whole objects in place of others')
+    .description('Replaces objects with those of a file, which must be complete.')
+    .option('-f, --filename <file>', 'a file, a folder, a URL, or - for standard input', repeated)
+    .option('-R, --recursive', 'read folders within folders')
+    .option('--force', 'delete the objects first, then create them')
+    .option('--grace-period <seconds>', 'with --force: how long pods have to stop', integer, -1)
+    .option('--timeout <duration>', 'with --force: how long to wait until they are gone', durationMs)
+    .option('--save-config', 'remember the configuration for a later apply')
+    .option('--validate [mode]', 'strict, warn or ignore: what to do about unknown fields')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  raftsman replace -f pod.json\n  raftsman get deploy web -o yaml | sed s/1.7.9/1.8/ | raftsman replace -f -\n  raftsman replace --force -f pod.json',
+    )
+    .action(withSession<Flags>(context, replace));
+  program.addCommand(withWriteFlags(withGlobalFlags(command)));
+}
+
+async function replace(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  if (words.length > 0)
+    throw failure(`Unexpected args: [${words.join(' ')}]\nSee 'raftsman replace -h' for help and examples`);
+  if (!flags.filename?.length) throw failure('must specify --filename to replace');
+  if (flags.gracePeriod >= 0 && !flags.force) throw failure('--grace-period must have --force specified');
+  if (flags.timeout !== undefined && !flags.force) throw failure('--timeout must have --force specified');
+  const manifests = (await manifestObjects(session, flags, 'replace')).map(manifest => ({
+    ...manifest,
+    object: flags.saveConfig ? withLastApplied(manifest.object) : manifest.object,
+  }));
+  if (flags.force && dryRunOf(flags) === 'none') {
+    for (const manifest of manifests) await removeFirst(session, manifest, flags);
+    await forEachObject(session, manifests, manifest => write(session, manifest, flags, 'POST'), 'replacing');
+    return;
+  }
+  await forEachObject(session, manifests, manifest => write(session, manifest, flags, 'PUT'), 'replacing');
+}
+
+async function write(session: Session, manifest: ManifestObject, flags: Flags, method: 'PUT' | 'POST'): Promise<void> {
+  const { resource, namespace } = manifest;
+  const object =
+    dryRunOf(flags) === 'client'
+      ? manifest.object
+      : await session.api.json(method, method === 'PUT' ? objectPath(manifest) : pathOf(resource, namespace), {
+          body: method === 'PUT' ? manifest.object : withoutVersion(manifest.object),
+          query: {
+            fieldManager: 'kubectl-replace',
+            fieldValidation: fieldValidation(flags.validate),
+            dryRun: dryRunQuery(flags),
+          },
+        });
+  printWritten(session, { ...manifest, object }, 'replaced', flags);
+}
+
+/** A new object has neither version nor identity of the old one. */
+function withoutVersion(object: JsonObject): JsonObject {
+  const { resourceVersion: _version, uid: _uid, ...metadata } = metadataOf(object);
+  return { ...object, metadata };
+}
+
+async function removeFirst(session: Session, manifest: ManifestObject, flags: Flags): Promise<void> {
+  try {
+    const before = await session.api.json('GET', objectPath(manifest));
+    await session.api.json('DELETE', objectPath(manifest), {
+      body: { ...(flags.gracePeriod >= 0 && { gracePeriodSeconds: flags.gracePeriod }) },
+    });
+    session.print(`${manifest.resource.singular} "${manifest.name}" deleted`);
+    const deadline = flags.timeout ? session.context.clock.now() + flags.timeout : undefined;
+    await waitUntilGone(session, manifest, { uid: metadataOf(before).uid, deadline });
+  } catch (error) {
+    if (!(error instanceof ApiError && error.reason === 'NotFound')) throw error;
+  }
+}

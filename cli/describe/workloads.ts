@@ -1,0 +1,161 @@
+/** What keeps pods running: deployments, replica sets, daemon sets, jobs. */
+import type {
+  DaemonSet,
+  Deployment,
+  Job,
+  Pod,
+  ReplicaSet,
+  ReplicationController,
+} from '../../control/api/generated/types.ts';
+import { humanDuration } from '../../control/api/printers/human-duration.ts';
+import { labelsText, selectorOrNone } from '../../control/api/printers/printer.ts';
+import { type DescribeHelp, describing } from './description.ts';
+import { annotationLines, controllerLines, labelLines, selectorLine, timeText } from './lines.ts';
+import { templateLines } from './pod-template.ts';
+
+export const deployment = describing<Deployment>(async (object, help) => {
+  const { metadata, spec, status } = object;
+  const { updatedReplicas = 0, replicas = 0, availableReplicas = 0, unavailableReplicas = 0 } = status ?? {};
+  const rolling = spec?.strategy?.rollingUpdate;
+  const replicaSets = (
+    await help.list<ReplicaSet>('replicasets.apps', {
+      selector: selectorOrNone(spec?.selector),
+      ...(metadata?.namespace && { namespace: metadata.namespace }),
+    })
+  ).filter(({ metadata: own }) => own?.ownerReferences?.some(owner => owner.uid === metadata?.uid));
+  const revision = (replicaSet: ReplicaSet) =>
+    Number(replicaSet.metadata?.annotations?.['deployment.kubernetes.io/revision'] ?? 0);
+  const newest = [...replicaSets].sort((a, b) => revision(b) - revision(a))[0];
+  const text = (replicaSet: ReplicaSet) =>
+    `${replicaSet.metadata?.name} (${replicaSet.status?.replicas ?? 0}/${replicaSet.spec?.replicas ?? 0} replicas created)`;
+  const old = replicaSets.filter(replicaSet => replicaSet !== newest).map(text);
+  return [
+    `Name:\t${metadata?.name}`,
+    `Namespace:\t${metadata?.namespace}`,
+    `CreationTimestamp:\t${timeText(metadata?.creationTimestamp)}`,
+    ...labelLines(metadata?.labels),
+    ...annotationLines(metadata),
+    selectorLine(spec?.selector),
+    `Replicas:\t${spec?.replicas ?? 0} desired | ${updatedReplicas} updated | ${replicas} total | ${availableReplicas} available | ${unavailableReplicas} unavailable`,
+    `StrategyType:\t${spec?.strategy?.type ?? ''}`,
+    `MinReadySeconds:\t${spec?.minReadySeconds ?? 0}`,
+    ...(rolling
+      ? [`RollingUpdateStrategy:\t${rolling.maxUnavailable} max unavailable, ${rolling.maxSurge} max surge`]
+      : []),
+    'Pod Template:',
+    ...templateLines(spec?.template),
+    ...conditionLines(status?.conditions),
+    ...(newest ? [`OldReplicaSets:\t${old.join(', ') || '<none>'}`, `NewReplicaSet:\t${text(newest)}`] : []),
+  ];
+});
+
+export const replicaSet = describing<ReplicaSet>(async (object, help) => {
+  const { metadata, spec, status } = object;
+  return [
+    `Name:\t${metadata?.name}`,
+    `Namespace:\t${metadata?.namespace}`,
+    selectorLine(spec?.selector),
+    ...labelLines(metadata?.labels),
+    ...annotationLines(metadata),
+    ...controllerLines(metadata),
+    `Replicas:\t${status?.replicas ?? 0} current / ${spec?.replicas ?? 0} desired`,
+    `Pods Status:\t${podCounts(await ownedPods(help, object, selectorOrNone(spec?.selector)))}`,
+    'Pod Template:',
+    ...templateLines(spec?.template),
+    ...conditionLines(status?.conditions),
+  ];
+});
+
+export const replicationController = describing<ReplicationController>(async (object, help) => {
+  const { metadata, spec, status } = object;
+  const selector = labelsText(spec?.selector);
+  return [
+    `Name:\t${metadata?.name}`,
+    `Namespace:\t${metadata?.namespace}`,
+    `Selector:\t${selector}`,
+    ...labelLines(metadata?.labels),
+    ...annotationLines(metadata),
+    `Replicas:\t${status?.replicas ?? 0} current / ${spec?.replicas ?? 0} desired`,
+    `Pods Status:\t${podCounts(await ownedPods(help, object, selector))}`,
+    'Pod Template:',
+    ...templateLines(spec?.template),
+    ...conditionLines(status?.conditions),
+  ];
+});
+
+export const daemonSet = describing<DaemonSet>(async (object, help) => {
+  const { metadata, spec, status } = object;
+  return [
+    `Name:\t${metadata?.name}`,
+    `Namespace:\t${metadata?.namespace}`,
+    selectorLine(spec?.selector),
+    `Node-Selector:\t${labelsText(spec?.template.spec?.nodeSelector)}`,
+    ...labelLines(metadata?.labels),
+    ...annotationLines(metadata),
+    `Desired Number of Nodes Scheduled: ${status?.desiredNumberScheduled ?? 0}`,
+    `Current Number of Nodes Scheduled: ${status?.currentNumberScheduled ?? 0}`,
+    `Number of Nodes Scheduled with Up-to-date Pods: ${status?.updatedNumberScheduled ?? 0}`,
+    `Number of Nodes Scheduled with Available Pods: ${status?.numberAvailable ?? 0}`,
+    `Number of Nodes Misscheduled: ${status?.numberMisscheduled ?? 0}`,
+    `Pods Status:\t${podCounts(await ownedPods(help, object, selectorOrNone(spec?.selector)))}`,
+    'Pod Template:',
+    ...templateLines(spec?.template),
+  ];
+});
+
+export const job = describing<Job>(object => {
+  const { metadata, spec, status } = object;
+  const { startTime, completionTime } = status ?? {};
+  return [
+    `Name:\t${metadata?.name}`,
+    `Namespace:\t${metadata?.namespace}`,
+    selectorLine(spec?.selector),
+    ...labelLines(metadata?.labels),
+    ...annotationLines(metadata),
+    ...controllerLines(metadata),
+    `Parallelism:\t${spec?.parallelism ?? '<unset>'}`,
+    `Completions:\t${spec?.completions ?? '<unset>'}`,
+    `Completion Mode:\t${spec?.completionMode ?? 'NonIndexed'}`,
+    `Suspend:\t${spec?.suspend ?? false}`,
+    `Backoff Limit:\t${spec?.backoffLimit ?? 6}`,
+    ...(startTime ? [`Start Time:\t${timeText(startTime)}`] : []),
+    ...(completionTime ? [`Completed At:\t${timeText(completionTime)}`] : []),
+    ...(startTime && completionTime
+      ? [`Duration:\t${humanDuration(Date.parse(completionTime) - Date.parse(startTime))}`]
+      : []),
+    `Pods Statuses:\t${status?.active ?? 0} Active${status?.ready === undefined ? '' : ` (${status.ready} Ready)`} / ${status?.succeeded ?? 0} Succeeded / ${status?.failed ?? 0} Failed`,
+    'Pod Template:',
+    ...templateLines(spec?.template),
+  ];
+});
+
+function podCounts(pods: readonly Pod[]): string {
+  const count = (phase: string) => pods.filter(({ status }) => status?.phase === phase).length;
+  return `${count('Running')} Running / ${count('Pending')} Waiting / ${count('Succeeded')} Succeeded / ${count('Failed')} Failed`;
+}
+
+async function ownedPods(
+  help: DescribeHelp,
+  object: { metadata?: { uid?: string; namespace?: string } },
+  selector: string,
+): Promise<Pod[]> {
+  const pods = await help.list<Pod>('pods', {
+    selector,
+    ...(object.metadata?.namespace && { namespace: object.metadata.namespace }),
+  });
+  return pods.filter(({ metadata }) =>
+    metadata?.ownerReferences?.some(owner => owner.uid === object.metadata?.uid && owner.controller),
+  );
+}
+
+const conditionLines = (
+  conditions: readonly { type: string; status: string; reason?: string }[] | undefined,
+): string[] =>
+  conditions?.length
+    ? [
+        'Conditions:',
+        '  Type\tStatus\tReason',
+        '  ----\t------\t------',
+        ...conditions.map(({ type, status, reason }) => `  ${type} \t${status}\t${reason ?? ''}`),
+      ]
+    : [];

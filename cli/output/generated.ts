@@ -1,0 +1,45 @@
+/** The fields that kubectl shows, empty, in an object which it has made itself and not yet sent. */
+import type { JsonObject } from '../client/api.ts';
+
+/** The object as `--dry-run=client -o yaml` of a generator shows it. */
+export function withEmptyFields(object: JsonObject): JsonObject {
+  const shown = { ...object, metadata: withCreation(object.metadata) };
+  switch (object.kind) {
+    case 'Pod':
+      return { ...shown, spec: podSpec(object.spec), status: {} };
+    case 'Deployment':
+      return { ...shown, spec: { strategy: {}, ...workloadSpec(object.spec) }, status: {} };
+    case 'Job':
+      return { ...shown, spec: workloadSpec(object.spec), status: {} };
+    case 'Service':
+      return { ...shown, status: { loadBalancer: {} } };
+    case 'Namespace':
+      return { ...shown, spec: {}, status: {} };
+    default:
+      return shown;
+  }
+}
+
+const fieldsOf = (value: unknown): JsonObject =>
+  typeof value === 'object' && value !== null ? (value as JsonObject) : {};
+
+const withCreation = (metadata: unknown): JsonObject => ({ creationTimestamp: null, ...fieldsOf(metadata) });
+
+function workloadSpec(spec: unknown): JsonObject {
+  const template = fieldsOf(fieldsOf(spec).template);
+  return {
+    ...fieldsOf(spec),
+    template: { ...template, metadata: withCreation(template.metadata), spec: podSpec(template.spec) },
+  };
+}
+
+function podSpec(spec: unknown): JsonObject {
+  const { containers, ...rest } = fieldsOf(spec);
+  return {
+    ...rest,
+    containers: (Array.isArray(containers) ? containers : []).map(container => ({
+      resources: {},
+      ...fieldsOf(container),
+    })),
+  };
+}

@@ -1,0 +1,222 @@
+/**
+ * The real store on the real Raft: clients put, delete, compare and swap, read now and in the past, hang keys on leases and
+ * fence their writes, through any member, while watchers follow. `store-judge.ts` says what must come of it.
+ */
+import type { MemberId } from '../../raft/index.ts';
+import {
+  CompactedError,
+  FencedError,
+  FutureRevisionError,
+  LeaseNotFoundError,
+  type Operation,
+  type Transaction,
+  UnavailableError,
+  UnknownOutcomeError,
+} from '../../store/index.ts';
+import { integerBetween, pick } from './random.ts';
+import { SafetyViolation } from './reference.ts';
+import { StoreHistory } from './store-history.ts';
+import { StoreJudge, TAG_PREFIX } from './store-judge.ts';
+import { ALL_KEYS } from './store-model.ts';
+import { ENDED, type StoreLife, StorePlace, type StorePlaceContext } from './store-place.ts';
+import { itemsText, transactionText } from './store-text.ts';
+import { Watcher } from './store-watcher.ts';
+import { type Place, pause, type Workload, type WorkloadContext } from './workload.ts';
+
+const CLIENTS = 3;
+const WATCHERS = 2;
+const KEYS = ['k/a', 'k/b', 'k/c', 'k/d', 'k/e'];
+const PAUSES_MS = [0, 1, 5, 20, 60, 200];
+const LEASE_SECONDS = 1;
+
+export class StoreWorkload implements Workload {
+  readonly #context: StorePlaceContext;
+  readonly #history = new StoreHistory();
+  readonly #judge: StoreJudge;
+  readonly #places: StorePlace[] = [];
+  readonly #watchers: Watcher[];
+  /** Leases that were granted, lately. */
+  readonly #leases: number[] = [];
+  /** What some client last saw of each key. */
+  readonly #modRevisions = new Map<string, number>();
+  #clientsDone = 0;
+  #names = 0;
+
+  constructor(context: WorkloadContext) {
+    this.#judge = new StoreJudge(context.reference);
+    const historyKeepMs = pick(context.random, [200, 500, 2_000, 60_000]) ?? 500;
+    this.#context = { ...context, judge: this.#judge, historyKeepMs };
+    this.#watchers = Array.from(
+      { length: WATCHERS },
+      (_, number) => new Watcher(`watcher ${number}`, this.#context, this.#places),
+    );
+  }
+
+  addMember(id: MemberId): Place {
+    const place = new StorePlace(id, this.#context);
+    this.#places.push(place);
+    return place;
+  }
+
+  startClients(): void {
+    for (let client = 0; client < CLIENTS; client++) this.#operate().catch(this.#context.fail);
+    for (const watcher of this.#watchers) watcher.run().catch(this.#context.fail);
+  }
+
+  get isDone(): boolean {
+    const { revision } = this.#judge.model;
+    return this.#clientsDone === CLIENTS && this.#watchers.every(({ seen }) => seen === revision);
+  }
+
+  get answered(): number {
+    return this.#history.answered;
+  }
+
+  check(): void {
+    this.#history.check(this.#context.reference, this.#judge.model);
+    for (const { id, life } of this.#places) if (life !== undefined) this.#judge.loaded(id, life.replica);
+  }
+
+  async #operate(): Promise<void> {
+    const { random, isChaos } = this.#context;
+    while (isChaos()) {
+      await pause(this.#context, pick(random, PAUSES_MS) ?? 0);
+      const life = pick(random, this.#places)?.life;
+      if (life !== undefined) await this.#anything(life);
+    }
+    // The cluster is healed: a write has to get through in the end.
+    for (;;) {
+      const life = pick(random, this.#places)?.life;
+      if (life !== undefined && (await this.#transact(life, { then: [this.#put(this.#key())] }))) break;
+      await pause(this.#context, 50);
+    }
+    this.#clientsDone++;
+  }
+
+  #anything(life: StoreLife): Promise<unknown> {
+    const { random } = this.#context;
+    const kinds: readonly (() => Promise<unknown>)[] = [
+      () => this.#transact(life, { then: [this.#put(this.#key())] }),
+      () => this.#transact(life, { then: [this.#put(this.#key())] }),
+      () => this.#transact(life, { then: [{ type: 'delete', key: this.#key() }] }),
+      () => this.#transact(life, { then: [{ type: 'delete', key: 'k/b', end: 'k/d' }, this.#put('k/e')] }),
+      () => this.#compareAndSwap(life),
+      () => this.#compareAndSwap(life),
+      () => this.#transact(life, { then: [this.#put(this.#key())], fenceTerm: this.#someTerm(life) }),
+      () => this.#transact(life, { then: [this.#put('k/a'), this.#put('k/d')], fenceTerm: this.#someTerm(life) }),
+      () => this.#range(life),
+      () => this.#range(life),
+      () => this.#range(life),
+      () => this.#rangeOfThePast(life),
+      () => this.#rangeHere(life),
+      () => this.#useLease(life),
+    ];
+    return (pick(random, kinds) ?? kinds[0])?.() ?? Promise.resolve();
+  }
+
+  #key(): string {
+    return pick(this.#context.random, KEYS) ?? 'k/a';
+  }
+
+  #put(key: string): Operation {
+    const { random } = this.#context;
+    const lease = random() < 0.2 ? pick(random, this.#leases) : undefined;
+    return { type: 'put', key, value: Buffer.from(`v${this.#names}`), ...(lease === undefined ? {} : { lease }) };
+  }
+
+  /** The term that the member knows, or the one before. */
+  #someTerm(life: StoreLife): number {
+    return Math.max(1, life.node.status().term - (this.#context.random() < 0.2 ? 1 : 0));
+  }
+
+  #compareAndSwap(life: StoreLife): Promise<boolean> {
+    const key = this.#key();
+    const value = this.#modRevisions.get(key) ?? 0;
+    return this.#transact(life, {
+      compare: [{ key, target: 'modRevision', op: '=', value }],
+      then: [this.#put(key), this.#put(key === 'k/e' ? 'k/a' : 'k/e')],
+      otherwise: [{ type: 'range', range: ALL_KEYS }],
+    });
+  }
+
+  /** Carries out a write; true if it was answered with success. */
+  async #transact(life: StoreLife, transaction: Transaction): Promise<boolean> {
+    const name = `${TAG_PREFIX}${++this.#names}`;
+    const operation = this.#history.begin('write', name);
+    const tag = { key: name, target: 'version', op: '=', value: 0 } as const;
+    const call = life.client.transaction({ ...transaction, compare: [tag, ...(transaction.compare ?? [])] });
+    const outcome = await this.#outcomeOf(life, call);
+    this.#context.trace?.(
+      `write ${name} ${describe(transaction)}: ${outcome instanceof Error ? outcome : outcome && transactionText(outcome)}`,
+    );
+    if (outcome === undefined || outcome instanceof UnknownOutcomeError) return false;
+    operation.isRefused = outcome instanceof UnavailableError;
+    if (operation.isRefused) return false;
+    if (outcome instanceof FencedError || outcome instanceof LeaseNotFoundError) operation.result = outcome.code;
+    else if (outcome instanceof Error) throw outcome;
+    else operation.result = transactionText(outcome);
+    this.#history.end(operation);
+    return !(outcome instanceof Error);
+  }
+
+  async #range(life: StoreLife): Promise<void> {
+    const operation = this.#history.begin('read', 'range');
+    const outcome = await this.#outcomeOf(life, life.client.range(ALL_KEYS));
+    if (outcome === undefined || outcome instanceof UnavailableError) return;
+    if (outcome instanceof Error) throw outcome;
+    this.#context.trace?.(`read revision ${outcome.revision}`);
+    this.#judge.checkState('a read', outcome.revision, itemsText(outcome.items));
+    operation.revision = outcome.revision;
+    this.#history.end(operation);
+    for (const key of KEYS) this.#modRevisions.set(key, 0);
+    for (const { key, modRevision } of outcome.items) this.#modRevisions.set(key, modRevision);
+  }
+
+  /** A read as of a revision that exists must give exactly that, unless it is compacted. */
+  async #rangeOfThePast(life: StoreLife): Promise<void> {
+    const { model } = this.#judge;
+    const revision = integerBetween(this.#context.random, Math.max(1, model.compactedRevision - 3), model.revision);
+    const outcome = await this.#outcomeOf(life, life.client.range({ ...ALL_KEYS, revision }));
+    if (outcome === undefined || outcome instanceof UnavailableError || outcome instanceof FutureRevisionError) return;
+    if (outcome instanceof CompactedError) {
+      if (outcome.compactedRevision > revision && outcome.compactedRevision <= model.compactedRevision) return;
+      throw new SafetyViolation(`a read at ${revision} is told that ${outcome.compactedRevision} is compacted`);
+    }
+    if (outcome instanceof Error) throw outcome;
+    if (outcome.revision !== revision) throw new SafetyViolation(`a read at ${revision} saw ${outcome.revision}`);
+    this.#judge.checkState('a read of the past', revision, itemsText(outcome.items));
+  }
+
+  /** A read without asking the leader may be old, but it is of one moment. */
+  async #rangeHere(life: StoreLife): Promise<void> {
+    const outcome = await this.#outcomeOf(life, life.client.range({ ...ALL_KEYS, serializable: true }));
+    if (outcome === undefined || outcome instanceof UnavailableError) return;
+    if (outcome instanceof Error) throw outcome;
+    this.#judge.checkState('a read here', outcome.revision, itemsText(outcome.items));
+  }
+
+  async #useLease(life: StoreLife): Promise<void> {
+    const { random } = this.#context;
+    const id = pick(random, this.#leases);
+    const kind = random();
+    if (id === undefined || kind < 0.4) {
+      const outcome = await this.#outcomeOf(life, life.client.grantLease(LEASE_SECONDS));
+      if (outcome !== undefined && !(outcome instanceof Error)) this.#leases.push(outcome.id);
+    } else {
+      const call: Promise<unknown> = kind < 0.8 ? life.client.keepLeaseAlive(id) : life.client.revokeLease(id);
+      await this.#outcomeOf(life, call);
+    }
+    if (this.#leases.length > 3) this.#leases.shift();
+  }
+
+  /** The answer, the error, or undefined if the member died before it answered. */
+  async #outcomeOf<Value>(life: StoreLife, call: Promise<Value>): Promise<Value | Error | undefined> {
+    const outcome = await Promise.race([call.catch((error: Error) => error), life.ended]);
+    return outcome === ENDED ? undefined : outcome;
+  }
+}
+
+function describe({ then, fenceTerm }: Transaction): string {
+  const operations = then.map(one => `${one.type} ${one.type === 'range' ? one.range.key : one.key}`);
+  return `${operations.join(', ')}${fenceTerm === undefined ? '' : ` in term ${fenceTerm}`}`;
+}
