@@ -2,7 +2,7 @@
 import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from './api.ts';
 import { resolveTargets } from './arguments.ts';
-import { pathOf, type Resource, singularWithGroup } from './discovery.ts';
+import { groupVersionOf, pathOf, type Resource, singularWithGroup } from './discovery.ts';
 import { describeApiError, failure } from './errors.ts';
 import { readManifests } from './manifests.ts';
 import type { Session } from './session.ts';
@@ -130,7 +130,10 @@ export async function selectedReferences(
     if (flags.selector === undefined && flags.fieldSelector === undefined && !flags.all && !flags.isTypeEnough) {
       throw failure('resource(s) were provided, but no name was specified');
     }
-    for (const object of await listObjects(session, resource, flags)) {
+    // Lists leave kind and apiVersion out of their items.
+    const own = { apiVersion: groupVersionOf(resource), kind: resource.kind };
+    for (const item of await listObjects(session, resource, flags)) {
+      const object = { ...own, ...item };
       const metadata = metadataOf(object);
       references.push({ resource, namespace: metadata.namespace ?? '', name: metadata.name ?? '', object });
     }

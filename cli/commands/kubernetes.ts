@@ -10,6 +10,7 @@ import { register as remove } from './delete.ts';
 import { register as describe } from './describe.ts';
 import { register as events } from './events.ts';
 import { register as exec } from './exec.ts';
+import { register as explain } from './explain.ts';
 import { register as expose } from './expose.ts';
 import { register as get } from './get.ts';
 import { registerApiResources, registerApiVersions, registerClusterInfo, registerVersion } from './information.ts';
@@ -32,6 +33,7 @@ type RegisterCommand = (program: Command, context: CommandContext) => void;
 export const kubernetesCommands: readonly RegisterCommand[] = [
   get,
   describe,
+  explain,
   logs,
   exec,
   attach,
@@ -69,7 +71,6 @@ const NOT_YET = [
   'debug',
   'diff',
   'edit',
-  'explain',
   'kustomize',
   'port-forward',
   'proxy',

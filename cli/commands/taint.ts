@@ -88,6 +88,13 @@ export function changedTaints(node: Node, { set, removed }: TaintChanges, mayOve
   return [...set, ...kept];
 }
 
+function operationOf(node: Node, { set, removed }: TaintChanges): string {
+  const before = node.spec?.taints ?? [];
+  const isOverwritten = set.some(({ key, effect }) => before.some(old => old.key === key && old.effect === effect));
+  if (isOverwritten || (set.length > 0 && removed.length > 0)) return 'modified';
+  return set.length > 0 ? 'tainted' : 'untainted';
+}
+
 async function taint(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   const isChange = (word: string) => /[=:]/.test(word) || word.endsWith('-');
   const [type, ...rest] = words;
@@ -99,7 +106,6 @@ async function taint(session: Session, words: readonly string[], flags: Flags): 
   if (changes.set.length + changes.removed.length === 0) throw failure('at least one taint update is required');
   const resource = await session.discovery.find(type.split('/')[0] ?? type);
   if (resource.kind !== 'Node') throw failure(`invalid resource type ${type}, only node is supported`);
-  const operation = changes.removed.length === 0 ? 'tainted' : changes.set.length === 0 ? 'untainted' : 'modified';
   await forEachObject(session, await selectedObjects(session, [type, ...names], flags), async reference => {
     const node = reference.object as Node;
     const taints = changedTaints(node, changes, flags.overwrite ?? false);
@@ -112,6 +118,6 @@ async function taint(session: Session, words: readonly string[], flags: Flags): 
             body: { metadata: { resourceVersion: node.metadata?.resourceVersion }, spec: { taints } },
             query: { fieldManager: 'kubectl-taint', dryRun: dryRunQuery(flags) },
           });
-    printWritten(session, { ...reference, object }, operation, flags);
+    printWritten(session, { ...reference, object }, operationOf(node, changes), flags);
   });
 }

@@ -59,5 +59,6 @@ export function eventLines(events: readonly Event[], now: number): string[] {
   return ['Events:', '  Type\tReason\tAge\tFrom\tMessage', '  ----\t------\t----\t----\t-------', ...rows];
 }
 
+/** Moves lines to the right, but for those that begin with an empty cell. */
 export const indent = (lines: readonly string[], by: string): string[] =>
-  lines.map(line => (line === '' ? '' : by + line));
+  lines.map(line => (line === '' || line.startsWith('\t') ? line : by + line));

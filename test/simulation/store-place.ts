@@ -23,7 +23,7 @@ import type { LifeClock } from './virtual-clock.ts';
 import type { Life, Place, SimulatedNode, WorkloadContext } from './workload.ts';
 
 /** Small, so that checkpoints are made all the time. */
-const CHECKPOINT_BYTES_MIN = 1_500;
+const CHECKPOINT_BYTES_MIN = 400;
 /** Of the batches that were not flushed, at most so many survive a crash. */
 const BATCHES_KEPT_MAX = 6;
 const CLIENT_TIMEOUT_MS = 1_500;

@@ -23,7 +23,7 @@ import { itemsText, transactionText } from './store-text.ts';
 import { Watcher } from './store-watcher.ts';
 import { type Place, pause, type Workload, type WorkloadContext } from './workload.ts';
 
-const CLIENTS = 3;
+const CLIENTS = 4;
 const WATCHERS = 2;
 const KEYS = ['k/a', 'k/b', 'k/c', 'k/d', 'k/e'];
 const PAUSES_MS = [0, 1, 5, 20, 60, 200];
@@ -110,6 +110,7 @@ export class StoreWorkload implements Workload {
       () => this.#rangeOfThePast(life),
       () => this.#rangeHere(life),
       () => this.#useLease(life),
+      () => this.#clearAndCompact(life),
     ];
     return (pick(random, kinds) ?? kinds[0])?.() ?? Promise.resolve();
   }
@@ -193,6 +194,14 @@ export class StoreWorkload implements Workload {
     if (outcome === undefined || outcome instanceof UnavailableError) return;
     if (outcome instanceof Error) throw outcome;
     this.#judge.checkState('a read here', outcome.revision, itemsText(outcome.items));
+  }
+
+  /** Afterwards few keys are left, and none tells of the newest revision any more: it has to be remembered by itself. */
+  async #clearAndCompact(life: StoreLife): Promise<void> {
+    await this.#transact(life, { then: [{ type: 'delete', key: 'k/b', end: ALL_KEYS.end }] });
+    const outcome = await this.#outcomeOf(life, life.client.compact(this.#judge.model.revision));
+    if (outcome instanceof UnknownOutcomeError || outcome instanceof UnavailableError) return;
+    if (outcome instanceof Error && !(outcome instanceof CompactedError)) throw outcome;
   }
 
   async #useLease(life: StoreLife): Promise<void> {

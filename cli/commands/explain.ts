@@ -1,0 +1,199 @@
+/** `raftsman explain`: the fields of a kind, from the server's OpenAPI description. */
+import type { Command } from 'commander';
+import { groupVersionOf, type Resource } from '../client/discovery.ts';
+import { CommandError, failure } from '../client/errors.ts';
+import { type Session, withSession } from '../client/session.ts';
+import type { CommandContext } from '../context.ts';
+import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
+
+interface Flags {
+  readonly recursive?: boolean;
+  readonly apiVersion?: string;
+}
+
+interface Schema {
+  readonly $ref?: string;
+  readonly allOf?: readonly Schema[];
+  readonly type?: string;
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+  readonly additionalProperties?: Schema | boolean;
+  readonly required?: readonly string[];
+  readonly enum?: readonly unknown[];
+  readonly 'x-kubernetes-group-version-kind'?: readonly {
+    readonly group: string;
+    readonly version: string;
+    readonly kind: string;
+  }[];
+}
+type Schemas = Readonly<Record<string, Schema>>;
+
+/** Descriptions are folded so that lines end before this column. */
+const TEXT_WIDTH = 80;
+
+export function register(program: Command, context: CommandContext): void {
+  const command = new ClusterCommand('explain')
+    .argument('[words...]')
+    .usage('TYPE[.FIELD…] [--recursive]')
+    .summary('show which fields a kind has')
+    .description('Shows the fields of a kind, or of one of its fields, with their types.')
+    .option('--recursive', 'the fields of fields too')
+    .option('--api-version <version>', 'of this version of the kind, such as apps/v1')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  raftsman explain pods\n  raftsman explain deployment.spec.strategy\n  raftsman explain pod.spec --recursive',
+    )
+    .action(withSession<Flags>(context, explain));
+  program.addCommand(withGlobalFlags(command));
+}
+
+async function explain(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  const [word, ...more] = words;
+  if (word === undefined)
+    throw failure(
+      'You must specify the type of resource to explain. Use "raftsman api-resources" for a complete list of supported resources.',
+    );
+  if (more.length > 0) throw failure('We accept only this format: explain RESOURCE');
+  const { resource, path } = await find(session, word, flags.apiVersion);
+  const root = resource.group === '' ? `api/${resource.version}` : `apis/${groupVersionOf(resource)}`;
+  const document = await session.api.json<{ components?: { schemas?: Schemas } }>('GET', `/openapi/v3/${root}`);
+  const schemas = document.components?.schemas ?? {};
+  const start = Object.values(schemas).find(schema =>
+    schema['x-kubernetes-group-version-kind']?.some(
+      ({ group, version, kind }) => group === resource.group && version === resource.version && kind === resource.kind,
+    ),
+  );
+  if (!start) throw failure(`the server describes no fields of ${word}`);
+  const heading = [
+    ...(resource.group === '' ? [] : [`GROUP:      ${resource.group}`]),
+    `KIND:       ${resource.kind}`,
+    `VERSION:    ${resource.version}`,
+    '',
+  ];
+  for (const line of heading) session.print(line);
+  for (const line of fieldHeading(start, path, schemas)) session.print(line);
+  for (const line of content(propertyAt(start, path, schemas), schemas, flags.recursive ?? false)) session.print(line);
+}
+
+/** The longest beginning of the word that names a resource; the rest are fields. */
+async function find(
+  session: Session,
+  word: string,
+  apiVersion: string | undefined,
+): Promise<{ resource: Resource; path: string[] }> {
+  const parts = word.split('.');
+  const all = await session.discovery.resources();
+  for (let count = parts.length; count > 0; count--) {
+    const found = await session.discovery.find(parts.slice(0, count).join('.')).catch(error => {
+      if (error instanceof CommandError) return undefined;
+      throw error;
+    });
+    if (!found) continue;
+    const versioned =
+      apiVersion === undefined
+        ? found
+        : all.find(other => other.kind === found.kind && groupVersionOf(other) === apiVersion);
+    if (!versioned) throw failure(`couldn't find resource for "${apiVersion}, Kind=${found.kind}"`);
+    return { resource: versioned, path: parts.slice(count) };
+  }
+  throw new CommandError(`the server doesn't have a resource type ${JSON.stringify(parts[0])}`);
+}
+
+const nameOf = (ref: string) => ref.slice(ref.lastIndexOf('/') + 1);
+const refOf = (schema: Schema): string | undefined => schema.$ref ?? schema.allOf?.[0]?.$ref;
+
+/** What stands behind references, lists and maps: the thing that has fields. */
+function inner(schema: Schema, schemas: Schemas): Schema {
+  const ref = refOf(schema);
+  if (ref !== undefined) return inner(schemas[nameOf(ref)] ?? {}, schemas);
+  if (schema.items) return inner(schema.items, schemas);
+  if (typeof schema.additionalProperties === 'object') return inner(schema.additionalProperties, schemas);
+  return schema;
+}
+
+function propertyAt(start: Schema, path: readonly string[], schemas: Schemas): Schema {
+  let current = start;
+  for (const name of path) {
+    const next = inner(current, schemas).properties?.[name];
+    if (!next) throw failure(`field ${JSON.stringify(name)} does not exist`);
+    current = next;
+  }
+  return current;
+}
+
+/** `[]ContainerPort`, `map[string]string`, `integer`. */
+function typeOf(schema: Schema): string {
+  const ref = refOf(schema);
+  if (ref !== undefined) return nameOf(ref).split('.').at(-1) ?? '';
+  if (schema.items) return `[]${typeOf(schema.items)}`;
+  if (typeof schema.additionalProperties === 'object') return `map[string]${typeOf(schema.additionalProperties)}`;
+  return schema.type === 'object' || schema.type === undefined ? 'Object' : schema.type;
+}
+
+function fieldHeading(start: Schema, path: readonly string[], schemas: Schemas): string[] {
+  if (path.length === 0) return [];
+  const field = propertyAt(start, path, schemas);
+  const values = field.enum ?? [];
+  return [
+    `FIELD: ${path.at(-1)} <${typeOf(field)}>`,
+    ...(values.length > 0 ? ['ENUM:', ...values.map(value => `    ${String(value)}`)] : ['']),
+    '',
+  ];
+}
+
+function content(field: Schema, schemas: Schemas, isRecursive: boolean): string[] {
+  const described = inner(field, schemas);
+  const texts = [field.description, described === field ? undefined : described.description].filter(Boolean);
+  const fields = Object.keys(described.properties ?? {});
+  return [
+    'DESCRIPTION:',
+    ...(texts.length === 0 ? ['    <empty>'] : texts.flatMap(text => [...wrapped(text ?? '', '    '), '    '])),
+    ...(fields.length > 0 ? ['FIELDS:', ...fieldLines(described, { schemas, isRecursive, by: '  ', seen: [] })] : []),
+    '',
+  ];
+}
+
+interface Listing {
+  readonly schemas: Schemas;
+  readonly isRecursive: boolean;
+  readonly by: string;
+  /** Kinds that this stands in: a kind within itself is not opened again. */
+  readonly seen: readonly Schema[];
+}
+
+function fieldLines(schema: Schema, listing: Listing): string[] {
+  const { schemas, isRecursive, by, seen } = listing;
+  return Object.entries(schema.properties ?? {})
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([name, field]) => {
+      const line = `${by}${name}\t<${typeOf(field)}>${schema.required?.includes(name) ? ' -required-' : ''}`;
+      const values = field.enum?.length ? [`${by}enum: ${field.enum.map(String).join(', ')}`] : [];
+      const within = inner(field, schemas);
+      if (!isRecursive) {
+        const text = field.description ?? within.description;
+        return [line, ...values, ...(text ? wrapped(text, `${by}  `) : [`${by}  <no description>`]), ''];
+      }
+      const isOpened = seen.includes(within);
+      return [
+        line,
+        ...values,
+        ...(isOpened ? [] : fieldLines(within, { ...listing, by: `${by}  `, seen: [...seen, within] })),
+      ];
+    });
+}
+
+function wrapped(text: string, by: string): string[] {
+  return text.split('\n').flatMap(paragraph => {
+    const lines: string[] = [];
+    let line = by;
+    for (const word of paragraph.split(/\s+/)) {
+      if (line !== by && line.length + 1 + word.length >= TEXT_WIDTH) {
+        lines.push(line);
+        line = by;
+      }
+      line += line === by ? word : ` ${word}`;
+    }
+    return [...lines, line];
+  });
+}
