@@ -72,6 +72,8 @@ export async function savePlan(directory: string, plan: ClusterPlan): Promise<vo
   await writePrivately(paths.plan(directory), `${JSON.stringify(plan, undefined, 2)}\n`);
 }
 
+/** Where the processes of a local cluster reach each other. */
+export const HOST = '127.0.0.1';
 /** How far apart the ports of masters and peers are laid out from the stable port. */
 export const PORT_STRIDE = 20;
 /** More masters than this make a slower cluster, not a safer one. */

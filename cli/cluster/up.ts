@@ -4,36 +4,18 @@
  */
 import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { request as httpsRequest } from 'node:https';
-import { createServer } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { type Credentials, readKubeconfigCredentials, writeKubeconfig } from '../../control/pki/kubeconfig.ts';
-import { bearerOf, randomToken } from '../../control/pki/token.ts';
 import { type Backend, Balancer } from './balancer.ts';
+import { type ChooseRuntime, decide, type Wishes } from './decide.ts';
 import { UsageError } from './errors.ts';
-import {
-  type ClusterPlan,
-  freePodRange,
-  LayoutError,
-  loadPlan,
-  MASTERS_MAX,
-  NODES_MAX,
-  paths,
-  planProcesses,
-  savePlan,
-} from './layout.ts';
+import { isNodeReady, isReady } from './health.ts';
+import { type ClusterPlan, HOST, LayoutError, paths } from './layout.ts';
 import { Progress } from './progress.ts';
 import { isAlive, type ProcessSpec, RESTART_DELAY_MS, readPid, Supervisor } from './supervisor.ts';
 
-export type RuntimeChoice = 'auto' | 'docker' | 'native' | 'fake';
-/** What the operator asked for; undefined leaves the choice to the plan or the default. */
-export interface UpOptions {
+export interface UpOptions extends Wishes {
   readonly dataDir: string;
-  readonly masters: number | undefined;
-  readonly nodes: number | undefined;
-  readonly port: number | undefined;
-  readonly runtime: RuntimeChoice | undefined;
   readonly restartDelayMs: number | undefined;
 }
 export interface UpDependencies {
@@ -44,8 +26,7 @@ export interface UpDependencies {
   readonly pid: number;
   /** Under which pods reach this machine. */
   readonly machineAddress: string;
-  /** Turns `auto` into what this machine has; throws with a sentence on what to install. */
-  readonly chooseRuntime: (choice: RuntimeChoice) => Promise<'docker' | 'native' | 'fake'>;
+  readonly chooseRuntime: ChooseRuntime;
   readonly delay: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly every: (intervalMs: number, callback: () => void) => { [Symbol.dispose](): void };
   readonly random: () => number;
@@ -53,18 +34,15 @@ export interface UpDependencies {
   readonly stop: AbortSignal;
 }
 
-const DEFAULTS = { masters: 3, nodes: 2, port: 6443 } as const;
-const HOST = '127.0.0.1';
 const READY_TIMEOUT_MS = 120_000;
 const POLL_MS = 100;
-const REQUEST_TIMEOUT_MS = 5_000;
 
 /** Runs the cluster until `stop` is aborted. Resolves when everything has stopped. */
 export async function up(options: UpOptions, dependencies: UpDependencies): Promise<void> {
   const directory = resolve(options.dataDir);
   await refuseSecond(directory);
   const progress = new Progress(dependencies.out);
-  const plan = await decide(directory, options, dependencies);
+  const plan = await decide(directory, options, dependencies.chooseRuntime);
   const supervisor = new Supervisor({
     command: dependencies.command,
     env: dependencies.env,
@@ -284,159 +262,6 @@ async function refuseSecond(directory: string): Promise<void> {
   throw new UsageError(
     `a cluster runs already from ${directory} (process ${pid}): \`raftsman status\` shows it, \`raftsman down\` stops it, another --data-dir and --port make a second one`,
   );
-}
-
-async function decide(directory: string, options: UpOptions, dependencies: UpDependencies): Promise<ClusterPlan> {
-  const found = await loadPlan(directory);
-  checkCount('--masters', options.masters, { min: 1, max: MASTERS_MAX });
-  checkCount('--nodes', options.nodes, { min: 0, max: NODES_MAX });
-  checkCount('--port', options.port, { min: 1, max: 65_000 });
-  const runtime = await dependencies.chooseRuntime(options.runtime ?? found?.runtime ?? 'auto');
-  if (found) {
-    const plan = extend(found, options, runtime);
-    await checkPorts(plan);
-    await savePlan(directory, plan);
-    return plan;
-  }
-  const port = options.port ?? DEFAULTS.port;
-  const layout = planProcesses({
-    port,
-    masters: options.masters ?? DEFAULTS.masters,
-    nodes: options.nodes ?? DEFAULTS.nodes,
-  });
-  const plan: ClusterPlan = {
-    version: 1,
-    host: HOST,
-    port,
-    runtime,
-    clusterCIDR: podRange(),
-    token: bearerOf(randomToken()),
-    masters: [...layout.masters],
-    nodes: [...layout.nodes],
-  };
-  await checkPorts(plan);
-  await savePlan(directory, plan);
-  return plan;
-}
-
-function podRange(): string {
-  const addresses = Object.values(networkInterfaces()).flatMap(list => (list ?? []).map(({ address }) => address));
-  const range = freePodRange(addresses);
-  if (range === undefined)
-    throw new UsageError(
-      'no range is left for pods: this machine has addresses in all of 10.42.0.0/16 to 10.99.0.0/16; stop another cluster',
-    );
-  return range;
-}
-
-/** Applies new wishes to a cluster that exists: it can grow, not shrink. */
-function extend(plan: ClusterPlan, options: UpOptions, runtime: ClusterPlan['runtime']): ClusterPlan {
-  const port = options.port ?? plan.port;
-  const masters = options.masters ?? plan.masters.length;
-  const nodes = options.nodes ?? plan.nodes.length;
-  if (port !== plan.port)
-    throw new UsageError(`this cluster has the port ${plan.port}; a cluster keeps its address, so leave --port out`);
-  if (masters < plan.masters.length)
-    throw new UsageError(
-      `this cluster has ${plan.masters.length} masters; \`raftsman up\` adds masters but does not remove them`,
-    );
-  if (nodes < plan.nodes.length)
-    throw new UsageError(
-      `this cluster has ${plan.nodes.length} nodes; \`raftsman up\` adds nodes but does not remove them (\`raftsman delete node\` does)`,
-    );
-  const layout = planProcesses({ port: plan.port, masters, nodes });
-  return {
-    ...plan,
-    runtime,
-    masters: [...plan.masters, ...layout.masters.slice(plan.masters.length)],
-    nodes: [...plan.nodes, ...layout.nodes.slice(plan.nodes.length)],
-  };
-}
-
-function checkCount(
-  flag: string,
-  value: number | undefined,
-  { min, max }: { readonly min: number; readonly max: number },
-): void {
-  if (value !== undefined && (!Number.isSafeInteger(value) || value < min || value > max)) {
-    throw new UsageError(`${flag} takes a whole number from ${min} to ${max}`);
-  }
-}
-
-async function checkPorts(plan: ClusterPlan): Promise<void> {
-  const ports = [
-    { port: plan.port, what: 'the API (--port)' },
-    ...plan.masters.flatMap(({ name, apiPort, peerPort }) => [
-      { port: apiPort, what: `${name}'s API` },
-      { port: peerPort, what: `${name}'s peers` },
-    ]),
-    ...plan.nodes.map(({ name, port }) => ({ port, what: name })),
-  ];
-  for (const { port, what } of ports) {
-    if (!(await isFree(port))) {
-      throw new UsageError(
-        `port ${port}, meant for ${what}, is in use: stop what listens there (\`ss -ltnp sport = :${port}\` names it), or choose another range with --port`,
-      );
-    }
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '0.0.0.0', () => server.close(() => resolve(true)));
-  });
-}
-
-const isReady = (port: number) =>
-  get(port, '/readyz', {}).then(
-    ({ status }) => status === 200,
-    () => false,
-  );
-
-async function isNodeReady(port: number, name: string, credentials: Credentials): Promise<boolean> {
-  try {
-    const { status, text } = await get(port, `/api/v1/nodes/${name}`, credentials);
-    if (status !== 200) return false;
-    const node = JSON.parse(text) as { status?: { conditions?: { type: string; status: string }[] } };
-    return (
-      node.status?.conditions?.some(condition => condition.type === 'Ready' && condition.status === 'True') ?? false
-    );
-  } catch {
-    return false;
-  }
-}
-
-function get(port: number, path: string, credentials: Partial<Credentials>): Promise<{ status: number; text: string }> {
-  return new Promise((resolvePromise, reject) => {
-    const request = httpsRequest(
-      {
-        host: HOST,
-        port,
-        path,
-        agent: false,
-        timeout: REQUEST_TIMEOUT_MS,
-        // Readiness is no secret and proves nothing: before the first start there is no authority to check against.
-        rejectUnauthorized: credentials.authority !== undefined,
-        ...(credentials.authority !== undefined && { ca: credentials.authority }),
-        ...(credentials.certificate !== undefined && { cert: credentials.certificate, key: credentials.key }),
-        headers: { accept: 'application/json' },
-      },
-      response => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => {
-          text += chunk;
-        });
-        response.on('end', () => resolvePromise({ status: response.statusCode ?? 0, text }));
-        response.on('error', reject);
-      },
-    );
-    request.on('timeout', () => request.destroy(new Error('timeout')));
-    request.on('error', reject);
-    request.end();
-  });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -5,9 +5,10 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { advertised } from '../../control/master/addresses.ts';
+import type { RuntimeChoice } from '../cluster/decide.ts';
 import { UsageError } from '../cluster/errors.ts';
 import { paths } from '../cluster/layout.ts';
-import { type RuntimeChoice, StoppedError, up } from '../cluster/up.ts';
+import { StoppedError, up } from '../cluster/up.ts';
 import type { CommandContext } from '../context.ts';
 import { dataDirOption, seconds, wholeNumber } from './options.ts';
 
