@@ -1,7 +1,3 @@
-/**
- * A master, composed: a member of the store, an API server on it, and scheduler and controllers while the member leads.
- */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +11,8 @@ import { startControllers } from './controllers/all.ts';
 import { joinRoutes } from './join/handlers.ts';
 import { addMemberAnswerSchema, PATHS } from './join/protocol.ts';
 import { ensureToken } from './join/tokens.ts';
-import { advertised, firstAddress, hostPort, servingHosts } from './master/addresses.ts';
+import { advertised, hostPort } from './master/addresses.ts';
+import { issueOwn } from './master/certificates.ts';
 import {
   CONTROLLER_MANAGER,
   inProcessTransport,
@@ -24,10 +21,10 @@ import {
   MASTER,
   SCHEDULER,
 } from './master/leadership.ts';
-import { EXIT_DO_NOT_RESTART, type MasterSetup, setUp } from './master/setup.ts';
-import { fingerprint, issueCertificate, type KeyPair, LEAF_VALID_DAYS } from './pki/authority.ts';
+import { startLocalAgent } from './master/local-agent.ts';
+import { type MasterSetup, setUp } from './master/setup.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
-import { formatToken, parseToken, randomToken } from './pki/token.ts';
+import { parseToken } from './pki/token.ts';
 import { runScheduler } from './scheduler/scheduler.ts';
 
 interface Endpoint {
@@ -71,7 +68,6 @@ const VERSION = {
   platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
 } as const;
 const NODE_PORT_RANGE = '30000-32767';
-const ADMINISTRATOR = { commonName: 'raftsman-admin', organizations: ['system:masters'], usages: ['client'] } as const;
 /** How long a new cluster's first master may take to lead itself. */
 const FIRST_LEADERSHIP_MS = 30_000;
 
@@ -190,43 +186,26 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     },
     name: 'raftsman',
   });
-  if (options.withAgent) closers.push(await startAgent({ options, setup, apiServer, context, logger, onFatal }));
-}
-
-interface OwnCertificates {
-  readonly serving: KeyPair;
-  readonly peer: KeyPair;
-  readonly kubelet: KeyPair;
-  readonly administrator: KeyPair;
-}
-
-/** Made afresh at each start: a master that restarts within a year never serves an expired certificate. */
-async function issueOwn(
-  options: MasterOptions,
-  { secrets, settings }: MasterSetup,
-  nowMs: number,
-): Promise<OwnCertificates> {
-  const terms = { nowMs, validDays: LEAF_VALID_DAYS };
-  const hosts = servingHosts({
-    extra: [...options.tlsSans, ...(options.advertise ? [options.advertise.host] : [])],
-    clusterDomain: settings.clusterDomain,
-    serviceAddress: firstAddress(settings.serviceCIDR),
-  });
-  const [serving, peer, kubelet, administrator] = await Promise.all([
-    issueCertificate(secrets.authority, { commonName: 'kube-apiserver', hosts, usages: ['server'] }, terms),
-    issueCertificate(
-      secrets.peerAuthority,
-      { commonName: options.name, hosts: [...hosts, options.name], usages: ['client', 'server'] },
-      terms,
-    ),
-    issueCertificate(
-      secrets.authority,
-      { commonName: 'kube-apiserver-kubelet-client', organizations: ['system:masters'], usages: ['client'] },
-      terms,
-    ),
-    issueCertificate(secrets.authority, ADMINISTRATOR, terms),
-  ]);
-  return { serving, peer, kubelet, administrator };
+  if (options.withAgent) {
+    const stopAgent = await startLocalAgent({
+      name: options.name,
+      dataDir: options.dataDir,
+      apiPort: options.listen.port,
+      authority: setup.secrets.authority.certificate,
+      command: context.command,
+      env: context.env,
+      client: new RestClient({
+        transport: inProcessTransport(apiServer, MASTER),
+        clock: context.clock,
+        userAgent: 'raftsman-master',
+      }),
+      now: () => context.clock.now(),
+      delay: context.delay,
+      signal,
+      onEnd: onFatal,
+    });
+    closers.push(stopAgent);
+  }
 }
 
 function productRoutes(setup: MasterSetup, store: OpenStore, context: MasterContext) {
@@ -356,66 +335,4 @@ function livingMasters(store: OpenStore, options: MasterOptions, own: string): r
       // A Service may not lead to loopback: on a machine without another address it leads nowhere.
       .filter(address => !/^(127\.|::1$)/.test(address))
   );
-}
-
-/** Runs a node on the master's own machine, as a process of its own. */
-async function startAgent({
-  options,
-  setup,
-  apiServer,
-  context,
-  logger,
-  onFatal,
-}: Omit<Parts, 'store'> & { readonly logger: Logger; readonly onFatal: (error: Error) => void }): Promise<
-  () => Promise<void>
-> {
-  const client = new RestClient({
-    transport: inProcessTransport(apiServer, MASTER),
-    clock: context.clock,
-    userAgent: 'raftsman-master',
-  });
-  const token = randomToken();
-  await ensureToken(client, {
-    token,
-    roles: ['node'],
-    description: `for the node on ${options.name}`,
-    expiresAt: context.clock.now() + 3_600_000,
-  });
-  const [program, ...leading] = context.command;
-  const child: ChildProcess = spawn(
-    program,
-    [
-      ...leading,
-      'agent',
-      '--name',
-      options.name,
-      '--data-dir',
-      join(options.dataDir, 'agent'),
-      '--server',
-      `https://127.0.0.1:${options.listen.port}`,
-    ],
-    {
-      stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...context.env, RAFTSMAN_TOKEN: formatToken(token, fingerprint(setup.secrets.authority.certificate)) },
-    },
-  );
-  let isClosing = false;
-  const ended = new Promise<void>(resolve => child.once('exit', () => resolve()));
-  void ended.then(() => {
-    if (isClosing) return;
-    logger.error({ exitCode: child.exitCode, signal: child.signalCode }, 'the node on this machine has ended');
-    onFatal(
-      Object.assign(
-        new Error(
-          'the node on this machine has ended; its reason stands above (--no-agent runs a master without a node)',
-        ),
-        { exitCode: EXIT_DO_NOT_RESTART },
-      ),
-    );
-  });
-  return async () => {
-    isClosing = true;
-    child.kill('SIGTERM');
-    await ended;
-  };
 }

@@ -384,7 +384,7 @@ function imageTests(test: TestFn, harness: RuntimeHarness): void {
     // Nothing listens there, so this fails on every machine, at once.
     await t.throwsAsync(runtime.pullImage('localhost:1/none:1', { signal }), {
       instanceOf: ImagePullError,
-      message: /localhost:1\/none:1/,
+      message: /localhost:1/,
     });
     await t.throwsAsync(runtime.pullImage('No Such Name', { signal }), { instanceOf: ImagePullError });
   });
