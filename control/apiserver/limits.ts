@@ -14,6 +14,8 @@ export interface Limits {
   readonly requestMsMax: number;
   /** How long a read waits for the cache to reach a revision before it answers 504. */
   readonly freshnessWaitMsMax: number;
+  /** How long a read that takes any state waits for the newest one. */
+  readonly anyStateWaitMsMax: number;
   /** Requests being worked on at a time, reading and changing ones apart (kube-apiserver: 400 and 200). */
   readonly readsInFlightMax: number;
   readonly writesInFlightMax: number;
@@ -49,6 +51,7 @@ export const DEFAULT_LIMITS: Limits = {
   jsonPatchOperationsMax: 10_000,
   requestMsMax: 60_000,
   freshnessWaitMsMax: 3_000,
+  anyStateWaitMsMax: 250,
   readsInFlightMax: 800,
   writesInFlightMax: 400,
   watchersMax: 10_000,

@@ -135,7 +135,7 @@ testWith(['docker', 'root', 'iproute2', 'nginx', 'busybox'])(
     }
     const worst = Math.max(...leaderKills);
     t.log(
-      `from kill -9 of the leader to the next acknowledged write: ${leaderKills.map(ms => `${Math.round(ms)} ms`).join(', ')}`,
+      `longest time without an acknowledged write after kill -9 of the leader: ${leaderKills.map(ms => `${Math.round(ms)} ms`).join(', ')}`,
     );
     t.log(`the same for a follower: ${failovers.map(ms => `${Math.round(ms)} ms`).join(', ')}`);
     t.true(worst < FAILOVER_MS_P99, `a fail-over took ${Math.round(worst)} ms`);

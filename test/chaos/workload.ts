@@ -84,6 +84,18 @@ export class Workload {
     return this.acknowledgements.length;
   }
 
+  /**
+   * The longest time without any acknowledgement between two moments. After a kill this is what clients notice: the first
+   * acknowledgement alone may belong to a write that was as good as done before.
+   */
+  longestSilence(from: number, to: number): number {
+    const between = this.acknowledgements.filter(at => at > from && at < to);
+    return [...between, to].reduce((state, at) => ({ last: at, worst: Math.max(state.worst, at - state.last) }), {
+      last: from,
+      worst: 0,
+    }).worst;
+  }
+
   /** The first acknowledgement after this moment; undefined if none came yet. */
   firstAcknowledgementAfter(moment: number): number | undefined {
     return this.acknowledgements.find(at => at > moment);

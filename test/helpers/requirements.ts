@@ -65,6 +65,10 @@ const checks = {
   root: () => (process.getuid?.() === 0 ? undefined : 'root'),
   docker: () => (answer('docker', ['version', '--format', '{{.Server.Version}}']) ? undefined : 'a Docker engine'),
   kubectl: () => (findKubectls().length > 0 ? undefined : 'kubectl on the PATH or in RAFTSMAN_KUBECTLS'),
+  'kubectl 1.33': () =>
+    findKubectls().some(({ version }) => version === '1.33')
+      ? undefined
+      : 'kubectl 1.33 on the PATH or in RAFTSMAN_KUBECTLS',
   iproute2: () => (onPath('ip') ? undefined : 'the ip command (iproute2)'),
   nftables: () => (answer('nft', ['list', 'tables']) === undefined ? 'the nft command (nftables) and root' : undefined),
   busybox: () => (onPath('busybox') ? undefined : 'busybox (busybox-static)'),

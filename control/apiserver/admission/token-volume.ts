@@ -12,7 +12,7 @@ export function mountToken(spec: PodSpec, random: () => number): void {
   const present = spec.volumes?.find(({ name }) => name.startsWith(NAME_PREFIX));
   const name = present?.name ?? NAME_PREFIX + randomSuffix(random);
   const mount: VolumeMount = { name, readOnly: true, mountPath: MOUNT_PATH };
-  const lacking = [...(spec.initContainers ?? []), ...spec.containers].filter(
+  const lacking = [...(spec.initContainers ?? []), ...(spec.containers ?? [])].filter(
     ({ volumeMounts = [] }) => !volumeMounts.some(({ mountPath }) => mountPath === MOUNT_PATH),
   );
   for (const container of lacking) container.volumeMounts = [...(container.volumeMounts ?? []), { ...mount }];

@@ -91,6 +91,23 @@ export class WatchCache {
     return this.#revision;
   }
 
+  /**
+   * Freshens if that is quickly done. For reads that are content with any state: with several masters behind one address,
+   * a client would else be told by one that what another has just acknowledged is not there. Without a quorum, the state
+   * at hand is the answer. Never rejects.
+   */
+  async freshenSoon(): Promise<void> {
+    const { clock, limits } = this.#options;
+    await new Promise<void>(resolve => {
+      const cancel = clock.setTimeout(resolve, limits.anyStateWaitMsMax);
+      const done = () => {
+        cancel();
+        resolve();
+      };
+      this.freshen().then(done, done);
+    });
+  }
+
   /** Waits until the cache has reached `revision`. Throws 504 Timeout, `ResourceVersionTooLarge`, when it takes too long. */
   async waitFor(revision: number): Promise<void> {
     if (this.#isFilled && this.#revision >= revision) return;

@@ -17,7 +17,8 @@ export async function waitUntil(core: Core, freshness: Freshness): Promise<void>
       await core.cache.freshen();
       return;
     case 'any':
-      return core.cache.waitFor(0);
+      await core.cache.waitFor(0);
+      return core.cache.freshenSoon();
     case 'notOlderThan':
     case 'exact':
       return core.cache.waitFor(freshness.revision);
