@@ -4,7 +4,7 @@
  */
 import { cpus, release, totalmem } from 'node:os';
 import { type ClusterOptions, newCluster, type TestCluster } from '../helpers/cluster.ts';
-import { findKubectls } from '../helpers/requirements.ts';
+import { findKubectls } from '../helpers/machine.ts';
 import { run } from '../helpers/run.ts';
 import { benchApi } from './api.ts';
 import { benchMemory, benchPod } from './pod.ts';

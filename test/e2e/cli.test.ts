@@ -5,7 +5,8 @@
 import test from 'ava';
 import { newCluster, type TestCluster } from '../helpers/cluster.ts';
 import { makeBusyboxImage } from '../helpers/images.ts';
-import { findKubectls, testWith } from '../helpers/requirements.ts';
+import { findKubectls } from '../helpers/machine.ts';
+import { testWith } from '../helpers/requirements.ts';
 import { type RunResult, run, until } from '../helpers/run.ts';
 
 /** The kubectl whose output ours equals: later ones word some things anew. */

@@ -9,7 +9,8 @@ import { delimiter, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { newCluster, type TestCluster } from '../helpers/cluster.ts';
 import { makeNginxImage } from '../helpers/images.ts';
-import { type Kubectl, pickKubectls, testWith } from '../helpers/requirements.ts';
+import { type Kubectl, pickKubectls } from '../helpers/machine.ts';
+import { testWith } from '../helpers/requirements.ts';
 import { run, until } from '../helpers/run.ts';
 
 const BOOTCAMP_V1 = 'gcr.io/google-samples/kubernetes-bootcamp:v1';

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { newCluster, type TestCluster } from '../helpers/cluster.ts';
-import { findKubectls } from '../helpers/requirements.ts';
+import { findKubectls } from '../helpers/machine.ts';
 import { mustRun, run, until } from '../helpers/run.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
