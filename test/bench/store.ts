@@ -91,7 +91,7 @@ async function measure(
 
 async function makeTls(): Promise<MemberOrder['tls']> {
   const nowMs = Date.now();
-  const authority = await createAuthority('bench', { nowMs });
+  const authority = await createAuthority('bench-ca', { nowMs });
   const leaf = await issueCertificate(
     authority,
     { commonName: 'bench', hosts: ['127.0.0.1'], usages: ['client', 'server'] },
