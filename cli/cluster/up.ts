@@ -10,7 +10,7 @@ import { type Backend, Balancer } from './balancer.ts';
 import { type ChooseRuntime, decide, type Wishes } from './decide.ts';
 import { UsageError } from './errors.ts';
 import { isNodeReady, isReady } from './health.ts';
-import { type ClusterPlan, HOST, LayoutError, paths } from './layout.ts';
+import { type ClusterPlan, HOST, LayoutError, loadPlan, paths } from './layout.ts';
 import { Progress } from './progress.ts';
 import { isAlive, type ProcessSpec, RESTART_DELAY_MS, readPid, Supervisor } from './supervisor.ts';
 
@@ -42,10 +42,12 @@ export async function up(options: UpOptions, dependencies: UpDependencies): Prom
   const directory = resolve(options.dataDir);
   await refuseSecond(directory);
   const progress = new Progress(dependencies.out);
+  await refuseOrphans(directory);
   const plan = await decide(directory, options, dependencies.chooseRuntime);
   const supervisor = new Supervisor({
     command: dependencies.command,
-    env: dependencies.env,
+    // The token goes this way because everybody can read a command line.
+    env: { ...dependencies.env, RAFTSMAN_TOKEN: plan.token },
     say: line => progress.note(line),
     delay: dependencies.delay,
     restartDelayMs: options.restartDelayMs ?? RESTART_DELAY_MS,
@@ -150,8 +152,6 @@ class Session {
         `0.0.0.0:${master.apiPort}`,
         '--peer-listen',
         `${HOST}:${master.peerPort}`,
-        '--token',
-        this.#plan.token,
         '--no-agent',
         '--cluster-cidr',
         this.#plan.clusterCIDR,
@@ -171,8 +171,6 @@ class Session {
         servers.join(','),
         '--listen',
         `0.0.0.0:${node.port}`,
-        '--token',
-        this.#plan.token,
         '--runtime',
         this.#plan.runtime,
       ]),
@@ -254,6 +252,20 @@ export class StartError extends Error {
 export class StoppedError extends Error {
   override readonly name = 'StoppedError';
   readonly code = 'CLUSTER_STOPPED';
+}
+
+/** Processes whose supervisor was killed would hold the ports. */
+async function refuseOrphans(directory: string): Promise<void> {
+  const plan = await loadPlan(directory);
+  const alive: string[] = [];
+  for (const { name } of [...(plan?.masters ?? []), ...(plan?.nodes ?? [])]) {
+    const pid = await readPid(paths.pid(directory, name));
+    if (pid !== undefined && isAlive(pid)) alive.push(name);
+  }
+  if (alive.length === 0) return;
+  throw new UsageError(
+    `${alive.join(', ')} of this cluster still run${alive.length === 1 ? 's' : ''}, but what supervised them was killed: \`raftsman down --data-dir ${directory}\` stops them, then start again`,
+  );
 }
 
 async function refuseSecond(directory: string): Promise<void> {

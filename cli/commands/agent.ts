@@ -29,7 +29,7 @@ export function register(program: Command, context: CommandContext): void {
     .requiredOption('--name <name>', 'the node’s name')
     .requiredOption('--data-dir <dir>', 'where the agent keeps its data')
     .requiredOption('--server <urls>', 'one or more masters, separated by commas; the others are learned', urls)
-    .option('--token <token>', 'the token to join with; needed at the first start only')
+    .option('--token <token>', 'the token to join with; needed at the first start only (or in RAFTSMAN_TOKEN)')
     .option('--listen <host:port>', 'where masters reach the agent', hostAndPort, { host: '0.0.0.0', port: 10_250 })
     .addOption(
       new Option('--runtime <runtime>', 'what runs the pods')

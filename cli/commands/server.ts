@@ -34,7 +34,10 @@ export function register(program: Command, context: CommandContext): void {
       'where pods reach the API, if not at --listen (an address in front of all masters, say)',
       hostAndPort,
     )
-    .option('--token <token>', 'with --join: the token to join with; else a token that others may join with')
+    .option(
+      '--token <token>',
+      'with --join: the token to join with; else a token that others may join with (or in RAFTSMAN_TOKEN)',
+    )
     .option('--join <url>', 'a master of the cluster to join, such as https://10.0.0.1:6443', urls)
     .option('--no-agent', 'run no node on this machine')
     .option('--tls-san <host>', 'another name or address under which clients reach this master', collect, [])

@@ -1,5 +1,6 @@
 /** `raftsman up` and what it leaves behind: nothing but its data. */
 import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import test from 'ava';
 import { connectApi } from '../helpers/api.ts';
 import { type ClusterOptions, newCluster, type TestCluster } from '../helpers/cluster.ts';
@@ -123,6 +124,16 @@ testWith(['root', 'iproute2'])('a detached cluster is shown by status and stoppe
   const second = await cluster.raftsman(['up', '--runtime', 'fake', ...place]);
   t.is(second.code, 1);
   t.regex(second.stderr, /^error: a cluster runs already from .*\n$/);
+  // Without its supervisor the cluster goes on, and both commands know what to do.
+  process.kill(Number.parseInt(await readFile(join(cluster.directory, 'pid'), 'utf8'), 10), 'SIGKILL');
+  const orphaned = await until('the supervisor’s end', async () => {
+    const result = await cluster.raftsman(['up', '--runtime', 'fake', ...place]);
+    return /runs already/.test(result.stderr) ? undefined : result;
+  });
+  t.is(orphaned.code, 1);
+  t.regex(orphaned.stderr, /^error: master-1, .* still run, .*raftsman down/);
+  const commandLines = (await processesOf(cluster)).join('\n');
+  t.false(commandLines.includes('--token'), 'no secret stands on a command line');
   const down = await cluster.raftsman(['down', '--purge', ...place], { timeoutMs: 120_000 });
   t.is(down.code, 0, down.stderr);
   t.deepEqual(await processesOf(cluster), []);

@@ -10,17 +10,28 @@ export interface Kubectl {
   readonly version: string;
 }
 
+/** Under npm a package's program may hide the system's own of the same name (`nft` is one): this leaves those out. */
+export function systemEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const path = (env.PATH ?? '').split(delimiter).filter(folder => !folder.endsWith(join('node_modules', '.bin')));
+  return { ...env, PATH: path.join(delimiter) };
+}
+
 /** What a program prints; undefined if it fails or is not there. */
 export function answer(command: string, args: readonly string[]): string | undefined {
   try {
-    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], timeout: 20_000 });
+    return execFileSync(command, args, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: 20_000,
+      env: systemEnvironment(process.env),
+    });
   } catch {
     return undefined;
   }
 }
 /** Where a program is on the PATH. */
 export function onPath(name: string): string | undefined {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+  for (const folder of (systemEnvironment(process.env).PATH ?? '').split(delimiter)) {
     const path = join(folder, name);
     try {
       accessSync(path, constants.X_OK);

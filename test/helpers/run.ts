@@ -1,5 +1,6 @@
 /** Runs programs and waits for conditions, for tests that deal with real processes. */
 import { spawn } from 'node:child_process';
+import { systemEnvironment } from './machine.ts';
 
 export interface RunResult {
   readonly code: number;
@@ -18,7 +19,7 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   return new Promise(resolve => {
     const child = spawn(command, args, {
-      env: options.env ?? process.env,
+      env: systemEnvironment(options.env ?? process.env),
       cwd: options.cwd,
       stdio: ['pipe', 'pipe', 'pipe'],
     });

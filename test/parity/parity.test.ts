@@ -50,12 +50,30 @@ else {
         (await mustRun(kubectl.path, ['get', 'nodes', '-o', 'name'], { env: running.env })).split('\n').filter(Boolean)
           .length === 2,
     );
-    const { code, stdout } = await run(
-      process.execPath,
-      [join(folder, 'parity.mjs'), 'check', '--kubeconfig', running.kubeconfig, '--kubectl', kubectl.path, ...cases],
-      { timeoutMs: 880_000 },
+    const play = (names: readonly string[], jobs: number) =>
+      run(
+        process.execPath,
+        [
+          join(folder, 'parity.mjs'),
+          'check',
+          ...['--kubeconfig', running.kubeconfig, '--kubectl', kubectl.path, '--jobs', String(jobs)],
+          ...names,
+        ],
+        { timeoutMs: 600_000 },
+      );
+    const first = await play(cases, 2);
+    t.log(first.stdout.trimEnd().split('\n').at(-1) ?? '');
+    // The transcripts hold time-outs of a second, which a busy machine may miss: what failed beside others plays once more, alone.
+    const failed = [...first.stdout.matchAll(/^FAIL (\S+)/gm)].map(match => match[1] ?? '');
+    t.true(first.code === 0 || failed.length > 0, first.stdout + first.stderr);
+    if (failed.length === 0) return;
+    t.log(
+      `once more, alone: ${failed.join(', ')}\n${first.stdout
+        .split('\n')
+        .filter(line => !line.startsWith('ok'))
+        .join('\n')}`,
     );
-    t.log(stdout.trimEnd().split('\n').at(-1) ?? '');
-    t.is(code, 0, stdout);
+    const second = await play(failed, 1);
+    t.is(second.code, 0, second.stdout);
   });
 }
