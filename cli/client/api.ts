@@ -4,6 +4,7 @@ import type { Status } from '../../control/api/generated/types.ts';
 import { ApiError } from '../../control/api/status.ts';
 import type { ApiRequest, ApiResponse, ApiTransport } from '../../control/client/client.ts';
 import { lineBatches } from '../../control/client/lines.ts';
+import { CommandError } from './errors.ts';
 
 /** Objects of any kind, as JSON has them. */
 export type JsonObject = { [key: string]: unknown };
@@ -55,7 +56,7 @@ export class Api {
   ): Promise<AsyncIterable<Uint8Array>> {
     const response = await this.#transport.request(this.#request(method, path, options));
     for (const warning of warningsOf(response)) this.#onWarning(warning);
-    if (response.status < 300) return response.body;
+    if (response.status < 300) return wholeBody(response.body, options.signal);
     const chunks: Uint8Array[] = [];
     for await (const chunk of response.body) chunks.push(chunk);
     throw errorOf(response.status, Buffer.concat(chunks).toString());
@@ -67,12 +68,17 @@ export class Api {
     options: RequestOptions,
   ): AsyncGenerator<{ readonly type: string; readonly object: T }> {
     const body = await this.stream('GET', path, { ...options, query: { ...options.query, watch: true } });
-    for await (const lines of lineBatches(body, WATCH_LINE_BYTES_MAX)) {
-      for (const line of lines) {
-        const event = JSON.parse(line) as { type: string; object: T };
-        if (event.type === 'ERROR') throw ApiError.fromStatus(event.object as Status);
-        yield event;
+    try {
+      for await (const lines of lineBatches(body, WATCH_LINE_BYTES_MAX)) {
+        for (const line of lines) {
+          const event = JSON.parse(line) as { type: string; object: T };
+          if (event.type === 'ERROR') throw ApiError.fromStatus(event.object as Status);
+          yield event;
+        }
       }
+    } catch (error) {
+      // Servers end watches as they like; kubectl takes it as the end as well.
+      if (!(error instanceof CutOffError)) throw error;
     }
   }
 
@@ -101,6 +107,28 @@ export class Api {
       ...(options.signal && { signal: options.signal }),
     };
   }
+}
+
+/** The connection ended before the answer did. */
+class CutOffError extends CommandError {
+  constructor(cause?: unknown) {
+    super('error: unexpected EOF: the connection to the server was lost', { cause });
+  }
+}
+
+/** Passes the bytes on. @throws CutOffError if they end before the server has sent all. */
+async function* wholeBody(
+  body: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new CutOffError(error);
+  }
+  // An HTTP/2 stream whose connection broke ends without an error, and tells only when asked.
+  if ('aborted' in body && body.aborted === true && !signal?.aborted) throw new CutOffError();
 }
 
 /** The texts of `Warning: 299 - "…"` headers. */

@@ -2,6 +2,7 @@
  * Runs a command in a container over WebSocket, protocol v5 (v4 where a server knows no better): the first byte of each
  * message is the channel (0 stdin, 1 stdout, 2 stderr, 3 status, 4 window size, 255 end of another).
  */
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { WebSocket } from 'ws';
@@ -82,7 +83,7 @@ function settle(socket: WebSocket, streams: ExecStreams): Promise<number> {
   });
   socket.on('close', code => {
     if (exitCode !== undefined) resolve(exitCode);
-    else reject(failure(`the connection was closed before the command ended (code ${code})`));
+    else reject(failure(`the connection to the server was lost before the command ended (code ${code})`));
   });
   return promise;
 }
@@ -153,5 +154,8 @@ function startInput(socket: WebSocket, { stdin, stdout, isTty }: ExecStreams): (
 function setRawMode(stream: Readable | undefined, isRaw: boolean): boolean {
   if (!stream || !('setRawMode' in stream) || typeof stream.setRawMode !== 'function') return false;
   stream.setRawMode(isRaw);
+  // Node leaves the terminal to put a carriage return before each line feed, which the remote terminal has done already;
+  // programs that draw would be torn. A system without stty keeps it so. The way back restores all of the terminal.
+  if (isRaw) spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
   return true;
 }

@@ -31,6 +31,7 @@ type Schemas = Readonly<Record<string, Schema>>;
 
 /** Descriptions are folded so that lines end before this column. */
 const TEXT_WIDTH = 80;
+const ENUM_SHOWN_MAX = 4;
 
 export function register(program: Command, context: CommandContext): void {
   const command = new ClusterCommand('explain')
@@ -168,7 +169,7 @@ function fieldLines(schema: Schema, listing: Listing): string[] {
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([name, field]) => {
       const line = `${by}${name}\t<${typeOf(field)}>${schema.required?.includes(name) ? ' -required-' : ''}`;
-      const values = field.enum?.length ? [`${by}enum: ${field.enum.map(String).join(', ')}`] : [];
+      const values = field.enum?.length ? [`${by}enum: ${enumText(field.enum, isRecursive)}`] : [];
       const within = inner(field, schemas);
       if (!isRecursive) {
         const text = field.description ?? within.description;
@@ -181,6 +182,12 @@ function fieldLines(schema: Schema, listing: Listing): string[] {
         ...(isOpened ? [] : fieldLines(within, { ...listing, by: `${by}  `, seen: [...seen, within] })),
       ];
     });
+}
+
+/** In the long form only the first few. */
+function enumText(values: readonly unknown[], isRecursive: boolean): string {
+  const isCut = isRecursive && values.length > ENUM_SHOWN_MAX;
+  return [...(isCut ? values.slice(0, ENUM_SHOWN_MAX) : values).map(String), ...(isCut ? ['....'] : [])].join(', ');
 }
 
 function wrapped(text: string, by: string): string[] {

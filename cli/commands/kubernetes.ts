@@ -5,6 +5,7 @@ import { register as apply } from './apply.ts';
 import { register as attach } from './attach.ts';
 import { register as auth } from './auth.ts';
 import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
+import { register as cp } from './cp.ts';
 import { register as create } from './create.ts';
 import { register as remove } from './delete.ts';
 import { register as describe } from './describe.ts';
@@ -37,6 +38,7 @@ export const kubernetesCommands: readonly RegisterCommand[] = [
   logs,
   exec,
   attach,
+  cp,
   events,
   apply,
   create,
@@ -67,7 +69,6 @@ const NOT_YET = [
   'autoscale',
   'certificate',
   'config',
-  'cp',
   'debug',
   'diff',
   'edit',

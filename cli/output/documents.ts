@@ -1,5 +1,5 @@
 /** Objects as JSON and YAML in the form that kubectl gives them: keys sorted, and quoted as Go's YAML quotes. */
-import { Document, isScalar, Scalar, visit } from 'yaml';
+import { Document, isNode, isPair, isScalar, parseDocument, Scalar, visit } from 'yaml';
 
 export function jsonText(value: unknown): string {
   return JSON.stringify(sorted(value), undefined, 4);
@@ -39,37 +39,48 @@ const LINE_WIDTH = 80;
 
 /** Folds long texts as Go's YAML does; blocks of lines stay as they are. */
 function foldLines(text: string): string {
-  let blockIndent = -1;
-  return text
-    .split('\n')
-    .flatMap(line => {
-      const indent = line.search(/\S/);
-      if (blockIndent >= 0 && (indent < 0 || indent > blockIndent)) return [line];
-      const [, dashes = '', key = ''] =
-        /^(\s*(?:- )*)((?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'][^:]*?(?::[^\s:]+)*):(?: |$))?/.exec(line) ?? [];
-      blockIndent = /(?:^|[ ])\|[-+\d]*$/.test(line) ? Math.max(0, dashes.length - (key === '' ? 2 : 0)) : -1;
-      return line.length > LINE_WIDTH && blockIndent < 0 ? foldLine(line, dashes.length, key.length) : [line];
-    })
-    .join('\n');
+  if (!text.split('\n').some(line => line.length > LINE_WIDTH)) return text;
+  const folded: { start: number; end: number; text: string }[] = [];
+  visit(parseDocument(text, { version: '1.1' }), {
+    Scalar(key, node, path) {
+      const [start = 0, end = 0] = node.range ?? [];
+      if (key === 'key' || (node.type !== Scalar.PLAIN && !node.type?.startsWith('QUOTE'))) return;
+      const parent = path.at(-1);
+      const owner = isPair(parent) && isNode(parent.key) ? parent.key.range?.[0] : undefined;
+      const column = (position: number) => position - (text.lastIndexOf('\n', position - 1) + 1);
+      // What goes on stands two deeper than the key, or than the dash.
+      const indent = owner === undefined ? column(start) : column(owner) + 2;
+      folded.push({ start, end, text: foldText(text.slice(start, end), column(start), indent) });
+    },
+  });
+  let result = '';
+  let position = 0;
+  for (const piece of folded) {
+    result += text.slice(position, piece.start) + piece.text;
+    position = piece.end;
+  }
+  return result + text.slice(position);
 }
 
-function foldLine(line: string, dashLength: number, keyLength: number): string[] {
-  const start = dashLength + keyLength;
-  // What goes on stands two deeper than the key, or than the dash.
-  const indent = ' '.repeat(keyLength > 0 ? dashLength + 2 : dashLength);
-  const isQuotedTwice = line[start] === '"';
-  const lines: string[] = [];
-  let current = line.slice(0, start + 1);
-  for (let index = start + 1; index < line.length; index++) {
+function foldText(text: string, column: number, indent: number): string {
+  const isQuotedTwice = text.startsWith('"');
+  const first = isQuotedTwice || text.startsWith("'") ? 2 : 1;
+  const last = first === 2 ? text.length - 3 : text.length - 2;
+  let result = text.slice(0, first);
+  let width = column + first;
+  for (let index = first; index < text.length; index++) {
+    const isBlankNext = text[index + 1] === ' ';
     const isFold =
-      line[index] === ' ' && line[index - 1] !== ' ' && current.length > LINE_WIDTH && index < line.length - 2;
-    if (!isFold || (!isQuotedTwice && line[index + 1] === ' ')) current += line[index];
-    else {
-      lines.push(current);
-      current = indent + (isQuotedTwice && line[index + 1] === ' ' ? '\\' : '');
-    }
+      text[index] === ' ' &&
+      text[index - 1] !== ' ' &&
+      width > LINE_WIDTH &&
+      index <= last &&
+      (isQuotedTwice || !isBlankNext);
+    const added = isFold ? `\n${' '.repeat(indent)}${isBlankNext ? '\\' : ''}` : text.charAt(index);
+    result += added;
+    width = isFold ? added.length - 1 : width + 1;
   }
-  return [...lines, current];
+  return result;
 }
 
 /** A copy with all keys in order. */

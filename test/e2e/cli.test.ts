@@ -182,6 +182,7 @@ testWith(['kubectl 1.33', 'docker', 'root', 'busybox'])('exec and logs are the s
   const kubectl = findKubectls().find(({ version }) => version === VERSION)?.path ?? '';
   const image = 'raftsman-test/cli:1';
   await makeBusyboxImage(image);
+  t.teardown(() => run('docker', ['rmi', image]));
   const own = await newCluster({ masters: 1, nodes: 1, runtime: 'docker' });
   t.teardown(() => own.remove());
   await own.start();
