@@ -17,7 +17,11 @@ export function register(program: Command, context: CommandContext): void {
   const command = new ClusterCommand('set')
     .description('Changes parts of objects: image, env.')
     .summary('change an image or environment variables')
-    .enablePositionalOptions();
+    .enablePositionalOptions()
+    .addHelpText(
+      'after',
+      '\nExamples:\n  raftsman set image deployment/web web=nginx:1.8\n  raftsman set env deployment/web MODE=fast',
+    );
   const image = new ClusterCommand('image')
     .argument('[words...]')
     .usage('(-f FILENAME | TYPE NAME) CONTAINER_NAME_1=CONTAINER_IMAGE_1 ... [flags]')

@@ -26,7 +26,8 @@ export function register(program: Command, context: CommandContext): void {
   const token = program
     .command('token')
     .summary('make, list and delete join tokens')
-    .description('The tokens with which masters and nodes join the cluster.');
+    .description('The tokens with which masters and nodes join the cluster.')
+    .addHelpText('after', '\nExamples:\n  raftsman token create --role master\n  raftsman token list');
   withGlobalFlags(
     token
       .command('create')

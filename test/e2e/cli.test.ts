@@ -2,6 +2,10 @@
  * The cluster CLI beside kubectl, on one cluster: the same command gives the same output and the same exit code. Ages, and the
  * names that the two need to differ in, are folded; so is the program's own name.
  */
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
 import { newCluster, type TestCluster } from '../helpers/cluster.ts';
 import { makeBusyboxImage } from '../helpers/images.ts';
@@ -217,4 +221,17 @@ testWith(['kubectl 1.33', 'docker', 'root', 'busybox'])('exec and logs are the s
     ]);
     t.deepEqual(compared(ours, ''), compared(theirs, ''), args.join(' '));
   }
+
+  // There and back again: bytes, names, and a folder within a folder.
+  const here = await mkdtemp(join(tmpdir(), 'raftsman-cp-'));
+  t.teardown(() => rm(here, { recursive: true, force: true }));
+  const bytes = randomBytes(3_000_000);
+  await mkdir(join(here, 'src/sub'), { recursive: true });
+  await writeFile(join(here, 'src/sub/bytes'), bytes);
+  const there = await own.raftsman(['cp', join(here, 'src'), 'box:/tmp']);
+  t.is(there.code, 0, there.stderr);
+  const back = await own.raftsman(['cp', 'box:/tmp/src', join(here, 'back')]);
+  t.is(back.code, 0, back.stderr);
+  t.true(bytes.equals(await readFile(join(here, 'back/sub/bytes'))));
+  t.is((await own.raftsman(['cp', 'box:/nope', join(here, 'nope')])).code, 1);
 });
