@@ -72,7 +72,7 @@ else {
   await step('types', 'tsc', ['--noEmit', '-p', 'tsconfig.json']);
   await step('style', 'biome', ['check', '--error-on-warnings', '.']);
   await tests('unit tests', ['--timeout=2m', '{raft,store,control,node,cli}/**/*.test.ts', 'test/*.test.ts']);
-  for (const folder of ['simulation', 'parity', 'e2e', 'chaos']) {
+  for (const folder of ['simulation', 'parity', 'e2e', 'chaos', 'soak']) {
     if (existsSync(`test/${folder}`))
       await tests(folder, ['--concurrency=1', '--serial', '--timeout=10m', `test/${folder}/**/*.test.ts`]);
   }
