@@ -12,6 +12,7 @@ const checks = {
       : 'kubectl 1.33 on the PATH or in RAFTSMAN_KUBECTLS',
   iproute2: () => (onPath('ip') ? undefined : 'the ip command (iproute2)'),
   nftables: () => (answer('nft', ['list', 'tables']) === undefined ? 'the nft command (nftables) and root' : undefined),
+  e2fsprogs: () => (onPath('mkfs.ext4') ? undefined : 'mkfs.ext4 (e2fsprogs)'),
   busybox: () => (onPath('busybox') ? undefined : 'busybox (busybox-static)'),
   nginx: () => (onPath('nginx') || answer('/usr/sbin/nginx', ['-v']) !== undefined ? undefined : 'nginx (nginx-light)'),
   curl: () => (onPath('curl') ? undefined : 'curl'),

@@ -1,5 +1,4 @@
 import { fileURLToPath } from 'node:url';
-import { onPath } from '../helpers/machine.ts';
 import { testWith } from '../helpers/requirements.ts';
 import { run } from '../helpers/run.ts';
 
@@ -7,11 +6,10 @@ const PROGRAM = fileURLToPath(new URL('./main.ts', import.meta.url));
 const DURATION = process.env.RAFTSMAN_SOAK ?? '45s';
 const TIMEOUT_MS = 180_000;
 
-testWith(['root', 'iproute2', 'nftables'])(
+testWith(['root', 'iproute2', 'nftables', 'e2fsprogs'])(
   'members under faults of processes, network and disks keep every promise',
   async t => {
     t.timeout(TIMEOUT_MS, 'the soak takes longer than it should');
-    t.true(onPath('mkfs.ext4'), 'mkfs.ext4 (e2fsprogs)');
     const { code, stdout, stderr } = await run(process.execPath, [PROGRAM, '--for', DURATION], {
       timeoutMs: TIMEOUT_MS,
     });
