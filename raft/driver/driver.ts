@@ -45,7 +45,14 @@ export interface RaftNodeDependencies<Result> {
    * members of the cluster that it joins (it is no voter among them, and never campaigns before it has become one).
    */
   readonly bootstrap?: { readonly identity: MemberIdentity; readonly membership: Membership };
-  /** The member has stopped for good; the process has to exit. Called once. */
+  /**
+   * Where peers are, by id or name, if the membership is wrong about it: for the case that all have moved at once. What the
+   * membership says counts again as soon as it changes.
+   */
+  readonly peerAddresses?: ReadonlyMap<string, string>;
+  /** Answers what other members ask with `request`. What it throws reaches the asker by its `code`. */
+  readonly onRequest?: (from: MemberId, method: string, body: Uint8Array) => Promise<Uint8Array>;
+  /** The member has stopped for good ({@link RemovedError}: for ever); the process has to exit. Called once. */
   readonly onFatal?: (error: Error) => void;
   readonly reach?: CrashPointHook;
 }
