@@ -127,6 +127,11 @@ export class RemovedError extends Error {
   override readonly name = 'RemovedError';
   readonly code = 'RAFT_REMOVED';
 }
+export function removedError(): RemovedError {
+  return new RemovedError(
+    'this member was removed from the cluster, and its id is never let in again: keep its data aside, and join again as a new member with an empty data directory',
+  );
+}
 /** Leadership stayed where it was: the target did not catch up or did not answer in time. */
 export class TransferFailedError extends Error {
   override readonly name = 'TransferFailedError';
