@@ -180,7 +180,7 @@ export class ServerConnection {
       resolve({
         status: Number(headers[':status']),
         headers: plainHeaders(headers),
-        body: wholeBody(stream, this.#url.host),
+        body: wholeBody(stream, { host: this.#url.host, signal: request.signal }),
       });
     });
     stream.on('error', fail);
@@ -221,7 +221,7 @@ export class ServerConnection {
       resolve({
         status: incoming.statusCode ?? 0,
         headers: plainHeaders(incoming.headers),
-        body: wholeBody(incoming, this.#url.host),
+        body: wholeBody(incoming, { host: this.#url.host, signal: request.signal }),
       });
     });
     outgoing.on('error', cause => {
@@ -255,16 +255,21 @@ function headersOf({ headers, body }: ApiRequest): http.OutgoingHttpHeaders {
  * The body of an answer, which ends only if all of it came. An HTTP/2 stream ends without an error also where its connection
  * broke; how it was closed tells which.
  */
-function wholeBody(stream: Readable & { readonly rstCode?: number }, host: string): AsyncIterable<Uint8Array> {
+function wholeBody(
+  stream: Readable & { readonly rstCode?: number },
+  { host, signal }: { readonly host: string; readonly signal: AbortSignal | undefined },
+): AsyncIterable<Uint8Array> {
   return {
     [Symbol.asyncIterator]() {
       const chunks = stream[Symbol.asyncIterator]();
       return {
         async next() {
           const next = await chunks.next().catch((cause: unknown) => {
-            throw lost(host, cause);
+            throw signal?.aborted ? cause : lost(host, cause);
           });
-          if (next.done && (!stream.readableEnded || stream.rstCode)) throw lost(host, stream.errored);
+          if (next.done && (!stream.readableEnded || stream.rstCode)) {
+            throw signal?.aborted ? signal.reason : lost(host, stream.errored);
+          }
           return next;
         },
         async return() {
