@@ -10,9 +10,15 @@ export const newMemberSchema = z.object({
   clientUrl: z.string(),
 });
 
+const memberSchema = newMemberSchema.extend({
+  role: z.enum(['voter', 'learner']),
+  replaces: memberIdSchema.optional(),
+});
+
 export const membershipSchema = z.object({
   clusterId: memberIdSchema,
-  members: z.array(newMemberSchema.extend({ role: z.enum(['voter', 'learner']) })),
+  members: z.array(memberSchema),
+  outgoing: z.array(memberSchema).optional(),
   removed: z.array(memberIdSchema).optional(),
 });
 

@@ -1,6 +1,5 @@
 /** Requests of the cluster CLI: any path and any kind, errors as `ApiError`s, warnings passed on. */
 
-import { Readable } from 'node:stream';
 import type { Status } from '../../control/api/generated/types.ts';
 import { ApiError } from '../../control/api/status.ts';
 import type { ApiRequest, ApiResponse, ApiTransport } from '../../control/client/client.ts';
@@ -128,8 +127,6 @@ async function* wholeBody(
     if (signal?.aborted) throw error;
     throw new CutOffError(error);
   }
-  // An HTTP/2 stream whose connection broke stops without an error, but has not ended.
-  if (body instanceof Readable && !body.readableEnded && !signal?.aborted) throw new CutOffError();
 }
 
 /** The texts of `Warning: 299 - "…"` headers. */

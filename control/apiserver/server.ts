@@ -30,7 +30,14 @@ import { Discovery } from './discovery.ts';
 import { createDispatcher, type VersionInfo } from './dispatch.ts';
 import { EventLeases } from './event-leases.ts';
 import type { HealthCheck } from './health.ts';
-import { exchangeOf, type HttpRequest, type HttpResponse, withWarnings, writeReply } from './http/connection.ts';
+import {
+  exchangeOf,
+  giveUp,
+  type HttpRequest,
+  type HttpResponse,
+  withWarnings,
+  writeReply,
+} from './http/connection.ts';
 import { inProcessExchange, toApiResponse } from './http/in-process.ts';
 import { errorReply } from './http/replies.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
@@ -258,7 +265,7 @@ class Server implements ApiServer {
       await writeReply(response, await this.#handler(exchange), exchange);
     } catch (error) {
       this.#options.logger.warn({ error: String(error), path: exchange.info.path }, 'an answer could not be written');
-      response.destroy();
+      giveUp(response);
     }
   }
 

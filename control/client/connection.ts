@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
+import type { Readable } from 'node:stream';
 import tls from 'node:tls';
 import type { ApiRequest, ApiResponse } from './client.ts';
 import type { Clock } from './clock.ts';
@@ -56,6 +57,8 @@ export class ServerConnection {
   /** Open or opening; undefined when there is none, or the server speaks HTTP/1.1. */
   #session: Promise<http2.ClientHttp2Session | undefined> | undefined;
   #agent: http.Agent | undefined;
+  /** For a session whose server has said goodbye: the last request that it takes. */
+  readonly #lastTaken = new WeakMap<http2.ClientHttp2Session, number>();
   #isClosed = false;
 
   constructor(options: ConnectionOptions) {
@@ -124,6 +127,8 @@ export class ServerConnection {
     });
     // Failures show on each stream; without a listener the session's own event would end the process.
     session.on('error', () => undefined);
+    // The server may first say that it will leave, and only then which request was the last (RFC 9113, 6.8).
+    session.on('goaway', (_code, lastStreamId) => void this.#lastTaken.set(session, lastStreamId));
     if (session.connecting) await once(session, 'connect');
     session.setLocalWindowSize(HTTP2_SESSION_WINDOW_BYTES);
     this.#probe(session);
@@ -153,14 +158,9 @@ export class ServerConnection {
   #requestOverHttp2(session: http2.ClientHttp2Session, request: ApiRequest): Promise<ApiResponse> {
     if (session.closed || session.destroyed) throw new NotSentError('the connection is closing');
     const stream = session.request(
-      { ':method': request.method, ':path': this.#pathOf(request), ...request.headers },
+      { ':method': request.method, ':path': this.#pathOf(request), ...headersOf(request) },
       { endStream: request.body === undefined, ...(request.signal && { signal: request.signal }) },
     );
-    let isRefused = false;
-    session.once('goaway', onGoaway);
-    function onGoaway(_code: number, lastStreamId: number) {
-      isRefused = (stream.id ?? Number.POSITIVE_INFINITY) > lastStreamId;
-    }
     const { promise, resolve, reject } = Promise.withResolvers<ApiResponse>();
     const timeoutMs = this.#options.responseTimeoutMs ?? RESPONSE_TIMEOUT_MS;
     const cancel = this.#options.clock.setTimeout(
@@ -168,19 +168,24 @@ export class ServerConnection {
       timeoutMs,
     );
     const fail = (cause?: unknown) => {
+      const { id = Number.POSITIVE_INFINITY, rstCode } = stream;
+      const isRefused = id > (this.#lastTaken.get(session) ?? Number.MAX_SAFE_INTEGER);
       if (request.signal?.aborted) reject(request.signal.reason);
-      else if (isRefused || stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM || stream.id === undefined) {
+      else if (isRefused || rstCode === http2.constants.NGHTTP2_REFUSED_STREAM) {
         reject(new NotSentError(`${this.#url.host} refused the request`, { cause }));
       } else reject(lost(this.#url.host, cause));
     };
     stream.once('response', headers => {
       cancel();
-      resolve({ status: Number(headers[':status']), headers: plainHeaders(headers), body: stream });
+      resolve({
+        status: Number(headers[':status']),
+        headers: plainHeaders(headers),
+        body: wholeBody(stream, { host: this.#url.host, signal: request.signal }),
+      });
     });
     stream.on('error', fail);
     stream.once('close', () => {
       cancel();
-      session.off('goaway', onGoaway);
       fail();
     });
     if (request.body !== undefined) stream.end(request.body);
@@ -200,7 +205,7 @@ export class ServerConnection {
       port: portOf(this.#url),
       method: request.method,
       path: this.#pathOf(request),
-      headers: { ...request.headers },
+      headers: headersOf(request),
       ...(request.signal && { signal: request.signal }),
     });
     const cancel = this.#options.clock.setTimeout(
@@ -213,7 +218,11 @@ export class ServerConnection {
     });
     outgoing.once('response', incoming => {
       cancel();
-      resolve({ status: incoming.statusCode ?? 0, headers: plainHeaders(incoming.headers), body: incoming });
+      resolve({
+        status: incoming.statusCode ?? 0,
+        headers: plainHeaders(incoming.headers),
+        body: wholeBody(incoming, { host: this.#url.host, signal: request.signal }),
+      });
     });
     outgoing.on('error', cause => {
       cancel();
@@ -236,6 +245,42 @@ const lost = (host: string, cause: unknown) =>
   cause instanceof ConnectionLostError
     ? cause
     : new ConnectionLostError(`the connection to ${host} broke${cause ? `: ${messageOf(cause)}` : ''}`, { cause });
+
+/** A body's length is always said: for a DELETE, Node would send HTTP/1.1 a body that nothing announces. */
+function headersOf({ headers, body }: ApiRequest): http.OutgoingHttpHeaders {
+  return body === undefined ? { ...headers } : { ...headers, 'content-length': Buffer.byteLength(body) };
+}
+
+/**
+ * The body of an answer, which ends only if all of it came. An HTTP/2 stream ends without an error also where its connection
+ * broke; how it was closed tells which.
+ */
+function wholeBody(
+  stream: Readable & { readonly rstCode?: number },
+  { host, signal }: { readonly host: string; readonly signal: AbortSignal | undefined },
+): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]() {
+      const chunks = stream[Symbol.asyncIterator]();
+      return {
+        async next() {
+          const next = await chunks.next().catch((cause: unknown) => {
+            throw signal?.aborted ? cause : lost(host, cause);
+          });
+          if (next.done && (!stream.readableEnded || stream.rstCode)) {
+            throw signal?.aborted ? signal.reason : lost(host, stream.errored);
+          }
+          return next;
+        },
+        async return() {
+          // Not the stream's own iterator: one that was not begun would leave the stream open.
+          stream.destroy();
+          return { done: true, value: undefined };
+        },
+      };
+    },
+  };
+}
 
 const bareHost = (url: URL) => url.hostname.replace(/^\[|\]$/g, '');
 const portOf = (url: URL) => Number(url.port || (url.protocol === 'http:' ? 80 : 443));

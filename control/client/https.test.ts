@@ -1,54 +1,10 @@
-import 'reflect-metadata';
-import { once } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import http2 from 'node:http2';
-import https from 'node:https';
-import type { AddressInfo } from 'node:net';
-import * as x509 from '@peculiar/x509';
 import test from 'ava';
 import { pods } from '../api/generated/kinds.ts';
 import { ConnectionLostError, HttpsTransport, NotSentError } from './https.ts';
 import { RestClient, readText } from './rest.ts';
 import { systemClock } from './system-clock.ts';
+import { type Handler, identity, serve } from './testing/https-server.ts';
 import { until } from './testing/until.ts';
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => void;
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-
-async function selfSigned() {
-  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    name: 'CN=test',
-    keys,
-    signingAlgorithm: algorithm,
-    notBefore: new Date('2020-01-01'),
-    notAfter: new Date('2099-01-01'),
-    extensions: [
-      new x509.BasicConstraintsExtension(true),
-      new x509.SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }]),
-    ],
-  });
-  const key = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
-  return { cert: certificate.toString('pem'), key: `-----BEGIN PRIVATE KEY-----\n${key}\n-----END PRIVATE KEY-----\n` };
-}
-const identity = selfSigned();
-
-async function serve(handler: Handler, { http1 = false } = {}) {
-  const { cert, key } = await identity;
-  const sockets = new Set<{ destroy(): void }>();
-  const server = http1
-    ? https.createServer({ cert, key }, handler)
-    : http2.createSecureServer({ cert, key, allowHTTP1: true }, handler as never);
-  server.on('secureConnection', socket => sockets.add(socket));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const kill = () => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  };
-  return { url, kill };
-}
 
 const connect = async (...servers: string[]) =>
   new HttpsTransport({

@@ -5,10 +5,11 @@
 import assert from 'node:assert';
 import { campaign } from './election.ts';
 import { entryBytes } from './log.ts';
+import { leaveJoint } from './membership.ts';
 import type { AppendRequest, AppendResponse, SnapshotStatus } from './messages.ts';
 import type { Progress } from './progress.ts';
 import { hasQuorum, quorumValue } from './quorum.ts';
-import { becomeFollower } from './roles.ts';
+import { appendOwn, becomeFollower } from './roles.ts';
 import { type CoreState, isDiskStalled, type Leading } from './state.ts';
 import type { Entry, MemberId } from './types.ts';
 
@@ -36,13 +37,16 @@ export function tickLeader(state: CoreState, leading: Leading): void {
     leading.heartbeatElapsed = 0;
     for (const progress of leading.progress.values()) progress.isHeartbeatDue = true;
   }
-  for (const progress of leading.progress.values()) tickSnapshot(state, progress);
+  for (const progress of leading.progress.values()) {
+    progress.silentTicks++;
+    tickSnapshot(state, progress);
+  }
 }
 
 export function handleAppendResponse(state: CoreState, leading: Leading, response: AppendResponse): void {
   const progress = leading.progress.get(response.from);
   if (progress === undefined) return;
-  progress.isActive = true;
+  progress.noteHeard();
   progress.needsSnapshot = response.needsSnapshot;
   progress.readContext = Math.max(progress.readContext, response.readContext);
   confirmReads(state, leading);
@@ -60,7 +64,7 @@ export function handleAppendResponse(state: CoreState, leading: Leading, respons
 export function handleSnapshotStatus(state: CoreState, leading: Leading, status: SnapshotStatus): void {
   const progress = leading.progress.get(status.from);
   if (progress === undefined) return;
-  progress.isActive = true;
+  progress.noteHeard();
   if (status.success) {
     progress.needsSnapshot = false;
     if (progress.noteMatched(Math.min(status.matchIndex, state.log.lastIndex))) maybeCommit(state);
@@ -83,6 +87,19 @@ export function maybeCommit(state: CoreState): void {
   }
   assert(leading.uncommittedBytes >= 0, 'the bytes that wait for commitment are counted exactly');
   log.commitTo(index);
+}
+
+/**
+ * Leaves a joint membership once that is committed, whoever leads then (thesis 4.3). Happens exactly once: the entry that
+ * leaves is in force as soon as it is in the log, and if the log loses it, the joint membership is in force again.
+ */
+export function maybeLeaveJoint(state: CoreState, leading: Leading): void {
+  const { memberships, log, settings } = state;
+  const { isJoint, membership } = memberships.current;
+  if (!isJoint || memberships.currentIndex > log.commitIndex || !hasCommittedInTerm(state, leading)) return;
+  // Whom leadership is being handed to has the whole log; another entry now would make it too old again.
+  if (leading.transfer !== undefined) return;
+  appendOwn(state, 'membership', settings.codec.encode(leaveJoint(membership)));
 }
 
 /** A leader that is no voter leads until its own removal is committed and has been told (thesis 4.2.2). */

@@ -32,3 +32,6 @@ export const ENTRY_OVERHEAD_BYTES = 32;
 
 /** Ids remembered as removed; far more than a cluster replaces in its life. */
 export const REMOVED_IDS_MAX = 1024;
+
+/** Members of all roles. Beyond a handful every one makes each write slower; this only keeps a mistake from growing. */
+export const MEMBERS_MAX = 64;

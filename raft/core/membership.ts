@@ -2,11 +2,11 @@
  * Who is in the cluster as of which log index. A membership takes effect when its entry is appended, not when it is
  * committed (thesis 4.1), so the history must follow the log when a conflict cuts it.
  *
- * One member changes at a time (thesis 4.1). Joint consensus would add a second voter set to {@link Configuration};
- * everything that counts votes already takes a list of sets.
+ * One member changes at a time (thesis 4.1), or any number of voters by joint consensus (thesis 4.3): a joint membership
+ * holds the new members and, as `outgoing`, the old voters; until it is committed and left, a majority of both must agree.
  */
 import assert from 'node:assert';
-import { REMOVED_IDS_MAX } from './limits.ts';
+import { MEMBERS_MAX, REMOVED_IDS_MAX } from './limits.ts';
 import type { VoterSets } from './quorum.ts';
 import type { Entry, MemberId, Membership, MembershipEntry, SnapshotMetadata } from './types.ts';
 
@@ -20,21 +20,36 @@ export interface MembershipCodec {
 /** A membership as the algorithm needs it. */
 export interface Configuration {
   readonly membership: Membership;
+  /** Each set has to agree: the voters, and during joint consensus also those before them. */
   readonly voterSets: VoterSets;
+  /** Who is in any of the sets. */
   readonly voters: ReadonlySet<MemberId>;
+  /** Who will be a voter once a joint membership is left; without one, the same as `voters`. */
+  readonly incoming: ReadonlySet<MemberId>;
+  readonly isJoint: boolean;
+  /** Everyone who is to receive the log: members, and outgoing voters as long as they count. */
   readonly members: ReadonlyMap<MemberId, MembershipEntry>;
   readonly removed: ReadonlySet<MemberId>;
 }
 
 export function configurationOf(membership: Membership): Configuration {
-  const voters = membership.members.filter(member => member.role === 'voter').map(member => member.id);
+  const { members, outgoing } = membership;
+  const incoming = votersOf(membership).map(({ id }) => id);
+  const old = outgoing?.map(({ id }) => id);
   return {
     membership,
-    voterSets: [voters],
-    voters: new Set(voters),
-    members: new Map(membership.members.map(member => [member.id, member])),
+    voterSets: old === undefined ? [incoming] : [incoming, old],
+    voters: new Set([...incoming, ...(old ?? [])]),
+    incoming: new Set(incoming),
+    isJoint: outgoing !== undefined,
+    // What the new membership says of a member counts more.
+    members: new Map([...(outgoing ?? []), ...members].map(member => [member.id, member])),
     removed: new Set(membership.removed ?? []),
   };
+}
+
+function votersOf(membership: Membership): MembershipEntry[] {
+  return membership.members.filter(member => member.role === 'voter');
 }
 
 interface HistoryItem {
@@ -102,19 +117,44 @@ export class MembershipHistory {
   }
 }
 
-/** Says why one membership may not follow another in a single step, or undefined if it may. */
+/**
+ * Says why one membership may not follow another, or undefined if it may. Without `outgoing` one member may differ; with
+ * it, which must then be the voters of `from`, any number of voters may. Joint memberships are left by {@link leaveJoint} only.
+ */
 export function refuseMembershipChange(from: Membership, to: Membership): string | undefined {
   if (to.clusterId !== from.clusterId) return 'a membership cannot move to another cluster';
-  const before = new Map(from.members.map(member => [member.id, member]));
-  const after = new Map(to.members.map(member => [member.id, member]));
-  if (after.size !== to.members.length) return 'a member is listed twice';
-  if (!to.members.some(member => member.role === 'voter')) return 'a cluster needs at least one voter';
+  if (from.outgoing !== undefined) return 'another change of the voters is not finished yet; try again';
+  return refuseAsSet(to) ?? (to.outgoing === undefined ? refuseSimple(from, to) : refuseJoint(from, to, to.outgoing));
+}
+
+/** What a membership must be like whatever came before it. */
+function refuseAsSet({ members }: Membership): string | undefined {
+  if (members.length > MEMBERS_MAX) return `a cluster has at most ${MEMBERS_MAX} members`;
+  if (new Set(members.map(({ id }) => id)).size !== members.length) return 'a member is listed twice';
+  if (!members.some(member => member.role === 'voter')) return 'a cluster needs at least one voter';
+  const bearers = new Map<string, MembershipEntry>();
+  for (const member of members) {
+    const other = bearers.get(member.name);
+    if (other === undefined) bearers.set(member.name, member);
+    else if (!isReplacement(member, other) && !isReplacement(other, member)) {
+      return `two members cannot have the name ${member.name}: remove or replace the old one`;
+    }
+  }
+  return undefined;
+}
+
+function isReplacement(learner: MembershipEntry, voter: MembershipEntry): boolean {
+  return learner.role === 'learner' && learner.replaces === voter.id;
+}
+
+function refuseSimple(from: Membership, to: Membership): string | undefined {
+  const before = membersById(from);
   const removed = new Set(from.removed ?? []);
   let changes = 0;
-  for (const [id, member] of after) {
-    const previous = before.get(id);
+  for (const member of to.members) {
+    const previous = before.get(member.id);
     if (previous === undefined) {
-      if (removed.has(id)) return `member ${id} was removed; ids are never used again`;
+      if (removed.has(member.id)) return `member ${member.id} was removed; ids are never used again`;
       if (member.role !== 'learner') return 'a new member starts as a learner';
       changes++;
     } else if (!isSameMember(previous, member)) {
@@ -122,21 +162,38 @@ export function refuseMembershipChange(from: Membership, to: Membership): string
       changes++;
     }
   }
+  const after = membersById(to);
   for (const id of before.keys()) if (!after.has(id)) changes++;
-  if (changes > 1) return 'only one member may change at a time';
-  const names = new Set(to.members.map(member => member.name));
-  if (names.size !== to.members.length) return 'two members cannot have one name; remove the old one first';
+  return changes > 1 ? 'only one member may change at a time' : undefined;
+}
+
+function refuseJoint(from: Membership, to: Membership, outgoing: readonly MembershipEntry[]): string | undefined {
+  const before = membersById(from);
+  const old = votersOf(from);
+  const isOld = outgoing.length === old.length && outgoing.every(({ id }) => old.some(other => other.id === id));
+  if (!isOld) return 'the outgoing voters of a joint change are the voters of now';
+  for (const member of to.members) {
+    const previous = before.get(member.id);
+    if (previous === undefined) return 'a new member starts as a learner';
+    if (previous.role === 'voter' && member.role === 'learner') return 'a voter cannot become a learner';
+  }
   return undefined;
 }
 
+function membersById(membership: Membership): Map<MemberId, MembershipEntry> {
+  return new Map(membership.members.map(member => [member.id, member]));
+}
+
 function isSameMember(a: MembershipEntry, b: MembershipEntry): boolean {
-  return a.role === b.role && a.name === b.name && a.peerAddress === b.peerAddress && a.clientUrl === b.clientUrl;
+  const isSamePlace = a.name === b.name && a.peerAddress === b.peerAddress && a.clientUrl === b.clientUrl;
+  return a.role === b.role && a.replaces === b.replaces && isSamePlace;
 }
 
 /** The membership with `member` in it, in the place of one with its id if there is any. */
 export function withMember(membership: Membership, member: MembershipEntry): Membership {
-  const others = membership.members.filter(other => other.id !== member.id);
-  return { ...membership, members: [...others, member] };
+  const isThere = membership.members.some(({ id }) => id === member.id);
+  if (!isThere) return { ...membership, members: [...membership.members, member] };
+  return { ...membership, members: membership.members.map(other => (other.id === member.id ? member : other)) };
 }
 
 /** The membership without the member, whose id is remembered as used up. */
@@ -144,6 +201,31 @@ export function withoutMember(membership: Membership, id: MemberId): Membership 
   return {
     ...membership,
     members: membership.members.filter(member => member.id !== id),
-    removed: [...(membership.removed ?? []), id].slice(-REMOVED_IDS_MAX),
+    removed: withUsedUp(membership, [id]),
   };
+}
+
+/** The member as a voter; as such it has taken its place, if it was to take one. */
+export function asVoter({ replaces: _, ...member }: MembershipEntry): MembershipEntry {
+  return { ...member, role: 'voter' };
+}
+
+/** The joint membership in which the learner `by` takes the place of the voter `id` (thesis 4.3). */
+export function replacing(membership: Membership, id: MemberId, by: MemberId): Membership {
+  const members = membership.members
+    .filter(member => member.id !== id)
+    .map(member => (member.id === by ? asVoter(member) : member));
+  return { ...membership, members, outgoing: votersOf(membership) };
+}
+
+/** What follows a joint membership: the new voters alone count. Who is out has its id remembered, not before. */
+export function leaveJoint(membership: Membership): Membership {
+  const { outgoing = [], ...rest } = membership;
+  const after = membersById(membership);
+  const gone = outgoing.filter(({ id }) => !after.has(id)).map(({ id }) => id);
+  return { ...rest, removed: withUsedUp(membership, gone) };
+}
+
+function withUsedUp(membership: Membership, ids: readonly MemberId[]): MemberId[] {
+  return [...(membership.removed ?? []), ...ids].slice(-REMOVED_IDS_MAX);
 }

@@ -21,6 +21,8 @@ export class Progress {
   nextIndex: number;
   /** Heard from since the last quorum check. */
   isActive = false;
+  /** Ticks since it was last heard; not finite while it never was by this leader. */
+  silentTicks = Number.POSITIVE_INFINITY;
   /** The newest read context it has acknowledged. */
   readContext = 0;
   /** The newest read context and commit index it was sent. */
@@ -43,6 +45,12 @@ export class Progress {
 
   get inflightBytes(): number {
     return this.#inflightBytes;
+  }
+
+  /** The member answered something. */
+  noteHeard(): void {
+    this.isActive = true;
+    this.silentTicks = 0;
   }
 
   becomeProbe(): void {

@@ -19,6 +19,7 @@ import {
   handleTimeoutNow,
   hasCommittedInTerm,
   maybeCommit,
+  maybeLeaveJoint,
   maybeStepDownRemoved,
   replicate,
   tickLeader,
@@ -150,21 +151,24 @@ export class RaftCore {
     return { accepted: true, index: entry.index, term: entry.term };
   }
 
-  /** Proposes a membership that differs in one member (thesis 4.1). */
+  /** Proposes a membership that differs in one member (thesis 4.1), or a joint one (4.3), which is left by itself. */
   proposeMembership(membership: Membership): ProposeResult {
     const state = this.#state;
     const refusal = this.#refuseProposal();
     if (refusal !== undefined) return { accepted: false, reason: refusal };
-    const { leading, memberships, log } = state;
-    assert(leading !== undefined);
-    // Without a committed entry of the own term, two changes could overlap unseen (Ongaro, raft-dev, July 2015).
-    if (memberships.currentIndex > log.commitIndex || !hasCommittedInTerm(state, leading)) {
-      return { accepted: false, reason: 'membershipPending' };
-    }
-    const detail = refuseMembershipChange(memberships.current.membership, membership);
+    if (!this.canChangeMembership) return { accepted: false, reason: 'membershipPending' };
+    const detail = refuseMembershipChange(state.memberships.current.membership, membership);
     if (detail !== undefined) return { accepted: false, reason: 'membershipRefused', detail };
     const entry = appendOwn(state, 'membership', state.settings.codec.encode(membership));
     return { accepted: true, index: entry.index, term: entry.term };
+  }
+
+  /** Only a leader can, when no other change is under way. */
+  get canChangeMembership(): boolean {
+    const { leading, memberships, log } = this.#state;
+    if (leading === undefined || memberships.current.isJoint) return false;
+    // Without a committed entry of the own term, two changes could overlap unseen (Ongaro, raft-dev, July 2015).
+    return memberships.currentIndex <= log.commitIndex && hasCommittedInTerm(this.#state, leading);
   }
 
   /** Begins a ReadIndex attempt; undefined if this member cannot: not leading, not yet sure what is committed, or full. */
@@ -182,7 +186,7 @@ export class RaftCore {
   transferLeadership(to: MemberId): 'begun' | 'notLeader' | 'notVoter' {
     const state = this.#state;
     if (state.leading === undefined) return 'notLeader';
-    if (to === state.settings.id || !state.memberships.current.voters.has(to)) return 'notVoter';
+    if (to === state.settings.id || !state.memberships.current.incoming.has(to)) return 'notVoter';
     beginTransfer(state, state.leading, to);
     return 'begun';
   }
@@ -190,6 +194,7 @@ export class RaftCore {
   /** Collects what is to be done. Each thing is handed out once. `canApply` is false while a snapshot comes in. */
   ready(options: { readonly canApply: boolean } = { canApply: true }): Ready {
     const state = this.#state;
+    if (state.leading !== undefined) maybeLeaveJoint(state, state.leading);
     const replication = state.leading === undefined ? undefined : replicate(state, state.leading);
     // After replicate, so that the others learn of the commitment before a removed leader goes.
     maybeStepDownRemoved(state);

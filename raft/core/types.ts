@@ -37,6 +37,8 @@ export interface MembershipEntry {
   /** Where clients reach its API: `https://host:port`. */
   readonly clientUrl: string;
   readonly role: 'voter' | 'learner';
+  /** Only on a learner: the voter whose place it is to take. The two may bear one name. */
+  readonly replaces?: MemberId;
 }
 
 /** All members as of one log index. */
@@ -44,6 +46,11 @@ export interface Membership {
   /** 16 hex digits; members of another cluster are refused. */
   readonly clusterId: string;
   readonly members: readonly MembershipEntry[];
+  /**
+   * Only during joint consensus (thesis 4.3): the voters as they were before. Until the joint entry is committed and left,
+   * a majority of these and a majority of the voters in `members` have to agree.
+   */
+  readonly outgoing?: readonly MembershipEntry[];
   /** Ids that were members once. They are refused for ever, because an id is never used again (bounded, newest last). */
   readonly removed?: readonly MemberId[];
 }

@@ -2,14 +2,28 @@
 import { Packr } from 'msgpackr';
 import { z } from 'zod';
 import type { MembershipCodec } from '../core/membership.ts';
-import type { Membership, MembershipEntry } from '../core/types.ts';
+import type { MemberId, Membership } from '../core/types.ts';
 import { memberIdSchema, membershipSchema, newMemberSchema } from '../schemas.ts';
+import type { MemberChanges, NewMember } from './node.ts';
 
 // Plain maps: memberships stay readable for later versions. Byte strings are copied out of the frame they came in.
 const packr = new Packr({ useRecords: false, copyBuffers: true });
 
 const bytes = z.instanceof(Uint8Array);
-const addMemberSchema = z.object({ member: newMemberSchema, timeoutMs: z.number().nonnegative() });
+const membershipCallSchema = z.object({
+  request: z.discriminatedUnion('type', [
+    z.object({ type: z.enum(['addLearner', 'addMember']), member: newMemberSchema }),
+    z.object({ type: z.enum(['promoteMember', 'removeMember']), id: memberIdSchema }),
+    z.object({ type: z.literal('replaceMember'), id: memberIdSchema, member: newMemberSchema }),
+    z.object({
+      type: z.literal('updateMember'),
+      id: memberIdSchema,
+      changes: newMemberSchema.omit({ id: true }).partial(),
+    }),
+  ]),
+  timeoutMs: z.number().nonnegative(),
+  force: z.boolean(),
+});
 const proposeAnswerSchema = z.array(
   z.union([z.tuple([z.number().int(), z.number().int()]), z.tuple([z.enum(['notLeader', 'overloaded'])])]),
 );
@@ -32,8 +46,31 @@ export const decodeProposals = (data: Uint8Array): Uint8Array[] => z.array(bytes
 export const decodeProposeAnswers = (data: Uint8Array): ProposeAnswer[] =>
   proposeAnswerSchema.parse(packr.unpack(data));
 export const decodeIndex = (data: Uint8Array): number => z.number().int().nonnegative().parse(packr.unpack(data));
-export const decodeAddMember = (data: Uint8Array): { member: Omit<MembershipEntry, 'role'>; timeoutMs: number } =>
-  addMemberSchema.parse(packr.unpack(data));
-export const decodeMemberId = (data: Uint8Array): string => memberIdSchema.parse(packr.unpack(data));
 export const decodeTransfer = (data: Uint8Array): string | undefined =>
   memberIdSchema.nullable().parse(packr.unpack(data)) ?? undefined;
+
+/** A change of the membership on its way to the leader. */
+export type MembershipRequest =
+  | { readonly type: 'addLearner' | 'addMember'; readonly member: NewMember }
+  | { readonly type: 'promoteMember' | 'removeMember'; readonly id: MemberId }
+  | { readonly type: 'replaceMember'; readonly id: MemberId; readonly member: NewMember }
+  | { readonly type: 'updateMember'; readonly id: MemberId; readonly changes: MemberChanges };
+
+export interface MembershipCall {
+  readonly request: MembershipRequest;
+  readonly timeoutMs: number;
+  readonly force: boolean;
+}
+
+/** What is not changed is not sent at all. */
+export const decodeMembershipCall = (data: Uint8Array): MembershipCall => {
+  const { request, ...rest } = membershipCallSchema.parse(packr.unpack(data));
+  if (request.type !== 'updateMember') return { request, ...rest };
+  const { name, peerAddress, clientUrl } = request.changes;
+  const changes = {
+    ...(name !== undefined && { name }),
+    ...(peerAddress !== undefined && { peerAddress }),
+    ...(clientUrl !== undefined && { clientUrl }),
+  };
+  return { request: { ...request, changes }, ...rest };
+};

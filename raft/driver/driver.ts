@@ -4,28 +4,39 @@
  */
 import assert from 'node:assert';
 import { RaftCore } from '../core/raft.ts';
-import type { MemberId, Membership, MembershipEntry } from '../core/types.ts';
+import type { MemberId, Membership } from '../core/types.ts';
 import type { MemberIdentity, RaftStorage, RecoveredState } from '../storage/storage.ts';
-import { PeerError, PeerUnreachableError, type Transport } from '../transport/transport.ts';
+import { PeerError, type Transport } from '../transport/transport.ts';
 import type { Clock } from './clock.ts';
-import { decodeAddMember, decodeMemberId, decodeMembership, decodeTransfer, encode, membershipCodec } from './codec.ts';
+import {
+  decodeMembership,
+  decodeMembershipCall,
+  decodeTransfer,
+  encode,
+  type MembershipCall,
+  type MembershipRequest,
+  membershipCodec,
+} from './codec.ts';
 import type { CrashPointHook } from './crash-points.ts';
 import { LeadershipAnnouncer } from './leadership.ts';
 import { type Logger, silentLogger } from './logger.ts';
 import { RaftLoop } from './loop.ts';
-import { addMember, type MembershipContext, removeMember } from './membership-changes.ts';
+import { type ChangeOptions, MembershipChanges } from './membership-changes.ts';
 import {
   type Leadership,
-  MembershipRefusedError,
+  type MemberChanges,
+  type MembershipOptions,
+  type NewMember,
   NotInitializedError,
   NotLeaderError,
-  OutcomeUnknownError,
-  OverloadedError,
   type RaftNode,
   type RaftStatus,
+  removedError,
   TransferFailedError,
 } from './node.ts';
-import { type RaftOptions, resolveOptions } from './options.ts';
+import { DRIVER_LIMITS, type RaftOptions, resolveOptions } from './options.ts';
+import { PeerAddresses } from './peer-addresses.ts';
+import { isSafeToRepeat, meaningOf } from './peer-errors.ts';
 import type { StateMachine } from './state-machine.ts';
 import { Waiter } from './waiters.ts';
 
@@ -45,10 +56,21 @@ export interface RaftNodeDependencies<Result> {
    * members of the cluster that it joins (it is no voter among them, and never campaigns before it has become one).
    */
   readonly bootstrap?: { readonly identity: MemberIdentity; readonly membership: Membership };
-  /** The member has stopped for good; the process has to exit. Called once. */
+  /**
+   * Where peers are, by id or name, if the membership is wrong about it: for the case that all have moved at once. What the
+   * membership says counts again as soon as it changes.
+   */
+  readonly peerAddresses?: ReadonlyMap<string, string>;
+  /** Answers what other members ask with `request`. What it throws reaches the asker by its `code`. */
+  readonly onRequest?: (from: MemberId, method: string, body: Uint8Array) => Promise<Uint8Array>;
+  /** The member has stopped for good ({@link RemovedError}: for ever); the process has to exit. Called once. */
   readonly onFatal?: (error: Error) => void;
   readonly reach?: CrashPointHook;
 }
+
+/** Before the methods that are not Raft's own, so that no name collides; the second kind is answered by a leader only. */
+const OWN_METHOD = 'own:';
+const LEADER_METHOD = 'leader:';
 
 /** Makes a member; `start` brings it to life. Closing it closes its storage, transport and state machine too. */
 export function createRaftNode<Result>(dependencies: RaftNodeDependencies<Result>): RaftDriver<Result> {
@@ -59,7 +81,7 @@ export function createRaftNode<Result>(dependencies: RaftNodeDependencies<Result
 interface Running<Result> {
   readonly loop: RaftLoop<Result>;
   readonly identity: MemberIdentity;
-  readonly membership: MembershipContext;
+  readonly changes: MembershipChanges;
 }
 
 export class RaftDriver<Result = unknown> implements RaftNode<Result> {
@@ -90,7 +112,8 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
     await transport.start({
       onMessage: message => running.loop.step(message),
       onSnapshot: incoming => void running.loop.receiveSnapshot(incoming),
-      onRequest: (_from, method, body) => this.#answer(method, body),
+      onRequest: (from, method, body) => this.#answer(from, method, body),
+      onRemoved: by => running.loop.removed(by),
     });
     this.#running = running;
     running.loop.start();
@@ -137,45 +160,54 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
     return this.#announcer.add(listener);
   }
 
-  async addMember(
-    member: Omit<MembershipEntry, 'role'>,
-    options: { readonly timeoutMs?: number } = {},
-  ): Promise<Membership> {
-    const { loop, membership } = this.#require();
-    const timeoutMs = options.timeoutMs ?? this.#options.addMemberTimeoutMs;
-    if (isLeading(loop.core)) return addMember(membership, member, this.#deadline(timeoutMs));
-    const body = encode({ member: { ...member }, timeoutMs });
-    return decodeMembership(await this.#askLeader('addMember', body, timeoutMs));
+  addLearner(member: NewMember, options?: MembershipOptions): Promise<Membership> {
+    return this.#changeMembership({ type: 'addLearner', member: plainMember(member) }, options);
   }
 
-  /** Takes a member out of the cluster; its id is refused from then on. On the leader, or forwarded to it. */
-  async removeMember(id: MemberId, options: { readonly timeoutMs?: number } = {}): Promise<Membership> {
-    const { loop, membership } = this.#require();
-    const timeoutMs = options.timeoutMs ?? this.#options.requestTimeoutMs;
-    if (isLeading(loop.core)) return removeMember(membership, id, this.#deadline(timeoutMs));
-    return decodeMembership(await this.#askLeader('removeMember', encode(id), timeoutMs));
+  promoteMember(id: MemberId, options?: MembershipOptions): Promise<Membership> {
+    return this.#changeMembership({ type: 'promoteMember', id }, options);
   }
 
-  /**
-   * Hands leadership to a voter, by default the most complete one. Resolves when this term's leader leads no more.
-   * @throws {TransferFailedError} there is no such voter, or it did not take over within an election timeout.
-   */
+  addMember(member: NewMember, options?: MembershipOptions): Promise<Membership> {
+    return this.#changeMembership({ type: 'addMember', member: plainMember(member) }, options);
+  }
+
+  removeMember(id: MemberId, options?: MembershipOptions): Promise<Membership> {
+    return this.#changeMembership({ type: 'removeMember', id }, options);
+  }
+
+  replaceMember(id: MemberId, by: NewMember, options?: MembershipOptions): Promise<Membership> {
+    return this.#changeMembership({ type: 'replaceMember', id, member: plainMember(by) }, options);
+  }
+
+  updateMember(id: MemberId, changes: MemberChanges, options?: MembershipOptions): Promise<Membership> {
+    return this.#changeMembership({ type: 'updateMember', id, changes }, options);
+  }
+
+  /** Resolves when this term's leader leads no more. */
   async transferLeadership(to?: MemberId): Promise<void> {
-    const { loop } = this.#require();
-    if (!isLeading(loop.core)) {
-      await this.#askLeader('transferLeadership', encode(to ?? null), this.#options.requestTimeoutMs);
-      return;
-    }
-    const { core } = loop;
-    const { term } = core.status();
-    const target = to ?? mostCompleteVoter(core);
-    if (target === undefined || core.transferLeadership(target) !== 'begun') {
-      throw new TransferFailedError('there is no such voter to hand leadership to');
-    }
-    loop.wake();
-    while (isLeading(loop.core) && core.status().term === term) {
-      if (core.transferTarget === undefined) throw new TransferFailedError('the member did not take over in time');
-      await loop.nextTick();
+    const deadlineMs = this.#deadline(this.#options.requestTimeoutMs);
+    return this.#untilLed(deadlineMs, async () => {
+      if (isLeading(this.#require().loop.core)) return this.#handOver(to);
+      await this.#askLeader('transferLeadership', encode(to ?? null), this.#remainingMs(deadlineMs));
+    });
+  }
+
+  async request(
+    to: MemberId | 'leader',
+    method: string,
+    body: Uint8Array,
+    options: { readonly timeoutMs: number },
+  ): Promise<Uint8Array> {
+    const { loop, identity } = this.#require();
+    const target = to === 'leader' ? loop.core.status().leader : to;
+    if (target === undefined) throw new NotLeaderError('no leader is known');
+    const name = (to === 'leader' ? LEADER_METHOD : OWN_METHOD) + method;
+    if (target === identity.memberId) return this.#answer(target, name, body);
+    try {
+      return await this.#dependencies.transport.request(target, name, body, options);
+    } catch (error) {
+      throw meaningOf(error);
     }
   }
 
@@ -200,6 +232,10 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
     const { bootstrap, storage } = this.#dependencies;
     if (bootstrap === undefined) throw new NotInitializedError('the storage is empty and no cluster was named');
     const { identity, membership } = bootstrap;
+    // Who joins knows whom it joins; an empty answer must not become a cluster of its own.
+    if (!membership.members.some(member => member.role === 'voter')) {
+      throw new NotInitializedError('the cluster to join names no voter: ask another of its members');
+    }
     await storage.initialize(identity, membership);
     return { ...found, identity, snapshot: { index: 0, term: 0, membership } };
   }
@@ -207,6 +243,7 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
   #assemble(recovered: RecoveredState & { readonly identity: MemberIdentity }, appliedIndex: number): Running<Result> {
     const { random, clock, onFatal, logger = silentLogger, reach = () => {} } = this.#dependencies;
     const { tickMs, electionTimeoutMs, heartbeatMs, limits } = this.#options;
+    const electionTicks = Math.ceil(electionTimeoutMs / tickMs);
     const { identity, hardState, snapshot, entries } = recovered;
     const core = new RaftCore({
       id: identity.memberId,
@@ -214,15 +251,17 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
       snapshot,
       entries,
       appliedIndex,
-      electionTicks: Math.ceil(electionTimeoutMs / tickMs),
+      electionTicks,
       heartbeatTicks: Math.max(1, Math.floor(heartbeatMs / tickMs)),
       random,
       codec: membershipCodec,
       limits,
     });
+    if (core.committedConfiguration.removed.has(identity.memberId)) throw removedError();
     const loop = new RaftLoop<Result>({
       ...this.#dependencies,
       core,
+      addresses: new PeerAddresses(this.#dependencies.peerAddresses ?? new Map(), core.configuration),
       announcer: this.#announcer,
       id: identity.memberId,
       logger,
@@ -233,10 +272,11 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
         onFatal?.(error);
       },
     });
-    const membership: MembershipContext = {
+    const changes = new MembershipChanges({
       core,
       now: () => clock.now(),
       electionTimeoutMs,
+      electionTicks,
       nextTick: () => loop.nextTick(),
       wake: () => loop.wake(),
       async applied(index, term, deadlineMs) {
@@ -244,14 +284,16 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
         loop.proposals.place(index, term, waiter);
         await waiter.promise;
       },
-    };
-    return { loop, identity, membership };
+    });
+    return { loop, identity, changes };
   }
 
-  /** What other members ask of this one. Only a leader answers; the others say so, and the asker looks again. */
-  async #answer(method: string, body: Uint8Array): Promise<Uint8Array> {
+  /** What other members ask of this one. What only a leader can answer, the others refuse, and the asker looks again. */
+  async #answer(from: MemberId, method: string, body: Uint8Array): Promise<Uint8Array> {
     const { loop } = this.#require();
+    if (method.startsWith(OWN_METHOD)) return this.#answerOwn(from, method.slice(OWN_METHOD.length), body);
     if (!isLeading(loop.core)) throw new NotLeaderError('this member does not lead');
+    if (method.startsWith(LEADER_METHOD)) return this.#answerOwn(from, method.slice(LEADER_METHOD.length), body);
     loop.wake();
     switch (method) {
       case 'propose':
@@ -260,18 +302,20 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
         const deadlineMs = this.#deadline(this.#options.requestTimeoutMs);
         return encode(await loop.reads.add(deadlineMs, { isRemote: true }));
       }
-      case 'addMember': {
-        const { member, timeoutMs } = decodeAddMember(body);
-        return encode(await this.addMember(member, { timeoutMs }));
-      }
-      case 'removeMember':
-        return encode(await this.removeMember(decodeMemberId(body)));
+      case 'changeMembership':
+        return encode(await this.#changeHere(decodeMembershipCall(body)));
       case 'transferLeadership':
-        await this.transferLeadership(decodeTransfer(body));
+        await this.#handOver(decodeTransfer(body));
         return encode(null);
       default:
-        throw new PeerError('RAFT_UNKNOWN_METHOD', `this member does not know the method ${method}`);
+        throw unknownMethod(method);
     }
+  }
+
+  async #answerOwn(from: MemberId, method: string, body: Uint8Array): Promise<Uint8Array> {
+    const { onRequest } = this.#dependencies;
+    if (onRequest === undefined) throw unknownMethod(method);
+    return onRequest(from, method, body);
   }
 
   async #askLeader(method: string, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
@@ -282,6 +326,91 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
     } catch (error) {
       throw meaningOf(error);
     }
+  }
+
+  /** Carries a change out, here or wherever the leader is, and goes on with the next leader if that one is lost. */
+  #changeMembership(request: MembershipRequest, options: MembershipOptions = {}): Promise<Membership> {
+    const isSlow = request.type === 'addMember' || request.type === 'replaceMember';
+    const usualMs = isSlow ? this.#options.addMemberTimeoutMs : this.#options.requestTimeoutMs;
+    const deadlineMs = this.#deadline(options.timeoutMs ?? usualMs);
+    return this.#untilLed(deadlineMs, async () => {
+      const timeoutMs = this.#remainingMs(deadlineMs);
+      const call: MembershipCall = { request, timeoutMs, force: options.force ?? false };
+      if (isLeading(this.#require().loop.core)) return this.#changeHere(call);
+      // The leader's own word on why it took too long says more than silence.
+      const answerMs = timeoutMs + DRIVER_LIMITS.answerGraceMs;
+      return decodeMembership(await this.#askLeader('changeMembership', encode(call), answerMs));
+    });
+  }
+
+  async #changeHere({ request, timeoutMs, force }: MembershipCall): Promise<Membership> {
+    const { changes } = this.#require();
+    const options: ChangeOptions = { deadlineMs: this.#deadline(timeoutMs), force };
+    switch (request.type) {
+      case 'addLearner':
+        return changes.addLearner(request.member, options);
+      case 'addMember':
+        return changes.add(request.member, options);
+      case 'promoteMember':
+        return changes.promote(request.id, options);
+      case 'removeMember':
+        await this.#handOverIfLeaving(request.id, options);
+        return changes.remove(request.id, options);
+      case 'replaceMember':
+        await this.#handOverIfLeaving(request.id, options);
+        return changes.replace(request.id, request.member, options);
+      case 'updateMember':
+        return changes.update(request.id, request.changes, options);
+    }
+  }
+
+  /** A leader that is to go hands over first, so that nobody waits for an election. @throws {NotLeaderError} it did. */
+  async #handOverIfLeaving(id: MemberId, options: ChangeOptions): Promise<void> {
+    const { identity, changes } = this.#require();
+    if (id !== identity.memberId || !(await changes.checkRemoval(id, options))) return;
+    try {
+      await this.#handOver(undefined);
+    } catch (error) {
+      // Then it does it itself, and steps down when that is committed (thesis 4.2.2).
+      if (error instanceof TransferFailedError) return;
+      throw error;
+    }
+    throw new NotLeaderError('this member was to be taken out and has handed leadership over');
+  }
+
+  async #handOver(to: MemberId | undefined): Promise<void> {
+    const { loop } = this.#require();
+    const { core } = loop;
+    const { term } = core.status();
+    if (to === core.id) return;
+    const target = to ?? mostCompleteVoter(core);
+    if (target === undefined) throw new TransferFailedError('there is no other voter that answers');
+    if (core.transferLeadership(target) !== 'begun') {
+      throw new TransferFailedError(`member ${target} is no voter: only a voter can lead`);
+    }
+    loop.wake();
+    while (isLeading(loop.core) && core.status().term === term) {
+      if (core.transferTarget === undefined) throw new TransferFailedError('the member did not take over in time');
+      await loop.nextTick();
+    }
+  }
+
+  /** Tries again as long as nobody leads or leadership moves. Only for what may be repeated. */
+  async #untilLed<T>(deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        const running = this.#running;
+        const isOver = running === undefined || running.loop.isStopped || this.#remainingMs(deadlineMs) === 0;
+        if (isOver || !isSafeToRepeat(error)) throw error;
+        await running.loop.nextTick();
+      }
+    }
+  }
+
+  #remainingMs(deadlineMs: number): number {
+    return Math.max(0, deadlineMs - this.#dependencies.clock.now());
   }
 
   #require(): Running<Result> {
@@ -302,28 +431,16 @@ function isLeading(core: RaftCore): boolean {
 
 function mostCompleteVoter(core: RaftCore): MemberId | undefined {
   const candidates = [...(core.progress ?? [])].filter(([id, { isActive }]) => {
-    return isActive && core.configuration.voters.has(id);
+    return isActive && core.configuration.incoming.has(id);
   });
   return candidates.sort(([, a], [, b]) => b.matchIndex - a.matchIndex)[0]?.[0];
 }
 
-/** Turns what came back over the wire into the errors that `node.ts` promises. */
-function meaningOf(error: unknown): unknown {
-  if (error instanceof PeerUnreachableError) {
-    if (error.isUnsent) return new NotLeaderError('the leader cannot be reached', { cause: error });
-    return new OutcomeUnknownError('the connection to the leader broke', { cause: error });
-  }
-  if (!(error instanceof PeerError)) return error;
-  switch (error.code) {
-    case 'RAFT_NOT_LEADER':
-      return new NotLeaderError(error.message);
-    case 'RAFT_OVERLOADED':
-      return new OverloadedError(error.message);
-    case 'RAFT_MEMBERSHIP_REFUSED':
-      return new MembershipRefusedError(error.message);
-    case 'RAFT_TRANSFER_FAILED':
-      return new TransferFailedError(error.message);
-    default:
-      return new OutcomeUnknownError(error.message, { cause: error });
-  }
+/** Only what the wire and the log are to carry. */
+function plainMember({ id, name, peerAddress, clientUrl }: NewMember): NewMember {
+  return { id, name, peerAddress, clientUrl };
+}
+
+function unknownMethod(method: string): PeerError {
+  return new PeerError('RAFT_UNKNOWN_METHOD', `this member does not know the method ${method}`);
 }

@@ -21,7 +21,9 @@ import { Compaction } from './compaction.ts';
 import type { CrashPoint, CrashPointHook } from './crash-points.ts';
 import type { LeadershipAnnouncer } from './leadership.ts';
 import type { Logger } from './logger.ts';
+import { removedError } from './node.ts';
 import { type RaftOptions, SWEEP_INTERVAL_MS } from './options.ts';
+import type { PeerAddresses } from './peer-addresses.ts';
 import { Proposals } from './proposals.ts';
 import { Reads } from './reads.ts';
 import { type SnapshotContext, SnapshotReceiver, SnapshotSender } from './snapshots.ts';
@@ -32,6 +34,7 @@ import { Waiter } from './waiters.ts';
 export interface LoopContext<Result> {
   readonly core: RaftCore;
   readonly announcer: LeadershipAnnouncer;
+  readonly addresses: PeerAddresses;
   readonly id: MemberId;
   readonly storage: RaftStorage;
   readonly transport: Transport;
@@ -62,6 +65,9 @@ export class RaftLoop<Result> {
   #logResetWaiter: Waiter<void> | undefined;
   /** What the transport was told. */
   #peersOf: Membership | undefined;
+  /** Whom the transport was told to refuse. */
+  #refused: readonly MemberId[] = [];
+  #cancelRefusal: (() => void) | undefined;
   /** What the state machine was told. */
   #committedMembership: Membership | undefined;
 
@@ -93,6 +99,7 @@ export class RaftLoop<Result> {
 
   start(): void {
     this.#dueTickMs = this.#context.clock.now();
+    this.#refused = this.core.committedConfiguration.membership.removed ?? [];
     this.#guard(() => this.#noteMembership());
     this.#scheduleTick();
     this.wake();
@@ -111,6 +118,12 @@ export class RaftLoop<Result> {
   step(message: Message): void {
     this.#guard(() => this.core.step(message));
     this.wake();
+  }
+
+  /** A peer says that this member was removed: only who knows that removal to be committed does. */
+  removed(by: MemberId): void {
+    this.#context.logger.warn({ by }, 'another member says that this one was removed');
+    this.#fail(removedError());
   }
 
   async receiveSnapshot(incoming: IncomingSnapshot): Promise<void> {
@@ -146,6 +159,7 @@ export class RaftLoop<Result> {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#cancelTick();
+    this.#cancelRefusal?.();
     this.proposals.close();
     this.reads.close();
     for (const waiter of this.#tickWaiters) waiter.reject(new Error('the member has stopped'));
@@ -239,17 +253,39 @@ export class RaftLoop<Result> {
   }
 
   #noteMembership(): void {
-    const { transport, stateMachine, id } = this.#context;
+    const { stateMachine } = this.#context;
     const { membership } = this.core.configuration;
     const committed = this.core.committedConfiguration.membership;
     if (membership === this.#peersOf && committed === this.#committedMembership) return;
     this.#peersOf = membership;
-    // Who was removed is refused only once that is certain; see the core.
-    const peers = membership.members.filter(member => member.id !== id);
-    transport.setPeers(peers, committed.removed ?? []);
+    this.#setPeers();
     if (committed === this.#committedMembership) return;
     this.#committedMembership = committed;
+    this.#refuseRemovedSoon(committed.removed ?? []);
     stateMachine.onMembership?.(committed);
+  }
+
+  #setPeers(): void {
+    const { transport, addresses, id } = this.#context;
+    transport.setPeers(addresses.peers(this.core.configuration, id), this.#refused);
+  }
+
+  /**
+   * Who was removed is refused only once that is certain (see the core), and a moment later: it may have asked for its removal
+   * itself and wait for the answer. The same holds for this member, which then stops.
+   */
+  #refuseRemovedSoon(removed: readonly MemberId[]): void {
+    if (this.#cancelRefusal !== undefined || removed.every(id => this.#refused.includes(id))) return;
+    const { clock, options, id } = this.#context;
+    this.#cancelRefusal = clock.setTimeout(() => {
+      this.#cancelRefusal = undefined;
+      this.#guard(() => {
+        const { removed: all } = this.core.committedConfiguration;
+        if (all.has(id)) throw removedError();
+        this.#refused = [...all];
+        this.#setPeers();
+      });
+    }, options.heartbeatMs);
   }
 
   /** Resolves once the log on disk starts after the snapshot that was just installed in the core. */

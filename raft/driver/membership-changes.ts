@@ -1,14 +1,26 @@
-/** Adds and removes members on the leader, one step of the membership at a time (thesis 4.1, 4.2.1). */
-import { withMember, withoutMember } from '../core/membership.ts';
+/**
+ * Changes of the membership, carried out by the leader: one step at a time (thesis 4.1), a new voter only after it has caught
+ * up as a learner (4.2.1), a replacement as one joint change (4.3). Each can be asked for again after a failure, of whoever
+ * leads then: what was done already is found done, and the rest goes on.
+ */
+import { refuseUnreachable } from '../core/health.ts';
+import { asVoter, replacing, withMember, withoutMember } from '../core/membership.ts';
 import type { RaftCore } from '../core/raft.ts';
 import type { MemberId, Membership, MembershipEntry } from '../core/types.ts';
-import { MembershipRefusedError, NotLeaderError, OutcomeUnknownError } from './node.ts';
+import {
+  type MemberChanges,
+  MembershipRefusedError,
+  type NewMember,
+  NotLeaderError,
+  OutcomeUnknownError,
+} from './node.ts';
 import { DRIVER_LIMITS } from './options.ts';
 
 export interface MembershipContext {
   readonly core: RaftCore;
   readonly now: () => number;
   readonly electionTimeoutMs: number;
+  readonly electionTicks: number;
   /** Resolves at the next tick; rejects when the member stops. */
   readonly nextTick: () => Promise<void>;
   /** Resolves once this very entry is applied here. */
@@ -16,62 +28,235 @@ export interface MembershipContext {
   readonly wake: () => void;
 }
 
-/** Adds a learner, lets it catch up, makes it a voter. Called again after a failure, it goes on where it stopped. */
-export async function addMember(
-  context: MembershipContext,
-  member: Omit<MembershipEntry, 'role'>,
-  deadlineMs: number,
-): Promise<Membership> {
-  const present = context.core.configuration.members.get(member.id);
-  if (present?.role === 'voter') return context.core.configuration.membership;
-  await change(context, membership => withMember(membership, { ...member, role: 'learner' }), deadlineMs);
-  await caughtUp(context, member.id, deadlineMs);
-  return change(context, membership => withMember(membership, { ...member, role: 'voter' }), deadlineMs);
+/** How one change is to be carried out. */
+export interface ChangeOptions {
+  readonly deadlineMs: number;
+  /** Skips the check that a quorum of what will be answers. */
+  readonly force: boolean;
 }
 
-export function removeMember(context: MembershipContext, id: MemberId, deadlineMs: number): Promise<Membership> {
-  return change(context, membership => withoutMember(membership, id), deadlineMs);
-}
+/** What is to be in force next; undefined if it is already. @throws {MembershipRefusedError} */
+type Plan = (membership: Membership) => Membership | undefined;
 
-/** Proposes a change as soon as no other is pending, and waits until it is committed. */
-async function change(
-  context: MembershipContext,
-  plan: (membership: Membership) => Membership,
-  deadlineMs: number,
-): Promise<Membership> {
-  const { core } = context;
-  for (;;) {
-    const next = plan(core.configuration.membership);
-    const result = core.proposeMembership(next);
-    if (result.accepted) {
-      context.wake();
-      await context.applied(result.index, result.term, deadlineMs);
-      return next;
-    }
-    if (result.reason === 'membershipRefused') throw new MembershipRefusedError(result.detail);
-    if (result.reason === 'notLeader') throw new NotLeaderError('this member no longer leads');
-    if (context.now() >= deadlineMs) throw new OutcomeUnknownError('another membership change did not end in time');
-    await context.nextTick();
+export class MembershipChanges {
+  readonly #context: MembershipContext;
+
+  constructor(context: MembershipContext) {
+    this.#context = context;
   }
-}
 
-/**
- * Waits until replicating what the leader had at the start of a round took less than an election timeout: then making
- * the member a voter cannot hold up commitment for long (thesis 4.2.1).
- */
-async function caughtUp(context: MembershipContext, id: MemberId, deadlineMs: number): Promise<void> {
-  const { core, now } = context;
-  for (let round = 0; round < DRIVER_LIMITS.catchUpRoundsMax; round++) {
+  addLearner(member: NewMember, options: ChangeOptions): Promise<Membership> {
+    return this.#change(membership => {
+      if (find(membership, member.id)?.role === 'voter') throw refused(`${member.name} is a voter already`);
+      return withLearner(membership, { ...member, role: 'learner' });
+    }, options);
+  }
+
+  async promote(id: MemberId, options: ChangeOptions): Promise<Membership> {
+    await this.#settled(options.deadlineMs);
+    const { membership } = this.#context.core.configuration;
+    if (require(membership, id).role === 'voter') return membership;
+    await this.#refuseUnlessCaughtUp(id);
+    return this.#makeVoter(id, options);
+  }
+
+  async add(member: NewMember, options: ChangeOptions): Promise<Membership> {
+    await this.#settled(options.deadlineMs);
+    const { membership } = this.#context.core.configuration;
+    if (find(membership, member.id)?.role === 'voter') return membership;
+    await this.#change(present => withLearner(present, { ...member, role: 'learner' }), options);
+    await this.#caughtUp(member.id, options.deadlineMs);
+    return this.#makeVoter(member.id, options);
+  }
+
+  remove(id: MemberId, options: ChangeOptions): Promise<Membership> {
+    return this.#change(planRemoval(id), options);
+  }
+
+  /** @throws {MembershipRefusedError} the removal would be refused now. Answers whether there is anything to do. */
+  async checkRemoval(id: MemberId, options: ChangeOptions): Promise<boolean> {
+    await this.#settled(options.deadlineMs);
+    const { membership } = this.#context.core.configuration;
+    const next = planRemoval(id)(membership);
+    if (next === undefined) return false;
+    const refusal = options.force ? undefined : this.#refuseUnreachable(next);
+    if (refusal !== undefined) throw refused(refusal);
+    return true;
+  }
+
+  async replace(id: MemberId, by: NewMember, options: ChangeOptions): Promise<Membership> {
+    await this.#settled(options.deadlineMs);
+    const { membership } = this.#context.core.configuration;
+    if (isReplaced(membership, id, by.id)) return membership;
+    await this.#change(present => planReplacement(present, id, by), options);
+    await this.#caughtUp(by.id, options.deadlineMs);
+    await this.#change(present => {
+      if (isReplaced(present, id, by.id)) return undefined;
+      if (require(present, id).role !== 'voter' || require(present, by.id).role !== 'learner') {
+        throw refused('another change of these members came between: look at the members and try again');
+      }
+      return replacing(present, id, by.id);
+    }, options);
+    // The joint membership is left by whoever leads; this call ends when it is, not before.
+    return this.#settled(options.deadlineMs);
+  }
+
+  update(id: MemberId, changes: MemberChanges, options: ChangeOptions): Promise<Membership> {
+    return this.#change(membership => {
+      const present = require(membership, id);
+      const { name = present.name, peerAddress = present.peerAddress, clientUrl = present.clientUrl } = changes;
+      if (name === present.name && peerAddress === present.peerAddress && clientUrl === present.clientUrl) {
+        return undefined;
+      }
+      // Only these: an address that changes must not change a role (etcd #21736).
+      return withMember(membership, { ...present, name, peerAddress, clientUrl });
+    }, options);
+  }
+
+  #makeVoter(id: MemberId, options: ChangeOptions): Promise<Membership> {
+    return this.#change(membership => {
+      const present = require(membership, id);
+      return present.role === 'voter' ? undefined : withMember(membership, asVoter(present));
+    }, options);
+  }
+
+  /** Proposes what is planned as soon as no other change is pending, and waits until it is committed. */
+  async #change(plan: Plan, options: ChangeOptions): Promise<Membership> {
+    const { core, wake, applied, nextTick, now, electionTimeoutMs } = this.#context;
+    const { deadlineMs, force } = options;
+    const patientUntilMs = now() + electionTimeoutMs;
+    for (;;) {
+      const membership = await this.#settled(deadlineMs);
+      const next = plan(membership);
+      if (next === undefined) return membership;
+      const refusal = force ? undefined : this.#refuseUnreachable(next);
+      if (refusal === undefined) {
+        const result = core.proposeMembership(next);
+        if (result.accepted) {
+          wake();
+          await applied(result.index, result.term, deadlineMs);
+          return next;
+        }
+        if (result.reason === 'membershipRefused') throw refused(result.detail ?? 'the change is not possible');
+      } else if (now() >= patientUntilMs) throw refused(refusal);
+      await nextTick();
+    }
+  }
+
+  /** Waits until no change is under way and this leader knows it (raft-dev, July 2015). */
+  async #settled(deadlineMs: number): Promise<Membership> {
+    const { core, now, nextTick } = this.#context;
+    for (;;) {
+      if (core.status().role !== 'leader') throw new NotLeaderError('this member no longer leads');
+      if (core.canChangeMembership) return core.configuration.membership;
+      if (now() >= deadlineMs) throw new OutcomeUnknownError('another membership change did not end in time');
+      await nextTick();
+    }
+  }
+
+  #refuseUnreachable(next: Membership): string | undefined {
+    const { core } = this.#context;
+    return refuseUnreachable(core.configuration.membership, next, id => id === core.id || this.#answers(id));
+  }
+
+  /** Whether the member was heard within an election timeout. */
+  #answers(id: MemberId): boolean {
+    const { core, electionTicks } = this.#context;
+    return (core.progress?.get(id)?.silentTicks ?? Number.POSITIVE_INFINITY) < electionTicks;
+  }
+
+  #has(id: MemberId, index: number): boolean {
+    const progress = this.#context.core.progress?.get(id);
+    return progress !== undefined && progress.matchIndex >= index && !progress.needsSnapshot;
+  }
+
+  /** One round of catching up (thesis 4.2.1): what the leader has now must be there within an election timeout. */
+  async #refuseUnlessCaughtUp(id: MemberId): Promise<void> {
+    const { core, now, nextTick, electionTimeoutMs } = this.#context;
     const goal = core.status().lastIndex;
     const begunMs = now();
-    while ((core.progress?.get(id)?.matchIndex ?? -1) < goal) {
-      if (core.progress === undefined) throw new NotLeaderError('this member no longer leads');
-      if (now() >= deadlineMs) {
-        throw new OutcomeUnknownError(`member ${id} has not caught up in time; it stays a learner`);
+    while (!this.#has(id, goal)) {
+      if (core.status().role !== 'leader') throw new NotLeaderError('this member no longer leads');
+      if (now() - begunMs >= electionTimeoutMs) {
+        const name = core.configuration.members.get(id)?.name ?? id;
+        if (!this.#answers(id)) throw refused(`${name} does not answer: start it, then promote it`);
+        const matchIndex = core.progress?.get(id)?.matchIndex ?? 0;
+        throw refused(`${name} has entry ${matchIndex} of ${goal} and is still catching up: try again later`);
       }
-      await context.nextTick();
+      await nextTick();
     }
-    if (now() - begunMs < context.electionTimeoutMs) return;
   }
-  throw new OutcomeUnknownError(`member ${id} is too slow to catch up; it stays a learner`);
+
+  /** Waits for a round that took less than an election timeout: then its vote cannot hold up commitment for long. */
+  async #caughtUp(id: MemberId, deadlineMs: number): Promise<void> {
+    const { core, now, nextTick, electionTimeoutMs } = this.#context;
+    for (let round = 0; round < DRIVER_LIMITS.catchUpRoundsMax; round++) {
+      const goal = core.status().lastIndex;
+      const begunMs = now();
+      while (!this.#has(id, goal)) {
+        if (core.status().role !== 'leader') throw new NotLeaderError('this member no longer leads');
+        if (!core.configuration.members.has(id)) throw refused(`member ${id} was removed meanwhile`);
+        if (now() >= deadlineMs) {
+          throw new OutcomeUnknownError(`member ${id} has not caught up in time; it stays a learner`);
+        }
+        await nextTick();
+      }
+      if (now() - begunMs < electionTimeoutMs) return;
+    }
+    throw new OutcomeUnknownError(`member ${id} is too slow to catch up; it stays a learner`);
+  }
+}
+
+function find(membership: Membership, id: MemberId): MembershipEntry | undefined {
+  return membership.members.find(member => member.id === id);
+}
+
+function require(membership: Membership, id: MemberId): MembershipEntry {
+  const member = find(membership, id);
+  if (member !== undefined) return member;
+  const isRemoved = membership.removed?.includes(id) === true;
+  throw refused(isRemoved ? `member ${id} was removed; ids are never used again` : `there is no member ${id}`);
+}
+
+/** The membership with this learner; undefined if it is in it already, just like this. */
+function withLearner(membership: Membership, learner: MembershipEntry): Membership | undefined {
+  const present = find(membership, learner.id);
+  // A voter it is never made into one again by being announced.
+  if (present?.role === 'voter') return undefined;
+  const isSame =
+    present !== undefined &&
+    present.name === learner.name &&
+    present.peerAddress === learner.peerAddress &&
+    present.clientUrl === learner.clientUrl &&
+    present.replaces === learner.replaces;
+  return isSame ? undefined : withMember(membership, learner);
+}
+
+function planRemoval(id: MemberId): Plan {
+  return membership => {
+    if (find(membership, id) === undefined && membership.removed?.includes(id) === true) return undefined;
+    const member = require(membership, id);
+    if (member.role === 'voter' && membership.members.filter(({ role }) => role === 'voter').length === 1) {
+      throw refused(`${member.name} is the only voter: add another one first`);
+    }
+    return withoutMember(membership, id);
+  };
+}
+
+function planReplacement(membership: Membership, id: MemberId, by: NewMember): Membership | undefined {
+  if (id === by.id) throw refused('a member cannot take its own place: join it again as a new one');
+  const old = require(membership, id);
+  if (old.role !== 'voter') throw refused(`${old.name} is a learner: remove it and add the new one`);
+  if (find(membership, by.id)?.role === 'voter') {
+    throw refused(`${by.name} is a voter already: remove ${old.name} instead`);
+  }
+  return withLearner(membership, { ...by, role: 'learner', replaces: id });
+}
+
+function isReplaced(membership: Membership, id: MemberId, by: MemberId): boolean {
+  return membership.removed?.includes(id) === true && find(membership, by)?.role === 'voter';
+}
+
+function refused(reason: string): MembershipRefusedError {
+  return new MembershipRefusedError(reason);
 }

@@ -25,6 +25,22 @@ export interface Leadership {
   readonly leader: MemberId | undefined;
 }
 
+/** A member as it is announced; its role is the cluster's business. */
+export type NewMember = Omit<MembershipEntry, 'role' | 'replaces'>;
+
+/** What may be changed of a member. */
+export interface MemberChanges {
+  readonly name?: string;
+  readonly peerAddress?: string;
+  readonly clientUrl?: string;
+}
+
+export interface MembershipOptions {
+  readonly timeoutMs?: number;
+  /** Skips the check that a quorum of the new membership answers. The rules of Raft are never skipped. */
+  readonly force?: boolean;
+}
+
 export interface RaftNode<Result = unknown> {
   start(): Promise<void>;
   /**
@@ -41,9 +57,43 @@ export interface RaftNode<Result = unknown> {
   status(): RaftStatus;
   /** Calls back at once with the present leadership and then at each change; the answer ends it. */
   onLeadership(listener: (leadership: Leadership) => void): () => void;
-  /** Adds a learner, waits until it has caught up, makes it a voter. On the leader, or forwarded to it. */
-  addMember(member: Omit<MembershipEntry, 'role'>, options?: { readonly timeoutMs?: number }): Promise<Membership>;
+  /**
+   * Adds a member that receives the log and never votes until it is promoted. Repeating it is harmless. Like all changes of
+   * membership below, it works on any member (it is forwarded to the leader), and one runs at a time.
+   * @throws {MembershipRefusedError} it makes no sense, or would cost the quorum; `message` says why and what to do.
+   * @throws {OutcomeUnknownError} it did not end in time; it may still come about, and can be repeated.
+   */
+  addLearner(member: NewMember, options?: MembershipOptions): Promise<Membership>;
+  /** Makes a learner a voter. Refused until it has caught up (thesis 4.2.1). A voter stays as it is. */
+  promoteMember(id: MemberId, options?: MembershipOptions): Promise<Membership>;
+  /** Adds a learner, waits until it has caught up, makes it a voter. What is there already is not done again. */
+  addMember(member: NewMember, options?: MembershipOptions): Promise<Membership>;
+  /** Takes a member out; its id is refused from then on. A leader that is to go hands over first. */
+  removeMember(id: MemberId, options?: MembershipOptions): Promise<Membership>;
+  /**
+   * Puts a new member into the place of a voter, dead or alive: the new one comes in as a learner and catches up, then one
+   * joint change swaps the two (thesis 4.3), so that there is never one voter more or less. It may bear the old one's name.
+   */
+  replaceMember(id: MemberId, by: NewMember, options?: MembershipOptions): Promise<Membership>;
+  /** Changes what is known of a member, never its role. Peers use the new address at once. */
+  updateMember(id: MemberId, changes: MemberChanges, options?: MembershipOptions): Promise<Membership>;
+  /**
+   * Hands leadership to a voter, by default the most complete one that answers.
+   * @throws {TransferFailedError} there is no such voter, or it did not take over within an election timeout.
+   */
   transferLeadership(to?: MemberId): Promise<void>;
+  /**
+   * Asks another member, or the leader, what raft itself does not know: their `onRequest` answers. Asking oneself works.
+   * @throws {NotLeaderError} the leader was asked and is not known, cannot be reached, or no longer leads: nothing happened.
+   * @throws {OutcomeUnknownError} the answer did not come.
+   * @throws {PeerError} the other side's handler threw; `code` is its error's code.
+   */
+  request(
+    to: MemberId | 'leader',
+    method: string,
+    body: Uint8Array,
+    options: { readonly timeoutMs: number },
+  ): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -71,6 +121,16 @@ export class OverloadedError extends Error {
 export class MembershipRefusedError extends Error {
   override readonly name = 'MembershipRefusedError';
   readonly code = 'RAFT_MEMBERSHIP_REFUSED';
+}
+/** This member was removed from the cluster and will never be let in again. Reported through `onFatal`. */
+export class RemovedError extends Error {
+  override readonly name = 'RemovedError';
+  readonly code = 'RAFT_REMOVED';
+}
+export function removedError(): RemovedError {
+  return new RemovedError(
+    'this member was removed from the cluster, and its id is never let in again: keep its data aside, and join again as a new member with an empty data directory',
+  );
 }
 /** Leadership stayed where it was: the target did not catch up or did not answer in time. */
 export class TransferFailedError extends Error {

@@ -61,6 +61,8 @@ export const DRIVER_LIMITS = {
   readAttemptsMax: 8,
   /** Snapshots sent at a time. */
   outgoingSnapshotsMax: 2,
+  /** The leader has this much longer to answer than to act, so that it can say why it could not in time. */
+  answerGraceMs: 500,
   /** Rounds in which a learner has to catch up before it is made a voter (thesis 4.2.1). */
   catchUpRoundsMax: 1_000,
 } as const;

@@ -21,6 +21,8 @@ export interface Hello {
   readonly memberId: MemberId;
   /** What the connection is for. */
   readonly purpose: 'messages' | 'snapshot';
+  /** Only in an answer: the caller was removed from the cluster, and the connection ends here. */
+  readonly refusal?: 'removed' | undefined;
 }
 
 export type Item =
@@ -39,6 +41,7 @@ const helloSchema = z.object({
   clusterId: z.string(),
   memberId: z.string(),
   purpose: z.enum(['messages', 'snapshot']),
+  refusal: z.literal('removed').optional(),
 });
 
 export function encodeHello(hello: Hello): Uint8Array {

@@ -174,9 +174,9 @@ export class MemoryTransport implements Transport {
     for (const stream of this.#streams) stream.breakOff();
   }
 
-  /** Something of another member arrives. Nobody who was removed is heard. */
+  /** Something of another member arrives. Nobody who was removed is heard; it is told so. */
   receive(message: Message): void {
-    if (this.#refused.has(message.from)) return;
+    if (this.#refuses(message.from)) return;
     this.#callers.add(message.from);
     this.#handlers?.onMessage(message);
   }
@@ -193,9 +193,23 @@ export class MemoryTransport implements Transport {
   }
 
   async answer(from: MemberId, method: string, body: Uint8Array): Promise<Uint8Array> {
-    if (this.#handlers === undefined || this.#refused.has(from)) throw new PeerUnreachableError('refused');
+    if (this.#handlers === undefined || this.#refuses(from)) throw new PeerUnreachableError('refused');
     this.#callers.add(from);
     return this.#handlers.onRequest(from, method, body);
+  }
+
+  /** A member of the cluster refuses this one. */
+  toldRemoved(by: MemberId): void {
+    if (this.#known.has(by)) this.#handlers?.onRemoved?.(by);
+  }
+
+  #refuses(from: MemberId): boolean {
+    if (!this.#refused.has(from)) return false;
+    const target = this.#network.reach(this.id, from);
+    this.#network.clock.setTimeout(() => {
+      if (target !== undefined && this.#network.reach(this.id, from) === target) target.toldRemoved(this.id);
+    }, this.#network.delayMs());
+    return true;
   }
 
   #canReach(to: MemberId): boolean {

@@ -37,6 +37,8 @@ export interface TransportHandlers {
   onSnapshot(snapshot: IncomingSnapshot): void;
   /** A call from another member, or one that would join (proposal forwarding, ReadIndex forwarding, join): answers with bytes or throws. */
   onRequest(from: MemberId, method: string, body: Uint8Array): Promise<Uint8Array>;
+  /** A member of the cluster, known by certificate and id, refuses this one because it was removed. */
+  onRemoved?(by: MemberId): void;
 }
 
 /** One member's door to its peers. */

@@ -239,12 +239,17 @@ export class WebSocketTransport implements Transport {
       socket.on('close', onClose);
       socket.on('error', onError);
       socket.once('message', (data: Buffer) => {
-        const refusal = this.#checkHello(data, hello =>
+        const answer = this.#checkHello(data, hello =>
           hello.memberId === peer.id ? undefined : 'another member answers there',
         );
-        if (typeof refusal === 'string') {
-          this.#logger.warn({ peer: peer.id, address: peer.address, reason: refusal }, 'a peer was refused');
-          fail(refusal);
+        if (typeof answer === 'string') {
+          this.#logger.warn({ peer: peer.id, address: peer.address, reason: answer }, 'a peer was refused');
+          fail(answer);
+          return;
+        }
+        if (answer.refusal !== undefined) {
+          fail('this member was removed from the cluster');
+          if (!peer.isForgotten) this.#handlers?.onRemoved?.(peer.id);
           return;
         }
         cancelTimeout();
@@ -270,6 +275,13 @@ export class WebSocketTransport implements Transport {
         socket.close(4001, hello);
         return;
       }
+      if (this.#refused.has(hello.memberId)) {
+        // It was away when it was removed, or is still running: told in so many words, it stops asking.
+        this.#logger.warn({ peer: hello.memberId }, 'a member that was removed tried to connect');
+        socket.send(encodeHello({ clusterId, memberId, purpose: hello.purpose, refusal: 'removed' }));
+        socket.close(4001, 'removed');
+        return;
+      }
       const handlers = this.#handlers;
       if (handlers === undefined) {
         socket.terminate();
@@ -288,11 +300,10 @@ export class WebSocketTransport implements Transport {
     });
   }
 
-  /** Members that were removed stay out; those not heard of yet are let in, but only so many. */
+  /** Those not heard of yet are let in, but only so many. */
   #refusalOf(id: MemberId): string | undefined {
     if (id === this.#options.memberId) return 'the peer claims to be this very member';
-    if (this.#refused.has(id)) return `member ${id} was removed from the cluster`;
-    if (this.#peers.has(id)) return undefined;
+    if (this.#peers.has(id) || this.#refused.has(id)) return undefined;
     const unknown = [...this.#accepted.keys()].filter(other => !this.#peers.has(other) && other !== id);
     return unknown.length < TRANSPORT_LIMITS.unknownConnectionsMax
       ? undefined

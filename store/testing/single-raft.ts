@@ -14,6 +14,8 @@ export type Mishap = 'dropped' | 'lost' | 'doneButLost';
 const MEMBER = { id: '00000000000000aa', name: 'single', peerAddress: '', clientUrl: '', role: 'voter' } as const;
 const MEMBERSHIP: Membership = { clusterId: '00000000000000cc', members: [MEMBER] };
 
+const staysAlone = (): Promise<never> => Promise.reject(new Error('a group of one stays alone'));
+
 export class SingleRaft<Result> implements RaftNode<Result> {
   readonly #stateMachine: StateMachine<Result>;
   readonly #listeners = new Set<(leadership: Leadership) => void>();
@@ -77,13 +79,14 @@ export class SingleRaft<Result> implements RaftNode<Result> {
     return () => this.#listeners.delete(listener);
   }
 
-  addMember(): Promise<Membership> {
-    return Promise.reject(new Error('a group of one stays alone'));
-  }
-
-  transferLeadership(): Promise<void> {
-    return Promise.reject(new Error('a group of one stays alone'));
-  }
+  addLearner = staysAlone;
+  promoteMember = staysAlone;
+  addMember = staysAlone;
+  removeMember = staysAlone;
+  replaceMember = staysAlone;
+  updateMember = staysAlone;
+  transferLeadership = staysAlone;
+  request = staysAlone;
 
   async close(): Promise<void> {
     await this.#stateMachine.close();

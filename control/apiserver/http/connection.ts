@@ -1,6 +1,6 @@
 /** Between Node's HTTP objects and the chain: reads a request as an Exchange, writes a Reply with back-pressure. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { ApiError } from '../../api/status.ts';
@@ -64,8 +64,14 @@ export async function writeReply(
     response.end();
   } catch {
     // The status has gone out already: only a broken connection tells the client that the answer is not whole.
-    response.destroy();
+    giveUp(response);
   }
+}
+
+/** Breaks off an answer so that its client cannot take it for whole: over HTTP/2, a plain `destroy` would look like an end. */
+export function giveUp(response: HttpResponse): void {
+  if ('stream' in response) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  else response.destroy();
 }
 
 // The two response classes have the same methods with signatures that TypeScript cannot call as a union.
