@@ -41,10 +41,7 @@ async function obey(message: ToMember): Promise<void> {
 async function admit({ member, replaces }: Joining): Promise<void> {
   if (store === undefined) throw new Error('this member is not open yet');
   if (replaces === undefined) await store.raft.addMember(member);
-  else {
-    await store.raft.removeMember(replaces);
-    await store.raft.addMember(member);
-  }
+  else await store.raft.replaceMember(replaces, member);
 }
 
 async function open({
