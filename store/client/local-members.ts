@@ -78,7 +78,13 @@ export class LocalMembers implements MembershipClient {
     return {
       clusterId,
       leaderId: this.#raft.status().leader,
-      members: members.map(({ id, name, peerAddress, clientUrl, role }) => ({ id, name, peerAddress, clientUrl, role })),
+      members: members.map(({ id, name, peerAddress, clientUrl, role }) => ({
+        id,
+        name,
+        peerAddress,
+        clientUrl,
+        role,
+      })),
     };
   }
 }

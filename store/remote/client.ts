@@ -84,7 +84,10 @@ export class RemoteClient extends CommandClient {
 
   /** A rare call. One that changes something and whose answer is lost is not made again. */
   async #call(...[name, args, options]: Parameters<MakeCall>): Promise<unknown> {
-    const timeLimit = { ...this.#retryOptions, ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }) };
+    const timeLimit = {
+      ...this.#retryOptions,
+      ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
+    };
     return retry(async timeoutMs => {
       const connection = withCalls(await this.#connect());
       try {

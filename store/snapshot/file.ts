@@ -1,8 +1,8 @@
 /** Snapshots in files: written whole or not at all, and checked from the first byte to the last before they are believed. */
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ImageCorruptError, ImageLoader } from '../codec/image.ts';
 import type { BatchHead } from '../codec/change.ts';
+import { ImageCorruptError, ImageLoader } from '../codec/image.ts';
 import type { Mvcc } from '../mvcc/mvcc.ts';
 import { checkedSnapshot, decodeSnapshot, SnapshotError, type SnapshotHeader } from './format.ts';
 import { SNAPSHOT_READ_BYTES } from './limits.ts';
@@ -51,9 +51,9 @@ export async function writeSnapshotFile(
 /** Reads only what a file says of itself; says nothing about the rest of it. @throws {SnapshotError} */
 export async function readSnapshotHeader(path: string): Promise<SnapshotHeader> {
   return about(path, async () => {
-    const { header, chunks } = await decodeSnapshot(readParts(path));
-    await chunks[Symbol.asyncIterator]().return?.();
-    return header;
+    const reading = await decodeSnapshot(readParts(path));
+    await reading.close();
+    return reading.header;
   });
 }
 

@@ -83,13 +83,16 @@ export interface SnapshotReading {
   readonly header: SnapshotHeader;
   /** Without their lengths. @throws {SnapshotError} where they are not what was written */
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** Lets go of the source; for who does not read `chunks`. */
+  close(): Promise<void>;
 }
 
 /** Reads the header, and offers the rest. @throws {SnapshotError} */
 export async function decodeSnapshot(parts: AsyncIterable<Uint8Array>): Promise<SnapshotReading> {
   const source = new ByteSource(parts);
   try {
-    return { header: await readHeader(source), chunks: readChunks(source) };
+    const header = await readHeader(source);
+    return { header, chunks: readChunks(source), close: () => source.close() };
   } catch (error) {
     await source.close();
     throw error;

@@ -41,7 +41,9 @@ export async function readSurvivor(directory: string): Promise<Survivor> {
   const recovered = await readLog(join(directory, 'raft'));
   const { identity } = recovered;
   if (identity === undefined) {
-    throw new SurvivorError(`${directory} holds no member of a store: name the data directory of a master that had one`);
+    throw new SurvivorError(
+      `${directory} holds no member of a store: name the data directory of a master that had one`,
+    );
   }
   const { state, head } = await readState(new LevelBackend({ directory: join(directory, 'state') }));
   const startIndex = recovered.snapshot.index;

@@ -1,6 +1,12 @@
 /** Watches: what they tell, in what order, and how they end. */
 import test, { type ExecutionContext } from 'ava';
-import { createMemoryStore, type StoreClient, type WatchBatch, WatchLostError, type WatchRequest } from '../../../store/index.ts';
+import {
+  createMemoryStore,
+  type StoreClient,
+  type WatchBatch,
+  WatchLostError,
+  type WatchRequest,
+} from '../../../store/index.ts';
 import { createHarness, type Harness, type HarnessOptions, take, type WatchFrame } from '../testing/harness.ts';
 
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
