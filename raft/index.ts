@@ -2,6 +2,7 @@
 export { CORE_LIMITS, type CoreLimits } from './core/limits.ts';
 export type * from './core/types.ts';
 export type { Clock } from './driver/clock.ts';
+export { membershipCodec } from './driver/codec.ts';
 export type { CrashPoint, CrashPointHook } from './driver/crash-points.ts';
 export { createRaftNode, type RaftDriver, type RaftNodeDependencies } from './driver/driver.ts';
 export { type Logger, silentLogger } from './driver/logger.ts';

@@ -24,3 +24,6 @@ export const systemClock: TurnClock = {
     setImmediate(callback);
   },
 };
+
+/** The time of day, for what people read; nothing is decided by it. */
+export const systemWallClock = (): Date => new Date();

@@ -45,3 +45,9 @@ export const WATCH_WINDOW_BATCHES = 16;
 export const PING_INTERVAL_MS = 2_000;
 /** Setting up a connection to one member. */
 export const CONNECT_TIMEOUT_MS = 2_000;
+/** Parts of a snapshot that are on their way to a remote client without having been taken. */
+export const SNAPSHOT_WINDOW_PARTS = 8;
+/** Snapshots that one connection reads at a time. */
+export const CONNECTION_SNAPSHOTS_MAX = 2;
+/** A change of membership may wait for a member to catch up. */
+export const MEMBERSHIP_TIMEOUT_MS = 120_000;

@@ -1,9 +1,14 @@
 /** What all clients share: the simple calls in terms of one command call. */
 import type { Command, CommandValue } from '../mvcc/command.ts';
 import type {
+  MembershipClient,
+  MembershipOptions,
+  MemberUpdate,
+  NewStoreMember,
   RangeRequest,
   RangeResult,
   StoreClient,
+  StoreMembership,
   StoreStatus,
   Transaction,
   TransactionResult,
@@ -16,6 +21,9 @@ export abstract class CommandClient implements StoreClient {
   abstract range(request: RangeRequest): Promise<RangeResult>;
   abstract watch(request: WatchRequest): AsyncIterable<WatchBatch>;
   abstract status(): Promise<StoreStatus>;
+  abstract saveSnapshot(): AsyncIterable<Uint8Array>;
+  /** Who answers for the membership. */
+  protected abstract readonly membership: MembershipClient;
   abstract close(): Promise<void>;
   /** Carries out one command. @throws the errors of `client.ts` */
   abstract execute(command: Command): Promise<CommandValue>;
@@ -56,5 +64,37 @@ export abstract class CommandClient implements StoreClient {
 
   async compact(revision: number): Promise<void> {
     await this.execute({ type: 'compact', revision });
+  }
+
+  members(): Promise<StoreMembership> {
+    return this.membership.members();
+  }
+
+  addLearner(member: NewStoreMember, options?: MembershipOptions): Promise<StoreMembership> {
+    return this.membership.addLearner(member, options);
+  }
+
+  addMember(member: NewStoreMember, options?: MembershipOptions): Promise<StoreMembership> {
+    return this.membership.addMember(member, options);
+  }
+
+  promoteMember(id: string, options?: MembershipOptions): Promise<StoreMembership> {
+    return this.membership.promoteMember(id, options);
+  }
+
+  removeMember(id: string, options?: MembershipOptions): Promise<StoreMembership> {
+    return this.membership.removeMember(id, options);
+  }
+
+  replaceMember(id: string, by: NewStoreMember, options?: MembershipOptions): Promise<StoreMembership> {
+    return this.membership.replaceMember(id, by, options);
+  }
+
+  updateMember(id: string, update: MemberUpdate, options?: MembershipOptions): Promise<StoreMembership> {
+    return this.membership.updateMember(id, update, options);
+  }
+
+  transferLeadership(to?: string): Promise<void> {
+    return this.membership.transferLeadership(to);
   }
 }

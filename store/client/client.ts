@@ -112,7 +112,44 @@ export interface StoreStatus {
   readonly members: readonly StoreMember[];
 }
 
-export interface StoreClient {
+/** A member that is to come; it starts as a learner. */
+export type NewStoreMember = Omit<StoreMember, 'role'>;
+/** Where a member is from now on; what is left out stays. */
+export interface MemberUpdate {
+  readonly name?: string;
+  readonly peerAddress?: string;
+  readonly clientUrl?: string;
+}
+export interface StoreMembership {
+  readonly clusterId: string;
+  /** The leader as far as the member that answers knows. */
+  readonly leaderId: string | undefined;
+  readonly members: readonly StoreMember[];
+}
+export interface MembershipOptions {
+  readonly timeoutMs?: number;
+  /** Skips the check that the others are well, never a rule of Raft. */
+  readonly force?: boolean;
+}
+
+/** Who belongs to the cluster, and how that changes. Each change is answered once it is committed. */
+export interface MembershipClient {
+  members(): Promise<StoreMembership>;
+  /** Takes in a member that receives everything but counts in no quorum, and stays so until it is promoted. */
+  addLearner(member: NewStoreMember, options?: MembershipOptions): Promise<StoreMembership>;
+  /** Takes in a member, waits until it has caught up, makes it a voter. May be repeated: it goes on where it stopped. */
+  addMember(member: NewStoreMember, options?: MembershipOptions): Promise<StoreMembership>;
+  /** Makes a learner a voter. Refused until it has caught up. */
+  promoteMember(id: string, options?: MembershipOptions): Promise<StoreMembership>;
+  removeMember(id: string, options?: MembershipOptions): Promise<StoreMembership>;
+  /** Puts a new member in the place of another: the new one catches up first, then both change in one step. */
+  replaceMember(id: string, by: NewStoreMember, options?: MembershipOptions): Promise<StoreMembership>;
+  updateMember(id: string, update: MemberUpdate, options?: MembershipOptions): Promise<StoreMembership>;
+  /** Hands leadership to this member, or to the most complete one. */
+  transferLeadership(to?: string): Promise<void>;
+}
+
+export interface StoreClient extends MembershipClient {
   range(request: RangeRequest): Promise<RangeResult>;
   put(
     key: string,
@@ -135,6 +172,11 @@ export interface StoreClient {
   /** Forgets the history before `revision`. */
   compact(revision: number): Promise<void>;
   status(): Promise<StoreStatus>;
+  /**
+   * The bytes of one self-contained, checksummed snapshot file (`store/snapshot/format.ts`) that holds everything
+   * acknowledged before the call. Read as fast as the caller takes it; stopping early is fine.
+   */
+  saveSnapshot(): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -187,4 +229,14 @@ export class LeaseNotFoundError extends Error {
 export class QuotaExceededError extends Error {
   override readonly name = 'QuotaExceededError';
   readonly code = 'STORE_QUOTA_EXCEEDED';
+}
+/** The membership cannot change like that now; `message` says why and what to do. */
+export class MembershipRefusedError extends Error {
+  override readonly name = 'MembershipRefusedError';
+  readonly code = 'STORE_MEMBERSHIP_REFUSED';
+}
+/** Leadership stayed where it was. */
+export class TransferFailedError extends Error {
+  override readonly name = 'TransferFailedError';
+  readonly code = 'STORE_TRANSFER_FAILED';
 }

@@ -1,12 +1,15 @@
 /** What every {@link StoreClient} has to do. Each implementation's test file runs this suite against itself. */
 import type { ExecutionContext, TestFn } from 'ava';
+import { ImageLoader } from '../codec/image.ts';
 import { OPEN_END, prefixEnd } from '../mvcc/keys.ts';
+import { decodeSnapshot } from '../snapshot/format.ts';
 import {
   CompactedError,
   FencedError,
   FutureRevisionError,
   InvalidRequestError,
   LeaseNotFoundError,
+  MembershipRefusedError,
   type StoreClient,
   type WatchBatch,
   type WatchRequest,
@@ -229,6 +232,54 @@ export function storeContract(test: TestFn, name: string, make: MakeStore): void
     const results = await Promise.all(Array.from({ length: 200 }, (_, n) => store.put(`/many/${n}`, bytes(`${n}`))));
     t.is(new Set(results.map(result => result.revision)).size, 200);
     t.is((await store.range({ key: '/many/', end: prefixEnd('/many/'), countOnly: true })).count, 200);
+  });
+
+  contract(
+    'members are listed as the status has them, and a change that makes no sense is refused',
+    async (t, store) => {
+      const { clusterId, leaderId, members } = await store.members();
+      const status = await store.status();
+      t.deepEqual(members, status.members);
+      t.is(clusterId, status.clusterId);
+      t.true(members.some(({ id }) => id === leaderId));
+      const stranger = 'ffffffffffffffff';
+      await t.throwsAsync(store.removeMember(stranger), { instanceOf: MembershipRefusedError });
+      await t.throwsAsync(store.promoteMember(stranger), { instanceOf: MembershipRefusedError });
+      await t.throwsAsync(store.updateMember(stranger, { name: 'x' }), { instanceOf: MembershipRefusedError });
+      const by = { id: 'eeeeeeeeeeeeeeee', name: 'new', peerAddress: '127.0.0.1:1', clientUrl: 'https://127.0.0.1:2' };
+      await t.throwsAsync(store.replaceMember(stranger, by), { instanceOf: MembershipRefusedError });
+      t.deepEqual((await store.members()).members, members);
+    },
+  );
+
+  contract('a snapshot holds all that was acknowledged, and says what it is', async (t, store) => {
+    for (let n = 0; n < 50; n++) await store.put(`/snap/${n}`, bytes(`${n}`.repeat(1000)));
+    await store.delete('/snap/7');
+    const { revision } = await store.put('/last', bytes('x'));
+    const { header, chunks } = await decodeSnapshot(store.saveSnapshot());
+    const loader = new ImageLoader();
+    for await (const chunk of chunks) loader.push(chunk);
+    const { state } = loader.finish();
+    t.like(header, { revision, keys: 50, clusterId: (await store.status()).clusterId });
+    t.false(Number.isNaN(Date.parse(header.takenAt)));
+    const outcome = state.range({ key: '', end: OPEN_END });
+    t.is(outcome.ok && outcome.value.count, 50);
+    const now = await store.range({ key: '', end: OPEN_END });
+    t.deepEqual(
+      outcome.ok && outcome.value.items.map(item => [item.key, text(item.value), item.modRevision]),
+      now.items.map(item => [item.key, text(item.value), item.modRevision]),
+    );
+  });
+
+  contract('a snapshot that is read half does no harm', async (t, store) => {
+    for (let n = 0; n < 20; n++) await store.put(`/half/${n}`, bytes('x'.repeat(100_000)));
+    for (let n = 0; n < 3; n++) {
+      for await (const part of store.saveSnapshot()) {
+        t.true(part.length > 0);
+        break;
+      }
+    }
+    t.is((await store.range({ key: '/half/', end: prefixEnd('/half/'), countOnly: true })).count, 20);
   });
 }
 

@@ -6,7 +6,9 @@ import {
   FutureRevisionError,
   InvalidRequestError,
   LeaseNotFoundError,
+  MembershipRefusedError,
   QuotaExceededError,
+  TransferFailedError,
   UnavailableError,
   UnknownOutcomeError,
   WatchLostError,
@@ -32,6 +34,10 @@ export function errorFromCode(code: string, message: string, compactedRevision?:
       return new LeaseNotFoundError(message);
     case 'STORE_QUOTA_EXCEEDED':
       return new QuotaExceededError(message);
+    case 'STORE_MEMBERSHIP_REFUSED':
+      return new MembershipRefusedError(message);
+    case 'STORE_TRANSFER_FAILED':
+      return new TransferFailedError(message);
     case 'STORE_UNAVAILABLE':
       return new UnavailableError(message);
     case 'STORE_WATCH_LOST':

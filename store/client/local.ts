@@ -3,31 +3,28 @@
  * for a read barrier, shared with all reads of the same turn, and then reads this member's own state; a serializable read
  * and one at a revision that is already here do not wait at all.
  */
-import {
-  NotLeaderError,
-  OutcomeUnknownError,
-  OverloadedError,
-  ProposalDroppedError,
-  type RaftNode,
-} from '../../raft/index.ts';
-import type { Clock } from '../clock.ts';
+import type { RaftNode } from '../../raft/index.ts';
+import { type Clock, systemWallClock } from '../clock.ts';
 import { encodeCommand } from '../codec/command.ts';
 import { CLIENT_TIMEOUT_MS, UNWRITTEN_BYTES_MAX } from '../limits.ts';
 import type { ApplyResult, Command, CommandValue } from '../mvcc/command.ts';
 import { commandProblem, rangeProblem } from '../mvcc/validate.ts';
 import type { Replica } from '../replica.ts';
+import { encodeSnapshot } from '../snapshot/format.ts';
 import { CommandClient } from './base.ts';
 import {
   InvalidRequestError,
+  type MembershipClient,
   type RangeRequest,
   type RangeResult,
   type StoreStatus,
   UnavailableError,
-  UnknownOutcomeError,
   type WatchBatch,
   type WatchRequest,
 } from './client.ts';
 import { refusalError } from './errors.ts';
+import { LocalMembers } from './local-members.ts';
+import { readError, writeError } from './raft-errors.ts';
 import { retry } from './retry.ts';
 
 export interface LocalClientOptions {
@@ -37,22 +34,30 @@ export interface LocalClientOptions {
   readonly random: () => number;
   /** How long a call tries to get an answer. */
   readonly timeoutMs?: number;
+  /** For the date of snapshots. */
+  readonly wallClock?: () => Date;
+  /** What a snapshot file holds besides the state; see `snapshot/format.ts`. */
+  readonly snapshotAttachments?: () => Readonly<Record<string, string>>;
 }
 
 export class LocalClient extends CommandClient {
   readonly #raft: RaftNode<ApplyResult>;
   readonly #replica: Replica;
+  readonly #options: LocalClientOptions;
   readonly #retryOptions: Parameters<typeof retry>[1];
   /** The barrier that reads of this turn share. */
   #barrier: Promise<unknown> | undefined;
   #isClosed = false;
+  protected override readonly membership: MembershipClient;
 
   constructor(options: LocalClientOptions) {
     super();
+    this.#options = options;
     this.#raft = options.raft;
     this.#replica = options.replica;
     const { clock, random, timeoutMs = CLIENT_TIMEOUT_MS } = options;
     this.#retryOptions = { clock, random, timeoutMs, isSafe: error => error instanceof UnavailableError };
+    this.membership = new LocalMembers(options.raft, () => this.#passBarrier());
   }
 
   async range(request: RangeRequest): Promise<RangeResult> {
@@ -85,6 +90,34 @@ export class LocalClient extends CommandClient {
       appliedIndex: this.#replica.appliedIndex,
       members: status.membership.members,
     };
+  }
+
+  async *saveSnapshot(): AsyncGenerator<Uint8Array> {
+    this.#refuseIfClosed();
+    await this.#passBarrier();
+    const { clock, wallClock = systemWallClock, snapshotAttachments } = this.#options;
+    const { id, clusterId, term, membership } = this.#raft.status();
+    const { state } = this.#replica;
+    // In one turn, so that the header is of the very state that follows.
+    const snapshot = this.#replica.snapshot();
+    const header = {
+      clusterId,
+      memberId: id,
+      memberName: membership.members.find(member => member.id === id)?.name ?? '',
+      revision: state.revision,
+      compactedRevision: state.compactedRevision,
+      index: snapshot.index,
+      term,
+      takenAt: wallClock().toISOString(),
+      keys: state.liveCount,
+      liveBytes: state.liveBytes,
+      ...(snapshotAttachments !== undefined && { attachments: { ...snapshotAttachments() } }),
+    };
+    try {
+      yield* encodeSnapshot(header, snapshot.chunks, () => pause(clock));
+    } finally {
+      snapshot.release();
+    }
   }
 
   async close(): Promise<void> {
@@ -148,23 +181,7 @@ function isReadOnly(command: Command): boolean {
   return then.every(({ type }) => type === 'range') && otherwise.every(({ type }) => type === 'range');
 }
 
-/** Certainly not done is told apart from not known. */
-function writeError(error: unknown): unknown {
-  if (error instanceof OutcomeUnknownError) {
-    return new UnknownOutcomeError(`the write may or may not have happened: ${error.message}`, { cause: error });
-  }
-  return isCertainlyNotDone(error) ? unavailable(error) : error;
-}
-
-/** Reading twice does no harm, so a lost answer is only an answer not there yet. */
-function readError(error: unknown): unknown {
-  return error instanceof OutcomeUnknownError || isCertainlyNotDone(error) ? unavailable(error) : error;
-}
-
-function isCertainlyNotDone(error: unknown): error is Error {
-  return error instanceof NotLeaderError || error instanceof ProposalDroppedError || error instanceof OverloadedError;
-}
-
-function unavailable(cause: Error): UnavailableError {
-  return new UnavailableError(`the store cannot answer now: ${cause.message}`, { cause });
+/** Lets everything else have its turn. */
+function pause(clock: Clock): Promise<void> {
+  return new Promise(resolve => clock.setTimeout(resolve, 0));
 }

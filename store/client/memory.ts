@@ -2,14 +2,19 @@
  * A whole store in memory: the real replicated state and watches behind the client interface, with no Raft and no disk.
  * For tests of what is built on the store, and for the contract suite as the simplest thing that must pass it.
  */
-import { type Clock, systemClock } from '../clock.ts';
+import { type Clock, systemClock, systemWallClock } from '../clock.ts';
+import { encodeImage, lengthPrefixed } from '../codec/image.ts';
 import type { ApplyResult, Command, CommandValue } from '../mvcc/command.ts';
 import { Mvcc } from '../mvcc/mvcc.ts';
+import { encodeSnapshot } from '../snapshot/format.ts';
 import { WatchHub } from '../watch/hub.ts';
 import { CommandClient } from './base.ts';
 import {
+  type MembershipClient,
+  MembershipRefusedError,
   type RangeRequest,
   type RangeResult,
+  type StoreMembership,
   type StoreStatus,
   UnavailableError,
   type WatchBatch,
@@ -26,6 +31,7 @@ export interface MemoryStoreOptions {
 
 const MEMBER_ID = '0000000000000001';
 const CLUSTER_ID = '0000000000000001';
+const MEMBER = { id: MEMBER_ID, name: 'memory', peerAddress: '', clientUrl: '', role: 'voter' } as const;
 
 /** Makes a store that lives and dies with the process. */
 export function createMemoryStore(options: MemoryStoreOptions = {}): MemoryStore {
@@ -67,7 +73,6 @@ export class MemoryStore extends CommandClient {
   }
 
   async status(): Promise<StoreStatus> {
-    const member = { id: MEMBER_ID, name: 'memory', peerAddress: '', clientUrl: '', role: 'voter' } as const;
     return {
       memberId: MEMBER_ID,
       clusterId: CLUSTER_ID,
@@ -76,9 +81,44 @@ export class MemoryStore extends CommandClient {
       revision: this.#state.revision,
       compactedRevision: this.#state.compactedRevision,
       appliedIndex: this.#applied,
-      members: [member],
+      members: [MEMBER],
     };
   }
+
+  async *saveSnapshot(): AsyncGenerator<Uint8Array> {
+    this.#refuseIfClosed();
+    const image = this.#state.image();
+    const { revision, compactedRevision, liveCount: keys, liveBytes } = this.#state;
+    const head = { appliedIndex: this.#applied, counters: image.counters, hash: 0 };
+    const header = {
+      clusterId: CLUSTER_ID,
+      memberId: MEMBER_ID,
+      memberName: MEMBER.name,
+      revision,
+      compactedRevision,
+      index: this.#applied,
+      term: this.#term,
+      takenAt: systemWallClock().toISOString(),
+      keys,
+      liveBytes,
+    };
+    try {
+      yield* encodeSnapshot(header, lengthPrefixed(encodeImage(image, head)), async () => {});
+    } finally {
+      image.release();
+    }
+  }
+
+  protected override readonly membership: MembershipClient = {
+    members: async () => ONE_MEMBER,
+    addLearner: refuseChange,
+    addMember: refuseChange,
+    promoteMember: refuseChange,
+    removeMember: refuseChange,
+    replaceMember: refuseChange,
+    updateMember: refuseChange,
+    transferLeadership: refuseChange,
+  };
 
   async close(): Promise<void> {
     this.#closed = true;
@@ -126,4 +166,10 @@ export class MemoryStore extends CommandClient {
 function valueOrThrow(result: ApplyResult): CommandValue {
   if (!result.ok) throw refusalError(result.refusal);
   return result.value;
+}
+
+const ONE_MEMBER: StoreMembership = { clusterId: CLUSTER_ID, leaderId: MEMBER_ID, members: [MEMBER] };
+
+async function refuseChange(): Promise<never> {
+  throw new MembershipRefusedError('a store in memory has one member, for ever');
 }

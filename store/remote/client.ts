@@ -8,6 +8,7 @@
 import { CommandClient } from '../client/base.ts';
 import {
   InvalidRequestError,
+  type MembershipClient,
   type RangeRequest,
   type RangeResult,
   type StoreStatus,
@@ -24,6 +25,8 @@ import type { Command, CommandValue } from '../mvcc/command.ts';
 import { commandProblem } from '../mvcc/validate.ts';
 import { Connection, ConnectionError } from './connection.ts';
 import { unpackRange, unpackValue } from './protocol.ts';
+import { type MakeCall, RemoteMembers } from './remote-members.ts';
+import { readRemoteSnapshot } from './remote-snapshot.ts';
 import { RemoteWatch } from './remote-watch.ts';
 import type { TlsMaterial } from './server.ts';
 
@@ -42,6 +45,7 @@ export class RemoteClient extends CommandClient {
   #connection: Promise<Connection> | undefined;
   #current: Connection | undefined;
   #isClosed = false;
+  protected override readonly membership: MembershipClient = new RemoteMembers((...call) => this.#call(...call));
 
   constructor(options: RemoteClientOptions) {
     super();
@@ -71,6 +75,30 @@ export class RemoteClient extends CommandClient {
   watch(request: WatchRequest): AsyncIterable<WatchBatch> {
     this.#refuseIfClosed();
     return new RemoteWatch(request, () => this.#connect());
+  }
+
+  async *saveSnapshot(): AsyncGenerator<Uint8Array> {
+    const connection = await retry(async () => withCalls(await this.#connect()), this.#retryOptions);
+    yield* readRemoteSnapshot(connection);
+  }
+
+  /** A rare call. One that changes something and whose answer is lost is not made again. */
+  async #call(...[name, args, options]: Parameters<MakeCall>): Promise<unknown> {
+    const timeLimit = {
+      ...this.#retryOptions,
+      ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
+    };
+    return retry(async timeoutMs => {
+      const connection = withCalls(await this.#connect());
+      try {
+        const [, kind, body] = await connection.request('call', [name, args], timeoutMs);
+        if (kind !== 'called') throw new UnknownOutcomeError('the member answered something else');
+        return body;
+      } catch (error) {
+        this.#leave(connection, error);
+        throw options.isRepeatable && error instanceof ConnectionError ? unavailable(error) : writeError(error);
+      }
+    }, timeLimit);
   }
 
   override async execute(command: Command): Promise<CommandValue> {
@@ -155,6 +183,11 @@ export class RemoteClient extends CommandClient {
   #refuseIfClosed(): void {
     if (this.#isClosed) throw new UnavailableError('the store client is closed');
   }
+}
+
+function withCalls(connection: Connection): Connection {
+  if (connection.hasCalls) return connection;
+  throw new InvalidRequestError(`${connection.url} is of an older version and cannot do this: upgrade it first`);
 }
 
 interface Probed {

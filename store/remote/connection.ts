@@ -7,7 +7,8 @@ import { CONNECT_TIMEOUT_MS, FRAME_BYTES_MAX, PING_INTERVAL_MS } from '../limits
 import { Outbox } from './outbox.ts';
 import {
   type ClientMessage,
-  PROTOCOL,
+  PROTOCOL_WITH_CALLS,
+  PROTOCOLS,
   type ServerMessage,
   unpackBatch,
   unpackFrame,
@@ -27,8 +28,8 @@ export class ConnectionError extends Error {
   }
 }
 
-type RequestKind = 'execute' | 'range' | 'status';
-type Answer = Extract<ServerMessage, readonly [number, 'value' | 'ranged' | 'status', unknown]>;
+type RequestKind = 'execute' | 'range' | 'status' | 'call';
+type Answer = Extract<ServerMessage, readonly [number, 'value' | 'ranged' | 'status' | 'called', unknown]>;
 
 interface Waiting {
   readonly resolve: (answer: Answer) => void;
@@ -42,6 +43,13 @@ export interface WatchReader {
   onError(error: Error): void;
 }
 
+/** Who hears of a snapshot. */
+export interface SnapshotReader {
+  onPart(part: Uint8Array): void;
+  onEnd(): void;
+  onError(error: Error): void;
+}
+
 export class Connection {
   readonly url: string;
   readonly #socket: WebSocket;
@@ -49,6 +57,7 @@ export class Connection {
   readonly #outbox: Outbox;
   readonly #waiting = new Map<number, Waiting>();
   readonly #watches = new Map<number, WatchReader>();
+  readonly #snapshots = new Map<number, SnapshotReader>();
   #lastId = 0;
   #cancelPing: (() => void) | undefined;
   #hasHeard = true;
@@ -72,7 +81,7 @@ export class Connection {
     url: string,
     options: { readonly clock: TurnClock; readonly tls?: TlsMaterial },
   ): Promise<Connection> {
-    const socket = new WebSocket(url, PROTOCOL, {
+    const socket = new WebSocket(url, [...PROTOCOLS], {
       ...options.tls,
       perMessageDeflate: false,
       maxPayload: FRAME_BYTES_MAX,
@@ -90,6 +99,11 @@ export class Connection {
 
   get isOpen(): boolean {
     return this.#socket.readyState === WebSocket.OPEN;
+  }
+
+  /** False at a member of an older version, which knows neither `call` nor `snapshot`. */
+  get hasCalls(): boolean {
+    return this.#socket.protocol === PROTOCOL_WITH_CALLS;
   }
 
   /** Asks and waits for the answer. @throws {ConnectionError} and the errors of `client.ts` that the member answers with */
@@ -122,6 +136,21 @@ export class Connection {
     };
   }
 
+  /** Asks for a snapshot. */
+  snapshot(reader: SnapshotReader): { taken(): void; cancel(): void } {
+    if (!this.isOpen) throw new ConnectionError(`${this.url} is gone`, { isUnsent: true });
+    const id = ++this.#lastId;
+    this.#snapshots.set(id, reader);
+    this.#outbox.send([id, 'snapshot', null]);
+    return {
+      taken: () => this.#outbox.send([id, 'taken', null]),
+      cancel: () => {
+        if (this.#snapshots.delete(id)) this.#outbox.send([id, 'cancel', null]);
+        this.#maybeLeave();
+      },
+    };
+  }
+
   close(): void {
     this.#cancelPing?.();
     this.#socket.terminate();
@@ -134,7 +163,8 @@ export class Connection {
   }
 
   #maybeLeave(): void {
-    if (this.#isLeaving && this.#waiting.size === 0 && this.#watches.size === 0) this.close();
+    const isIdle = this.#waiting.size === 0 && this.#watches.size === 0 && this.#snapshots.size === 0;
+    if (this.#isLeaving && isIdle) this.close();
   }
 
   #receive(frame: Uint8Array): void {
@@ -146,11 +176,18 @@ export class Connection {
     const [id, kind, body] = message;
     if (kind === 'batch') {
       this.#watches.get(id)?.onBatch(unpackBatch(body));
+    } else if (kind === 'part') {
+      this.#snapshots.get(id)?.onPart(body);
+    } else if (kind === 'end') {
+      this.#snapshots.get(id)?.onEnd();
+      this.#snapshots.delete(id);
     } else if (kind === 'error') {
       const error = errorFromCode(body.code, body.message, body.compactedRevision);
       this.#take(id)?.reject(error);
       this.#watches.get(id)?.onError(error);
       this.#watches.delete(id);
+      this.#snapshots.get(id)?.onError(error);
+      this.#snapshots.delete(id);
     } else this.#take(id)?.resolve(message);
     this.#maybeLeave();
   }
@@ -171,6 +208,8 @@ export class Connection {
       reader.onError(new WatchLostError('the connection broke; start again after the last revision seen'));
     }
     this.#watches.clear();
+    for (const reader of this.#snapshots.values()) reader.onError(new Error(`the connection to ${this.url} broke`));
+    this.#snapshots.clear();
   }
 
   /** A machine that is gone says nothing; silence is noticed by asking. */

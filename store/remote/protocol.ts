@@ -16,8 +16,13 @@ import type {
 } from '../client/client.ts';
 import type { CommandValue } from '../mvcc/command.ts';
 
-/** The WebSocket subprotocol; names the version of this format. */
-export const PROTOCOL = 'raftsman-store-1';
+/**
+ * The WebSocket subprotocols; each names a version of this format. Version 2 added `call` and `snapshot`; a member of
+ * version 1 is still understood, and told apart where they are needed.
+ */
+export const PROTOCOLS = ['raftsman-store-2', 'raftsman-store-1'] as const;
+/** What a connection must have agreed on for `call` and `snapshot`. */
+export const PROTOCOL_WITH_CALLS: string = PROTOCOLS[0];
 
 export type WatchStart = Omit<WatchRequest, 'signal'>;
 
@@ -27,7 +32,11 @@ export type ClientMessage =
   | readonly [id: number, kind: 'range', request: RangeRequest]
   | readonly [id: number, kind: 'status', nothing: null]
   | readonly [id: number, kind: 'watch', request: WatchStart]
-  /** One more batch of a watch was taken by its reader. */
+  /** One of the rare calls; see `calls.ts`. */
+  | readonly [id: number, kind: 'call', call: readonly [name: string, args: readonly unknown[]]]
+  /** Answered with parts of a snapshot, as many as the window allows, and an end. */
+  | readonly [id: number, kind: 'snapshot', nothing: null]
+  /** One more batch of a watch, or part of a snapshot, was taken by its reader. */
   | readonly [id: number, kind: 'taken', nothing: null]
   | readonly [id: number, kind: 'cancel', nothing: null];
 
@@ -43,6 +52,9 @@ export type ServerMessage =
   | readonly [id: number, kind: 'ranged', result: PackedRange]
   | readonly [id: number, kind: 'status', status: StoreStatus]
   | readonly [id: number, kind: 'batch', batch: PackedBatch]
+  | readonly [id: number, kind: 'called', result: unknown]
+  | readonly [id: number, kind: 'part', part: Uint8Array]
+  | readonly [id: number, kind: 'end', nothing: null]
   | readonly [id: number, kind: 'error', error: WireError];
 
 type PackedItem = readonly [

@@ -10,12 +10,20 @@ import type { CommandClient } from '../client/base.ts';
 import { CompactedError, InvalidRequestError, UnavailableError, type WatchBatch } from '../client/client.ts';
 import type { TurnClock } from '../clock.ts';
 import { decodeCommand } from '../codec/command.ts';
-import { CONNECTION_REQUESTS_MAX, CONNECTION_WATCHES_MAX, FRAME_BYTES_MAX, WATCH_WINDOW_BATCHES } from '../limits.ts';
+import {
+  CONNECTION_REQUESTS_MAX,
+  CONNECTION_SNAPSHOTS_MAX,
+  CONNECTION_WATCHES_MAX,
+  FRAME_BYTES_MAX,
+  SNAPSHOT_WINDOW_PARTS,
+  WATCH_WINDOW_BATCHES,
+} from '../limits.ts';
 import { type Logger, silentLogger } from '../logger.ts';
+import { answerCall } from './calls.ts';
 import { Outbox } from './outbox.ts';
 import {
   type ClientMessage,
-  PROTOCOL,
+  PROTOCOLS,
   packBatch,
   packRange,
   packValue,
@@ -57,7 +65,7 @@ export class StoreServer {
       server: this.#http,
       perMessageDeflate: false,
       maxPayload: FRAME_BYTES_MAX,
-      handleProtocols: offered => (offered.has(PROTOCOL) ? PROTOCOL : false),
+      handleProtocols: offered => PROTOCOLS.find(protocol => offered.has(protocol)) ?? false,
     });
     this.#sockets.on('connection', socket => this.#serve(socket));
   }
@@ -88,8 +96,8 @@ export class StoreServer {
   }
 
   #serve(socket: WebSocket): void {
-    if (socket.protocol !== PROTOCOL) {
-      socket.close(1002, `only ${PROTOCOL} is spoken here`);
+    if (!PROTOCOLS.some(protocol => protocol === socket.protocol)) {
+      socket.close(1002, `only ${PROTOCOLS.join(' and ')} are spoken here`);
       return;
     }
     const session = new Session(socket, this.#options);
@@ -106,9 +114,10 @@ export class StoreServer {
   }
 }
 
-interface Watching {
+/** A watch, or a snapshot that is being sent. */
+interface Streaming {
   readonly abort: AbortController;
-  /** Batches that may still be sent before the reader takes one. */
+  /** Batches or parts that may still be sent before the reader takes one. */
   window: number;
   wake: () => void;
 }
@@ -116,7 +125,8 @@ interface Watching {
 class Session {
   readonly #client: CommandClient;
   readonly #outbox: Outbox;
-  readonly #watches = new Map<number, Watching>();
+  readonly #watches = new Map<number, Streaming>();
+  readonly #snapshots = new Map<number, Streaming>();
   #requests = 0;
 
   constructor(socket: WebSocket, options: StoreServerOptions) {
@@ -130,7 +140,7 @@ class Session {
   }
 
   end(): void {
-    for (const { abort } of this.#watches.values()) abort.abort();
+    for (const { abort } of [...this.#watches.values(), ...this.#snapshots.values()]) abort.abort();
   }
 
   #handle([id, kind, body]: ClientMessage): void {
@@ -148,14 +158,20 @@ class Session {
         this.#watch(id, body).catch((error: unknown) => this.#fail(id, error));
         return;
       case 'taken': {
-        const watching = this.#watches.get(id);
-        if (watching === undefined) return;
-        watching.window++;
-        watching.wake();
+        const streaming = this.#streaming(id);
+        if (streaming === undefined) return;
+        streaming.window++;
+        streaming.wake();
         return;
       }
       case 'cancel':
-        this.#watches.get(id)?.abort.abort();
+        this.#streaming(id)?.abort.abort();
+        return;
+      case 'call':
+        this.#answer(id, async () => [id, 'called', await answerCall(this.#client, ...body)]);
+        return;
+      case 'snapshot':
+        this.#snapshot(id).catch((error: unknown) => this.#fail(id, error));
         return;
       default:
         throw new TypeError('a message of unknown kind');
@@ -180,7 +196,7 @@ class Session {
 
   async #watch(id: number, start: WatchStart): Promise<void> {
     if (this.#watches.size >= CONNECTION_WATCHES_MAX) throw new UnavailableError('too many watches on this connection');
-    const watching: Watching = { abort: new AbortController(), window: WATCH_WINDOW_BATCHES, wake: () => {} };
+    const watching: Streaming = { abort: new AbortController(), window: WATCH_WINDOW_BATCHES, wake: () => {} };
     this.#watches.set(id, watching);
     try {
       for await (const batch of this.#client.watch({ ...start, signal: watching.abort.signal })) {
@@ -193,12 +209,36 @@ class Session {
     }
   }
 
+  async #snapshot(id: number): Promise<void> {
+    if (this.#snapshots.size >= CONNECTION_SNAPSHOTS_MAX) {
+      throw new UnavailableError('too many snapshots are being read on this connection');
+    }
+    const streaming: Streaming = { abort: new AbortController(), window: SNAPSHOT_WINDOW_PARTS, wake: () => {} };
+    this.#snapshots.set(id, streaming);
+    const { signal } = streaming.abort;
+    try {
+      for await (const part of this.#client.saveSnapshot()) {
+        if (signal.aborted) return;
+        this.#outbox.send([id, 'part', part]);
+        streaming.window--;
+        while (streaming.window <= 0 && !signal.aborted) await nextWake(streaming);
+      }
+      this.#outbox.send([id, 'end', null]);
+    } finally {
+      this.#snapshots.delete(id);
+    }
+  }
+
+  #streaming(id: number): Streaming | undefined {
+    return this.#watches.get(id) ?? this.#snapshots.get(id);
+  }
+
   #fail(id: number, error: unknown): void {
     this.#outbox.send([id, 'error', wireError(error)]);
   }
 }
 
-function nextWake(watching: Watching): Promise<void> {
+function nextWake(watching: Streaming): Promise<void> {
   return new Promise(resolve => {
     watching.wake = resolve;
     watching.abort.signal.addEventListener('abort', () => resolve(), { once: true });

@@ -2,6 +2,7 @@
 import type { Membership, StateMachine } from '../../raft/index.ts';
 import {
   type Leadership,
+  MembershipRefusedError,
   NotLeaderError,
   OutcomeUnknownError,
   type RaftNode,
@@ -14,7 +15,7 @@ export type Mishap = 'dropped' | 'lost' | 'doneButLost';
 const MEMBER = { id: '00000000000000aa', name: 'single', peerAddress: '', clientUrl: '', role: 'voter' } as const;
 const MEMBERSHIP: Membership = { clusterId: '00000000000000cc', members: [MEMBER] };
 
-const staysAlone = (): Promise<never> => Promise.reject(new Error('a group of one stays alone'));
+const staysAlone = (): Promise<never> => Promise.reject(new MembershipRefusedError('a group of one stays alone'));
 
 export class SingleRaft<Result> implements RaftNode<Result> {
   readonly #stateMachine: StateMachine<Result>;

@@ -1,6 +1,12 @@
 /** Watches: what they tell, in what order, and how they end. */
 import test, { type ExecutionContext } from 'ava';
-import { createMemoryStore, type StoreClient, WatchLostError } from '../../../store/index.ts';
+import {
+  createMemoryStore,
+  type StoreClient,
+  type WatchBatch,
+  WatchLostError,
+  type WatchRequest,
+} from '../../../store/index.ts';
 import { createHarness, type Harness, type HarnessOptions, take, type WatchFrame } from '../testing/harness.ts';
 
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
@@ -177,23 +183,18 @@ test('the cache goes on without a gap when the store takes its watch away', asyn
 /** A store whose watches can be broken off. */
 function breakable(memory: StoreClient): { store: StoreClient; breakWatches: () => void } {
   let broken = new AbortController();
-  const store: StoreClient = {
-    range: request => memory.range(request),
-    put: (key, value, options) => memory.put(key, value, options),
-    delete: (key, options) => memory.delete(key, options),
-    transaction: transaction => memory.transaction(transaction),
-    async *watch(request) {
-      const { signal } = broken;
-      yield* memory.watch({ ...request, signal: AbortSignal.any([request.signal, signal]) });
-      if (signal.aborted) throw new WatchLostError();
+  async function* watch(request: WatchRequest): AsyncGenerator<WatchBatch> {
+    const { signal } = broken;
+    yield* memory.watch({ ...request, signal: AbortSignal.any([request.signal, signal]) });
+    if (signal.aborted) throw new WatchLostError();
+  }
+  const store = new Proxy(memory, {
+    get(target, name) {
+      if (name === 'watch') return watch;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
     },
-    grantLease: seconds => memory.grantLease(seconds),
-    keepLeaseAlive: id => memory.keepLeaseAlive(id),
-    revokeLease: id => memory.revokeLease(id),
-    compact: revision => memory.compact(revision),
-    status: () => memory.status(),
-    close: () => memory.close(),
-  };
+  });
   return {
     store,
     breakWatches() {

@@ -1,0 +1,126 @@
+/**
+ * Reads what a stopped member has, all of it: its state with every entry of its log applied, also those that it did not
+ * know to be committed, because after the loss of the others nobody can tell any more. Changes nothing on disk.
+ */
+import { join } from 'node:path';
+import {
+  LevelStorage,
+  type MemberIdentity,
+  type MembershipEntry,
+  membershipCodec,
+  type RecoveredState,
+} from '../../raft/index.ts';
+import { type StateBackend, StateCorruptError } from '../backend/backend.ts';
+import { LevelBackend } from '../backend/level.ts';
+import { type BatchHead, decodeBatch } from '../codec/change.ts';
+import { decodeCommand } from '../codec/command.ts';
+import { ImageLoader } from '../codec/image.ts';
+import { Mvcc } from '../mvcc/mvcc.ts';
+import type { Origin } from './build.ts';
+
+/** What a survivor has. */
+export interface Survivor extends Origin {
+  readonly identity: MemberIdentity;
+  /** Its own entry in the last membership that it knows; undefined if it is in none. */
+  readonly entry: MembershipEntry | undefined;
+  /** Entries that were applied here beyond what was known to be committed. */
+  readonly uncommittedEntries: number;
+}
+
+/** There is nothing here that a cluster could be made of. `message` says why and what to do. */
+export class SurvivorError extends Error {
+  override readonly name = 'SurvivorError';
+  readonly code = 'STORE_SURVIVOR';
+}
+
+/**
+ * @param directory what `openStore` calls `dataDir`
+ * @throws {SurvivorError} {DataLockedError} {StateLockedError} {LogCorruptError} {StateCorruptError} and those of newer formats
+ */
+export async function readSurvivor(directory: string): Promise<Survivor> {
+  const recovered = await readLog(join(directory, 'raft'));
+  const { identity } = recovered;
+  if (identity === undefined) {
+    throw new SurvivorError(
+      `${directory} holds no member of a store: name the data directory of a master that had one`,
+    );
+  }
+  const { state, head } = await readState(new LevelBackend({ directory: join(directory, 'state') }));
+  const startIndex = recovered.snapshot.index;
+  if (head.appliedIndex < startIndex) {
+    throw new SurvivorError(
+      `the state in ${directory} ends at entry ${head.appliedIndex}, but its log begins after ${startIndex}: it was being rebuilt when it stopped and lacks what lies between. Reset another master, or restore a snapshot`,
+    );
+  }
+  const through = applyLog(state, recovered, head.appliedIndex);
+  const lastTerm = recovered.entries.at(-1)?.term ?? recovered.snapshot.term;
+  return {
+    state,
+    head: { ...head, appliedIndex: through },
+    term: Math.max(recovered.hardState.term, lastTerm),
+    identity,
+    entry: lastEntryOf(recovered),
+    uncommittedEntries: Math.max(0, through - Math.max(recovered.hardState.commit, head.appliedIndex)),
+  };
+}
+
+async function readLog(directory: string): Promise<RecoveredState> {
+  const storage = new LevelStorage({ directory });
+  try {
+    return await storage.open();
+  } finally {
+    await storage.close();
+  }
+}
+
+async function readState(backend: StateBackend): Promise<{ readonly state: Mvcc; readonly head: BatchHead }> {
+  try {
+    const stored = await backend.open();
+    let state = new Mvcc();
+    let head: BatchHead = { appliedIndex: 0, counters: state.counters, hash: 0 };
+    if (stored.checkpoint !== undefined) {
+      const loader = new ImageLoader();
+      for await (const chunk of stored.checkpoint) loader.push(chunk);
+      ({ state, head } = loader.finish());
+    }
+    for await (const batch of stored.batches) {
+      const decoded = decodeBatch(batch);
+      for (const change of decoded.changes) state.replay(change);
+      head = decoded.head;
+    }
+    return { state, head };
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && String(error.code).startsWith('STORE_STATE_')) throw error;
+    throw new StateCorruptError(
+      `the state on disk is damaged (${error instanceof Error ? error.message : String(error)}): reset another master, or restore a snapshot`,
+      { cause: error },
+    );
+  } finally {
+    await backend.close();
+  }
+}
+
+/** Applies what the log has beyond the state. @returns the last index */
+function applyLog(state: Mvcc, { entries, snapshot }: RecoveredState, appliedIndex: number): number {
+  for (const entry of entries) {
+    if (entry.index <= appliedIndex || entry.kind !== 'command') continue;
+    try {
+      state.apply(decodeCommand(entry.data), { term: entry.term });
+    } catch (error) {
+      throw new SurvivorError(`entry ${entry.index} of the log cannot be understood: use the version that wrote it`, {
+        cause: error,
+      });
+    }
+  }
+  return Math.max(appliedIndex, entries.at(-1)?.index ?? snapshot.index);
+}
+
+/** Addresses change by entries of the log, so the youngest membership that names this member counts. */
+function lastEntryOf({ identity, snapshot, entries }: RecoveredState): MembershipEntry | undefined {
+  const memberships = entries
+    .filter(({ kind }) => kind === 'membership')
+    .map(({ data }) => membershipCodec.decode(data));
+  return [snapshot.membership, ...memberships]
+    .flatMap(({ members }) => members.filter(({ id }) => id === identity?.memberId))
+    .at(-1);
+}
