@@ -1,8 +1,10 @@
 /**
- * `npm run bench [store] [api] [pod] [memory]`: figures for the README, each with the machine it was taken on. Run it alone;
- * without arguments it does everything.
+ * `npm run bench [-- store api pod memory]`: figures for the README, each with the machine it was taken on. Run it alone;
+ * without arguments it does everything. For `store`: `--rounds N`, `--seconds N` a measurement, `--clients 1,64`,
+ * `--systems raftsman,etcd`.
  */
 import { cpus, release, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
 import { type ClusterOptions, newCluster, type TestCluster } from '../helpers/cluster.ts';
 import { findKubectls } from '../helpers/machine.ts';
 import { run } from '../helpers/run.ts';
@@ -12,7 +14,15 @@ import { benchStore } from './store.ts';
 
 const PARTS = ['store', 'api', 'pod', 'memory'];
 const IDLE_MS = 10_000;
-const chosen = process.argv.slice(2);
+const { values: flags, positionals: chosen } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '4' },
+    clients: { type: 'string' },
+    systems: { type: 'string' },
+  },
+});
 const unknown = chosen.filter(part => !PARTS.includes(part));
 if (unknown.length > 0) {
   console.error(`error: ${unknown.join(', ')}: the parts are ${PARTS.join(', ')}`);
@@ -39,8 +49,14 @@ async function withCluster(options: ClusterOptions, action: (cluster: TestCluste
 }
 
 if (wants('store')) {
-  print('\nThe store: three members on loopback, 256-byte values');
-  await benchStore(print);
+  print('\nThe store: three members on loopback');
+  await benchStore({
+    rounds: Number(flags.rounds),
+    forMs: Number(flags.seconds) * 1000,
+    ...(flags.clients !== undefined && { clients: flags.clients.split(',').map(Number) }),
+    ...(flags.systems !== undefined && { systems: flags.systems.split(',') }),
+    print,
+  });
 }
 if (wants('memory') || wants('api')) {
   print('\nA cluster of three masters and two nodes');

@@ -9,6 +9,13 @@ export interface Figures {
   readonly failures: number;
 }
 
+/** Latencies of one driver over one time; those of several drivers can be put together. */
+export interface Sample {
+  readonly latenciesMs: Float64Array;
+  readonly elapsedMs: number;
+  readonly failures: number;
+}
+
 /**
  * Keeps `concurrency` operations under way until `total` were started; each resolves or counts as a failure. A tenth of
  * them warm up first and are not counted.
@@ -18,23 +25,45 @@ export async function closedLoop(options: {
   readonly total: number;
   readonly operation: (sequence: number) => Promise<void>;
 }): Promise<Figures> {
-  await drive(options, 0, Math.max(1, Math.floor(options.total / 10)));
-  const startedAt = performance.now();
-  const { latencies, failures } = await drive(options, options.total, options.total);
-  return summarize(latencies, { elapsedMs: performance.now() - startedAt, failures });
+  const { concurrency, total, operation } = options;
+  const warmUp = Math.max(1, Math.floor(total / 10));
+  await drive({ concurrency, operation, mayStart: sequence => sequence < warmUp });
+  const first = total;
+  const sample = await drive({ concurrency, operation: i => operation(first + i), mayStart: i => i < total });
+  return summarize([sample]);
 }
 
-async function drive(
-  { concurrency, operation }: { readonly concurrency: number; readonly operation: (sequence: number) => Promise<void> },
-  offset: number,
-  count: number,
-): Promise<{ readonly latencies: number[]; readonly failures: number }> {
+/** The same for a time instead of a number; warming up takes a quarter of it and is not counted. */
+export async function timedLoop(options: {
+  readonly concurrency: number;
+  readonly forMs: number;
+  /** Numbers of operations begin here. */
+  readonly first: number;
+  readonly operation: (sequence: number) => Promise<void>;
+}): Promise<Sample & { readonly next: number }> {
+  const { concurrency, forMs, operation } = options;
+  let next = options.first;
+  const run = async (ms: number) => {
+    const endAt = performance.now() + ms;
+    return await drive({ concurrency, operation: () => operation(next++), mayStart: () => performance.now() < endAt });
+  };
+  await run(forMs / 4);
+  return { ...(await run(forMs)), next };
+}
+
+async function drive(options: {
+  readonly concurrency: number;
+  readonly operation: (sequence: number) => Promise<void>;
+  readonly mayStart: (sequence: number) => boolean;
+}): Promise<Sample> {
+  const { concurrency, operation, mayStart } = options;
   const latencies: number[] = [];
   let next = 0;
   let failures = 0;
+  const startedAt = performance.now();
   const worker = async () => {
-    while (next < count) {
-      const sequence = offset + next++;
+    while (mayStart(next)) {
+      const sequence = next++;
       const at = performance.now();
       try {
         await operation(sequence);
@@ -44,24 +73,33 @@ async function drive(
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(concurrency, count) }, worker));
-  return { latencies, failures };
+  await Promise.all(Array.from({ length: concurrency }, worker));
+  return { latenciesMs: Float64Array.from(latencies), elapsedMs: performance.now() - startedAt, failures };
 }
 
-function summarize(
-  latencies: number[],
-  { elapsedMs, failures }: { readonly elapsedMs: number; readonly failures: number },
-): Figures {
-  latencies.sort((a, b) => a - b);
+/** Puts together what several drivers measured at the same time. */
+export function summarize(samples: readonly Sample[]): Figures {
+  const count = samples.reduce((sum, sample) => sum + sample.latenciesMs.length, 0);
+  const latencies = new Float64Array(count);
+  let offset = 0;
+  for (const { latenciesMs } of samples) {
+    latencies.set(latenciesMs, offset);
+    offset += latenciesMs.length;
+  }
+  latencies.sort();
   const at = (share: number) =>
     latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? Number.NaN;
+  const perSecond = samples.reduce(
+    (sum, { latenciesMs, elapsedMs }) => sum + latenciesMs.length / (elapsedMs / 1000),
+    0,
+  );
   return {
-    operations: latencies.length,
-    perSecond: latencies.length / (elapsedMs / 1000),
+    operations: count,
+    perSecond,
     p50Ms: at(0.5),
     p99Ms: at(0.99),
     maxMs: latencies.at(-1) ?? Number.NaN,
-    failures,
+    failures: samples.reduce((sum, { failures }) => sum + failures, 0),
   };
 }
 
@@ -73,6 +111,6 @@ export function row(name: string, figures: Figures): string {
 }
 
 export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
+  const sorted = values.filter(value => !Number.isNaN(value)).sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

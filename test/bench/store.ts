@@ -1,135 +1,194 @@
 /**
- * The store under load: acknowledged puts per second and their latency for 1, 64 and 1,000 clients at once, against three
- * members in processes of their own on loopback, over the remote client, mutual TLS everywhere, every write on disk with
- * fsync on a majority.
+ * raftsman's store beside etcd: three members of each on loopback and on the same disk, in turn, several rounds; the
+ * clients are processes of their own. Every figure is the median over the rounds, the peak stands beside it. etcd is
+ * driven by its own tool and by a client of ours, and the better of the two counts; with TLS as raftsman has it, and once
+ * more in plain text.
  */
-import { type ChildProcess, fork } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createAuthority, issueCertificate } from '../../control/pki/authority.ts';
-import { RemoteClient, type StoreClient, systemClock } from '../../store/index.ts';
-import { closedLoop, row } from './measure.ts';
-import type { MemberMessage, MemberOrder } from './member.ts';
+import { promisify } from 'node:util';
+import { type Figures, median } from './measure.ts';
+import { Drivers, EtcdTool, type Load } from './store/drivers.ts';
+import { etcdMissing, etcdVersion, startEtcd } from './store/etcd.ts';
+import { startRaftsman } from './store/raftsman.ts';
+import { makeTls, type System, VALUE_BYTES } from './store/system.ts';
 
-const MEMBERS = 3;
-const FIRST_PORT = 27_800;
-const VALUE_BYTES = 256;
-/** Clients of this program; each keeps one connection and sends what a turn brings in one frame. */
+export interface StoreBenchOptions {
+  readonly rounds: number;
+  /** Each measurement takes so long, after a quarter of it to warm up. */
+  readonly forMs: number;
+  /** Only these systems and these numbers of clients; all if undefined. */
+  readonly systems?: readonly string[];
+  readonly clients?: readonly number[];
+  readonly print: (line: string) => void;
+}
+
+const CLIENTS = [1, 64, 1_000];
+const OPERATIONS = ['put', 'linearizable get', 'serializable get'] as const;
+/** Connections of our clients, over all their processes. */
 const CONNECTIONS = 4;
-const LOADS = [
-  { concurrency: 1, puts: 1_000, reads: 2_000 },
-  { concurrency: 64, puts: 30_000, reads: 60_000 },
-  { concurrency: 1_000, puts: 100_000, reads: 200_000 },
-] as const;
+const WATCHERS = 1_000;
+const WATCH_PUTS = 200;
+const WATCH_KEY = 'w'.repeat(8);
+/** A run of etcd's tool is as long as one of ours, by the speed that ours has shown, within these bounds. */
+const TOOL_TOTAL = { min: 300, max: 200_000 };
 
-export async function benchStore(print: (line: string) => void): Promise<void> {
+/** One measured thing, such as "put, 64 clients, by etcd's tool", over all rounds. */
+interface Series {
+  readonly figures: Figures[];
+}
+type Results = Map<string, Series>;
+
+export async function benchStore(options: StoreBenchOptions): Promise<void> {
+  const { print, rounds, forMs } = options;
+  const missing = etcdMissing();
+  const tool = missing === undefined ? await etcdTool(print) : undefined;
+  print(missing === undefined ? await etcdVersion() : `etcd is missing, nothing to compare with: ${missing}`);
+  print(`${rounds} rounds, ${forMs / 1000} s a measurement, median (peak); ${VALUE_BYTES}-byte values\n`);
   const folder = await mkdtemp(join(tmpdir(), 'raftsman-bench-'));
-  const members: ChildProcess[] = [];
+  const results: Results = new Map();
   try {
     const tls = await makeTls();
-    let membership: MemberOrder['membership'];
-    for (let i = 0; i < MEMBERS; i++) {
-      const child = fork(fileURLToPath(new URL('./member.ts', import.meta.url)), {
-        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      });
-      members.push(child);
-      const opened = waitFor(child, 'open');
-      child.on('message', (message: MemberMessage) => {
-        if (message.type === 'announce') void addThrough(members[0] as ChildProcess, child, message);
-      });
-      child.send({
-        type: 'order',
-        order: {
-          name: `member-${i + 1}`,
-          dataDir: join(folder, String(i)),
-          peerPort: FIRST_PORT + i,
-          servePort: FIRST_PORT + 10 + i,
-          tls,
-          membership,
-        },
-      } satisfies MemberMessage);
-      membership ??= (await opened).membership;
-      await opened;
+    const starts: Record<string, (into: string) => Promise<System>> = {
+      raftsman: into => startRaftsman({ folder: into, tls }),
+      ...(missing === undefined && {
+        etcd: into => startEtcd({ folder: into, tls }),
+        'etcd, plain text': into => startEtcd({ folder: into }),
+      }),
+    };
+    for (let round = 0; round < rounds; round++) {
+      for (const [name, start] of Object.entries(starts)) {
+        if (options.systems !== undefined && !options.systems.includes(name)) continue;
+        const into = join(folder, `${round}-${name.replaceAll(/\W+/g, '-')}`);
+        const system = await start(into);
+        try {
+          await measure(system, { ...options, results, tool, folder: into });
+        } finally {
+          await system.stop();
+          await rm(into, { recursive: true, force: true });
+        }
+      }
     }
-    const clients = Array.from({ length: CONNECTIONS }, () => connect(tls));
-    for (const load of LOADS) await measure(clients, load, print);
-    for (const client of clients) await client.close();
   } finally {
-    for (const child of members) child.disconnect();
-    await Promise.all(members.map(child => new Promise(resolve => child.once('exit', resolve))));
     await rm(folder, { recursive: true, force: true });
+  }
+  printTable(results, print);
+}
+
+async function etcdTool(print: (line: string) => void): Promise<string | undefined> {
+  const script = fileURLToPath(new URL('./etcd-tools.sh', import.meta.url));
+  try {
+    const { stdout } = await promisify(execFile)('sh', [script], { maxBuffer: 64 * 1024 * 1024 });
+    return stdout.trim();
+  } catch (error) {
+    print(`etcd's own tool is missing and could not be built: ${error instanceof Error ? error.message : error}`);
+    return undefined;
   }
 }
 
-async function measure(
-  clients: readonly StoreClient[],
-  { concurrency, puts, reads }: (typeof LOADS)[number],
-  print: (line: string) => void,
-): Promise<void> {
-  const value = Buffer.alloc(VALUE_BYTES, 'v');
-  const clientOf = (i: number) => clients[i % clients.length] as StoreClient;
-  const key = (i: number) => `bench/${String(i).padStart(8, '0')}`;
-  print(
-    row(
-      `put, ${concurrency} at once`,
-      await closedLoop({ concurrency, total: puts, operation: async i => void (await clientOf(i).put(key(i), value)) }),
-    ),
-  );
-  print(
-    row(
-      `linearizable get, ${concurrency} at once`,
-      await closedLoop({
-        concurrency,
-        total: reads,
-        operation: async i => void (await clientOf(i).range({ key: key(i % puts) })),
-      }),
-    ),
-  );
+interface Context extends StoreBenchOptions {
+  readonly results: Results;
+  readonly tool: string | undefined;
+  readonly folder: string;
 }
 
-async function makeTls(): Promise<MemberOrder['tls']> {
-  const nowMs = Date.now();
-  const authority = await createAuthority('bench-ca', { nowMs });
-  const leaf = await issueCertificate(
-    authority,
-    { commonName: 'bench', hosts: ['127.0.0.1'], usages: ['client', 'server'] },
-    { nowMs, validDays: 1 },
-  );
-  return { key: leaf.key, cert: leaf.certificate, ca: authority.certificate };
+async function measure(system: System, context: Context): Promise<void> {
+  const { results, forMs, folder, print } = context;
+  const target = await system.target();
+  const note = (what: string, by: string, figures: Figures) => {
+    const name = `${what}|${system.name}${by}`;
+    const series = results.get(name);
+    if (series === undefined) results.set(name, { figures: [figures] });
+    else series.figures.push(figures);
+    print(`  ${system.name}${by}: ${what}: ${cell(figures)}`);
+  };
+  // The second client process would only take its core from the members.
+  const drivers = await Drivers.start(target, { processes: 1, connections: CONNECTIONS });
+  const tool =
+    context.tool !== undefined && target.protocol === 'etcd'
+      ? await EtcdTool.prepare(context.tool, target, folder)
+      : undefined;
+  try {
+    for (const concurrency of context.clients ?? CLIENTS) {
+      for (const operation of OPERATIONS) {
+        const load: Load = { operation, concurrency };
+        const what = `${operation}, ${concurrency.toLocaleString('en')} clients`;
+        const figures = await drivers.run(load, forMs);
+        note(what, '', figures);
+        if (tool === undefined) continue;
+        const total = Math.round((figures.perSecond * forMs) / 1000);
+        const bounded = Math.min(TOOL_TOTAL.max, Math.max(TOOL_TOTAL.min, total));
+        note(what, ', own tool', await tool.run(load, bounded));
+      }
+    }
+    const fanOut = await drivers.fanOut(WATCH_KEY, WATCHERS, WATCH_PUTS);
+    const what = `watch, 1 key to ${WATCHERS.toLocaleString('en')} watchers`;
+    note(what, '', { ...latencies(fanOut.untilAllMs), perSecond: fanOut.eventsPerSecond });
+    if (tool !== undefined) {
+      const perSecond = await tool.fanOut(WATCHERS, WATCH_PUTS);
+      note(what, ', own tool', { ...latencies(new Float64Array()), perSecond });
+    }
+  } finally {
+    await drivers.stop();
+  }
 }
 
-function connect(tls: MemberOrder['tls']): StoreClient {
-  return new RemoteClient({
-    urls: Array.from({ length: MEMBERS }, (_, i) => `wss://127.0.0.1:${FIRST_PORT + 10 + i}`),
-    tls,
-    clock: systemClock,
-    random: () => Math.random(),
+function latencies(values: Float64Array): Figures {
+  const sorted = values.toSorted();
+  const at = (share: number) => sorted[Math.floor(sorted.length * share)] ?? Number.NaN;
+  return { operations: values.length, perSecond: 0, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1), failures: 0 };
+}
+
+function cell({ perSecond, p50Ms, p99Ms, failures }: Figures): string {
+  const ms = (value: number) => (Number.isNaN(value) ? '–' : value.toFixed(value < 10 ? 2 : 0));
+  const failed = failures > 0 ? ` ${failures} FAILED` : '';
+  return `${Math.round(perSecond).toLocaleString('en')}/s, p50 ${ms(p50Ms)}, p99 ${ms(p99Ms)} ms${failed}`;
+}
+
+/** What a reader compares: raftsman, and the better of etcd's drivers with TLS and in plain text. */
+function printTable(results: Results, print: (line: string) => void): void {
+  const whats = [...new Set([...results.keys()].map(name => name.split('|')[0] as string))];
+  const header = ['', 'raftsman', 'etcd', 'ratio', 'etcd, plain text', 'ratio'];
+  const lines = whats.map(what => {
+    const of = (system: string) => middle(results.get(`${what}|${system}`));
+    const ours = of('raftsman');
+    const rivals = ['etcd', 'etcd, plain text'].map(system => better(of(system), of(`${system}, own tool`)));
+    const cells = rivals.flatMap(rival => [rival?.text ?? '–', ratio(ours, rival)]);
+    return [what, ours?.text ?? '–', ...cells];
   });
+  print('');
+  for (const line of [header, header.map(() => '---'), ...lines]) print(`| ${line.join(' | ')} |`);
 }
 
-async function addThrough(
-  leader: ChildProcess,
-  joiner: ChildProcess,
-  { member }: Extract<MemberMessage, { type: 'announce' }>,
-): Promise<void> {
-  const added = waitFor(leader, 'added');
-  leader.send({ type: 'add', member } satisfies MemberMessage);
-  await added;
-  joiner.send({ type: 'announced' } satisfies MemberMessage);
+interface Middle {
+  readonly perSecond: number;
+  readonly text: string;
 }
 
-function waitFor<T extends MemberMessage['type']>(
-  child: ChildProcess,
-  type: T,
-): Promise<Extract<MemberMessage, { type: T }>> {
-  return new Promise(resolve => {
-    const listen = (message: MemberMessage) => {
-      if (message.type !== type) return;
-      child.off('message', listen);
-      resolve(message as Extract<MemberMessage, { type: T }>);
-    };
-    child.on('message', listen);
-  });
+function middle(series: Series | undefined): Middle | undefined {
+  if (series === undefined) return undefined;
+  const over = (pick: (figures: Figures) => number) => median(series.figures.map(pick));
+  const figures: Figures = {
+    operations: Number.NaN,
+    perSecond: over(one => one.perSecond),
+    p50Ms: over(one => one.p50Ms),
+    p99Ms: over(one => one.p99Ms),
+    maxMs: over(one => one.maxMs),
+    failures: Math.max(...series.figures.map(one => one.failures)),
+  };
+  const peak = Math.round(Math.max(...series.figures.map(one => one.perSecond))).toLocaleString('en');
+  return { perSecond: figures.perSecond, text: cell(figures).replace('/s', `/s (${peak})`) };
+}
+
+function better(one: Middle | undefined, other: Middle | undefined): Middle | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return one.perSecond >= other.perSecond ? one : other;
+}
+
+function ratio(ours: Middle | undefined, theirs: Middle | undefined): string {
+  if (ours === undefined || theirs === undefined) return '–';
+  return (ours.perSecond / theirs.perSecond).toFixed(1);
 }

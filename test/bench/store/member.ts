@@ -1,5 +1,7 @@
 /** One member of the store as a process of its own, told over the IPC channel what to do by `store.ts`. */
-import { type OpenStore, openStore, systemClock } from '../../store/index.ts';
+import { type OpenStore, openStore, systemClock } from '../../../store/index.ts';
+
+import type { Tls } from './system.ts';
 
 type Membership = ReturnType<OpenStore['raft']['status']>['membership'];
 type Member = Parameters<OpenStore['raft']['addMember']>[0];
@@ -10,7 +12,7 @@ export interface MemberOrder {
   readonly dataDir: string;
   readonly peerPort: number;
   readonly servePort: number;
-  readonly tls: { readonly key: string; readonly cert: string; readonly ca: string };
+  readonly tls: Tls;
   /** Undefined for the first. */
   readonly membership: Membership | undefined;
 }
