@@ -102,6 +102,14 @@ export function maybeLeaveJoint(state: CoreState, leading: Leading): void {
   appendOwn(state, 'membership', settings.codec.encode(leaveJoint(membership)));
 }
 
+/** True if a member that follows has not been told how far the log is committed. */
+export function isCommitUntold(state: CoreState, leading: Leading): boolean {
+  for (const progress of leading.progress.values()) {
+    if (progress.state === 'replicate' && progress.sentCommit < state.log.commitIndex) return true;
+  }
+  return false;
+}
+
 /** A leader that is no voter leads until its own removal is committed and has been told (thesis 4.2.2). */
 export function maybeStepDownRemoved(state: CoreState): void {
   const { leading, log, memberships, settings } = state;
@@ -130,10 +138,11 @@ export function beginTransfer(state: CoreState, leading: Leading, to: MemberId):
   maybeSendTimeoutNow(state, leading);
 }
 
-/** Turns what is due into messages. */
+/** Turns what is due into messages. `holdCommit` as {@link ReadyOptions} says. */
 export function replicate(
   state: CoreState,
   leading: Leading,
+  holdCommit: boolean,
 ): { messages: AppendRequest[]; snapshotsWanted: MemberId[] } {
   const messages: AppendRequest[] = [];
   const snapshotsWanted: MemberId[] = [];
@@ -141,7 +150,7 @@ export function replicate(
     if (progress.state !== 'snapshot' && progress.nextIndex <= state.log.start.index) progress.becomeSnapshot();
     const isWanting = progress.state === 'snapshot' || progress.needsSnapshot;
     if (isWanting && progress.snapshotIndex === 0 && progress.isActive) snapshotsWanted.push(to);
-    replicateTo(state, leading, { to, progress, messages });
+    replicateTo(state, leading, { to, progress, messages, holdCommit });
   }
   return { messages, snapshotsWanted };
 }
@@ -150,10 +159,11 @@ interface Target {
   readonly to: MemberId;
   readonly progress: Progress;
   readonly messages: AppendRequest[];
+  readonly holdCommit: boolean;
 }
 
-function replicateTo(state: CoreState, leading: Leading, { to, progress, messages }: Target): void {
-  const { log, settings } = state;
+function replicateTo(state: CoreState, leading: Leading, { to, progress, messages, holdCommit }: Target): void {
+  const { log, settings, memberships } = state;
   while (progress.nextIndex <= log.lastIndex && progress.canSend(settings.limits)) {
     const entries = log.slice(progress.nextIndex, log.lastIndex, settings.limits.appendBytesMax);
     const last = entries.at(-1);
@@ -164,10 +174,12 @@ function replicateTo(state: CoreState, leading: Leading, { to, progress, message
       entries.reduce((sum, entry) => sum + entryBytes(entry), 0),
     );
   }
+  // That a membership is committed is told at once: a leader that it removes steps down right after.
+  const mayHold = holdCommit && progress.sentCommit >= memberships.currentIndex;
   const hasNews =
     progress.isHeartbeatDue ||
     progress.sentReadContext < leading.readContext ||
-    (progress.state === 'replicate' && progress.sentCommit < log.commitIndex);
+    (progress.state === 'replicate' && progress.sentCommit < log.commitIndex && !mayHold);
   if (!hasNews) return;
   const previousIndex =
     progress.state === 'snapshot' ? Math.max(progress.snapshotIndex, log.start.index) : progress.nextIndex - 1;

@@ -18,6 +18,7 @@ import {
   handleSnapshotStatus,
   handleTimeoutNow,
   hasCommittedInTerm,
+  isCommitUntold,
   maybeCommit,
   maybeLeaveJoint,
   maybeStepDownRemoved,
@@ -29,7 +30,7 @@ import { entryBytes, RaftLog } from './log.ts';
 import { type Configuration, type MembershipCodec, MembershipHistory, refuseMembershipChange } from './membership.ts';
 import type { Message } from './messages.ts';
 import type { Progress } from './progress.ts';
-import type { Advance, PersistRequest, ProposeRefusal, ProposeResult, Ready } from './ready.ts';
+import type { Advance, PersistRequest, ProposeRefusal, ProposeResult, Ready, ReadyOptions } from './ready.ts';
 import { appendOwn, becomeFollower } from './roles.ts';
 import {
   type CoreRole,
@@ -191,11 +192,12 @@ export class RaftCore {
     return 'begun';
   }
 
-  /** Collects what is to be done. Each thing is handed out once. `canApply` is false while a snapshot comes in. */
-  ready(options: { readonly canApply: boolean } = { canApply: true }): Ready {
+  /** Collects what is to be done. Each thing is handed out once. */
+  ready(options: ReadyOptions = { canApply: true }): Ready {
     const state = this.#state;
     if (state.leading !== undefined) maybeLeaveJoint(state, state.leading);
-    const replication = state.leading === undefined ? undefined : replicate(state, state.leading);
+    const replication =
+      state.leading === undefined ? undefined : replicate(state, state.leading, options.holdCommit === true);
     // After replicate, so that the others learn of the commitment before a removed leader goes.
     maybeStepDownRemoved(state);
     const persist = this.#takePersist();
@@ -209,6 +211,7 @@ export class RaftCore {
       committed: options.canApply ? this.#takeCommitted() : [],
       reads,
       snapshotsWanted: replication?.snapshotsWanted ?? [],
+      isCommitUntold: state.leading !== undefined && isCommitUntold(state, state.leading),
     };
   }
 

@@ -20,6 +20,16 @@ export interface ReadState {
   readonly index: number;
 }
 
+export interface ReadyOptions {
+  /** False while a snapshot comes in. */
+  readonly canApply: boolean;
+  /**
+   * A leader's news that more is committed waits for the next append instead of going out by itself. The driver that holds
+   * it back must not do so for long: {@link Ready.isCommitUntold} says that somebody waits.
+   */
+  readonly holdCommit?: boolean;
+}
+
 export interface Ready {
   /** May go out at once; a leader's appends go while its own disk writes (thesis 10.2.1). */
   readonly messages: readonly Message[];
@@ -29,6 +39,8 @@ export interface Ready {
   readonly reads: readonly ReadState[];
   /** Members that need a snapshot to be sent. Reported once an attempt. */
   readonly snapshotsWanted: readonly MemberId[];
+  /** On a leader: some member has not been told yet how far the log is committed. */
+  readonly isCommitUntold: boolean;
 }
 
 /** What the driver has done. */

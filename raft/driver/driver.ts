@@ -297,9 +297,14 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
     loop.wake();
     switch (method) {
       case 'propose':
-        return loop.proposals.acceptForwarded(body);
+        try {
+          return loop.proposals.acceptForwarded(body);
+        } finally {
+          loop.hurry();
+        }
       case 'readIndex': {
         const deadlineMs = this.#deadline(this.#options.requestTimeoutMs);
+        loop.hurry();
         return encode(await loop.reads.add(deadlineMs, { isRemote: true }));
       }
       case 'changeMembership':

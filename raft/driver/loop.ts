@@ -12,7 +12,7 @@
  */
 import type { Message } from '../core/messages.ts';
 import type { RaftCore } from '../core/raft.ts';
-import type { PersistRequest } from '../core/ready.ts';
+import type { PersistRequest, Ready } from '../core/ready.ts';
 import type { Entry, MemberId, Membership } from '../core/types.ts';
 import type { RaftStorage } from '../storage/storage.ts';
 import type { IncomingSnapshot, Transport } from '../transport/transport.ts';
@@ -22,7 +22,7 @@ import type { CrashPoint, CrashPointHook } from './crash-points.ts';
 import type { LeadershipAnnouncer } from './leadership.ts';
 import type { Logger } from './logger.ts';
 import { removedError } from './node.ts';
-import { type RaftOptions, SWEEP_INTERVAL_MS } from './options.ts';
+import { COMMIT_NEWS_DELAY_MS, type RaftOptions, SWEEP_INTERVAL_MS } from './options.ts';
 import type { PeerAddresses } from './peer-addresses.ts';
 import { Proposals } from './proposals.ts';
 import { Reads } from './reads.ts';
@@ -62,6 +62,12 @@ export class RaftLoop<Result> {
   #cancelTick: () => void = () => {};
   #dueTickMs = 0;
   #dueSweepMs = 0;
+  /** The news that more is committed have waited long enough for an append to go with. */
+  #isCommitNewsLate = false;
+  #cancelCommitNews: (() => void) | undefined;
+  /** Somebody waits for commitment through here; and how far it was told without delay. */
+  #hurriedIndex = 0;
+  #toldIndex = 0;
   #logResetWaiter: Waiter<void> | undefined;
   /** What the transport was told. */
   #peersOf: Membership | undefined;
@@ -159,6 +165,7 @@ export class RaftLoop<Result> {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#cancelTick();
+    this.#cancelCommitNews?.();
     this.#cancelRefusal?.();
     this.proposals.close();
     this.reads.close();
@@ -205,15 +212,45 @@ export class RaftLoop<Result> {
   #pump(): void {
     this.proposals.flush();
     this.reads.flush();
-    const ready = this.core.ready({ canApply: !this.#receiver.isRestoring });
+    const ready = this.core.ready({ canApply: !this.#receiver.isRestoring, holdCommit: !this.#isCommitNewsDue() });
     this.#send(ready.messages);
     if (ready.persist !== undefined) this.#attend(this.#persist(ready.persist));
+    if (ready.isCommitUntold) this.#tellCommitSoon();
+    // The messages leave and the write begins in microtasks that were queued before this one: the others and the disk work
+    // while the state machine does.
+    queueMicrotask(() => this.#guard(() => this.#finishPump(ready)));
+  }
+
+  #finishPump(ready: Ready): void {
     this.#sender.begin(ready.snapshotsWanted);
     for (const read of ready.reads) this.reads.confirmed(read);
     if (ready.committed.length > 0) this.#apply(ready.committed);
     this.#noteMembership();
     this.#context.announcer.note(this.core.status());
     if (!this.#receiver.isRestoring && this.#compaction.isDue()) this.#attend(this.#compaction.run());
+  }
+
+  /**
+   * A member waits for what this leader commits from here on, because it forwarded a proposal or a read: the news goes
+   * out by itself instead of with the next append.
+   */
+  hurry(): void {
+    this.#hurriedIndex = this.core.status().lastIndex;
+  }
+
+  #isCommitNewsDue(): boolean {
+    const isDue = this.#isCommitNewsLate || this.#hurriedIndex > this.#toldIndex;
+    this.#isCommitNewsLate = false;
+    if (isDue) this.#toldIndex = this.core.status().commitIndex;
+    return isDue;
+  }
+
+  #tellCommitSoon(): void {
+    this.#cancelCommitNews ??= this.#context.clock.setTimeout(() => {
+      this.#cancelCommitNews = undefined;
+      this.#isCommitNewsLate = true;
+      this.wake();
+    }, COMMIT_NEWS_DELAY_MS);
   }
 
   async #persist(request: PersistRequest): Promise<void> {

@@ -71,3 +71,9 @@ assert(DRIVER_LIMITS.forwardBytesMax <= DRIVER_LIMITS.queuedBytesMax);
 
 /** Expired waiters are looked for this often. */
 export const SWEEP_INTERVAL_MS = 50;
+
+/**
+ * The others hear that an entry is committed with the next append, or after this time. Telling them at once costs two
+ * messages a member and a write, and delays the very next write by what they wake up for.
+ */
+export const COMMIT_NEWS_DELAY_MS = 2;
