@@ -20,7 +20,7 @@ export const STATE_WRITE_PAUSE_MS = 5;
 /** Batches are folded into a new checkpoint when they outgrow the last one, but not before they are this large. */
 export const CHECKPOINT_BYTES_MIN = 32 * 1024 * 1024;
 /** Revisions whose running hash is remembered, for comparing members. */
-export const HASHES_KEPT = 4_096;
+export const HASHES_KEPT = 32_768;
 /** How often the leader looks for leases that are over. */
 export const LEASE_CHECK_MS = 250;
 /** A look that comes later than this means that the leader was asleep, and leases get that time back. */

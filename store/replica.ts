@@ -132,6 +132,19 @@ export class Replica implements StateMachine<ApplyResult> {
     return results;
   }
 
+  /**
+   * Gives this state up for good: nothing is answered, applied or written any more, and the next start builds it anew.
+   * @param error what the owner hears as the reason to end the process
+   */
+  async condemn(error: Error): Promise<void> {
+    if (this.#failure !== undefined) return;
+    this.#servingProblem = error.message;
+    this.#hub.failAll(() => new WatchLostError(error.message));
+    // Not remembered, it is found out again: what matters is that this process ends.
+    await this.#backend.condemn(error.message).catch(() => {});
+    this.#die(error);
+  }
+
   async flush(): Promise<number> {
     const index = this.#appliedIndex;
     this.#appendUnwritten();
