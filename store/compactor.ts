@@ -8,6 +8,8 @@ import { HISTORY_REVISIONS_MAX } from './limits.ts';
 export interface CompactorOptions {
   readonly clock: Clock;
   readonly keepMs: number;
+  /** History is cut to this many revisions, however young. */
+  readonly revisionsMax?: number;
   readonly revisions: () => { readonly revision: number; readonly compactedRevision: number };
   readonly compact: (revision: number) => Promise<unknown>;
 }
@@ -49,11 +51,11 @@ export class Compactor {
   }
 
   #step(): void {
-    const { clock, keepMs, revisions, compact } = this.#options;
+    const { clock, keepMs, revisionsMax = HISTORY_REVISIONS_MAX, revisions, compact } = this.#options;
     const { revision, compactedRevision } = revisions();
     const nowMs = clock.now();
     this.#notes.push({ atMs: nowMs, revision });
-    const target = planCompaction({ notes: this.#notes, nowMs, keepMs, revision });
+    const target = planCompaction({ notes: this.#notes, nowMs, keepMs, revisionsMax, revision });
     this.#notes = this.#notes.filter(note => note.atMs > nowMs - keepMs);
     if (target <= compactedRevision) return;
     // If it fails, the next step compacts further.
@@ -66,8 +68,9 @@ export function planCompaction(facts: {
   readonly notes: readonly Note[];
   readonly nowMs: number;
   readonly keepMs: number;
+  readonly revisionsMax?: number;
   readonly revision: number;
 }): number {
   const old = facts.notes.findLast(note => note.atMs <= facts.nowMs - facts.keepMs);
-  return Math.max(old?.revision ?? 0, facts.revision - HISTORY_REVISIONS_MAX, 0);
+  return Math.max(old?.revision ?? 0, facts.revision - (facts.revisionsMax ?? HISTORY_REVISIONS_MAX), 0);
 }

@@ -1,10 +1,12 @@
-/** What the leader alone does for the store: ending leases and forgetting old history. Follows leadership. */
+/** What the leader alone does for the store: ending leases, forgetting history, alarms, comparing. Follows leadership. */
 import type { RaftNode } from '../raft/index.ts';
+import { AlarmKeeper } from './alarm-keeper.ts';
 import type { LocalClient } from './client/local.ts';
 import type { Clock } from './clock.ts';
 import { Compactor } from './compactor.ts';
+import type { HashCheck } from './hash-check.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
-import { HISTORY_KEEP_MS } from './limits.ts';
+import { STORE_LIMITS, type StoreLimits } from './limits.ts';
 import type { ApplyResult } from './mvcc/command.ts';
 import type { Replica } from './replica.ts';
 
@@ -13,13 +15,16 @@ export interface DutiesOptions {
   readonly replica: Replica;
   readonly client: LocalClient;
   readonly clock: Clock;
-  /** How long history can be read and watched; undefined for the default. */
+  readonly limits?: StoreLimits;
+  /** How long history can be read and watched; as in `limits` by default. */
   readonly historyKeepMs?: number;
+  /** Compares the members, if they are to be compared. */
+  readonly hashCheck?: HashCheck;
 }
 
 /** Takes the duties up and lays them down as leadership comes and goes; the answer ends it. */
 export function followLeadership(options: DutiesOptions): () => void {
-  const { raft, replica, client, clock, historyKeepMs = HISTORY_KEEP_MS } = options;
+  const { raft, replica, client, clock, hashCheck, limits = STORE_LIMITS } = options;
   const leases = new LeaseKeeper({
     clock,
     leases: () => replica.state.leases,
@@ -28,14 +33,24 @@ export function followLeadership(options: DutiesOptions): () => void {
   });
   const compactor = new Compactor({
     clock,
-    keepMs: historyKeepMs,
+    keepMs: options.historyKeepMs ?? limits.historyKeepMs,
+    revisionsMax: limits.historyRevisionsMax,
     revisions: () => replica.state,
     compact: revision => client.compact(revision),
+  });
+  const alarms = new AlarmKeeper({
+    clock,
+    quotaBytes: limits.quotaBytes,
+    state: () => replica.state,
+    status: () => raft.status(),
+    propose: command => client.execute(command),
   });
   let term = 0;
   const stop = () => {
     leases.stop();
     compactor.stop();
+    alarms.stop();
+    hashCheck?.stop();
     term = 0;
   };
   const unfollow = raft.onLeadership(leadership => {
@@ -44,6 +59,8 @@ export function followLeadership(options: DutiesOptions): () => void {
       term = leadership.term;
       leases.start(term);
       compactor.start();
+      alarms.start();
+      hashCheck?.start();
     }
   });
   return () => {

@@ -7,12 +7,13 @@
 import assert from 'node:assert';
 import type { CommittedCommand, SnapshotMetadata, StateMachine, StateMachineSnapshot } from '../raft/index.ts';
 import { type StateBackend, StateCorruptError, type StoredState } from './backend/backend.ts';
+import { WatchLostError } from './client/client.ts';
 import type { Clock } from './clock.ts';
 import { ByteWriter } from './codec/bytes.ts';
 import { type BatchHead, decodeBatch, writeBatchHead, writeChange } from './codec/change.ts';
 import { decodeCommand } from './codec/command.ts';
 import { encodeImage, ImageCorruptError, ImageLoader, lengthPrefixed, lengthPrefixRemoved } from './codec/image.ts';
-import { CHECKPOINT_BYTES_MIN, STATE_WRITE_PAUSE_MS } from './limits.ts';
+import { STATE_WRITE_PAUSE_MS, STORE_LIMITS, type StoreLimits } from './limits.ts';
 import type { ApplyResult, Change } from './mvcc/command.ts';
 import type { Image } from './mvcc/image.ts';
 import { Mvcc } from './mvcc/mvcc.ts';
@@ -25,6 +26,9 @@ export interface ReplicaOptions {
   /** Called once when the disk failed or the state cannot go on: the process must exit. */
   readonly onFatal: (error: Error) => void;
   readonly checkpointBytesMin?: number;
+  readonly limits?: StoreLimits;
+  /** Who this member is, so that it knows which alarms mean it. */
+  readonly memberId?: string;
   /** The log on disk begins after this index, and nobody else has what came before: a state that lacks it is damaged. */
   readonly appliedIndexMin?: number;
 }
@@ -38,6 +42,7 @@ export class Replica implements StateMachine<ApplyResult> {
   readonly #onFatal: (error: Error) => void;
   readonly #checkpointBytesMin: number;
   readonly #appliedIndexMin: number;
+  readonly #memberId: string | undefined;
   readonly #hash = new RunningHash();
   readonly #leaseListeners = new Set<LeaseListener>();
   /** Changes that no write has taken yet. */
@@ -46,6 +51,7 @@ export class Replica implements StateMachine<ApplyResult> {
   #state = new Mvcc();
   #hub: WatchHub;
   #appliedIndex = 0;
+  #servingProblem: string | undefined;
   #isBehind = false;
   #draining: Promise<void> | undefined;
   #bytesInFlight = 0;
@@ -58,13 +64,15 @@ export class Replica implements StateMachine<ApplyResult> {
   #failure: Error | undefined;
 
   constructor(options: ReplicaOptions) {
+    const { limits = STORE_LIMITS } = options;
     this.#backend = options.backend;
     this.#clock = options.clock;
     this.#onFatal = options.onFatal;
-    this.#checkpointBytesMin = options.checkpointBytesMin ?? CHECKPOINT_BYTES_MIN;
+    this.#checkpointBytesMin = options.checkpointBytesMin ?? limits.checkpointBytesMin;
     this.#appliedIndexMin = options.appliedIndexMin ?? 0;
+    this.#memberId = options.memberId;
     this.#hash.reset(this.#state.revision, 0);
-    this.#hub = new WatchHub({ source: this.#state, clock: options.clock });
+    this.#hub = new WatchHub({ source: this.#state, clock: options.clock, limits });
   }
 
   /** The state as of the last applied command. Replaced as a whole by a restore: do not keep it. */
@@ -80,6 +88,10 @@ export class Replica implements StateMachine<ApplyResult> {
   /** What is applied but not yet given to the operating system. */
   get unwrittenBytes(): number {
     return this.#unwritten.length + this.#bytesInFlight;
+  }
+  /** Why this member may not answer anybody; undefined if it may. */
+  get servingProblem(): string | undefined {
+    return this.#servingProblem;
   }
   /** The running hash over all changes up to a recent revision; undefined for one that is not remembered. */
   hashAt(revision: number): number | undefined {
@@ -118,6 +130,19 @@ export class Replica implements StateMachine<ApplyResult> {
     this.#writeSoon();
     this.#scheduleSweep();
     return results;
+  }
+
+  /**
+   * Gives this state up for good: nothing is answered, applied or written any more, and the next start builds it anew.
+   * @param error what the owner hears as the reason to end the process
+   */
+  async condemn(error: Error): Promise<void> {
+    if (this.#failure !== undefined) return;
+    this.#servingProblem = error.message;
+    this.#hub.failAll(() => new WatchLostError(error.message));
+    // Not remembered, it is found out again: what matters is that this process ends.
+    await this.#backend.condemn(error.message).catch(() => {});
+    this.#die(error);
   }
 
   async flush(): Promise<number> {
@@ -179,6 +204,7 @@ export class Replica implements StateMachine<ApplyResult> {
       const from = this.#unwritten.length;
       writeChange(this.#unwritten, change);
       if (change.type === 'revision') this.#hash.add(change.revision, this.#unwritten.peek(from));
+      else if (change.type === 'alarm' || change.type === 'alarmGone') this.#noteAlarms();
       else if (change.type !== 'compacted') for (const listener of this.#leaseListeners) listener(change);
     }
     return applied.result;
@@ -282,9 +308,23 @@ export class Replica implements StateMachine<ApplyResult> {
     this.#appliedIndex = head.appliedIndex;
     this.#hash.reset(head.counters.revision, head.hash);
     this.#hub.replaceSource(state);
+    this.#noteAlarms();
     for (const lease of state.leases) {
       for (const listener of this.#leaseListeners) listener({ type: 'lease', lease });
     }
+  }
+
+  /** A member whose data differs from the others' must not show it to anybody, from this moment on. */
+  #noteAlarms(): void {
+    const corrupt = this.#state.alarms.filter(({ type }) => type === 'CORRUPT');
+    const isMeant = corrupt.some(({ memberId }) => memberId === '' || memberId === this.#memberId);
+    const problem = isMeant
+      ? 'this member’s data differs from the others’: it answers nothing until it is rebuilt'
+      : undefined;
+    if (problem !== undefined && this.#servingProblem === undefined) {
+      this.#hub.failAll(() => new WatchLostError(problem));
+    }
+    this.#servingProblem = problem;
   }
 
   #replay(bytes: Uint8Array): void {
@@ -294,6 +334,7 @@ export class Replica implements StateMachine<ApplyResult> {
     assert.deepStrictEqual(counters, head.counters, 'the counters on disk are those of the changes');
     this.#appliedIndex = head.appliedIndex;
     this.#hash.reset(counters.revision, head.hash);
+    this.#noteAlarms();
     this.#bytesSinceCheckpoint += bytes.length;
   }
 

@@ -34,6 +34,7 @@ import {
   removedError,
   TransferFailedError,
 } from './node.ts';
+import type { RaftObserver } from './observer.ts';
 import { DRIVER_LIMITS, type RaftOptions, resolveOptions } from './options.ts';
 import { PeerAddresses } from './peer-addresses.ts';
 import { isSafeToRepeat, meaningOf } from './peer-errors.ts';
@@ -66,6 +67,8 @@ export interface RaftNodeDependencies<Result> {
   /** The member has stopped for good ({@link RemovedError}: for ever); the process has to exit. Called once. */
   readonly onFatal?: (error: Error) => void;
   readonly reach?: CrashPointHook;
+  /** Keeps count of what this member does. Give the same one to the transport. */
+  readonly observer?: RaftObserver;
 }
 
 /** Before the methods that are not Raft's own, so that no name collides; the second kind is answered by a leader only. */
@@ -148,6 +151,9 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
       appliedIndex,
       lastIndex,
       membership,
+      pendingProposals: loop.proposals.waiting,
+      logBytes: core.logBytes,
+      appendingMs: loop.appendingMs,
     } as const;
     if (core.progress === undefined) return base;
     const progress = Object.fromEntries(

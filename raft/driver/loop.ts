@@ -22,7 +22,8 @@ import type { CrashPoint, CrashPointHook } from './crash-points.ts';
 import type { LeadershipAnnouncer } from './leadership.ts';
 import type { Logger } from './logger.ts';
 import { removedError } from './node.ts';
-import { COMMIT_NEWS_DELAY_MS, type RaftOptions, SWEEP_INTERVAL_MS } from './options.ts';
+import type { RaftObserver } from './observer.ts';
+import { COMMIT_NEWS_DELAY_MS, DRIVER_LIMITS, type RaftOptions, SWEEP_INTERVAL_MS } from './options.ts';
 import type { PeerAddresses } from './peer-addresses.ts';
 import { Proposals } from './proposals.ts';
 import { Reads } from './reads.ts';
@@ -43,6 +44,7 @@ export interface LoopContext<Result> {
   readonly logger: Logger;
   readonly options: RaftOptions;
   readonly reach: CrashPointHook;
+  readonly observer?: RaftObserver;
   /** The loop has stopped because of this. Called once. */
   readonly onFatal: (error: Error) => void;
 }
@@ -68,6 +70,11 @@ export class RaftLoop<Result> {
   /** Somebody waits for commitment through here; and how far it was told without delay. */
   #hurriedIndex = 0;
   #toldIndex = 0;
+  /** Since when the log's write under way is under way. */
+  #appendingSinceMs: number | undefined;
+  /** On the leader: when which batches were handed out, until they are committed. For the observer alone. */
+  #handedOut: { readonly index: number; readonly atMs: number }[] = [];
+  #leader: MemberId | undefined;
   #logResetWaiter: Waiter<void> | undefined;
   /** What the transport was told. */
   #peersOf: Membership | undefined;
@@ -84,8 +91,14 @@ export class RaftLoop<Result> {
     const wake = () => this.wake();
     const forward = (method: string) => (leader: MemberId, body: Uint8Array) =>
       transport.request(leader, method, body, { timeoutMs: options.requestTimeoutMs });
-    this.proposals = new Proposals(core, { forward: forward('propose'), wake });
-    this.reads = new Reads(core, { forward: forward('readIndex'), wake });
+    const { observer } = context;
+    this.proposals = new Proposals(core, { forward: forward('propose'), wake, ...(observer && { observer }) });
+    this.reads = new Reads(core, {
+      forward: forward('readIndex'),
+      wake,
+      now: () => clock.now(),
+      ...(observer && { observer }),
+    });
     const reach = (point: CrashPoint) => this.#reach(point);
     this.#compaction = new Compaction({ ...context, reach, queue: this.#queue, now: () => clock.now() });
     const snapshots: SnapshotContext = {
@@ -101,6 +114,11 @@ export class RaftLoop<Result> {
 
   get isStopped(): boolean {
     return this.#isStopped;
+  }
+
+  /** How long the log's write that is under way has taken by now; 0 if none is. */
+  get appendingMs(): number {
+    return this.#appendingSinceMs === undefined ? 0 : this.#context.clock.now() - this.#appendingSinceMs;
   }
 
   start(): void {
@@ -198,6 +216,7 @@ export class RaftLoop<Result> {
     this.proposals.tick();
     this.reads.tick();
     const now = this.#context.clock.now();
+    this.#observeLateness(now - this.#dueTickMs);
     if (now >= this.#dueSweepMs) {
       this.#dueSweepMs = now + SWEEP_INTERVAL_MS;
       this.proposals.sweep(now);
@@ -226,7 +245,12 @@ export class RaftLoop<Result> {
     for (const read of ready.reads) this.reads.confirmed(read);
     if (ready.committed.length > 0) this.#apply(ready.committed);
     this.#noteMembership();
-    this.#context.announcer.note(this.core.status());
+    const status = this.core.status();
+    this.#context.announcer.note(status);
+    if (status.leader !== this.#leader) {
+      this.#leader = status.leader;
+      this.#context.observer?.leaderChanged?.(status.leader, status.term);
+    }
     if (!this.#receiver.isRestoring && this.#compaction.isDue()) this.#attend(this.#compaction.run());
   }
 
@@ -254,12 +278,17 @@ export class RaftLoop<Result> {
   }
 
   async #persist(request: PersistRequest): Promise<void> {
-    const { storage } = this.#context;
+    const { storage, clock, observer } = this.#context;
     const { reset, hardState, entries } = request;
+    this.#observeHandedOut(entries);
     await this.#queue.run(async () => {
       this.#reach('beforeSave');
+      const sinceMs = clock.now();
+      this.#appendingSinceMs = sinceMs;
       if (reset !== undefined && hardState !== undefined) await storage.reset(reset, hardState);
       else await storage.save({ ...(hardState && { hardState }), ...(entries.length > 0 && { entries }) });
+      this.#appendingSinceMs = undefined;
+      observer?.appended?.(clock.now() - sinceMs, entries.length, bytesOf(entries));
       this.#reach('afterSave');
     });
     if (this.#isStopped) return;
@@ -272,8 +301,12 @@ export class RaftLoop<Result> {
   #apply(committed: readonly Entry[]): void {
     const throughIndex = committed.at(-1)?.index ?? 0;
     const commands: CommittedCommand[] = committed.filter(entry => entry.kind === 'command');
+    const { stateMachine, clock, observer } = this.#context;
+    this.#observeCommitted(throughIndex);
     this.#reach('beforeApply');
-    const results = this.#context.stateMachine.apply(commands, throughIndex);
+    const sinceMs = clock.now();
+    const results = stateMachine.apply(commands, throughIndex);
+    observer?.applied?.(clock.now() - sinceMs, commands.length);
     this.#reach('afterApply');
     this.core.advance({ applied: throughIndex });
     let position = 0;
@@ -283,6 +316,32 @@ export class RaftLoop<Result> {
     this.reads.appliedTo(throughIndex);
     // More may be committed than one batch holds; in between, the event loop gets its turn.
     this.wake();
+  }
+
+  #observeHandedOut(entries: readonly Entry[]): void {
+    const index = entries.at(-1)?.index;
+    if (index === undefined || this.#context.observer?.committed === undefined) return;
+    if (this.core.status().role !== 'leader') this.#handedOut = [];
+    // Where a quorum is away, what waits beyond the bound is not timed.
+    else if (this.#handedOut.length < DRIVER_LIMITS.timedBatchesMax) {
+      this.#handedOut.push({ index, atMs: this.#context.clock.now() });
+    }
+  }
+
+  #observeCommitted(throughIndex: number): void {
+    let first = this.#handedOut[0];
+    while (first !== undefined && first.index <= throughIndex) {
+      this.#handedOut.shift();
+      this.#context.observer?.committed?.(this.#context.clock.now() - first.atMs);
+      first = this.#handedOut[0];
+    }
+  }
+
+  /** Heartbeats leave with ticks: where those come late, so do these (etcd counts it as "likely overloaded"). */
+  #observeLateness(lateMs: number): void {
+    const { observer, options } = this.#context;
+    if (observer?.heartbeatFailed === undefined || lateMs <= options.heartbeatMs) return;
+    for (const peer of this.core.progress?.keys() ?? []) if (peer !== this.#context.id) observer.heartbeatFailed(peer);
   }
 
   #send(messages: readonly Message[]): void {
@@ -364,4 +423,10 @@ export class RaftLoop<Result> {
     this.stop();
     this.#context.onFatal(error);
   }
+}
+
+function bytesOf(entries: readonly Entry[]): number {
+  let bytes = 0;
+  for (const { data } of entries) bytes += data.length;
+  return bytes;
 }

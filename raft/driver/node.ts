@@ -13,6 +13,12 @@ export interface RaftStatus {
   readonly appliedIndex: number;
   readonly lastIndex: number;
   readonly membership: Membership;
+  /** Proposals of this member's own callers that wait for their result. */
+  readonly pendingProposals: number;
+  /** What the log holds in memory. */
+  readonly logBytes: number;
+  /** How long the log's write that is under way has taken by now; 0 if none is. A disk that hangs shows here. */
+  readonly appendingMs: number;
   /** Only on the leader: how far each peer is. */
   readonly progress?: Readonly<Record<MemberId, { readonly matchIndex: number; readonly active: boolean }>>;
 }

@@ -59,6 +59,8 @@ export const DRIVER_LIMITS = {
   recentResultsMax: 65_536,
   /** ReadIndex attempts of this member at a time; reads that come meanwhile share the next. */
   readAttemptsMax: 8,
+  /** Batches of a leader whose commit is timed at a time. */
+  timedBatchesMax: 1_024,
   /** Snapshots sent at a time. */
   outgoingSnapshotsMax: 2,
   /** The leader has this much longer to answer than to act, so that it can say why it could not in time. */

@@ -7,6 +7,7 @@ import type { Entry, MemberId } from '../core/types.ts';
 import { PeerUnreachableError } from '../transport/transport.ts';
 import { decodeProposals, decodeProposeAnswers, encode, type ProposeAnswer } from './codec.ts';
 import { NotLeaderError, OutcomeUnknownError, OverloadedError, ProposalDroppedError } from './node.ts';
+import type { RaftObserver } from './observer.ts';
 import { DRIVER_LIMITS } from './options.ts';
 import { Waiter } from './waiters.ts';
 
@@ -26,6 +27,7 @@ export class Proposals<Result> {
   readonly #core: RaftCore;
   readonly #forward: ForwardRequest;
   readonly #wake: () => void;
+  readonly #observer: RaftObserver | undefined;
   /** Not accepted by anyone yet. */
   #queued: Queued<Result>[] = [];
   #queuedBytes = 0;
@@ -40,10 +42,14 @@ export class Proposals<Result> {
   /** The leader is changing: the rest waits for the next tick. */
   #isHeld = false;
 
-  constructor(core: RaftCore, hooks: { readonly forward: ForwardRequest; readonly wake: () => void }) {
+  constructor(
+    core: RaftCore,
+    hooks: { readonly forward: ForwardRequest; readonly wake: () => void; readonly observer?: RaftObserver },
+  ) {
     this.#core = core;
     this.#forward = hooks.forward;
     this.#wake = hooks.wake;
+    this.#observer = hooks.observer;
   }
 
   get waiting(): number {
@@ -57,7 +63,7 @@ export class Proposals<Result> {
       this.waiting >= DRIVER_LIMITS.waitingMax ||
       (this.#queuedBytes > 0 && this.#queuedBytes + data.length > DRIVER_LIMITS.queuedBytesMax)
     ) {
-      waiter.reject(new OverloadedError('too many proposals wait on this member'));
+      this.#reject(waiter, new OverloadedError('too many proposals wait on this member'));
       return waiter.promise;
     }
     this.#enqueue({ data, waiter });
@@ -100,7 +106,7 @@ export class Proposals<Result> {
       this.#recent.set(entry.index, { term: entry.term, result });
     }
     for (const placed of this.#unplace(entry.index)) {
-      settle(placed.waiter, { isSame: placed.term === entry.term, result });
+      this.#settle(placed.waiter, { isSame: placed.term === entry.term, result });
     }
   }
 
@@ -108,7 +114,8 @@ export class Proposals<Result> {
   skippedTo(index: number): void {
     for (const at of [...this.#placed.keys()].filter(candidate => candidate <= index)) {
       for (const placed of this.#unplace(at)) {
-        placed.waiter.reject(
+        this.#reject(
+          placed.waiter,
           new OutcomeUnknownError('a snapshot covered the command before its result was known here'),
         );
       }
@@ -122,12 +129,12 @@ export class Proposals<Result> {
     for (const item of this.#forwarded) {
       if (!isLate(item.waiter)) continue;
       this.#forwarded.delete(item);
-      item.waiter.reject(unknown());
+      this.#reject(item.waiter, unknown());
     }
     for (const [index, all] of this.#placed) {
       if (!all.some(placed => isLate(placed.waiter))) continue;
       for (const placed of this.#unplace(index)) {
-        if (isLate(placed.waiter)) placed.waiter.reject(unknown());
+        if (isLate(placed.waiter)) this.#reject(placed.waiter, unknown());
         else this.place(index, placed.term, placed.waiter);
       }
     }
@@ -167,7 +174,7 @@ export class Proposals<Result> {
     if (!this.#queued.some(isDropped)) return;
     const all = this.#take(this.#queued.length);
     for (const item of all) {
-      if (isDropped(item)) item.waiter.reject(error);
+      if (isDropped(item)) this.#reject(item.waiter, error);
       else this.#enqueue(item);
     }
   }
@@ -178,7 +185,7 @@ export class Proposals<Result> {
       const result = this.#core.propose(item.data);
       if (result.accepted) this.place(result.index, result.term, item.waiter);
       else if (result.reason === 'overloaded')
-        item.waiter.reject(new OverloadedError('the leader has too much to commit'));
+        this.#reject(item.waiter, new OverloadedError('the leader has too much to commit'));
       else {
         // Leadership is being handed over; the next leader gets the rest.
         this.#requeue(items.slice(position));
@@ -217,9 +224,11 @@ export class Proposals<Result> {
     for (const [position, item] of batch.entries()) {
       if (!this.#forwarded.delete(item)) continue;
       const answer = answers[position];
-      if (answer === undefined) item.waiter.reject(new OutcomeUnknownError('the leader answered for too few commands'));
+      if (answer === undefined)
+        this.#reject(item.waiter, new OutcomeUnknownError('the leader answered for too few commands'));
       else if (answer[0] === 'notLeader') again.push(item);
-      else if (answer[0] === 'overloaded') item.waiter.reject(new OverloadedError('the leader has too much to commit'));
+      else if (answer[0] === 'overloaded')
+        this.#reject(item.waiter, new OverloadedError('the leader has too much to commit'));
       else this.#placeForwarded(item.waiter, answer[0], answer[1] ?? 0);
     }
     if (again.length > 0) this.#requeue(again);
@@ -231,8 +240,9 @@ export class Proposals<Result> {
       return;
     }
     const recent = this.#recent.get(index);
-    if (recent === undefined) waiter.reject(new OutcomeUnknownError('the result was gone before the answer came'));
-    else settle(waiter, { isSame: recent.term === term, result: recent.result });
+    if (recent === undefined)
+      this.#reject(waiter, new OutcomeUnknownError('the result was gone before the answer came'));
+    else this.#settle(waiter, { isSame: recent.term === term, result: recent.result });
   }
 
   #noteForwardFailed(batch: readonly Queued<Result>[], error: unknown): void {
@@ -242,17 +252,19 @@ export class Proposals<Result> {
       return;
     }
     for (const item of open) {
-      item.waiter.reject(new OutcomeUnknownError('the connection to the leader broke', { cause: error }));
+      this.#reject(item.waiter, new OutcomeUnknownError('the connection to the leader broke', { cause: error }));
     }
   }
-}
 
-/** Another entry committed at the same index means that this one never will be: certain (thesis 3.6.3). */
-function settle<Result>(
-  waiter: Waiter<Result>,
-  outcome: { readonly isSame: boolean; readonly result: Result | undefined },
-): void {
-  // The state machine gave a result for each command; other kinds have none, and their callers look at none.
-  if (outcome.isSame) waiter.resolve(outcome.result as Result);
-  else waiter.reject(new ProposalDroppedError('another leader committed something else in its place'));
+  #reject(waiter: Waiter<Result>, error: Error): void {
+    this.#observer?.proposalsFailed?.(1);
+    waiter.reject(error);
+  }
+
+  /** Another entry committed at the same index means that this one never will be: certain (thesis 3.6.3). */
+  #settle(waiter: Waiter<Result>, outcome: { readonly isSame: boolean; readonly result: Result | undefined }): void {
+    // The state machine gave a result for each command; other kinds have none, and their callers look at none.
+    if (outcome.isSame) waiter.resolve(outcome.result as Result);
+    else this.#reject(waiter, new ProposalDroppedError('another leader committed something else in its place'));
+  }
 }

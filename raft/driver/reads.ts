@@ -8,6 +8,7 @@ import type { ReadState } from '../core/ready.ts';
 import type { MemberId } from '../core/types.ts';
 import { decodeIndex, encode } from './codec.ts';
 import { NotLeaderError, OverloadedError } from './node.ts';
+import type { RaftObserver } from './observer.ts';
 import { DRIVER_LIMITS } from './options.ts';
 import { Waiter } from './waiters.ts';
 
@@ -21,9 +22,11 @@ export class Reads {
   readonly #core: RaftCore;
   readonly #forward: (leader: MemberId, body: Uint8Array) => Promise<Uint8Array>;
   readonly #wake: () => void;
+  readonly #now: () => number;
+  readonly #observer: RaftObserver | undefined;
   #waiting: Read[] = [];
   /** Attempts of the own core, by context; with the term they hold in. */
-  readonly #attempts = new Map<number, { readonly term: number; readonly reads: Read[] }>();
+  readonly #attempts = new Map<number, { readonly term: number; readonly reads: Read[]; readonly sinceMs: number }>();
   readonly #forwarded = new Set<Read[]>();
   /** Confirmed, waiting for the state machine. */
   #confirmed: { readonly index: number; readonly reads: Read[] }[] = [];
@@ -31,11 +34,18 @@ export class Reads {
 
   constructor(
     core: RaftCore,
-    hooks: { forward: (leader: MemberId, body: Uint8Array) => Promise<Uint8Array>; wake: () => void },
+    hooks: {
+      readonly forward: (leader: MemberId, body: Uint8Array) => Promise<Uint8Array>;
+      readonly wake: () => void;
+      readonly now: () => number;
+      readonly observer?: RaftObserver;
+    },
   ) {
     this.#core = core;
     this.#forward = hooks.forward;
     this.#wake = hooks.wake;
+    this.#now = hooks.now;
+    this.#observer = hooks.observer;
   }
 
   add(deadlineMs: number, options: { readonly isRemote: boolean }): Promise<number> {
@@ -61,7 +71,7 @@ export class Reads {
       const context = this.#core.readIndex();
       // Not certain yet what is committed: the next pump tries again.
       if (context === undefined) return;
-      this.#attempts.set(context, { term, reads: this.#take() });
+      this.#attempts.set(context, { term, reads: this.#take(), sinceMs: this.#now() });
     } else {
       this.#rejectRemote();
       if (leader !== undefined && this.#waiting.length > 0) this.#forwardReads(leader);
@@ -72,7 +82,9 @@ export class Reads {
   confirmed(state: ReadState): void {
     const attempt = this.#attempts.get(state.context);
     this.#attempts.delete(state.context);
-    if (attempt !== undefined) this.#noteConfirmed(state.index, attempt.reads);
+    if (attempt === undefined) return;
+    this.#observer?.readIndexed?.(this.#now() - attempt.sinceMs);
+    this.#noteConfirmed(state.index, attempt.reads);
   }
 
   appliedTo(index: number): void {
@@ -86,6 +98,7 @@ export class Reads {
   sweep(nowMs: number): void {
     const isOpen = (read: Read): boolean => {
       if (nowMs < read.waiter.deadlineMs) return true;
+      this.#observer?.readsFailed?.(1);
       read.waiter.reject(new NotLeaderError('no leader confirmed the read in time'));
       return false;
     };
@@ -130,12 +143,14 @@ export class Reads {
 
   #forwardReads(leader: MemberId): void {
     const reads = this.#take();
+    const sinceMs = this.#now();
     this.#forwarded.add(reads);
     this.#forward(leader, encode(null))
       .then(decodeIndex)
       .then(
         index => {
           this.#forwarded.delete(reads);
+          this.#observer?.readIndexed?.(this.#now() - sinceMs);
           this.#noteConfirmed(index, reads);
           this.#wake();
         },

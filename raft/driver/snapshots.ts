@@ -5,6 +5,7 @@ import type { IncomingSnapshot, Transport } from '../transport/transport.ts';
 import type { Clock } from './clock.ts';
 import type { CrashPointHook } from './crash-points.ts';
 import type { Logger } from './logger.ts';
+import type { RaftObserver, SnapshotTransfer } from './observer.ts';
 import { DRIVER_LIMITS } from './options.ts';
 import type { StateMachine } from './state-machine.ts';
 
@@ -15,6 +16,7 @@ export interface SnapshotContext {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly reach: CrashPointHook;
+  readonly observer?: RaftObserver;
   /** Wait so long after a failed transfer before the next one to the same member. */
   readonly retryMs: number;
   /** Something changed in the core. */
@@ -44,7 +46,7 @@ export class SnapshotSender {
   }
 
   #send(to: MemberId): void {
-    const { core, transport, stateMachine, logger } = this.#context;
+    const { core, transport, stateMachine, clock, logger, observer } = this.#context;
     const { term } = core.status();
     // Not only once the own term's first entry is committed: the member may be the one that is missing for that.
     const snapshot = stateMachine.snapshot();
@@ -56,9 +58,15 @@ export class SnapshotSender {
     this.#sending.add(to);
     core.snapshotStarted(to, metadata.index);
     logger.info({ to, index: metadata.index }, 'sending a snapshot');
-    transport.sendSnapshot(to, { metadata, term, chunks: snapshot.chunks }).then(
-      () => this.#ended(to, snapshot, undefined),
-      (error: unknown) => this.#ended(to, snapshot, error),
+    const meter = new Meter(clock, snapshot.chunks);
+    observer?.snapshotSending?.(to);
+    const ended = (error?: unknown) => {
+      observer?.snapshotSent?.(to, meter.transfer(error === undefined));
+      this.#ended(to, snapshot, error);
+    };
+    transport.sendSnapshot(to, { metadata, term, chunks: meter.chunks() }).then(
+      () => ended(),
+      (error: unknown) => ended(error ?? new Error('broken off')),
     );
   }
 
@@ -97,23 +105,27 @@ export class SnapshotReceiver {
 
   /** @returns the metadata once the state machine holds the snapshot; undefined if it was refused or broke off. */
   async receive(incoming: IncomingSnapshot): Promise<SnapshotMetadata | undefined> {
-    const { core, logger } = this.#context;
-    const { metadata, term } = incoming;
+    const { core, clock, logger, observer } = this.#context;
+    const { metadata, term, from } = incoming;
     if (this.isRestoring || !core.wantsSnapshot(metadata, term)) {
       await incoming.chunks[Symbol.asyncIterator]().return?.();
       return undefined;
     }
-    logger.info({ from: incoming.from, index: metadata.index }, 'receiving a snapshot');
-    const restoring = this.#restore(incoming);
+    logger.info({ from, index: metadata.index }, 'receiving a snapshot');
+    const meter = new Meter(clock, incoming.chunks);
+    observer?.snapshotReceiving?.(from);
+    const restoring = this.#restore({ ...incoming, chunks: meter.chunks() });
     this.#restoring = restoring.then(
       () => {},
       () => {},
     );
     try {
       await restoring;
+      observer?.snapshotReceived?.(from, meter.transfer(true));
       return metadata;
     } catch (error) {
-      logger.warn({ from: incoming.from, error }, 'a snapshot could not be installed');
+      logger.warn({ from, error }, 'a snapshot could not be installed');
+      observer?.snapshotReceived?.(from, meter.transfer(false));
       return undefined;
     } finally {
       this.#restoring = undefined;
@@ -142,5 +154,30 @@ export class SnapshotReceiver {
     wake();
     await logReset();
     reach('afterReset');
+  }
+}
+
+/** Times a snapshot on its way and counts its bytes. */
+class Meter {
+  readonly #clock: Clock;
+  readonly #source: AsyncIterable<Uint8Array>;
+  readonly #sinceMs: number;
+  #bytes = 0;
+
+  constructor(clock: Clock, source: AsyncIterable<Uint8Array>) {
+    this.#clock = clock;
+    this.#source = source;
+    this.#sinceMs = clock.now();
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of this.#source) {
+      this.#bytes += chunk.length;
+      yield chunk;
+    }
+  }
+
+  transfer(isComplete: boolean): SnapshotTransfer {
+    return { isComplete, durationMs: this.#clock.now() - this.#sinceMs, bytes: this.#bytes };
   }
 }

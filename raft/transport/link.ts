@@ -7,6 +7,7 @@ import type { MemberId } from '../core/types.ts';
 import type { Clock } from '../driver/clock.ts';
 import { decodeItems, encodeItems, type Item } from './frames.ts';
 import { TRANSPORT_LIMITS } from './limits.ts';
+import type { TransportObserver } from './observer.ts';
 
 export interface LinkHooks {
   readonly onItem: (link: Link, item: Item) => void;
@@ -28,14 +29,23 @@ export class Link {
   #isClosed = false;
   #cancelPing: () => void;
   #unansweredPings = 0;
+  #pingedAtMs = 0;
+  readonly #observer: TransportObserver | undefined;
 
-  constructor(peer: MemberId, socket: WebSocket, options: LinkHooks & { readonly clock: Clock }) {
+  constructor(
+    peer: MemberId,
+    socket: WebSocket,
+    options: LinkHooks & { readonly clock: Clock; readonly observer?: TransportObserver },
+  ) {
     this.peer = peer;
     this.#socket = socket;
     this.#clock = options.clock;
     this.#hooks = options;
+    this.#observer = options.observer;
     socket.on('message', (data: Buffer) => this.#receive(data));
     socket.on('pong', () => {
+      // Of two that are under way, the answer may be to either.
+      if (this.#unansweredPings === 1) this.#observer?.peerRoundTrip?.(peer, this.#clock.now() - this.#pingedAtMs);
       this.#unansweredPings = 0;
     });
     socket.on('close', () => this.#closed('the connection ended'));
@@ -79,21 +89,29 @@ export class Link {
     for (const item of items) {
       const size = itemBytes(item);
       if (frame.length > 0 && bytes + size > FRAME_BYTES_TARGET) {
-        this.#socket.send(encodeItems(frame));
+        this.#sendFrame(frame);
         frame = [];
         bytes = 0;
       }
       frame.push(item);
       bytes += size;
     }
-    if (frame.length > 0) this.#socket.send(encodeItems(frame));
+    if (frame.length > 0) this.#sendFrame(frame);
+  }
+
+  #sendFrame(items: readonly Item[]): void {
+    const frame = encodeItems(items);
+    this.#observer?.peerSent?.(this.peer, frame.length);
+    this.#socket.send(frame);
   }
 
   #receive(data: Buffer): void {
+    this.#observer?.peerReceived?.(this.peer, data.length);
     try {
       // Entries stay in the log as views into their frame, so the frame must not belong to the socket's read pool.
       for (const item of decodeItems(Uint8Array.prototype.slice.call(data))) this.#hooks.onItem(this, item);
     } catch (error) {
+      this.#observer?.peerReceiveFailed?.(this.peer);
       this.#socket.terminate();
       this.#closed(error instanceof Error ? error.message : 'the frame could not be handled');
     }
@@ -108,6 +126,7 @@ export class Link {
         return;
       }
       this.#unansweredPings++;
+      this.#pingedAtMs = this.#clock.now();
       this.#socket.ping();
       this.#cancelPing = this.#schedulePing();
     }, TRANSPORT_LIMITS.pingIntervalMs);

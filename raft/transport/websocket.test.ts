@@ -202,3 +202,39 @@ test('frames of another version or of no sense are refused', t => {
   t.throws(() => decodeItems(Buffer.from('hello')), { instanceOf: FrameError });
   t.throws(() => decodeItems(Uint8Array.of(0x91, 0x91, 0x09)), { instanceOf: FrameError });
 });
+
+test('bytes, round trips, drops and connections are told of, by peer', async t => {
+  const seen: Record<string, unknown[][]> = {};
+  const note =
+    (name: string) =>
+    (...values: unknown[]) => {
+      seen[name] = [...(seen[name] ?? []), values];
+    };
+  const observer = {
+    peerConnected: note('connected'),
+    peerDisconnected: note('disconnected'),
+    peerSent: note('sent'),
+    peerReceived: note('received'),
+    peerSendFailed: note('dropped'),
+    peerRoundTrip: note('roundTrip'),
+  };
+  const a = make(A, { observer }).transport;
+  const b = make(B).transport;
+  await a.start(IGNORE);
+  await b.start({ ...IGNORE, onRequest: async () => new Uint8Array(1_000) });
+  a.send({ type: 'timeoutNow', from: A, to: B, term: 1 } as Message);
+  t.deepEqual(seen.dropped, [[B]], 'there is no connection yet');
+  a.setPeers([{ id: B, peerAddress: addressOf(b) }]);
+  await untilReached(a, B);
+  const sum = (name: string) => (seen[name] ?? []).reduce((total, [, bytes]) => total + Number(bytes), 0);
+  const before = { sent: sum('sent'), received: sum('received') };
+  await a.request(B, 'x', new Uint8Array(5_000), { timeoutMs: 1_000 });
+  t.true(sum('sent') - before.sent >= 5_000);
+  t.true(sum('received') - before.received >= 1_000);
+  t.deepEqual(seen.connected, [[B]]);
+  await until(() => (seen.roundTrip ?? []).length > 0);
+  t.is(seen.roundTrip?.[0]?.[0], B);
+  await b.close();
+  await until(() => (seen.disconnected ?? []).length > 0);
+  await a.close();
+});

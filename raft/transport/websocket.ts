@@ -13,6 +13,7 @@ import { type Logger, silentLogger } from '../driver/logger.ts';
 import { decodeHello, encodeHello, type Hello, type Item } from './frames.ts';
 import { TRANSPORT_LIMITS } from './limits.ts';
 import { Link } from './link.ts';
+import type { TransportObserver } from './observer.ts';
 import { PendingRequests } from './requests.ts';
 import { receiveSnapshotFrom, sendSnapshotOver } from './snapshot-stream.ts';
 import {
@@ -37,6 +38,7 @@ export interface WebSocketTransportOptions {
   /** Uniform in [0, 1); spreads reconnections. */
   readonly random: () => number;
   readonly logger?: Logger;
+  readonly observer?: TransportObserver;
 }
 
 const PATH = '/raft';
@@ -127,7 +129,8 @@ export class WebSocketTransport implements Transport {
   }
 
   send(message: Message): void {
-    this.#linkTo(message.to)?.push({ type: 'message', message });
+    const isTaken = this.#linkTo(message.to)?.push({ type: 'message', message });
+    if (!isTaken) this.#options.observer?.peerSendFailed?.(message.to);
   }
 
   async sendSnapshot(to: MemberId, snapshot: OutgoingSnapshot): Promise<void> {
@@ -324,12 +327,16 @@ export class WebSocketTransport implements Transport {
   // ---- agreed connections -----------------------------------------------------------------------------------------
 
   #link(peer: MemberId, socket: WebSocket, onClosed: () => void): Link {
+    const { clock, observer } = this.#options;
+    observer?.peerConnected?.(peer);
     return new Link(peer, socket, {
-      clock: this.#options.clock,
+      clock,
+      ...(observer && { observer }),
       onItem: (link, item) => this.#receive(link, item),
       onClosed: (link, reason) => {
         this.#logger.debug({ peer, reason }, 'a peer connection ended');
         this.#requests.linkClosed(link);
+        observer?.peerDisconnected?.(peer);
         onClosed();
       },
     });

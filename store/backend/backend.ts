@@ -37,6 +37,11 @@ export interface StateBackend {
   flush(): Promise<void>;
   /** Begins a checkpoint that stands for all batches appended so far. One at a time. */
   beginCheckpoint(): CheckpointWriter;
+  /**
+   * Notes durably that this state must not be used any more: from then on `open` throws {@link StateCorruptError}, until the
+   * whole state is set aside. The noted words come back in the error.
+   */
+  condemn(reason: string): Promise<void>;
   close(): Promise<void>;
 }
 

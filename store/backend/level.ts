@@ -8,7 +8,9 @@
  *   d<number>                 "all batches up to this one are durable"
  */
 import assert from 'node:assert';
-import { mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, open as openFile, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Level } from 'level';
 import {
   type CheckpointWriter,
@@ -44,6 +46,8 @@ export class LevelBackend implements StateBackend {
   #lastBatch = 0;
   #flushedBatch = 0;
   #generation: Generation = { number: 0, chunks: 0, throughBatch: 0 };
+  /** The highest number that a checkpoint, finished or not, was begun with: no key is to be written twice. */
+  #lastNumber = 0;
   #isCheckpointing = false;
   /** The end of the queue of writes. */
   #writes: Promise<void> = Promise.resolve();
@@ -56,6 +60,7 @@ export class LevelBackend implements StateBackend {
     assert(this.#database === undefined, 'a backend is opened once');
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     // See the type.
+    if (existsSync(this.#condemnedPath)) throw corrupt(this.#directory, await readFile(this.#condemnedPath, 'utf8'));
     const database = new Level(this.#directory, { keyEncoding: 'utf8', valueEncoding: 'view' }) as Database;
     try {
       await database.open();
@@ -96,7 +101,7 @@ export class LevelBackend implements StateBackend {
   beginCheckpoint(): CheckpointWriter {
     assert(!this.#isCheckpointing, 'one checkpoint at a time');
     this.#isCheckpointing = true;
-    const number = this.#generation.number + 1;
+    const number = ++this.#lastNumber;
     const throughBatch = this.#lastBatch;
     let chunks = 0;
     return {
@@ -115,11 +120,27 @@ export class LevelBackend implements StateBackend {
     };
   }
 
+  async condemn(reason: string): Promise<void> {
+    // A file of its own, which LevelDB leaves alone: it must be there even if the database takes no write any more.
+    const file = await openFile(this.#condemnedPath, 'w', 0o600);
+    try {
+      await file.writeFile(reason);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await syncDirectory(this.#directory);
+  }
+
   async close(): Promise<void> {
     const database = this.#database;
     if (database === undefined || database.status === 'closed') return;
     await this.#writes;
     await database.close();
+  }
+
+  get #condemnedPath(): string {
+    return join(this.#directory, 'CONDEMNED');
   }
 
   async #commitCheckpoint(database: Database, generation: Generation): Promise<void> {
@@ -177,6 +198,8 @@ export class LevelBackend implements StateBackend {
   /** Removes what the present checkpoint has made useless, and checkpoints that were never finished. */
   async #removeLeftovers(database: Database): Promise<void> {
     const { number, throughBatch } = this.#generation;
+    const [last] = await database.keys({ gte: 'c', lt: 'd', reverse: true, limit: 1 }).all();
+    this.#lastNumber = Math.max(this.#lastNumber, number, last === undefined ? 0 : numberOf(last.split('/')[0] ?? ''));
     await database.clear({ gte: 'c', lt: numbered('c', number) });
     await database.clear({ gte: numbered('c', number + 1), lt: 'd' });
     await database.clear({ gte: 'b', lte: numbered('b', throughBatch) });
@@ -209,6 +232,16 @@ export class LevelBackend implements StateBackend {
       throw corrupt(this.#directory, `batch ${this.#lastBatch + 1} is missing or damaged`);
     }
     if (stopped) await database.clear({ gt: numbered('b', this.#lastBatch), lt: 'c' });
+  }
+}
+
+/** Makes a new file in a directory durable. */
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await openFile(directory);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 

@@ -23,6 +23,8 @@ export class MemoryStateDisk {
   /** How many of the batches are durable. */
   #flushed = 0;
   #life = 0;
+  /** Why it must not be used, if so. */
+  condemned: string | undefined;
   #fault: (() => Promise<void>) | undefined;
 
   get life(): number {
@@ -51,6 +53,13 @@ export class MemoryStateDisk {
 
   get isDamaged(): boolean {
     return this.#contents.batches.length < this.#flushed;
+  }
+
+  /** Loses everything, also what was condemned. */
+  wipe(): void {
+    this.#contents = NOTHING;
+    this.#flushed = 0;
+    this.condemned = undefined;
   }
 
   append(life: number, batch: Uint8Array): Promise<void> {
@@ -96,6 +105,7 @@ export class MemoryBackend implements StateBackend {
   }
 
   async open(): Promise<StoredState> {
+    if (this.#disk.condemned !== undefined) throw new StateCorruptError(this.#disk.condemned);
     if (this.#disk.isDamaged) throw new StateCorruptError('flushed batches are missing');
     const { checkpoint, batches } = this.#disk.contents;
     this.#batches = batches.length;
@@ -132,6 +142,10 @@ export class MemoryBackend implements StateBackend {
     };
   }
 
+  async condemn(reason: string): Promise<void> {
+    await this.#writes;
+    this.#disk.condemned = reason;
+  }
   async close(): Promise<void> {
     await this.#writes;
   }

@@ -1,6 +1,8 @@
 /** What all clients share: the simple calls in terms of one command call. */
 import type { Command, CommandValue } from '../mvcc/command.ts';
 import type {
+  Alarm,
+  AlarmFilter,
   MembershipClient,
   MembershipOptions,
   MemberUpdate,
@@ -8,6 +10,7 @@ import type {
   RangeRequest,
   RangeResult,
   StoreClient,
+  StoreHash,
   StoreMembership,
   StoreStatus,
   Transaction,
@@ -15,7 +18,7 @@ import type {
   WatchBatch,
   WatchRequest,
 } from './client.ts';
-import { leaseValue, transactionValue } from './values.ts';
+import { alarmsValue, leaseValue, transactionValue } from './values.ts';
 
 export abstract class CommandClient implements StoreClient {
   abstract range(request: RangeRequest): Promise<RangeResult>;
@@ -24,6 +27,8 @@ export abstract class CommandClient implements StoreClient {
   abstract saveSnapshot(): AsyncIterable<Uint8Array>;
   /** Who answers for the membership. */
   protected abstract readonly membership: MembershipClient;
+  abstract alarms(): Promise<readonly Alarm[]>;
+  abstract hash(revision?: number): Promise<StoreHash>;
   abstract close(): Promise<void>;
   /** Carries out one command. @throws the errors of `client.ts` */
   abstract execute(command: Command): Promise<CommandValue>;
@@ -96,5 +101,9 @@ export abstract class CommandClient implements StoreClient {
 
   transferLeadership(to?: string): Promise<void> {
     return this.membership.transferLeadership(to);
+  }
+
+  async disarmAlarm(filter: AlarmFilter = {}): Promise<readonly Alarm[]> {
+    return alarmsValue(await this.execute({ type: 'alarm', action: 'disarm', filter }));
   }
 }

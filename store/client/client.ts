@@ -149,7 +149,38 @@ export interface MembershipClient {
   transferLeadership(to?: string): Promise<void>;
 }
 
-export interface StoreClient extends MembershipClient {
+/** Something that is wrong with the store until it is put right; part of the replicated state. */
+export interface Alarm {
+  /** NOSPACE: nothing is put any more, deletes and compactions pass. CORRUPT: the member it names serves nothing. */
+  readonly type: 'NOSPACE' | 'CORRUPT';
+  /** The member that raised it or that it is about; empty for a CORRUPT of which nobody can tell whom it is about. */
+  readonly memberId: string;
+  /** quota: the live data is too large. disk: that member's disk is nearly full. divergence: its data differs. */
+  readonly cause: 'quota' | 'disk' | 'divergence';
+}
+/** Which alarms are meant: all that agree in what is given. */
+export type AlarmFilter = Partial<Alarm>;
+/** What a member's data amounts to at a revision: equal on all members, or one of them is wrong. */
+export interface StoreHash {
+  readonly hash: number;
+  readonly revision: number;
+  readonly compactedRevision: number;
+}
+
+/** Watching over the store's health. */
+export interface AlarmClient {
+  /** The alarms that are raised. */
+  alarms(): Promise<readonly Alarm[]>;
+  /** Takes alarms back and resolves with them. What caused them may raise them again. */
+  disarmAlarm(filter?: AlarmFilter): Promise<readonly Alarm[]>;
+  /**
+   * The answering member's own running hash over all changes up to `revision` (undefined: up to now). Asks nobody else.
+   * @throws {FutureRevisionError} {CompactedError} {InvalidRequestError} it is too long ago to be remembered
+   */
+  hash(revision?: number): Promise<StoreHash>;
+}
+
+export interface StoreClient extends MembershipClient, AlarmClient {
   range(request: RangeRequest): Promise<RangeResult>;
   put(
     key: string,
@@ -224,6 +255,14 @@ export class InvalidRequestError extends Error {
 export class LeaseNotFoundError extends Error {
   override readonly name = 'LeaseNotFoundError';
   readonly code = 'STORE_LEASE_NOT_FOUND';
+}
+/**
+ * A disk that the store lives on is nearly full: certainly not done. Deletes, lease revocations and compactions still pass.
+ * Clears itself when there is space again: try again later.
+ */
+export class NoSpaceError extends Error {
+  override readonly name = 'NoSpaceError';
+  readonly code = 'STORE_NO_SPACE';
 }
 /** The store holds as much as it may: certainly not done. Deletes and lease revocations still pass. */
 export class QuotaExceededError extends Error {

@@ -7,6 +7,7 @@ import {
   InvalidRequestError,
   LeaseNotFoundError,
   MembershipRefusedError,
+  NoSpaceError,
   QuotaExceededError,
   TransferFailedError,
   UnavailableError,
@@ -32,6 +33,8 @@ export function errorFromCode(code: string, message: string, compactedRevision?:
       return new InvalidRequestError(message);
     case 'STORE_LEASE_NOT_FOUND':
       return new LeaseNotFoundError(message);
+    case 'STORE_NO_SPACE':
+      return new NoSpaceError(message);
     case 'STORE_QUOTA_EXCEEDED':
       return new QuotaExceededError(message);
     case 'STORE_MEMBERSHIP_REFUSED':

@@ -6,23 +6,27 @@
 import type { RaftNode } from '../../raft/index.ts';
 import { type Clock, systemWallClock } from '../clock.ts';
 import { encodeCommand } from '../codec/command.ts';
-import { CLIENT_TIMEOUT_MS, UNWRITTEN_BYTES_MAX } from '../limits.ts';
+import { STORE_LIMITS, type StoreLimits } from '../limits.ts';
 import type { ApplyResult, Command, CommandValue } from '../mvcc/command.ts';
-import { commandProblem, rangeProblem } from '../mvcc/validate.ts';
+import { rangeProblem } from '../mvcc/validate.ts';
 import type { Replica } from '../replica.ts';
 import { encodeSnapshot } from '../snapshot/format.ts';
+import { Admission } from './admission.ts';
 import { CommandClient } from './base.ts';
 import {
+  type Alarm,
   InvalidRequestError,
   type MembershipClient,
   type RangeRequest,
   type RangeResult,
+  type StoreHash,
   type StoreStatus,
   UnavailableError,
   type WatchBatch,
   type WatchRequest,
 } from './client.ts';
 import { refusalError } from './errors.ts';
+import { hashOf } from './hash-of.ts';
 import { LocalMembers } from './local-members.ts';
 import { readError, writeError } from './raft-errors.ts';
 import { retry } from './retry.ts';
@@ -32,7 +36,8 @@ export interface LocalClientOptions {
   readonly replica: Replica;
   readonly clock: Clock;
   readonly random: () => number;
-  /** How long a call tries to get an answer. */
+  readonly limits?: StoreLimits;
+  /** How long a call tries to get an answer; as in `limits` by default. */
   readonly timeoutMs?: number;
   /** For the date of snapshots. */
   readonly wallClock?: () => Date;
@@ -44,9 +49,11 @@ export class LocalClient extends CommandClient {
   readonly #raft: RaftNode<ApplyResult>;
   readonly #replica: Replica;
   readonly #options: LocalClientOptions;
+  readonly #admission: Admission;
   readonly #retryOptions: Parameters<typeof retry>[1];
   /** The barrier that reads of this turn share. */
   #barrier: Promise<unknown> | undefined;
+  #isRaisingQuota = false;
   #isClosed = false;
   protected override readonly membership: MembershipClient;
 
@@ -55,25 +62,33 @@ export class LocalClient extends CommandClient {
     this.#options = options;
     this.#raft = options.raft;
     this.#replica = options.replica;
-    const { clock, random, timeoutMs = CLIENT_TIMEOUT_MS } = options;
+    const { raft, replica, clock, random, limits = STORE_LIMITS, timeoutMs = limits.clientTimeoutMs } = options;
     this.#retryOptions = { clock, random, timeoutMs, isSafe: error => error instanceof UnavailableError };
     this.membership = new LocalMembers(options.raft, () => this.#passBarrier());
+    this.#admission = new Admission({
+      limits,
+      clock,
+      facts: () => replica,
+      commitIndex: () => raft.status().commitIndex,
+      onQuota: () => this.#raiseQuotaAlarm(),
+    });
   }
 
   async range(request: RangeRequest): Promise<RangeResult> {
-    this.#refuseIfClosed();
+    this.#refuseIfNotServing();
     const problem = rangeProblem(request);
     if (problem !== undefined) throw new InvalidRequestError(problem);
     const { revision = 0 } = request;
     const isHere = revision > 0 && revision <= this.#replica.state.revision;
     if (request.serializable !== true && !isHere) await this.#passBarrier();
+    this.#refuseIfNotServing();
     const outcome = this.#replica.state.range(request);
     if (!outcome.ok) throw refusalError(outcome.refusal);
     return outcome.value;
   }
 
   watch(request: WatchRequest): AsyncIterable<WatchBatch> {
-    this.#refuseIfClosed();
+    this.#refuseIfNotServing();
     return this.#replica.watches.watch(request);
   }
 
@@ -93,8 +108,8 @@ export class LocalClient extends CommandClient {
   }
 
   async *saveSnapshot(): AsyncGenerator<Uint8Array> {
-    this.#refuseIfClosed();
     await this.#passBarrier();
+    this.#refuseIfNotServing();
     const { clock, wallClock = systemWallClock, snapshotAttachments } = this.#options;
     const { id, clusterId, term, membership } = this.#raft.status();
     const { state } = this.#replica;
@@ -120,14 +135,26 @@ export class LocalClient extends CommandClient {
     }
   }
 
+  async alarms(): Promise<readonly Alarm[]> {
+    this.#refuseIfClosed();
+    await this.#passBarrier();
+    return this.#replica.state.alarms;
+  }
+
+  async hash(revision = 0): Promise<StoreHash> {
+    this.#refuseIfClosed();
+    return hashOf(this.#replica, revision);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
   }
 
   override async execute(command: Command): Promise<CommandValue> {
     this.#refuseIfClosed();
-    const problem = commandProblem(command);
-    if (problem !== undefined) throw new InvalidRequestError(problem);
+    // A member that serves nothing can still have alarms raised and taken back.
+    if (command.type !== 'alarm') this.#refuseIfNotServing();
+    this.#admission.check(command);
     const result = isReadOnly(command) ? await this.#readTransaction(command) : await this.#propose(command);
     if (!result.ok) throw refusalError(result.refusal);
     return result.value;
@@ -136,13 +163,13 @@ export class LocalClient extends CommandClient {
   async #propose(command: Command): Promise<ApplyResult> {
     const data = encodeCommand(command);
     return retry(async timeoutMs => {
-      if (this.#replica.unwrittenBytes > UNWRITTEN_BYTES_MAX) {
-        throw new UnavailableError('the disk of this member is too far behind; try again later');
-      }
+      const leave = this.#admission.enter(command);
       try {
         return await this.#raft.propose(data, { timeoutMs });
       } catch (error) {
         throw writeError(error);
+      } finally {
+        leave();
       }
     }, this.#retryOptions);
   }
@@ -150,6 +177,7 @@ export class LocalClient extends CommandClient {
   /** A transaction that only reads changes nothing, so the log need not know of it. */
   async #readTransaction(command: Command): Promise<ApplyResult> {
     await this.#passBarrier();
+    this.#refuseIfNotServing();
     return this.#replica.state.apply(command, { term: this.#raft.status().term }).result;
   }
 
@@ -168,6 +196,24 @@ export class LocalClient extends CommandClient {
       });
     }
     return this.#barrier;
+  }
+
+  /** The cluster is told once; until it has applied that, more puts may find the quota used up. */
+  #raiseQuotaAlarm(): void {
+    if (this.#isRaisingQuota || this.#replica.state.putRefusal !== undefined) return;
+    this.#isRaisingQuota = true;
+    const done = () => {
+      this.#isRaisingQuota = false;
+    };
+    const alarm: Alarm = { type: 'NOSPACE', memberId: this.#raft.status().id, cause: 'quota' };
+    // If it fails, the next put that is refused tries again.
+    this.execute({ type: 'alarm', action: 'raise', alarm }).then(done, done);
+  }
+
+  #refuseIfNotServing(): void {
+    this.#refuseIfClosed();
+    const problem = this.#replica.servingProblem;
+    if (problem !== undefined) throw new UnavailableError(problem);
   }
 
   #refuseIfClosed(): void {

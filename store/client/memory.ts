@@ -3,17 +3,24 @@
  * For tests of what is built on the store, and for the contract suite as the simplest thing that must pass it.
  */
 import { type Clock, systemClock, systemWallClock } from '../clock.ts';
+import { ByteWriter } from '../codec/bytes.ts';
+import { writeChange } from '../codec/change.ts';
 import { encodeImage, lengthPrefixed } from '../codec/image.ts';
-import type { ApplyResult, Command, CommandValue } from '../mvcc/command.ts';
+import { QUOTA_CLEAR_SHARE, resolveLimits, type StoreLimits } from '../limits.ts';
+import type { ApplyResult, Change, Command, CommandValue } from '../mvcc/command.ts';
 import { Mvcc } from '../mvcc/mvcc.ts';
+import { RunningHash } from '../running-hash.ts';
 import { encodeSnapshot } from '../snapshot/format.ts';
 import { WatchHub } from '../watch/hub.ts';
+import { Admission } from './admission.ts';
 import { CommandClient } from './base.ts';
 import {
+  type Alarm,
   type MembershipClient,
   MembershipRefusedError,
   type RangeRequest,
   type RangeResult,
+  type StoreHash,
   type StoreMembership,
   type StoreStatus,
   UnavailableError,
@@ -21,15 +28,17 @@ import {
   type WatchRequest,
 } from './client.ts';
 import { refusalError } from './errors.ts';
+import { hashOf } from './hash-of.ts';
 
 export interface MemoryStoreOptions {
   readonly clock?: Clock;
   /** The term under which all commands are accepted; can be raised by {@link MemoryStore.setTerm}. */
   readonly term?: number;
-  readonly liveBytesMax?: number;
+  readonly limits?: Partial<StoreLimits>;
 }
 
 const MEMBER_ID = '0000000000000001';
+const QUOTA_ALARM: Alarm = { type: 'NOSPACE', memberId: MEMBER_ID, cause: 'quota' };
 const CLUSTER_ID = '0000000000000001';
 const MEMBER = { id: MEMBER_ID, name: 'memory', peerAddress: '', clientUrl: '', role: 'voter' } as const;
 
@@ -42,6 +51,10 @@ export class MemoryStore extends CommandClient {
   readonly #clock: Clock;
   readonly #state: Mvcc;
   readonly #hub: WatchHub;
+  readonly #admission: Admission;
+  readonly #limits: StoreLimits;
+  readonly #hash = new RunningHash();
+  readonly #hashed = new ByteWriter();
   readonly #leaseTimers = new Map<number, () => void>();
   #term: number;
   #applied = 0;
@@ -51,8 +64,17 @@ export class MemoryStore extends CommandClient {
     super();
     this.#clock = options.clock ?? systemClock;
     this.#term = options.term ?? 1;
-    this.#state = new Mvcc(options.liveBytesMax === undefined ? {} : { liveBytesMax: options.liveBytesMax });
-    this.#hub = new WatchHub({ source: this.#state, clock: this.#clock });
+    this.#limits = resolveLimits(options.limits);
+    this.#state = new Mvcc();
+    this.#hash.reset(this.#state.revision, 0);
+    this.#hub = new WatchHub({ source: this.#state, clock: this.#clock, limits: this.#limits });
+    this.#admission = new Admission({
+      limits: this.#limits,
+      clock: this.#clock,
+      facts: () => ({ state: this.#state, appliedIndex: this.#applied, unwrittenBytes: 0 }),
+      commitIndex: () => this.#applied,
+      onQuota: () => this.#run({ type: 'alarm', action: 'raise', alarm: QUOTA_ALARM }),
+    });
   }
 
   /** Begins a new leadership, as far as fencing is concerned. */
@@ -120,6 +142,16 @@ export class MemoryStore extends CommandClient {
     transferLeadership: refuseChange,
   };
 
+  async alarms(): Promise<readonly Alarm[]> {
+    this.#refuseIfClosed();
+    return this.#state.alarms;
+  }
+
+  async hash(revision = 0): Promise<StoreHash> {
+    this.#refuseIfClosed();
+    return hashOf({ state: this.#state, hashAt: at => this.#hash.at(at) }, revision);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const id of [...this.#leaseTimers.keys()]) this.#disarmLease(id);
@@ -127,6 +159,9 @@ export class MemoryStore extends CommandClient {
   }
 
   override async execute(command: Command): Promise<CommandValue> {
+    this.#refuseIfClosed();
+    this.#admission.check(command);
+    this.#admission.enter(command)();
     return this.#run(command);
   }
 
@@ -136,11 +171,25 @@ export class MemoryStore extends CommandClient {
     const applied = this.#state.apply(command, { term: this.#term });
     if (applied.events !== undefined) this.#hub.published();
     for (const change of applied.writes) {
+      if (change.type === 'revision') this.#addToHash(change);
       if (change.type === 'lease') this.#armLease(change.lease.id, change.lease.ttlSeconds);
       else if (change.type === 'leaseGone') this.#disarmLease(change.id);
       else if (change.type === 'compacted') while (this.#state.sweep());
     }
+    this.#clearQuotaAlarm();
     return valueOrThrow(applied.result);
+  }
+
+  #addToHash(change: Extract<Change, { type: 'revision' }>): void {
+    writeChange(this.#hashed, change);
+    this.#hash.add(change.revision, this.#hashed.peek());
+    this.#hashed.clear();
+  }
+
+  #clearQuotaAlarm(): void {
+    if (this.#state.liveBytes >= this.#limits.quotaBytes * QUOTA_CLEAR_SHARE) return;
+    if (!this.#state.alarms.some(({ cause }) => cause === 'quota')) return;
+    this.#state.apply({ type: 'alarm', action: 'disarm', filter: { cause: 'quota' } }, { term: this.#term });
   }
 
   #armLease(id: number, ttlSeconds: number): void {

@@ -3,6 +3,7 @@ import type { KeyValue } from '../client/client.ts';
 import type { Change, Counters, Lease } from '../mvcc/command.ts';
 import { isTombstone } from '../mvcc/history.ts';
 import { NO_BYTES } from '../mvcc/key-space.ts';
+import { readAlarm, writeAlarm } from './alarm.ts';
 import { ByteReader, type ByteWriter } from './bytes.ts';
 
 /** What is persisted with each batch besides the changes. Never derived from them. */
@@ -17,6 +18,8 @@ const REVISION = 1;
 const LEASE = 2;
 const LEASE_GONE = 3;
 const COMPACTED = 4;
+const ALARM = 5;
+const ALARM_GONE = 6;
 
 export function writeBatchHead(writer: ByteWriter, head: BatchHead): void {
   writer.count(head.appliedIndex);
@@ -52,6 +55,14 @@ export function writeChange(writer: ByteWriter, change: Change): void {
       writer.byte(COMPACTED);
       writer.count(change.revision);
       return;
+    case 'alarm':
+      writer.byte(ALARM);
+      writeAlarm(writer, change.alarm);
+      return;
+    case 'alarmGone':
+      writer.byte(ALARM_GONE);
+      writeAlarm(writer, change.alarm);
+      return;
   }
 }
 
@@ -70,6 +81,10 @@ export function readChange(reader: ByteReader): Change {
       return { type: 'leaseGone', id: reader.count() };
     case COMPACTED:
       return { type: 'compacted', revision: reader.count() };
+    case ALARM:
+      return { type: 'alarm', alarm: readAlarm(reader) };
+    case ALARM_GONE:
+      return { type: 'alarmGone', alarm: readAlarm(reader) };
     default:
       throw new RangeError(`a change of kind ${type} is not known here`);
   }

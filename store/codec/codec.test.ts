@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import type { Compare, Operation, RangeRequest } from '../client/client.ts';
+import type { Alarm, Compare, Operation, RangeRequest } from '../client/client.ts';
 import type { Change, Command } from '../mvcc/command.ts';
 import { Mvcc } from '../mvcc/mvcc.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
@@ -51,6 +51,11 @@ const compare: fc.Arbitrary<Compare> = fc.oneof(
   }),
   fc.record({ key, target: fc.constant('value' as const), op, value }),
 );
+const alarm = {
+  type: fc.constantFrom('NOSPACE' as const, 'CORRUPT' as const),
+  memberId: fc.constantFrom('', 'a'.repeat(16)),
+  cause: fc.constantFrom('quota' as const, 'disk' as const, 'divergence' as const),
+};
 const command: fc.Arbitrary<Command> = fc.oneof(
   fc.record({
     type: fc.constant('transaction' as const),
@@ -67,6 +72,12 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     leases: fc.array(fc.record({ id: count, renewals: count })),
   }),
   fc.record({ type: fc.constant('compact' as const), revision: count }),
+  fc.record({ type: fc.constant('alarm' as const), action: fc.constant('raise' as const), alarm: fc.record(alarm) }),
+  fc.record({
+    type: fc.constant('alarm' as const),
+    action: fc.constant('disarm' as const),
+    filter: fc.record(alarm, { requiredKeys: [] }),
+  }),
 );
 
 test('commands come back', t => {
@@ -99,6 +110,8 @@ test('a batch of changes comes back', t => {
     { type: 'lease', lease: { id: 1, ttlSeconds: 60, renewals: 2 } },
     { type: 'leaseGone', id: 1 },
     { type: 'compacted', revision: 3 },
+    { type: 'alarm', alarm: { type: 'NOSPACE', memberId: '', cause: 'quota' } },
+    { type: 'alarmGone', alarm: { type: 'CORRUPT', memberId: 'a'.repeat(16), cause: 'divergence' } },
   ];
   const head = { appliedIndex: 77, counters: { revision: 4, compactedRevision: 3, leaseCounter: 1 }, hash: 0xfedcba98 };
   const writer = new ByteWriter();
@@ -107,15 +120,26 @@ test('a batch of changes comes back', t => {
   t.deepEqual(decodeBatch(writer.take()), { head, changes });
 });
 
-function imageChunks(): Uint8Array[] {
+const NO_SPACE: Alarm = { type: 'NOSPACE', memberId: 'a'.repeat(16), cause: 'disk' };
+
+function imageChunks(alarms = false): Uint8Array[] {
   const state = new Mvcc();
   state.apply({ type: 'leaseGrant', ttlSeconds: 60 }, { term: 1 });
   for (let n = 0; n < 500; n++) {
     const then = [{ type: 'put', key: `${n}`, value: Buffer.alloc(2_000, n), lease: 1 }] as const;
     state.apply({ type: 'transaction', transaction: { then } }, { term: 1 });
   }
+  if (alarms) state.apply({ type: 'alarm', action: 'raise', alarm: NO_SPACE }, { term: 1 });
   return [...encodeImage(state.image(), { appliedIndex: 5, counters: state.counters, hash: 1 })];
 }
+
+test('alarms travel in an image; one without any is as earlier versions wrote it', t => {
+  t.deepEqual(load(imageChunks(true)).state.alarms, [NO_SPACE]);
+  const kinds = (chunks: readonly Uint8Array[]) => new Set(chunks.map(chunk => chunk[0]));
+  t.deepEqual(kinds(imageChunks()), new Set([1, 2, 3, 4]));
+  t.deepEqual(kinds(imageChunks(true)), new Set([1, 2, 5, 3, 4]));
+  t.deepEqual(load(imageChunks()).state.alarms, []);
+});
 
 function load(chunks: readonly Uint8Array[]) {
   const loader = new ImageLoader();

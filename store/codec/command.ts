@@ -1,12 +1,22 @@
 /** Commands as bytes: what the log carries. The first byte is the format, so that later versions can add to it. */
 import type { Compare, Operation, RangeRequest, Transaction } from '../client/client.ts';
 import type { Command } from '../mvcc/command.ts';
+import { readAlarm, readAlarmFilter, writeAlarm, writeAlarmFilter } from './alarm.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 
 const FORMAT = 1;
-const COMMANDS = ['transaction', 'leaseGrant', 'leaseKeepAlive', 'leaseRevoke', 'leaseExpire', 'compact'] as const;
+const COMMANDS = [
+  'transaction',
+  'leaseGrant',
+  'leaseKeepAlive',
+  'leaseRevoke',
+  'leaseExpire',
+  'compact',
+  'alarm',
+] as const;
 const TARGETS = ['modRevision', 'createRevision', 'version', 'lease', 'value'] as const;
 const COMPARISONS = ['=', '!=', '<', '>'] as const;
+const ALARM_ACTIONS = ['raise', 'disarm'] as const;
 const OPERATIONS = ['put', 'delete', 'range'] as const;
 
 const writer = new ByteWriter();
@@ -37,6 +47,11 @@ export function encodeCommand(command: Command): Buffer {
     case 'compact':
       writer.count(command.revision);
       break;
+    case 'alarm':
+      writer.byte(ALARM_ACTIONS.indexOf(command.action));
+      if (command.action === 'raise') writeAlarm(writer, command.alarm);
+      else writeAlarmFilter(writer, command.filter);
+      break;
   }
   return writer.take();
 }
@@ -62,6 +77,12 @@ export function decodeCommand(bytes: Uint8Array): Command {
     }
     case 'compact':
       return { type, revision: reader.count() };
+    case 'alarm': {
+      const action = named(ALARM_ACTIONS, reader.byte());
+      return action === 'raise'
+        ? { type, action, alarm: readAlarm(reader) }
+        : { type, action, filter: readAlarmFilter(reader) };
+    }
   }
 }
 

@@ -4,9 +4,11 @@
  */
 import assert from 'node:assert';
 import { crc32 } from 'node:zlib';
+import type { Alarm } from '../client/client.ts';
 import type { Lease } from '../mvcc/command.ts';
 import type { Image } from '../mvcc/image.ts';
 import { Mvcc } from '../mvcc/mvcc.ts';
+import { readAlarm, writeAlarm } from './alarm.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { type BatchHead, readBatchHead, readItem, readLease, writeBatchHead, writeItem, writeLease } from './change.ts';
 
@@ -21,6 +23,8 @@ const HEAD = 1;
 const LEASES = 2;
 const ITEMS = 3;
 const END = 4;
+/** Only where there are alarms, so that an earlier version can read what has none. */
+const ALARMS = 5;
 
 /** A snapshot or a checkpoint is not what was written. */
 export class ImageCorruptError extends Error {
@@ -46,6 +50,11 @@ export function* encodeImage(image: Image, head: BatchHead): Generator<Uint8Arra
     for (const lease of image.leases.slice(at, at + LEASES_PER_CHUNK)) writeLease(writer, lease);
     yield chunk();
   }
+  if (image.alarms.length > 0) {
+    writer.byte(ALARMS);
+    for (const alarm of image.alarms) writeAlarm(writer, alarm);
+    yield chunk();
+  }
   for (let after: string | undefined, more = true; more; more = after !== undefined) {
     const page = image.read(after, CHUNK_BYTES);
     after = page.next;
@@ -62,6 +71,7 @@ export function* encodeImage(image: Image, head: BatchHead): Generator<Uint8Arra
 /** Builds a state from the chunks of an image, checking each. */
 export class ImageLoader {
   readonly #leases: Lease[] = [];
+  readonly #alarms: Alarm[] = [];
   #head: BatchHead | undefined;
   #state: Mvcc | undefined;
   #chunks = 0;
@@ -105,6 +115,10 @@ export class ImageLoader {
         if (this.#state !== undefined) throw misplaced();
         while (!reader.isAtEnd) this.#leases.push(readLease(reader));
         return;
+      case ALARMS:
+        if (this.#state !== undefined) throw misplaced();
+        while (!reader.isAtEnd) this.#alarms.push(readAlarm(reader));
+        return;
       case ITEMS: {
         if (this.#head === undefined) throw misplaced();
         const items = [];
@@ -122,7 +136,7 @@ export class ImageLoader {
   }
 
   #begin(head: BatchHead): Mvcc {
-    this.#state ??= new Mvcc({ head: { counters: head.counters, leases: this.#leases } });
+    this.#state ??= new Mvcc({ head: { counters: head.counters, leases: this.#leases, alarms: this.#alarms } });
     return this.#state;
   }
 }

@@ -1,5 +1,5 @@
 /** What goes into `apply` and what comes out of it: plain data, the same on every member. */
-import type { KeyValue, Transaction, TransactionResult } from '../client/client.ts';
+import type { Alarm, AlarmFilter, KeyValue, Transaction, TransactionResult } from '../client/client.ts';
 import type { RevisionEvents } from './revision-log.ts';
 
 /** What the log carries. Time never appears: the leader decides when a lease has ended, and says so in an entry. */
@@ -14,7 +14,10 @@ export type Command =
       readonly fenceTerm: number;
       readonly leases: readonly { readonly id: number; readonly renewals: number }[];
     }
-  | { readonly type: 'compact'; readonly revision: number };
+  | { readonly type: 'compact'; readonly revision: number }
+  /** Whoever finds something wrong raises an alarm; each is there once however often it is raised. */
+  | { readonly type: 'alarm'; readonly action: 'raise'; readonly alarm: Alarm }
+  | { readonly type: 'alarm'; readonly action: 'disarm'; readonly filter: AlarmFilter };
 
 /** Where in the log a command stands. */
 export interface CommandContext {
@@ -30,6 +33,7 @@ export interface Refusal {
     | 'STORE_FENCED'
     | 'STORE_INVALID_REQUEST'
     | 'STORE_LEASE_NOT_FOUND'
+    | 'STORE_NO_SPACE'
     | 'STORE_QUOTA_EXCEEDED';
   readonly message: string;
   readonly compactedRevision?: number;
@@ -42,6 +46,8 @@ export type Outcome<Value> =
 export type CommandValue =
   | { readonly type: 'transaction'; readonly result: TransactionResult }
   | { readonly type: 'lease'; readonly id: number; readonly ttlSeconds: number }
+  /** The alarms that were raised or taken back. */
+  | { readonly type: 'alarms'; readonly alarms: readonly Alarm[] }
   | { readonly type: 'done' };
 
 export type ApplyResult = Outcome<CommandValue>;
@@ -60,7 +66,9 @@ export type Change =
   | { readonly type: 'revision'; readonly revision: number; readonly items: readonly KeyValue[] }
   | { readonly type: 'lease'; readonly lease: Lease }
   | { readonly type: 'leaseGone'; readonly id: number }
-  | { readonly type: 'compacted'; readonly revision: number };
+  | { readonly type: 'compacted'; readonly revision: number }
+  | { readonly type: 'alarm'; readonly alarm: Alarm }
+  | { readonly type: 'alarmGone'; readonly alarm: Alarm };
 
 /** What applying one command did. */
 export interface Applied {

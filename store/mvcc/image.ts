@@ -2,7 +2,7 @@
  * A picture of the state at one revision, read in pieces while the state moves on. Nothing is copied: histories only grow
  * at their end, and what compaction frees stays until the picture is released.
  */
-import type { KeyValue } from '../client/client.ts';
+import type { Alarm, KeyValue } from '../client/client.ts';
 import type { Counters, Lease } from './command.ts';
 import { superfluousCount } from './history.ts';
 import type { KeySpace } from './key-space.ts';
@@ -17,6 +17,7 @@ export interface ImagePage {
 export interface Image {
   readonly counters: Counters;
   readonly leases: readonly Lease[];
+  readonly alarms: readonly Alarm[];
   /** The next items by key, about `budgetBytes` of them. */
   read(after: string | undefined, budgetBytes: number): ImagePage;
   release(): void;
@@ -25,13 +26,21 @@ export interface Image {
 export class MvccImage implements Image {
   readonly counters: Counters;
   readonly leases: readonly Lease[];
+  readonly alarms: readonly Alarm[];
   readonly #keys: KeySpace;
   readonly #onRelease: () => void;
 
-  constructor(options: { keys: KeySpace; counters: Counters; leases: readonly Lease[]; onRelease: () => void }) {
+  constructor(options: {
+    keys: KeySpace;
+    counters: Counters;
+    leases: readonly Lease[];
+    alarms: readonly Alarm[];
+    onRelease: () => void;
+  }) {
     this.#keys = options.keys;
     this.counters = options.counters;
     this.leases = options.leases;
+    this.alarms = options.alarms;
     this.#onRelease = options.onRelease;
   }
 

@@ -28,6 +28,13 @@ export class KeySpace {
     return latest(this.#byKey.get(key));
   }
 
+  /** By how much a put would make the live bytes grow; negative if it makes a value shorter. */
+  growthBytes(put: { readonly key: string; readonly value: Uint8Array }): number {
+    const previous = this.get(put.key);
+    if (previous !== undefined) return put.value.length - previous.value.length;
+    return put.key.length + put.value.length + KEY_OVERHEAD_BYTES;
+  }
+
   /** The item that a put at `revision` makes; not yet written. */
   planPut(put: { key: string; value: Uint8Array; lease: number; revision: number }): KeyValue {
     const previous = this.get(put.key);

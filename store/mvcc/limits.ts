@@ -1,15 +1,18 @@
 /** The bounds of the replicated state. They are part of what `apply` decides, so every member must have the same ones. */
 
-/** A whole request, keys and values together (etcd: 1.5 MiB). */
-export const REQUEST_BYTES_MAX = 1.5 * 1024 * 1024;
-/** Operations in one branch of a transaction, and compares in it (etcd: 128). */
-export const TRANSACTION_OPERATIONS_MAX = 128;
+/**
+ * The largest request that `apply` accepts, keys and values together. What a member lets be proposed can be set, up to
+ * this; it is fixed, so that members with other settings cannot come to differ.
+ */
+export const REQUEST_BYTES_CEILING = 32 * 1024 * 1024;
+/** As above, for the operations in one branch of a transaction, and the compares in it. */
+export const TRANSACTION_OPERATIONS_CEILING = 4_096;
 /** One key, in UTF-8. Kubernetes' longest names and paths stay far below. */
 export const KEY_BYTES_MAX = 8 * 1024;
-/** Live keys and values together (etcd: 2 GiB). Past it only deletes, lease revocations and compactions are accepted. */
-export const LIVE_BYTES_MAX = 2 * 1024 * 1024 * 1024;
 /** Leases at one time. */
 export const LEASES_MAX = 1_000_000;
+/** Alarms at one time: a few for each member that a cluster could have. */
+export const ALARMS_MAX = 256;
 /** The shortest and the longest life of a lease. */
 export const LEASE_TTL_SECONDS_MIN = 1;
 export const LEASE_TTL_SECONDS_MAX = 9_000_000_000;

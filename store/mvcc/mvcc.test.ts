@@ -1,8 +1,9 @@
 import test from 'ava';
 import fc from 'fast-check';
-import type { KeyValue, Operation } from '../client/client.ts';
+import type { Alarm, AlarmFilter, KeyValue, Operation } from '../client/client.ts';
 import type { ApplyResult, Change, Command } from './command.ts';
 import { OPEN_END } from './keys.ts';
+import { ALARMS_MAX } from './limits.ts';
 import { Mvcc } from './mvcc.ts';
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text));
@@ -187,7 +188,7 @@ test('a compaction that lands on a deletion keeps it for watches (etcd 18089), a
 });
 
 test('a refused transaction writes nothing, whichever operation is at fault', t => {
-  const state = new Mvcc({ liveBytesMax: 400 });
+  const state = new Mvcc();
   run(state, transaction(put('a', '1')));
   run(state, transaction(put('a', '2')));
   run(state, { type: 'compact', revision: 3 });
@@ -196,7 +197,6 @@ test('a refused transaction writes nothing, whichever operation is at fault', t 
     [transaction(put('x'), put('y', 'v', 99)), 'STORE_LEASE_NOT_FOUND'],
     [transaction(put('x'), { type: 'range', range: { key: 'a', revision: 2 } }), 'STORE_COMPACTED'],
     [transaction(put('x'), { type: 'range', range: { key: 'a', revision: 9 } }), 'STORE_FUTURE_REVISION'],
-    [transaction(put('x'), put('y', 'v'.repeat(500))), 'STORE_QUOTA_EXCEEDED'],
     [transaction(put('x'), put('x')), 'STORE_INVALID_REQUEST'],
     [transaction(put('x'), { type: 'delete', key: 'a', end: OPEN_END }), 'STORE_INVALID_REQUEST'],
     [{ type: 'transaction', transaction: { then: [put('x')], fenceTerm: 2 } }, 'STORE_FENCED'],
@@ -210,8 +210,72 @@ test('a refused transaction writes nothing, whichever operation is at fault', t 
     t.deepEqual(applied.writes, []);
   }
   t.deepEqual(visible(state), before);
-  // A full store still lets go.
-  t.is(codeOf(run(state, transaction({ type: 'delete', key: 'a' })).result), 'ok');
+});
+
+const quota: Alarm = { type: 'NOSPACE', memberId: '', cause: 'quota' };
+const disk: Alarm = { type: 'NOSPACE', memberId: '0'.repeat(16), cause: 'disk' };
+const corrupt: Alarm = { type: 'CORRUPT', memberId: '1'.repeat(16), cause: 'divergence' };
+const raise = (alarm: Alarm): Command => ({ type: 'alarm', action: 'raise', alarm });
+const disarm = (filter: AlarmFilter): Command => ({ type: 'alarm', action: 'disarm', filter });
+
+test('while there is no space, puts and grants are refused, and everything that frees some passes', t => {
+  for (const [alarm, code] of [
+    [quota, 'STORE_QUOTA_EXCEEDED'],
+    [disk, 'STORE_NO_SPACE'],
+  ] as const) {
+    const state = new Mvcc();
+    run(state, { type: 'leaseGrant', ttlSeconds: 5 });
+    run(state, { type: 'leaseGrant', ttlSeconds: 5 });
+    run(state, transaction(put('a', 'v', 1), put('b', 'v', 2), put('c')));
+    run(state, raise(alarm));
+    const { revision } = state;
+    const present = (then: Operation[], otherwise: Operation[]): Command => {
+      const compare = [{ key: 'c', target: 'version', op: '=', value: 1 }] as const;
+      return { type: 'transaction', transaction: { compare, then, otherwise } };
+    };
+    t.is(codeOf(run(state, transaction(put('d'))).result), code);
+    t.is(codeOf(run(state, transaction({ type: 'delete', key: 'c' }, put('d'))).result), code);
+    t.is(codeOf(run(state, present([put('d')], [])).result), code);
+    t.is(codeOf(run(state, { type: 'leaseGrant', ttlSeconds: 5 }).result), code);
+    t.is(state.revision, revision);
+    t.is(codeOf(run(state, present([], [put('d')])).result), 'ok', 'a branch that does not run matters to nobody');
+    t.is(codeOf(run(state, transaction({ type: 'delete', key: 'c' })).result), 'ok');
+    t.is(codeOf(run(state, { type: 'leaseKeepAlive', id: 1 }).result), 'ok');
+    t.is(codeOf(run(state, { type: 'leaseRevoke', id: 1 }).result), 'ok');
+    const leases = [{ id: 2, renewals: 0 }];
+    t.is(codeOf(run(state, { type: 'leaseExpire', fenceTerm: 1, leases }).result), 'ok');
+    t.is(codeOf(run(state, { type: 'compact', revision: state.revision }).result), 'ok');
+    t.is(state.liveCount, 0);
+    run(state, disarm({ cause: alarm.cause }));
+    t.is(codeOf(run(state, transaction(put('d'))).result), 'ok');
+  }
+});
+
+test('an alarm is there once, is taken back by what is known of it, and outlives a restart and a snapshot', t => {
+  const state = new Mvcc();
+  const replayed = new Mvcc();
+  const step = (command: Command) => {
+    const applied = run(state, command);
+    for (const change of applied.writes) replayed.replay(change);
+    return applied;
+  };
+  for (const alarm of [quota, disk, corrupt]) t.is(step(raise(alarm)).writes.length, 1);
+  t.deepEqual(step(raise(disk)).writes, []);
+  t.is(state.alarms.length, 3);
+  t.deepEqual(replayed.alarms, state.alarms);
+  t.deepEqual(copied(state, 100).alarms, state.alarms);
+  t.deepEqual(step(disarm({ memberId: 'f'.repeat(16) })).result, { ok: true, value: { type: 'alarms', alarms: [] } });
+  t.deepEqual(step(disarm({ type: 'NOSPACE' })).result, { ok: true, value: { type: 'alarms', alarms: [disk, quota] } });
+  t.deepEqual(state.alarms, [corrupt]);
+  t.deepEqual(replayed.alarms, [corrupt]);
+  step(disarm({}));
+  t.deepEqual(state.alarms, []);
+  for (let n = 0; n < ALARMS_MAX; n++) step(raise({ ...disk, memberId: n.toString(16).padStart(16, '0') }));
+  t.is(codeOf(step(raise(quota)).result), 'STORE_INVALID_REQUEST');
+  t.is(codeOf(step(raise(disk)).result), 'ok', 'it is there already');
+  for (const nonsense of [{ ...quota, type: 'OTHER' }, { ...quota, memberId: 'no id' }, { type: 'NOSPACE' }]) {
+    t.is(codeOf(step(raise(nonsense as Alarm)).result), 'STORE_INVALID_REQUEST');
+  }
 });
 
 test('an expiry that came too late for a renewal does nothing (etcd 15247)', t => {

@@ -8,6 +8,8 @@
  */
 import assert from 'node:assert';
 import type {
+  Alarm,
+  AlarmFilter,
   KeyValue,
   Operation,
   OperationResult,
@@ -16,6 +18,7 @@ import type {
   Transaction,
   WatchEvent,
 } from '../client/client.ts';
+import { AlarmTable } from './alarms.ts';
 import {
   type Applied,
   type ApplyResult,
@@ -34,7 +37,7 @@ import { type Image, MvccImage } from './image.ts';
 import { KeySpace, NO_BYTES } from './key-space.ts';
 import { sortName } from './keys.ts';
 import { LeaseTable } from './leases.ts';
-import { COMPACTION_STEP_CHANGES, KEY_OVERHEAD_BYTES, LEASES_MAX, LIVE_BYTES_MAX } from './limits.ts';
+import { ALARMS_MAX, COMPACTION_STEP_CHANGES, LEASES_MAX } from './limits.ts';
 import { type RevisionEvents, RevisionLog } from './revision-log.ts';
 import { commandProblem, rangeProblem } from './validate.ts';
 
@@ -45,13 +48,14 @@ export const FIRST_REVISION = 1;
 export interface LoadedHead {
   readonly counters: Counters;
   readonly leases: readonly Lease[];
+  readonly alarms?: readonly Alarm[];
 }
 
 export class Mvcc {
   readonly #keys = new KeySpace();
   readonly #leases = new LeaseTable();
+  readonly #alarms = new AlarmTable();
   readonly #log: RevisionLog;
-  readonly #liveBytesMax: number;
   readonly #images = new Set<MvccImage>();
   #revision: number;
   #compactedRevision: number;
@@ -66,9 +70,8 @@ export class Mvcc {
   #loading: Map<number, WatchEvent[]> | undefined;
 
   /** @param options.head begins a state that is then loaded; without it the store is empty and ready */
-  constructor(options: { readonly head?: LoadedHead; readonly liveBytesMax?: number } = {}) {
+  constructor(options: { readonly head?: LoadedHead } = {}) {
     const counters = options.head?.counters;
-    this.#liveBytesMax = options.liveBytesMax ?? LIVE_BYTES_MAX;
     this.#revision = counters?.revision ?? FIRST_REVISION;
     this.#compactedRevision = counters?.compactedRevision ?? 0;
     this.#leaseCounter = counters?.leaseCounter ?? 0;
@@ -76,6 +79,7 @@ export class Mvcc {
     this.#log = new RevisionLog(Math.max(this.#compactedRevision, FIRST_REVISION + 1));
     if (options.head === undefined) return;
     for (const lease of options.head.leases) this.#leases.set(lease);
+    for (const alarm of options.head.alarms ?? []) this.#alarms.set(alarm);
     this.#loading = new Map();
   }
 
@@ -126,6 +130,20 @@ export class Mvcc {
   get leases(): readonly Lease[] {
     return this.#leases.list();
   }
+  get alarms(): readonly Alarm[] {
+    return this.#alarms.list();
+  }
+
+  /** Why the alarms let nothing be put now; undefined if they do. */
+  get putRefusal(): { readonly ok: false; readonly refusal: Refusal } | undefined {
+    return this.#alarms.putRefusal();
+  }
+
+  /** By how much a transaction could make the live bytes grow, whichever of its branches runs. */
+  growthBytes(transaction: Transaction): number {
+    const { then, otherwise = [] } = transaction;
+    return Math.max(0, this.#growthOf(then), this.#growthOf(otherwise));
+  }
 
   /** All changes of one revision, for watches; undefined if it is compacted or not there yet. */
   eventsAt(revision: number): RevisionEvents | undefined {
@@ -159,6 +177,8 @@ export class Mvcc {
         return this.#applyLeaseExpire(command, context);
       case 'compact':
         return this.#applyCompact(command.revision);
+      case 'alarm':
+        return command.action === 'raise' ? this.#applyRaise(command.alarm) : this.#applyDisarm(command.filter);
     }
   }
 
@@ -179,6 +199,12 @@ export class Mvcc {
         return;
       case 'compacted':
         this.#compactedRevision = change.revision;
+        return;
+      case 'alarm':
+        this.#alarms.set(change.alarm);
+        return;
+      case 'alarmGone':
+        this.#alarms.remove(change.alarm);
         return;
     }
   }
@@ -213,6 +239,7 @@ export class Mvcc {
       keys: this.#keys,
       counters: this.counters,
       leases: this.#leases.list(),
+      alarms: this.#alarms.list(),
       onRelease: () => this.#images.delete(image),
     });
     this.#images.add(image);
@@ -235,19 +262,16 @@ export class Mvcc {
 
   /** Everything that could make an operation fail is found here, before the first of them writes. */
   #operationsRefusal(operations: readonly Operation[]): ReturnType<typeof refused> | undefined {
-    let addedBytes = 0;
+    const full = this.#alarms.putRefusal();
     for (const operation of operations) {
       if (operation.type === 'put') {
+        if (full !== undefined) return full;
         const lease = operation.lease ?? 0;
         if (lease !== 0 && this.#leases.get(lease) === undefined) return leaseNotFound(lease);
-        addedBytes += operation.key.length + operation.value.length + KEY_OVERHEAD_BYTES;
       } else if (operation.type === 'range') {
         const refusal = this.#revisionRefusal(operation.range.revision, this.#revision);
         if (refusal !== undefined) return refusal;
       }
-    }
-    if (addedBytes > 0 && this.#keys.liveBytes + addedBytes > this.#liveBytesMax) {
-      return refused('STORE_QUOTA_EXCEEDED', `the store is full: it may hold ${this.#liveBytesMax} bytes; delete some`);
     }
     return undefined;
   }
@@ -275,6 +299,8 @@ export class Mvcc {
   }
 
   #applyLeaseGrant(ttlSeconds: number): Applied {
+    const full = this.#alarms.putRefusal();
+    if (full !== undefined) return nothing(full);
     if (this.#leases.size >= LEASES_MAX) {
       return nothing(refused('STORE_QUOTA_EXCEEDED', `there are ${LEASES_MAX} leases already`));
     }
@@ -330,6 +356,35 @@ export class Mvcc {
       events: undefined,
       writes: [{ type: 'compacted', revision }],
     };
+  }
+
+  #applyRaise(alarm: Alarm): Applied {
+    if (this.#alarms.size >= ALARMS_MAX && !this.#alarms.has(alarm)) {
+      return nothing(refused('STORE_INVALID_REQUEST', `there are ${ALARMS_MAX} alarms already: disarm some`));
+    }
+    const isNew = !this.#alarms.has(alarm);
+    this.#alarms.set(alarm);
+    return {
+      result: { ok: true, value: { type: 'alarms', alarms: [alarm] } },
+      events: undefined,
+      writes: isNew ? [{ type: 'alarm', alarm }] : [],
+    };
+  }
+
+  #applyDisarm(filter: AlarmFilter): Applied {
+    const alarms = this.#alarms.list(filter);
+    for (const alarm of alarms) this.#alarms.remove(alarm);
+    return {
+      result: { ok: true, value: { type: 'alarms', alarms } },
+      events: undefined,
+      writes: alarms.map((alarm): Change => ({ type: 'alarmGone', alarm })),
+    };
+  }
+
+  #growthOf(operations: readonly Operation[]): number {
+    let bytes = 0;
+    for (const operation of operations) if (operation.type === 'put') bytes += this.#keys.growthBytes(operation);
+    return bytes;
   }
 
   #write(item: KeyValue): WatchEvent {

@@ -1,20 +1,37 @@
 /** Which requests make sense, decided from the request alone. Run before a proposal, and again when it is applied. */
-import type { Compare, Operation, RangeRequest, Transaction } from '../client/client.ts';
+import type { Alarm, AlarmFilter, Compare, Operation, RangeRequest, Transaction } from '../client/client.ts';
 import type { Command } from './command.ts';
 import { boundProblem, keyProblem, type SortRange, sortName, sortRange } from './keys.ts';
 import {
   LEASE_TTL_SECONDS_MAX,
   LEASE_TTL_SECONDS_MIN,
   LEASES_EXPIRED_PER_COMMAND_MAX,
-  REQUEST_BYTES_MAX,
-  TRANSACTION_OPERATIONS_MAX,
+  REQUEST_BYTES_CEILING,
+  TRANSACTION_OPERATIONS_CEILING,
 } from './limits.ts';
 
+/** How large a transaction may be. */
+export interface TransactionBounds {
+  /** Keys and values together. */
+  readonly requestBytesMax: number;
+  /** Operations in one branch, and compares. */
+  readonly transactionOperationsMax: number;
+}
+
+/** What `apply` accepts; a member that proposes may set itself narrower bounds. */
+export const TRANSACTION_CEILINGS: TransactionBounds = {
+  requestBytesMax: REQUEST_BYTES_CEILING,
+  transactionOperationsMax: TRANSACTION_OPERATIONS_CEILING,
+};
+
+const ALARM_TYPES: readonly unknown[] = ['NOSPACE', 'CORRUPT'] satisfies readonly Alarm['type'][];
+const ALARM_CAUSES: readonly unknown[] = ['quota', 'disk', 'divergence'] satisfies readonly Alarm['cause'][];
+
 /** Says what is wrong with a command, or undefined. */
-export function commandProblem(command: Command): string | undefined {
+export function commandProblem(command: Command, bounds: TransactionBounds = TRANSACTION_CEILINGS): string | undefined {
   switch (command.type) {
     case 'transaction':
-      return transactionProblem(command.transaction);
+      return transactionProblem(command.transaction, bounds);
     case 'leaseGrant':
       return ttlProblem(command.ttlSeconds);
     case 'leaseKeepAlive':
@@ -24,6 +41,8 @@ export function commandProblem(command: Command): string | undefined {
       return command.leases.length <= LEASES_EXPIRED_PER_COMMAND_MAX ? undefined : 'too many leases expire at once';
     case 'compact':
       return isCount(command.revision) ? undefined : 'a revision must be a non-negative integer';
+    case 'alarm':
+      return command.action === 'raise' ? alarmProblem(command.alarm) : filterProblem(command.filter);
   }
 }
 
@@ -38,19 +57,24 @@ export function rangeProblem(request: RangeRequest): string | undefined {
 }
 
 /** Says what is wrong with a transaction, or undefined. */
-export function transactionProblem(transaction: Transaction): string | undefined {
+export function transactionProblem(
+  transaction: Transaction,
+  bounds: TransactionBounds = TRANSACTION_CEILINGS,
+): string | undefined {
   const { compare, then, otherwise, fenceTerm } = transaction;
   if (fenceTerm !== undefined && !isCount(fenceTerm)) return 'a fencing term must be a non-negative integer';
-  if ((compare?.length ?? 0) > TRANSACTION_OPERATIONS_MAX) return tooMany('compares');
+  const { requestBytesMax, transactionOperationsMax } = bounds;
+  if ((compare?.length ?? 0) > transactionOperationsMax) return tooMany('compares', transactionOperationsMax);
   for (const one of compare ?? []) {
     const problem = compareProblem(one);
     if (problem !== undefined) return problem;
   }
-  const problem = branchProblem(then) ?? (otherwise === undefined ? undefined : branchProblem(otherwise));
+  const problem =
+    branchProblem(then, bounds) ?? (otherwise === undefined ? undefined : branchProblem(otherwise, bounds));
   if (problem !== undefined) return problem;
   const sizeBytes = operationsBytes(then) + operationsBytes(otherwise ?? []) + comparesBytes(compare ?? []);
-  return sizeBytes > REQUEST_BYTES_MAX
-    ? `the request is too large: ${sizeBytes} bytes, at most ${REQUEST_BYTES_MAX} are allowed`
+  return sizeBytes > requestBytesMax
+    ? `the request is too large: ${sizeBytes} bytes, at most ${requestBytesMax} are allowed`
     : undefined;
 }
 
@@ -63,8 +87,11 @@ function compareProblem(compare: Compare): string | undefined {
   return isCount(compare.value) ? undefined : `a ${compare.target} to compare with must be a non-negative integer`;
 }
 
-function branchProblem(operations: readonly Operation[]): string | undefined {
-  if (operations.length > TRANSACTION_OPERATIONS_MAX) return tooMany('operations');
+function branchProblem(
+  operations: readonly Operation[],
+  { transactionOperationsMax }: TransactionBounds,
+): string | undefined {
+  if (operations.length > transactionOperationsMax) return tooMany('operations', transactionOperationsMax);
   for (const operation of operations) {
     const problem = operationProblem(operation);
     if (problem !== undefined) return problem;
@@ -138,6 +165,18 @@ function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0; // checked to be a number just before
 }
 
-function tooMany(what: string): string {
-  return `a transaction may hold at most ${TRANSACTION_OPERATIONS_MAX} ${what}`;
+function tooMany(what: string, countMax: number): string {
+  return `a transaction may hold at most ${countMax} ${what}`;
+}
+
+function alarmProblem(alarm: Alarm): string | undefined {
+  const isWhole = alarm.type !== undefined && alarm.memberId !== undefined && alarm.cause !== undefined;
+  return isWhole ? filterProblem(alarm) : 'an alarm needs a type, a member and a cause';
+}
+
+function filterProblem({ type, memberId, cause }: AlarmFilter): string | undefined {
+  if (type !== undefined && !ALARM_TYPES.includes(type)) return 'an alarm is NOSPACE or CORRUPT';
+  if (cause !== undefined && !ALARM_CAUSES.includes(cause)) return 'an alarm comes from quota, disk or divergence';
+  if (memberId !== undefined && !/^[0-9a-f]{0,16}$/.test(memberId)) return 'a member id is sixteen hex digits';
+  return undefined;
 }

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import type { CommandClient } from '../client/base.ts';
-import { InvalidRequestError, type StoreMembership } from '../client/client.ts';
+import { type Alarm, InvalidRequestError, type StoreHash, type StoreMembership } from '../client/client.ts';
 
 const id = z.string().min(1);
 const options = z
@@ -36,6 +36,18 @@ export function parseMembership(value: unknown): StoreMembership {
   return { ...rest, leaderId: leaderId ?? undefined };
 }
 
+const alarms = z.array(
+  z.object({
+    type: z.enum(['NOSPACE', 'CORRUPT']),
+    memberId: z.string(),
+    cause: z.enum(['quota', 'disk', 'divergence']),
+  }),
+);
+const hash = z.object({ hash: z.number(), revision: z.number(), compactedRevision: z.number() });
+
+export const parseAlarms = (value: unknown): readonly Alarm[] => alarms.parse(value);
+export const parseHash = (value: unknown): StoreHash => hash.parse(value);
+
 type Call = (client: CommandClient, args: unknown) => Promise<unknown>;
 
 /** Checks the arguments, then calls. */
@@ -58,6 +70,8 @@ const CALLS = {
   removeMember: call(z.tuple([id, options]), (client, args) => client.removeMember(...args)),
   replaceMember: call(z.tuple([id, newMember, options]), (client, args) => client.replaceMember(...args)),
   updateMember: call(z.tuple([id, update, options]), (client, args) => client.updateMember(...args)),
+  alarms: call(z.tuple([]), client => client.alarms()),
+  hash: call(z.tuple([z.number().nullish()]), (client, [revision]) => client.hash(revision ?? undefined)),
   transferLeadership: call(z.tuple([id.nullish()]), (client, [to]) => client.transferLeadership(to ?? undefined)),
 } as const satisfies Readonly<Record<string, Call>>;
 

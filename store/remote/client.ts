@@ -7,10 +7,12 @@
 
 import { CommandClient } from '../client/base.ts';
 import {
+  type Alarm,
   InvalidRequestError,
   type MembershipClient,
   type RangeRequest,
   type RangeResult,
+  type StoreHash,
   type StoreStatus,
   UnavailableError,
   UnknownOutcomeError,
@@ -23,6 +25,7 @@ import { encodeCommand } from '../codec/command.ts';
 import { CLIENT_TIMEOUT_MS, CONNECT_TIMEOUT_MS } from '../limits.ts';
 import type { Command, CommandValue } from '../mvcc/command.ts';
 import { commandProblem } from '../mvcc/validate.ts';
+import { parseAlarms, parseHash } from './calls.ts';
 import { Connection, ConnectionError } from './connection.ts';
 import { unpackRange, unpackValue } from './protocol.ts';
 import { type MakeCall, RemoteMembers } from './remote-members.ts';
@@ -70,6 +73,14 @@ export class RemoteClient extends CommandClient {
 
   status(): Promise<StoreStatus> {
     return this.#read((connection, timeoutMs) => statusOf(connection, timeoutMs));
+  }
+
+  async alarms(): Promise<readonly Alarm[]> {
+    return parseAlarms(await this.#call('alarms', [], { isRepeatable: true }));
+  }
+
+  async hash(revision?: number): Promise<StoreHash> {
+    return parseHash(await this.#call('hash', [revision ?? null], { isRepeatable: true }));
   }
 
   watch(request: WatchRequest): AsyncIterable<WatchBatch> {

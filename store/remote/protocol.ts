@@ -4,6 +4,7 @@
  */
 import { Packr } from 'msgpackr';
 import type {
+  Alarm,
   KeyValue,
   OperationResult,
   RangeRequest,
@@ -73,6 +74,7 @@ type PackedOperation =
 type PackedValue =
   | readonly ['transaction', revision: number, succeeded: boolean, results: readonly PackedOperation[]]
   | readonly ['lease', id: number, ttlSeconds: number]
+  | readonly ['alarms', readonly Alarm[]]
   | readonly ['done'];
 type PackedEvent = readonly [isDelete: boolean, item: PackedItem, previous: PackedItem | null];
 type PackedBatch = readonly [revision: number, events: readonly PackedEvent[]];
@@ -103,6 +105,7 @@ export function packValue(value: CommandValue): PackedValue {
     const { revision, succeeded, results } = value.result;
     return ['transaction', revision, succeeded, results.map(packOperation)];
   }
+  if (value.type === 'alarms') return ['alarms', value.alarms];
   return value.type === 'lease' ? ['lease', value.id, value.ttlSeconds] : ['done'];
 }
 
@@ -115,6 +118,8 @@ export function unpackValue(value: PackedValue): CommandValue {
     }
     case 'lease':
       return { type: 'lease', id: value[1], ttlSeconds: value[2] };
+    case 'alarms':
+      return { type: 'alarms', alarms: value[1] };
     case 'done':
       return { type: 'done' };
   }

@@ -11,12 +11,11 @@ import { CompactedError, InvalidRequestError, UnavailableError, type WatchBatch 
 import type { TurnClock } from '../clock.ts';
 import { decodeCommand } from '../codec/command.ts';
 import {
-  CONNECTION_REQUESTS_MAX,
   CONNECTION_SNAPSHOTS_MAX,
-  CONNECTION_WATCHES_MAX,
   FRAME_BYTES_MAX,
   SNAPSHOT_WINDOW_PARTS,
-  WATCH_WINDOW_BATCHES,
+  STORE_LIMITS,
+  type StoreLimits,
 } from '../limits.ts';
 import { type Logger, silentLogger } from '../logger.ts';
 import { answerCall } from './calls.ts';
@@ -46,6 +45,7 @@ export interface StoreServerOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** Clients must show a certificate of `ca`. Without it the server speaks plain text: for tests on loopback only. */
   readonly tls?: TlsMaterial;
+  readonly limits?: StoreLimits;
   readonly logger?: Logger;
 }
 
@@ -124,6 +124,7 @@ interface Streaming {
 
 class Session {
   readonly #client: CommandClient;
+  readonly #limits: StoreLimits;
   readonly #outbox: Outbox;
   readonly #watches = new Map<number, Streaming>();
   readonly #snapshots = new Map<number, Streaming>();
@@ -131,6 +132,7 @@ class Session {
 
   constructor(socket: WebSocket, options: StoreServerOptions) {
     this.#client = options.client;
+    this.#limits = options.limits ?? STORE_LIMITS;
     this.#outbox = new Outbox(socket, options.clock);
   }
 
@@ -179,7 +181,7 @@ class Session {
   }
 
   #answer(id: number, work: () => Promise<ServerMessage>): void {
-    if (this.#requests >= CONNECTION_REQUESTS_MAX) {
+    if (this.#requests >= this.#limits.connectionRequestsMax) {
       this.#fail(id, new UnavailableError('too many requests wait on this connection'));
       return;
     }
@@ -195,8 +197,9 @@ class Session {
   }
 
   async #watch(id: number, start: WatchStart): Promise<void> {
-    if (this.#watches.size >= CONNECTION_WATCHES_MAX) throw new UnavailableError('too many watches on this connection');
-    const watching: Streaming = { abort: new AbortController(), window: WATCH_WINDOW_BATCHES, wake: () => {} };
+    const { connectionWatchesMax, watchWindowBatches } = this.#limits;
+    if (this.#watches.size >= connectionWatchesMax) throw new UnavailableError('too many watches on this connection');
+    const watching: Streaming = { abort: new AbortController(), window: watchWindowBatches, wake: () => {} };
     this.#watches.set(id, watching);
     try {
       for await (const batch of this.#client.watch({ ...start, signal: watching.abort.signal })) {

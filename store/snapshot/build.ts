@@ -54,6 +54,8 @@ function movedOn(state: Mvcc, bumpRevision: number): Image {
   return {
     counters: { ...image.counters, revision, compactedRevision: revision },
     leases: image.leases,
+    // They were about other members, and whatever of them is still true is found out again.
+    alarms: [],
     read(after, budgetBytes) {
       const page = image.read(after, budgetBytes);
       // A tombstone of the very last revision is there for watches only.

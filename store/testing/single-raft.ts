@@ -71,6 +71,9 @@ export class SingleRaft<Result> implements RaftNode<Result> {
       appliedIndex: this.#index,
       lastIndex: this.#index,
       membership: MEMBERSHIP,
+      pendingProposals: this.#queue.length,
+      logBytes: 0,
+      appendingMs: 0,
     };
   }
 

@@ -13,7 +13,7 @@ import {
   type WatchRequest,
 } from '../client/client.ts';
 import type { Clock } from '../clock.ts';
-import { WATCH_BATCH_EVENTS_MAX, WATCH_PROGRESS_MS_MIN, WATCH_SCAN_REVISIONS_MAX, WATCHES_MAX } from '../limits.ts';
+import { STORE_LIMITS, type StoreLimits, WATCH_PROGRESS_MS_MIN } from '../limits.ts';
 import { boundProblem, keyProblem, OPEN_END, sortName } from '../mvcc/keys.ts';
 import type { RevisionEvents } from '../mvcc/revision-log.ts';
 
@@ -26,15 +26,20 @@ export interface RevisionSource {
 
 type Step = { readonly batch: WatchBatch } | { readonly wait: true } | { readonly again: true };
 
+/** How many watches there may be, and how much one does at once. */
+export type WatchLimits = Pick<StoreLimits, 'watchesMax' | 'watchBatchEventsMax' | 'watchScanRevisionsMax'>;
+
 export class WatchHub {
   readonly #clock: Clock;
+  readonly #limits: WatchLimits;
   readonly #watchers = new Set<Watcher>();
   #source: RevisionSource;
   #isClosed = false;
 
-  constructor(options: { readonly source: RevisionSource; readonly clock: Clock }) {
+  constructor(options: { readonly source: RevisionSource; readonly clock: Clock; readonly limits?: WatchLimits }) {
     this.#source = options.source;
     this.#clock = options.clock;
+    this.#limits = options.limits ?? STORE_LIMITS;
   }
 
   get size(): number {
@@ -46,10 +51,12 @@ export class WatchHub {
     const problem = request.end === undefined ? keyProblem(request.key) : watchRangeProblem(request);
     if (problem !== undefined) throw new InvalidRequestError(problem);
     if (this.#isClosed) throw new UnavailableError('the store is closed');
-    if (this.#watchers.size >= WATCHES_MAX) throw new UnavailableError(`there are ${WATCHES_MAX} watches already`);
+    const { watchesMax } = this.#limits;
+    if (this.#watchers.size >= watchesMax) throw new UnavailableError(`there are ${watchesMax} watches already`);
     const watcher = new Watcher({
       request,
       clock: this.#clock,
+      limits: this.#limits,
       source: () => this.#source,
       onEnd: () => this.#watchers.delete(watcher),
     });
@@ -83,6 +90,7 @@ export class WatchHub {
 interface WatcherOptions {
   readonly request: WatchRequest;
   readonly clock: Clock;
+  readonly limits: WatchLimits;
   readonly source: () => RevisionSource;
   readonly onEnd: () => void;
 }
@@ -165,8 +173,9 @@ class Watcher implements AsyncIterableIterator<WatchBatch> {
     }
     this.#begun = true;
     const events: WatchEvent[] = [];
-    const stop = Math.min(source.revision + 1, this.#cursor + WATCH_SCAN_REVISIONS_MAX);
-    while (this.#cursor < stop && events.length < WATCH_BATCH_EVENTS_MAX) {
+    const { watchScanRevisionsMax, watchBatchEventsMax } = this.#options.limits;
+    const stop = Math.min(source.revision + 1, this.#cursor + watchScanRevisionsMax);
+    while (this.#cursor < stop && events.length < watchBatchEventsMax) {
       for (const event of source.eventsAt(this.#cursor)?.events ?? []) if (this.#matches(event)) events.push(event);
       this.#cursor++;
     }

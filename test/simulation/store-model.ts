@@ -3,7 +3,15 @@
  * shares nothing with the store but the types of its commands, so that the two can be held against each other.
  */
 import assert from 'node:assert';
-import type { Compare, KeyValue, Operation, OperationResult, Transaction, WatchEvent } from '../../store/index.ts';
+import type {
+  Alarm,
+  Compare,
+  KeyValue,
+  Operation,
+  OperationResult,
+  Transaction,
+  WatchEvent,
+} from '../../store/index.ts';
 import type { ApplyResult, Command } from '../../store/mvcc/command.ts';
 import { eventText, itemsText, resultText } from './store-text.ts';
 
@@ -26,6 +34,7 @@ export class StoreModel {
   /** The result of each command, and the revision after it. */
   readonly #results: { readonly text: string; readonly revision: number; readonly compactedRevision: number }[] = [];
   readonly #past: Past[] = [{ position: 0, state: '', events: [] }];
+  #alarms: readonly Alarm[] = [];
   #leaseCounter = 0;
   #events: WatchEvent[] = [];
   #compactedRevision = 0;
@@ -79,6 +88,8 @@ export class StoreModel {
       case 'transaction':
         return this.#transact(command.transaction, term);
       case 'leaseGrant': {
+        const full = this.#putRefusal();
+        if (full !== undefined) return full;
         const { ttlSeconds } = command;
         const id = ++this.#leaseCounter;
         this.#leases.set(id, { ttlSeconds, renewals: 0 });
@@ -103,6 +114,18 @@ export class StoreModel {
         if (command.revision < this.#compactedRevision) return refusal('STORE_COMPACTED');
         this.#compactedRevision = command.revision;
         return DONE;
+      case 'alarm': {
+        const { type, memberId, cause } = command.action === 'raise' ? command.alarm : command.filter;
+        const isMeant = (alarm: Alarm) =>
+          (type ?? alarm.type) === alarm.type &&
+          (memberId ?? alarm.memberId) === alarm.memberId &&
+          (cause ?? alarm.cause) === alarm.cause;
+        const meant = this.#alarms.filter(isMeant);
+        this.#alarms = this.#alarms.filter(alarm => !isMeant(alarm));
+        if (command.action === 'disarm') return { ok: true, value: { type: 'alarms', alarms: meant } };
+        this.#alarms = [...this.#alarms, command.alarm];
+        return { ok: true, value: { type: 'alarms', alarms: [command.alarm] } };
+      }
     }
   }
 
@@ -110,11 +133,19 @@ export class StoreModel {
     if (fenceTerm !== undefined && fenceTerm !== term) return refusal('STORE_FENCED');
     const succeeded = compare.every(one => this.#holds(one));
     const operations = succeeded ? then : otherwise;
+    const full = this.#putRefusal();
+    if (full !== undefined && operations.some(({ type }) => type === 'put')) return full;
     const isLeaseGone = operations.some(one => one.type === 'put' && !!one.lease && !this.#leases.has(one.lease));
     if (isLeaseGone) return refusal('STORE_LEASE_NOT_FOUND');
     const results = operations.map(operation => this.#perform(operation));
     this.#endRevision();
     return { ok: true, value: { type: 'transaction', result: { revision: this.revision, succeeded, results } } };
+  }
+
+  #putRefusal(): ApplyResult | undefined {
+    const full = this.#alarms.filter(({ type }) => type === 'NOSPACE');
+    if (full.some(({ cause }) => cause === 'quota')) return refusal('STORE_QUOTA_EXCEEDED');
+    return full.length > 0 ? refusal('STORE_NO_SPACE') : undefined;
   }
 
   #holds(compare: Compare): boolean {

@@ -24,6 +24,7 @@ export function resultText(result: ApplyResult): string {
   if (!result.ok) return result.refusal.code;
   const { value } = result;
   if (value.type === 'transaction') return transactionText(value.result);
+  if (value.type === 'alarms') return `alarms ${value.alarms.map(alarm => Object.values(alarm).join(' ')).sort()}`;
   return value.type === 'lease' ? `lease ${value.id} for ${value.ttlSeconds} s` : 'done';
 }
 
