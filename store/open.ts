@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Registry } from 'prom-client';
 import {
   createRaftNode,
   LevelStorage,
@@ -21,7 +22,10 @@ import type { StoreClient } from './client/client.ts';
 import { LocalClient } from './client/local.ts';
 import type { TurnClock } from './clock.ts';
 import { followLeadership } from './duties.ts';
+import { QUOTA_BYTES } from './limits.ts';
 import { type Logger, silentLogger } from './logger.ts';
+import { CountingClient } from './metrics/counting-client.ts';
+import { StoreMetrics } from './metrics/store-metrics.ts';
 import type { ApplyResult } from './mvcc/command.ts';
 import { StoreServer, type TlsMaterial } from './remote/server.ts';
 import { Replica } from './replica.ts';
@@ -69,6 +73,8 @@ export interface OpenStoreOptions {
   readonly raft?: Partial<RaftOptions>;
   /** How long history can be read and watched; five minutes by default. */
   readonly historyKeepMs?: number;
+  /** Metrics of this member go in here, as docs/metrics.md lists them. One registry serves one member. */
+  readonly metrics?: Registry;
 }
 
 /** A member that runs. */
@@ -78,6 +84,8 @@ export interface OpenStore {
   readonly raft: RaftDriver<ApplyResult>;
   /** The port on which remote clients are served; undefined if they are not. */
   readonly servedPort: number | undefined;
+  /** What is counted, where a registry was given; whoever serves another protocol counts its calls in it. */
+  readonly metrics: StoreMetrics | undefined;
   close(): Promise<void>;
 }
 
@@ -105,12 +113,24 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
   const recovered = await storage.open();
   const closeStorage = undo.adopt(storage, one => one.close());
   const start = await resolveStart(options, recovered);
-  const { raft, replica, fatal } = assemble(options, { storage: closeStorage, recovered, start });
+  const metrics = options.metrics && new StoreMetrics(options.metrics);
+  const { raft, replica, fatal } = assemble(options, { storage: closeStorage, recovered, start, metrics });
   undo.defer(() => raft.close());
   await raft.start().catch((error: unknown) => {
     throw startError(error, options.peer.listen);
   });
-  const client = new LocalClient({ raft, replica, clock: options.clock, random: options.random });
+  const clientOptions = { raft, replica, clock: options.clock, random: options.random };
+  const client = metrics
+    ? new CountingClient({ ...clientOptions, tallies: metrics.requests })
+    : new LocalClient(clientOptions);
+  metrics?.bind({
+    raft,
+    replica,
+    dataDir: options.dataDir,
+    quotaBytes: QUOTA_BYTES,
+    alarms: () => replica.state.alarms,
+    hashChecks: () => ({}),
+  });
   const stopDuties = followLeadership({
     raft,
     replica,
@@ -128,6 +148,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
     client,
     raft,
     servedPort: server?.port,
+    metrics,
     async close() {
       stopDuties();
       await server?.server.close();
@@ -181,10 +202,15 @@ async function newStart(options: OpenStoreOptions): Promise<Start> {
 
 function assemble(
   options: OpenStoreOptions,
-  parts: { readonly storage: LevelStorage; readonly recovered: RecoveredState; readonly start: Start },
+  parts: {
+    readonly storage: LevelStorage;
+    readonly recovered: RecoveredState;
+    readonly start: Start;
+    readonly metrics: StoreMetrics | undefined;
+  },
 ) {
   const { clock, random, peer, dataDir, logger } = options;
-  const { storage, recovered, start } = parts;
+  const { storage, recovered, start, metrics } = parts;
   const fatal = onlyOnce(options);
   const log = logger === undefined ? {} : { logger };
   const isAlone = recovered.identity !== undefined && recovered.snapshot.membership.members.length === 1;
@@ -194,6 +220,7 @@ function assemble(
     onFatal: fatal.report,
     // Others could send what is missing; a member alone must notice that nobody can.
     appliedIndexMin: isAlone ? recovered.snapshot.index : 0,
+    ...(metrics && { observer: metrics.state }),
   });
   const transport = new WebSocketTransport({
     clusterId: start.identity.clusterId,
@@ -204,6 +231,7 @@ function assemble(
     clock,
     random,
     ...log,
+    ...(metrics && { observer: metrics.raft }),
   });
   const raft = createRaftNode<ApplyResult>({
     storage,
@@ -215,6 +243,7 @@ function assemble(
     bootstrap: start,
     onFatal: fatal.report,
     ...log,
+    ...(metrics && { observer: metrics.raft }),
     ...(options.raft === undefined ? {} : { options: options.raft }),
   });
   return { raft, replica, fatal };

@@ -17,6 +17,7 @@ import { STATE_WRITE_PAUSE_MS, STORE_LIMITS, type StoreLimits } from './limits.t
 import type { ApplyResult, Change } from './mvcc/command.ts';
 import type { Image } from './mvcc/image.ts';
 import { Mvcc } from './mvcc/mvcc.ts';
+import type { ReplicaObserver } from './observer.ts';
 import { RunningHash } from './running-hash.ts';
 import { WatchHub } from './watch/hub.ts';
 
@@ -31,6 +32,8 @@ export interface ReplicaOptions {
   readonly memberId?: string;
   /** The log on disk begins after this index, and nobody else has what came before: a state that lacks it is damaged. */
   readonly appliedIndexMin?: number;
+  /** Keeps count of what is done here. */
+  readonly observer?: ReplicaObserver;
 }
 
 /** Hears of leases, as the one who ends them must. */
@@ -43,6 +46,7 @@ export class Replica implements StateMachine<ApplyResult> {
   readonly #checkpointBytesMin: number;
   readonly #appliedIndexMin: number;
   readonly #memberId: string | undefined;
+  readonly #observer: ReplicaObserver | undefined;
   readonly #hash = new RunningHash();
   readonly #leaseListeners = new Set<LeaseListener>();
   /** Changes that no write has taken yet. */
@@ -71,6 +75,7 @@ export class Replica implements StateMachine<ApplyResult> {
     this.#checkpointBytesMin = options.checkpointBytesMin ?? limits.checkpointBytesMin;
     this.#appliedIndexMin = options.appliedIndexMin ?? 0;
     this.#memberId = options.memberId;
+    this.#observer = options.observer;
     this.#hash.reset(this.#state.revision, 0);
     this.#hub = new WatchHub({ source: this.#state, clock: options.clock, limits });
   }
@@ -148,7 +153,9 @@ export class Replica implements StateMachine<ApplyResult> {
   async flush(): Promise<number> {
     const index = this.#appliedIndex;
     this.#appendUnwritten();
+    const sinceMs = this.#clock.now();
     await this.#orDie(this.#backend.flush());
+    this.#observer?.stateFlushed?.(this.#clock.now() - sinceMs);
     this.#maybeFold();
     return index;
   }
@@ -199,7 +206,8 @@ export class Replica implements StateMachine<ApplyResult> {
 
   #applyOne(committed: CommittedCommand): ApplyResult {
     assert(committed.index > this.#appliedIndex, 'a command is applied once');
-    const applied = this.#state.apply(this.#decode(committed), { term: committed.term });
+    const command = this.#decode(committed);
+    const applied = this.#state.apply(command, { term: committed.term });
     for (const change of applied.writes) {
       const from = this.#unwritten.length;
       writeChange(this.#unwritten, change);
@@ -207,6 +215,7 @@ export class Replica implements StateMachine<ApplyResult> {
       else if (change.type === 'alarm' || change.type === 'alarmGone') this.#noteAlarms();
       else if (change.type !== 'compacted') for (const listener of this.#leaseListeners) listener(change);
     }
+    this.#observer?.commandApplied?.(command, applied);
     return applied.result;
   }
 
@@ -244,7 +253,9 @@ export class Replica implements StateMachine<ApplyResult> {
     const batch = this.#batch.take();
     this.#bytesInFlight += batch.length;
     this.#bytesSinceCheckpoint += batch.length;
+    const sinceMs = this.#clock.now();
     const done = this.#orDie(this.#backend.append(batch)).then(() => {
+      this.#observer?.stateWritten?.(this.#clock.now() - sinceMs, batch.length);
       this.#bytesInFlight -= batch.length;
     });
     return done.catch(() => {});
@@ -264,6 +275,7 @@ export class Replica implements StateMachine<ApplyResult> {
     const checkpoint = this.#backend.beginCheckpoint();
     const image = this.#state.image();
     this.#bytesSinceCheckpoint = 0;
+    const sinceMs = this.#clock.now();
     let bytes = 0;
     try {
       for (const chunk of encodeImage(image, this.#head())) {
@@ -273,6 +285,7 @@ export class Replica implements StateMachine<ApplyResult> {
       }
       await checkpoint.commit();
       this.#checkpointBytes = bytes;
+      this.#observer?.checkpointWritten?.(this.#clock.now() - sinceMs, bytes);
     } catch (error) {
       this.#die(asError(error));
     } finally {
@@ -283,6 +296,7 @@ export class Replica implements StateMachine<ApplyResult> {
   async #takeOver(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const checkpoint = this.#backend.beginCheckpoint();
     const loader = new ImageLoader();
+    const sinceMs = this.#clock.now();
     let bytes = 0;
     let loaded: ReturnType<ImageLoader['finish']>;
     try {
@@ -301,6 +315,7 @@ export class Replica implements StateMachine<ApplyResult> {
     this.#checkpointBytes = bytes;
     this.#bytesSinceCheckpoint = 0;
     this.#become(loaded.state, loaded.head);
+    this.#observer?.snapshotRestored?.(this.#clock.now() - sinceMs);
   }
 
   #become(state: Mvcc, head: BatchHead): void {

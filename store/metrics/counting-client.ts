@@ -1,6 +1,7 @@
 /** The local client, counting what is asked of this member and what became of it. */
-import { LocalClient, type LocalClientOptions } from '../client/local.ts';
+
 import type { RangeRequest, RangeResult, WatchBatch, WatchRequest } from '../client/client.ts';
+import { LocalClient, type LocalClientOptions } from '../client/local.ts';
 import type { Command, CommandValue } from '../mvcc/command.ts';
 import type { RequestTallies } from './requests.ts';
 import type { RequestTally } from './tallies.ts';
@@ -41,7 +42,8 @@ export class CountingClient extends LocalClient {
     if (command.type !== 'transaction') return this.#tallies.of(command.type);
     const { compare = [], then, otherwise = [] } = command.transaction;
     const [only] = then;
-    if (then.length !== 1 || only === undefined || compare.length > 0 || otherwise.length > 0) return this.#transactions;
+    if (then.length !== 1 || only === undefined || compare.length > 0 || otherwise.length > 0)
+      return this.#transactions;
     return only.type === 'put' ? this.#puts : this.#tallies.of(only.type);
   }
 

@@ -37,6 +37,17 @@ export type Figure = Common &
     | { readonly type: 'histogram'; readonly read: () => Samples<Distribution> }
   );
 
+/** A figure without labels; `etcd` is its name there, or its names. */
+export function gauge(name: string, help: string, etcd: EtcdNames, read: () => number): Figure {
+  return { type: 'gauge', name, help, read, ...(etcd && { etcd: named(etcd) }) };
+}
+export function counter(name: string, help: string, etcd: EtcdNames, read: () => number): Figure {
+  return { type: 'counter', name, help, read, ...(etcd && { etcd: named(etcd) }) };
+}
+type EtcdNames = string | readonly string[] | undefined;
+const named = (names: string | readonly string[]): readonly EtcdName[] =>
+  (typeof names === 'string' ? [names] : names).map(name => ({ name }));
+
 const PREFIX = 'raftsman_store_';
 
 /** Registers each figure under our name and under etcd's. @throws if the registry has one of these names already */
@@ -113,18 +124,23 @@ function plain(samples: readonly Sample<number>[]) {
 }
 
 class ReadHistogram extends Histogram {
+  readonly #options: Options;
   readonly #read: () => readonly Sample<Distribution>[];
   constructor(options: Options, read: () => readonly Sample<Distribution>[]) {
     super(options);
+    this.#options = options;
     this.#read = read;
   }
-  override async get() {
-    const head = await super.get();
-    return { ...head, values: this.#read().flatMap(sample => this.#rows(head.name, sample)) };
-  }
-  /** What the registry asks for where it writes text. */
-  getForPromString() {
-    return this.get();
+  /** What prom-client makes both its text and its `get` from; its types leave it out. */
+  async getForPromString() {
+    const { name, help } = this.#options;
+    return {
+      name,
+      help,
+      type: 'histogram',
+      aggregator: 'sum',
+      values: this.#read().flatMap(sample => this.#rows(name, sample)),
+    };
   }
   #rows(name: string, { labels, value }: Sample<Distribution>) {
     let below = 0;

@@ -34,32 +34,27 @@ export function peerFigures(tally: RaftTally, status: () => RaftStatus): readonl
   });
   return [
     {
-      ...perPeer('peer_connected', '1 if there is a connection to the peer.', undefined, peer =>
-        Number(peer.connections > 0),
-      ),
       type: 'gauge',
-      // The tally knows of each peer that it ever met; a gauge is of those that are members now.
+      name: 'peer_connected',
+      help: '1 if there is a connection to the peer.',
       labels: ['member', 'peer'],
       read: () => {
-        const { id, membership } = status();
+        const { id: member, membership } = status();
         return membership.members
-          .filter(member => member.id !== id)
-          .map(member => ({
-            labels: { member: id, peer: member.id },
-            value: Number((tally.peers.get(member.id)?.connections ?? 0) > 0),
+          .filter(({ id }) => id !== member)
+          .map(({ id: peer }) => ({
+            labels: { member, peer },
+            value: Number((tally.peers.get(peer)?.connections ?? 0) > 0),
           }));
       },
       etcd: { name: 'etcd_network_active_peers', labels: ['Local', 'Remote'] },
     },
-    {
-      ...perPeer(
-        'peer_disconnects_total',
-        'Connections to the peer that ended.',
-        undefined,
-        peer => peer.disconnects,
-      ),
-      etcd: network('disconnected_peers_total', 'To'),
-    },
+    perPeer(
+      'peer_disconnects_total',
+      'Connections to the peer that ended.',
+      network('disconnected_peers_total', 'To'),
+      peer => peer.disconnects,
+    ),
     perPeer(
       'peer_sent_bytes_total',
       'Bytes sent to the peer, without snapshots.',
@@ -103,12 +98,13 @@ export function peerFigures(tally: RaftTally, status: () => RaftStatus): readonl
       read: () => sum(peer => peer.heartbeatFailures),
       etcd: { name: 'etcd_server_heartbeat_send_failures_total' },
     },
-    ...transfers('send', 'To', peer => peer.snapshotsSent, { perPeer, distribution }),
-    ...transfers('receive', 'From', peer => peer.snapshotsReceived, { perPeer, distribution }),
+    ...transfers('send', 'To', peer => peer.snapshotsSent, { each, perPeer, distribution }),
+    ...transfers('receive', 'From', peer => peer.snapshotsReceived, { each, perPeer, distribution }),
   ];
 }
 
 interface Make {
+  readonly each: (read: (peer: PeerTally) => number) => readonly Sample<number>[];
   readonly perPeer: (
     name: string,
     help: string,
@@ -127,17 +123,26 @@ function transfers(
   way: 'send' | 'receive',
   label: 'To' | 'From',
   of: (peer: PeerTally) => TransferTally,
-  { perPeer, distribution }: Make,
+  { each, perPeer, distribution }: Make,
 ): readonly Figure[] {
   const etcd = (what: string): EtcdName => ({ name: `etcd_network_snapshot_${way}_${what}`, labels: [label] });
   const where = way === 'send' ? 'to the peer' : 'from the peer';
   const name = `snapshot_${way}`;
   return [
     {
-      ...perPeer(`${name}_inflights`, `Snapshots on their way ${where}.`, etcd('inflights_total'), peer => of(peer).underWay),
       type: 'gauge',
-    } as Figure,
-    perPeer(`${name}_success_total`, `Snapshots that came through ${where}.`, etcd('success'), peer => of(peer).complete),
+      name: `${name}_inflights`,
+      help: `Snapshots on their way ${where}.`,
+      labels: ['peer'],
+      read: () => each(peer => of(peer).underWay),
+      etcd: etcd('inflights_total'),
+    },
+    perPeer(
+      `${name}_success_total`,
+      `Snapshots that came through ${where}.`,
+      etcd('success'),
+      peer => of(peer).complete,
+    ),
     perPeer(`${name}_failures_total`, `Snapshots that broke off ${where}.`, etcd('failures'), peer => of(peer).failed),
     perPeer(`${name}_bytes_total`, `Bytes of snapshots ${where}.`, undefined, peer => of(peer).bytes),
     distribution(

@@ -1,20 +1,9 @@
 /** Figures about consensus: who leads, what is proposed, how fast the log's disk is. */
 import type { RaftStatus } from '../../raft/index.ts';
-import type { Figure } from './exposition.ts';
+import { counter, type Figure, gauge } from './exposition.ts';
 import type { RaftTally } from './tallies.ts';
 
 export function raftFigures(tally: RaftTally, status: () => RaftStatus): readonly Figure[] {
-  const gauge = (name: string, help: string, etcd: string | undefined, read: () => number): Figure => ({
-    type: 'gauge',
-    name,
-    help,
-    read,
-    ...(etcd && { etcd: { name: etcd } }),
-  });
-  const counter = (name: string, help: string, etcd: string | undefined, read: () => number): Figure => ({
-    ...gauge(name, help, etcd, read),
-    type: 'counter',
-  });
   return [
     gauge('has_leader', '1 if this member knows a leader.', 'etcd_server_has_leader', () =>
       Number(status().leader !== undefined),

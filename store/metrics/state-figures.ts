@@ -1,6 +1,6 @@
 /** Figures about the replicated state: its size, its history, its disk, leases, watches, alarms. */
 import type { Replica } from '../replica.ts';
-import type { EtcdName, Figure } from './exposition.ts';
+import { counter, type Figure, gauge } from './exposition.ts';
 import type { StateTally } from './tallies.ts';
 
 export interface StateSources {
@@ -26,7 +26,12 @@ export function stateFigures(tally: StateTally, sources: StateSources): readonly
     ),
     counter('puts_total', 'Keys written.', both('put_total'), () => tally.puts),
     counter('deletes_total', 'Keys deleted.', both('delete_total'), () => tally.deletes),
-    counter('transactions_total', 'Transactions applied, single writes included.', both('txn_total'), () => tally.transactions),
+    counter(
+      'transactions_total',
+      'Transactions applied, single writes included.',
+      both('txn_total'),
+      () => tally.transactions,
+    ),
     counter('refused_commands_total', 'Commands that the state refused.', undefined, () => tally.refusals),
     counter('compactions_total', 'Compactions applied.', undefined, () => tally.compactions),
     ...diskFigures(tally),
@@ -75,7 +80,12 @@ function sizeFigures({ replica, quotaBytes, sizeOf }: StateSources): readonly Fi
       'etcd_mvcc_db_total_size_in_use_in_bytes',
       () => replica.state.liveBytes,
     ),
-    gauge('quota_bytes', 'What live keys and values may be together.', 'etcd_server_quota_backend_bytes', () => quotaBytes),
+    gauge(
+      'quota_bytes',
+      'What live keys and values may be together.',
+      'etcd_server_quota_backend_bytes',
+      () => quotaBytes,
+    ),
     gauge('history_revisions', 'Revisions that can still be read and watched.', undefined, () => {
       const { revision, compactedRevision } = replica.state;
       return revision - compactedRevision;
@@ -117,7 +127,7 @@ function diskFigures(tally: StateTally): readonly Figure[] {
 }
 
 function leaseFigures(tally: StateTally, replica: Replica): readonly Figure[] {
-  const lease = (name: string): EtcdName => ({ name: `etcd_debugging_lease_${name}` });
+  const lease = (name: string) => `etcd_debugging_lease_${name}`;
   return [
     gauge('leases', 'Leases that live.', undefined, () => replica.state.leases.length),
     counter('leases_granted_total', 'Leases granted.', lease('granted_total'), () => tally.leasesGranted),
@@ -126,7 +136,7 @@ function leaseFigures(tally: StateTally, replica: Replica): readonly Figure[] {
     counter(
       'leases_expired_total',
       'Leases whose time was over.',
-      { name: 'etcd_server_lease_expired_total' },
+      'etcd_server_lease_expired_total',
       () => tally.leasesExpired,
     ),
     {
@@ -134,14 +144,13 @@ function leaseFigures(tally: StateTally, replica: Replica): readonly Figure[] {
       name: 'lease_ttl_seconds',
       help: 'For how long leases were granted.',
       read: () => tally.leaseTimes,
-      etcd: lease('ttl_total'),
+      etcd: { name: lease('ttl_total') },
     },
   ];
 }
 
 function watchFigures(tally: StateTally, replica: Replica): readonly Figure[] {
   const watches = () => replica.watches.counts;
-  const mvcc = (name: string): EtcdName => ({ name: `etcd_debugging_mvcc_${name}` });
   return [
     gauge('watchers', 'Watches that are open.', 'etcd_debugging_mvcc_watcher_total', () => watches().watchers),
     gauge(
@@ -150,27 +159,19 @@ function watchFigures(tally: StateTally, replica: Replica): readonly Figure[] {
       'etcd_debugging_mvcc_slow_watcher_total',
       () => watches().slow,
     ),
-    counter('events_total', 'Changes that watches could be told of.', mvcc('events_total'), () => tally.events),
+    counter(
+      'events_total',
+      'Changes that watches could be told of.',
+      'etcd_debugging_mvcc_events_total',
+      () => tally.events,
+    ),
     counter('watch_events_total', 'Events handed to watches.', undefined, () => watches().events),
     counter('watch_batches_total', 'Batches handed to watches.', undefined, () => watches().batches),
     counter('watches_lost_total', 'Watches that lost their place in the history.', undefined, () => watches().lost),
   ];
 }
 
-function gauge(name: string, help: string, etcd: string | undefined, read: () => number): Figure {
-  return { type: 'gauge', name, help, read, ...(etcd && { etcd: { name: etcd } }) };
-}
-
-function counter(
-  name: string,
-  help: string,
-  etcd: EtcdName | readonly EtcdName[] | undefined,
-  read: () => number,
-): Figure {
-  return { type: 'counter', name, help, read, ...(etcd && { etcd }) };
-}
-
 /** etcd moved these from one prefix to the other; dashboards use both. */
-function both(name: string): readonly EtcdName[] {
-  return [{ name: `etcd_mvcc_${name}` }, { name: `etcd_debugging_mvcc_${name}` }];
+function both(name: string): readonly string[] {
+  return [`etcd_mvcc_${name}`, `etcd_debugging_mvcc_${name}`];
 }
