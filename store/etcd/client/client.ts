@@ -8,24 +8,29 @@ import {
   CompactedError,
   FencedError,
   InvalidRequestError,
+  MembershipRefusedError,
   type RangeRequest,
   type RangeResult,
   type StoreClient,
+  type StoreMembership,
   type StoreStatus,
   type Transaction,
   type TransactionResult,
+  TransferFailedError,
   type WatchBatch,
   type WatchRequest,
 } from '../../client/client.ts';
+import { systemWallClock } from '../../clock.ts';
 import { boundProblem, keyProblem } from '../../mvcc/keys.ts';
 import { commandProblem, rangeProblem, transactionProblem } from '../../mvcc/validate.ts';
 import { KV, Lease, Maintenance } from '../proto/services.ts';
 import { LeaseExistsError, RevisionCompactedError } from './errors.ts';
 import type { KeySpace } from './keys.ts';
 import { keepAlive } from './leases.ts';
-import { LEASE_ID_DRAWS_MAX, READ_ATTEMPT_MS } from './limits.ts';
+import { LEASE_ID_DRAWS_MAX, LEASE_ID_MAX, READ_ATTEMPT_MS } from './limits.ts';
 import { rangeMessage, rangeResult, transactionMessage, transactionOutcome } from './messages.ts';
 import { type EtcdOptions, EtcdSession, hex } from './session.ts';
+import { saveSnapshot } from './snapshot.ts';
 
 /** A store in etcd. */
 export interface EtcdStore {
@@ -113,7 +118,7 @@ export class EtcdClient implements StoreClient {
   async grantLease(ttlSeconds: number): Promise<{ readonly id: number; readonly ttlSeconds: number }> {
     refuse(commandProblem({ type: 'leaseGrant', ttlSeconds }));
     for (let draw = 1; ; draw++) {
-      const id = 1 + Math.floor(this.#session.random() * (Number.MAX_SAFE_INTEGER - 1));
+      const id = 1 + Math.floor(this.#session.random() * LEASE_ID_MAX);
       try {
         const { ttl } = await this.#session.call(Lease.leaseGrant, { id, ttl: ttlSeconds }, 'write');
         return { id, ttlSeconds: ttl };
@@ -130,6 +135,21 @@ export class EtcdClient implements StoreClient {
     return endpoints.use((endpoint, leftMs) =>
       keepAlive(endpoint, id, { clock, timeoutMs: Math.min(leftMs, READ_ATTEMPT_MS) }),
     );
+  }
+
+  /** How long a lease still has, and the keys of this store that hang on it; undefined if there is none. */
+  async leaseTimeToLive(id: number) {
+    refuse(commandProblem({ type: 'leaseKeepAlive', id }));
+    const { ttl, grantedTtl, keys } = await this.#session.call(Lease.leaseTimeToLive, { id, keys: true }, 'read');
+    if (ttl < 0) return undefined;
+    const names = keys.filter(key => this.#keys.holds(key)).map(key => this.#keys.name(key));
+    return { grantedSeconds: grantedTtl, remainingSeconds: ttl, keys: names };
+  }
+
+  /** All leases in this etcd but those of other users whose ids a number cannot hold. */
+  async leases(): Promise<readonly number[]> {
+    const { leases } = await this.#session.call(Lease.leaseLeases, {}, 'read');
+    return leases.map(({ id }) => id).filter(id => Number.isSafeInteger(id) && id > 0);
   }
 
   async revokeLease(id: number): Promise<void> {
@@ -172,6 +192,54 @@ export class EtcdClient implements StoreClient {
     };
   }
 
+  /** etcd's own members; they are not the masters that use it. */
+  async members(): Promise<StoreMembership> {
+    const { clusterId, leaderId, members } = await this.status();
+    return { clusterId, leaderId, members };
+  }
+
+  addLearner(): Promise<never> {
+    return refuseChange('add');
+  }
+
+  addMember(): Promise<never> {
+    return refuseChange('add');
+  }
+
+  promoteMember(): Promise<never> {
+    return refuseChange('promote');
+  }
+
+  removeMember(): Promise<never> {
+    return refuseChange('remove');
+  }
+
+  replaceMember(): Promise<never> {
+    return refuseChange('remove');
+  }
+
+  updateMember(): Promise<never> {
+    return refuseChange('update');
+  }
+
+  async transferLeadership(): Promise<never> {
+    throw new TransferFailedError(
+      'the store is an external etcd, whose leader matters to nobody here: use `etcdctl move-leader`',
+    );
+  }
+
+  /** In raftsman's format, of this store's keys alone; for all of the etcd there is `etcdctl snapshot save`. */
+  async *saveSnapshot(): AsyncGenerator<Uint8Array> {
+    const { clock } = this.#session;
+    yield* saveSnapshot({
+      store: this,
+      status: await this.status(),
+      leaseSeconds: async id => (await this.leaseTimeToLive(id))?.grantedSeconds,
+      takenAt: systemWallClock().toISOString(),
+      pause: () => new Promise(resolve => clock.setTimeout(resolve, 0)),
+    });
+  }
+
   async close(): Promise<void> {
     this.#session.close();
   }
@@ -185,6 +253,12 @@ export class EtcdClient implements StoreClient {
       throw new CompactedError(await this.#session.compaction.find());
     }
   }
+}
+
+async function refuseChange(command: string): Promise<never> {
+  throw new MembershipRefusedError(
+    `the store is an external etcd, whose members raftsman leaves alone: use \`etcdctl member ${command}\``,
+  );
 }
 
 function refuse(problem: string | undefined): void {

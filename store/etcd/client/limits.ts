@@ -20,9 +20,15 @@ export const PROGRESS_AGAIN_MS = 100;
 export const WATCH_STALL_MS = 10_000;
 /** Lease ids are drawn by the client so that a JavaScript number holds them exactly; how often it draws again. */
 export const LEASE_ID_DRAWS_MAX = 4;
+/** Far below what a number holds exactly: a raftsman store that takes such leases over counts on from the highest. */
+export const LEASE_ID_MAX = 2 ** 50;
+/** Keys that a snapshot reads at once. */
+export const SNAPSHOT_PAGE_KEYS = 100;
 /** How long a leader among masters may be silent before another takes its place. */
 export const ELECTION_TTL_SECONDS = 5;
 /** Renewals of that lease within its life. */
 export const ELECTION_RENEWALS = 4;
 /** Pauses between two attempts to take part in an election. */
 export const ELECTION_RETRY_MS = 500;
+/** How long a master that stops waits for its lease to be given back. */
+export const ELECTION_RESIGN_MS = 1_000;
