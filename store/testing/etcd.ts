@@ -1,7 +1,7 @@
 /** Real etcd servers for tests: Debian's `etcd-server`, or whatever RAFTSMAN_ETCD names. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { freePort } from './cluster.ts';
@@ -80,8 +80,17 @@ export class TestEtcd {
     server.process = spawn(this.#program, args, { stdio: 'ignore' });
   }
 
-  signal(index: number, signal: NodeJS.Signals): void {
-    this.#at(index).process?.kill(signal);
+  /** Makes a server hang. Resolves once it does. */
+  async pause(index: number): Promise<void> {
+    const { process: child } = this.#at(index);
+    child?.kill('SIGSTOP');
+    while (!(await readFile(`/proc/${child?.pid}/status`, 'utf8')).includes('State:\tT')) {
+      await new Promise(resolve => setTimeout(resolve, 5));
+    }
+  }
+
+  resume(index: number): void {
+    this.#at(index).process?.kill('SIGCONT');
   }
 
   async kill(index: number): Promise<void> {
