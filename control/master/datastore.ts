@@ -18,6 +18,7 @@ import {
   UnavailableError,
   UnknownOutcomeError,
 } from '../../store/index.ts';
+import { ApiError } from '../api/status.ts';
 import type { MembershipView } from '../join/handlers.ts';
 import { fingerprint } from '../pki/authority.ts';
 import { SetupError } from './setup.ts';
@@ -42,12 +43,15 @@ export interface OpenDatastoreOptions {
   readonly logger: StoreLogger;
 }
 /** What a master needs of its store, whoever runs it. */
-export interface Datastore {
+export interface MasterStore {
   readonly client: StoreClient;
   onLeadership(listener: (leadership: { readonly isLeader: boolean; readonly term: number }) => void): () => void;
   /** The masters, as far as this one has heard. */
   membership(): MembershipView;
   status(): Promise<{ readonly leaderId: string | undefined; readonly term: number; readonly revision: number }>;
+  /** The masters that are there, as far as this one knows. */
+  living(): MembershipView['members'];
+  addMember(member: Omit<MembershipView['members'][number], 'role'>): Promise<MembershipView>;
   /** Gives up leadership and leaves the other masters' list. */
   close(): Promise<void>;
 }
@@ -65,7 +69,7 @@ const masterSchema = z.object({ name: z.string(), clientUrl: z.string() });
  * Connects, makes sure that what is there belongs to this cluster, and takes part in the election.
  * @throws {SetupError} with a sentence on what to do
  */
-export async function openDatastore(options: OpenDatastoreOptions): Promise<Datastore> {
+export async function openDatastore(options: OpenDatastoreOptions): Promise<MasterStore> {
   const { datastore, name, clientUrl, logger, random } = options;
   const { endpoints, prefix } = datastore;
   const tls = await readTls(datastore);
@@ -85,12 +89,20 @@ export async function openDatastore(options: OpenDatastoreOptions): Promise<Data
   const stopDuties = followElection({ store, election, clock: storeClock });
   election.start();
   masters.start();
+  const members = () => masters.list({ name, clientUrl }).map(memberOf);
   undo.move();
   return {
     client: store.client,
     onLeadership: listener => election.onLeadership(listener),
-    membership: () => ({ clusterId, members: masters.list({ name, clientUrl }).map(memberOf) }),
+    membership: () => ({ clusterId, members: members() }),
+    living: members,
     status: () => statusOf(store),
+    addMember: async () => {
+      throw new ApiError(
+        'Conflict',
+        `the store of this cluster is an external etcd: start the new master with --datastore-endpoint ${endpoints.join(',')}`,
+      );
+    },
     async close() {
       stopDuties();
       masters.stop();
