@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
-import { type OpenStore, openStore, systemClock as storeClock } from '../store/index.ts';
+import { openStore, systemClock as storeClock } from '../store/index.ts';
 import { keepBootstrapObjects } from './apiserver/bootstrap.ts';
 import { type ApiServer, createApiServer } from './apiserver/server.ts';
 import type { Clock } from './client/clock.ts';
@@ -12,7 +12,8 @@ import { joinRoutes } from './join/handlers.ts';
 import { addMemberAnswerSchema, PATHS } from './join/protocol.ts';
 import { ensureToken } from './join/tokens.ts';
 import { advertised, hostPort } from './master/addresses.ts';
-import { issueOwn } from './master/certificates.ts';
+import { issueOwn, type OwnCertificates } from './master/certificates.ts';
+import { type DatastoreOptions, type MasterStore, openDatastore } from './master/datastore.ts';
 import {
   CONTROLLER_MANAGER,
   inProcessTransport,
@@ -44,6 +45,8 @@ export interface MasterOptions {
   readonly tlsSans: readonly string[];
   readonly clusterCIDR: string | undefined;
   readonly serviceCIDR: string | undefined;
+  /** An external etcd, in place of a store of its own. */
+  readonly datastore: DatastoreOptions | undefined;
 }
 /** What the process hands in. */
 export interface MasterContext {
@@ -108,34 +111,25 @@ interface Start {
 }
 
 async function start({ options, context, logger, signal, onFatal, closers }: Start): Promise<void> {
-  const storeDir = join(options.dataDir, 'store');
   const setup = await setUp(options, {
     nowMs: context.clock.now(),
     delay: context.delay,
     signal,
-    hasStore: existsSync(join(storeDir, 'raft', 'log', 'CURRENT')),
+    hasStore: existsSync(join(options.dataDir, 'store', 'raft', 'log', 'CURRENT')),
   });
   const certificates = await issueOwn(options, setup, context.clock.now());
-  const store = await openStore({
-    dataDir: storeDir,
-    name: options.name,
-    beginning: options.join ? { type: 'join', discover: setup.discover } : { type: 'bootstrap' },
-    announce: async member => (await setup.session()).call(PATHS.addMember, member, addMemberAnswerSchema),
-    peer: {
-      address: hostPort(advertised(options.peerListen.host), options.peerListen.port),
-      listen: options.peerListen,
-      tls: {
-        key: certificates.peer.key,
-        cert: certificates.peer.certificate,
-        ca: setup.secrets.peerAuthority.certificate,
-      },
-    },
-    clientUrl: `https://${hostPort(advertised(options.listen.host), options.listen.port)}`,
-    clock: storeClock,
-    random: context.random,
-    logger,
-    onFatal,
-  });
+  const store =
+    options.datastore === undefined
+      ? await openOwnStore({ options, context, logger, onFatal, setup, certificates })
+      : await openDatastore({
+          datastore: options.datastore,
+          name: options.name,
+          clientUrl: clientUrl(options),
+          authority: setup.secrets.authority.certificate,
+          dataDir: options.dataDir,
+          random: context.random,
+          logger,
+        });
   closers.push(() => store.close());
 
   const apiServer = createApiServer({
@@ -169,7 +163,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     onFatal(error instanceof Error ? error : new Error(String(error)));
   });
   closers.push(() => runner.close());
-  const unsubscribe = store.raft.onLeadership(leadership => runner.update(leadership));
+  const unsubscribe = store.onLeadership(leadership => runner.update(leadership));
   closers.push(async () => unsubscribe());
 
   if (setup.isNewCluster) {
@@ -208,15 +202,58 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   }
 }
 
-function productRoutes(setup: MasterSetup, store: OpenStore, context: MasterContext) {
-  const membership = () => store.raft.status().membership;
+const clientUrl = ({ listen }: MasterOptions) => `https://${hostPort(advertised(listen.host), listen.port)}`;
+
+/** This master's own member of the store that the masters keep among them. */
+async function openOwnStore(
+  parts: Pick<Start, 'options' | 'context' | 'logger' | 'onFatal'> & {
+    readonly setup: MasterSetup;
+    readonly certificates: OwnCertificates;
+  },
+): Promise<MasterStore> {
+  const { options, context, logger, onFatal, setup, certificates } = parts;
+  const store = await openStore({
+    dataDir: join(options.dataDir, 'store'),
+    name: options.name,
+    beginning: options.join ? { type: 'join', discover: setup.discover } : { type: 'bootstrap' },
+    announce: async member => (await setup.session()).call(PATHS.addMember, member, addMemberAnswerSchema),
+    peer: {
+      address: hostPort(advertised(options.peerListen.host), options.peerListen.port),
+      listen: options.peerListen,
+      tls: {
+        key: certificates.peer.key,
+        cert: certificates.peer.certificate,
+        ca: setup.secrets.peerAuthority.certificate,
+      },
+    },
+    clientUrl: clientUrl(options),
+    clock: storeClock,
+    random: context.random,
+    logger,
+    onFatal,
+  });
+  return {
+    client: store.client,
+    onLeadership: listener => store.raft.onLeadership(listener),
+    membership: () => store.raft.status().membership,
+    status: () => store.client.status(),
+    addMember: member => store.raft.addMember(member),
+    living() {
+      const { id, membership, progress } = store.raft.status();
+      return membership.members.filter(member => member.id === id || progress?.[member.id]?.active);
+    },
+    close: () => store.close(),
+  };
+}
+
+function productRoutes(setup: MasterSetup, store: MasterStore, context: MasterContext) {
   const routes = joinRoutes({
     secrets: setup.secrets,
     settings: setup.settings,
     now: () => context.clock.now(),
-    membership,
-    status: () => store.client.status(),
-    addMember: member => store.raft.addMember(member),
+    membership: () => store.membership(),
+    status: () => store.status(),
+    addMember: member => store.addMember(member),
   });
   return routes.map(({ method, path, authenticate, handle }) => ({
     method,
@@ -244,25 +281,15 @@ function readJson(body: Uint8Array): unknown {
 interface Parts {
   readonly options: MasterOptions;
   readonly setup: MasterSetup;
-  readonly store: OpenStore;
+  readonly store: MasterStore;
   readonly apiServer: ApiServer;
   readonly context: MasterContext;
 }
 
 /** Before anybody can ask: the first objects, and the token with which others may join. */
 async function prepareNewCluster({ options, store, apiServer, context }: Omit<Parts, 'setup'>): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const cancel = context.clock.setTimeout(
-      () => reject(new Error(`the store did not elect its only member within ${FIRST_LEADERSHIP_MS / 1000} s`)),
-      FIRST_LEADERSHIP_MS,
-    );
-    const unsubscribe = store.raft.onLeadership(({ isLeader }) => {
-      if (!isLeader) return;
-      cancel();
-      queueMicrotask(() => unsubscribe());
-      resolve();
-    });
-  });
+  // In a store of others somebody else may lead.
+  if (options.datastore === undefined) await firstLeadership(store, context.clock);
   if (options.token === undefined) return;
   const client = new RestClient({
     transport: inProcessTransport(apiServer, MASTER),
@@ -274,6 +301,21 @@ async function prepareNewCluster({ options, store, apiServer, context }: Omit<Pa
     roles: ['master', 'node'],
     description: 'given at the first start',
     expiresAt: undefined,
+  });
+}
+
+async function firstLeadership(store: MasterStore, clock: Clock): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const cancel = clock.setTimeout(
+      () => reject(new Error(`the store did not elect its only member within ${FIRST_LEADERSHIP_MS / 1000} s`)),
+      FIRST_LEADERSHIP_MS,
+    );
+    const unsubscribe = store.onLeadership(({ isLeader }) => {
+      if (!isLeader) return;
+      cancel();
+      queueMicrotask(() => unsubscribe());
+      resolve();
+    });
   });
 }
 
@@ -325,12 +367,11 @@ function leaderWork({
 }
 
 /** Whom the `kubernetes` Service should lead to: an address for all if one was given, else every master that is heard of. */
-function livingMasters(store: OpenStore, options: MasterOptions, own: string): readonly string[] {
+function livingMasters(store: MasterStore, options: MasterOptions, own: string): readonly string[] {
   if (options.advertise && !/^(127\.|::1$)/.test(own)) return [own];
-  const { id, membership, progress } = store.raft.status();
   return (
-    membership.members
-      .filter(member => member.id === id || progress?.[member.id]?.active)
+    store
+      .living()
       .map(member => new URL(member.clientUrl).hostname.replace(/^\[|\]$/g, ''))
       // A Service may not lead to loopback: on a machine without another address it leads nowhere.
       .filter(address => !/^(127\.|::1$)/.test(address))

@@ -24,6 +24,12 @@ export { LocalClient, type LocalClientOptions } from './client/local.ts';
 export { createMemoryStore, MemoryStore, type MemoryStoreOptions } from './client/memory.ts';
 export { type Clock, systemClock, type TurnClock } from './clock.ts';
 export { type DutiesOptions, followLeadership } from './duties.ts';
+export { EtcdClient, type EtcdStore, LEADER_KEY, openEtcd } from './etcd/client/client.ts';
+export { type EtcdDutiesOptions, followElection } from './etcd/client/duties.ts';
+export { Election, type ElectionLeadership, type ElectionOptions } from './etcd/client/election.ts';
+export type { EtcdTls } from './etcd/client/endpoint.ts';
+export { DEFAULT_PREFIX, type EtcdOptions } from './etcd/client/session.ts';
+export type { Logger as StoreLogger } from './logger.ts';
 export type { ApplyResult } from './mvcc/command.ts';
 export { OPEN_END, prefixEnd } from './mvcc/keys.ts';
 export {

@@ -57,7 +57,14 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'control/apiserver/': ['control/api/', 'store/'],
   'control/controllers/': ['control/api/', 'control/client/'],
   'control/scheduler/': ['control/api/', 'control/client/'],
-  'control/master/': ['control/api/', 'control/client/', 'control/pki/', 'control/join/', 'control/apiserver/'],
+  'control/master/': [
+    'control/api/',
+    'control/client/',
+    'control/pki/',
+    'control/join/',
+    'control/apiserver/',
+    'store/',
+  ],
   'node/': ['control/api/', 'control/client/'],
   'cli/': ['control/api/', 'control/client/', 'control/pki/', 'control/join/', 'control/master/'],
 };

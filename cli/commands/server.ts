@@ -1,5 +1,7 @@
 /** `raftsman server`: a master. */
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { DatastoreOptions } from '../../control/master/datastore.ts';
+import { UsageError } from '../cluster/errors.ts';
 import type { CommandContext } from '../context.ts';
 import { hostAndPort, urls } from './options.ts';
 
@@ -15,6 +17,11 @@ interface Flags {
   readonly tlsSan: readonly string[];
   readonly clusterCidr?: string;
   readonly serviceCidr?: string;
+  readonly datastoreEndpoint?: readonly string[];
+  readonly datastorePrefix?: string;
+  readonly datastoreCafile?: string;
+  readonly datastoreCertfile?: string;
+  readonly datastoreKeyfile?: string;
 }
 
 export function register(program: Command, context: CommandContext): void {
@@ -43,6 +50,15 @@ export function register(program: Command, context: CommandContext): void {
     .option('--tls-san <host>', 'another name or address under which clients reach this master', collect, [])
     .option('--cluster-cidr <cidr>', 'where pod addresses come from (first master only; default 10.42.0.0/16)')
     .option('--service-cidr <cidr>', 'where service addresses come from (first master only; default 10.192.0.0/12)')
+    .option(
+      '--datastore-endpoint <url>',
+      'keep the cluster in an external etcd at this address instead (several: by commas, or repeated)',
+      moreEtcdUrls,
+    )
+    .option('--datastore-prefix <prefix>', 'what its keys begin with in that etcd (default /raftsman)')
+    .option('--datastore-cafile <file>', 'the authority of that etcd’s certificates')
+    .option('--datastore-certfile <file>', 'this master’s certificate for that etcd')
+    .option('--datastore-keyfile <file>', 'the key of that certificate')
     .addHelpText(
       'after',
       `
@@ -66,10 +82,32 @@ Examples:
           tlsSans: flags.tlsSan,
           clusterCIDR: flags.clusterCidr,
           serviceCIDR: flags.serviceCidr,
+          datastore: datastoreOf(flags),
         },
         context,
       );
     });
+}
+
+function datastoreOf(flags: Flags): DatastoreOptions | undefined {
+  const { datastoreEndpoint: endpoints, datastorePrefix: prefix } = flags;
+  const { datastoreCafile: caFile, datastoreCertfile: certFile, datastoreKeyfile: keyFile } = flags;
+  if (endpoints !== undefined) return { endpoints, prefix, caFile, certFile, keyFile };
+  if ([prefix, caFile, certFile, keyFile].every(flag => flag === undefined)) return undefined;
+  throw new UsageError(
+    '--datastore-prefix, --datastore-cafile, --datastore-certfile and --datastore-keyfile need --datastore-endpoint',
+  );
+}
+
+/** An etcd without TLS is somebody's choice; on one's own machine it is a fair one. */
+function moreEtcdUrls(text: string, before: readonly string[] = []): readonly string[] {
+  const more = text.split(',').map(part => {
+    const url = URL.parse(part);
+    if (url === null || !/^https?:$/.test(url.protocol))
+      throw new InvalidArgumentError(`${part || 'it'} must be a URL such as https://10.0.0.1:2379.`);
+    return url.origin;
+  });
+  return [...before, ...more];
 }
 
 const collect = (value: string, before: readonly string[]) => [...before, value];

@@ -142,8 +142,10 @@ export class ImageLoader {
 }
 
 /** Puts its length before each chunk, for a carrier that may cut and join as it likes. */
-export async function* lengthPrefixed(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for (const chunk of chunks) {
+export async function* lengthPrefixed(
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
     const framed = Buffer.allocUnsafe(LENGTH_BYTES + chunk.length);
     framed.writeUInt32BE(chunk.length, 0);
     framed.set(chunk, LENGTH_BYTES);
