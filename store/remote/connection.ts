@@ -85,6 +85,8 @@ export class Connection {
       ...options.tls,
       perMessageDeflate: false,
       maxPayload: FRAME_BYTES_MAX,
+      // Masks protect plain HTTP proxies; inside TLS they only cost time. With this mask both sides skip the work.
+      ...(options.tls !== undefined && { generateMask: (mask: Buffer) => mask.fill(0) }),
       handshakeTimeout: CONNECT_TIMEOUT_MS,
     });
     await new Promise<void>((resolve, reject) => {
