@@ -12,7 +12,7 @@ import type { KeyValue } from '../client/client.ts';
 export interface KeyHistory {
   readonly name: string;
   /** Invariant: `modRevision` grows strictly; a tombstone is never first unless compaction left it there. */
-  readonly versions: KeyValue[];
+  versions: KeyValue[];
 }
 
 export function isTombstone(item: KeyValue): boolean {

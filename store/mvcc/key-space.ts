@@ -9,6 +9,9 @@ import { OrderedIndex } from './ordered-index.ts';
 /** The value of a tombstone, and of an item read with `keysOnly`. */
 export const NO_BYTES: Uint8Array = new Uint8Array(0);
 
+/** Histories up to here are kept in arrays of exactly their length. */
+const SMALL_HISTORY = 8;
+
 export class KeySpace {
   readonly #byKey = new Map<string, KeyHistory>();
   readonly #ordered = new OrderedIndex<KeyHistory>();
@@ -50,16 +53,20 @@ export class KeySpace {
 
   /** Adds an item, or a tombstone, as the youngest of its key. */
   write(item: KeyValue): WatchEvent {
-    let history = this.#byKey.get(item.key);
-    if (history === undefined) {
-      history = { name: sortName(item.key), versions: [] };
-      this.#byKey.set(item.key, history);
-      this.#ordered.insert(history.name, history);
-    }
-    const youngest = history.versions.at(-1);
-    assert(youngest === undefined || youngest.modRevision < item.modRevision, 'a key changes once a revision');
+    const history = this.#byKey.get(item.key);
     const previous = latest(history);
-    history.versions.push(item);
+    if (history === undefined) {
+      // Made with its first item in it: an array that begins empty takes room for seventeen at the first push.
+      const made: KeyHistory = { name: sortName(item.key), versions: [item] };
+      this.#byKey.set(item.key, made);
+      this.#ordered.insert(made.name, made);
+    } else {
+      const youngest = history.versions.at(-1);
+      assert(youngest === undefined || youngest.modRevision < item.modRevision, 'a key changes once a revision');
+      // A pushed array keeps room for seventeen more; most keys have few versions, and there are many keys.
+      if (history.versions.length < SMALL_HISTORY) history.versions = [...history.versions, item];
+      else history.versions.push(item);
+    }
     this.#account(previous, -1);
     if (isTombstone(item)) return { type: 'delete', item, previous };
     this.#account(item, 1);

@@ -394,8 +394,14 @@ export class Mvcc {
       if (lease !== 0) this.#leases.detach(lease, item.key);
       if (item.lease !== 0) this.#leases.attach(item.lease, item.key);
     }
-    this.#items.push(item);
-    this.#events.push(event);
+    // Nearly every revision is one change, and its events are kept: a list of one must not take room for seventeen.
+    if (this.#items.length === 0) {
+      this.#items = [item];
+      this.#events = [event];
+    } else {
+      this.#items.push(item);
+      this.#events.push(event);
+    }
     return event;
   }
 

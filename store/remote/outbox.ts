@@ -8,10 +8,16 @@ export class Outbox {
   readonly #socket: WebSocket;
   readonly #clock: TurnClock;
   #messages: (ClientMessage | ServerMessage)[] = [];
+  #frames = 0;
 
   constructor(socket: WebSocket, clock: TurnClock) {
     this.#socket = socket;
     this.#clock = clock;
+  }
+
+  /** Changes when a frame has left: what was sent before is out of reach, what comes now goes into another. */
+  get frame(): number {
+    return this.#frames;
   }
 
   send(message: ClientMessage | ServerMessage): void {
@@ -24,6 +30,7 @@ export class Outbox {
     const messages = this.#messages;
     if (messages.length === 0) return;
     this.#messages = [];
+    this.#frames++;
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     if (this.#socket.bufferedAmount > CONNECTION_UNREAD_BYTES_MAX) {
       // The other side does not read any more.

@@ -18,11 +18,11 @@ import type {
 import type { CommandValue } from '../mvcc/command.ts';
 
 /**
- * The WebSocket subprotocols; each names a version of this format. Version 2 added `call` and `snapshot`; a member of
- * version 1 is still understood, and told apart where they are needed.
+ * The WebSocket subprotocols; each names a version of this format. Version 2 added `call`, `snapshot`, `shared` and
+ * `takes`; a member of version 1 is still understood, and told apart where they are needed.
  */
 export const PROTOCOLS = ['raftsman-store-2', 'raftsman-store-1'] as const;
-/** What a connection must have agreed on for `call` and `snapshot`. */
+/** What a connection must have agreed on for what version 2 added. */
 export const PROTOCOL_WITH_CALLS: string = PROTOCOLS[0];
 
 export type WatchStart = Omit<WatchRequest, 'signal'>;
@@ -39,6 +39,8 @@ export type ClientMessage =
   | readonly [id: number, kind: 'snapshot', nothing: null]
   /** One more batch of a watch, or part of a snapshot, was taken by its reader. */
   | readonly [id: number, kind: 'taken', nothing: null]
+  /** The same of many watches: each id stands for one batch. */
+  | readonly [nothing: 0, kind: 'takes', ids: readonly number[]]
   | readonly [id: number, kind: 'cancel', nothing: null];
 
 export interface WireError {
@@ -53,6 +55,8 @@ export type ServerMessage =
   | readonly [id: number, kind: 'ranged', result: PackedRange]
   | readonly [id: number, kind: 'status', status: StoreStatus]
   | readonly [id: number, kind: 'batch', batch: PackedBatch]
+  /** One batch for many watches, so that it is packed, sent and unpacked once. */
+  | readonly [nothing: 0, kind: 'shared', body: readonly [ids: readonly number[], batch: PackedBatch]]
   | readonly [id: number, kind: 'called', result: unknown]
   | readonly [id: number, kind: 'part', part: Uint8Array]
   | readonly [id: number, kind: 'end', nothing: null]

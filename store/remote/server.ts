@@ -22,6 +22,7 @@ import { answerCall } from './calls.ts';
 import { Outbox } from './outbox.ts';
 import {
   type ClientMessage,
+  PROTOCOL_WITH_CALLS,
   PROTOCOLS,
   packBatch,
   packRange,
@@ -128,11 +129,15 @@ class Session {
   readonly #outbox: Outbox;
   readonly #watches = new Map<number, Streaming>();
   readonly #snapshots = new Map<number, Streaming>();
+  readonly #knowsShared: boolean;
+  /** The batch that was queued last, with those it goes to. */
+  #shared: { readonly batch: WatchBatch; readonly frame: number; readonly ids: number[] } | undefined;
   #requests = 0;
 
   constructor(socket: WebSocket, options: StoreServerOptions) {
     this.#client = options.client;
     this.#limits = options.limits ?? STORE_LIMITS;
+    this.#knowsShared = socket.protocol === PROTOCOL_WITH_CALLS;
     this.#outbox = new Outbox(socket, options.clock);
   }
 
@@ -166,6 +171,14 @@ class Session {
         streaming.wake();
         return;
       }
+      case 'takes':
+        for (const one of body) {
+          const watching = this.#watches.get(one);
+          if (watching === undefined) continue;
+          watching.window++;
+          if (watching.window === 1) watching.wake();
+        }
+        return;
       case 'cancel':
         this.#streaming(id)?.abort.abort();
         return;
@@ -203,13 +216,27 @@ class Session {
     this.#watches.set(id, watching);
     try {
       for await (const batch of this.#client.watch({ ...start, signal: watching.abort.signal })) {
-        this.#outbox.send([id, 'batch', packBatch(batch satisfies WatchBatch)]);
+        this.#sendBatch(id, batch);
         watching.window--;
         while (watching.window <= 0 && !watching.abort.signal.aborted) await nextWake(watching);
       }
     } finally {
       this.#watches.delete(id);
     }
+  }
+
+  /** Watches of the same key are given the same batch; it goes out once for all of them that are served within a turn. */
+  #sendBatch(id: number, batch: WatchBatch): void {
+    if (!this.#knowsShared) {
+      this.#outbox.send([id, 'batch', packBatch(batch)]);
+      return;
+    }
+    if (this.#shared?.batch === batch && this.#shared.frame === this.#outbox.frame) {
+      this.#shared.ids.push(id);
+      return;
+    }
+    this.#shared = { batch, frame: this.#outbox.frame, ids: [id] };
+    this.#outbox.send([0, 'shared', [this.#shared.ids, packBatch(batch)]]);
   }
 
   async #snapshot(id: number): Promise<void> {

@@ -1,7 +1,7 @@
 /**
- * `npm run bench [-- store api pod memory]`: figures for the README, each with the machine it was taken on. Run it alone;
+ * `npm run bench [-- store scale api pod memory]`: figures for the README, each with the machine it was taken on. Run it alone;
  * without arguments it does everything. For `store`: `--rounds N`, `--seconds N` a measurement, `--clients 1,64`,
- * `--systems raftsman,etcd`.
+ * `--systems raftsman,etcd`; for `scale`: `--keys N` and the last two.
  */
 import { cpus, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -10,15 +10,17 @@ import { findKubectls } from '../helpers/machine.ts';
 import { run } from '../helpers/run.ts';
 import { benchApi } from './api.ts';
 import { benchMemory, benchPod } from './pod.ts';
+import { benchScale } from './scale.ts';
 import { benchStore } from './store.ts';
 
-const PARTS = ['store', 'api', 'pod', 'memory'];
+const PARTS = ['store', 'scale', 'api', 'pod', 'memory'];
 const IDLE_MS = 10_000;
 const { values: flags, positionals: chosen } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '4' },
+    keys: { type: 'string', default: '1000000' },
     clients: { type: 'string' },
     systems: { type: 'string' },
   },
@@ -54,6 +56,15 @@ if (wants('store')) {
     rounds: Number(flags.rounds),
     forMs: Number(flags.seconds) * 1000,
     ...(flags.clients !== undefined && { clients: flags.clients.split(',').map(Number) }),
+    ...(flags.systems !== undefined && { systems: flags.systems.split(',') }),
+    print,
+  });
+}
+if (wants('scale')) {
+  print('\nThe store with many keys');
+  await benchScale({
+    keys: Number(flags.keys),
+    forMs: Number(flags.seconds) * 1000,
     ...(flags.systems !== undefined && { systems: flags.systems.split(',') }),
     print,
   });

@@ -13,6 +13,8 @@ export interface Figures {
 export interface Sample {
   readonly latenciesMs: Float64Array;
   readonly elapsedMs: number;
+  /** The longest time in which nothing was answered. */
+  readonly longestGapMs: number;
   readonly failures: number;
 }
 
@@ -61,20 +63,26 @@ async function drive(options: {
   let next = 0;
   let failures = 0;
   const startedAt = performance.now();
+  let answeredAt = startedAt;
+  let longestGapMs = 0;
   const worker = async () => {
     while (mayStart(next)) {
       const sequence = next++;
       const at = performance.now();
       try {
         await operation(sequence);
-        latencies.push(performance.now() - at);
+        const now = performance.now();
+        latencies.push(now - at);
+        longestGapMs = Math.max(longestGapMs, now - answeredAt);
+        answeredAt = now;
       } catch {
         failures++;
       }
     }
   };
   await Promise.all(Array.from({ length: concurrency }, worker));
-  return { latenciesMs: Float64Array.from(latencies), elapsedMs: performance.now() - startedAt, failures };
+  const elapsedMs = performance.now() - startedAt;
+  return { latenciesMs: Float64Array.from(latencies), elapsedMs, longestGapMs, failures };
 }
 
 /** Puts together what several drivers measured at the same time. */

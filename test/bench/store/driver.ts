@@ -14,9 +14,12 @@ export type DriverOrder =
       readonly concurrency: number;
       readonly forMs: number;
       readonly first: number;
-      /** Reads go to keys from 0 to here. */
+      /** Reads go to keys from 0 to here; so do puts that are to make no new ones. */
       readonly keys: number;
+      readonly overwrites?: boolean;
     }
+  /** Puts the keys from `first` on, many in one transaction. */
+  | { readonly type: 'fill'; readonly first: number; readonly count: number }
   | { readonly type: 'watch'; readonly key: string; readonly watchers: number }
   | { readonly type: 'fanOut'; readonly key: string; readonly puts: number; readonly watchers: number };
 
@@ -37,15 +40,18 @@ export interface FanOut {
 /** What the load needs of a store, whatever it speaks. */
 interface Client {
   put(key: string, value: Uint8Array): Promise<unknown>;
+  putAll(keys: readonly string[], value: Uint8Array): Promise<unknown>;
   /** Answers how many were found. */
   get(key: string, serializable: boolean): Promise<number>;
   watch(key: string, count: number, onEvents: (count: number) => void): Promise<void>;
 }
 
 const PUTS_UNDER_WAY = 8;
+const FILL_KEYS = 100;
+const FILL_UNDER_WAY = 16;
 const value = Buffer.alloc(VALUE_BYTES, 'v');
 let clients: readonly Client[] = [];
-const clientOf = (sequence: number) => clients[sequence % clients.length] as Client;
+const clientOf = (sequence: number) => clients[Math.floor(sequence) % clients.length] as Client;
 let seen = 0;
 let onSeen = () => {};
 
@@ -66,6 +72,9 @@ async function obey(order: DriverOrder): Promise<DriverAnswer> {
       const { next, ...sample } = await timedLoop({ ...order, operation: operationOf(order) });
       return { type: 'sample', sample, next };
     }
+    case 'fill':
+      await fill(order);
+      return { type: 'ready' };
     case 'watch': {
       const each = Math.ceil(order.watchers / clients.length);
       await Promise.all(clients.map(client => client.watch(order.key, each, noteSeen)));
@@ -76,7 +85,9 @@ async function obey(order: DriverOrder): Promise<DriverAnswer> {
   }
 }
 
-function operationOf({ operation, keys }: Extract<DriverOrder, { type: 'run' }>): (i: number) => Promise<void> {
+function operationOf(order: Extract<DriverOrder, { type: 'run' }>): (i: number) => Promise<void> {
+  const { operation, keys, overwrites = false } = order;
+  if (overwrites) return async i => void (await clientOf(i).put(keyOf((i * 7919) % keys), value));
   if (operation === 'put') return async i => void (await clientOf(i).put(keyOf(i), value));
   const isSerializable = operation === 'serializable get';
   return async i => {
@@ -84,6 +95,22 @@ function operationOf({ operation, keys }: Extract<DriverOrder, { type: 'run' }>)
     const found = await clientOf(i).get(keyOf((i * 7919) % keys), isSerializable);
     if (found !== 1) throw new Error('the key was not found');
   };
+}
+
+async function fill({ first, count }: Extract<DriverOrder, { type: 'fill' }>): Promise<void> {
+  let next = first;
+  const end = first + count;
+  const worker = async () => {
+    while (next < end) {
+      const from = next;
+      next = Math.min(end, from + FILL_KEYS);
+      await clientOf(from / FILL_KEYS).putAll(
+        Array.from({ length: next - from }, (_, i) => keyOf(from + i)),
+        value,
+      );
+    }
+  };
+  await Promise.all(Array.from({ length: FILL_UNDER_WAY }, worker));
 }
 
 async function fanOut({ key, puts, watchers }: Extract<DriverOrder, { type: 'fanOut' }>): Promise<FanOut> {
@@ -126,6 +153,7 @@ async function open(target: Target): Promise<Client> {
     const connection = await EtcdConnection.open(leader, target.tls);
     return {
       put: (key, bytes) => connection.put(key, bytes),
+      putAll: (keys, bytes) => connection.putAll(keys, bytes),
       get: (key, serializable) => connection.range(key, { serializable }),
       watch: (key, count, onEvents) => connection.watch(key, count, onEvents),
     };
@@ -139,6 +167,7 @@ async function open(target: Target): Promise<Client> {
   await client.status();
   return {
     put: (key, bytes) => client.put(key, bytes),
+    putAll: (keys, bytes) => client.transaction({ then: keys.map(key => ({ type: 'put', key, value: bytes })) }),
     get: async (key, serializable) => (await client.range({ key, serializable })).count,
     watch: async (key, count, onEvents) => {
       const { revision } = await client.range({ key });

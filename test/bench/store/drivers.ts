@@ -63,6 +63,20 @@ export class Drivers {
     return summarize(samples.map(({ sample }) => sample));
   }
 
+  /** Puts new keys, as fast as it goes. */
+  async fill(count: number): Promise<void> {
+    await this.#all(() => ({ type: 'fill', first: this.#keys, count }), this.#children.slice(0, 1));
+    this.#keys += count;
+  }
+
+  /** Puts keys that are there; answers the longest time without an answer too. */
+  async overwrite(concurrency: number, forMs: number): Promise<Figures & { readonly longestGapMs: number }> {
+    const order = { type: 'run', operation: 'put', overwrites: true, concurrency, forMs, first: 0 } as const;
+    const [answer] = await this.#all(() => ({ ...order, keys: this.#keys }), this.#children.slice(0, 1));
+    const { sample } = expect(answer, 'sample');
+    return { ...summarize([sample]), longestGapMs: sample.longestGapMs };
+  }
+
   async fanOut(key: string, watchers: number, puts: number): Promise<FanOut> {
     const [first] = this.#children;
     const only = first === undefined ? [] : [first];

@@ -32,6 +32,15 @@ export class EtcdConnection {
     await this.#call('/etcdserverpb.KV/Put', [...bytesField(1, Buffer.from(key)), ...bytesField(2, value)]);
   }
 
+  /** All in one transaction. */
+  async putAll(keys: readonly string[], value: Uint8Array): Promise<void> {
+    const operations = keys.flatMap(key => {
+      const put = Buffer.concat([...bytesField(1, Buffer.from(key)), ...bytesField(2, value)]);
+      return bytesField(2, Buffer.concat(bytesField(2, put)));
+    });
+    await this.#call('/etcdserverpb.KV/Txn', operations);
+  }
+
   /** Answers how many keys were found. */
   async range(key: string, options: { readonly serializable: boolean }): Promise<number> {
     const fields = bytesField(1, Buffer.from(key));

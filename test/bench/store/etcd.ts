@@ -32,24 +32,33 @@ export async function startEtcd({ folder, tls }: { folder: string; tls?: Tls }):
   const url = (port: number | undefined) => `${scheme}://127.0.0.1:${port}`;
   const flags = tls === undefined ? [] : await tlsFlags(folder, tls);
   const cluster = Array.from({ length: MEMBERS }, (_, i) => `m${i}=${url(ports[i])}`).join(',');
-  const members: ChildProcess[] = [];
-  for (let i = 0; i < MEMBERS; i++) {
-    const args = ['--name', `m${i}`, '--data-dir', join(folder, String(i))];
-    args.push('--listen-peer-urls', url(ports[i]), '--initial-advertise-peer-urls', url(ports[i]));
-    args.push('--listen-client-urls', url(ports[MEMBERS + i]), '--advertise-client-urls', url(ports[MEMBERS + i]));
-    args.push('--initial-cluster', cluster, '--log-level', 'error', ...flags);
-    members.push(spawn(PROGRAM, args, { stdio: ['ignore', 'ignore', 'ignore'] }));
-  }
+  let members: ChildProcess[] = [];
+  const start = () => {
+    members = Array.from({ length: MEMBERS }, (_, i) => {
+      const args = ['--name', `m${i}`, '--data-dir', join(folder, String(i))];
+      args.push('--listen-peer-urls', url(ports[i]), '--initial-advertise-peer-urls', url(ports[i]));
+      args.push('--listen-client-urls', url(ports[MEMBERS + i]), '--advertise-client-urls', url(ports[MEMBERS + i]));
+      args.push('--initial-cluster', cluster, '--log-level', 'error', ...flags);
+      return spawn(PROGRAM, args, { stdio: ['ignore', 'ignore', 'ignore'] });
+    });
+  };
+  const stop = async () => {
+    const gone = members.map(child => new Promise(resolve => child.once('exit', resolve)));
+    for (const child of members) child.kill('SIGKILL');
+    await Promise.all(gone);
+  };
+  start();
   const urls = ports.slice(MEMBERS).map(url);
   const system: System = {
     name: tls === undefined ? 'etcd, plain text' : 'etcd',
     target: async () => ({ protocol: 'etcd', urls: await leaderFirst(urls, tls), ...(tls && { tls }) }),
     residentBytes: () => Promise.all(members.map(child => residentBytes(child.pid as number))),
-    stop: async () => {
-      const gone = members.map(child => new Promise(resolve => child.once('exit', resolve)));
-      for (const child of members) child.kill('SIGKILL');
-      await Promise.all(gone);
+    restart: async () => {
+      await stop();
+      start();
+      await untilReady(urls, tls);
     },
+    stop,
   };
   try {
     await untilReady(urls, tls);

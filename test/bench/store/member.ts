@@ -1,4 +1,5 @@
 /** One member of the store as a process of its own, told over the IPC channel what to do by `store.ts`. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type OpenStore, openStore, systemClock } from '../../../store/index.ts';
 
 import type { Tls } from './system.ts';
@@ -13,7 +14,7 @@ export interface MemberOrder {
   readonly peerPort: number;
   readonly servePort: number;
   readonly tls: Tls;
-  /** Undefined for the first. */
+  /** Undefined for the first, and for one that has been a member before. */
   readonly membership: Membership | undefined;
 }
 /** What travels between parent and member afterwards. */
@@ -23,11 +24,15 @@ export type MemberMessage =
   | { readonly type: 'announced' }
   | { readonly type: 'add'; readonly member: Member }
   | { readonly type: 'added' }
-  | { readonly type: 'open'; readonly membership: Membership };
+  | { readonly type: 'open'; readonly membership: Membership }
+  | { readonly type: 'leads' }
+  | { readonly type: 'longestTurn'; readonly ms: number };
 
 const tell = (message: MemberMessage) => process.send?.(message);
 let announced = Promise.withResolvers<void>();
 let store: OpenStore | undefined;
+const turns = monitorEventLoopDelay({ resolution: 1 });
+turns.enable();
 
 process.on('message', (message: MemberMessage) => {
   void (async () => {
@@ -36,6 +41,11 @@ process.on('message', (message: MemberMessage) => {
     if (message.type === 'add') {
       await store?.raft.addMember(message.member);
       tell({ type: 'added' });
+    }
+    // Asked with any number; it is forgotten with the answer.
+    if (message.type === 'longestTurn') {
+      tell({ type: 'longestTurn', ms: turns.max / 1e6 });
+      turns.reset();
     }
   })();
 });
@@ -63,4 +73,6 @@ async function open({ name, dataDir, peerPort, servePort, tls, membership }: Mem
     },
   });
   tell({ type: 'open', membership: store.raft.status().membership });
+  await store.client.range({ key: 'any' });
+  tell({ type: 'leads' });
 }

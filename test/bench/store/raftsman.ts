@@ -14,42 +14,32 @@ export interface RaftsmanOptions {
   readonly execArgv?: readonly string[];
 }
 
-export async function startRaftsman({ folder, tls, execArgv = [] }: RaftsmanOptions): Promise<System> {
-  const members: ChildProcess[] = [];
+export async function startRaftsman(options: RaftsmanOptions): Promise<System> {
   const ports = await freePorts(2 * MEMBERS);
-  const stop = async () => {
+  let members: ChildProcess[] = [];
+  const start = (i: number, membership: MemberOrder['membership']) => {
+    const child = startMember(options, { i, ports, membership });
+    child.on('message', (message: MemberMessage) => {
+      if (message.type === 'announce') void addThrough(members[0] as ChildProcess, child, message);
+    });
+    members.push(child);
+    return child;
+  };
+  const stop = async (end: (child: ChildProcess) => void) => {
     const gone = members.map(child => new Promise(resolve => child.once('exit', resolve)));
-    for (const child of members) child.disconnect();
+    for (const child of members) end(child);
     await Promise.all(gone);
+    members = [];
   };
   try {
     let membership: MemberOrder['membership'];
     for (let i = 0; i < MEMBERS; i++) {
-      const child = fork(fileURLToPath(new URL('./member.ts', import.meta.url)), {
-        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-        execArgv: [...process.execArgv, ...execArgv],
-      });
-      members.push(child);
-      const opened = waitFor(child, 'open');
-      child.on('message', (message: MemberMessage) => {
-        if (message.type === 'announce') void addThrough(members[0] as ChildProcess, child, message);
-      });
-      child.send({
-        type: 'order',
-        order: {
-          name: `member-${i + 1}`,
-          dataDir: join(folder, String(i)),
-          peerPort: ports[i] as number,
-          servePort: ports[MEMBERS + i] as number,
-          tls,
-          membership,
-        },
-      } satisfies MemberMessage);
+      const opened = waitFor(start(i, membership), 'open');
       membership ??= (await opened).membership;
       await opened;
     }
   } catch (error) {
-    await stop();
+    await stop(child => child.kill('SIGKILL'));
     throw error;
   }
   return {
@@ -58,11 +48,43 @@ export async function startRaftsman({ folder, tls, execArgv = [] }: RaftsmanOpti
     target: async () => ({
       protocol: 'raftsman',
       urls: ports.slice(MEMBERS).map(port => `wss://127.0.0.1:${port}`),
-      tls,
+      tls: options.tls,
     }),
     residentBytes: () => Promise.all(members.map(child => residentBytes(child.pid as number))),
-    stop,
+    restart: async () => {
+      await stop(child => child.kill('SIGKILL'));
+      await Promise.all(Array.from({ length: MEMBERS }, (_, i) => waitFor(start(i, undefined), 'leads')));
+    },
+    longestTurnsMs: () =>
+      Promise.all(
+        members.map(async child => {
+          const answer = waitFor(child, 'longestTurn');
+          child.send({ type: 'longestTurn', ms: 0 } satisfies MemberMessage);
+          return (await answer).ms;
+        }),
+      ),
+    stop: () => stop(child => child.disconnect()),
   };
+}
+
+function startMember(
+  { folder, tls, execArgv = [] }: RaftsmanOptions,
+  { i, ports, membership }: { i: number; ports: readonly number[]; membership: MemberOrder['membership'] },
+): ChildProcess {
+  const child = fork(fileURLToPath(new URL('./member.ts', import.meta.url)), {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: [...process.execArgv, ...execArgv],
+  });
+  const order: MemberOrder = {
+    name: `member-${i + 1}`,
+    dataDir: join(folder, String(i)),
+    peerPort: ports[i] as number,
+    servePort: ports[MEMBERS + i] as number,
+    tls,
+    membership,
+  };
+  child.send({ type: 'order', order } satisfies MemberMessage);
+  return child;
 }
 
 async function addThrough(
@@ -81,12 +103,14 @@ function waitFor<T extends MemberMessage['type']>(
   type: T,
 ): Promise<Extract<MemberMessage, { type: T }>> {
   return new Promise((resolve, reject) => {
-    child.once('exit', code => reject(new Error(`a member ended with ${code}`)));
+    const onExit = (code: number | null) => reject(new Error(`a member ended with ${code}`));
     const listen = (message: MemberMessage) => {
       if (message.type !== type) return;
       child.off('message', listen);
+      child.off('exit', onExit);
       resolve(message as Extract<MemberMessage, { type: T }>);
     };
+    child.once('exit', onExit);
     child.on('message', listen);
   });
 }

@@ -27,6 +27,10 @@ export interface System {
   target(): Promise<Target>;
   /** Resident memory of all members, in bytes. */
   residentBytes(): Promise<number[]>;
+  /** Kills all members and starts them again on their data; resolves when they have a leader. */
+  restart(): Promise<void>;
+  /** The longest time that each member's event loop was held up since this was asked last; only where there is one. */
+  longestTurnsMs?(): Promise<number[]>;
   stop(): Promise<void>;
 }
 
