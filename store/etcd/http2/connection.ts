@@ -168,27 +168,32 @@ export class Http2Connection implements StreamHost {
     }
     switch (frame.type) {
       case FRAME.data:
-        return this.#handleData(frame);
+        this.#handleData(frame);
+        break;
       case FRAME.headers:
-        return this.#handleHeaders(frame);
+        this.#handleHeaders(frame);
+        break;
       case FRAME.continuation:
-        return this.#handleContinuation(frame);
+        this.#handleContinuation(frame);
+        break;
       case FRAME.resetStream:
         if (frame.payload.length !== 4) throw new Http2Error(REASON.frameSize, 'RST_STREAM has four bytes');
-        return this.#streams.get(frame.streamId)?.resetByPeer();
+        this.#streams.get(frame.streamId)?.resetByPeer();
+        break;
       case FRAME.settings:
-        return this.#handleSettings(frame);
+        this.#handleSettings(frame);
+        break;
       case FRAME.ping:
-        if (frame.payload.length !== 8) throw new Http2Error(REASON.frameSize, 'PING has eight bytes');
-        if ((frame.flags & FLAG.ack) === 0) this.send(frameBytes(FRAME.ping, FLAG.ack, 0, frame.payload));
-        return;
+        this.#handlePing(frame);
+        break;
       case FRAME.windowUpdate:
-        return this.#handleWindowUpdate(frame);
+        this.#handleWindowUpdate(frame);
+        break;
       case FRAME.pushPromise:
         throw new Http2Error(REASON.protocol, 'clients do not push');
       default:
         // PRIORITY, GOAWAY and frames that are not known ask nothing of a server.
-        return;
+        break;
     }
   }
 
@@ -227,8 +232,8 @@ export class Http2Connection implements StreamHost {
     if (streamId <= this.#lastStreamId) return;
     this.#lastStreamId = streamId;
     if (this.#isClosing) return;
-    if (this.#streams.size >= STREAMS_MAX) return this.#reset(streamId, REASON.refusedStream);
-    this.#begin(streamId, headers, endStream);
+    if (this.#streams.size >= STREAMS_MAX) this.#reset(streamId, REASON.refusedStream);
+    else this.#begin(streamId, headers, endStream);
   }
 
   #begin(streamId: number, headers: ReadonlyMap<string, string>, endStream: boolean): void {
@@ -255,6 +260,11 @@ export class Http2Connection implements StreamHost {
     if (this.#unacknowledgedBytes < CONNECTION_WINDOW_BYTES / 4) return;
     this.#sendWindowUpdate(0, this.#unacknowledgedBytes);
     this.#unacknowledgedBytes = 0;
+  }
+
+  #handlePing(frame: Frame): void {
+    if (frame.payload.length !== 8) throw new Http2Error(REASON.frameSize, 'PING has eight bytes');
+    if ((frame.flags & FLAG.ack) === 0) this.send(frameBytes(FRAME.ping, FLAG.ack, 0, frame.payload));
   }
 
   #handleSettings(frame: Frame): void {
