@@ -47,6 +47,8 @@ export interface CallContext {
   readonly headers: ReadonlyMap<string, string>;
   /** The common name of the client's certificate; undefined without TLS. */
   readonly commonName: string | undefined;
+  /** The size of a unary call's request. */
+  readonly requestBytes: number;
   /** Aborts when the client goes away or its deadline passes. */
   readonly signal: AbortSignal;
 }
@@ -111,6 +113,7 @@ class Call implements CallContext {
   readonly headers: ReadonlyMap<string, string>;
   readonly commonName: string | undefined;
   readonly stream: Http2Stream;
+  requestBytes = 0;
   readonly #start: CallStart;
   readonly #cancelDeadline: (() => void) | undefined;
   #controller: AbortController | undefined;
@@ -240,6 +243,7 @@ class UnaryListener<ReqRead, ResInit> implements StreamListener {
   }
 
   async #run(message: Buffer): Promise<void> {
+    this.#call.requestBytes = message.length;
     const response = await this.#handle(this.#method.request.decode(message), this.#call);
     this.#call.reply(framed(this.#method.response, response));
   }
@@ -263,6 +267,7 @@ class StreamingListener<ReqRead, ResInit> implements StreamListener {
     const streamingCall: StreamingCall<ReqRead, ResInit> = {
       headers: call.headers,
       commonName: call.commonName,
+      requestBytes: 0,
       get signal() {
         return call.signal;
       },

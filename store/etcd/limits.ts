@@ -8,6 +8,8 @@ export const CALLS_MAX = 20_000;
 export const STREAM_REQUESTS_MAX = 1_000;
 /** Watches of one stream. */
 export const STREAM_WATCHES_MAX = 10_000;
+/** Renewals of one stream that are under way at a time. */
+export const STREAM_RENEWALS_MAX = 1_000;
 /** Events of one revision are sent in several answers where the client allows it and they are larger than this. */
 export const FRAGMENT_BYTES_MAX = 2 * 1024 * 1024;
 /** A watch that asked for progress hears of it this often while nothing happens (etcd: 10 minutes). */
@@ -16,6 +18,8 @@ export const PROGRESS_NOTIFY_MS = 10 * 60 * 1000;
 export const PROGRESS_RETRY_MS = 100;
 /** How long changing the membership or the leader may take. */
 export const MEMBERSHIP_TIMEOUT_MS = 30_000;
+/** A member that was added as a voter has so long to catch up. */
+export const MEMBER_CATCH_UP_MS = 10 * 60 * 1000;
 /** One piece of a snapshot on its way to a client. */
 export const SNAPSHOT_CHUNK_BYTES = 64 * 1024;
 /** Half of a read-modify-write is tried again after another came in between, so many times. */
