@@ -31,6 +31,7 @@ export function followLeadership(options: DutiesOptions): () => void {
     onLease: listener => replica.onLease(listener),
     propose: command => client.execute(command),
   });
+  client.leaseTimes.follow(leases);
   const compactor = new Compactor({
     clock,
     keepMs: options.historyKeepMs ?? limits.historyKeepMs,

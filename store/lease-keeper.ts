@@ -5,6 +5,7 @@
  * entry carries its term and the renewals it knew of, and time that it slept is given back.
  */
 import type { Clock } from './clock.ts';
+import type { LeaseDeadlines } from './lease-times.ts';
 import { LEASE_CHECK_LATE_MS, LEASE_CHECK_MS } from './limits.ts';
 import type { Command, Lease } from './mvcc/command.ts';
 import { LEASES_EXPIRED_PER_COMMAND_MAX } from './mvcc/limits.ts';
@@ -23,7 +24,7 @@ interface Held {
   deadlineMs: number;
 }
 
-export class LeaseKeeper {
+export class LeaseKeeper implements LeaseDeadlines {
   readonly #options: LeaseKeeperOptions;
   readonly #held = new Map<number, Held>();
   #term = 0;
@@ -47,6 +48,12 @@ export class LeaseKeeper {
     });
     this.#lastCheckMs = this.#options.clock.now();
     this.#armCheck();
+  }
+
+  /** How long a lease still lives; undefined if it is not known here, as on a member that does not lead. */
+  remainingMs(id: number): number | undefined {
+    const held = this.#held.get(id);
+    return held === undefined ? undefined : held.deadlineMs - this.#options.clock.now();
   }
 
   stop(): void {

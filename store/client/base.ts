@@ -3,6 +3,7 @@ import type { Command, CommandValue } from '../mvcc/command.ts';
 import type {
   Alarm,
   AlarmFilter,
+  LeaseTimeToLive,
   MembershipClient,
   MembershipOptions,
   MemberUpdate,
@@ -29,6 +30,8 @@ export abstract class CommandClient implements StoreClient {
   protected abstract readonly membership: MembershipClient;
   abstract alarms(): Promise<readonly Alarm[]>;
   abstract hash(revision?: number): Promise<StoreHash>;
+  abstract leaseTimeToLive(id: number): Promise<LeaseTimeToLive | undefined>;
+  abstract leases(): Promise<readonly number[]>;
   abstract close(): Promise<void>;
   /** Carries out one command. @throws the errors of `client.ts` */
   abstract execute(command: Command): Promise<CommandValue>;
@@ -54,8 +57,11 @@ export abstract class CommandClient implements StoreClient {
     return transactionValue(await this.execute({ type: 'transaction', transaction }));
   }
 
-  async grantLease(ttlSeconds: number): Promise<{ readonly id: number; readonly ttlSeconds: number }> {
-    return leaseValue(await this.execute({ type: 'leaseGrant', ttlSeconds }));
+  async grantLease(
+    ttlSeconds: number,
+    options: { readonly id?: number } = {},
+  ): Promise<{ readonly id: number; readonly ttlSeconds: number }> {
+    return leaseValue(await this.execute({ type: 'leaseGrant', ttlSeconds, ...options }));
   }
 
   async keepLeaseAlive(id: number): Promise<{ readonly ttlSeconds: number }> {

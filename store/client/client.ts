@@ -38,32 +38,54 @@ export interface RangeResult {
   readonly count: number;
 }
 
+/** With an `end`, all keys in the range have to satisfy it; an empty range counts as one absent key. */
 export type Compare =
   | {
       readonly key: string;
+      readonly end?: string;
       readonly target: 'modRevision' | 'createRevision' | 'version' | 'lease';
       readonly op: '=' | '!=' | '<' | '>';
       readonly value: number;
     }
-  | { readonly key: string; readonly target: 'value'; readonly op: '=' | '!=' | '<' | '>'; readonly value: Uint8Array };
+  | {
+      readonly key: string;
+      readonly end?: string;
+      readonly target: 'value';
+      readonly op: '=' | '!=' | '<' | '>';
+      readonly value: Uint8Array;
+    };
 
 export type Operation =
-  | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array; readonly lease?: number }
+  | {
+      readonly type: 'put';
+      readonly key: string;
+      readonly value: Uint8Array;
+      readonly lease?: number;
+      /** The key keeps its value, or its lease; it must be there ({@link KeyNotFoundError}). */
+      readonly keepValue?: boolean;
+      readonly keepLease?: boolean;
+    }
   | { readonly type: 'delete'; readonly key: string; readonly end?: string }
-  | { readonly type: 'range'; readonly range: RangeRequest };
+  | { readonly type: 'range'; readonly range: RangeRequest }
+  /** A transaction within: its compares look at what was there before the whole transaction. */
+  | ({ readonly type: 'transaction' } & Branches);
 
-export interface Transaction {
+export interface Branches {
   /** All must hold for `then`, else `otherwise` runs. Empty means `then`. */
   readonly compare?: readonly Compare[];
   readonly then: readonly Operation[];
   readonly otherwise?: readonly Operation[];
+}
+
+export interface Transaction extends Branches {
   /** If set, the transaction is refused with {@link FencedError} unless it is accepted under this very leadership term. */
   readonly fenceTerm?: number;
 }
 export type OperationResult =
   | { readonly type: 'put'; readonly previous: KeyValue | undefined }
   | { readonly type: 'delete'; readonly deleted: readonly KeyValue[] }
-  | { readonly type: 'range'; readonly result: RangeResult };
+  | { readonly type: 'range'; readonly result: RangeResult }
+  | { readonly type: 'transaction'; readonly succeeded: boolean; readonly results: readonly OperationResult[] };
 export interface TransactionResult {
   /** The revision after the transaction; unchanged if it wrote nothing. */
   readonly revision: number;
@@ -180,6 +202,12 @@ export interface AlarmClient {
   hash(revision?: number): Promise<StoreHash>;
 }
 
+export interface LeaseTimeToLive {
+  readonly grantedSeconds: number;
+  readonly remainingSeconds: number;
+  readonly keys: readonly string[];
+}
+
 export interface StoreClient extends MembershipClient, AlarmClient {
   range(request: RangeRequest): Promise<RangeResult>;
   put(
@@ -196,10 +224,20 @@ export interface StoreClient extends MembershipClient, AlarmClient {
    * the last revision it saw plus one.
    */
   watch(request: WatchRequest): AsyncIterable<WatchBatch>;
-  /** Makes a lease of `ttlSeconds`; keys put with it go when it ends. Resolves with its id, never 0. */
-  grantLease(ttlSeconds: number): Promise<{ readonly id: number; readonly ttlSeconds: number }>;
+  /**
+   * Makes a lease of `ttlSeconds`; keys put with it go when it ends. Resolves with its id, never 0. The caller may choose
+   * the id ({@link LeaseExistsError}).
+   */
+  grantLease(
+    ttlSeconds: number,
+    options?: { readonly id?: number },
+  ): Promise<{ readonly id: number; readonly ttlSeconds: number }>;
   keepLeaseAlive(id: number): Promise<{ readonly ttlSeconds: number }>;
   revokeLease(id: number): Promise<void>;
+  /** How long a lease still lives, as its leader counts, and the keys on it; undefined if there is no such lease. */
+  leaseTimeToLive(id: number): Promise<LeaseTimeToLive | undefined>;
+  /** The ids of all leases, in order. */
+  leases(): Promise<readonly number[]>;
   /** Forgets the history before `revision`. */
   compact(revision: number): Promise<void>;
   status(): Promise<StoreStatus>;
@@ -263,6 +301,16 @@ export class LeaseNotFoundError extends Error {
 export class NoSpaceError extends Error {
   override readonly name = 'NoSpaceError';
   readonly code = 'STORE_NO_SPACE';
+}
+/** There is a lease of this id already. */
+export class LeaseExistsError extends Error {
+  override readonly name = 'LeaseExistsError';
+  readonly code = 'STORE_LEASE_EXISTS';
+}
+/** What was to be kept of a key is not there. */
+export class KeyNotFoundError extends Error {
+  override readonly name = 'KeyNotFoundError';
+  readonly code = 'STORE_KEY_NOT_FOUND';
 }
 /** The store holds as much as it may: certainly not done. Deletes and lease revocations still pass. */
 export class QuotaExceededError extends Error {

@@ -5,11 +5,15 @@ import { OPEN_END, prefixEnd } from '../mvcc/keys.ts';
 import { decodeSnapshot } from '../snapshot/format.ts';
 import {
   CompactedError,
+  type Compare,
   FencedError,
   FutureRevisionError,
   InvalidRequestError,
+  KeyNotFoundError,
+  LeaseExistsError,
   LeaseNotFoundError,
   MembershipRefusedError,
+  type Operation,
   type StoreClient,
   type WatchBatch,
   type WatchRequest,
@@ -210,6 +214,71 @@ export function storeContract(test: TestFn, name: string, make: MakeStore): void
     await t.throwsAsync(store.keepLeaseAlive(lease.id), { instanceOf: LeaseNotFoundError });
     await t.throwsAsync(store.put('/l/d', bytes('1'), { lease: lease.id }), { instanceOf: LeaseNotFoundError });
     await t.throwsAsync(store.grantLease(0), { instanceOf: InvalidRequestError });
+  });
+
+  contract('a lease tells what is on it and how long it lives; its id may be chosen', async (t, store) => {
+    const chosen = await store.grantLease(600, { id: 7_777_777 });
+    t.deepEqual(chosen, { id: 7_777_777, ttlSeconds: 600 });
+    await t.throwsAsync(store.grantLease(600, { id: chosen.id }), { instanceOf: LeaseExistsError });
+    const other = await store.grantLease(300);
+    t.not(other.id, chosen.id);
+    await store.put('/t/b', bytes('1'), { lease: chosen.id });
+    await store.put('/t/a', bytes('1'), { lease: chosen.id });
+    const time = await store.leaseTimeToLive(chosen.id);
+    t.deepEqual([time?.grantedSeconds, time?.keys], [600, ['/t/a', '/t/b']]);
+    t.true(time !== undefined && time.remainingSeconds > 500 && time.remainingSeconds <= 600);
+    const known = await store.leases();
+    t.true(known.includes(chosen.id) && known.includes(other.id));
+    await store.revokeLease(chosen.id);
+    t.is(await store.leaseTimeToLive(chosen.id), undefined);
+    t.false((await store.leases()).includes(chosen.id));
+    await store.revokeLease(other.id);
+  });
+
+  contract('a compare of a range holds if it holds for all its keys', async (t, store) => {
+    await store.put('/c/a', bytes('1'));
+    await store.put('/c/b', bytes('2'));
+    const range = { key: '/c/', end: prefixEnd('/c/') };
+    const holds = async (compare: Compare) => (await store.transaction({ compare: [compare], then: [] })).succeeded;
+    t.true(await holds({ ...range, target: 'version', op: '=', value: 1 }));
+    t.false(await holds({ ...range, target: 'value', op: '=', value: bytes('1') }));
+    t.true(await holds({ ...range, target: 'value', op: '<', value: bytes('3') }));
+    t.true(await holds({ key: '/d/', end: prefixEnd('/d/'), target: 'createRevision', op: '=', value: 0 }));
+    t.false(await holds({ key: '/d/', end: prefixEnd('/d/'), target: 'value', op: '!=', value: bytes('1') }));
+  });
+
+  contract('a transaction within a transaction sees what was there before both', async (t, store) => {
+    await store.put('/n/a', bytes('1'));
+    const within: Operation = {
+      type: 'transaction',
+      compare: [{ key: '/n/b', target: 'version', op: '=', value: 0 }],
+      then: [{ type: 'put', key: '/n/c', value: bytes('then') }],
+      otherwise: [{ type: 'put', key: '/n/c', value: bytes('else') }],
+    };
+    const done = await store.transaction({ then: [{ type: 'put', key: '/n/b', value: bytes('1') }, within] });
+    const [, nested] = done.results;
+    t.true(nested?.type === 'transaction' && nested.succeeded && nested.results.length === 1);
+    t.is(text((await store.range({ key: '/n/c' })).items[0]!.value), 'then');
+    const again = await store.transaction({ then: [within] });
+    t.true(again.results[0]?.type === 'transaction' && !again.results[0].succeeded);
+    t.is(again.revision, done.revision + 1);
+    const clash: Operation = { type: 'put', key: '/n/c', value: bytes('x') };
+    await t.throwsAsync(store.transaction({ then: [clash, within] }), { instanceOf: InvalidRequestError });
+  });
+
+  contract('a put may keep the value or the lease of its key', async (t, store) => {
+    const lease = await store.grantLease(600);
+    await store.put('/k', bytes('1'), { lease: lease.id });
+    await store.transaction({ then: [{ type: 'put', key: '/k', value: bytes('2'), keepLease: true }] });
+    const [kept] = (await store.range({ key: '/k' })).items;
+    t.deepEqual([text(kept!.value), kept!.lease, kept!.version], ['2', lease.id, 2]);
+    await store.transaction({ then: [{ type: 'put', key: '/k', value: bytes(''), keepValue: true }] });
+    const [freed] = (await store.range({ key: '/k' })).items;
+    t.deepEqual([text(freed!.value), freed!.lease, freed!.version], ['2', 0, 3]);
+    const absent: Operation = { type: 'put', key: '/absent', value: bytes(''), keepValue: true };
+    await t.throwsAsync(store.transaction({ then: [absent] }), { instanceOf: KeyNotFoundError });
+    await store.revokeLease(lease.id);
+    t.is((await store.range({ key: '/k' })).count, 1);
   });
 
   contract('a lease ends by itself', async (t, store) => {

@@ -5,6 +5,8 @@ import {
   FencedError,
   FutureRevisionError,
   InvalidRequestError,
+  KeyNotFoundError,
+  LeaseExistsError,
   LeaseNotFoundError,
   MembershipRefusedError,
   NoSpaceError,
@@ -35,6 +37,10 @@ export function errorFromCode(code: string, message: string, compactedRevision?:
       return new LeaseNotFoundError(message);
     case 'STORE_NO_SPACE':
       return new NoSpaceError(message);
+    case 'STORE_LEASE_EXISTS':
+      return new LeaseExistsError(message);
+    case 'STORE_KEY_NOT_FOUND':
+      return new KeyNotFoundError(message);
     case 'STORE_QUOTA_EXCEEDED':
       return new QuotaExceededError(message);
     case 'STORE_MEMBERSHIP_REFUSED':

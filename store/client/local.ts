@@ -6,6 +6,7 @@
 import type { RaftNode } from '../../raft/index.ts';
 import { type Clock, systemWallClock } from '../clock.ts';
 import { encodeCommand } from '../codec/command.ts';
+import { LEASE_TIME_METHOD, LeaseTimes, leaseTimeAnswer, leaseTimeQuestion } from '../lease-times.ts';
 import { STORE_LIMITS, type StoreLimits } from '../limits.ts';
 import type { ApplyResult, Command, CommandValue } from '../mvcc/command.ts';
 import { rangeProblem } from '../mvcc/validate.ts';
@@ -15,8 +16,11 @@ import { Admission } from './admission.ts';
 import { CommandClient } from './base.ts';
 import {
   type Alarm,
+  type Branches,
   InvalidRequestError,
+  type LeaseTimeToLive,
   type MembershipClient,
+  type Operation,
   type RangeRequest,
   type RangeResult,
   type StoreHash,
@@ -27,6 +31,7 @@ import {
 } from './client.ts';
 import { refusalError } from './errors.ts';
 import { hashOf } from './hash-of.ts';
+import { leaseIds, timeToLive } from './lease-times.ts';
 import { LocalMembers } from './local-members.ts';
 import { readError, writeError } from './raft-errors.ts';
 import { retry } from './retry.ts';
@@ -56,6 +61,8 @@ export class LocalClient extends CommandClient {
   #isRaisingQuota = false;
   #isClosed = false;
   protected override readonly membership: MembershipClient;
+  /** Who knows how long leases live: the duties of this member while it leads. */
+  readonly leaseTimes: LeaseTimes = new LeaseTimes();
 
   constructor(options: LocalClientOptions) {
     super();
@@ -146,6 +153,36 @@ export class LocalClient extends CommandClient {
     return hashOf(this.#replica, revision);
   }
 
+  async leaseTimeToLive(id: number): Promise<LeaseTimeToLive | undefined> {
+    await this.#passBarrier();
+    this.#refuseIfNotServing();
+    if (this.#replica.state.lease(id) === undefined) return undefined;
+    const remainingMs = this.leaseTimes.remainingMs(id) ?? (await this.#askLeaseTime(id));
+    const { state } = this.#replica;
+    const lease = state.lease(id);
+    // It may have ended while the leader was asked.
+    if (lease === undefined || remainingMs === undefined) return undefined;
+    return timeToLive({ lease, keys: state.leaseKeys(id), remainingMs });
+  }
+
+  async leases(): Promise<readonly number[]> {
+    await this.#passBarrier();
+    this.#refuseIfNotServing();
+    return leaseIds(this.#replica.state.leases);
+  }
+
+  #askLeaseTime(id: number): Promise<number | undefined> {
+    return retry(async timeoutMs => {
+      try {
+        return leaseTimeAnswer(
+          await this.#raft.request('leader', LEASE_TIME_METHOD, leaseTimeQuestion(id), { timeoutMs }),
+        );
+      } catch (error) {
+        throw readError(error);
+      }
+    }, this.#retryOptions);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
   }
@@ -223,8 +260,13 @@ export class LocalClient extends CommandClient {
 
 function isReadOnly(command: Command): boolean {
   if (command.type !== 'transaction' || command.transaction.fenceTerm !== undefined) return false;
-  const { then, otherwise = [] } = command.transaction;
-  return then.every(({ type }) => type === 'range') && otherwise.every(({ type }) => type === 'range');
+  return onlyReads(command.transaction);
+}
+
+function onlyReads({ then, otherwise = [] }: Branches): boolean {
+  const reads = (operation: Operation) =>
+    operation.type === 'range' || (operation.type === 'transaction' && onlyReads(operation));
+  return then.every(reads) && otherwise.every(reads);
 }
 
 /** Lets everything else have its turn. */

@@ -16,6 +16,7 @@ import { Admission } from './admission.ts';
 import { CommandClient } from './base.ts';
 import {
   type Alarm,
+  type LeaseTimeToLive,
   type MembershipClient,
   MembershipRefusedError,
   type RangeRequest,
@@ -29,6 +30,7 @@ import {
 } from './client.ts';
 import { refusalError } from './errors.ts';
 import { hashOf } from './hash-of.ts';
+import { leaseIds, timeToLive } from './lease-times.ts';
 
 export interface MemoryStoreOptions {
   readonly clock?: Clock;
@@ -55,7 +57,7 @@ export class MemoryStore extends CommandClient {
   readonly #limits: StoreLimits;
   readonly #hash = new RunningHash();
   readonly #hashed = new ByteWriter();
-  readonly #leaseTimers = new Map<number, () => void>();
+  readonly #leaseTimers = new Map<number, { readonly cancel: () => void; readonly deadlineMs: number }>();
   #term: number;
   #applied = 0;
   #closed = false;
@@ -152,6 +154,19 @@ export class MemoryStore extends CommandClient {
     return hashOf({ state: this.#state, hashAt: at => this.#hash.at(at) }, revision);
   }
 
+  async leaseTimeToLive(id: number): Promise<LeaseTimeToLive | undefined> {
+    this.#refuseIfClosed();
+    const lease = this.#state.lease(id);
+    const timer = this.#leaseTimers.get(id);
+    if (lease === undefined || timer === undefined) return undefined;
+    return timeToLive({ lease, keys: this.#state.leaseKeys(id), remainingMs: timer.deadlineMs - this.#clock.now() });
+  }
+
+  async leases(): Promise<readonly number[]> {
+    this.#refuseIfClosed();
+    return leaseIds(this.#state.leases);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const id of [...this.#leaseTimers.keys()]) this.#disarmLease(id);
@@ -199,11 +214,11 @@ export class MemoryStore extends CommandClient {
       this.#leaseTimers.delete(id);
       this.#run({ type: 'leaseRevoke', id });
     }, delayMs);
-    this.#leaseTimers.set(id, cancel);
+    this.#leaseTimers.set(id, { cancel, deadlineMs: this.#clock.now() + ttlSeconds * 1000 });
   }
 
   #disarmLease(id: number): void {
-    this.#leaseTimers.get(id)?.();
+    this.#leaseTimers.get(id)?.cancel();
     this.#leaseTimers.delete(id);
   }
 

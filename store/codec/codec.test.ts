@@ -36,13 +36,22 @@ const range: fc.Arbitrary<RangeRequest> = fc.record(
   { key, end: key, revision: count, limit: count, keysOnly: fc.boolean(), countOnly: fc.boolean() },
   { requiredKeys: ['key', 'revision', 'limit', 'keysOnly', 'countOnly'] },
 );
-const operation: fc.Arbitrary<Operation> = fc.oneof(
+const simpleOperation: fc.Arbitrary<Operation> = fc.oneof(
   fc.record({ type: fc.constant('put' as const), key, value, lease: count }),
+  fc
+    .oneof(fc.constant({ keepValue: true, keepLease: false }), fc.constant({ keepValue: true, keepLease: true }))
+    .chain(keeps =>
+      fc.record({ type: fc.constant('put' as const), key, value, lease: count }).map(put => ({ ...put, ...keeps })),
+    ),
   fc.record({ type: fc.constant('delete' as const), key, end: key }, { requiredKeys: ['type', 'key'] }),
   fc.record({ type: fc.constant('range' as const), range }),
 );
 const op = fc.constantFrom('=', '!=', '<', '>');
 const compare: fc.Arbitrary<Compare> = fc.oneof(
+  fc.record(
+    { key, end: key, target: fc.constant('value' as const), op, value },
+    { requiredKeys: ['key', 'target', 'op', 'value'] },
+  ),
   fc.record({
     key,
     target: fc.constantFrom('modRevision' as const, 'createRevision' as const, 'version' as const, 'lease' as const),
@@ -50,6 +59,15 @@ const compare: fc.Arbitrary<Compare> = fc.oneof(
     value: count,
   }),
   fc.record({ key, target: fc.constant('value' as const), op, value }),
+);
+const branches = (one: fc.Arbitrary<Operation>) => ({
+  compare: fc.array(compare, { maxLength: 4 }),
+  then: fc.array(one, { maxLength: 4 }),
+  otherwise: fc.array(one, { maxLength: 2 }),
+});
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  { weight: 4, arbitrary: simpleOperation },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('transaction' as const), ...branches(simpleOperation) }) },
 );
 const alarm = {
   type: fc.constantFrom('NOSPACE' as const, 'CORRUPT' as const),

@@ -1,5 +1,5 @@
 /** Commands as bytes: what the log carries. The first byte is the format, so that later versions can add to it. */
-import type { Compare, Operation, RangeRequest, Transaction } from '../client/client.ts';
+import type { Branches, Compare, Operation, RangeRequest, Transaction } from '../client/client.ts';
 import type { Command } from '../mvcc/command.ts';
 import { readAlarm, readAlarmFilter, writeAlarm, writeAlarmFilter } from './alarm.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
@@ -17,7 +17,12 @@ const COMMANDS = [
 const TARGETS = ['modRevision', 'createRevision', 'version', 'lease', 'value'] as const;
 const COMPARISONS = ['=', '!=', '<', '>'] as const;
 const ALARM_ACTIONS = ['raise', 'disarm'] as const;
-const OPERATIONS = ['put', 'delete', 'range'] as const;
+/** `putKeeping` is a put that keeps the value or the lease. */
+const OPERATIONS = ['put', 'delete', 'range', 'putKeeping', 'transaction'] as const;
+/** Set in the byte of a compare's target if the compare is of a range. */
+const COMPARES_RANGE = 0x80;
+const KEEPS_VALUE = 1;
+const KEEPS_LEASE = 2;
 
 const writer = new ByteWriter();
 
@@ -31,6 +36,7 @@ export function encodeCommand(command: Command): Buffer {
       break;
     case 'leaseGrant':
       writer.count(command.ttlSeconds);
+      if (command.id !== undefined) writer.count(command.id);
       break;
     case 'leaseKeepAlive':
     case 'leaseRevoke':
@@ -66,7 +72,7 @@ export function decodeCommand(bytes: Uint8Array): Command {
     case 'transaction':
       return { type, transaction: readTransaction(reader) };
     case 'leaseGrant':
-      return { type, ttlSeconds: reader.count() };
+      return readLeaseGrant(reader);
     case 'leaseKeepAlive':
     case 'leaseRevoke':
       return { type, id: reader.count() };
@@ -86,9 +92,18 @@ export function decodeCommand(bytes: Uint8Array): Command {
   }
 }
 
+function readLeaseGrant(reader: ByteReader): Command {
+  const ttlSeconds = reader.count();
+  return reader.isAtEnd ? { type: 'leaseGrant', ttlSeconds } : { type: 'leaseGrant', ttlSeconds, id: reader.count() };
+}
+
 function writeTransaction(transaction: Transaction): void {
-  const { compare = [], then, otherwise = [], fenceTerm } = transaction;
+  const { fenceTerm } = transaction;
   writer.count(fenceTerm === undefined ? 0 : fenceTerm + 1);
+  writeBranches(transaction);
+}
+
+function writeBranches({ compare = [], then, otherwise = [] }: Branches): void {
   writer.count(compare.length);
   for (const one of compare) writeCompare(one);
   writer.count(then.length);
@@ -99,49 +114,89 @@ function writeTransaction(transaction: Transaction): void {
 
 function readTransaction(reader: ByteReader): Transaction {
   const fence = reader.count();
+  const branches = readBranches(reader);
+  return fence === 0 ? branches : { ...branches, fenceTerm: fence - 1 };
+}
+
+function readBranches(reader: ByteReader): Branches {
   const compare = list(reader, () => readCompare(reader));
   const then = list(reader, () => readOperation(reader));
   const otherwise = list(reader, () => readOperation(reader));
-  return fence === 0 ? { compare, then, otherwise } : { compare, then, otherwise, fenceTerm: fence - 1 };
+  return { compare, then, otherwise };
 }
 
 function writeCompare(compare: Compare): void {
-  writer.byte(TARGETS.indexOf(compare.target));
+  writer.byte(TARGETS.indexOf(compare.target) | (compare.end === undefined ? 0 : COMPARES_RANGE));
   writer.byte(COMPARISONS.indexOf(compare.op));
   writer.text(compare.key);
+  if (compare.end !== undefined) writer.text(compare.end);
   if (compare.target === 'value') writer.bytes(compare.value);
   else writer.count(compare.value);
 }
 
 function readCompare(reader: ByteReader): Compare {
-  const target = named(TARGETS, reader.byte());
+  const first = reader.byte();
+  const target = named(TARGETS, first & ~COMPARES_RANGE);
   const op = named(COMPARISONS, reader.byte());
-  const key = reader.text();
-  return target === 'value' ? { key, target, op, value: reader.bytes() } : { key, target, op, value: reader.count() };
+  const range = { key: reader.text(), ...((first & COMPARES_RANGE) === 0 ? {} : { end: reader.text() }) };
+  return target === 'value'
+    ? { ...range, target, op, value: reader.bytes() }
+    : { ...range, target, op, value: reader.count() };
 }
 
 function writeOperation(operation: Operation): void {
-  writer.byte(OPERATIONS.indexOf(operation.type));
-  if (operation.type === 'range') {
-    writeRange(operation.range);
-    return;
+  switch (operation.type) {
+    case 'put':
+      writePut(operation);
+      return;
+    case 'delete':
+      writer.byte(OPERATIONS.indexOf('delete'));
+      writer.text(operation.key);
+      writeEnd(operation.end);
+      return;
+    case 'range':
+      writer.byte(OPERATIONS.indexOf('range'));
+      writeRange(operation.range);
+      return;
+    case 'transaction':
+      writer.byte(OPERATIONS.indexOf('transaction'));
+      writeBranches(operation);
+      return;
   }
-  writer.text(operation.key);
-  if (operation.type === 'put') {
-    writer.count(operation.lease ?? 0);
-    writer.bytes(operation.value);
-  } else writeEnd(operation.end);
+}
+
+function writePut(put: Extract<Operation, { type: 'put' }>): void {
+  const keeps = (put.keepValue === true ? KEEPS_VALUE : 0) | (put.keepLease === true ? KEEPS_LEASE : 0);
+  writer.byte(OPERATIONS.indexOf(keeps === 0 ? 'put' : 'putKeeping'));
+  if (keeps !== 0) writer.byte(keeps);
+  writer.text(put.key);
+  writer.count(put.lease ?? 0);
+  writer.bytes(put.value);
 }
 
 function readOperation(reader: ByteReader): Operation {
   const type = named(OPERATIONS, reader.byte());
-  if (type === 'range') return { type, range: readRange(reader) };
-  const key = reader.text();
-  if (type === 'put') {
-    const lease = reader.count();
-    return { type, key, value: reader.bytes(), lease };
+  switch (type) {
+    case 'put':
+      return { type, key: reader.text(), lease: reader.count(), value: reader.bytes() };
+    case 'putKeeping': {
+      const keeps = reader.byte();
+      return {
+        type: 'put',
+        key: reader.text(),
+        lease: reader.count(),
+        value: reader.bytes(),
+        keepValue: (keeps & KEEPS_VALUE) !== 0,
+        keepLease: (keeps & KEEPS_LEASE) !== 0,
+      };
+    }
+    case 'delete':
+      return { type, key: reader.text(), ...readEnd(reader) };
+    case 'range':
+      return { type, range: readRange(reader) };
+    case 'transaction':
+      return { type, ...readBranches(reader) };
   }
-  return { type, key, ...readEnd(reader) };
 }
 
 const KEYS_ONLY = 1;

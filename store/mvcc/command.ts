@@ -5,7 +5,8 @@ import type { RevisionEvents } from './revision-log.ts';
 /** What the log carries. Time never appears: the leader decides when a lease has ended, and says so in an entry. */
 export type Command =
   | { readonly type: 'transaction'; readonly transaction: Transaction }
-  | { readonly type: 'leaseGrant'; readonly ttlSeconds: number }
+  /** Without an `id` the state gives one. */
+  | { readonly type: 'leaseGrant'; readonly ttlSeconds: number; readonly id?: number }
   | { readonly type: 'leaseKeepAlive'; readonly id: number }
   | { readonly type: 'leaseRevoke'; readonly id: number }
   /** Ends leases whose time is over, unless they were renewed since the leader looked, or the leader has been deposed. */
@@ -32,6 +33,8 @@ export interface Refusal {
     | 'STORE_FUTURE_REVISION'
     | 'STORE_FENCED'
     | 'STORE_INVALID_REQUEST'
+    | 'STORE_KEY_NOT_FOUND'
+    | 'STORE_LEASE_EXISTS'
     | 'STORE_LEASE_NOT_FOUND'
     | 'STORE_NO_SPACE'
     | 'STORE_QUOTA_EXCEEDED';
@@ -82,7 +85,7 @@ export interface Applied {
 export interface Counters {
   readonly revision: number;
   readonly compactedRevision: number;
-  /** The id of the youngest lease ever granted. */
+  /** The largest id of a lease that was ever granted, of those that count (below `LEASE_IDS_COUNTED`). */
   readonly leaseCounter: number;
 }
 

@@ -1,8 +1,17 @@
 /** Whether the conditions of a transaction hold. */
 import type { Compare, KeyValue } from '../client/client.ts';
 
-/** True if `item`, the present state of the compared key, satisfies the compare. An absent key counts as all zeros. */
-export function holds(compare: Compare, item: KeyValue | undefined): boolean {
+/** True if the compared keys, as they are now, satisfy the compare. `liveIn` gives the keys of a range. */
+export function holds(
+  compare: Compare,
+  liveIn: (key: string, end: string | undefined) => readonly KeyValue[],
+): boolean {
+  const items = liveIn(compare.key, compare.end);
+  return items.length === 0 ? itemHolds(compare, undefined) : items.every(item => itemHolds(compare, item));
+}
+
+/** True if `item`, the present state of a compared key, satisfies the compare. An absent key counts as all zeros. */
+function itemHolds(compare: Compare, item: KeyValue | undefined): boolean {
   if (compare.target === 'value') {
     // As in etcd: no comparison of values holds for a key that is absent.
     return item !== undefined && ordered(compare.op, Buffer.compare(item.value, compare.value));

@@ -13,6 +13,10 @@ export const KEY_BYTES_MAX = 8 * 1024;
 export const LEASES_MAX = 1_000_000;
 /** Alarms at one time: a few for each member that a cluster could have. */
 export const ALARMS_MAX = 256;
+/** Ids that the state gives to leases are below this; clients may choose larger ones. */
+export const LEASE_IDS_COUNTED = 2 ** 48;
+/** Transactions within transactions. */
+export const TRANSACTION_DEPTH_MAX = 8;
 /** The shortest and the longest life of a lease. */
 export const LEASE_TTL_SECONDS_MIN = 1;
 export const LEASE_TTL_SECONDS_MAX = 9_000_000_000;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { Alarm, AlarmFilter, KeyValue, Operation } from '../client/client.ts';
 import type { ApplyResult, Change, Command } from './command.ts';
 import { OPEN_END } from './keys.ts';
-import { ALARMS_MAX } from './limits.ts';
+import { ALARMS_MAX, LEASE_IDS_COUNTED } from './limits.ts';
 import { Mvcc } from './mvcc.ts';
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text));
@@ -46,6 +46,31 @@ function copied(state: Mvcc, pageBytes: number): Mvcc {
   copy.loaded();
   return copy;
 }
+
+test('ids that clients choose for leases are the same after a restart, and never given out twice', t => {
+  const state = new Mvcc();
+  const copy = new Mvcc();
+  const grant = (id?: number) => {
+    const applied = run(state, { type: 'leaseGrant', ttlSeconds: 5, ...(id === undefined ? {} : { id }) });
+    for (const change of applied.writes) copy.replay(change);
+    t.deepEqual(copy.counters, state.counters);
+    return applied.result.ok && applied.result.value.type === 'lease'
+      ? applied.result.value.id
+      : codeOf(applied.result);
+  };
+  t.deepEqual([grant(), grant(5), grant(), grant(5)], [1, 5, 6, 'STORE_LEASE_EXISTS']);
+  t.is(grant(Number.MAX_SAFE_INTEGER), Number.MAX_SAFE_INTEGER);
+  t.is(grant(), 7);
+  // The largest that counts: after it, ids begin anew with those that are free.
+  t.is(grant(LEASE_IDS_COUNTED - 1), LEASE_IDS_COUNTED - 1);
+  t.deepEqual([grant(), grant()], [2, 3]);
+});
+
+test('transactions are nested only so deep', t => {
+  let nested: Operation = put('a');
+  for (let depth = 0; depth < 9; depth++) nested = { type: 'transaction', then: [nested] };
+  t.is(codeOf(run(new Mvcc(), transaction(nested)).result), 'STORE_INVALID_REQUEST');
+});
 
 const anyKey = fc.constantFrom('a', 'b', 'c', 'd', 'e');
 const anyOperation: fc.Arbitrary<Operation> = fc.oneof(

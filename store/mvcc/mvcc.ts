@@ -10,6 +10,7 @@ import assert from 'node:assert';
 import type {
   Alarm,
   AlarmFilter,
+  Branches,
   KeyValue,
   Operation,
   OperationResult,
@@ -37,7 +38,7 @@ import { type Image, MvccImage } from './image.ts';
 import { KeySpace, NO_BYTES } from './key-space.ts';
 import { sortName } from './keys.ts';
 import { LeaseTable } from './leases.ts';
-import { ALARMS_MAX, COMPACTION_STEP_CHANGES, LEASES_MAX } from './limits.ts';
+import { ALARMS_MAX, COMPACTION_STEP_CHANGES, LEASE_IDS_COUNTED, LEASES_MAX } from './limits.ts';
 import { type RevisionEvents, RevisionLog } from './revision-log.ts';
 import { commandProblem, rangeProblem } from './validate.ts';
 
@@ -49,6 +50,13 @@ export interface LoadedHead {
   readonly counters: Counters;
   readonly leases: readonly Lease[];
   readonly alarms?: readonly Alarm[];
+}
+
+/** An operation that will be performed, once it is decided which branches run. */
+type Step = Exclude<Operation, { type: 'transaction' }> | ({ readonly type: 'chosen' } & Chosen);
+interface Chosen {
+  readonly succeeded: boolean;
+  readonly steps: readonly Step[];
 }
 
 export class Mvcc {
@@ -130,6 +138,13 @@ export class Mvcc {
   get leases(): readonly Lease[] {
     return this.#leases.list();
   }
+  lease(id: number): Lease | undefined {
+    return this.#leases.get(id);
+  }
+  /** The keys on a lease, in their order. */
+  leaseKeys(id: number): readonly string[] {
+    return [...this.#leases.keysOf(id)].sort((one, other) => (sortName(one) < sortName(other) ? -1 : 1));
+  }
   get alarms(): readonly Alarm[] {
     return this.#alarms.list();
   }
@@ -140,7 +155,7 @@ export class Mvcc {
   }
 
   /** By how much a transaction could make the live bytes grow, whichever of its branches runs. */
-  growthBytes(transaction: Transaction): number {
+  growthBytes(transaction: Branches): number {
     const { then, otherwise = [] } = transaction;
     return Math.max(0, this.#growthOf(then), this.#growthOf(otherwise));
   }
@@ -168,7 +183,7 @@ export class Mvcc {
       case 'transaction':
         return this.#applyTransaction(command.transaction, context);
       case 'leaseGrant':
-        return this.#applyLeaseGrant(command.ttlSeconds);
+        return this.#applyLeaseGrant(command);
       case 'leaseKeepAlive':
         return this.#applyLeaseKeepAlive(command.id);
       case 'leaseRevoke':
@@ -191,8 +206,7 @@ export class Mvcc {
         this.#finish([]);
         return;
       case 'lease':
-        this.#leases.set(change.lease);
-        this.#leaseCounter = Math.max(this.#leaseCounter, change.lease.id);
+        this.#setLease(change.lease);
         return;
       case 'leaseGone':
         this.#leases.remove(change.id);
@@ -249,37 +263,63 @@ export class Mvcc {
   #applyTransaction(transaction: Transaction, context: CommandContext): Applied {
     const { fenceTerm } = transaction;
     if (fenceTerm !== undefined && fenceTerm !== context.term) return nothing(fenced(fenceTerm, context.term));
-    const succeeded = (transaction.compare ?? []).every(compare => holds(compare, this.#keys.get(compare.key)));
-    const operations = succeeded ? transaction.then : (transaction.otherwise ?? []);
-    const refusal = this.#operationsRefusal(operations);
+    // All compares, also those of transactions within, look at what was there before the first write.
+    const { succeeded, steps } = this.#choose(transaction);
+    const refusal = this.#stepsRefusal(steps);
     if (refusal !== undefined) return nothing(refusal);
-    const results = operations.map(operation => this.#perform(operation));
+    const results = steps.map(step => this.#perform(step));
     return this.#finish([], revision => ({
       ok: true,
       value: { type: 'transaction', result: { revision, succeeded, results } },
     }));
   }
 
-  /** Everything that could make an operation fail is found here, before the first of them writes. */
-  #operationsRefusal(operations: readonly Operation[]): ReturnType<typeof refused> | undefined {
+  #choose({ compare = [], then, otherwise = [] }: Branches): Chosen {
+    const succeeded = compare.every(one => holds(one, (key, end) => this.#keys.liveIn(key, end)));
+    const operations = succeeded ? then : otherwise;
+    const steps = operations.map(
+      (operation): Step =>
+        operation.type === 'transaction' ? { type: 'chosen', ...this.#choose(operation) } : operation,
+    );
+    return { succeeded, steps };
+  }
+
+  /** Everything that could make a step fail is found here, before the first of them writes. */
+  #stepsRefusal(steps: readonly Step[]): ReturnType<typeof refused> | undefined {
     const full = this.#alarms.putRefusal();
-    for (const operation of operations) {
-      if (operation.type === 'put') {
-        if (full !== undefined) return full;
-        const lease = operation.lease ?? 0;
-        if (lease !== 0 && this.#leases.get(lease) === undefined) return leaseNotFound(lease);
-      } else if (operation.type === 'range') {
-        const refusal = this.#revisionRefusal(operation.range.revision, this.#revision);
-        if (refusal !== undefined) return refusal;
-      }
+    for (const step of steps) {
+      const refusal =
+        step.type === 'put'
+          ? (full ?? this.#putRefusal(step))
+          : step.type === 'range'
+            ? this.#revisionRefusal(step.range.revision, this.#revision)
+            : step.type === 'chosen'
+              ? this.#stepsRefusal(step.steps)
+              : undefined;
+      if (refusal !== undefined) return refusal;
     }
     return undefined;
   }
 
-  #perform(operation: Operation): OperationResult {
+  #putRefusal(put: Extract<Step, { type: 'put' }>): ReturnType<typeof refused> | undefined {
+    const { key, lease = 0, keepValue = false, keepLease = false } = put;
+    if ((keepValue || keepLease) && this.#keys.get(key) === undefined) {
+      return refused('STORE_KEY_NOT_FOUND', `there is no key ${key} of which something could be kept`);
+    }
+    return lease !== 0 && !keepLease && this.#leases.get(lease) === undefined ? leaseNotFound(lease) : undefined;
+  }
+
+  #perform(operation: Step): OperationResult {
     switch (operation.type) {
+      case 'chosen': {
+        const results = operation.steps.map(step => this.#perform(step));
+        return { type: 'transaction', succeeded: operation.succeeded, results };
+      }
       case 'put': {
-        const { key, value, lease = 0 } = operation;
+        const { key } = operation;
+        const present = operation.keepValue === true || operation.keepLease === true ? this.#keys.get(key) : undefined;
+        const value = operation.keepValue === true ? (present?.value ?? NO_BYTES) : operation.value;
+        const lease = operation.keepLease === true ? (present?.lease ?? 0) : (operation.lease ?? 0);
         const event = this.#write(this.#keys.planPut({ key, value, lease, revision: this.#revision + 1 }));
         return { type: 'put', previous: event.previous };
       }
@@ -298,19 +338,35 @@ export class Mvcc {
     }
   }
 
-  #applyLeaseGrant(ttlSeconds: number): Applied {
+  #applyLeaseGrant({ ttlSeconds, id }: Extract<Command, { type: 'leaseGrant' }>): Applied {
     const full = this.#alarms.putRefusal();
     if (full !== undefined) return nothing(full);
     if (this.#leases.size >= LEASES_MAX) {
       return nothing(refused('STORE_QUOTA_EXCEEDED', `there are ${LEASES_MAX} leases already`));
     }
-    const lease: Lease = { id: ++this.#leaseCounter, ttlSeconds, renewals: 0 };
-    this.#leases.set(lease);
+    if (id !== undefined && this.#leases.get(id) !== undefined) {
+      return nothing(refused('STORE_LEASE_EXISTS', `there is a lease ${id} already`));
+    }
+    const lease: Lease = { id: id ?? this.#freeLeaseId(), ttlSeconds, renewals: 0 };
+    this.#setLease(lease);
     return {
       result: { ok: true, value: { type: 'lease', id: lease.id, ttlSeconds } },
       events: undefined,
       writes: [{ type: 'lease', lease }],
     };
+  }
+
+  #setLease(lease: Lease): void {
+    this.#leases.set(lease);
+    if (lease.id < LEASE_IDS_COUNTED) this.#leaseCounter = Math.max(this.#leaseCounter, lease.id);
+  }
+
+  /** The next id; from the beginning again once a client has chosen the largest. */
+  #freeLeaseId(): number {
+    let id = this.#leaseCounter;
+    do id = id + 1 < LEASE_IDS_COUNTED ? id + 1 : 1;
+    while (this.#leases.get(id) !== undefined);
+    return id;
   }
 
   #applyLeaseKeepAlive(id: number): Applied {
@@ -383,7 +439,10 @@ export class Mvcc {
 
   #growthOf(operations: readonly Operation[]): number {
     let bytes = 0;
-    for (const operation of operations) if (operation.type === 'put') bytes += this.#keys.growthBytes(operation);
+    for (const operation of operations) {
+      if (operation.type === 'put' && operation.keepValue !== true) bytes += this.#keys.growthBytes(operation);
+      else if (operation.type === 'transaction') bytes += this.growthBytes(operation);
+    }
     return bytes;
   }
 

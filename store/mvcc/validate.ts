@@ -1,14 +1,16 @@
 /** Which requests make sense, decided from the request alone. Run before a proposal, and again when it is applied. */
-import type { Alarm, AlarmFilter, Compare, Operation, RangeRequest, Transaction } from '../client/client.ts';
+import type { Alarm, AlarmFilter, Branches, Compare, Operation, RangeRequest, Transaction } from '../client/client.ts';
 import type { Command } from './command.ts';
-import { boundProblem, keyProblem, type SortRange, sortName, sortRange } from './keys.ts';
+import { boundProblem, keyProblem } from './keys.ts';
 import {
   LEASE_TTL_SECONDS_MAX,
   LEASE_TTL_SECONDS_MIN,
   LEASES_EXPIRED_PER_COMMAND_MAX,
   REQUEST_BYTES_CEILING,
+  TRANSACTION_DEPTH_MAX,
   TRANSACTION_OPERATIONS_CEILING,
 } from './limits.ts';
+import { overlapProblem } from './overlap.ts';
 
 /** How large a transaction may be. */
 export interface TransactionBounds {
@@ -33,10 +35,10 @@ export function commandProblem(command: Command, bounds: TransactionBounds = TRA
     case 'transaction':
       return transactionProblem(command.transaction, bounds);
     case 'leaseGrant':
-      return ttlProblem(command.ttlSeconds);
+      return ttlProblem(command.ttlSeconds) ?? (command.id === undefined ? undefined : leaseProblem(command.id));
     case 'leaseKeepAlive':
     case 'leaseRevoke':
-      return isCount(command.id) && command.id > 0 ? undefined : 'a lease id must be a positive integer';
+      return leaseProblem(command.id);
     case 'leaseExpire':
       return command.leases.length <= LEASES_EXPIRED_PER_COMMAND_MAX ? undefined : 'too many leases expire at once';
     case 'compact':
@@ -61,25 +63,35 @@ export function transactionProblem(
   transaction: Transaction,
   bounds: TransactionBounds = TRANSACTION_CEILINGS,
 ): string | undefined {
-  const { compare, then, otherwise, fenceTerm } = transaction;
+  const { fenceTerm } = transaction;
   if (fenceTerm !== undefined && !isCount(fenceTerm)) return 'a fencing term must be a non-negative integer';
-  const { requestBytesMax, transactionOperationsMax } = bounds;
+  return branchesProblem(transaction, bounds, 0) ?? sizeProblem(branchesBytes(transaction), bounds);
+}
+
+function branchesProblem(branches: Branches, bounds: TransactionBounds, depth: number): string | undefined {
+  if (depth > TRANSACTION_DEPTH_MAX) return `transactions may be nested at most ${TRANSACTION_DEPTH_MAX} deep`;
+  const { compare, then, otherwise } = branches;
+  const { transactionOperationsMax } = bounds;
   if ((compare?.length ?? 0) > transactionOperationsMax) return tooMany('compares', transactionOperationsMax);
   for (const one of compare ?? []) {
     const problem = compareProblem(one);
     if (problem !== undefined) return problem;
   }
-  const problem =
-    branchProblem(then, bounds) ?? (otherwise === undefined ? undefined : branchProblem(otherwise, bounds));
-  if (problem !== undefined) return problem;
-  const sizeBytes = operationsBytes(then) + operationsBytes(otherwise ?? []) + comparesBytes(compare ?? []);
+  return (
+    branchProblem(then, bounds, depth) ??
+    (otherwise === undefined ? undefined : branchProblem(otherwise, bounds, depth))
+  );
+}
+
+function sizeProblem(sizeBytes: number, { requestBytesMax }: TransactionBounds): string | undefined {
   return sizeBytes > requestBytesMax
     ? `the request is too large: ${sizeBytes} bytes, at most ${requestBytesMax} are allowed`
     : undefined;
 }
 
 function compareProblem(compare: Compare): string | undefined {
-  const problem = keyProblem(compare.key);
+  const problem =
+    compare.end === undefined ? keyProblem(compare.key) : (boundProblem(compare.key) ?? boundProblem(compare.end));
   if (problem !== undefined) return problem;
   if (compare.target === 'value') {
     return compare.value instanceof Uint8Array ? undefined : 'a value to compare with must be bytes';
@@ -87,23 +99,26 @@ function compareProblem(compare: Compare): string | undefined {
   return isCount(compare.value) ? undefined : `a ${compare.target} to compare with must be a non-negative integer`;
 }
 
-function branchProblem(
-  operations: readonly Operation[],
-  { transactionOperationsMax }: TransactionBounds,
-): string | undefined {
+function branchProblem(operations: readonly Operation[], bounds: TransactionBounds, depth: number): string | undefined {
+  const { transactionOperationsMax } = bounds;
   if (operations.length > transactionOperationsMax) return tooMany('operations', transactionOperationsMax);
   for (const operation of operations) {
-    const problem = operationProblem(operation);
+    const problem =
+      operation.type === 'transaction' ? branchesProblem(operation, bounds, depth + 1) : operationProblem(operation);
     if (problem !== undefined) return problem;
   }
-  return operations.length > 1 ? overlapProblem(operations) : undefined;
+  return depth === 0 && (operations.length > 1 || operations[0]?.type === 'transaction')
+    ? overlapProblem(operations)
+    : undefined;
 }
 
-function operationProblem(operation: Operation): string | undefined {
+function operationProblem(operation: Exclude<Operation, { type: 'transaction' }>): string | undefined {
   switch (operation.type) {
     case 'put':
       if (!(operation.value instanceof Uint8Array)) return 'a value must be bytes';
       if (operation.lease !== undefined && !isCount(operation.lease)) return 'a lease must be a non-negative integer';
+      if (operation.keepValue === true && operation.value.length > 0) return 'a value is either given or kept';
+      if (operation.keepLease === true && operation.lease) return 'a lease is either given or kept';
       return keyProblem(operation.key);
     case 'delete':
       return operation.end === undefined
@@ -114,34 +129,18 @@ function operationProblem(operation: Operation): string | undefined {
   }
 }
 
-/** One revision holds at most one change of a key, so no key may be put twice, nor both put and deleted (etcd). */
-function overlapProblem(operations: readonly Operation[]): string | undefined {
-  const puts = new Set<string>();
-  const deletes: SortRange[] = [];
-  for (const operation of operations) {
-    if (operation.type === 'put') {
-      const name = sortName(operation.key);
-      if (puts.has(name)) return `the key ${operation.key} is written twice in one transaction`;
-      puts.add(name);
-    } else if (operation.type === 'delete') {
-      if (operation.end !== undefined) deletes.push(sortRange(operation.key, operation.end));
-      else deletes.push({ start: sortName(operation.key), end: `${sortName(operation.key)}\0` });
-    }
-  }
-  for (const { start, end } of deletes) {
-    for (const name of puts) {
-      if (name >= start && (end === undefined || name < end)) {
-        return 'a key is both written and deleted in one transaction';
-      }
-    }
-  }
-  return undefined;
-}
-
 function ttlProblem(ttlSeconds: number): string | undefined {
   return isCount(ttlSeconds) && ttlSeconds >= LEASE_TTL_SECONDS_MIN && ttlSeconds <= LEASE_TTL_SECONDS_MAX
     ? undefined
     : `a lease must live a whole number of seconds between ${LEASE_TTL_SECONDS_MIN} and ${LEASE_TTL_SECONDS_MAX}`;
+}
+
+function leaseProblem(id: number): string | undefined {
+  return isCount(id) && id > 0 ? undefined : 'a lease id must be a positive integer';
+}
+
+function branchesBytes({ compare = [], then, otherwise = [] }: Branches): number {
+  return operationsBytes(then) + operationsBytes(otherwise) + comparesBytes(compare);
 }
 
 function operationsBytes(operations: readonly Operation[]): number {
@@ -149,6 +148,7 @@ function operationsBytes(operations: readonly Operation[]): number {
   for (const operation of operations) {
     if (operation.type === 'put') sizeBytes += operation.key.length + operation.value.length;
     else if (operation.type === 'delete') sizeBytes += operation.key.length;
+    else if (operation.type === 'transaction') sizeBytes += branchesBytes(operation);
   }
   return sizeBytes;
 }

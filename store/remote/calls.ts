@@ -4,7 +4,13 @@
  */
 import { z } from 'zod';
 import type { CommandClient } from '../client/base.ts';
-import { type Alarm, InvalidRequestError, type StoreHash, type StoreMembership } from '../client/client.ts';
+import {
+  type Alarm,
+  InvalidRequestError,
+  type LeaseTimeToLive,
+  type StoreHash,
+  type StoreMembership,
+} from '../client/client.ts';
 
 const id = z.string().min(1);
 const options = z
@@ -48,6 +54,12 @@ const hash = z.object({ hash: z.number(), revision: z.number(), compactedRevisio
 export const parseAlarms = (value: unknown): readonly Alarm[] => alarms.parse(value);
 export const parseHash = (value: unknown): StoreHash => hash.parse(value);
 
+const leaseTime = z.object({ grantedSeconds: z.number(), remainingSeconds: z.number(), keys: z.array(z.string()) });
+
+export const parseLeaseTime = (value: unknown): LeaseTimeToLive | undefined =>
+  leaseTime.nullable().parse(value) ?? undefined;
+export const parseLeases = (value: unknown): readonly number[] => z.array(z.number()).parse(value);
+
 type Call = (client: CommandClient, args: unknown) => Promise<unknown>;
 
 /** Checks the arguments, then calls. */
@@ -70,6 +82,11 @@ const CALLS = {
   removeMember: call(z.tuple([id, options]), (client, args) => client.removeMember(...args)),
   replaceMember: call(z.tuple([id, newMember, options]), (client, args) => client.replaceMember(...args)),
   updateMember: call(z.tuple([id, update, options]), (client, args) => client.updateMember(...args)),
+  leaseTimeToLive: call(
+    z.tuple([z.number()]),
+    async (client, [lease]) => (await client.leaseTimeToLive(lease)) ?? null,
+  ),
+  leases: call(z.tuple([]), client => client.leases()),
   alarms: call(z.tuple([]), client => client.alarms()),
   hash: call(z.tuple([z.number().nullish()]), (client, [revision]) => client.hash(revision ?? undefined)),
   transferLeadership: call(z.tuple([id.nullish()]), (client, [to]) => client.transferLeadership(to ?? undefined)),

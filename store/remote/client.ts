@@ -9,6 +9,7 @@ import { CommandClient } from '../client/base.ts';
 import {
   type Alarm,
   InvalidRequestError,
+  type LeaseTimeToLive,
   type MembershipClient,
   type RangeRequest,
   type RangeResult,
@@ -25,7 +26,7 @@ import { encodeCommand } from '../codec/command.ts';
 import { CLIENT_TIMEOUT_MS, CONNECT_TIMEOUT_MS } from '../limits.ts';
 import type { Command, CommandValue } from '../mvcc/command.ts';
 import { commandProblem } from '../mvcc/validate.ts';
-import { parseAlarms, parseHash } from './calls.ts';
+import { parseAlarms, parseHash, parseLeases, parseLeaseTime } from './calls.ts';
 import { Connection, ConnectionError } from './connection.ts';
 import { unpackRange, unpackValue } from './protocol.ts';
 import { type MakeCall, RemoteMembers } from './remote-members.ts';
@@ -81,6 +82,14 @@ export class RemoteClient extends CommandClient {
 
   async hash(revision?: number): Promise<StoreHash> {
     return parseHash(await this.#call('hash', [revision ?? null], { isRepeatable: true }));
+  }
+
+  async leaseTimeToLive(id: number): Promise<LeaseTimeToLive | undefined> {
+    return parseLeaseTime(await this.#call('leaseTimeToLive', [id], { isRepeatable: true }));
+  }
+
+  async leases(): Promise<readonly number[]> {
+    return parseLeases(await this.#call('leases', [], { isRepeatable: true }));
   }
 
   watch(request: WatchRequest): AsyncIterable<WatchBatch> {

@@ -74,7 +74,8 @@ type PackedRange = readonly [revision: number, items: readonly PackedItem[], mor
 type PackedOperation =
   | readonly ['put', PackedItem | null]
   | readonly ['delete', readonly PackedItem[]]
-  | readonly ['range', PackedRange];
+  | readonly ['range', PackedRange]
+  | readonly ['transaction', succeeded: boolean, results: readonly PackedOperation[]];
 type PackedValue =
   | readonly ['transaction', revision: number, succeeded: boolean, results: readonly PackedOperation[]]
   | readonly ['lease', id: number, ttlSeconds: number]
@@ -161,6 +162,8 @@ function packOperation(result: OperationResult): PackedOperation {
       return ['delete', result.deleted.map(packItem)];
     case 'range':
       return ['range', packRange(result.result)];
+    case 'transaction':
+      return ['transaction', result.succeeded, result.results.map(packOperation)];
   }
 }
 
@@ -172,6 +175,8 @@ function unpackOperation(result: PackedOperation): OperationResult {
       return { type: 'delete', deleted: result[1].map(unpackItem) };
     case 'range':
       return { type: 'range', result: unpackRange(result[1]) };
+    case 'transaction':
+      return { type: 'transaction', succeeded: result[1], results: result[2].map(unpackOperation) };
   }
 }
 

@@ -17,9 +17,9 @@ import type { Clock } from '../clock.ts';
 import { STORE_LIMITS } from '../limits.ts';
 import { boundProblem, keyProblem, sortName } from '../mvcc/keys.ts';
 import { type WatchGroup, WatchIndex, type WatchTarget } from './watch-index.ts';
-import { type RevisionSource, Watcher, type WatchHost, type WatchLimits } from './watcher.ts';
+import { type RevisionSource, Watcher, type WatchHost, type Watching, type WatchLimits } from './watcher.ts';
 
-export type { RevisionSource, WatchLimits } from './watcher.ts';
+export type { RevisionSource, Watching, WatchLimits } from './watcher.ts';
 
 /** How many watches there are, and what they have been told since the member started. */
 export interface WatchCounts {
@@ -68,7 +68,7 @@ export class WatchHub implements WatchHost {
   }
 
   /** Watches as {@link WatchRequest} says. The place is taken at this call, not at the first `next`. */
-  watch(request: WatchRequest): AsyncIterableIterator<WatchBatch> {
+  watch(request: WatchRequest): Watching {
     const problem = request.end === undefined ? keyProblem(request.key) : watchRangeProblem(request);
     if (problem !== undefined) throw new InvalidRequestError(problem);
     if (this.#isClosed) throw new UnavailableError('the store is closed');

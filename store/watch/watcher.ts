@@ -40,12 +40,18 @@ export interface WatchHost {
   ended(watcher: Watcher, wasLost: boolean): void;
 }
 
+/** A watch as its reader sees it. */
+export interface Watching extends AsyncIterableIterator<WatchBatch> {
+  /** True while the reader waits and has been given everything up to the present revision. */
+  readonly isIdle: boolean;
+}
+
 interface Waiter {
   readonly resolve: (result: IteratorResult<WatchBatch>) => void;
   readonly reject: (error: Error) => void;
 }
 
-export class Watcher implements AsyncIterableIterator<WatchBatch> {
+export class Watcher implements Watching {
   readonly #host: WatchHost;
   readonly #target: WatchTarget;
   readonly #signal: AbortSignal;
@@ -85,6 +91,10 @@ export class Watcher implements AsyncIterableIterator<WatchBatch> {
   /** Whether what is there for it has not been taken. */
   get isBehind(): boolean {
     return this.#group === undefined && this.#cursor <= this.#host.source.revision;
+  }
+
+  get isIdle(): boolean {
+    return this.#waiter !== undefined && !this.isBehind;
   }
 
   /** The signal was aborted. */

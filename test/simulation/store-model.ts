@@ -171,6 +171,8 @@ export class StoreModel {
         for (const item of deleted) this.#delete(item);
         return { type: 'delete', deleted };
       }
+      case 'transaction':
+        throw new assert.AssertionError({ message: 'the clients nest no transactions' });
       case 'range': {
         const items = this.#inRange(operation.range.key, operation.range.end);
         return { type: 'range', result: { revision: this.revision, items, more: false, count: items.length } };

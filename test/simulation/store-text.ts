@@ -36,5 +36,7 @@ function operationText(result: OperationResult): string {
       return `deleted ${itemsText(result.deleted)}`;
     case 'range':
       return `found ${itemsText(result.result.items)}`;
+    case 'transaction':
+      return `within: ${result.results.map(operationText).join(', ')}`;
   }
 }

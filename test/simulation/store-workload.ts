@@ -226,6 +226,7 @@ export class StoreWorkload implements Workload {
 }
 
 function describe({ then, fenceTerm }: Transaction): string {
-  const operations = then.map(one => `${one.type} ${one.type === 'range' ? one.range.key : one.key}`);
+  const keyOf = (one: Operation) => (one.type === 'range' ? one.range.key : one.type === 'transaction' ? '' : one.key);
+  const operations = then.map(one => `${one.type} ${keyOf(one)}`);
   return `${operations.join(', ')}${fenceTerm === undefined ? '' : ` in term ${fenceTerm}`}`;
 }

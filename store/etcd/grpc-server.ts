@@ -1,0 +1,118 @@
+/** Listens for gRPC clients, in mutual TLS or in plain text, and hands their calls to the routes. */
+import { createServer as createPlainServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, TLSSocket } from 'node:tls';
+import type { TurnClock } from '../clock.ts';
+import { type Logger, silentLogger } from '../logger.ts';
+import type { TlsMaterial } from '../remote/server.ts';
+import { GrpcError, type Route, refuse, STATUS } from './grpc.ts';
+import { Http2Connection } from './http2/connection.ts';
+import { CLOSE_GRACE_MS } from './http2/limits.ts';
+import type { Http2Stream, StreamListener } from './http2/stream.ts';
+import { CALLS_MAX } from './limits.ts';
+
+export interface GrpcServerOptions {
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Clients must show a certificate of `ca`. Without it the server speaks plain text: for loopback only. */
+  readonly tls?: TlsMaterial;
+  readonly routes: readonly Route[];
+  readonly toStatus: (error: unknown) => GrpcError;
+  readonly clock: TurnClock;
+  readonly logger?: Logger;
+}
+
+export class GrpcServer {
+  readonly #options: GrpcServerOptions;
+  readonly #routes: ReadonlyMap<string, Route>;
+  readonly #server: Server;
+  readonly #connections = new Set<Http2Connection>();
+
+  constructor(options: GrpcServerOptions) {
+    this.#options = options;
+    this.#routes = new Map(options.routes.map(route => [route.path, route]));
+    const { tls } = options;
+    const accept = (socket: Socket) => this.#connect(socket);
+    this.#server =
+      tls === undefined
+        ? createPlainServer(accept)
+        : createTlsServer(
+            { ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.2', ALPNProtocols: ['h2'] },
+            accept,
+          );
+    this.#server.on('tlsClientError', (error: Error) => {
+      this.#logger.warn({ error }, 'an etcd client was not let in');
+    });
+  }
+
+  /** Listens. Resolves with the port, which is chosen by the system if 0 was asked for. */
+  async start(): Promise<number> {
+    const { host, port } = this.#options.listen;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+    this.#server.on('error', error => this.#logger.warn({ error }, 'the etcd server has trouble'));
+    const address = this.#server.address();
+    return typeof address === 'object' && address !== null ? address.port : port;
+  }
+
+  /** Lets what is under way end for a moment, then closes. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>(resolve => this.#server.close(() => resolve()));
+    for (const connection of [...this.#connections]) connection.goAway();
+    const cancel = this.#options.clock.setTimeout(() => {
+      for (const connection of [...this.#connections]) connection.destroy();
+    }, CLOSE_GRACE_MS);
+    await closed;
+    cancel();
+  }
+
+  get #logger(): Logger {
+    return this.#options.logger ?? silentLogger;
+  }
+
+  #connect(socket: Socket): void {
+    const commonName = socket instanceof TLSSocket ? subjectOf(socket) : undefined;
+    let calls = 0;
+    const onDone = () => {
+      calls--;
+    };
+    const { clock, toStatus } = this.#options;
+    const connection = new Http2Connection({
+      socket,
+      clock,
+      accept: (stream, headers) => {
+        const problem = calls >= CALLS_MAX ? TOO_MANY : requestProblem(headers);
+        if (problem !== undefined) return refuse(stream, problem);
+        const route = this.#routes.get(headers.get(':path') ?? '');
+        if (route === undefined) return this.#unknown(stream, headers);
+        calls++;
+        return route.begin({ stream, headers, commonName, clock, toStatus, onDone });
+      },
+      onClose: () => this.#connections.delete(connection),
+      onProblem: error => this.#logger.warn({ error }, 'an etcd client broke the rules of HTTP/2'),
+    });
+    this.#connections.add(connection);
+  }
+
+  #unknown(stream: Http2Stream, headers: ReadonlyMap<string, string>): StreamListener {
+    return refuse(stream, new GrpcError(STATUS.unimplemented, `unknown method ${headers.get(':path') ?? ''}`));
+  }
+}
+
+const TOO_MANY = new GrpcError(STATUS.resourceExhausted, 'etcdserver: too many requests');
+
+function requestProblem(headers: ReadonlyMap<string, string>): GrpcError | undefined {
+  if (headers.get(':method') !== 'POST') return new GrpcError(STATUS.internal, 'gRPC calls are POST requests');
+  if (!(headers.get('content-type') ?? '').startsWith('application/grpc')) {
+    return new GrpcError(STATUS.internal, 'only application/grpc is served here');
+  }
+  return undefined;
+}
+
+function subjectOf(socket: TLSSocket): string | undefined {
+  const name: unknown = socket.getPeerCertificate()?.subject?.CN;
+  return typeof name === 'string' ? name : undefined;
+}

@@ -1,0 +1,84 @@
+/** etcd's Lease service. Renewals of one stream are carried out side by side, so that many leases can share it. */
+import { LeaseNotFoundError } from '../client/client.ts';
+import { LEASE_TTL_SECONDS_MAX, LEASE_TTL_SECONDS_MIN } from '../mvcc/limits.ts';
+import { type EtcdContext, leaseId } from './context.ts';
+import { etcdError } from './errors.ts';
+import { GrpcError, type Route, STATUS, streaming, unary } from './grpc.ts';
+import { STREAM_RENEWALS_MAX } from './limits.ts';
+import { Lease } from './proto/services.ts';
+
+export function leaseRoutes(context: EtcdContext): Route[] {
+  const { client } = context;
+  return [
+    unary(Lease.leaseGrant, async (request, call) => {
+      context.requireLeader(call);
+      if (request.ttl > LEASE_TTL_SECONDS_MAX) throw etcdError('leaseTtlTooLarge');
+      if (!Number.isSafeInteger(request.id) || request.id < 0) {
+        throw new GrpcError(STATUS.invalidArgument, 'raftsman: a lease id must lie between 1 and 2^53 - 1');
+      }
+      const ttlSeconds = Math.max(LEASE_TTL_SECONDS_MIN, request.ttl);
+      const lease = await client.grantLease(ttlSeconds, request.id === 0 ? {} : { id: request.id });
+      return { header: context.header(), id: lease.id, ttl: lease.ttlSeconds };
+    }),
+    unary(Lease.leaseRevoke, async (request, call) => {
+      context.requireLeader(call);
+      const id = leaseId(request.id);
+      if (id === 0) throw etcdError('leaseNotFound');
+      await client.revokeLease(id);
+      return { header: context.header() };
+    }),
+    streaming(Lease.leaseKeepAlive, async call => {
+      context.requireLeader(call);
+      const { promise: failure, reject: fail } = Promise.withResolvers<never>();
+      failure.catch(() => {});
+      const underWay = new Set<Promise<void>>();
+      const renew = async (id: number) => {
+        const ttl = await renewed(context, id);
+        await call.send({ header: context.header(), id, ttl });
+      };
+      const serve = async () => {
+        for await (const { id } of call.requests) {
+          const done: Promise<void> = renew(id)
+            .catch(fail)
+            .finally(() => underWay.delete(done));
+          underWay.add(done);
+          if (underWay.size >= STREAM_RENEWALS_MAX) await Promise.race(underWay);
+        }
+        await Promise.all(underWay);
+      };
+      await Promise.race([serve(), failure]);
+    }),
+    unary(Lease.leaseTimeToLive, async (request, call) => {
+      context.requireLeader(call);
+      const time = isPossible(request.id) ? await client.leaseTimeToLive(request.id) : undefined;
+      if (time === undefined) return { header: context.header(), id: request.id, ttl: -1 };
+      return {
+        header: context.header(),
+        id: request.id,
+        ttl: time.remainingSeconds,
+        grantedTtl: time.grantedSeconds,
+        keys: request.keys ? time.keys.map(key => Buffer.from(key)) : [],
+      };
+    }),
+    unary(Lease.leaseLeases, async (_request, call) => {
+      context.requireLeader(call);
+      const ids = await client.leases();
+      return { header: context.header(), leases: ids.map(id => ({ id })) };
+    }),
+  ];
+}
+
+/** The lease's new life; 0 if it is gone. */
+async function renewed({ client }: EtcdContext, id: number): Promise<number> {
+  if (!isPossible(id)) return 0;
+  try {
+    return (await client.keepLeaseAlive(id)).ttlSeconds;
+  } catch (error) {
+    if (error instanceof LeaseNotFoundError) return 0;
+    throw error;
+  }
+}
+
+function isPossible(id: number): boolean {
+  return Number.isSafeInteger(id) && id > 0;
+}

@@ -1,0 +1,26 @@
+/** The bounds of etcd's API. Those of HTTP/2 are in `http2/limits.ts`, those of the state in `../mvcc/limits.ts`. */
+
+/** One request message (etcd: 1.5 MiB and half a MiB for what surrounds it). */
+export const MESSAGE_BYTES_MAX = 2 * 1024 * 1024;
+/** Calls of one connection that are being answered at a time. */
+export const CALLS_MAX = 20_000;
+/** Requests of one streaming call that wait to be looked at; the client is held up after that. */
+export const STREAM_REQUESTS_MAX = 1_000;
+/** Watches of one stream. */
+export const STREAM_WATCHES_MAX = 10_000;
+/** Renewals of one stream that are under way at a time. */
+export const STREAM_RENEWALS_MAX = 1_000;
+/** Events of one revision are sent in several answers where the client allows it and they are larger than this. */
+export const FRAGMENT_BYTES_MAX = 2 * 1024 * 1024;
+/** A watch that asked for progress hears of it this often while nothing happens (etcd: 10 minutes). */
+export const PROGRESS_NOTIFY_MS = 10 * 60 * 1000;
+/** A progress request that could not be answered at once is tried again. */
+export const PROGRESS_RETRY_MS = 100;
+/** How long changing the membership or the leader may take. */
+export const MEMBERSHIP_TIMEOUT_MS = 30_000;
+/** A member that was added as a voter has so long to catch up. */
+export const MEMBER_CATCH_UP_MS = 10 * 60 * 1000;
+/** One piece of a snapshot on its way to a client. */
+export const SNAPSHOT_CHUNK_BYTES = 64 * 1024;
+/** Half of a read-modify-write is tried again after another came in between, so many times. */
+export const CONFLICT_RETRIES_MAX = 1_000;

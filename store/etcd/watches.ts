@@ -1,0 +1,288 @@
+/**
+ * etcd's Watch service: many watches on one stream. Each watch is a cursor of the member's watch hub and is sent to as fast as
+ * the client reads; what it has not been sent costs nothing. A watch that lost its place (the member took over a snapshot)
+ * goes on by itself after the last revision that it sent; one whose place was compacted is cancelled with the oldest
+ * revision that is still there.
+ */
+import {
+  CompactedError,
+  type WatchBatch,
+  type WatchEvent,
+  WatchLostError,
+  type WatchRequest,
+} from '../client/client.ts';
+import type { Watching } from '../watch/hub.ts';
+import { type EtcdContext, kvOf } from './context.ts';
+import { etcdError } from './errors.ts';
+import { GrpcError, type Route, type StreamingCall, streaming } from './grpc.ts';
+import { type KeyRange, watchRangeOf } from './keys.ts';
+import { FRAGMENT_BYTES_MAX, PROGRESS_NOTIFY_MS, PROGRESS_RETRY_MS, STREAM_WATCHES_MAX } from './limits.ts';
+import { EVENT_DELETE, EVENT_PUT, Event, ResponseHeader } from './proto/kv.ts';
+import { bool, bytes, type Init, int, many, message, nested, type Read, text } from './proto/message.ts';
+import { Watch } from './proto/services.ts';
+import {
+  type WatchRequest as EtcdRequest,
+  FILTER_NO_DELETE,
+  FILTER_NO_PUT,
+  type WatchCreateRequest,
+} from './proto/watch.ts';
+
+/** As `WatchResponse`, with events that are encoded already: one event goes to many watches. */
+const EncodedWatchResponse = message('WatchResponse', {
+  header: nested(1, ResponseHeader),
+  watchId: int(2),
+  created: bool(3),
+  canceled: bool(4),
+  compactRevision: int(5),
+  cancelReason: text(6),
+  fragment: bool(7),
+  events: many(bytes(11)),
+});
+type Response = Init<typeof EncodedWatchResponse>;
+type Create = Read<typeof WatchCreateRequest>;
+type Call = StreamingCall<Read<typeof EtcdRequest>, Response>;
+
+/** In answers that are about no watch, or about one that could not be made. */
+const NO_WATCH = -1;
+
+export function watchRoutes(context: EtcdContext): Route[] {
+  const encoder = new EventEncoder();
+  return [
+    streaming({ ...Watch.watch, response: EncodedWatchResponse }, async call => {
+      context.requireLeader(call);
+      await new WatchStream(context, encoder, call).run();
+    }),
+  ];
+}
+
+/** Encodes each event once, with and without what was there before, for as long as somebody holds it. */
+class EventEncoder {
+  readonly #plain = new WeakMap<WatchEvent, Buffer>();
+  readonly #withPrevious = new WeakMap<WatchEvent, Buffer>();
+
+  encode(event: WatchEvent, wantsPrevious: boolean): Buffer {
+    const known = wantsPrevious ? this.#withPrevious : this.#plain;
+    const before = known.get(event);
+    if (before !== undefined) return before;
+    const { type, item, previous } = event;
+    const encoded = Event.encode({
+      type: type === 'put' ? EVENT_PUT : EVENT_DELETE,
+      // etcd says of a deletion only which key and at what revision.
+      kv: type === 'put' ? kvOf(item) : { key: Buffer.from(item.key), modRevision: item.modRevision },
+      ...(wantsPrevious && previous !== undefined && { prevKv: kvOf(previous) }),
+    });
+    known.set(event, encoded);
+    return encoded;
+  }
+}
+
+/** One watch of a stream. */
+interface Watched {
+  readonly id: number;
+  readonly create: Create;
+  readonly range: KeyRange;
+  readonly abort: AbortController;
+  /** The place in the hub, renewed when it was lost. */
+  watching: Watching | undefined;
+  /** The next revision that the client has not seen. */
+  nextRevision: number;
+}
+
+class WatchStream {
+  readonly #context: EtcdContext;
+  readonly #encoder: EventEncoder;
+  readonly #call: Call;
+  readonly #watches = new Map<number, Watched>();
+  #nextId = 0;
+  /** Settles with the reason why the stream cannot go on. */
+  readonly #failure = Promise.withResolvers<never>();
+  #wantsProgress = false;
+  #cancelProgressRetry: (() => void) | undefined;
+
+  constructor(context: EtcdContext, encoder: EventEncoder, call: Call) {
+    this.#context = context;
+    this.#encoder = encoder;
+    this.#call = call;
+  }
+
+  async run(): Promise<void> {
+    const stopFollowing = this.#followLeader();
+    const onAbort = () => this.#endAll();
+    this.#call.signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      await Promise.race([this.#serve(), this.#failure.promise]);
+    } finally {
+      stopFollowing();
+      this.#call.signal.removeEventListener('abort', onAbort);
+      this.#endAll();
+    }
+  }
+
+  /** A client may ask to be left as soon as nobody leads, so that it goes to another member. */
+  #followLeader(): () => void {
+    if (this.#call.headers.get('hasleader') !== 'true') return () => {};
+    return this.#context.onLeader(() => {
+      if (!this.#context.hasLeader) this.#failure.reject(etcdError('noLeader'));
+    });
+  }
+
+  async #serve(): Promise<void> {
+    for await (const request of this.#call.requests) {
+      if (request.createRequest !== undefined) this.#create(request.createRequest);
+      else if (request.cancelRequest !== undefined) this.#cancel(request.cancelRequest.watchId);
+      else if (request.progressRequest !== undefined) this.#progress();
+    }
+    // The client has asked all it wants, and still listens.
+    while (this.#watches.size > 0 && !this.#call.signal.aborted) await this.#aborted();
+  }
+
+  #aborted(): Promise<void> {
+    return new Promise(resolve => this.#call.signal.addEventListener('abort', () => resolve(), { once: true }));
+  }
+
+  #create(create: Create): void {
+    const id = this.#takeId(create.watchId);
+    const range = id === undefined ? 'mvcc: duplicate watch ID provided on the WatchStream' : this.#rangeOf(create);
+    if (id === undefined || typeof range === 'string') {
+      const header = this.#context.header();
+      this.#send({ header, watchId: NO_WATCH, created: true, canceled: true, cancelReason: String(range) });
+      return;
+    }
+    const present = this.#context.state.revision;
+    const nextRevision = create.startRevision > 0 ? create.startRevision : present + 1;
+    const watched: Watched = { id, create, range, abort: new AbortController(), watching: undefined, nextRevision };
+    this.#watches.set(id, watched);
+    this.#send({ header: this.#context.header(), watchId: id, created: true });
+    this.#follow(watched).catch((error: unknown) => this.#failure.reject(error));
+  }
+
+  /** What to watch, or why not. */
+  #rangeOf(create: Create): KeyRange | string {
+    if (this.#watches.size >= STREAM_WATCHES_MAX) return 'raftsman: too many watches on this stream';
+    try {
+      return watchRangeOf(create.key, create.rangeEnd);
+    } catch (error) {
+      if (error instanceof GrpcError) return error.message;
+      throw error;
+    }
+  }
+
+  /** The id that the client chose, or the next free one; undefined if it is taken. */
+  #takeId(wanted: number): number | undefined {
+    if (wanted !== 0) return this.#watches.has(wanted) ? undefined : wanted;
+    while (this.#watches.has(this.#nextId)) this.#nextId++;
+    return this.#nextId++;
+  }
+
+  #cancel(id: number): void {
+    const watched = this.#watches.get(id);
+    if (watched === undefined) return;
+    this.#end(watched);
+    this.#send({ header: this.#context.header(), watchId: id, canceled: true });
+  }
+
+  #end(watched: Watched): void {
+    this.#watches.delete(watched.id);
+    watched.abort.abort();
+  }
+
+  #endAll(): void {
+    this.#cancelProgressRetry?.();
+    for (const watched of [...this.#watches.values()]) this.#end(watched);
+  }
+
+  /** Sends a watch's events until it ends. */
+  async #follow(watched: Watched): Promise<void> {
+    while (this.#watches.get(watched.id) === watched) {
+      try {
+        await this.#followOnce(watched);
+        return;
+      } catch (error) {
+        if (error instanceof WatchLostError) continue;
+        if (this.#watches.get(watched.id) !== watched) return;
+        this.#end(watched);
+        this.#send({ header: this.#context.header(), watchId: watched.id, canceled: true, ...cancelCause(error) });
+      }
+    }
+  }
+
+  async #followOnce(watched: Watched): Promise<void> {
+    watched.watching = this.#context.replica.watches.watch(this.#hubRequest(watched));
+    for await (const batch of watched.watching) {
+      if (watched.abort.signal.aborted) return;
+      await this.#sendBatch(watched, batch);
+      watched.nextRevision = Math.max(watched.nextRevision, batch.revision + 1);
+      if (this.#wantsProgress) this.#progress();
+    }
+  }
+
+  #hubRequest({ range, nextRevision, create, abort }: Watched): WatchRequest {
+    return {
+      ...range,
+      startRevision: nextRevision,
+      signal: abort.signal,
+      ...(create.progressNotify && { progressMs: PROGRESS_NOTIFY_MS }),
+    };
+  }
+
+  async #sendBatch(watched: Watched, batch: WatchBatch): Promise<void> {
+    const { create, id } = watched;
+    if (batch.events.length === 0) {
+      await this.#send({ header: this.#context.header(batch.revision), watchId: id });
+      return;
+    }
+    const wanted = batch.events.filter(
+      ({ type }) => !create.filters.includes(type === 'put' ? FILTER_NO_PUT : FILTER_NO_DELETE),
+    );
+    if (wanted.length === 0) return;
+    const events = wanted.map(event => this.#encoder.encode(event, create.prevKv));
+    const header = this.#context.header(batch.revision);
+    if (!create.fragment) {
+      await this.#send({ header, watchId: id, events });
+      return;
+    }
+    const pieces = fragments(events);
+    for (const [at, piece] of pieces.entries()) {
+      await this.#send({ header, watchId: id, fragment: at < pieces.length - 1, events: piece });
+    }
+  }
+
+  /** Says how far all watches of the stream have come, once all have come as far as the store. */
+  #progress(): void {
+    this.#cancelProgressRetry?.();
+    this.#cancelProgressRetry = undefined;
+    const watches = [...this.#watches.values()];
+    this.#wantsProgress = !watches.every(({ watching }) => watching?.isIdle === true);
+    if (!this.#wantsProgress) {
+      this.#send({ header: this.#context.header(), watchId: NO_WATCH });
+      return;
+    }
+    this.#cancelProgressRetry = this.#context.clock.setTimeout(() => this.#progress(), PROGRESS_RETRY_MS);
+  }
+
+  #send(response: Response): Promise<void> | undefined {
+    return this.#call.send(response);
+  }
+}
+
+function cancelCause(error: unknown): Partial<Response> {
+  if (error instanceof CompactedError) {
+    return { compactRevision: error.compactedRevision, cancelReason: etcdError('compacted').message };
+  }
+  return { cancelReason: `raftsman: ${error instanceof Error ? error.message : String(error)}` };
+}
+
+/** Groups of events that are not too large together; one that is too large by itself stands alone. */
+function fragments(events: readonly Buffer[]): Buffer[][] {
+  const pieces: Buffer[][] = [];
+  let sizeBytes = Number.POSITIVE_INFINITY;
+  for (const event of events) {
+    if (sizeBytes + event.length > FRAGMENT_BYTES_MAX) {
+      pieces.push([]);
+      sizeBytes = 0;
+    }
+    pieces.at(-1)?.push(event);
+    sizeBytes += event.length;
+  }
+  return pieces;
+}
