@@ -1,15 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
-import { type OpenStore, openStore, systemClock as storeClock } from '../store/index.ts';
+import { type OpenStore, systemClock as storeClock } from '../store/index.ts';
 import { keepBootstrapObjects } from './apiserver/bootstrap.ts';
 import { type ApiServer, createApiServer } from './apiserver/server.ts';
 import type { Clock } from './client/clock.ts';
 import { RestClient } from './client/rest.ts';
 import { startControllers } from './controllers/all.ts';
-import { joinRoutes } from './join/handlers.ts';
-import { addMemberAnswerSchema, PATHS } from './join/protocol.ts';
+import { type JoinRoute, joinRoutes } from './join/handlers.ts';
 import { ensureToken } from './join/tokens.ts';
 import { advertised, hostPort } from './master/addresses.ts';
 import { issueOwn } from './master/certificates.ts';
@@ -22,7 +20,16 @@ import {
   SCHEDULER,
 } from './master/leadership.ts';
 import { startLocalAgent } from './master/local-agent.ts';
-import { type MasterSetup, setUp } from './master/setup.ts';
+import { attachmentsOf, type MasterSetup, setUp } from './master/setup.ts';
+import { describeEnd } from './operations/end.ts';
+import { watchForForeignCluster } from './operations/foreign.ts';
+import { memberRoutes, takeIn } from './operations/member-routes.ts';
+import { hasStore, keepMemberFile, openMasterStore } from './operations/open-store.ts';
+import { masterPeers } from './operations/peers.ts';
+import { refuseIfInterrupted } from './operations/recover.ts';
+import { refuseIfRemoved } from './operations/removed.ts';
+import type { Schedule } from './operations/schedule.ts';
+import { startSnapshots } from './operations/snapshots.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { parseToken } from './pki/token.ts';
 import { runScheduler } from './scheduler/scheduler.ts';
@@ -40,10 +47,23 @@ export interface MasterOptions {
   readonly advertise: Endpoint | undefined;
   readonly token: string | undefined;
   readonly join: readonly string[] | undefined;
+  /** Joins as a learner, and stays one until it is promoted. */
+  readonly isLearner: boolean;
+  /** Joins in the place of this member, by name or id. */
+  readonly replace: string | undefined;
+  /** Where to dial masters, by name or id, that are not where the membership says. */
+  readonly peerAddresses: ReadonlyMap<string, string>;
+  readonly snapshots: SnapshotSettings;
   readonly withAgent: boolean;
   readonly tlsSans: readonly string[];
   readonly clusterCIDR: string | undefined;
   readonly serviceCIDR: string | undefined;
+}
+export interface SnapshotSettings {
+  readonly schedule: Schedule;
+  readonly retention: number;
+  /** Undefined for `snapshots` in the data directory. */
+  readonly folder: string | undefined;
 }
 /** What the process hands in. */
 export interface MasterContext {
@@ -73,6 +93,16 @@ const FIRST_LEADERSHIP_MS = 30_000;
 
 /** Runs a master until it is told to stop, or until it must not go on. */
 export async function runMaster(options: MasterOptions, context: MasterContext): Promise<void> {
+  try {
+    await refuseIfRemoved(options.dataDir);
+    refuseIfInterrupted(options.dataDir);
+    await run(options, context);
+  } catch (error) {
+    throw await describeEnd(error, { dataDir: options.dataDir, name: options.name, at: new Date(context.clock.now()) });
+  }
+}
+
+async function run(options: MasterOptions, context: MasterContext): Promise<void> {
   const logger = pino(
     { level: context.env.RAFTSMAN_LOG ?? 'info', base: { master: options.name } },
     pino.destination({ dest: 2, sync: true }),
@@ -108,35 +138,68 @@ interface Start {
 }
 
 async function start({ options, context, logger, signal, onFatal, closers }: Start): Promise<void> {
-  const storeDir = join(options.dataDir, 'store');
+  const { dataDir, name } = options;
   const setup = await setUp(options, {
     nowMs: context.clock.now(),
     delay: context.delay,
     signal,
-    hasStore: existsSync(join(storeDir, 'raft', 'log', 'CURRENT')),
+    hasStore: hasStore(dataDir),
   });
   const certificates = await issueOwn(options, setup, context.clock.now());
-  const store = await openStore({
-    dataDir: storeDir,
-    name: options.name,
-    beginning: options.join ? { type: 'join', discover: setup.discover } : { type: 'bootstrap' },
-    announce: async member => (await setup.session()).call(PATHS.addMember, member, addMemberAnswerSchema),
-    peer: {
-      address: hostPort(advertised(options.peerListen.host), options.peerListen.port),
-      listen: options.peerListen,
-      tls: {
-        key: certificates.peer.key,
-        cert: certificates.peer.certificate,
-        ca: setup.secrets.peerAuthority.certificate,
-      },
-    },
-    clientUrl: `https://${hostPort(advertised(options.listen.host), options.listen.port)}`,
-    clock: storeClock,
-    random: context.random,
+  const { certificate, key } = certificates.administrator;
+  const { authority } = setup.secrets;
+  const peers = masterPeers({
+    dataDir,
+    join: options.join,
+    credentials: { authority: authority.certificate, certificate, key },
+    delay: context.delay,
+    signal,
     logger,
-    onFatal,
+  });
+  const store = await openMasterStore({
+    dataDir,
+    isJoining: options.join !== undefined,
+    isLearner: options.isLearner,
+    replaces: options.replace,
+    discover: setup.discover,
+    peers,
+    clock: context.clock,
+    logger,
+    store: {
+      name,
+      peer: {
+        address: hostPort(advertised(options.peerListen.host), options.peerListen.port),
+        listen: options.peerListen,
+        tls: {
+          key: certificates.peer.key,
+          cert: certificates.peer.certificate,
+          ca: setup.secrets.peerAuthority.certificate,
+        },
+      },
+      clientUrl: `https://${hostPort(advertised(options.listen.host), options.listen.port)}`,
+      clock: storeClock,
+      wallClock: () => new Date(context.clock.now()),
+      random: context.random,
+      logger,
+      onFatal,
+      peerAddresses: options.peerAddresses,
+      snapshotAttachments: () => attachmentsOf(setup),
+    },
   });
   closers.push(() => store.close());
+  const stopKeeping = await keepMemberFile({
+    dataDir,
+    store,
+    clock: context.clock,
+    onFailure: error => logger.warn({ err: error }, 'member.json could not be written'),
+  });
+  const stopWatching = watchForForeignCluster({ dataDir, store, peers, clock: context.clock, onFound: onFatal });
+  const snapshots = startSnapshots({ ...options.snapshots, dataDir, name, store, clock: context.clock, logger });
+  closers.push(async () => {
+    stopKeeping();
+    stopWatching();
+    snapshots.stop();
+  });
 
   const apiServer = createApiServer({
     store: store.client,
@@ -160,7 +223,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     },
     serviceAccountKey: setup.secrets.serviceAccountKey,
     serviceAccountIssuer: `https://kubernetes.default.svc.${setup.settings.clusterDomain}`,
-    routes: productRoutes(setup, store, context),
+    routes: productRoutes(setup, { store, context, routes: snapshots.routes }),
   });
   closers.push(() => apiServer.close());
 
@@ -208,28 +271,34 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   }
 }
 
-function productRoutes(setup: MasterSetup, store: OpenStore, context: MasterContext) {
+function productRoutes(
+  setup: MasterSetup,
+  parts: { readonly store: OpenStore; readonly context: MasterContext; readonly routes: readonly JoinRoute[] },
+) {
+  const { store, context } = parts;
   const membership = () => store.raft.status().membership;
-  const routes = joinRoutes({
+  const joining = joinRoutes({
     secrets: setup.secrets,
     settings: setup.settings,
     now: () => context.clock.now(),
     membership,
     status: () => store.client.status(),
-    addMember: member => store.raft.addMember(member),
+    addMember: request => takeIn({ store: store.client, membership }, request),
   });
-  return routes.map(({ method, path, authenticate, handle }) => ({
-    method,
-    path,
-    authenticate,
-    handler: async (
-      request: { readonly body: Uint8Array },
-      identity: { readonly user: string; readonly groups: readonly string[] },
-    ) => ({
-      status: 200,
-      body: (await handle({ user: identity.user, groups: identity.groups }, readJson(request.body))) as object,
+  return [...joining, ...memberRoutes({ store: store.client, membership }), ...parts.routes].map(
+    ({ method, path, authenticate, handle }) => ({
+      method,
+      path,
+      authenticate,
+      handler: async (
+        request: { readonly body: Uint8Array },
+        identity: { readonly user: string; readonly groups: readonly string[] },
+      ) => ({
+        status: 200,
+        body: (await handle({ user: identity.user, groups: identity.groups }, readJson(request.body))) as object,
+      }),
     }),
-  }));
+  );
 }
 
 function readJson(body: Uint8Array): unknown {
