@@ -2,12 +2,13 @@
  * Reads what a stopped member has, all of it: its state with every entry of its log applied, also those that it did not
  * know to be committed, because after the loss of the others nobody can tell any more. Changes nothing on disk.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  DataLockedError,
   LevelStorage,
   type MemberIdentity,
   type MembershipEntry,
-  membershipCodec,
   type RecoveredState,
 } from '../../raft/index.ts';
 import { type StateBackend, StateCorruptError } from '../backend/backend.ts';
@@ -15,6 +16,7 @@ import { LevelBackend } from '../backend/level.ts';
 import { type BatchHead, decodeBatch } from '../codec/change.ts';
 import { decodeCommand } from '../codec/command.ts';
 import { ImageLoader } from '../codec/image.ts';
+import { membershipsOf } from '../latest-membership.ts';
 import { Mvcc } from '../mvcc/mvcc.ts';
 import type { Origin } from './build.ts';
 
@@ -62,6 +64,19 @@ export async function readSurvivor(directory: string): Promise<Survivor> {
     entry: lastEntryOf(recovered),
     uncommittedEntries: Math.max(0, through - Math.max(recovered.hardState.commit, head.appliedIndex)),
   };
+}
+
+/**
+ * Whether a process holds this data; other trouble with it is of no interest here.
+ * @throws {DataLockedError}
+ */
+export async function refuseIfInUse(directory: string): Promise<void> {
+  if (!existsSync(join(directory, 'raft'))) return;
+  try {
+    await readLog(join(directory, 'raft'));
+  } catch (error) {
+    if (error instanceof DataLockedError) throw error;
+  }
 }
 
 async function readLog(directory: string): Promise<RecoveredState> {
@@ -116,11 +131,8 @@ function applyLog(state: Mvcc, { entries, snapshot }: RecoveredState, appliedInd
 }
 
 /** Addresses change by entries of the log, so the youngest membership that names this member counts. */
-function lastEntryOf({ identity, snapshot, entries }: RecoveredState): MembershipEntry | undefined {
-  const memberships = entries
-    .filter(({ kind }) => kind === 'membership')
-    .map(({ data }) => membershipCodec.decode(data));
-  return [snapshot.membership, ...memberships]
-    .flatMap(({ members }) => members.filter(({ id }) => id === identity?.memberId))
+function lastEntryOf(recovered: RecoveredState): MembershipEntry | undefined {
+  return membershipsOf(recovered)
+    .flatMap(({ members }) => members.filter(({ id }) => id === recovered.identity?.memberId))
     .at(-1);
 }
