@@ -7,21 +7,13 @@ import { RaftCore } from '../core/raft.ts';
 import type { MemberId, Membership } from '../core/types.ts';
 import type { MemberIdentity, RaftStorage, RecoveredState } from '../storage/storage.ts';
 import { PeerError, type Transport } from '../transport/transport.ts';
+import { Administration } from './administration.ts';
 import type { Clock } from './clock.ts';
-import {
-  decodeMembership,
-  decodeMembershipCall,
-  decodeTransfer,
-  encode,
-  type MembershipCall,
-  type MembershipRequest,
-  membershipCodec,
-} from './codec.ts';
+import { encode, membershipCodec } from './codec.ts';
 import type { CrashPointHook } from './crash-points.ts';
 import { LeadershipAnnouncer } from './leadership.ts';
 import { type Logger, silentLogger } from './logger.ts';
 import { RaftLoop } from './loop.ts';
-import { type ChangeOptions, MembershipChanges } from './membership-changes.ts';
 import {
   type Leadership,
   type MemberChanges,
@@ -32,12 +24,11 @@ import {
   type RaftNode,
   type RaftStatus,
   removedError,
-  TransferFailedError,
 } from './node.ts';
 import type { RaftObserver } from './observer.ts';
-import { DRIVER_LIMITS, type RaftOptions, resolveOptions } from './options.ts';
+import { type RaftOptions, resolveOptions } from './options.ts';
 import { PeerAddresses } from './peer-addresses.ts';
-import { isSafeToRepeat, meaningOf } from './peer-errors.ts';
+import { meaningOf } from './peer-errors.ts';
 import type { StateMachine } from './state-machine.ts';
 import { Waiter } from './waiters.ts';
 
@@ -84,7 +75,7 @@ export function createRaftNode<Result>(dependencies: RaftNodeDependencies<Result
 interface Running<Result> {
   readonly loop: RaftLoop<Result>;
   readonly identity: MemberIdentity;
-  readonly changes: MembershipChanges;
+  readonly administration: Administration;
 }
 
 export class RaftDriver<Result = unknown> implements RaftNode<Result> {
@@ -166,37 +157,38 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
     return this.#announcer.add(listener);
   }
 
-  addLearner(member: NewMember, options?: MembershipOptions): Promise<Membership> {
-    return this.#changeMembership({ type: 'addLearner', member: plainMember(member) }, options);
+  async addLearner(member: NewMember, options?: MembershipOptions): Promise<Membership> {
+    return this.#require().administration.changeMembership(
+      { type: 'addLearner', member: plainMember(member) },
+      options,
+    );
   }
 
-  promoteMember(id: MemberId, options?: MembershipOptions): Promise<Membership> {
-    return this.#changeMembership({ type: 'promoteMember', id }, options);
+  async promoteMember(id: MemberId, options?: MembershipOptions): Promise<Membership> {
+    return this.#require().administration.changeMembership({ type: 'promoteMember', id }, options);
   }
 
-  addMember(member: NewMember, options?: MembershipOptions): Promise<Membership> {
-    return this.#changeMembership({ type: 'addMember', member: plainMember(member) }, options);
+  async addMember(member: NewMember, options?: MembershipOptions): Promise<Membership> {
+    return this.#require().administration.changeMembership({ type: 'addMember', member: plainMember(member) }, options);
   }
 
-  removeMember(id: MemberId, options?: MembershipOptions): Promise<Membership> {
-    return this.#changeMembership({ type: 'removeMember', id }, options);
+  async removeMember(id: MemberId, options?: MembershipOptions): Promise<Membership> {
+    return this.#require().administration.changeMembership({ type: 'removeMember', id }, options);
   }
 
-  replaceMember(id: MemberId, by: NewMember, options?: MembershipOptions): Promise<Membership> {
-    return this.#changeMembership({ type: 'replaceMember', id, member: plainMember(by) }, options);
+  async replaceMember(id: MemberId, by: NewMember, options?: MembershipOptions): Promise<Membership> {
+    return this.#require().administration.changeMembership(
+      { type: 'replaceMember', id, member: plainMember(by) },
+      options,
+    );
   }
 
-  updateMember(id: MemberId, changes: MemberChanges, options?: MembershipOptions): Promise<Membership> {
-    return this.#changeMembership({ type: 'updateMember', id, changes }, options);
+  async updateMember(id: MemberId, changes: MemberChanges, options?: MembershipOptions): Promise<Membership> {
+    return this.#require().administration.changeMembership({ type: 'updateMember', id, changes }, options);
   }
 
-  /** Resolves when this term's leader leads no more. */
   async transferLeadership(to?: MemberId): Promise<void> {
-    const deadlineMs = this.#deadline(this.#options.requestTimeoutMs);
-    return this.#untilLed(deadlineMs, async () => {
-      if (isLeading(this.#require().loop.core)) return this.#handOver(to);
-      await this.#askLeader('transferLeadership', encode(to ?? null), this.#remainingMs(deadlineMs));
-    });
+    return this.#require().administration.transferLeadership(to);
   }
 
   async request(
@@ -278,8 +270,11 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
         onFatal?.(error);
       },
     });
-    const changes = new MembershipChanges({
+    const administration = new Administration({
       core,
+      options: this.#options,
+      isStopped: () => loop.isStopped,
+      askLeader: (method, body, timeoutMs) => this.#askLeader(method, body, timeoutMs),
       now: () => clock.now(),
       electionTimeoutMs,
       electionTicks,
@@ -291,12 +286,12 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
         await waiter.promise;
       },
     });
-    return { loop, identity, changes };
+    return { loop, identity, administration };
   }
 
   /** What other members ask of this one. What only a leader can answer, the others refuse, and the asker looks again. */
   async #answer(from: MemberId, method: string, body: Uint8Array): Promise<Uint8Array> {
-    const { loop } = this.#require();
+    const { loop, administration } = this.#require();
     if (method.startsWith(OWN_METHOD)) return this.#answerOwn(from, method.slice(OWN_METHOD.length), body);
     if (!isLeading(loop.core)) throw new NotLeaderError('this member does not lead');
     if (method.startsWith(LEADER_METHOD)) return this.#answerOwn(from, method.slice(LEADER_METHOD.length), body);
@@ -314,10 +309,8 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
         return encode(await loop.reads.add(deadlineMs, { isRemote: true }));
       }
       case 'changeMembership':
-        return encode(await this.#changeHere(decodeMembershipCall(body)));
       case 'transferLeadership':
-        await this.#handOver(decodeTransfer(body));
-        return encode(null);
+        return administration.answer(method, body);
       default:
         throw unknownMethod(method);
     }
@@ -339,91 +332,6 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
     }
   }
 
-  /** Carries a change out, here or wherever the leader is, and goes on with the next leader if that one is lost. */
-  #changeMembership(request: MembershipRequest, options: MembershipOptions = {}): Promise<Membership> {
-    const isSlow = request.type === 'addMember' || request.type === 'replaceMember';
-    const usualMs = isSlow ? this.#options.addMemberTimeoutMs : this.#options.requestTimeoutMs;
-    const deadlineMs = this.#deadline(options.timeoutMs ?? usualMs);
-    return this.#untilLed(deadlineMs, async () => {
-      const timeoutMs = this.#remainingMs(deadlineMs);
-      const call: MembershipCall = { request, timeoutMs, force: options.force ?? false };
-      if (isLeading(this.#require().loop.core)) return this.#changeHere(call);
-      // The leader's own word on why it took too long says more than silence.
-      const answerMs = timeoutMs + DRIVER_LIMITS.answerGraceMs;
-      return decodeMembership(await this.#askLeader('changeMembership', encode(call), answerMs));
-    });
-  }
-
-  async #changeHere({ request, timeoutMs, force }: MembershipCall): Promise<Membership> {
-    const { changes } = this.#require();
-    const options: ChangeOptions = { deadlineMs: this.#deadline(timeoutMs), force };
-    switch (request.type) {
-      case 'addLearner':
-        return changes.addLearner(request.member, options);
-      case 'addMember':
-        return changes.add(request.member, options);
-      case 'promoteMember':
-        return changes.promote(request.id, options);
-      case 'removeMember':
-        await this.#handOverIfLeaving(request.id, options);
-        return changes.remove(request.id, options);
-      case 'replaceMember':
-        await this.#handOverIfLeaving(request.id, options);
-        return changes.replace(request.id, request.member, options);
-      case 'updateMember':
-        return changes.update(request.id, request.changes, options);
-    }
-  }
-
-  /** A leader that is to go hands over first, so that nobody waits for an election. @throws {NotLeaderError} it did. */
-  async #handOverIfLeaving(id: MemberId, options: ChangeOptions): Promise<void> {
-    const { identity, changes } = this.#require();
-    if (id !== identity.memberId || !(await changes.checkRemoval(id, options))) return;
-    try {
-      await this.#handOver(undefined);
-    } catch (error) {
-      // Then it does it itself, and steps down when that is committed (thesis 4.2.2).
-      if (error instanceof TransferFailedError) return;
-      throw error;
-    }
-    throw new NotLeaderError('this member was to be taken out and has handed leadership over');
-  }
-
-  async #handOver(to: MemberId | undefined): Promise<void> {
-    const { loop } = this.#require();
-    const { core } = loop;
-    const { term } = core.status();
-    if (to === core.id) return;
-    const target = to ?? mostCompleteVoter(core);
-    if (target === undefined) throw new TransferFailedError('there is no other voter that answers');
-    if (core.transferLeadership(target) !== 'begun') {
-      throw new TransferFailedError(`member ${target} is no voter: only a voter can lead`);
-    }
-    loop.wake();
-    while (isLeading(loop.core) && core.status().term === term) {
-      if (core.transferTarget === undefined) throw new TransferFailedError('the member did not take over in time');
-      await loop.nextTick();
-    }
-  }
-
-  /** Tries again as long as nobody leads or leadership moves. Only for what may be repeated. */
-  async #untilLed<T>(deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await attempt();
-      } catch (error) {
-        const running = this.#running;
-        const isOver = running === undefined || running.loop.isStopped || this.#remainingMs(deadlineMs) === 0;
-        if (isOver || !isSafeToRepeat(error)) throw error;
-        await running.loop.nextTick();
-      }
-    }
-  }
-
-  #remainingMs(deadlineMs: number): number {
-    return Math.max(0, deadlineMs - this.#dependencies.clock.now());
-  }
-
   #require(): Running<Result> {
     if (this.#running === undefined || this.#running.loop.isStopped) {
       throw new NotLeaderError('this member is not running');
@@ -438,13 +346,6 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
 
 function isLeading(core: RaftCore): boolean {
   return core.status().role === 'leader';
-}
-
-function mostCompleteVoter(core: RaftCore): MemberId | undefined {
-  const candidates = [...(core.progress ?? [])].filter(([id, { isActive }]) => {
-    return isActive && core.configuration.incoming.has(id);
-  });
-  return candidates.sort(([, a], [, b]) => b.matchIndex - a.matchIndex)[0]?.[0];
 }
 
 /** Only what the wire and the log are to carry. */
