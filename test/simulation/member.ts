@@ -83,7 +83,10 @@ export class SimulatedMember {
     trace?.(`${this.name} starts`);
     const onFatal = (error: Error) => {
       if (clock.isOver) return;
-      if (isExpected(error)) this.crash();
+      if (hasCode(error, 'RAFT_REMOVED')) {
+        this.isRemoved = true;
+        this.crash();
+      } else if (isExpected(error)) this.crash();
       else onFailure(error);
     };
     const dependencies = {
@@ -175,6 +178,10 @@ function isExpected(error: unknown): boolean {
     if (cause instanceof Crashed || cause instanceof DiskFailed) return true;
   }
   return false;
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 function tracing(name: string, trace: (line: string) => void): Logger {
