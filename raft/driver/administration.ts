@@ -87,19 +87,24 @@ export class Administration {
       case 'promoteMember':
         return this.#changes.promote(request.id, options);
       case 'removeMember':
-        await this.#handOverIfLeaving(request.id, options);
+        if (this.#isSelf(request.id) && (await this.#changes.checkRemoval(request.id, options))) await this.#makeWay();
         return this.#changes.remove(request.id, options);
       case 'replaceMember':
-        await this.#handOverIfLeaving(request.id, options);
+        if (this.#isSelf(request.id) && (await this.#changes.checkReplacement(request.id, request.member, options))) {
+          await this.#makeWay();
+        }
         return this.#changes.replace(request.id, request.member, options);
       case 'updateMember':
         return this.#changes.update(request.id, request.changes, options);
     }
   }
 
+  #isSelf(id: MemberId): boolean {
+    return id === this.#context.core.id;
+  }
+
   /** A leader that is to go hands over first, so that nobody waits for an election. @throws {NotLeaderError} it did. */
-  async #handOverIfLeaving(id: MemberId, options: ChangeOptions): Promise<void> {
-    if (id !== this.#context.core.id || !(await this.#changes.checkRemoval(id, options))) return;
+  async #makeWay(): Promise<void> {
     try {
       await this.#handOver(undefined);
     } catch (error) {

@@ -38,6 +38,12 @@ export interface ChangeOptions {
 /** What is to be in force next; undefined if it is already. @throws {MembershipRefusedError} */
 type Plan = (membership: Membership) => Membership | undefined;
 
+interface Prepared {
+  readonly present: Membership;
+  /** Undefined if there is nothing to do. */
+  readonly next: Membership | undefined;
+}
+
 export class MembershipChanges {
   readonly #context: MembershipContext;
 
@@ -73,14 +79,16 @@ export class MembershipChanges {
     return this.#change(planRemoval(id), options);
   }
 
-  /** @throws {MembershipRefusedError} the removal would be refused now. Answers whether there is anything to do. */
+  /** Whether there is anything to do. @throws {MembershipRefusedError} the removal would be refused now. */
   async checkRemoval(id: MemberId, options: ChangeOptions): Promise<boolean> {
-    await this.#settled(options.deadlineMs);
-    const { membership } = this.#context.core.configuration;
-    const next = planRemoval(id)(membership);
-    if (next === undefined) return false;
-    const refusal = options.force ? undefined : this.#refuseUnreachable(next);
-    if (refusal !== undefined) throw refused(refusal);
+    return (await this.#prepared(planRemoval(id), options)).next !== undefined;
+  }
+
+  /** Whether there is anything to do. @throws {MembershipRefusedError} the replacement makes no sense. */
+  async checkReplacement(id: MemberId, by: NewMember, options: ChangeOptions): Promise<boolean> {
+    const membership = await this.#settled(options.deadlineMs);
+    if (isReplaced(membership, id, by.id)) return false;
+    planReplacement(membership, id, by);
     return true;
   }
 
@@ -122,23 +130,35 @@ export class MembershipChanges {
 
   /** Proposes what is planned as soon as no other change is pending, and waits until it is committed. */
   async #change(plan: Plan, options: ChangeOptions): Promise<Membership> {
-    const { core, wake, applied, nextTick, now, electionTimeoutMs } = this.#context;
-    const { deadlineMs, force } = options;
-    const patientUntilMs = now() + electionTimeoutMs;
+    const { core, wake, applied, nextTick } = this.#context;
     for (;;) {
-      const membership = await this.#settled(deadlineMs);
-      const next = plan(membership);
-      if (next === undefined) return membership;
-      const refusal = force ? undefined : this.#refuseUnreachable(next);
-      if (refusal === undefined) {
-        const result = core.proposeMembership(next);
-        if (result.accepted) {
-          wake();
-          await applied(result.index, result.term, deadlineMs);
-          return next;
-        }
-        if (result.reason === 'membershipRefused') throw refused(result.detail ?? 'the change is not possible');
-      } else if (now() >= patientUntilMs) throw refused(refusal);
+      const { present, next } = await this.#prepared(plan, options);
+      if (next === undefined) return present;
+      const result = core.proposeMembership(next);
+      if (result.accepted) {
+        wake();
+        await applied(result.index, result.term, options.deadlineMs);
+        return next;
+      }
+      if (result.reason === 'membershipRefused') throw refused(result.detail ?? 'the change is not possible');
+      await nextTick();
+    }
+  }
+
+  /**
+   * What to propose now. Enough voters of it have answered since this was asked: who was heard a moment ago may be dead.
+   * @throws {MembershipRefusedError} too few did within an election timeout.
+   */
+  async #prepared(plan: Plan, { deadlineMs, force }: ChangeOptions): Promise<Prepared> {
+    const { core, nextTick, now, electionTimeoutMs } = this.#context;
+    const patientUntilMs = now() + electionTimeoutMs;
+    for (let ticks = 0; ; ticks++) {
+      const present = await this.#settled(deadlineMs);
+      const next = plan(present);
+      if (next === undefined || force) return { present, next };
+      const refusal = refuseUnreachable(present, next, id => id === core.id || this.#silentTicks(id) < ticks);
+      if (refusal === undefined) return { present, next };
+      if (now() >= patientUntilMs) throw refused(refusal);
       await nextTick();
     }
   }
@@ -154,15 +174,8 @@ export class MembershipChanges {
     }
   }
 
-  #refuseUnreachable(next: Membership): string | undefined {
-    const { core } = this.#context;
-    return refuseUnreachable(core.configuration.membership, next, id => id === core.id || this.#answers(id));
-  }
-
-  /** Whether the member was heard within an election timeout. */
-  #answers(id: MemberId): boolean {
-    const { core, electionTicks } = this.#context;
-    return (core.progress?.get(id)?.silentTicks ?? Number.POSITIVE_INFINITY) < electionTicks;
+  #silentTicks(id: MemberId): number {
+    return this.#context.core.progress?.get(id)?.silentTicks ?? Number.POSITIVE_INFINITY;
   }
 
   #has(id: MemberId, index: number): boolean {
@@ -172,14 +185,14 @@ export class MembershipChanges {
 
   /** One round of catching up (thesis 4.2.1): what the leader has now must be there within an election timeout. */
   async #refuseUnlessCaughtUp(id: MemberId): Promise<void> {
-    const { core, now, nextTick, electionTimeoutMs } = this.#context;
+    const { core, now, nextTick, electionTimeoutMs, electionTicks } = this.#context;
     const goal = core.status().lastIndex;
     const begunMs = now();
     while (!this.#has(id, goal)) {
       if (core.status().role !== 'leader') throw new NotLeaderError('this member no longer leads');
       if (now() - begunMs >= electionTimeoutMs) {
         const name = core.configuration.members.get(id)?.name ?? id;
-        if (!this.#answers(id)) throw refused(`${name} does not answer: start it, then promote it`);
+        if (this.#silentTicks(id) >= electionTicks) throw refused(`${name} does not answer: start it, then promote it`);
         const matchIndex = core.progress?.get(id)?.matchIndex ?? 0;
         throw refused(`${name} has entry ${matchIndex} of ${goal} and is still catching up: try again later`);
       }

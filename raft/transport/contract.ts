@@ -21,6 +21,7 @@ export interface Handlers {
   onMessage(message: Message): void;
   onSnapshot(snapshot: IncomingSnapshot): void;
   onRequest(from: MemberId, method: string, body: Uint8Array): Promise<Uint8Array>;
+  onRemoved(by: MemberId): void;
 }
 
 export const IGNORE: Handlers = {
@@ -29,6 +30,7 @@ export const IGNORE: Handlers = {
   async onRequest() {
     return new Uint8Array();
   },
+  onRemoved() {},
 };
 
 export function transportContract(test: TestFn, name: string, makePair: () => Promise<TransportPair>): void {
@@ -193,6 +195,21 @@ export function transportContract(test: TestFn, name: string, makePair: () => Pr
     pair.a.send({ type: 'timeoutNow', from: pair.aId, to: pair.bId, term: 1 });
     await t.throwsAsync(pair.a.request(pair.bId, 'x', new Uint8Array(), { timeoutMs: 500 }));
     t.deepEqual(received, []);
+  });
+
+  withPair('tells a member that was removed, and nobody else', async (t, pair) => {
+    const told: MemberId[] = [];
+    await pair.connect({
+      a: { onRemoved: by => told.push(`a by ${by}`) },
+      b: { onRemoved: by => told.push(`b by ${by}`) },
+    });
+    pair.b.setPeers([], [pair.aId]);
+    await pair.until(() => {
+      pair.a.send({ type: 'timeoutNow', from: pair.aId, to: pair.bId, term: 1 });
+      return told.length > 0;
+    });
+    t.is(told[0], `a by ${pair.bId}`);
+    t.false(told.some(line => line.startsWith('b')));
   });
 }
 
