@@ -40,6 +40,7 @@ export function entriesOf(...terms: readonly number[]): Entry[] {
 /** One core with its disk and its state machine. */
 export class TestMember {
   readonly core: RaftCore;
+  readonly #options: Partial<CoreOptions> & { id: MemberId; membership: Membership };
   readonly applied: Entry[] = [];
   readonly reads: ReadState[] = [];
   snapshotsWanted: readonly MemberId[] = [];
@@ -49,6 +50,7 @@ export class TestMember {
   readonly #held: PersistRequest[] = [];
 
   constructor(options: Partial<CoreOptions> & { id: MemberId; membership: Membership }) {
+    this.#options = options;
     this.hardState = options.hardState ?? { term: 0, votedFor: undefined, commit: 0 };
     this.core = new RaftCore({
       hardState: this.hardState,
@@ -81,6 +83,20 @@ export class TestMember {
       if (ready.messages.length === 0 && last === undefined && (ready.persist === undefined || this.isDiskHeld))
         return sent;
     }
+  }
+
+  /** A new life with what was on disk: all of the log, since nothing is held up here. */
+  restarted(): TestMember {
+    assert(!this.isDiskHeld, 'the disk has everything');
+    const { startIndex, lastIndex, appliedIndex } = this.core.status();
+    const entries = Array.from({ length: lastIndex - startIndex }, (_, offset) => {
+      const entry = this.core.entryAt(startIndex + 1 + offset);
+      assert(entry !== undefined);
+      return entry;
+    });
+    const snapshot = this.core.snapshotMetadata(startIndex);
+    assert(snapshot !== undefined);
+    return new TestMember({ ...this.#options, hardState: this.hardState, snapshot, entries, appliedIndex });
   }
 
   releaseDisk(): Message[] {
@@ -125,8 +141,14 @@ export class TestCluster {
     return found;
   }
 
-  isolate(id: MemberId): void {
-    this.#cut.add(id);
+  isolate(...ids: readonly MemberId[]): void {
+    for (const id of ids) this.#cut.add(id);
+  }
+
+  restart(id: MemberId): TestMember {
+    const member = this.get(id).restarted();
+    this.members.set(id, member);
+    return member;
   }
 
   heal(): void {
@@ -158,7 +180,7 @@ export class TestCluster {
   /** Makes a member the leader, by its election timeout. */
   elect(id: MemberId): TestMember {
     this.settle();
-    for (let tick = 0; tick < 2 * ELECTION_TICKS && this.get(id).core.status().role !== 'leader'; tick++) {
+    for (let tick = 0; tick < 5 * ELECTION_TICKS && this.get(id).core.status().role !== 'leader'; tick++) {
       this.get(id).core.tick();
       this.settle();
     }
