@@ -59,6 +59,7 @@ export class RaftLoop<Result> {
   readonly #sender: SnapshotSender;
   readonly #receiver: SnapshotReceiver;
   readonly #tickWaiters = new Set<Waiter<void>>();
+  #isStarted = false;
   #isStopped = false;
   #isPumpScheduled = false;
   #cancelTick: () => void = () => {};
@@ -121,17 +122,23 @@ export class RaftLoop<Result> {
     return this.#appendingSinceMs === undefined ? 0 : this.#context.clock.now() - this.#appendingSinceMs;
   }
 
-  start(): void {
-    this.#dueTickMs = this.#context.clock.now();
+  /** Makes its peers known to the transport, so that they can be asked something; takes part in nothing yet. */
+  dial(): void {
     this.#refused = this.core.committedConfiguration.membership.removed ?? [];
     this.#guard(() => this.#noteMembership());
+  }
+
+  /** Takes part from now on. */
+  start(): void {
+    this.#isStarted = true;
+    this.#dueTickMs = this.#context.clock.now();
     this.#scheduleTick();
     this.wake();
   }
 
   /** Something may be due: pumps at the end of this turn. */
   wake(): void {
-    if (this.#isPumpScheduled || this.#isStopped) return;
+    if (this.#isPumpScheduled || this.#isStopped || !this.#isStarted) return;
     this.#isPumpScheduled = true;
     this.#context.clock.nextTurn(() => {
       this.#isPumpScheduled = false;
@@ -140,6 +147,8 @@ export class RaftLoop<Result> {
   }
 
   step(message: Message): void {
+    // Raft repeats itself: what comes too early comes again.
+    if (!this.#isStarted) return;
     this.#guard(() => this.core.step(message));
     this.wake();
   }
@@ -152,6 +161,10 @@ export class RaftLoop<Result> {
 
   async receiveSnapshot(incoming: IncomingSnapshot): Promise<void> {
     if (this.#isStopped) return;
+    if (!this.#isStarted) {
+      await incoming.chunks[Symbol.asyncIterator]().return?.();
+      return;
+    }
     const metadata = await this.#receiver.receive(incoming);
     this.#guard(() => {
       const { term } = this.core.status();
