@@ -30,6 +30,8 @@ export { type EtcdDutiesOptions, followElection } from './etcd/client/duties.ts'
 export { Election, type ElectionLeadership, type ElectionOptions } from './etcd/client/election.ts';
 export type { EtcdTls } from './etcd/client/endpoint.ts';
 export { DEFAULT_PREFIX, type EtcdOptions } from './etcd/client/session.ts';
+export { type HashCheckCounts, StateDivergedError } from './hash-check.ts';
+export { resolveLimits, STORE_LIMITS, type StoreLimits } from './limits.ts';
 export type { Logger as StoreLogger } from './logger.ts';
 export type { ApplyResult } from './mvcc/command.ts';
 export { OPEN_END, prefixEnd } from './mvcc/keys.ts';
@@ -56,3 +58,4 @@ export { SnapshotError, type SnapshotFault, type SnapshotHeader } from './snapsh
 export { REVISION_BUMP } from './snapshot/limits.ts';
 export { type Recovered, type RestoreOptions, resetStore, restoreStore } from './snapshot/recovery.ts';
 export { refuseIfInUse, SurvivorError } from './snapshot/survivor.ts';
+export type { DiskSpace } from './space.ts';

@@ -3,6 +3,7 @@
  * and, if wanted, a server for remote clients. Data lies in `dataDir/raft` and `dataDir/state`.
  */
 import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Registry } from 'prom-client';
 import {
@@ -20,21 +21,25 @@ import {
 import { keepAddresses } from './address-keeper.ts';
 import { StateCorruptError } from './backend/backend.ts';
 import { LevelBackend } from './backend/level.ts';
+import { beginCare } from './care.ts';
 import type { StoreClient } from './client/client.ts';
 import { LocalClient } from './client/local.ts';
 import { systemWallClock, type TurnClock } from './clock.ts';
 import { followLeadership } from './duties.ts';
 import { EtcdServer } from './etcd/server.ts';
+import type { HashCheckCounts } from './hash-check.ts';
 import { drawId } from './ids.ts';
 import { latestMembership } from './latest-membership.ts';
-import { QUOTA_BYTES, STORE_LIMITS } from './limits.ts';
+import { resolveLimits, type StoreLimits } from './limits.ts';
 import { type Logger, silentLogger } from './logger.ts';
 import { CountingClient } from './metrics/counting-client.ts';
 import { StoreMetrics } from './metrics/store-metrics.ts';
 import type { ApplyResult } from './mvcc/command.ts';
+import { PeerMethods } from './peer-methods.ts';
 import { StoreServer, type TlsMaterial } from './remote/server.ts';
 import { Replica } from './replica.ts';
 import { setAside } from './set-aside.ts';
+import { type DiskSpace, diskSpace, waitForSpace } from './space.ts';
 
 /** Where a new member comes from. Used only where the data directory is empty. */
 export type Beginning =
@@ -82,7 +87,11 @@ export interface OpenStoreOptions {
   /** The member has stopped for good: the process must exit. Called once. */
   readonly onFatal: (error: Error) => void;
   readonly raft?: Partial<RaftOptions>;
-  /** How long history can be read and watched; five minutes by default. */
+  /** Quota, sizes, back-pressure and the rest: what is left out is as in `STORE_LIMITS`. */
+  readonly limits?: Partial<StoreLimits>;
+  /** How much space the disk has; the system is asked by default. */
+  readonly space?: () => Promise<DiskSpace>;
+  /** How long history can be read and watched; as in `limits` by default. */
   readonly historyKeepMs?: number;
   /** Metrics of this member go in here, as docs/metrics.md lists them. One registry serves one member. */
   readonly metrics?: Registry;
@@ -105,6 +114,8 @@ export interface OpenStore {
   readonly etcdPort: number | undefined;
   /** What is counted, where a registry was given; whoever serves another protocol counts its calls in it. */
   readonly metrics: StoreMetrics | undefined;
+  /** How comparing the members' data went, as far as this member was the one to compare. */
+  hashChecks(): HashCheckCounts;
   close(): Promise<void>;
 }
 
@@ -135,6 +146,7 @@ export class ListenError extends Error {
  */
 export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
   const metrics = options.metrics && new StoreMetrics(options.metrics);
+  await makeRoom(options);
   try {
     return await openOnce(options, metrics);
   } catch (error) {
@@ -155,6 +167,18 @@ async function setStateAside(options: OpenStoreOptions, damage: StateCorruptErro
   logger.error({ error: damage, place }, 'the state is damaged; it was set aside and is built again');
 }
 
+/** On a full disk this waits, and says so, instead of failing again and again. */
+async function makeRoom(options: OpenStoreOptions): Promise<void> {
+  const { dataDir, clock, logger = silentLogger } = options;
+  const { diskReserveBytes: reserveBytes, diskCheckMs: checkMs } = resolveLimits(options.limits);
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  await waitForSpace({ clock, logger, directory: dataDir, space: spaceOf(options), reserveBytes, checkMs });
+}
+
+function spaceOf({ dataDir, space }: OpenStoreOptions): () => Promise<DiskSpace> {
+  return space ?? (() => diskSpace(dataDir));
+}
+
 async function openOnce(options: OpenStoreOptions, metrics: StoreMetrics | undefined): Promise<OpenStore> {
   await using undo = new AsyncDisposableStack();
   const storage = new LevelStorage({ directory: join(options.dataDir, 'raft') });
@@ -162,7 +186,7 @@ async function openOnce(options: OpenStoreOptions, metrics: StoreMetrics | undef
   const closeStorage = undo.adopt(storage, one => one.close());
   const recovered = await storage.open();
   const start = await resolveStart(options, recovered);
-  const { raft, replica, fatal } = assemble(options, { storage: closeStorage, recovered, start, metrics });
+  const { raft, replica, fatal, methods } = assemble(options, { storage: closeStorage, recovered, start, metrics });
   undo.defer(() => raft.close());
   await raft.start().catch((error: unknown) => {
     // What is gone can be had again from the others, or from a log that still has everything.
@@ -171,16 +195,16 @@ async function openOnce(options: OpenStoreOptions, metrics: StoreMetrics | undef
     throw startError(error, options.peer.listen);
   });
   const client = makeClient(options, { raft, replica, metrics });
+  const duties = startDuties(options, { raft, replica, client, methods, memberId: start.identity.memberId });
+  undo.defer(duties.stop);
   metrics?.bind({
     raft,
     replica,
     dataDir: options.dataDir,
-    quotaBytes: QUOTA_BYTES,
+    quotaBytes: resolveLimits(options.limits).quotaBytes,
     alarms: () => replica.state.alarms,
-    hashChecks: () => ({}),
+    hashChecks: () => ({ ...duties.hashCheck.counts }),
   });
-  const stopDuties = startDuties(options, { raft, replica, client, memberId: start.identity.memberId });
-  undo.defer(stopDuties);
   await announce(options, raft, start.identity);
   const server = await serve(options, client);
   if (server !== undefined) undo.defer(() => server.server.close());
@@ -194,8 +218,9 @@ async function openOnce(options: OpenStoreOptions, metrics: StoreMetrics | undef
     servedPort: server?.port,
     etcdPort: etcd?.port,
     metrics,
+    hashChecks: () => duties.hashCheck.counts,
     async close() {
-      stopDuties();
+      duties.stop();
       await etcd?.server.close();
       await server?.server.close();
       await client.close();
@@ -219,6 +244,7 @@ function makeClient(
     replica,
     clock,
     random,
+    limits: resolveLimits(options.limits),
     ...(wallClock !== undefined && { wallClock }),
     ...(snapshotAttachments !== undefined && { snapshotAttachments }),
   };
@@ -231,17 +257,30 @@ function startDuties(
     readonly raft: RaftDriver<ApplyResult>;
     readonly replica: Replica;
     readonly client: LocalClient;
+    readonly methods: PeerMethods;
     readonly memberId: string;
   },
-): () => void {
+) {
   const { clock, historyKeepMs, logger = silentLogger, peer, clientUrl } = options;
-  const { memberId, ...rest } = parts;
-  const stopDuties = followLeadership({ ...rest, clock, ...(historyKeepMs === undefined ? {} : { historyKeepMs }) });
+  const { memberId } = parts;
+  const limits = resolveLimits(options.limits);
+  const { hashCheck, stop: stopCare } = beginCare({ ...parts, clock, logger, limits, space: spaceOf(options) });
+  const stopDuties = followLeadership({
+    ...parts,
+    clock,
+    limits,
+    hashCheck,
+    ...(historyKeepMs === undefined ? {} : { historyKeepMs }),
+  });
   const wanted = { peerAddress: peer.address, clientUrl };
   const stopKeeping = keepAddresses({ raft: parts.raft, memberId, wanted, clock, logger });
-  return () => {
-    stopDuties();
-    stopKeeping();
+  return {
+    hashCheck,
+    stop(): void {
+      stopDuties();
+      stopKeeping();
+      stopCare();
+    },
   };
 }
 
@@ -303,12 +342,15 @@ function assemble(
   const { clock, random, peer, dataDir, logger } = options;
   const { storage, recovered, start, metrics } = parts;
   const fatal = onlyOnce(options);
+  const methods = new PeerMethods();
   const log = logger === undefined ? {} : { logger };
   const isAlone = recovered.identity !== undefined && !hasOtherVoters(start);
   const replica = new Replica({
     backend: new LevelBackend({ directory: join(dataDir, 'state') }),
     clock,
     onFatal: fatal.report,
+    limits: resolveLimits(options.limits),
+    memberId: start.identity.memberId,
     // Others could send what is missing; a member alone must notice that nobody can.
     appliedIndexMin: isAlone ? recovered.snapshot.index : 0,
     ...(metrics && { observer: metrics.state }),
@@ -332,13 +374,14 @@ function assemble(
     random,
     recovered,
     bootstrap: start,
+    onRequest: (from, method, body) => methods.answer(from, method, body),
     onFatal: fatal.report,
     ...log,
     ...(metrics && { observer: metrics.raft }),
     ...(options.peerAddresses === undefined ? {} : { peerAddresses: options.peerAddresses }),
     ...(options.raft === undefined ? {} : { options: options.raft }),
   });
-  return { raft, replica, fatal };
+  return { raft, replica, fatal, methods };
 }
 
 /** A failure can be noticed in several places; the owner hears of it once, and not while opening, which throws it. */
@@ -374,7 +417,13 @@ async function announce(
 async function serve(options: OpenStoreOptions, client: LocalClient) {
   if (options.serve === undefined) return undefined;
   const { clock, logger, serve: asked } = options;
-  const server = new StoreServer({ client, clock, ...asked, ...(logger === undefined ? {} : { logger }) });
+  const server = new StoreServer({
+    client,
+    clock,
+    limits: resolveLimits(options.limits),
+    ...asked,
+    ...(logger === undefined ? {} : { logger }),
+  });
   try {
     return { server, port: await server.start() };
   } catch (error) {
@@ -399,7 +448,7 @@ async function serveEtcd(
     ...asked,
     clock,
     random,
-    limits: STORE_LIMITS,
+    limits: resolveLimits(options.limits),
     ...(logger !== undefined && { logger }),
     ...(metrics !== undefined && { tallies: metrics.rpcs }),
   });

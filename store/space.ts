@@ -3,6 +3,7 @@
  * alarm, so that the whole cluster takes no more puts while deletes and compactions, which need a little space themselves,
  * go on. When there is clearly more space again it takes the alarm back: nobody has to.
  */
+import { statfs } from 'node:fs/promises';
 import type { Alarm } from './client/client.ts';
 import type { Clock } from './clock.ts';
 import {
@@ -122,4 +123,10 @@ export async function waitForSpace(options: {
     }
     await new Promise<void>(resolve => clock.setTimeout(resolve, checkMs));
   }
+}
+
+/** Asks the system about the disk that a directory lies on. */
+export async function diskSpace(directory: string): Promise<DiskSpace> {
+  const { bavail, blocks, bsize } = await statfs(directory);
+  return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
 }

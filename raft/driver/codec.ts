@@ -5,6 +5,7 @@ import type { MembershipCodec } from '../core/membership.ts';
 import type { MemberId, Membership } from '../core/types.ts';
 import { memberIdSchema, membershipSchema, newMemberSchema } from '../schemas.ts';
 import type { MemberChanges, NewMember } from './node.ts';
+import type { Heard } from './witness.ts';
 
 // Plain maps: memberships stay readable for later versions. Byte strings are copied out of the frame they came in.
 const packr = new Packr({ useRecords: false, copyBuffers: true });
@@ -46,6 +47,9 @@ export const decodeProposals = (data: Uint8Array): Uint8Array[] => z.array(bytes
 export const decodeProposeAnswers = (data: Uint8Array): ProposeAnswer[] =>
   proposeAnswerSchema.parse(packr.unpack(data));
 export const decodeIndex = (data: Uint8Array): number => z.number().int().nonnegative().parse(packr.unpack(data));
+const heardCount = z.number().int().nonnegative();
+const heardSchema = z.object({ term: heardCount, ackTerm: heardCount, ackIndex: heardCount });
+export const decodeHeard = (data: Uint8Array): Heard => heardSchema.parse(packr.unpack(data));
 export const decodeTransfer = (data: Uint8Array): string | undefined =>
   memberIdSchema.nullable().parse(packr.unpack(data)) ?? undefined;
 

@@ -5,11 +5,11 @@
 import assert from 'node:assert';
 import { RaftCore } from '../core/raft.ts';
 import type { MemberId, Membership } from '../core/types.ts';
-import type { MemberIdentity, RaftStorage, RecoveredState } from '../storage/storage.ts';
+import { LogCorruptError, type MemberIdentity, type RaftStorage, type RecoveredState } from '../storage/storage.ts';
 import { PeerError, type Transport } from '../transport/transport.ts';
 import { Administration } from './administration.ts';
 import type { Clock } from './clock.ts';
-import { encode, membershipCodec } from './codec.ts';
+import { decodeHeard, encode, membershipCodec } from './codec.ts';
 import type { CrashPointHook } from './crash-points.ts';
 import { LeadershipAnnouncer } from './leadership.ts';
 import { type Logger, silentLogger } from './logger.ts';
@@ -31,6 +31,7 @@ import { PeerAddresses } from './peer-addresses.ts';
 import { meaningOf } from './peer-errors.ts';
 import type { StateMachine } from './state-machine.ts';
 import { Waiter } from './waiters.ts';
+import { askWitnesses, forgottenPromise, Witness } from './witness.ts';
 
 export interface RaftNodeDependencies<Result> {
   readonly storage: RaftStorage;
@@ -65,6 +66,8 @@ export interface RaftNodeDependencies<Result> {
 /** Before the methods that are not Raft's own, so that no name collides; the second kind is answered by a leader only. */
 const OWN_METHOD = 'own:';
 const LEADER_METHOD = 'leader:';
+/** What was heard of the asking member; answered also by one that has not started yet. */
+const WITNESS_METHOD = 'witness';
 
 /** Makes a member; `start` brings it to life. Closing it closes its storage, transport and state machine too. */
 export function createRaftNode<Result>(dependencies: RaftNodeDependencies<Result>): RaftDriver<Result> {
@@ -82,6 +85,7 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
   readonly #dependencies: RaftNodeDependencies<Result>;
   readonly #options: RaftOptions;
   readonly #announcer = new LeadershipAnnouncer();
+  readonly #witness = new Witness();
   #running: Running<Result> | undefined;
   #hasFailed = false;
   #closing: Promise<void> | undefined;
@@ -95,20 +99,29 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
   /**
    * Recovers what is on disk and takes part. Resolves before a leader is known.
    * @throws {NotInitializedError} the storage is empty and no `bootstrap` was given.
+   * @throws {LogCorruptError} others know of promises that this member's disk has forgotten; see `witness.ts`.
    * @throws what storage, state machine and transport throw when they open.
    */
   async start(): Promise<void> {
     assert(this.#running === undefined, 'a member starts once');
     const { storage, stateMachine, transport } = this.#dependencies;
-    const recovered = await this.#recover(this.#dependencies.recovered ?? (await storage.open()));
+    const found = this.#dependencies.recovered ?? (await storage.open());
+    const isNew = found.identity === undefined;
+    const recovered = await this.#recover(found);
     const { appliedIndex } = await stateMachine.open();
+    checkApplied(appliedIndex, recovered);
     const running = this.#assemble(recovered, appliedIndex);
     await transport.start({
-      onMessage: message => running.loop.step(message),
+      onMessage: message => {
+        this.#witness.note(message);
+        running.loop.step(message);
+      },
       onSnapshot: incoming => void running.loop.receiveSnapshot(incoming),
       onRequest: (from, method, body) => this.#answer(from, method, body),
       onRemoved: by => running.loop.removed(by),
     });
+    running.loop.dial();
+    if (!isNew) await this.#checkPromises(running.loop.core);
     this.#running = running;
     running.loop.start();
   }
@@ -238,6 +251,29 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
     return { ...found, identity, snapshot: { index: 0, term: 0, membership } };
   }
 
+  /** Asks the others whether this member has promised what its disk does not know any more. */
+  async #checkPromises(core: RaftCore): Promise<void> {
+    const { transport, clock } = this.#dependencies;
+    const { electionTimeoutMs: timeoutMs, tickMs: retryMs } = this.#options;
+    const peers = core.configuration.membership.members.map(({ id }) => id).filter(id => id !== core.id);
+    const answers = await askWitnesses({
+      peers,
+      ask: async (peer, leftMs) =>
+        decodeHeard(await transport.request(peer, WITNESS_METHOD, new Uint8Array(), { timeoutMs: leftMs })),
+      clock,
+      timeoutMs,
+      retryMs,
+      isOver: () => this.#closing !== undefined,
+    });
+    for (const heard of answers) {
+      const forgotten = forgottenPromise(core.status(), heard);
+      if (forgotten === undefined) continue;
+      throw new LogCorruptError(
+        `the data of this member are older than what others heard from it: ${forgotten}. It must not vote: remove its data directory and join it again as a new member`,
+      );
+    }
+  }
+
   #assemble(recovered: RecoveredState & { readonly identity: MemberIdentity }, appliedIndex: number): Running<Result> {
     const { random, clock, onFatal, logger = silentLogger, reach = () => {} } = this.#dependencies;
     const { tickMs, electionTimeoutMs, heartbeatMs, limits } = this.#options;
@@ -291,6 +327,7 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
 
   /** What other members ask of this one. What only a leader can answer, the others refuse, and the asker looks again. */
   async #answer(from: MemberId, method: string, body: Uint8Array): Promise<Uint8Array> {
+    if (method === WITNESS_METHOD) return encode({ ...this.#witness.of(from) });
     const { loop, administration } = this.#require();
     if (method.startsWith(OWN_METHOD)) return this.#answerOwn(from, method.slice(OWN_METHOD.length), body);
     if (!isLeading(loop.core)) throw new NotLeaderError('this member does not lead');
@@ -355,4 +392,13 @@ function plainMember({ id, name, peerAddress, clientUrl }: NewMember): NewMember
 
 function unknownMethod(method: string): PeerError {
   return new PeerError('RAFT_UNKNOWN_METHOD', `this member does not know the method ${method}`);
+}
+
+/** Only what is durable in the log is applied, so a state machine that has applied more knows of entries that were lost. */
+function checkApplied(appliedIndex: number, { snapshot, entries }: RecoveredState): void {
+  const lastIndex = entries.at(-1)?.index ?? snapshot.index;
+  if (appliedIndex <= lastIndex) return;
+  throw new LogCorruptError(
+    `the state holds entry ${appliedIndex}, but the Raft log ends at ${lastIndex}: it has lost its end. This member must not vote: remove its data directory and join it again as a new member`,
+  );
 }

@@ -61,6 +61,7 @@ export class RaftLoop<Result> {
   readonly #receiver: SnapshotReceiver;
   readonly #membershipNews: MembershipNews;
   readonly #tickWaiters = new Set<Waiter<void>>();
+  #isStarted = false;
   #isStopped = false;
   #isPumpScheduled = false;
   #cancelTick: () => void = () => {};
@@ -121,16 +122,22 @@ export class RaftLoop<Result> {
     return this.#appendingSinceMs === undefined ? 0 : this.#context.clock.now() - this.#appendingSinceMs;
   }
 
-  start(): void {
-    this.#dueTickMs = this.#context.clock.now();
+  /** Makes its peers known to the transport, so that they can be asked something; takes part in nothing yet. */
+  dial(): void {
     this.#guard(() => this.#membershipNews.note());
+  }
+
+  /** Takes part from now on. */
+  start(): void {
+    this.#isStarted = true;
+    this.#dueTickMs = this.#context.clock.now();
     this.#scheduleTick();
     this.wake();
   }
 
   /** Something may be due: pumps at the end of this turn. */
   wake(): void {
-    if (this.#isPumpScheduled || this.#isStopped) return;
+    if (this.#isPumpScheduled || this.#isStopped || !this.#isStarted) return;
     this.#isPumpScheduled = true;
     this.#context.clock.nextTurn(() => {
       this.#isPumpScheduled = false;
@@ -139,6 +146,8 @@ export class RaftLoop<Result> {
   }
 
   step(message: Message): void {
+    // Raft repeats itself: what comes too early comes again.
+    if (!this.#isStarted) return;
     this.#guard(() => this.core.step(message));
     this.wake();
   }
@@ -151,6 +160,10 @@ export class RaftLoop<Result> {
 
   async receiveSnapshot(incoming: IncomingSnapshot): Promise<void> {
     if (this.#isStopped) return;
+    if (!this.#isStarted) {
+      await incoming.chunks[Symbol.asyncIterator]().return?.();
+      return;
+    }
     const metadata = await this.#receiver.receive(incoming);
     this.#guard(() => {
       const { term } = this.core.status();

@@ -61,6 +61,8 @@ export const DRIVER_LIMITS = {
   readAttemptsMax: 8,
   /** Batches of a leader whose commit is timed at a time. */
   timedBatchesMax: 1_024,
+  /** Members of which is remembered what they have promised. */
+  witnessedMax: 256,
   /** Snapshots sent at a time. */
   outgoingSnapshotsMax: 2,
   /** The leader has this much longer to answer than to act, so that it can say why it could not in time. */

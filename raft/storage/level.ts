@@ -70,7 +70,9 @@ export class LevelStorage implements RaftStorage {
       return this.#journal.recover({ ...(await this.#readAll(database)), head });
     } catch (error) {
       await this.close();
-      throw error;
+      throw error instanceof LogCorruptError || error instanceof DataVersionError
+        ? error
+        : openingError(this.#directory, error);
     }
   }
 
@@ -212,7 +214,9 @@ function openingError(directory: string, error: unknown): Error {
       cause: error,
     });
   }
-  if (code === 'LEVEL_CORRUPTION') {
+  // LevelDB looks for a file under a name that a flipped bit has made, or at a place that no file can have.
+  const isMisled = code === 'LEVEL_IO_ERROR' && /no such file|invalid argument/i.test(message);
+  if (code === 'LEVEL_CORRUPTION' || isMisled) {
     const advice = 'remove the data directory and join this member again as a new one';
     return new LogCorruptError(`the Raft log in ${directory} is damaged (${message}): ${advice}`, { cause: error });
   }

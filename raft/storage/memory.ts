@@ -67,6 +67,17 @@ export class MemoryDisk {
     this.#records.delete(sequence);
   }
 
+  /** What is on the disk now, to be put back later, as somebody with an old copy would. */
+  copy(): () => void {
+    const [base, head, records] = [this.#base, this.#head, [...this.#records]];
+    return () => {
+      this.wipe();
+      this.#base = base;
+      this.#head = head;
+      for (const [sequence, record] of records) this.#records.set(sequence, record);
+    };
+  }
+
   /** Loses everything. */
   wipe(): void {
     this.#base = undefined;

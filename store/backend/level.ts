@@ -74,10 +74,10 @@ export class LevelBackend implements StateBackend {
       await this.#removeLeftovers(database);
     } catch (error) {
       await this.close();
-      throw error;
+      throw readingError(this.#directory, error);
     }
-    const checkpoint = this.#generation.number === 0 ? undefined : this.#readCheckpoint(database);
-    return { checkpoint, batches: this.#readBatches(database) };
+    const checkpoint = this.#generation.number === 0 ? undefined : this.#guarded(this.#readCheckpoint(database));
+    return { checkpoint, batches: this.#guarded(this.#readBatches(database)) };
   }
 
   append(batch: Uint8Array): Promise<void> {
@@ -205,6 +205,15 @@ export class LevelBackend implements StateBackend {
     await database.clear({ gte: 'b', lte: numbered('b', throughBatch) });
   }
 
+  /** Says in our own words what LevelDB finds while it reads. */
+  async *#guarded(values: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+    try {
+      yield* values;
+    } catch (error) {
+      throw readingError(this.#directory, error);
+    }
+  }
+
   async *#readCheckpoint(database: Database): AsyncGenerator<Uint8Array> {
     const { number, chunks } = this.#generation;
     let expected = 0;
@@ -284,7 +293,18 @@ function openingError(directory: string, error: unknown): Error {
       cause: error,
     });
   }
-  return code === 'LEVEL_CORRUPTION' ? corrupt(directory, message) : failure(directory, error);
+  // LevelDB looks for a file under a name that a flipped bit has made, or at a place that no file can have.
+  const isMisled = code === 'LEVEL_IO_ERROR' && /no such file|invalid argument/i.test(message);
+  return code === 'LEVEL_CORRUPTION' || isMisled ? corrupt(directory, message) : failure(directory, error);
+}
+
+function readingError(directory: string, error: unknown): unknown {
+  const isOurs = error instanceof StateCorruptError || error instanceof StateVersionError;
+  return isOurs || !isOfLevel(error) ? error : openingError(directory, error);
+}
+
+function isOfLevel(error: unknown): boolean {
+  return rootCause(error).code.startsWith('LEVEL_');
 }
 
 function failure(directory: string, error: unknown): StateFailedError {

@@ -26,6 +26,11 @@ export class SingleRaft<Result> implements RaftNode<Result> {
   /** Barriers that were asked for. */
   barriers = 0;
   readonly mishaps: Mishap[] = [];
+  /** How many committed entries the status says are not applied. */
+  lag = 0;
+  /** Sees each command that is committed. */
+  observe: (data: Uint8Array) => void = () => {};
+  #isHeld = false;
 
   constructor(stateMachine: StateMachine<Result>) {
     this.#stateMachine = stateMachine;
@@ -40,6 +45,16 @@ export class SingleRaft<Result> implements RaftNode<Result> {
   setTerm(term: number): void {
     this.#term = term;
     this.#announce();
+  }
+
+  /** Commits nothing until it is released. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.#commit();
   }
 
   async propose(data: Uint8Array): Promise<Result> {
@@ -67,7 +82,7 @@ export class SingleRaft<Result> implements RaftNode<Result> {
       role: 'leader',
       term: this.#term,
       leader: MEMBER.id,
-      commitIndex: this.#index,
+      commitIndex: this.#index + this.lag,
       appliedIndex: this.#index,
       lastIndex: this.#index,
       membership: MEMBERSHIP,
@@ -97,8 +112,10 @@ export class SingleRaft<Result> implements RaftNode<Result> {
   }
 
   #commit(): void {
+    if (this.#isHeld) return;
     const proposals = this.#queue;
     this.#queue = [];
+    for (const { data } of proposals) this.observe(data);
     const commands = proposals.map(({ data }) => ({ index: ++this.#index, term: this.#term, data }));
     const results = this.#stateMachine.apply(commands, this.#index);
     for (const [position, result] of results.entries()) proposals[position]?.resolve(result);
