@@ -12,6 +12,8 @@ export const NO_BYTES: Uint8Array = new Uint8Array(0);
 export class KeySpace {
   readonly #byKey = new Map<string, KeyHistory>();
   readonly #ordered = new OrderedIndex<KeyHistory>();
+  /** What was looked up last. Invariant: it is what the map says. */
+  #found: { readonly key: string; readonly history: KeyHistory | undefined } | undefined;
   #liveBytes = 0;
   #liveCount = 0;
 
@@ -25,7 +27,7 @@ export class KeySpace {
   }
 
   get(key: string): KeyValue | undefined {
-    return latest(this.#byKey.get(key));
+    return latest(this.#find(key));
   }
 
   /** By how much a put would make the live bytes grow; negative if it makes a value shorter. */
@@ -50,11 +52,12 @@ export class KeySpace {
 
   /** Adds an item, or a tombstone, as the youngest of its key. */
   write(item: KeyValue): WatchEvent {
-    const history = this.#byKey.get(item.key);
+    const history = this.#find(item.key);
     const previous = latest(history);
     if (history === undefined) {
       const made = new KeyHistory(sortName(item.key), item);
       this.#byKey.set(item.key, made);
+      this.#found = { key: item.key, history: made };
       this.#ordered.insert(made.name, made);
     } else {
       assert(history.last.modRevision < item.modRevision, 'a key changes once a revision');
@@ -117,12 +120,19 @@ export class KeySpace {
       return;
     }
     this.#byKey.delete(key);
+    this.#found = undefined;
     this.#ordered.remove(history.name);
   }
 
   /** Visits histories in order, beginning after `name` (undefined: at the first), until the visitor answers false. */
   scanAfter(name: string | undefined, visit: (history: KeyHistory) => boolean): void {
     this.#ordered.scan(name === undefined ? '' : `${name}\0`, undefined, visit);
+  }
+
+  /** One command asks for its key several times, and with many keys a look-up is a walk through cold memory. */
+  #find(key: string): KeyHistory | undefined {
+    if (this.#found?.key !== key) this.#found = { key, history: this.#byKey.get(key) };
+    return this.#found.history;
   }
 
   #account(item: KeyValue | undefined, sign: 1 | -1): void {
