@@ -9,6 +9,7 @@ export {
   type MembershipEntry,
   type RaftDriver,
   type RaftOptions,
+  RemovedError,
   StorageFailedError,
 } from '../raft/index.ts';
 export {
@@ -36,6 +37,7 @@ export {
   type Beginning,
   DataDirectoryError,
   ListenError,
+  LogMissingError,
   type OpenStore,
   type OpenStoreOptions,
   openStore,
@@ -43,3 +45,14 @@ export {
 export { RemoteClient, type RemoteClientOptions } from './remote/client.ts';
 export { StoreServer, type StoreServerOptions, type TlsMaterial } from './remote/server.ts';
 export { Replica, type ReplicaOptions } from './replica.ts';
+export { setAside, timeName } from './set-aside.ts';
+export {
+  inspectSnapshotFile,
+  readSnapshotHeader,
+  type SnapshotSummary,
+  writeSnapshotFile,
+} from './snapshot/file.ts';
+export { SnapshotError, type SnapshotFault, type SnapshotHeader } from './snapshot/format.ts';
+export { REVISION_BUMP } from './snapshot/limits.ts';
+export { type Recovered, type RestoreOptions, resetStore, restoreStore } from './snapshot/recovery.ts';
+export { SurvivorError } from './snapshot/survivor.ts';

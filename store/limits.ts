@@ -56,6 +56,8 @@ export const SNAPSHOT_WINDOW_PARTS = 8;
 export const CONNECTION_SNAPSHOTS_MAX = 2;
 /** A change of membership may wait for a member to catch up. */
 export const MEMBERSHIP_TIMEOUT_MS = 120_000;
+/** How often a member tries to tell the cluster its new addresses. */
+export const ADDRESS_RETRY_MS = 1_000;
 /** Live keys and values together (etcd: 2 GiB). Past it only deletes, lease revocations and compactions are accepted. */
 export const QUOTA_BYTES = 2 * 1024 * 1024 * 1024;
 /** A full store takes puts again once it holds less than this part of its quota. */

@@ -1,11 +1,13 @@
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import { Level } from 'level';
 import { TestAuthority } from '../raft/transport/testing/certificates.ts';
+import { StateCorruptError } from './backend/backend.ts';
 import type { StoreClient } from './client/client.ts';
 import { bytes, open, storeContract, text } from './client/contract.ts';
 import { systemClock } from './clock.ts';
-import { DataDirectoryError, ListenError, openStore } from './open.ts';
+import { DataDirectoryError, ListenError, LogMissingError, openStore } from './open.ts';
 import { RemoteClient } from './remote/client.ts';
 import { freePort, TestCluster } from './testing/cluster.ts';
 
@@ -153,5 +155,95 @@ test('a directory that is not this member’s is refused with a sentence on what
     message: /belongs to cluster/,
   });
   await rm(join(options.dataDir, 'raft'), { recursive: true });
-  await t.throwsAsync(openStore(options), { instanceOf: DataDirectoryError, message: /no log/ });
+  await t.throwsAsync(openStore(options), { instanceOf: LogMissingError, message: /no log/ });
+});
+
+/** A mark that no member wrote. */
+async function damageState(dataDir: string): Promise<void> {
+  const database = new Level(join(dataDir, 'state'));
+  await database.put('g00000000000001', 'nonsense');
+  await database.close();
+}
+
+test('a damaged state is set aside and fetched again from the others, or built again from a log that has it all', async t => {
+  await using cluster = await makeCluster();
+  const raft = { heartbeatMs: 20, electionTimeoutMs: 150, compactEntries: 50, tailEntries: 10 };
+  const first = await cluster.start('one', { raft });
+  const port = await freePort();
+  const beginning = { type: 'join', discover: async () => first.raft.status().membership } as const;
+  const options = cluster.options('two', port, { raft, beginning, announce: member => first.raft.addMember(member) });
+  const second = await openStore(options);
+  for (let n = 0; n < 200; n++) await first.client.put(`/${n}`, bytes(`${n}`));
+  await eventually(second.client, '/199');
+  await second.close();
+  await damageState(options.dataDir);
+  const again = await openStore(options);
+  t.is(await eventually(again.client, '/199'), '199');
+  t.is(again.identity.memberId, second.identity.memberId);
+  const aside = (await readdir(options.dataDir)).filter(name => name.startsWith('damaged-'));
+  t.is(aside.length, 1);
+  t.true((await readdir(join(options.dataDir, aside[0]!, 'state'))).includes('CURRENT'));
+  await again.close();
+
+  const alone = cluster.options('alone', await freePort());
+  const member = await openStore(alone);
+  await member.client.put('/a', bytes('1'));
+  await member.close();
+  await damageState(alone.dataDir);
+  const rebuilt = await openStore(alone);
+  t.is(text((await rebuilt.client.range({ key: '/a' })).items[0]!.value), '1');
+  await rebuilt.close();
+});
+
+test('a member that is alone and whose log has forgotten the beginning cannot make up for a damaged state', async t => {
+  await using cluster = await makeCluster();
+  const raft = { heartbeatMs: 20, electionTimeoutMs: 150, compactEntries: 50, tailEntries: 10 };
+  const options = cluster.options('alone', await freePort(), { raft });
+  const member = await openStore(options);
+  for (let n = 0; n < 200; n++) await member.client.put(`/${n}`, bytes(`${n}`));
+  await member.close();
+  await damageState(options.dataDir);
+  await t.throwsAsync(openStore(options), { instanceOf: StateCorruptError });
+  t.deepEqual((await readdir(options.dataDir)).sort(), ['raft', 'state']);
+});
+
+test('a member that comes back under another address tells the others; where all have moved, one is told by hand', async t => {
+  await using cluster = await makeCluster();
+  const first = await cluster.start('one');
+  const beginning = { type: 'join', discover: async () => first.raft.status().membership } as const;
+  const options = cluster.options('two', await freePort(), {
+    beginning,
+    announce: member => first.raft.addMember(member),
+  });
+  const second = await openStore(options);
+  await second.close();
+  const moved = { ...cluster.options('two', await freePort()), dataDir: options.dataDir };
+  const again = await openStore(moved);
+  const addressOfTwo = async () =>
+    (await first.client.members()).members.find(({ name }) => name === 'two')?.peerAddress;
+  for (const deadline = Date.now() + 10_000; (await addressOfTwo()) !== moved.peer.address && Date.now() < deadline; ) {
+    await new Promise(resolve => setImmediate(resolve));
+  }
+  t.is(await addressOfTwo(), moved.peer.address);
+  await again.close();
+  await first.close();
+  cluster.members.pop();
+
+  const ports = { one: await freePort(), two: await freePort() };
+  const peerAddresses = new Map([['one', `127.0.0.1:${ports.one}`]]);
+  const both = await Promise.all([
+    openStore(cluster.options('one', ports.one)),
+    openStore({ ...cluster.options('two', ports.two), dataDir: options.dataDir, peerAddresses }),
+  ]);
+  await both[0].client.put('/moved', bytes('1'));
+  for (const deadline = Date.now() + 10_000; Date.now() < deadline; ) {
+    const { members } = await both[0].client.members();
+    if (members.every(({ name, peerAddress }) => peerAddress === `127.0.0.1:${ports[name as 'one' | 'two']}`)) break;
+    await new Promise(resolve => setImmediate(resolve));
+  }
+  t.deepEqual(
+    Object.fromEntries((await both[0].client.members()).members.map(({ name, peerAddress }) => [name, peerAddress])),
+    { one: `127.0.0.1:${ports.one}`, two: `127.0.0.1:${ports.two}` },
+  );
+  for (const member of both) await member.close();
 });

@@ -17,11 +17,15 @@ import {
   WebSocketTransport,
   type WebSocketTransportOptions,
 } from '../raft/index.ts';
+import { keepAddresses } from './address-keeper.ts';
+import { StateCorruptError } from './backend/backend.ts';
 import { LevelBackend } from './backend/level.ts';
 import type { StoreClient } from './client/client.ts';
 import { LocalClient } from './client/local.ts';
-import type { TurnClock } from './clock.ts';
+import { systemWallClock, type TurnClock } from './clock.ts';
 import { followLeadership } from './duties.ts';
+import { drawId } from './ids.ts';
+import { latestMembership } from './latest-membership.ts';
 import { QUOTA_BYTES } from './limits.ts';
 import { type Logger, silentLogger } from './logger.ts';
 import { CountingClient } from './metrics/counting-client.ts';
@@ -29,6 +33,7 @@ import { StoreMetrics } from './metrics/store-metrics.ts';
 import type { ApplyResult } from './mvcc/command.ts';
 import { StoreServer, type TlsMaterial } from './remote/server.ts';
 import { Replica } from './replica.ts';
+import { setAside } from './set-aside.ts';
 
 /** Where a new member comes from. Used only where the data directory is empty. */
 export type Beginning =
@@ -75,6 +80,12 @@ export interface OpenStoreOptions {
   readonly historyKeepMs?: number;
   /** Metrics of this member go in here, as docs/metrics.md lists them. One registry serves one member. */
   readonly metrics?: Registry;
+  /** Where to dial members, by name or id, whose address in the membership is not true any more. */
+  readonly peerAddresses?: ReadonlyMap<string, string>;
+  /** What a snapshot file holds besides the state, such as the keys of a cluster. */
+  readonly snapshotAttachments?: () => Readonly<Record<string, string>>;
+  /** For the dates of snapshots and of what is set aside. */
+  readonly wallClock?: () => Date;
 }
 
 /** A member that runs. */
@@ -95,6 +106,12 @@ export class DataDirectoryError extends Error {
   readonly code = 'STORE_DATA_DIRECTORY';
 }
 
+/** There is a state but no log: this member cannot know what it promised, and must not vote. `message` says what to do. */
+export class LogMissingError extends Error {
+  override readonly name = 'LogMissingError';
+  readonly code = 'STORE_LOG_MISSING';
+}
+
 /** A port cannot be listened on. `message` says which. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
@@ -103,26 +120,49 @@ export class ListenError extends Error {
 
 /**
  * Opens a member and lets it take part. Resolves before a leader is known, except on a member that joins: that one resolves
- * when it is a voter.
- * @throws {DataDirectoryError} {LogCorruptError} {DataVersionError} {DataLockedError} {StateCorruptError}
+ * when it is a voter. A damaged state is set aside and fetched again from the others, where there are any; a damaged log
+ * is not, because it held promises: such a member has to join again as a new one (`replaceMember`).
+ * @throws {DataDirectoryError} {LogMissingError} {LogCorruptError} {DataVersionError} {DataLockedError} {StateCorruptError}
  *   {StateVersionError} {StateLockedError} {ListenError}
  */
 export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
+  const metrics = options.metrics && new StoreMetrics(options.metrics);
+  try {
+    return await openOnce(options, metrics);
+  } catch (error) {
+    if (!(error instanceof DamagedStateError)) throw error;
+    await setStateAside(options, error.cause);
+    return openOnce(options, metrics);
+  }
+}
+
+/** The state is damaged, and can be had again. */
+class DamagedStateError extends Error {
+  declare readonly cause: StateCorruptError;
+}
+
+async function setStateAside(options: OpenStoreOptions, damage: StateCorruptError): Promise<void> {
+  const { dataDir, logger = silentLogger, wallClock = systemWallClock } = options;
+  const place = await setAside(dataDir, ['state'], { reason: 'damaged', at: wallClock() });
+  logger.error({ error: damage, place }, 'the state is damaged; it was set aside and is built again');
+}
+
+async function openOnce(options: OpenStoreOptions, metrics: StoreMetrics | undefined): Promise<OpenStore> {
   await using undo = new AsyncDisposableStack();
   const storage = new LevelStorage({ directory: join(options.dataDir, 'raft') });
-  const recovered = await storage.open();
+  // Whatever was begun is ended, also a database that was opened before the log turned out to be damaged.
   const closeStorage = undo.adopt(storage, one => one.close());
+  const recovered = await storage.open();
   const start = await resolveStart(options, recovered);
-  const metrics = options.metrics && new StoreMetrics(options.metrics);
   const { raft, replica, fatal } = assemble(options, { storage: closeStorage, recovered, start, metrics });
   undo.defer(() => raft.close());
   await raft.start().catch((error: unknown) => {
+    // What is gone can be had again from the others, or from a log that still has everything.
+    const canReturn = hasOtherVoters(start) || recovered.snapshot.index === 0;
+    if (error instanceof StateCorruptError && canReturn) throw new DamagedStateError('', { cause: error });
     throw startError(error, options.peer.listen);
   });
-  const clientOptions = { raft, replica, clock: options.clock, random: options.random };
-  const client = metrics
-    ? new CountingClient({ ...clientOptions, tallies: metrics.requests })
-    : new LocalClient(clientOptions);
+  const client = makeClient(options, { raft, replica, metrics });
   metrics?.bind({
     raft,
     replica,
@@ -131,13 +171,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
     alarms: () => replica.state.alarms,
     hashChecks: () => ({}),
   });
-  const stopDuties = followLeadership({
-    raft,
-    replica,
-    client,
-    clock: options.clock,
-    ...(options.historyKeepMs === undefined ? {} : { historyKeepMs: options.historyKeepMs }),
-  });
+  const stopDuties = startDuties(options, { raft, replica, client, memberId: start.identity.memberId });
   undo.defer(stopDuties);
   await announce(options, raft, start.identity);
   const server = await serve(options, client);
@@ -158,6 +192,51 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
   };
 }
 
+function makeClient(
+  options: OpenStoreOptions,
+  parts: {
+    readonly raft: RaftDriver<ApplyResult>;
+    readonly replica: Replica;
+    readonly metrics: StoreMetrics | undefined;
+  },
+): LocalClient {
+  const { raft, replica, metrics } = parts;
+  const { clock, random, wallClock, snapshotAttachments } = options;
+  const clientOptions = {
+    raft,
+    replica,
+    clock,
+    random,
+    ...(wallClock !== undefined && { wallClock }),
+    ...(snapshotAttachments !== undefined && { snapshotAttachments }),
+  };
+  return metrics ? new CountingClient({ ...clientOptions, tallies: metrics.requests }) : new LocalClient(clientOptions);
+}
+
+function startDuties(
+  options: OpenStoreOptions,
+  parts: {
+    readonly raft: RaftDriver<ApplyResult>;
+    readonly replica: Replica;
+    readonly client: LocalClient;
+    readonly memberId: string;
+  },
+): () => void {
+  const { clock, historyKeepMs, logger = silentLogger, peer, clientUrl } = options;
+  const { memberId, ...rest } = parts;
+  const stopDuties = followLeadership({ ...rest, clock, ...(historyKeepMs === undefined ? {} : { historyKeepMs }) });
+  const wanted = { peerAddress: peer.address, clientUrl };
+  const stopKeeping = keepAddresses({ raft: parts.raft, memberId, wanted, clock, logger });
+  return () => {
+    stopDuties();
+    stopKeeping();
+  };
+}
+
+function hasOtherVoters({ identity, membership }: Start): boolean {
+  return membership.members.some(({ id, role }) => role === 'voter' && id !== identity.memberId);
+}
+
 interface Start {
   readonly identity: MemberIdentity;
   readonly membership: Membership;
@@ -169,7 +248,7 @@ async function resolveStart(options: OpenStoreOptions, recovered: RecoveredState
   const { identity } = recovered;
   if (identity === undefined) {
     if (existsSync(join(dataDir, 'state', 'CURRENT'))) {
-      throw new DataDirectoryError(
+      throw new LogMissingError(
         `${dataDir} holds a state but no log, so this member cannot know what it promised: remove the directory and join again as a new member`,
       );
     }
@@ -185,7 +264,7 @@ async function resolveStart(options: OpenStoreOptions, recovered: RecoveredState
       `${dataDir} belongs to the member ${identity.name}, not to ${name}: choose another --data-dir or another --name`,
     );
   }
-  return { identity, membership: recovered.snapshot.membership };
+  return { identity, membership: latestMembership(recovered) };
 }
 
 async function newStart(options: OpenStoreOptions): Promise<Start> {
@@ -213,7 +292,7 @@ function assemble(
   const { storage, recovered, start, metrics } = parts;
   const fatal = onlyOnce(options);
   const log = logger === undefined ? {} : { logger };
-  const isAlone = recovered.identity !== undefined && recovered.snapshot.membership.members.length === 1;
+  const isAlone = recovered.identity !== undefined && !hasOtherVoters(start);
   const replica = new Replica({
     backend: new LevelBackend({ directory: join(dataDir, 'state') }),
     clock,
@@ -244,6 +323,7 @@ function assemble(
     onFatal: fatal.report,
     ...log,
     ...(metrics && { observer: metrics.raft }),
+    ...(options.peerAddresses === undefined ? {} : { peerAddresses: options.peerAddresses }),
     ...(options.raft === undefined ? {} : { options: options.raft }),
   });
   return { raft, replica, fatal };
@@ -305,13 +385,4 @@ function startError(error: unknown, listen: { readonly host: string; readonly po
     default:
       return error;
   }
-}
-
-/** Sixteen hex digits. */
-function drawId(random: () => number): string {
-  return Array.from({ length: 4 }, () =>
-    Math.floor(random() * 0x1_0000)
-      .toString(16)
-      .padStart(4, '0'),
-  ).join('');
 }

@@ -3,18 +3,13 @@
  * know to be committed, because after the loss of the others nobody can tell any more. Changes nothing on disk.
  */
 import { join } from 'node:path';
-import {
-  LevelStorage,
-  type MemberIdentity,
-  type MembershipEntry,
-  membershipCodec,
-  type RecoveredState,
-} from '../../raft/index.ts';
+import { LevelStorage, type MemberIdentity, type MembershipEntry, type RecoveredState } from '../../raft/index.ts';
 import { type StateBackend, StateCorruptError } from '../backend/backend.ts';
 import { LevelBackend } from '../backend/level.ts';
 import { type BatchHead, decodeBatch } from '../codec/change.ts';
 import { decodeCommand } from '../codec/command.ts';
 import { ImageLoader } from '../codec/image.ts';
+import { membershipsOf } from '../latest-membership.ts';
 import { Mvcc } from '../mvcc/mvcc.ts';
 import type { Origin } from './build.ts';
 
@@ -116,11 +111,8 @@ function applyLog(state: Mvcc, { entries, snapshot }: RecoveredState, appliedInd
 }
 
 /** Addresses change by entries of the log, so the youngest membership that names this member counts. */
-function lastEntryOf({ identity, snapshot, entries }: RecoveredState): MembershipEntry | undefined {
-  const memberships = entries
-    .filter(({ kind }) => kind === 'membership')
-    .map(({ data }) => membershipCodec.decode(data));
-  return [snapshot.membership, ...memberships]
-    .flatMap(({ members }) => members.filter(({ id }) => id === identity?.memberId))
+function lastEntryOf(recovered: RecoveredState): MembershipEntry | undefined {
+  return membershipsOf(recovered)
+    .flatMap(({ members }) => members.filter(({ id }) => id === recovered.identity?.memberId))
     .at(-1);
 }
