@@ -1,15 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
-import { openStore, systemClock as storeClock } from '../store/index.ts';
 import { keepBootstrapObjects } from './apiserver/bootstrap.ts';
 import { type ApiServer, createApiServer } from './apiserver/server.ts';
 import type { Clock } from './client/clock.ts';
 import { RestClient } from './client/rest.ts';
 import { startControllers } from './controllers/all.ts';
-import { joinRoutes } from './join/handlers.ts';
-import { addMemberAnswerSchema, PATHS } from './join/protocol.ts';
 import { ensureToken } from './join/tokens.ts';
 import { advertised, hostPort } from './master/addresses.ts';
 import { issueOwn, type OwnCertificates } from './master/certificates.ts';
@@ -23,7 +19,15 @@ import {
   SCHEDULER,
 } from './master/leadership.ts';
 import { startLocalAgent } from './master/local-agent.ts';
-import { type MasterSetup, setUp } from './master/setup.ts';
+import { attachmentsOf, type MasterSetup, setUp } from './master/setup.ts';
+import { describeEnd } from './operations/end.ts';
+import { hasStore } from './operations/open-store.ts';
+import { openOwnStore } from './operations/own-store.ts';
+import { masterPeers } from './operations/peers.ts';
+import { productRoutes } from './operations/product-routes.ts';
+import { refuseIfInterrupted } from './operations/recover.ts';
+import { refuseIfRemoved } from './operations/removed.ts';
+import { type SnapshotSettings, startSnapshots } from './operations/snapshots.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { parseToken } from './pki/token.ts';
 import { runScheduler } from './scheduler/scheduler.ts';
@@ -41,6 +45,13 @@ export interface MasterOptions {
   readonly advertise: Endpoint | undefined;
   readonly token: string | undefined;
   readonly join: readonly string[] | undefined;
+  /** Joins as a learner, and stays one until it is promoted. */
+  readonly isLearner: boolean;
+  /** Joins in the place of this member, by name or id. */
+  readonly replace: string | undefined;
+  /** Where to dial masters, by name or id, that are not where the membership says. */
+  readonly peerAddresses: ReadonlyMap<string, string>;
+  readonly snapshots: SnapshotSettings;
   readonly withAgent: boolean;
   readonly tlsSans: readonly string[];
   readonly clusterCIDR: string | undefined;
@@ -76,6 +87,17 @@ const FIRST_LEADERSHIP_MS = 30_000;
 
 /** Runs a master until it is told to stop, or until it must not go on. */
 export async function runMaster(options: MasterOptions, context: MasterContext): Promise<void> {
+  const { dataDir, name } = options;
+  try {
+    await refuseIfRemoved(dataDir);
+    refuseIfInterrupted(dataDir);
+    await run(options, context);
+  } catch (error) {
+    throw await describeEnd(error, { dataDir, name, at: new Date(context.clock.now()) });
+  }
+}
+
+async function run(options: MasterOptions, context: MasterContext): Promise<void> {
   const logger = pino(
     { level: context.env.RAFTSMAN_LOG ?? 'info', base: { master: options.name } },
     pino.destination({ dest: 2, sync: true }),
@@ -115,12 +137,12 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     nowMs: context.clock.now(),
     delay: context.delay,
     signal,
-    hasStore: existsSync(join(options.dataDir, 'store', 'raft', 'log', 'CURRENT')),
+    hasStore: hasStore(options.dataDir),
   });
   const certificates = await issueOwn(options, setup, context.clock.now());
-  const store =
+  const store: MasterStore =
     options.datastore === undefined
-      ? await openOwnStore({ options, context, logger, onFatal, setup, certificates })
+      ? await openOwn({ options, context, logger, signal, onFatal, setup, certificates })
       : await openDatastore({
           datastore: options.datastore,
           name: options.name,
@@ -131,6 +153,18 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
           logger,
         });
   closers.push(() => store.close());
+  const snapshots = startSnapshots({
+    ...options.snapshots,
+    // A store of others is theirs to save.
+    ...(options.datastore !== undefined && { schedule: { type: 'off' } }),
+    dataDir: options.dataDir,
+    name: options.name,
+    store: store.client,
+    masters: () => store.membership().members.map(({ name }) => name),
+    clock: context.clock,
+    logger,
+  });
+  closers.push(async () => snapshots.stop());
 
   const apiServer = createApiServer({
     store: store.client,
@@ -154,7 +188,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     },
     serviceAccountKey: setup.secrets.serviceAccountKey,
     serviceAccountIssuer: `https://kubernetes.default.svc.${setup.settings.clusterDomain}`,
-    routes: productRoutes(setup, store, context),
+    routes: productRoutes({ setup, store, now: () => context.clock.now(), more: snapshots.routes }),
   });
   closers.push(() => apiServer.close());
 
@@ -205,77 +239,47 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
 const clientUrl = ({ listen }: MasterOptions) => `https://${hostPort(advertised(listen.host), listen.port)}`;
 
 /** This master's own member of the store that the masters keep among them. */
-async function openOwnStore(
-  parts: Pick<Start, 'options' | 'context' | 'logger' | 'onFatal'> & {
+function openOwn(
+  parts: Pick<Start, 'options' | 'context' | 'logger' | 'signal' | 'onFatal'> & {
     readonly setup: MasterSetup;
     readonly certificates: OwnCertificates;
   },
 ): Promise<MasterStore> {
-  const { options, context, logger, onFatal, setup, certificates } = parts;
-  const store = await openStore({
-    dataDir: join(options.dataDir, 'store'),
-    name: options.name,
-    beginning: options.join ? { type: 'join', discover: setup.discover } : { type: 'bootstrap' },
-    announce: async member => (await setup.session()).call(PATHS.addMember, member, addMemberAnswerSchema),
-    peer: {
-      address: hostPort(advertised(options.peerListen.host), options.peerListen.port),
-      listen: options.peerListen,
-      tls: {
-        key: certificates.peer.key,
-        cert: certificates.peer.certificate,
-        ca: setup.secrets.peerAuthority.certificate,
-      },
-    },
-    clientUrl: clientUrl(options),
-    clock: storeClock,
-    random: context.random,
+  const { options, context, logger, signal, onFatal, setup, certificates } = parts;
+  const { dataDir, name, peerListen } = options;
+  const { certificate, key } = certificates.administrator;
+  const { authority, peerAuthority } = setup.secrets;
+  return openOwnStore({
+    dataDir,
+    isJoining: options.join !== undefined,
+    isLearner: options.isLearner,
+    replaces: options.replace,
+    discover: setup.discover,
+    peers: masterPeers({
+      dataDir,
+      join: options.join,
+      credentials: { authority: authority.certificate, certificate, key },
+      delay: context.delay,
+      signal,
+      logger,
+    }),
+    clock: context.clock,
     logger,
     onFatal,
-  });
-  return {
-    client: store.client,
-    onLeadership: listener => store.raft.onLeadership(listener),
-    membership: () => store.raft.status().membership,
-    status: () => store.client.status(),
-    addMember: member => store.raft.addMember(member),
-    living() {
-      const { id, membership, progress } = store.raft.status();
-      return membership.members.filter(member => member.id === id || progress?.[member.id]?.active);
+    store: {
+      name,
+      peer: {
+        address: hostPort(advertised(peerListen.host), peerListen.port),
+        listen: peerListen,
+        tls: { key: certificates.peer.key, cert: certificates.peer.certificate, ca: peerAuthority.certificate },
+      },
+      clientUrl: clientUrl(options),
+      random: context.random,
+      onFatal,
+      peerAddresses: options.peerAddresses,
+      snapshotAttachments: () => attachmentsOf(setup),
     },
-    close: () => store.close(),
-  };
-}
-
-function productRoutes(setup: MasterSetup, store: MasterStore, context: MasterContext) {
-  const routes = joinRoutes({
-    secrets: setup.secrets,
-    settings: setup.settings,
-    now: () => context.clock.now(),
-    membership: () => store.membership(),
-    status: () => store.status(),
-    addMember: member => store.addMember(member),
   });
-  return routes.map(({ method, path, authenticate, handle }) => ({
-    method,
-    path,
-    authenticate,
-    handler: async (
-      request: { readonly body: Uint8Array },
-      identity: { readonly user: string; readonly groups: readonly string[] },
-    ) => ({
-      status: 200,
-      body: (await handle({ user: identity.user, groups: identity.groups }, readJson(request.body))) as object,
-    }),
-  }));
-}
-
-function readJson(body: Uint8Array): unknown {
-  if (body.length === 0) return undefined;
-  try {
-    return JSON.parse(Buffer.from(body).toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }
 
 interface Parts {

@@ -20,6 +20,7 @@ import {
 } from '../../store/index.ts';
 import { ApiError } from '../api/status.ts';
 import type { MembershipView } from '../join/handlers.ts';
+import type { AddMemberRequest } from '../join/protocol.ts';
 import { fingerprint } from '../pki/authority.ts';
 import { SetupError } from './setup.ts';
 
@@ -51,7 +52,7 @@ export interface MasterStore {
   status(): Promise<{ readonly leaderId: string | undefined; readonly term: number; readonly revision: number }>;
   /** The masters that are there, as far as this one knows. */
   living(): MembershipView['members'];
-  addMember(member: Omit<MembershipView['members'][number], 'role'>): Promise<MembershipView>;
+  addMember(member: AddMemberRequest): Promise<MembershipView>;
   /** Gives up leadership and leaves the other masters' list. */
   close(): Promise<void>;
 }
