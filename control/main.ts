@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import { type OpenStore, openStore, systemClock as storeClock } from '../store/index.ts';
 import { keepBootstrapObjects } from './apiserver/bootstrap.ts';
 import { type ApiServer, createApiServer } from './apiserver/server.ts';
@@ -70,6 +71,8 @@ const VERSION = {
 const NODE_PORT_RANGE = '30000-32767';
 /** How long a new cluster's first master may take to lead itself. */
 const FIRST_LEADERSHIP_MS = 30_000;
+/** How finely the event loop's lag is measured. */
+const EVENT_LOOP_PRECISION_MS = 20;
 
 /** Runs a master until it is told to stop, or until it must not go on. */
 export async function runMaster(options: MasterOptions, context: MasterContext): Promise<void> {
@@ -116,6 +119,8 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     hasStore: existsSync(join(storeDir, 'raft', 'log', 'CURRENT')),
   });
   const certificates = await issueOwn(options, setup, context.clock.now());
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS });
   const store = await openStore({
     dataDir: storeDir,
     name: options.name,
@@ -135,6 +140,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     random: context.random,
     logger,
     onFatal,
+    metrics: registry,
   });
   closers.push(() => store.close());
 
@@ -150,6 +156,9 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     random: context.random,
     newUid: randomUUID,
     logger,
+    registry,
+    liveness: store.health.live,
+    readiness: store.health.ready,
     serviceCIDR: setup.settings.serviceCIDR,
     nodePortRange: NODE_PORT_RANGE,
     version: VERSION,

@@ -24,6 +24,9 @@ export { LocalClient, type LocalClientOptions } from './client/local.ts';
 export { createMemoryStore, MemoryStore, type MemoryStoreOptions } from './client/memory.ts';
 export { type Clock, systemClock, type TurnClock } from './clock.ts';
 export { type DutiesOptions, followLeadership } from './duties.ts';
+export type { StoreHealth, StoreHealthCheck } from './health.ts';
+export type { Rpc, RpcTally, RpcType } from './metrics/rpcs.ts';
+export type { StoreMetrics } from './metrics/store-metrics.ts';
 export type { ApplyResult } from './mvcc/command.ts';
 export { OPEN_END, prefixEnd } from './mvcc/keys.ts';
 export {

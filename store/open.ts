@@ -22,6 +22,7 @@ import type { StoreClient } from './client/client.ts';
 import { LocalClient } from './client/local.ts';
 import type { TurnClock } from './clock.ts';
 import { followLeadership } from './duties.ts';
+import { type StoreHealth, storeHealth } from './health.ts';
 import { QUOTA_BYTES } from './limits.ts';
 import { type Logger, silentLogger } from './logger.ts';
 import { CountingClient } from './metrics/counting-client.ts';
@@ -86,6 +87,8 @@ export interface OpenStore {
   readonly servedPort: number | undefined;
   /** What is counted, where a registry was given; whoever serves another protocol counts its calls in it. */
   readonly metrics: StoreMetrics | undefined;
+  /** Whether this member is alive, and whether it can serve. */
+  readonly health: StoreHealth;
   close(): Promise<void>;
 }
 
@@ -149,6 +152,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
     raft,
     servedPort: server?.port,
     metrics,
+    health: storeHealth({ raft, replica, failure: fatal.failure }),
     async close() {
       stopDuties();
       await server?.server.close();
@@ -260,6 +264,7 @@ function onlyOnce(options: OpenStoreOptions) {
       (options.logger ?? silentLogger).error({ error }, 'the store has stopped for good');
       if (isOpen) options.onFatal(error);
     },
+    failure: () => failure,
     begin(): void {
       isOpen = true;
       if (failure !== undefined) throw failure;
