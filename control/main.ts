@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import { keepBootstrapObjects } from './apiserver/bootstrap.ts';
 import { type ApiServer, createApiServer } from './apiserver/server.ts';
 import type { Clock } from './client/clock.ts';
@@ -84,6 +85,8 @@ const VERSION = {
 const NODE_PORT_RANGE = '30000-32767';
 /** How long a new cluster's first master may take to lead itself. */
 const FIRST_LEADERSHIP_MS = 30_000;
+/** How finely the event loop's lag is measured. */
+const EVENT_LOOP_PRECISION_MS = 20;
 
 /** Runs a master until it is told to stop, or until it must not go on. */
 export async function runMaster(options: MasterOptions, context: MasterContext): Promise<void> {
@@ -140,9 +143,11 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     hasStore: hasStore(options.dataDir),
   });
   const certificates = await issueOwn(options, setup, context.clock.now());
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS });
   const store: MasterStore =
     options.datastore === undefined
-      ? await openOwn({ options, context, logger, signal, onFatal, setup, certificates })
+      ? await openOwn({ options, context, logger, signal, onFatal, setup, certificates, registry })
       : await openDatastore({
           datastore: options.datastore,
           name: options.name,
@@ -178,6 +183,9 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     random: context.random,
     newUid: randomUUID,
     logger,
+    registry,
+    liveness: store.health.live,
+    readiness: store.health.ready,
     serviceCIDR: setup.settings.serviceCIDR,
     nodePortRange: NODE_PORT_RANGE,
     version: VERSION,
@@ -243,9 +251,10 @@ function openOwn(
   parts: Pick<Start, 'options' | 'context' | 'logger' | 'signal' | 'onFatal'> & {
     readonly setup: MasterSetup;
     readonly certificates: OwnCertificates;
+    readonly registry: Registry;
   },
 ): Promise<MasterStore> {
-  const { options, context, logger, signal, onFatal, setup, certificates } = parts;
+  const { options, context, logger, signal, onFatal, setup, certificates, registry } = parts;
   const { dataDir, name, peerListen } = options;
   const { certificate, key } = certificates.administrator;
   const { authority, peerAuthority } = setup.secrets;
@@ -278,6 +287,7 @@ function openOwn(
       onFatal,
       peerAddresses: options.peerAddresses,
       snapshotAttachments: () => attachmentsOf(setup),
+      metrics: registry,
     },
   });
 }

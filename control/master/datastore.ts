@@ -13,6 +13,7 @@ import {
   openEtcd,
   type StoreClient,
   type Clock as StoreClock,
+  type StoreHealth,
   type StoreLogger,
   systemClock as storeClock,
   UnavailableError,
@@ -46,6 +47,7 @@ export interface OpenDatastoreOptions {
 /** What a master needs of its store, whoever runs it. */
 export interface MasterStore {
   readonly client: StoreClient;
+  readonly health: StoreHealth;
   onLeadership(listener: (leadership: { readonly isLeader: boolean; readonly term: number }) => void): () => void;
   /** The masters, as far as this one has heard. */
   membership(): MembershipView;
@@ -94,6 +96,7 @@ export async function openDatastore(options: OpenDatastoreOptions): Promise<Mast
   undo.move();
   return {
     client: store.client,
+    health: healthOf(store),
     onLeadership: listener => election.onLeadership(listener),
     membership: () => ({ clusterId, members: members() }),
     living: members,
@@ -111,6 +114,12 @@ export async function openDatastore(options: OpenDatastoreOptions): Promise<Mast
       await store.close();
     },
   };
+}
+
+/** This process lives whatever becomes of the etcd; it can serve while that answers. */
+function healthOf(store: EtcdStore): StoreHealth {
+  const check = async () => void (await store.own.range({ key: CLUSTER_KEY, keysOnly: true }));
+  return { live: [], ready: [{ name: 'etcd', check }] };
 }
 
 async function readTls({ caFile, certFile, keyFile }: DatastoreOptions) {

@@ -1,5 +1,11 @@
 /** This master's own member of the store that the masters keep among them, with what looks after it. */
-import { type Membership, type OpenStoreOptions, type StoreClient, systemClock } from '../../store/index.ts';
+import {
+  type Membership,
+  type OpenStoreOptions,
+  type StoreClient,
+  type StoreHealth,
+  systemClock,
+} from '../../store/index.ts';
 import type { Clock } from '../client/clock.ts';
 import type { AddMemberRequest } from '../join/protocol.ts';
 import { watchForForeignCluster } from './foreign.ts';
@@ -15,6 +21,7 @@ export interface OwnStoreOptions extends Omit<MasterStoreOptions, 'store'> {
 
 export interface OwnStore {
   readonly client: StoreClient;
+  readonly health: StoreHealth;
   onLeadership(listener: (leadership: { readonly isLeader: boolean; readonly term: number }) => void): () => void;
   membership(): Membership;
   status(): Promise<{ readonly leaderId: string | undefined; readonly term: number; readonly revision: number }>;
@@ -41,6 +48,7 @@ export async function openOwnStore(options: OwnStoreOptions): Promise<OwnStore> 
   const membership = () => store.raft.status().membership;
   return {
     client: store.client,
+    health: store.health,
     onLeadership: listener => store.raft.onLeadership(listener),
     membership,
     status: () => store.client.status(),
