@@ -19,7 +19,7 @@ import { SafetyViolation } from './reference.ts';
 import { StoreHistory } from './store-history.ts';
 import { StoreJudge, TAG_PREFIX } from './store-judge.ts';
 import { ALL_KEYS } from './store-model.ts';
-import { anyLife, ENDED, outcomeOf, type StoreLife, StorePlace, type StorePlaceContext } from './store-place.ts';
+import { anyLife, outcomeOf, type StoreLife, StorePlace, type StorePlaceContext } from './store-place.ts';
 import { itemsText, transactionText } from './store-text.ts';
 import { Wanderer, Watcher } from './store-watcher.ts';
 import { Pace, type Place, pause, type Workload, type WorkloadContext } from './workload.ts';
