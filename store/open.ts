@@ -24,9 +24,10 @@ import type { StoreClient } from './client/client.ts';
 import { LocalClient } from './client/local.ts';
 import { systemWallClock, type TurnClock } from './clock.ts';
 import { followLeadership } from './duties.ts';
+import { EtcdServer } from './etcd/server.ts';
 import { drawId } from './ids.ts';
 import { latestMembership } from './latest-membership.ts';
-import { QUOTA_BYTES } from './limits.ts';
+import { QUOTA_BYTES, STORE_LIMITS } from './limits.ts';
 import { type Logger, silentLogger } from './logger.ts';
 import { CountingClient } from './metrics/counting-client.ts';
 import { StoreMetrics } from './metrics/store-metrics.ts';
@@ -69,6 +70,11 @@ export interface OpenStoreOptions {
   readonly clientUrl: string;
   /** Serves remote store clients too. */
   readonly serve?: { readonly listen: { readonly host: string; readonly port: number }; readonly tls?: TlsMaterial };
+  /** Serves etcd's v3 API over gRPC too. Without `tls` in plain text: for loopback only. */
+  readonly serveEtcd?: {
+    readonly listen: { readonly host: string; readonly port: number };
+    readonly tls?: TlsMaterial;
+  };
   readonly clock: TurnClock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -95,6 +101,8 @@ export interface OpenStore {
   readonly raft: RaftDriver<ApplyResult>;
   /** The port on which remote clients are served; undefined if they are not. */
   readonly servedPort: number | undefined;
+  /** The port on which etcd's API is served; undefined if it is not. */
+  readonly etcdPort: number | undefined;
   /** What is counted, where a registry was given; whoever serves another protocol counts its calls in it. */
   readonly metrics: StoreMetrics | undefined;
   close(): Promise<void>;
@@ -175,6 +183,8 @@ async function openOnce(options: OpenStoreOptions, metrics: StoreMetrics | undef
   undo.defer(stopDuties);
   await announce(options, raft, start.identity);
   const server = await serve(options, client);
+  if (server !== undefined) undo.defer(() => server.server.close());
+  const etcd = await serveEtcd(options, { raft, replica, client, metrics });
   fatal.begin();
   undo.move();
   return {
@@ -182,9 +192,11 @@ async function openOnce(options: OpenStoreOptions, metrics: StoreMetrics | undef
     client,
     raft,
     servedPort: server?.port,
+    etcdPort: etcd?.port,
     metrics,
     async close() {
       stopDuties();
+      await etcd?.server.close();
       await server?.server.close();
       await client.close();
       await raft.close();
@@ -363,6 +375,34 @@ async function serve(options: OpenStoreOptions, client: LocalClient) {
   if (options.serve === undefined) return undefined;
   const { clock, logger, serve: asked } = options;
   const server = new StoreServer({ client, clock, ...asked, ...(logger === undefined ? {} : { logger }) });
+  try {
+    return { server, port: await server.start() };
+  } catch (error) {
+    throw startError(error, asked.listen);
+  }
+}
+
+async function serveEtcd(
+  options: OpenStoreOptions,
+  parts: {
+    readonly raft: RaftDriver<ApplyResult>;
+    readonly replica: Replica;
+    readonly client: LocalClient;
+    readonly metrics: StoreMetrics | undefined;
+  },
+) {
+  if (options.serveEtcd === undefined) return undefined;
+  const { clock, random, logger, serveEtcd: asked } = options;
+  const { metrics, ...store } = parts;
+  const server = new EtcdServer({
+    ...store,
+    ...asked,
+    clock,
+    random,
+    limits: STORE_LIMITS,
+    ...(logger !== undefined && { logger }),
+    ...(metrics !== undefined && { tallies: metrics.rpcs }),
+  });
   try {
     return { server, port: await server.start() };
   } catch (error) {

@@ -5,7 +5,9 @@ import { Distribution, FAST_BOUNDS_SECONDS } from './distribution.ts';
 import { expose } from './exposition.ts';
 
 test('a distribution is served exactly as prom-client serves its own histogram', async t => {
-  const values = fc.array(fc.oneof(fc.double({ min: 0, max: 10, noNaN: true }), fc.constantFrom(...FAST_BOUNDS_SECONDS)));
+  const values = fc.array(
+    fc.oneof(fc.double({ min: 0, max: 10, noNaN: true }), fc.constantFrom(...FAST_BOUNDS_SECONDS)),
+  );
   await fc.assert(
     fc.asyncProperty(values, async all => {
       const distribution = new Distribution(FAST_BOUNDS_SECONDS);

@@ -86,7 +86,8 @@ test('three members serve what an etcd dashboard asks for, with true values', as
     etcd_server_has_leader: 1,
     raftsman_store_is_leader: 1,
     'raftsman_store_members{role="voter"}': 3,
-    raftsman_store_revision: leader.raft.status().role === 'leader' ? (await leader.client.status()).revision : Number.NaN,
+    raftsman_store_revision:
+      leader.raft.status().role === 'leader' ? (await leader.client.status()).revision : Number.NaN,
     raftsman_store_keys: 0,
     raftsman_store_live_bytes: 0,
     raftsman_store_puts_total: 50,
