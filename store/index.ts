@@ -32,7 +32,7 @@ export type { EtcdTls } from './etcd/client/endpoint.ts';
 export { DEFAULT_PREFIX, type EtcdOptions } from './etcd/client/session.ts';
 export type { Logger as StoreLogger } from './logger.ts';
 export type { ApplyResult } from './mvcc/command.ts';
-export { OPEN_END, prefixEnd } from './mvcc/keys.ts';
+export { keyBytes, keyFromBytes, OPEN_END, prefixEnd } from './mvcc/keys.ts';
 export {
   type Beginning,
   DataDirectoryError,
