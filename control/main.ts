@@ -1,19 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
-import { openStore, systemClock as storeClock } from '../store/index.ts';
 import { keepBootstrapObjects } from './apiserver/bootstrap.ts';
 import { type ApiServer, createApiServer } from './apiserver/server.ts';
 import type { Clock } from './client/clock.ts';
 import { RestClient } from './client/rest.ts';
 import { startControllers } from './controllers/all.ts';
 import { joinRoutes } from './join/handlers.ts';
-import { addMemberAnswerSchema, PATHS } from './join/protocol.ts';
 import { ensureToken } from './join/tokens.ts';
 import { advertised, hostPort } from './master/addresses.ts';
-import { issueOwn, type OwnCertificates } from './master/certificates.ts';
-import { type DatastoreOptions, type MasterStore, openDatastore } from './master/datastore.ts';
+import { issueOwn } from './master/certificates.ts';
+import { type DatastoreOptions, openDatastore } from './master/datastore.ts';
 import {
   CONTROLLER_MANAGER,
   inProcessTransport,
@@ -23,7 +20,13 @@ import {
   SCHEDULER,
 } from './master/leadership.ts';
 import { startLocalAgent } from './master/local-agent.ts';
+import { openOwnStore, type SnapshotSettings } from './master/own-store.ts';
 import { type MasterSetup, setUp } from './master/setup.ts';
+import type { MasterStore } from './master/store.ts';
+import { describeEnd } from './operations/end.ts';
+import { hasStore } from './operations/open-store.ts';
+import { refuseIfInterrupted } from './operations/recover.ts';
+import { refuseIfRemoved } from './operations/removed.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { parseToken } from './pki/token.ts';
 import { runScheduler } from './scheduler/scheduler.ts';
@@ -41,6 +44,13 @@ export interface MasterOptions {
   readonly advertise: Endpoint | undefined;
   readonly token: string | undefined;
   readonly join: readonly string[] | undefined;
+  /** Joins as a learner, and stays one until it is promoted. */
+  readonly isLearner: boolean;
+  /** Joins in the place of this member, by name or id. */
+  readonly replace: string | undefined;
+  /** Where to dial masters, by name or id, that are not where the membership says. */
+  readonly peerAddresses: ReadonlyMap<string, string>;
+  readonly snapshots: SnapshotSettings;
   readonly withAgent: boolean;
   readonly tlsSans: readonly string[];
   readonly clusterCIDR: string | undefined;
@@ -76,6 +86,16 @@ const FIRST_LEADERSHIP_MS = 30_000;
 
 /** Runs a master until it is told to stop, or until it must not go on. */
 export async function runMaster(options: MasterOptions, context: MasterContext): Promise<void> {
+  try {
+    await refuseIfRemoved(options.dataDir);
+    refuseIfInterrupted(options.dataDir);
+    await run(options, context);
+  } catch (error) {
+    throw await describeEnd(error, { dataDir: options.dataDir, name: options.name, at: new Date(context.clock.now()) });
+  }
+}
+
+async function run(options: MasterOptions, context: MasterContext): Promise<void> {
   const logger = pino(
     { level: context.env.RAFTSMAN_LOG ?? 'info', base: { master: options.name } },
     pino.destination({ dest: 2, sync: true }),
@@ -111,22 +131,24 @@ interface Start {
 }
 
 async function start({ options, context, logger, signal, onFatal, closers }: Start): Promise<void> {
+  const { dataDir } = options;
   const setup = await setUp(options, {
     nowMs: context.clock.now(),
     delay: context.delay,
     signal,
-    hasStore: existsSync(join(options.dataDir, 'store', 'raft', 'log', 'CURRENT')),
+    hasStore: hasStore(dataDir),
   });
   const certificates = await issueOwn(options, setup, context.clock.now());
+  const clientUrl = `https://${hostPort(advertised(options.listen.host), options.listen.port)}`;
   const store =
     options.datastore === undefined
-      ? await openOwnStore({ options, context, logger, onFatal, setup, certificates })
+      ? await openOwnStore({ ...options, clientUrl }, { ...context, setup, certificates, logger, signal, onFatal })
       : await openDatastore({
           datastore: options.datastore,
           name: options.name,
-          clientUrl: clientUrl(options),
+          clientUrl,
           authority: setup.secrets.authority.certificate,
-          dataDir: options.dataDir,
+          dataDir,
           random: context.random,
           logger,
         });
@@ -202,60 +224,16 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   }
 }
 
-const clientUrl = ({ listen }: MasterOptions) => `https://${hostPort(advertised(listen.host), listen.port)}`;
-
-/** This master's own member of the store that the masters keep among them. */
-async function openOwnStore(
-  parts: Pick<Start, 'options' | 'context' | 'logger' | 'onFatal'> & {
-    readonly setup: MasterSetup;
-    readonly certificates: OwnCertificates;
-  },
-): Promise<MasterStore> {
-  const { options, context, logger, onFatal, setup, certificates } = parts;
-  const store = await openStore({
-    dataDir: join(options.dataDir, 'store'),
-    name: options.name,
-    beginning: options.join ? { type: 'join', discover: setup.discover } : { type: 'bootstrap' },
-    announce: async member => (await setup.session()).call(PATHS.addMember, member, addMemberAnswerSchema),
-    peer: {
-      address: hostPort(advertised(options.peerListen.host), options.peerListen.port),
-      listen: options.peerListen,
-      tls: {
-        key: certificates.peer.key,
-        cert: certificates.peer.certificate,
-        ca: setup.secrets.peerAuthority.certificate,
-      },
-    },
-    clientUrl: clientUrl(options),
-    clock: storeClock,
-    random: context.random,
-    logger,
-    onFatal,
-  });
-  return {
-    client: store.client,
-    onLeadership: listener => store.raft.onLeadership(listener),
-    membership: () => store.raft.status().membership,
-    status: () => store.client.status(),
-    addMember: member => store.raft.addMember(member),
-    living() {
-      const { id, membership, progress } = store.raft.status();
-      return membership.members.filter(member => member.id === id || progress?.[member.id]?.active);
-    },
-    close: () => store.close(),
-  };
-}
-
 function productRoutes(setup: MasterSetup, store: MasterStore, context: MasterContext) {
-  const routes = joinRoutes({
+  const joining = joinRoutes({
     secrets: setup.secrets,
     settings: setup.settings,
     now: () => context.clock.now(),
     membership: () => store.membership(),
     status: () => store.status(),
-    addMember: member => store.addMember(member),
+    addMember: request => store.addMember(request),
   });
-  return routes.map(({ method, path, authenticate, handle }) => ({
+  return [...joining, ...store.routes].map(({ method, path, authenticate, handle }) => ({
     method,
     path,
     authenticate,

@@ -57,5 +57,5 @@ export {
 export { SnapshotError, type SnapshotFault, type SnapshotHeader } from './snapshot/format.ts';
 export { REVISION_BUMP } from './snapshot/limits.ts';
 export { type Recovered, type RestoreOptions, resetStore, restoreStore } from './snapshot/recovery.ts';
-export { SurvivorError } from './snapshot/survivor.ts';
+export { refuseIfInUse, SurvivorError } from './snapshot/survivor.ts';
 export type { DiskSpace } from './space.ts';

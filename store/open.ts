@@ -26,6 +26,7 @@ import type { StoreClient } from './client/client.ts';
 import { LocalClient } from './client/local.ts';
 import { systemWallClock, type TurnClock } from './clock.ts';
 import { followLeadership } from './duties.ts';
+import { EtcdServer } from './etcd/server.ts';
 import type { HashCheckCounts } from './hash-check.ts';
 import { drawId } from './ids.ts';
 import { latestMembership } from './latest-membership.ts';
@@ -74,6 +75,11 @@ export interface OpenStoreOptions {
   readonly clientUrl: string;
   /** Serves remote store clients too. */
   readonly serve?: { readonly listen: { readonly host: string; readonly port: number }; readonly tls?: TlsMaterial };
+  /** Serves etcd's v3 API over gRPC too. Without `tls` in plain text: for loopback only. */
+  readonly serveEtcd?: {
+    readonly listen: { readonly host: string; readonly port: number };
+    readonly tls?: TlsMaterial;
+  };
   readonly clock: TurnClock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -104,6 +110,8 @@ export interface OpenStore {
   readonly raft: RaftDriver<ApplyResult>;
   /** The port on which remote clients are served; undefined if they are not. */
   readonly servedPort: number | undefined;
+  /** The port on which etcd's API is served; undefined if it is not. */
+  readonly etcdPort: number | undefined;
   /** What is counted, where a registry was given; whoever serves another protocol counts its calls in it. */
   readonly metrics: StoreMetrics | undefined;
   /** How comparing the members' data went, as far as this member was the one to compare. */
@@ -199,6 +207,8 @@ async function openOnce(options: OpenStoreOptions, metrics: StoreMetrics | undef
   });
   await announce(options, raft, start.identity);
   const server = await serve(options, client);
+  if (server !== undefined) undo.defer(() => server.server.close());
+  const etcd = await serveEtcd(options, { raft, replica, client, metrics });
   fatal.begin();
   undo.move();
   return {
@@ -206,10 +216,12 @@ async function openOnce(options: OpenStoreOptions, metrics: StoreMetrics | undef
     client,
     raft,
     servedPort: server?.port,
+    etcdPort: etcd?.port,
     metrics,
     hashChecks: () => duties.hashCheck.counts,
     async close() {
       duties.stop();
+      await etcd?.server.close();
       await server?.server.close();
       await client.close();
       await raft.close();
@@ -411,6 +423,34 @@ async function serve(options: OpenStoreOptions, client: LocalClient) {
     limits: resolveLimits(options.limits),
     ...asked,
     ...(logger === undefined ? {} : { logger }),
+  });
+  try {
+    return { server, port: await server.start() };
+  } catch (error) {
+    throw startError(error, asked.listen);
+  }
+}
+
+async function serveEtcd(
+  options: OpenStoreOptions,
+  parts: {
+    readonly raft: RaftDriver<ApplyResult>;
+    readonly replica: Replica;
+    readonly client: LocalClient;
+    readonly metrics: StoreMetrics | undefined;
+  },
+) {
+  if (options.serveEtcd === undefined) return undefined;
+  const { clock, random, logger, serveEtcd: asked } = options;
+  const { metrics, ...store } = parts;
+  const server = new EtcdServer({
+    ...store,
+    ...asked,
+    clock,
+    random,
+    limits: resolveLimits(options.limits),
+    ...(logger !== undefined && { logger }),
+    ...(metrics !== undefined && { tallies: metrics.rpcs }),
   });
   try {
     return { server, port: await server.start() };

@@ -54,6 +54,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'control/client/': ['control/api/'],
   'control/pki/': [],
   'control/join/': ['control/api/', 'control/client/', 'control/pki/'],
+  'control/operations/': ['control/api/', 'control/client/', 'control/pki/', 'control/join/', 'store/'],
   'control/apiserver/': ['control/api/', 'store/'],
   'control/controllers/': ['control/api/', 'control/client/'],
   'control/scheduler/': ['control/api/', 'control/client/'],
@@ -66,7 +67,14 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'store/',
   ],
   'node/': ['control/api/', 'control/client/'],
-  'cli/': ['control/api/', 'control/client/', 'control/pki/', 'control/join/', 'control/master/'],
+  'cli/': [
+    'control/api/',
+    'control/client/',
+    'control/pki/',
+    'control/join/',
+    'control/master/',
+    'control/operations/',
+  ],
 };
 const layerOf = (path: string) =>
   Object.keys(LAYERS)

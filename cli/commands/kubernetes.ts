@@ -17,6 +17,7 @@ import { register as get } from './get.ts';
 import { registerApiResources, registerApiVersions, registerClusterInfo, registerVersion } from './information.ts';
 import { registerAnnotate, registerLabel } from './label.ts';
 import { register as logs } from './logs.ts';
+import { register as member } from './member.ts';
 import { registerCordon, registerDrain } from './nodes.ts';
 import { register as patch } from './patch.ts';
 import { register as replace } from './replace.ts';
@@ -24,6 +25,7 @@ import { register as rollout } from './rollout.ts';
 import { register as run } from './run.ts';
 import { register as scale } from './scale.ts';
 import { register as set } from './set.ts';
+import { register as snapshot } from './snapshot.ts';
 import { register as taint } from './taint.ts';
 import { register as token } from './token.ts';
 import { register as wait } from './wait.ts';
@@ -62,6 +64,8 @@ export const kubernetesCommands: readonly RegisterCommand[] = [
   registerApiVersions,
   registerVersion,
   token,
+  member,
+  snapshot,
 ];
 
 /** What kubectl can do and this program cannot yet. */

@@ -2,6 +2,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
+import { parseSchedule, type Schedule } from '../../control/operations/schedule.ts';
 import type { CommandContext } from '../context.ts';
 
 /** Where `raftsman up` keeps its cluster unless told otherwise. */
@@ -43,4 +44,29 @@ export function urls(text: string): readonly string[] {
       throw new InvalidArgumentError(`${part || 'it'} must be a URL that begins with https://.`);
     return url.origin;
   });
+}
+
+/** Collects `NAME=HOST:PORT`, one a flag. */
+export function namedAddress(
+  text: string,
+  before: ReadonlyMap<string, string> = new Map(),
+): ReadonlyMap<string, string> {
+  const match = /^([^=]+)=(.+:\d{1,5})$/.exec(text);
+  if (!match) throw new InvalidArgumentError('it must be NAME=HOST:PORT, such as master-2=10.0.0.2:6463.');
+  return new Map([...before, [match[1] ?? '', match[2] ?? '']]);
+}
+
+/** Reads how often snapshots are taken. */
+export function snapshotSchedule(text: string): Schedule {
+  try {
+    return parseSchedule(text);
+  } catch (error) {
+    throw new InvalidArgumentError(`${error instanceof Error ? error.message : String(error)}.`);
+  }
+}
+
+/** Reads a whole number that is at least 1. */
+export function positiveNumber(text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('it must be a whole number from 1 on.');
+  return Number(text);
 }

@@ -1,9 +1,10 @@
 /** `raftsman server`: a master. */
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { DatastoreOptions } from '../../control/master/datastore.ts';
+import type { Schedule } from '../../control/operations/schedule.ts';
 import { UsageError } from '../cluster/errors.ts';
 import type { CommandContext } from '../context.ts';
-import { hostAndPort, urls } from './options.ts';
+import { hostAndPort, namedAddress, positiveNumber, snapshotSchedule, urls } from './options.ts';
 
 interface Flags {
   readonly name: string;
@@ -13,6 +14,12 @@ interface Flags {
   readonly advertise?: { readonly host: string; readonly port: number };
   readonly token?: string;
   readonly join?: readonly string[];
+  readonly learner?: boolean;
+  readonly replace?: string;
+  readonly peerAddress?: ReadonlyMap<string, string>;
+  readonly snapshotSchedule: Schedule;
+  readonly snapshotRetention: number;
+  readonly snapshotDir?: string;
   readonly agent: boolean;
   readonly tlsSan: readonly string[];
   readonly clusterCidr?: string;
@@ -46,6 +53,23 @@ export function register(program: Command, context: CommandContext): void {
       'with --join: the token to join with; else a token that others may join with (or in RAFTSMAN_TOKEN)',
     )
     .option('--join <url>', 'a master of the cluster to join, such as https://10.0.0.1:6443', urls)
+    .option('--learner', 'with --join: receive all data but take no part in decisions until promoted')
+    .option('--replace <member>', 'with --join: take the place of this member, by name or id')
+    .option(
+      '--peer-address <name=host:port>',
+      'where to reach a master that is not where it was (may be repeated; needed only if all have moved)',
+      namedAddress,
+    )
+    .addOption(
+      new Option(
+        '--snapshot-schedule <schedule>',
+        'how often to take a snapshot: an interval such as 12h, five fields of cron in UTC, or off',
+      )
+        .argParser(snapshotSchedule)
+        .default(snapshotSchedule('12h'), '12h'),
+    )
+    .option('--snapshot-retention <count>', 'how many scheduled snapshots this master keeps', positiveNumber, 5)
+    .option('--snapshot-dir <dir>', 'where this master keeps snapshots (default: snapshots in --data-dir)')
     .option('--no-agent', 'run no node on this machine')
     .option('--tls-san <host>', 'another name or address under which clients reach this master', collect, [])
     .option('--cluster-cidr <cidr>', 'where pod addresses come from (first master only; default 10.42.0.0/16)')
@@ -65,9 +89,11 @@ export function register(program: Command, context: CommandContext): void {
 Examples:
   raftsman server --name master-1 --data-dir /var/lib/raftsman
   raftsman token create --role master                          (on master-1)
-  raftsman server --name master-2 --data-dir /var/lib/raftsman --join https://10.0.0.1:6443 --token raftsman:…`,
+  raftsman server --name master-2 --data-dir /var/lib/raftsman --join https://10.0.0.1:6443 --token raftsman:…
+  raftsman server --name master-4 --data-dir /var/lib/raftsman --join https://10.0.0.1:6443 --token raftsman:… --replace master-3`,
     )
     .action(async (flags: Flags) => {
+      refuseWithoutJoin(flags);
       const { runMaster } = await import('../../control/main.ts');
       await runMaster(
         {
@@ -78,6 +104,14 @@ Examples:
           advertise: flags.advertise,
           token: flags.token ?? context.env.RAFTSMAN_TOKEN,
           join: flags.join,
+          isLearner: flags.learner === true,
+          replace: flags.replace,
+          peerAddresses: flags.peerAddress ?? new Map(),
+          snapshots: {
+            schedule: flags.snapshotSchedule,
+            retention: flags.snapshotRetention,
+            folder: flags.snapshotDir,
+          },
           withAgent: flags.agent,
           tlsSans: flags.tlsSan,
           clusterCIDR: flags.clusterCidr,
@@ -108,6 +142,11 @@ function moreEtcdUrls(text: string, before: readonly string[] = []): readonly st
     return url.origin;
   });
   return [...before, ...more];
+}
+
+function refuseWithoutJoin({ join, learner, replace }: Flags): void {
+  if (join !== undefined || (learner !== true && replace === undefined)) return;
+  throw new UsageError(`${learner === true ? '--learner' : '--replace'} needs --join: it says how to join a cluster`);
 }
 
 const collect = (value: string, before: readonly string[]) => [...before, value];

@@ -54,15 +54,49 @@ export async function openJoinSession(server: string, token: JoinToken): Promise
         authority: certificate,
         bearer: bearerOf(token),
       });
-      const parsed = answer.safeParse(value);
-      if (!parsed.success)
-        throw new JoinError(`${server} gave an answer that this version does not understand`, {
-          retriable: false,
-          cause: parsed.error,
-        });
-      return parsed.data;
+      return parsed(server, answer, value);
     },
   };
+}
+
+/** Whom a master that belongs to the cluster already can ask, as an administrator: no token is needed any more. */
+export interface MasterCredentials {
+  /** The cluster's authority, PEM. */
+  readonly authority: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/**
+ * Asks one master, as an administrator.
+ * @param body undefined for a GET
+ * @throws {JoinError}
+ */
+export async function askMaster<S extends z.ZodType>(
+  server: string,
+  credentials: MasterCredentials,
+  question: { readonly path: string; readonly body?: unknown; readonly answer: S; readonly timeoutMs?: number },
+): Promise<z.infer<S>> {
+  const { path, body, answer, timeoutMs } = question;
+  const { authority, certificate, key } = credentials;
+  const value = await exchange(server, {
+    method: body === undefined ? 'GET' : 'POST',
+    path,
+    ...(body !== undefined && { body }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    authority,
+    client: { certificate, key },
+  });
+  return parsed(server, answer, value);
+}
+
+function parsed<S extends z.ZodType>(server: string, answer: S, value: unknown): z.infer<S> {
+  const result = answer.safeParse(value);
+  if (result.success) return result.data;
+  throw new JoinError(`${server} gave an answer that this version does not understand`, {
+    retriable: false,
+    cause: result.error,
+  });
 }
 
 interface Exchange {
@@ -71,21 +105,25 @@ interface Exchange {
   readonly body?: unknown;
   readonly authority?: string;
   readonly bearer?: string;
+  readonly client?: { readonly certificate: string; readonly key: string };
   readonly rejectUnauthorized?: boolean;
+  readonly timeoutMs?: number;
 }
 
 function exchange(server: string, call: Exchange): Promise<unknown> {
   const url = new URL(call.path, server);
   if (url.protocol !== 'https:') throw new JoinError(`${server} must begin with https://`, { retriable: false });
+  const timeoutMs = call.timeoutMs ?? REQUEST_TIMEOUT_MS;
   return new Promise((resolve, reject) => {
     const request = httpsRequest(
       url,
       {
         method: call.method,
         agent: false,
-        timeout: REQUEST_TIMEOUT_MS,
+        timeout: timeoutMs,
         rejectUnauthorized: call.rejectUnauthorized ?? true,
         ...(call.authority !== undefined && { ca: call.authority }),
+        ...(call.client !== undefined && { cert: call.client.certificate, key: call.client.key }),
         headers: {
           accept: 'application/json',
           'content-type': 'application/json',
@@ -110,7 +148,7 @@ function exchange(server: string, call: Exchange): Promise<unknown> {
         });
       },
     );
-    request.on('timeout', () => request.destroy(new Error(`no answer within ${REQUEST_TIMEOUT_MS / 1000} s`)));
+    request.on('timeout', () => request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
     request.on('error', error => reject(unreachable(server, error)));
     request.end(call.body === undefined ? undefined : JSON.stringify(call.body));
   });

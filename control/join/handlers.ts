@@ -53,7 +53,30 @@ export interface JoinRoute {
   readonly path: string;
   /** False: anybody may ask. */
   readonly authenticate: boolean;
+  /** Answers with a plain object, or with a stream of bytes. */
   readonly handle: (caller: Caller, body: unknown) => Promise<unknown>;
+}
+
+const ADMINISTRATORS = 'system:masters';
+
+/** A route for administrators only. `what` completes "cannot …". */
+export function administratorRoute<S extends z.ZodType>(route: {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly what: string;
+  readonly body: S;
+  readonly handle: (body: z.infer<S>) => Promise<unknown>;
+}): JoinRoute {
+  const { method, path, what, body: schema, handle } = route;
+  return {
+    method,
+    path,
+    authenticate: true,
+    handle: async (caller, body) => {
+      requireGroup(caller, ADMINISTRATORS, what);
+      return handle(parse(schema, body));
+    },
+  };
 }
 
 /** All paths of the product's own, for the API server's `routes` option. */
@@ -73,7 +96,7 @@ export function joinRoutes(dependencies: JoinDependencies): readonly JoinRoute[]
       path: PATHS.status,
       authenticate: true,
       handle: async (caller): Promise<StatusAnswer> => {
-        requireGroup(caller, 'system:masters', 'see the store');
+        requireGroup(caller, ADMINISTRATORS, 'see the store');
         const { leaderId, term, revision } = await dependencies.status();
         const { clusterId, members } = dependencies.membership();
         return { clusterId, leader: leaderId ?? null, term, revision, members: [...members] };
@@ -85,14 +108,9 @@ export function joinRoutes(dependencies: JoinDependencies): readonly JoinRoute[]
       authenticate: true,
       handle: async (caller, body): Promise<JoinMasterAnswer> => {
         requireGroup(caller, MASTER_JOINERS, 'join as a master');
-        const { name } = parse(joinMasterRequestSchema, body);
+        const { name, replaces } = parse(joinMasterRequestSchema, body);
         const { clusterId, members } = dependencies.membership();
-        if (members.some(member => member.name === name)) {
-          throw new ApiError(
-            'Conflict',
-            `a master named ${name} is a member already: choose another --name, or start it from its own data directory without --join`,
-          );
-        }
+        refuseJoiner({ name, replaces, members });
         return { membership: { clusterId, members: [...members] }, secrets, settings };
       },
     },
@@ -121,6 +139,27 @@ export function joinRoutes(dependencies: JoinDependencies): readonly JoinRoute[]
   ];
 }
 
+/** Two masters cannot have one name, unless one takes the other's place. */
+function refuseJoiner(joiner: {
+  readonly name: string;
+  readonly replaces: string | undefined;
+  readonly members: MembershipView['members'];
+}): void {
+  const { name, replaces, members } = joiner;
+  const replaced = members.find(member => member.id === replaces || member.name === replaces);
+  if (replaces !== undefined && replaced === undefined) {
+    throw new ApiError(
+      'Conflict',
+      `there is no member ${replaces} to replace: \`raftsman member list\` shows who is there`,
+    );
+  }
+  if (!members.some(member => member.name === name && member !== replaced)) return;
+  throw new ApiError(
+    'Conflict',
+    `a master named ${name} is a member already: choose another --name, start it from its own data directory without --join, or, if its data is lost, add --replace ${name}`,
+  );
+}
+
 async function sign(
   { secrets, now }: JoinDependencies,
   { name, request, hosts }: { readonly name: string; readonly request: string; readonly hosts: readonly string[] },
@@ -147,7 +186,7 @@ async function sign(
 }
 
 function requireGroup(caller: Caller, group: string, what: string): void {
-  if (caller.groups.includes(group) || caller.groups.includes('system:masters')) return;
+  if (caller.groups.includes(group) || caller.groups.includes(ADMINISTRATORS)) return;
   throw new ApiError('Forbidden', `forbidden: User "${caller.user}" cannot ${what}: it is not in the group ${group}`);
 }
 

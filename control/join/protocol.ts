@@ -16,6 +16,21 @@ export const PATHS = {
   joinNode: '/raftsman/v1/join/node',
   /** GET, administrators: members, leader, revision. */
   status: '/raftsman/v1/status',
+  /** GET, administrators: which cluster this is; answered also without a quorum. */
+  identity: '/raftsman/v1/identity',
+  /** GET, administrators: who belongs to the store. Below it, by POST: the changes. */
+  members: '/raftsman/v1/members',
+  removeMember: '/raftsman/v1/members/remove',
+  promoteMember: '/raftsman/v1/members/promote',
+  replaceMember: '/raftsman/v1/members/replace',
+  updateMember: '/raftsman/v1/members/update',
+  transferLeadership: '/raftsman/v1/members/transfer',
+  /** GET, administrators: the snapshots that this master keeps. POST: take one now. */
+  snapshots: '/raftsman/v1/snapshots',
+  /** GET, administrators: the bytes of a new snapshot. */
+  snapshotStream: '/raftsman/v1/snapshots/stream',
+  /** POST, administrators: delete one that this master keeps. */
+  deleteSnapshot: '/raftsman/v1/snapshots/delete',
 } as const;
 
 /** Groups that a token puts its bearer in. Kubernetes wants the prefix for `auth-extra-groups`. */
@@ -47,7 +62,11 @@ export const clusterSettingsSchema = z.object({
 });
 export type ClusterSettings = z.infer<typeof clusterSettingsSchema>;
 
-export const joinMasterRequestSchema = z.object({ name });
+export const joinMasterRequestSchema = z.object({
+  name,
+  /** The name or id of the member whose place the joiner takes. */
+  replaces: z.string().optional(),
+});
 export const joinMasterAnswerSchema = z.object({
   membership: membershipSchema,
   secrets: clusterSecretsSchema,
@@ -55,8 +74,47 @@ export const joinMasterAnswerSchema = z.object({
 });
 export type JoinMasterAnswer = z.infer<typeof joinMasterAnswerSchema>;
 
-export const addMemberRequestSchema = memberSchema;
+export const addMemberRequestSchema = memberSchema.extend({
+  /** Stays a learner until it is promoted. */
+  learner: z.boolean().optional(),
+  /** The name or id of the member whose place it takes. */
+  replaces: z.string().optional(),
+});
 export const addMemberAnswerSchema = z.object({ membership: membershipSchema });
+
+/** A member is named by its name or its id. */
+const memberReference = z.string().min(1);
+const force = z.boolean().optional();
+export const memberRequestSchema = z.object({ member: memberReference, force });
+export const replaceMemberRequestSchema = z.object({ member: memberReference, by: memberReference, force });
+export const updateMemberRequestSchema = z.object({
+  member: memberReference,
+  peerAddress: hostAndPort.optional(),
+  clientUrl: z.url().optional(),
+});
+export const transferRequestSchema = z.object({ to: memberReference.optional() });
+export const membersAnswerSchema = z.object({
+  clusterId: z.string(),
+  leader: z.string().nullable(),
+  members: z.array(memberSchema.extend({ role: z.enum(['voter', 'learner']) })),
+});
+export type MembersAnswer = z.infer<typeof membersAnswerSchema>;
+
+/** One snapshot that a master keeps. A file that cannot be used says why. */
+export const snapshotEntrySchema = z.object({
+  name: z.string(),
+  master: z.string(),
+  sizeBytes: z.number(),
+  takenAt: z.string().optional(),
+  revision: z.number().optional(),
+  keys: z.number().optional(),
+  problem: z.string().optional(),
+});
+export type SnapshotEntry = z.infer<typeof snapshotEntrySchema>;
+export const snapshotsAnswerSchema = z.object({ folder: z.string(), snapshots: z.array(snapshotEntrySchema) });
+export type SnapshotsAnswer = z.infer<typeof snapshotsAnswerSchema>;
+export const snapshotTakenAnswerSchema = z.object({ snapshot: snapshotEntrySchema });
+export const deleteSnapshotRequestSchema = z.object({ name: z.string() });
 
 export const joinNodeRequestSchema = z.object({
   name,

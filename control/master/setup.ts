@@ -28,14 +28,14 @@ export interface MasterSetup {
   readonly notePrepared: () => Promise<void>;
   /** For a master that joins: who belongs to the cluster. Asked only while the store is empty. */
   readonly discover: () => Promise<Membership>;
-  /** For a master that joins: a session with a master of the cluster. */
-  readonly session: () => Promise<JoinSession>;
 }
 export interface SetupOptions {
   readonly name: string;
   readonly dataDir: string;
   readonly token: string | undefined;
   readonly join: readonly string[] | undefined;
+  /** The member, by name or id, whose place it takes. */
+  readonly replace?: string | undefined;
   readonly clusterCIDR: string | undefined;
   readonly serviceCIDR: string | undefined;
 }
@@ -75,7 +75,6 @@ export async function setUp(options: SetupOptions, tools: SetupTools): Promise<M
   const preparedFile = join(options.dataDir, 'prepared');
   const shared = {
     discover: () => joiner.discover(),
-    session: () => joiner.session(),
     isNewCluster: !options.join && !existsSync(preparedFile),
     notePrepared: () => writePrivately(preparedFile, ''),
   };
@@ -129,9 +128,10 @@ class Joiner {
   }
 
   async ask(): Promise<JoinMasterAnswer> {
+    const { name, replace } = this.#options;
     const session = await this.session();
     this.#answer ??= await session
-      .call(PATHS.joinMaster, { name: this.#options.name }, joinMasterAnswerSchema)
+      .call(PATHS.joinMaster, { name, ...(replace !== undefined && { replaces: replace }) }, joinMasterAnswerSchema)
       .catch(error => {
         throw error instanceof JoinError && !error.retriable
           ? Object.assign(error, { exitCode: EXIT_DO_NOT_RESTART })
@@ -165,4 +165,20 @@ async function retryJoin<T>(
     await delay(delayMs, signal).catch(() => {});
     delayMs = Math.min(delayMs * 1.5, RETRY_MS_MAX);
   }
+}
+
+/** What a snapshot has to carry so that a restored cluster is trusted by the same clients and nodes: by path in the data directory. */
+export function attachmentsOf({
+  secrets,
+  settings,
+}: Pick<MasterSetup, 'secrets' | 'settings'>): Record<string, string> {
+  return {
+    'pki/service-account.key': secrets.serviceAccountKey,
+    'pki/peer-ca.key': secrets.peerAuthority.key,
+    'pki/peer-ca.crt': secrets.peerAuthority.certificate,
+    'pki/ca.key': secrets.authority.key,
+    // The last one, because its presence means that all is there; see `pki/files.ts`.
+    'pki/ca.crt': secrets.authority.certificate,
+    'settings.json': `${JSON.stringify(settings, undefined, 2)}\n`,
+  };
 }

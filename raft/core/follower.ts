@@ -1,5 +1,6 @@
 /** The receiving side of replication (thesis 3.5) and of snapshots (thesis 5). */
 import assert from 'node:assert';
+import { LogLostError } from './errors.ts';
 import type { AppendRequest } from './messages.ts';
 import { type CoreState, isResetPending, isTermDurable, needsSnapshot, sendDurably } from './state.ts';
 import type { Entry, SnapshotMetadata } from './types.ts';
@@ -10,6 +11,9 @@ import type { Entry, SnapshotMetadata } from './types.ts';
  */
 export function handleAppendRequest(state: CoreState, request: AppendRequest): void {
   const { log } = state;
+  // In a term a log never shrinks below what was acknowledged; unless its disk was rolled back to an older copy. Then the
+  // leader would wait for ever, or worse, count on it (etcd #13509, moby #29180).
+  if (request.acknowledgedIndex > log.lastIndex) throw new LogLostError(request.acknowledgedIndex, log.lastIndex);
   const refusal = refuse(state, request);
   if (refusal !== undefined) {
     answer(state, request, { success: false, ...refusal });

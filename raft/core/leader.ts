@@ -206,6 +206,7 @@ function appendRequest(
     previousTerm,
     entries: what.entries,
     commit: state.log.commitIndex,
+    acknowledgedIndex: progress.matchIndex,
     readContext: leading.readContext,
   };
 }

@@ -29,6 +29,8 @@ export interface AppendRequest extends Envelope {
   readonly previousTerm: number;
   readonly entries: readonly Entry[];
   readonly commit: number;
+  /** What the receiver acknowledged to this leader in this term. One that has less has lost what it promised. */
+  readonly acknowledgedIndex: number;
   /** Names the round of heartbeats, so that an acknowledgement proves leadership for a ReadIndex (thesis 6.4). */
   readonly readContext: number;
 }

@@ -22,6 +22,7 @@ function appendRequest(request: Partial<AppendRequest>): AppendRequest {
     previousTerm: 0,
     entries: [],
     commit: 0,
+    acknowledgedIndex: 0,
     readContext: 0,
     ...request,
   };
@@ -86,38 +87,6 @@ for (const [name, terms] of Object.entries(FIGURE_3_6)) {
   });
 }
 
-test('entries of older terms are not committed by counting, only with one of the own (thesis figure 3.7)', t => {
-  const membership = membershipOf('a', 'b', 'c');
-  const make = (id: string, terms: readonly number[]) =>
-    new TestMember({
-      id,
-      membership,
-      entries: entriesOf(...terms),
-      hardState: { term: 3, votedFor: undefined, commit: 1 },
-    });
-  const cluster = new TestCluster(make('a', [1, 2]), make('b', [1]), make('c', [1]));
-  // The new leader gets its old entry to a majority, but not the entry that opens its term.
-  cluster.drops = message => message.type === 'appendRequest' && message.entries.some(entry => entry.term === 4);
-  cluster.elect('a');
-  const { core } = cluster.get('a');
-  core.step({
-    type: 'appendResponse',
-    from: 'b',
-    to: 'a',
-    term: 4,
-    success: true,
-    matchIndex: 2,
-    hintTerm: 0,
-    previousIndex: 1,
-    readContext: 0,
-    needsSnapshot: false,
-  });
-  t.is(core.status().commitIndex, 1);
-  cluster.drops = () => false;
-  cluster.tick(3);
-  t.is(core.status().commitIndex, 3);
-});
-
 test('a repeated append does not cut what came after it (hashicorp/raft 0f31a01)', t => {
   const each = follower({ terms: [1, 1, 1] });
   each.core.step(appendRequest({ entries: entriesOf(1, 1), commit: 1 }));
@@ -129,6 +98,40 @@ test('a follower commits no further than what the leader has just confirmed', t 
   const each = follower({ terms: [1, 1, 1] });
   each.core.step(appendRequest({ previousIndex: 1, previousTerm: 1, commit: 3 }));
   t.is(each.core.status().commitIndex, 1);
+});
+
+test('a member whose disk was rolled back to an older copy stops instead of promising on (etcd #13509, moby #29180)', t => {
+  const cluster = TestCluster.of('a', 'b', 'c');
+  cluster.elect('a');
+  const older = cluster.get('b').restarted();
+  for (const text of ['one', 'two']) cluster.propose('a', text);
+  cluster.tick(2);
+  cluster.members.set('b', older);
+  t.throws(() => cluster.tick(2), { code: 'RAFT_LOG_CORRUPT', message: /acknowledged entry 3, but its log ends at 1/ });
+});
+
+test('a message for another member is not taken (swarmkit #1815)', t => {
+  const each = follower();
+  each.core.step(appendRequest({ to: 'x', term: 7 }));
+  t.is(each.core.status().term, 1);
+  t.deepEqual(each.pump(), []);
+});
+
+test('a leader that slept through an election answers no read with what it knew (etcd #20418)', t => {
+  const cluster = TestCluster.of('a', 'b', 'c');
+  const { core } = cluster.elect('a');
+  cluster.isolate('a');
+  cluster.tick(ELECTION_TICKS, ['c']);
+  cluster.elect('b');
+  cluster.propose('b', 'newer');
+  cluster.settle();
+  // It wakes: no tick has passed for it, so it still takes itself for the leader.
+  cluster.heal();
+  t.is(core.status().role, 'leader');
+  t.not(core.readIndex(), undefined);
+  cluster.settle();
+  t.deepEqual(cluster.get('a').reads, []);
+  t.is(core.status().role, 'follower');
 });
 
 test('a leader that contradicts a committed entry stops the member', t => {

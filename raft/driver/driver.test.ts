@@ -245,6 +245,29 @@ test('a crash between replacing the log and the state is healed by another snaps
   await group.close();
 });
 
+test('a member on a state that was put there by a restore leads alone, and others join it by snapshot', async t => {
+  const group = new Group();
+  const { id } = memberEntry(0);
+  const members = [{ ...memberEntry(0), role: 'voter' as const }];
+  const membership = { clusterId: CLUSTER_ID, members };
+  const disk = new MemoryDisk();
+  const storage = new MemoryStorage(disk);
+  await storage.open();
+  await storage.initialize({ clusterId: CLUSTER_ID, memberId: id, name: 'm0' }, membership);
+  await storage.reset({ index: 50, term: 3, membership }, { term: 3, votedFor: undefined, commit: 50 });
+  await storage.close();
+  const founder = await group.add(0, membership, {
+    storage: new MemoryStorage(disk),
+    stateMachine: new LogMachine({ appliedIndex: 50, commands: ['restored'] }),
+  });
+  await group.leaderOnce();
+  t.is(await founder.node.propose(text('new')), '2:new');
+  const joiner = await group.add(1, founder.node.status().membership);
+  await founder.node.addMember(memberEntry(1));
+  t.deepEqual(joiner.machine.commands, ['restored', 'new']);
+  await group.close();
+});
+
 test('times that do not fit each other are refused', t => {
   t.throws(() => resolveOptions({ heartbeatMs: 50, electionTimeoutMs: 100 }), { instanceOf: RangeError });
   t.throws(() => resolveOptions({ tickMs: 100, heartbeatMs: 50 }), { instanceOf: RangeError });

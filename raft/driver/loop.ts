@@ -13,7 +13,7 @@
 import type { Message } from '../core/messages.ts';
 import type { RaftCore } from '../core/raft.ts';
 import type { PersistRequest, Ready } from '../core/ready.ts';
-import type { Entry, MemberId, Membership } from '../core/types.ts';
+import type { Entry, MemberId } from '../core/types.ts';
 import type { RaftStorage } from '../storage/storage.ts';
 import type { IncomingSnapshot, Transport } from '../transport/transport.ts';
 import type { Clock } from './clock.ts';
@@ -21,6 +21,7 @@ import { Compaction } from './compaction.ts';
 import type { CrashPoint, CrashPointHook } from './crash-points.ts';
 import type { LeadershipAnnouncer } from './leadership.ts';
 import type { Logger } from './logger.ts';
+import { MembershipNews } from './membership-news.ts';
 import { removedError } from './node.ts';
 import type { RaftObserver } from './observer.ts';
 import { COMMIT_NEWS_DELAY_MS, DRIVER_LIMITS, type RaftOptions, SWEEP_INTERVAL_MS } from './options.ts';
@@ -58,6 +59,7 @@ export class RaftLoop<Result> {
   readonly #compaction: Compaction;
   readonly #sender: SnapshotSender;
   readonly #receiver: SnapshotReceiver;
+  readonly #membershipNews: MembershipNews;
   readonly #tickWaiters = new Set<Waiter<void>>();
   #isStarted = false;
   #isStopped = false;
@@ -77,13 +79,6 @@ export class RaftLoop<Result> {
   #handedOut: { readonly index: number; readonly atMs: number }[] = [];
   #leader: MemberId | undefined;
   #logResetWaiter: Waiter<void> | undefined;
-  /** What the transport was told. */
-  #peersOf: Membership | undefined;
-  /** Whom the transport was told to refuse. */
-  #refused: readonly MemberId[] = [];
-  #cancelRefusal: (() => void) | undefined;
-  /** What the state machine was told. */
-  #committedMembership: Membership | undefined;
 
   constructor(context: LoopContext<Result>) {
     this.#context = context;
@@ -111,6 +106,11 @@ export class RaftLoop<Result> {
     };
     this.#sender = new SnapshotSender(snapshots);
     this.#receiver = new SnapshotReceiver(snapshots);
+    this.#membershipNews = new MembershipNews({
+      ...context,
+      graceMs: options.heartbeatMs,
+      guard: action => this.#guard(action),
+    });
   }
 
   get isStopped(): boolean {
@@ -124,8 +124,7 @@ export class RaftLoop<Result> {
 
   /** Makes its peers known to the transport, so that they can be asked something; takes part in nothing yet. */
   dial(): void {
-    this.#refused = this.core.committedConfiguration.membership.removed ?? [];
-    this.#guard(() => this.#noteMembership());
+    this.#guard(() => this.#membershipNews.note());
   }
 
   /** Takes part from now on. */
@@ -197,7 +196,7 @@ export class RaftLoop<Result> {
     this.#isStopped = true;
     this.#cancelTick();
     this.#cancelCommitNews?.();
-    this.#cancelRefusal?.();
+    this.#membershipNews.end();
     this.proposals.close();
     this.reads.close();
     for (const waiter of this.#tickWaiters) waiter.reject(new Error('the member has stopped'));
@@ -257,7 +256,7 @@ export class RaftLoop<Result> {
     this.#sender.begin(ready.snapshotsWanted);
     for (const read of ready.reads) this.reads.confirmed(read);
     if (ready.committed.length > 0) this.#apply(ready.committed);
-    this.#noteMembership();
+    this.#membershipNews.note();
     const status = this.core.status();
     this.#context.announcer.note(status);
     if (status.leader !== this.#leader) {
@@ -359,42 +358,6 @@ export class RaftLoop<Result> {
 
   #send(messages: readonly Message[]): void {
     for (const message of messages) this.#context.transport.send(message);
-  }
-
-  #noteMembership(): void {
-    const { stateMachine } = this.#context;
-    const { membership } = this.core.configuration;
-    const committed = this.core.committedConfiguration.membership;
-    if (membership === this.#peersOf && committed === this.#committedMembership) return;
-    this.#peersOf = membership;
-    this.#setPeers();
-    if (committed === this.#committedMembership) return;
-    this.#committedMembership = committed;
-    this.#refuseRemovedSoon(committed.removed ?? []);
-    stateMachine.onMembership?.(committed);
-  }
-
-  #setPeers(): void {
-    const { transport, addresses, id } = this.#context;
-    transport.setPeers(addresses.peers(this.core.configuration, id), this.#refused);
-  }
-
-  /**
-   * Who was removed is refused only once that is certain (see the core), and a moment later: it may have asked for its removal
-   * itself and wait for the answer. The same holds for this member, which then stops.
-   */
-  #refuseRemovedSoon(removed: readonly MemberId[]): void {
-    if (this.#cancelRefusal !== undefined || removed.every(id => this.#refused.includes(id))) return;
-    const { clock, options, id } = this.#context;
-    this.#cancelRefusal = clock.setTimeout(() => {
-      this.#cancelRefusal = undefined;
-      this.#guard(() => {
-        const { removed: all } = this.core.committedConfiguration;
-        if (all.has(id)) throw removedError();
-        this.#refused = [...all];
-        this.#setPeers();
-      });
-    }, options.heartbeatMs);
   }
 
   /** Resolves once the log on disk starts after the snapshot that was just installed in the core. */

@@ -2,6 +2,7 @@
 import type { ExecutionContext, TestFn } from 'ava';
 import type { Message } from '../core/messages.ts';
 import type { MemberId, SnapshotMetadata } from '../core/types.ts';
+import { TRANSPORT_LIMITS } from './limits.ts';
 import { type IncomingSnapshot, PeerUnreachableError, type Transport } from './transport.ts';
 
 /** Two members that know each other. */
@@ -197,6 +198,40 @@ export function transportContract(test: TestFn, name: string, makePair: () => Pr
     t.deepEqual(received, []);
   });
 
+  withPair('copies what it sends: the sender may use its buffer again (swarmkit 069a030)', async (t, pair) => {
+    const sizes = [TRANSPORT_LIMITS.snapshotChunkBytesMax + 1, 10, 4_000_000];
+    const digest = (bytes: Uint8Array) => bytes.reduce((sum, byte) => (sum * 31 + byte) % 1_000_003, 7);
+    const received: Uint8Array[] = [];
+    let isDone = false;
+    await pair.connect({
+      b: {
+        async onSnapshot(snapshot) {
+          for await (const chunk of snapshot.chunks) received.push(chunk);
+          isDone = true;
+        },
+      },
+    });
+    const sent: number[] = [];
+    async function* chunks(): AsyncGenerator<Uint8Array> {
+      const buffer = new Uint8Array(4_000_000);
+      for (const [number, size] of sizes.entries()) {
+        const chunk = buffer.subarray(0, size).fill(number + 1);
+        sent.push(digest(chunk));
+        yield chunk;
+        chunk.fill(0);
+      }
+    }
+    await pair.a.sendSnapshot(pair.bId, { metadata: METADATA, term: 1, chunks: chunks() });
+    await pair.until(() => isDone);
+    const all = Buffer.concat(received);
+    let at = 0;
+    for (const [number, size] of sizes.entries()) {
+      t.is(digest(all.subarray(at, at + size)), sent[number] ?? 0);
+      at += size;
+    }
+    t.is(at, all.length);
+  });
+
   withPair('tells a member that was removed, and nobody else', async (t, pair) => {
     const told: MemberId[] = [];
     await pair.connect({
@@ -235,6 +270,7 @@ function everyMessage(from: MemberId, to: MemberId): Message[] {
       previousIndex: 4,
       previousTerm: 2,
       commit: 3,
+      acknowledgedIndex: 2,
       readContext: 5,
       entries: [
         { index: 5, term: 6, kind: 'noop', data: new Uint8Array() },
@@ -275,6 +311,7 @@ function append(pair: TransportPair, data: Uint8Array): Message {
     previousIndex: 0,
     previousTerm: 0,
     commit: 0,
+    acknowledgedIndex: 0,
     readContext: 0,
     entries: [{ index: 1, term: 1, kind: 'command', data }],
   };

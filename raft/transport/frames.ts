@@ -141,8 +141,9 @@ function messageToArray(message: Message): unknown[] {
     case 'voteResponse':
       return [...head, message.granted];
     case 'appendRequest': {
-      const { previousIndex, previousTerm, commit, readContext, entries } = message;
-      return [...head, previousIndex, previousTerm, commit, readContext, entries.flatMap(entryToArray)];
+      const { previousIndex, previousTerm, commit, readContext, entries, acknowledgedIndex } = message;
+      const flat = entries.flatMap(entryToArray);
+      return [...head, previousIndex, previousTerm, commit, readContext, flat, acknowledgedIndex];
     }
     case 'appendResponse': {
       const { success, matchIndex, hintTerm, previousIndex, readContext, needsSnapshot } = message;
@@ -177,7 +178,9 @@ function arrayToMessage(fields: Fields): Message {
       const commit = fields.number();
       const readContext = fields.number();
       const entries = arrayToEntries(fields.list(), previousIndex);
-      return { ...envelope, type, previousIndex, previousTerm, commit, readContext, entries };
+      // Members of the first version do not say.
+      const acknowledgedIndex = fields.hasMore ? fields.number() : 0;
+      return { ...envelope, type, previousIndex, previousTerm, commit, readContext, entries, acknowledgedIndex };
     }
     case 'appendResponse':
       return {

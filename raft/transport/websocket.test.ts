@@ -109,6 +109,14 @@ test('a member of another cluster is refused, with a line in the log', async t =
   t.true(lines.some(line => line.includes(`belongs to cluster ${'d'.repeat(16)}`)));
 });
 
+test('whatever a caller says of itself, the refusal fits into a frame', async t => {
+  const lines = await refusalOf(make(A, { clusterId: 'ü'.repeat(500) }), make(B));
+  t.true(
+    lines.some(line => line.includes('set the data directory')),
+    'and the log says what to do',
+  );
+});
+
 test('a member that is not the one expected at an address is refused', async t => {
   const lines = await refusalOf(make(A), make(B), 'e'.repeat(16));
   t.true(lines.some(line => line.includes('another member answers there')));

@@ -277,7 +277,7 @@ export class WebSocketTransport implements Transport {
       const hello = this.#checkHello(data, candidate => this.#refusalOf(candidate.memberId));
       if (typeof hello === 'string') {
         this.#logger.warn({ reason: hello }, 'a connection to the peer port was refused');
-        socket.close(4001, hello);
+        socket.close(4001, closeReason(hello));
         return;
       }
       if (this.#refused.has(hello.memberId)) {
@@ -319,7 +319,9 @@ export class WebSocketTransport implements Transport {
   #checkHello(data: Buffer, refuse: (hello: Hello) => string | undefined): Hello | string {
     try {
       const hello = decodeHello(data);
-      if (hello.clusterId !== this.#options.clusterId) return `the peer belongs to cluster ${hello.clusterId}`;
+      if (hello.clusterId !== this.#options.clusterId) {
+        return `the peer belongs to cluster ${hello.clusterId}, this member to ${this.#options.clusterId}: if the cluster was reset or restored, set the data directory of the one that was left behind aside and join it again`;
+      }
       return refuse(hello) ?? hello;
     } catch (error) {
       return error instanceof Error ? error.message : 'the hello could not be read';
@@ -366,6 +368,11 @@ export class WebSocketTransport implements Transport {
         return;
     }
   }
+}
+
+/** A close frame holds 123 bytes; what a peer said of itself may be in the reason, and be of any length. */
+function closeReason(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 120);
 }
 
 /** Errors travel as their code; those without one must not look like a certain refusal. */

@@ -127,9 +127,7 @@ export class ByteReader {
     const length = this.count();
     const start = this.#at;
     this.#skip(length);
-    const copy = Buffer.allocUnsafe(length);
-    this.#buffer.copy(copy, 0, start, this.#at);
-    return copy;
+    return kept(this.#buffer, start, this.#at);
   }
 
   text(): string {
@@ -149,4 +147,31 @@ export class ByteReader {
     if (this.#at + length > this.#buffer.length) throw new RangeError('the bytes end too early');
     this.#at += length;
   }
+}
+
+/**
+ * Values that stay lie side by side in slabs of their own. In Node's shared pool they would alternate with what lives for a
+ * moment, and keep it all alive: twice the memory.
+ */
+const SLAB_BYTES = 16 * 1024;
+/** Longer values get memory of their own. */
+const SLAB_VALUE_BYTES_MAX = 2 * 1024;
+let slab = Buffer.alloc(0);
+let slabUsed = 0;
+
+function kept(source: Buffer, start: number, end: number): Uint8Array {
+  const length = end - start;
+  if (length > SLAB_VALUE_BYTES_MAX) {
+    const copy = Buffer.allocUnsafeSlow(length);
+    source.copy(copy, 0, start, end);
+    return copy;
+  }
+  if (slabUsed + length > slab.length) {
+    slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  const at = slabUsed;
+  slabUsed += length;
+  source.copy(slab, at, start, end);
+  return slab.subarray(at, slabUsed);
 }

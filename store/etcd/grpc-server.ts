@@ -3,8 +3,9 @@ import { createServer as createPlainServer, type Server, type Socket } from 'nod
 import { createServer as createTlsServer, TLSSocket } from 'node:tls';
 import type { TurnClock } from '../clock.ts';
 import { type Logger, silentLogger } from '../logger.ts';
+import { type Rpc, RpcTallies, type RpcTally } from '../metrics/rpcs.ts';
 import type { TlsMaterial } from '../remote/server.ts';
-import { GrpcError, type Route, refuse, STATUS } from './grpc.ts';
+import { GrpcError, type Route, refuse, STATUS, STATUS_NAMES } from './grpc.ts';
 import { Http2Connection } from './http2/connection.ts';
 import { CLOSE_GRACE_MS } from './http2/limits.ts';
 import type { Http2Stream, StreamListener } from './http2/stream.ts';
@@ -18,17 +19,22 @@ export interface GrpcServerOptions {
   readonly toStatus: (error: unknown) => GrpcError;
   readonly clock: TurnClock;
   readonly logger?: Logger;
+  readonly tallies?: RpcTallies;
 }
 
 export class GrpcServer {
   readonly #options: GrpcServerOptions;
   readonly #routes: ReadonlyMap<string, Route>;
+  readonly #tallies: RpcTallies;
+  readonly #tallyOf: ReadonlyMap<Route, RpcTally>;
   readonly #server: Server;
   readonly #connections = new Set<Http2Connection>();
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
     this.#routes = new Map(options.routes.map(route => [route.path, route]));
+    this.#tallies = options.tallies ?? new RpcTallies();
+    this.#tallyOf = new Map(options.routes.map(route => [route, this.#tallies.of(rpcOf(route))]));
     const { tls } = options;
     const accept = (socket: Socket) => this.#connect(socket);
     this.#server =
@@ -76,9 +82,6 @@ export class GrpcServer {
   #connect(socket: Socket): void {
     const commonName = socket instanceof TLSSocket ? subjectOf(socket) : undefined;
     let calls = 0;
-    const onDone = () => {
-      calls--;
-    };
     const { clock, toStatus } = this.#options;
     const connection = new Http2Connection({
       socket,
@@ -89,7 +92,13 @@ export class GrpcServer {
         const route = this.#routes.get(headers.get(':path') ?? '');
         if (route === undefined) return this.#unknown(stream, headers);
         calls++;
-        return route.begin({ stream, headers, commonName, clock, toStatus, onDone });
+        const tally = this.#tallyOf.get(route);
+        if (tally !== undefined) tally.started++;
+        const onDone = (status: number) => {
+          calls--;
+          tally?.ended(STATUS_NAMES[status] ?? 'Unknown');
+        };
+        return route.begin({ stream, headers, commonName, clock, toStatus, onDone, bytes: this.#tallies });
       },
       onClose: () => this.#connections.delete(connection),
       onProblem: error => this.#logger.warn({ error }, 'an etcd client broke the rules of HTTP/2'),
@@ -110,6 +119,13 @@ function requestProblem(headers: ReadonlyMap<string, string>): GrpcError | undef
     return new GrpcError(STATUS.internal, 'only application/grpc is served here');
   }
   return undefined;
+}
+
+/** As go-grpc-prometheus names what a method is. */
+function rpcOf({ path, requestStream, responseStream }: Route): Rpc {
+  const [, service = '', name = ''] = path.split('/');
+  const type = requestStream ? 'bidi_stream' : responseStream ? 'server_stream' : 'unary';
+  return { service, method: name, type };
 }
 
 function subjectOf(socket: TLSSocket): string | undefined {

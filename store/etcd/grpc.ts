@@ -31,6 +31,27 @@ export const STATUS = {
   unauthenticated: 16,
 } as const;
 
+/** As gRPC's Go libraries, and so etcd's dashboards, spell them. */
+export const STATUS_NAMES: readonly string[] = [
+  'OK',
+  'Canceled',
+  'Unknown',
+  'InvalidArgument',
+  'DeadlineExceeded',
+  'NotFound',
+  'AlreadyExists',
+  'PermissionDenied',
+  'ResourceExhausted',
+  'FailedPrecondition',
+  'Aborted',
+  'OutOfRange',
+  'Unimplemented',
+  'Internal',
+  'Unavailable',
+  'DataLoss',
+  'Unauthenticated',
+];
+
 /** What a call fails with, as the client will see it. */
 export class GrpcError extends Error {
   override readonly name = 'GrpcError';
@@ -63,6 +84,8 @@ export interface StreamingCall<Req, Res> extends CallContext {
 /** How a method is carried out. Made by {@link unary} and {@link streaming}. */
 export interface Route {
   readonly path: string;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
   begin(call: CallStart): StreamListener;
 }
 
@@ -73,8 +96,10 @@ export interface CallStart {
   readonly clock: TurnClock;
   /** Turns what a handler threw into what the client sees. */
   readonly toStatus: (error: unknown) => GrpcError;
-  /** The call is answered. */
-  readonly onDone: () => void;
+  /** The call has ended with this status. */
+  readonly onDone: (status: number) => void;
+  /** Counts the bytes of messages. */
+  readonly bytes: { sentBytes: number; receivedBytes: number };
 }
 
 const PREFIX_BYTES = 5;
@@ -91,7 +116,7 @@ export function unary<ReqRead, ResInit>(
   method: Method<never, ReqRead, ResInit, unknown>,
   handle: (request: ReqRead, call: CallContext) => Promise<ResInit>,
 ): Route {
-  return { path: method.path, begin: start => new UnaryListener(method, handle, new Call(start)) };
+  return { ...shapeOf(method), begin: start => new UnaryListener(method, handle, new Call(start)) };
 }
 
 /** A method whose client sends one request or many, and whose server answers with many. */
@@ -99,7 +124,11 @@ export function streaming<ReqRead, ResInit>(
   method: Method<never, ReqRead, ResInit, unknown>,
   handle: (call: StreamingCall<ReqRead, ResInit>) => Promise<void>,
 ): Route {
-  return { path: method.path, begin: start => new StreamingListener(method, handle, new Call(start)) };
+  return { ...shapeOf(method), begin: start => new StreamingListener(method, handle, new Call(start)) };
+}
+
+function shapeOf({ path, requestStream, responseStream }: Omit<Route, 'begin'>): Omit<Route, 'begin'> {
+  return { path, requestStream, responseStream };
 }
 
 /** Answers a request that no method takes. */
@@ -151,16 +180,22 @@ class Call implements CallContext {
   abort(): void {
     this.#isAborted = true;
     this.#controller?.abort();
-    this.#finish();
+    this.#finish(STATUS.cancelled);
+  }
+
+  received(bytes: number): void {
+    this.#start.bytes.receivedBytes += bytes;
   }
 
   reply(message: Buffer): void {
-    if (!this.#finish()) return;
+    if (!this.#finish(STATUS.ok)) return;
+    this.#start.bytes.sentBytes += message.length;
     this.stream.reply(ANSWER_HEAD, message, ANSWER_OK);
   }
 
   send(message: Buffer): Promise<void> | undefined {
     if (this.#isDone) return undefined;
+    this.#start.bytes.sentBytes += message.length;
     this.sendHead();
     this.stream.write(message);
     return this.stream.room();
@@ -174,24 +209,25 @@ class Call implements CallContext {
 
   end(): void {
     this.sendHead();
-    if (this.#finish()) this.stream.end(ANSWER_OK);
+    if (this.#finish(STATUS.ok)) this.stream.end(ANSWER_OK);
   }
 
   fail(error: unknown): void {
     // Also after an abort: a deadline's status still goes out to those who listen.
     const wasDone = this.#isDone && !this.#isAborted;
-    this.#finish();
+    const status = this.#start.toStatus(error);
+    this.#finish(status.status);
     if (wasDone || this.stream.isOver) return;
     if (!this.#hasHead) this.stream.respond(ANSWER_HEAD);
-    this.stream.end(statusFields(this.#start.toStatus(error)));
+    this.stream.end(statusFields(status));
   }
 
   /** True the first time. */
-  #finish(): boolean {
+  #finish(status: number): boolean {
     if (this.#isDone) return false;
     this.#isDone = true;
     this.#cancelDeadline?.();
-    this.#start.onDone();
+    this.#start.onDone(status);
     return true;
   }
 }
@@ -217,6 +253,7 @@ class UnaryListener<ReqRead, ResInit> implements StreamListener {
     if (this.#call.isDone) return;
     try {
       this.#deframer.push(chunk);
+      this.#call.received(chunk.length);
       this.#call.stream.taken(chunk.length);
       for (let one = this.#deframer.next(); one !== undefined; one = this.#deframer.next()) this.#take(one);
     } catch (error) {
@@ -287,6 +324,7 @@ class StreamingListener<ReqRead, ResInit> implements StreamListener {
     }
     try {
       this.#deframer.push(chunk);
+      this.#call.received(chunk.length);
       for (let one = this.#deframer.next(); one !== undefined; one = this.#deframer.next()) {
         this.#requests.push(this.#method.request.decode(one), one.length + PREFIX_BYTES);
       }

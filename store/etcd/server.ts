@@ -3,6 +3,7 @@
  * leader by the store itself.
  */
 import type { Logger } from '../logger.ts';
+import type { RpcTallies } from '../metrics/rpcs.ts';
 import type { TlsMaterial } from '../remote/server.ts';
 import { authRoutes } from './auth.ts';
 import { clusterRoutes } from './cluster.ts';
@@ -20,6 +21,8 @@ export interface EtcdServerOptions extends EtcdContextOptions {
   /** Clients must show a certificate of `ca`. Without it the server speaks plain text: for loopback only. */
   readonly tls?: TlsMaterial;
   readonly logger?: Logger;
+  /** Counts the calls. */
+  readonly tallies?: RpcTallies;
 }
 
 export class EtcdServer {
@@ -27,7 +30,7 @@ export class EtcdServer {
   readonly #server: GrpcServer;
 
   constructor(options: EtcdServerOptions) {
-    const { listen, tls, logger, clock } = options;
+    const { listen, tls, logger, clock, tallies } = options;
     const context = new EtcdContext(options);
     this.#context = context;
     this.#server = new GrpcServer({
@@ -35,6 +38,7 @@ export class EtcdServer {
       clock,
       ...(tls !== undefined && { tls }),
       ...(logger !== undefined && { logger }),
+      ...(tallies !== undefined && { tallies }),
       toStatus: error => toStatus(error, () => context.hasLeader),
       routes: [
         ...kvRoutes(context),

@@ -49,8 +49,8 @@ export class MvccImage implements Image {
     let bytes = 0;
     let next: string | undefined;
     this.#keys.scanAfter(after, history => {
-      for (let at = superfluousCount(history, this.counters.compactedRevision); at < history.versions.length; at++) {
-        const item = history.versions[at];
+      for (let at = superfluousCount(history, this.counters.compactedRevision); at < history.length; at++) {
+        const item = history.at(at);
         if (item === undefined || item.modRevision > this.counters.revision) break;
         items.push(item);
         bytes += item.key.length + item.value.length + KEY_OVERHEAD_BYTES;

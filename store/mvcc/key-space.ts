@@ -1,7 +1,7 @@
 /** All keys with their histories: point look-ups, ordered ranges, writes, and the removal of what compaction frees. */
 import assert from 'node:assert';
 import type { KeyValue, RangeRequest, RangeResult, WatchEvent } from '../client/client.ts';
-import { atRevision, isTombstone, type KeyHistory, latest, superfluousCount } from './history.ts';
+import { atRevision, isTombstone, KeyHistory, latest, superfluousCount } from './history.ts';
 import { sortName, sortRange } from './keys.ts';
 import { KEY_OVERHEAD_BYTES } from './limits.ts';
 import { OrderedIndex } from './ordered-index.ts';
@@ -9,12 +9,11 @@ import { OrderedIndex } from './ordered-index.ts';
 /** The value of a tombstone, and of an item read with `keysOnly`. */
 export const NO_BYTES: Uint8Array = new Uint8Array(0);
 
-/** Histories up to here are kept in arrays of exactly their length. */
-const SMALL_HISTORY = 8;
-
 export class KeySpace {
   readonly #byKey = new Map<string, KeyHistory>();
   readonly #ordered = new OrderedIndex<KeyHistory>();
+  /** What was looked up last. Invariant: it is what the map says. */
+  #found: { readonly key: string; readonly history: KeyHistory | undefined } | undefined;
   #liveBytes = 0;
   #liveCount = 0;
 
@@ -28,7 +27,7 @@ export class KeySpace {
   }
 
   get(key: string): KeyValue | undefined {
-    return latest(this.#byKey.get(key));
+    return latest(this.#find(key));
   }
 
   /** By how much a put would make the live bytes grow; negative if it makes a value shorter. */
@@ -53,19 +52,16 @@ export class KeySpace {
 
   /** Adds an item, or a tombstone, as the youngest of its key. */
   write(item: KeyValue): WatchEvent {
-    const history = this.#byKey.get(item.key);
+    const history = this.#find(item.key);
     const previous = latest(history);
     if (history === undefined) {
-      // Made with its first item in it: an array that begins empty takes room for seventeen at the first push.
-      const made: KeyHistory = { name: sortName(item.key), versions: [item] };
+      const made = new KeyHistory(sortName(item.key), item);
       this.#byKey.set(item.key, made);
+      this.#found = { key: item.key, history: made };
       this.#ordered.insert(made.name, made);
     } else {
-      const youngest = history.versions.at(-1);
-      assert(youngest === undefined || youngest.modRevision < item.modRevision, 'a key changes once a revision');
-      // A pushed array keeps room for seventeen more; most keys have few versions, and there are many keys.
-      if (history.versions.length < SMALL_HISTORY) history.versions = [...history.versions, item];
-      else history.versions.push(item);
+      assert(history.last.modRevision < item.modRevision, 'a key changes once a revision');
+      history.push(item);
     }
     this.#account(previous, -1);
     if (isTombstone(item)) return { type: 'delete', item, previous };
@@ -119,17 +115,24 @@ export class KeySpace {
     if (history === undefined) return;
     const count = superfluousCount(history, revision);
     if (count === 0) return;
-    if (count < history.versions.length) {
-      history.versions.splice(0, count);
+    if (count < history.length) {
+      history.dropFirst(count);
       return;
     }
     this.#byKey.delete(key);
+    this.#found = undefined;
     this.#ordered.remove(history.name);
   }
 
   /** Visits histories in order, beginning after `name` (undefined: at the first), until the visitor answers false. */
   scanAfter(name: string | undefined, visit: (history: KeyHistory) => boolean): void {
     this.#ordered.scan(name === undefined ? '' : `${name}\0`, undefined, visit);
+  }
+
+  /** One command asks for its key several times, and with many keys a look-up is a walk through cold memory. */
+  #find(key: string): KeyHistory | undefined {
+    if (this.#found?.key !== key) this.#found = { key, history: this.#byKey.get(key) };
+    return this.#found.history;
   }
 
   #account(item: KeyValue | undefined, sign: 1 | -1): void {

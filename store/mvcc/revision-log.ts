@@ -10,7 +10,8 @@ export interface RevisionEvents {
 
 /** A queue of contiguous revisions; old ones leave at the front. */
 export class RevisionLog {
-  #entries: RevisionEvents[] = [];
+  /** The events of each revision; one alone, which is usual, lies here without a list around it. */
+  #entries: (WatchEvent | readonly WatchEvent[])[] = [];
   /** Entries at the front that have left but are not yet cut off. */
   #gone = 0;
   #firstRevision: number;
@@ -31,12 +32,15 @@ export class RevisionLog {
 
   push(entry: RevisionEvents): void {
     assert(entry.revision === this.#firstRevision + this.length, 'revisions follow each other without a gap');
-    this.#entries.push(entry);
+    const [first] = entry.events;
+    this.#entries.push(first !== undefined && entry.events.length === 1 ? first : entry.events);
   }
 
   get(revision: number): RevisionEvents | undefined {
     const offset = revision - this.#firstRevision;
-    return offset < 0 ? undefined : this.#entries[this.#gone + offset];
+    const entry = offset < 0 ? undefined : this.#entries[this.#gone + offset];
+    if (entry === undefined) return undefined;
+    return { revision, events: 'item' in entry ? [entry] : entry };
   }
 
   /** Forgets what lies before `revision`. */

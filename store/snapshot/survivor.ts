@@ -2,8 +2,15 @@
  * Reads what a stopped member has, all of it: its state with every entry of its log applied, also those that it did not
  * know to be committed, because after the loss of the others nobody can tell any more. Changes nothing on disk.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { LevelStorage, type MemberIdentity, type MembershipEntry, type RecoveredState } from '../../raft/index.ts';
+import {
+  DataLockedError,
+  LevelStorage,
+  type MemberIdentity,
+  type MembershipEntry,
+  type RecoveredState,
+} from '../../raft/index.ts';
 import { type StateBackend, StateCorruptError } from '../backend/backend.ts';
 import { LevelBackend } from '../backend/level.ts';
 import { type BatchHead, decodeBatch } from '../codec/change.ts';
@@ -57,6 +64,19 @@ export async function readSurvivor(directory: string): Promise<Survivor> {
     entry: lastEntryOf(recovered),
     uncommittedEntries: Math.max(0, through - Math.max(recovered.hardState.commit, head.appliedIndex)),
   };
+}
+
+/**
+ * Whether a process holds this data; other trouble with it is of no interest here.
+ * @throws {DataLockedError}
+ */
+export async function refuseIfInUse(directory: string): Promise<void> {
+  if (!existsSync(join(directory, 'raft'))) return;
+  try {
+    await readLog(join(directory, 'raft'));
+  } catch (error) {
+    if (error instanceof DataLockedError) throw error;
+  }
 }
 
 async function readLog(directory: string): Promise<RecoveredState> {

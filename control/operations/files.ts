@@ -1,0 +1,2 @@
+/** Snapshot files for who may not reach into the store: the CLI. */
+export { inspectSnapshotFile, REVISION_BUMP, type SnapshotSummary, writeSnapshotFile } from '../../store/index.ts';
