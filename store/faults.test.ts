@@ -1,13 +1,14 @@
 /** What disks and accidents do to a store, and what is made of it: never wrong data, never a silent loss. */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { copyTo, cutTail, flipBit, seeded, smallDisk } from '../raft/storage/testing/damage.ts';
+import { copyTo, cutTail, dataFiles, flipBit, seeded, smallDisk } from '../raft/storage/testing/damage.ts';
 import { TestAuthority } from '../raft/transport/testing/certificates.ts';
 import { StateCorruptError } from './backend/backend.ts';
 import { LevelBackend } from './backend/level.ts';
+import { MemoryBackend, MemoryStateDisk } from './backend/memory.ts';
 import { bytes, text } from './client/contract.ts';
 import { systemClock } from './clock.ts';
 import { encodeCommand } from './codec/command.ts';
@@ -29,6 +30,20 @@ async function withDirectory(run: (root: string) => Promise<void>): Promise<void
   } finally {
     await rm(root, { recursive: true, force: true });
   }
+}
+
+async function directoryBytes(directory: string): Promise<number> {
+  const found = await readdir(directory, { recursive: true, withFileTypes: true });
+  const sizes = await Promise.all(
+    // LevelDB may remove a file meanwhile.
+    found.map(entry =>
+      stat(join(entry.parentPath, entry.name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
@@ -152,6 +167,135 @@ test('a flipped bit in a snapshot on its way is refused; the state that was ther
   });
 });
 
+test('what is applied and how far it is are one write, however the last write is torn (etcd #13514)', async t => {
+  await withDirectory(async root => {
+    const replica = replicaOn(join(root, 'state'));
+    await replica.open();
+    const history = [seen(replica)];
+    const backendFile = async () => (await dataFiles(join(root, 'state'))).find(path => path.endsWith('.log')) ?? '';
+    for (let index = 1; index <= 60; index++) {
+      replica.apply([{ index, term: 1, data: encodeCommand(put(`/${index % 7}`, Buffer.alloc(50, index))) }], index);
+      history.push(seen(replica));
+      // One batch an entry.
+      await eventually('it is handed over', () => replica.unwrittenBytes === 0);
+    }
+    const path = await backendFile();
+    const { size } = await stat(path);
+    const found = new Set<number>();
+    for (let left = size; left > 0; left -= 97) {
+      await copyTo(join(root, 'state'), join(root, 'copy'));
+      await truncate(path.replace(join(root, 'state'), join(root, 'copy')), left);
+      const torn = replicaOn(join(root, 'copy'));
+      const { appliedIndex } = await torn.open();
+      t.is(seen(torn), history[appliedIndex], `${left} of ${size} bytes`);
+      found.add(appliedIndex);
+      await torn.close();
+    }
+    t.true(found.size > 20, 'the state was found at many an index');
+    await replica.close();
+  });
+});
+
+test('a crash within folding leaves the old state or the new one, at the same index (etcd #14685)', async t => {
+  for (let writesDone = 0; writesDone < 30; writesDone++) {
+    const disk = new MemoryStateDisk();
+    const limits = resolveLimits({ checkpointBytesMin: 300 });
+    const mount = () =>
+      new Replica({ backend: new MemoryBackend(disk), clock: systemClock, onFatal: () => {}, limits });
+    const replica = mount();
+    await replica.open();
+    const history = [seen(replica)];
+    let writes = 0;
+    disk.setFault(() => (++writes > writesDone ? new Promise(() => {}) : Promise.resolve()));
+    for (let index = 1; index <= 40; index++) {
+      replica.apply([{ index, term: 1, data: encodeCommand(put(`/${index % 5}`, Buffer.alloc(40, index))) }], index);
+      history.push(seen(replica));
+      if (index % 5 === 0) void replica.flush().catch(() => {});
+      for (let turn = 0; turn < 3; turn++) await new Promise(resolve => setImmediate(resolve));
+    }
+    disk.crash({ batchesKept: writesDone % 3 });
+    disk.setFault(undefined);
+    const again = mount();
+    const { appliedIndex } = await again.open();
+    t.is(seen(again), history[appliedIndex], `after ${writesDone} writes`);
+    await again.close();
+  }
+});
+
+test('the revision stands when compaction has taken the last thing that bore it, also after a crash (etcd #17780)', async t => {
+  await withDirectory(async root => {
+    let replica = replicaOn(join(root, 'state'));
+    await replica.open();
+    const remove: Command = { type: 'transaction', transaction: { then: [{ type: 'delete', key: '/a' }] } };
+    let index = 0;
+    const apply = (command: Command) =>
+      replica.apply([{ index: ++index, term: 1, data: encodeCommand(command) }], index);
+    apply(put('/a', bytes('1')));
+    apply(remove);
+    apply({ type: 'compact', revision: replica.state.revision });
+    while (replica.state.sweep());
+    const { revision } = replica.state;
+    for (let life = 0; life < 3; life++) {
+      await replica.flush();
+      await replica.close();
+      replica = replicaOn(join(root, 'state'), 1);
+      await replica.open();
+      t.is(replica.state.revision, revision);
+      t.is(replica.state.liveCount, 0);
+    }
+    apply(put('/b', bytes('1')));
+    t.is(replica.state.revision, revision + 1);
+    await replica.close();
+  });
+});
+
+test('200,000 writes of 1,000 keys leave a disk, and a restart, that fit what lives', async t => {
+  await withDirectory(async root => {
+    const directory = join(root, 'state');
+    const checkpointBytesMin = 4 * 1024 * 1024;
+    let replica = replicaOn(directory, checkpointBytesMin);
+    await replica.open();
+    const noise = randomBytes(1_000_000);
+    let index = 0;
+    let largest = 0;
+    while (index < 200_000) {
+      const commands = Array.from({ length: 500 }, (_, n) => {
+        const at = (index + n) * 37;
+        const value = noise.subarray(at % 900_000, (at % 900_000) + 256);
+        return { index: index + n + 1, term: 1, data: encodeCommand(put(`/keys/${(index + n) % 1_000}`, value)) };
+      });
+      index += 500;
+      replica.apply(commands, index);
+      if (index % 5_000 !== 0) continue;
+      const compact: Command = { type: 'compact', revision: replica.state.revision - 2_000 };
+      replica.apply([{ index: ++index, term: 1, data: encodeCommand(compact) }], index);
+      index += 499;
+      replica.apply([], index);
+      await replica.flush();
+      largest = Math.max(largest, await directoryBytes(directory));
+    }
+    const { liveBytes } = replica.state;
+    const before = seen(replica);
+    await replica.close();
+    t.true(liveBytes < 500_000);
+    // Some 65 MB were written. LevelDB needs room for what it sorts out, and two checkpoints are there for a moment.
+    t.true(largest < 40_000_000, `${largest} bytes at its largest`);
+    const left = await directoryBytes(directory);
+    t.true(left < 20_000_000, `${left} bytes at the end`);
+    const backend = new LevelBackend({ directory });
+    const stored = await backend.open();
+    let read = 0;
+    for await (const chunk of stored.checkpoint ?? []) read += chunk.length;
+    for await (const batch of stored.batches) read += batch.length;
+    await backend.close();
+    t.true(read < 2 * checkpointBytesMin, `${read} bytes are read at a restart`);
+    replica = replicaOn(directory);
+    await replica.open();
+    t.is(seen(replica), before);
+    await replica.close();
+  });
+});
+
 test('a state that was given up is not opened again', async t => {
   await withDirectory(async root => {
     const replica = replicaOn(join(root, 'state'));
@@ -225,6 +369,57 @@ test('a member that came to hold something else is found out, serves it to nobod
   const counts = cluster.members.map(member => member.hashChecks());
   t.true(counts.some(({ agreed }) => agreed > 0) && counts.some(({ differed }) => differed > 0));
   await third.close();
+});
+
+test('a wiped directory: the state alone is built again, the log alone is refused, both make a new member', async t => {
+  await using cluster = await makeCluster();
+  const raft = { heartbeatMs: 20, electionTimeoutMs: 150, compactEntries: 20, tailEntries: 5 };
+  const first = await cluster.start('one', { raft });
+  await cluster.start('two', { raft });
+  const options = cluster.options('three', await freePort(), {
+    raft,
+    beginning: { type: 'join', discover: async () => first.raft.status().membership },
+    announce: member => first.raft.addMember(member),
+  });
+  let third = await openStore(options);
+  for (let n = 0; n < 60; n++) await first.client.put(`/${n}`, bytes(`${n}`));
+  const { identity } = third;
+  await third.close();
+  await rm(join(options.dataDir, 'state'), { recursive: true });
+  third = await openStore(options);
+  await eventually('it has its state again', () => third.raft.status().appliedIndex > 60);
+  t.is((await third.client.range({ key: '/', end: '0' })).count, 60);
+  t.deepEqual(third.identity, identity);
+  await third.close();
+  await rm(join(options.dataDir, 'raft'), { recursive: true });
+  await t.throwsAsync(openStore(options), { code: 'STORE_LOG_MISSING', message: /cannot know what it promised/ });
+  await rm(options.dataDir, { recursive: true });
+  third = await openStore({ ...options, announce: by => first.raft.replaceMember(identity.memberId, by) });
+  t.not(third.identity.memberId, identity.memberId);
+  t.is((await third.client.range({ key: '/', end: '0' })).count, 60);
+  t.is(first.raft.status().membership.members.length, 3);
+  await third.close();
+});
+
+test('a copy of an older day put in the place of a member’s data is refused while others remember', async t => {
+  await using cluster = await makeCluster();
+  const first = await cluster.start('one');
+  await cluster.start('two');
+  const options = cluster.options('three', await freePort(), {
+    beginning: { type: 'join', discover: async () => first.raft.status().membership },
+    announce: member => first.raft.addMember(member),
+  });
+  const older = join(options.dataDir, '..', 'older');
+  let third = await openStore(options);
+  await first.client.put('/a', bytes('1'));
+  await third.close();
+  await copyTo(options.dataDir, older);
+  third = await openStore(options);
+  for (let n = 0; n < 20; n++) await third.client.put('/a', bytes(`${n}`));
+  await third.close();
+  await copyTo(older, options.dataDir);
+  await t.throwsAsync(openStore(options), { code: 'RAFT_LOG_CORRUPT', message: /older than what others heard/ });
+  await first.client.put('/a', bytes('the others go on'));
 });
 
 test('any member at the quota stops puts everywhere, deletes free the store, and nobody has to say so', async t => {

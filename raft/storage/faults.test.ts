@@ -1,5 +1,5 @@
 /** What disks do to a log, and what is made of it: never a wrong entry, never a lost one without a word. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -7,7 +7,7 @@ import { entries, hard, identity, membership, snapshotAt, summary } from './cont
 import { LevelStorage } from './level.ts';
 import { MemoryDisk, MemoryStorage } from './memory.ts';
 import { LogCorruptError, type RaftStorage, StorageFailedError } from './storage.ts';
-import { copyTo, cutTail, flipBit, seeded, smallDisk } from './testing/damage.ts';
+import { copyTo, cutTail, dataFiles, flipBit, seeded, smallDisk } from './testing/damage.ts';
 
 const FLIPS = 60;
 
@@ -86,6 +86,29 @@ for (const inTables of [false, true]) {
     t.true((await damageCopies(t, { inTables, damage: cutTail })) > FLIPS / 4);
   });
 }
+
+test('a torn end that nobody was told of does not stop the start (etcd #5230, #11488)', async t => {
+  await withDirectory(async root => {
+    const directory = join(root, 'data');
+    const storage = new LevelStorage({ directory });
+    await storage.open();
+    await storage.initialize(identity, membership);
+    for (let index = 1; index <= 20; index++) await storage.save({ entries: entries(index, 1, 1) });
+    const head = await readFile(join(directory, 'head'));
+    const [ahead] = (await dataFiles(join(directory, 'log'))).filter(path => path.endsWith('.log'));
+    const { size } = await stat(ahead ?? '');
+    await storage.save({ entries: entries(21, 1, 1) });
+    await storage.close();
+    // The process died within that last save: some of it is on the disk, and its head is not.
+    const { size: sizeAfter } = await stat(ahead ?? '');
+    for (let left = sizeAfter - 1; left >= size; left -= 7) {
+      await copyTo(directory, join(root, 'copy'));
+      await writeFile(join(root, 'copy', 'head'), head);
+      await truncate((ahead ?? '').replace(directory, join(root, 'copy')), left);
+      t.is((await readLog(join(root, 'copy'))).log.length, 20, `${left} of ${sizeAfter} bytes`);
+    }
+  });
+});
 
 test('a log that was put back while its witness was not is refused: promises are missing', async t => {
   await withDirectory(async root => {

@@ -298,6 +298,24 @@ export function storeContract(test: TestFn, name: string, make: MakeStore): void
     t.is((await store.range({ key: '/k' })).count, 1);
   });
 
+  contract('a store that is well has no alarms, and taking some back does nothing', async (t, store) => {
+    t.deepEqual(await store.alarms(), []);
+    t.deepEqual(await store.disarmAlarm(), []);
+    t.deepEqual(await store.disarmAlarm({ type: 'NOSPACE' }), []);
+  });
+
+  contract('the hash belongs to a revision: it stays, and what is written changes it', async (t, store) => {
+    const first = await store.put('/h', bytes('1'));
+    const then = await store.hash();
+    t.is(then.revision, first.revision);
+    await store.put('/h', bytes('2'));
+    t.is((await store.hash(first.revision)).hash, then.hash);
+    t.not((await store.hash()).hash, then.hash);
+    await t.throwsAsync(store.hash(first.revision + 1_000), { instanceOf: FutureRevisionError });
+    await store.compact(first.revision + 1);
+    await t.throwsAsync(store.hash(first.revision), { instanceOf: CompactedError });
+  });
+
   contract('a lease ends by itself', async (t, store) => {
     const lease = await store.grantLease(1);
     const put = await store.put('/l', bytes('1'), { lease: lease.id });
