@@ -62,7 +62,7 @@ export class MembershipChanges {
     await this.#settled(options.deadlineMs);
     const { membership } = this.#context.core.configuration;
     if (require(membership, id).role === 'voter') return membership;
-    await this.#refuseUnlessCaughtUp(id);
+    await this.#refuseUnlessCaughtUp(id, options.deadlineMs);
     return this.#makeVoter(id, options);
   }
 
@@ -147,11 +147,11 @@ export class MembershipChanges {
 
   /**
    * What to propose now. Enough voters of it have answered since this was asked: who was heard a moment ago may be dead.
-   * @throws {MembershipRefusedError} too few did within an election timeout.
+   * @throws {MembershipRefusedError} too few did, though they were given time.
    */
   async #prepared(plan: Plan, { deadlineMs, force }: ChangeOptions): Promise<Prepared> {
-    const { core, nextTick, now, electionTimeoutMs } = this.#context;
-    const patientUntilMs = now() + electionTimeoutMs;
+    const { core, nextTick, now } = this.#context;
+    const patientUntilMs = this.#patientUntil(deadlineMs);
     for (let ticks = 0; ; ticks++) {
       const present = await this.#settled(deadlineMs);
       const next = plan(present);
@@ -174,6 +174,12 @@ export class MembershipChanges {
     }
   }
 
+  /** A member may be slow, or about to come back: nothing is refused because of it at once. */
+  #patientUntil(deadlineMs: number): number {
+    const { now, electionTimeoutMs } = this.#context;
+    return Math.min(deadlineMs, now() + Math.max(2 * electionTimeoutMs, DRIVER_LIMITS.answerPatienceMs));
+  }
+
   #silentTicks(id: MemberId): number {
     return this.#context.core.progress?.get(id)?.silentTicks ?? Number.POSITIVE_INFINITY;
   }
@@ -183,18 +189,22 @@ export class MembershipChanges {
     return progress !== undefined && progress.matchIndex >= index && !progress.needsSnapshot;
   }
 
-  /** One round of catching up (thesis 4.2.1): what the leader has now must be there within an election timeout. */
-  async #refuseUnlessCaughtUp(id: MemberId): Promise<void> {
+  /** A round of catching up (thesis 4.2.1): what the leader has at its start must be there within an election timeout. */
+  async #refuseUnlessCaughtUp(id: MemberId, deadlineMs: number): Promise<void> {
     const { core, now, nextTick, electionTimeoutMs, electionTicks } = this.#context;
-    const goal = core.status().lastIndex;
-    const begunMs = now();
-    while (!this.#has(id, goal)) {
+    const patientUntilMs = this.#patientUntil(deadlineMs);
+    let round = { goal: core.status().lastIndex, begunMs: now() };
+    for (;;) {
       if (core.status().role !== 'leader') throw new NotLeaderError('this member no longer leads');
-      if (now() - begunMs >= electionTimeoutMs) {
+      const isLate = now() - round.begunMs >= electionTimeoutMs;
+      if (this.#has(id, round.goal)) {
+        if (!isLate) return;
+        round = { goal: core.status().lastIndex, begunMs: now() };
+      } else if (now() >= patientUntilMs) {
         const name = core.configuration.members.get(id)?.name ?? id;
         if (this.#silentTicks(id) >= electionTicks) throw refused(`${name} does not answer: start it, then promote it`);
         const matchIndex = core.progress?.get(id)?.matchIndex ?? 0;
-        throw refused(`${name} has entry ${matchIndex} of ${goal} and is still catching up: try again later`);
+        throw refused(`${name} has entry ${matchIndex} of ${round.goal} and is still catching up: try again later`);
       }
       await nextTick();
     }

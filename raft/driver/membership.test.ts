@@ -4,7 +4,8 @@ import type { Membership } from '../core/types.ts';
 import { until } from '../transport/testing/until.ts';
 import { membershipCodec } from './codec.ts';
 import { NotInitializedError, OutcomeUnknownError } from './node.ts';
-import { Group, type GroupMember, memberEntry } from './testing/group.ts';
+import { systemClock } from './system-clock.ts';
+import { GROUP_OPTIONS, Group, type GroupMember, memberEntry } from './testing/group.ts';
 
 const REFUSED = 'RAFT_MEMBERSHIP_REFUSED';
 
@@ -109,6 +110,16 @@ test('taking out a voter that answers while another does not is refused; taking 
   t.is((await alive.node.removeMember(dead.id)).members.length, 3);
   t.is((await leader.node.removeMember(dead.id)).members.length, 3, 'a second time changes nothing');
   await leader.node.propose(text('still here'));
+});
+
+test('a voter that is slow to answer is waited for before a change is refused', async t => {
+  const group = await started(t, 3);
+  const leader = await group.leaderOnce();
+  const [one, slow] = await othersOf(group, leader);
+  group.network.cut(slow.id, leader.id);
+  const removing = leader.node.removeMember(one.id);
+  systemClock.setTimeout(() => group.network.heal(), 3 * GROUP_OPTIONS.electionTimeoutMs);
+  t.is((await removing).members.length, 2);
 });
 
 test('force skips the check of who answers, and nothing else', async t => {

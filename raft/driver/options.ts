@@ -67,6 +67,8 @@ export const DRIVER_LIMITS = {
   outgoingSnapshotsMax: 2,
   /** The leader has this much longer to answer than to act, so that it can say why it could not in time. */
   answerGraceMs: 500,
+  /** So long, or two election timeouts if they are longer, a member has to answer before a change is refused because of it. */
+  answerPatienceMs: 1_500,
   /** Rounds in which a learner has to catch up before it is made a voter (thesis 4.2.1). */
   catchUpRoundsMax: 1_000,
 } as const;

@@ -7,6 +7,8 @@ import { createRaftNode, type RaftDriver, type RaftNodeDependencies } from '../d
 import { systemClock } from '../system-clock.ts';
 import { LogMachine, type LogMachineDisk } from './log-machine.ts';
 
+export const GROUP_OPTIONS = { heartbeatMs: 20, electionTimeoutMs: 150 } as const;
+
 export const CLUSTER_ID = 'c'.repeat(16);
 
 export function memberEntry(number: number): Omit<MembershipEntry, 'role'> {
@@ -113,7 +115,7 @@ export class Group {
         if (member !== undefined) member.fatal = error;
       },
       ...options,
-      options: { heartbeatMs: 20, electionTimeoutMs: 150, ...options.options },
+      options: { ...GROUP_OPTIONS, ...options.options },
     });
     return { node, machine };
   }
