@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import { keepBootstrapObjects } from './apiserver/bootstrap.ts';
 import { type ApiServer, createApiServer } from './apiserver/server.ts';
 import type { Clock } from './client/clock.ts';
 import { RestClient } from './client/rest.ts';
 import { startControllers } from './controllers/all.ts';
-import { joinRoutes } from './join/handlers.ts';
 import { ensureToken } from './join/tokens.ts';
 import { advertised, hostPort } from './master/addresses.ts';
-import { issueOwn } from './master/certificates.ts';
-import { type DatastoreOptions, openDatastore } from './master/datastore.ts';
+import { issueOwn, type OwnCertificates } from './master/certificates.ts';
+import { type DatastoreOptions, type MasterStore, openDatastore } from './master/datastore.ts';
 import {
   CONTROLLER_MANAGER,
   inProcessTransport,
@@ -20,13 +20,15 @@ import {
   SCHEDULER,
 } from './master/leadership.ts';
 import { startLocalAgent } from './master/local-agent.ts';
-import { openOwnStore, type SnapshotSettings } from './master/own-store.ts';
-import { type MasterSetup, setUp } from './master/setup.ts';
-import type { MasterStore } from './master/store.ts';
+import { attachmentsOf, type MasterSetup, setUp } from './master/setup.ts';
 import { describeEnd } from './operations/end.ts';
 import { hasStore } from './operations/open-store.ts';
+import { openOwnStore } from './operations/own-store.ts';
+import { masterPeers } from './operations/peers.ts';
+import { productRoutes } from './operations/product-routes.ts';
 import { refuseIfInterrupted } from './operations/recover.ts';
 import { refuseIfRemoved } from './operations/removed.ts';
+import { type SnapshotSettings, startSnapshots } from './operations/snapshots.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { parseToken } from './pki/token.ts';
 import { runScheduler } from './scheduler/scheduler.ts';
@@ -83,15 +85,18 @@ const VERSION = {
 const NODE_PORT_RANGE = '30000-32767';
 /** How long a new cluster's first master may take to lead itself. */
 const FIRST_LEADERSHIP_MS = 30_000;
+/** How finely the event loop's lag is measured. */
+const EVENT_LOOP_PRECISION_MS = 20;
 
 /** Runs a master until it is told to stop, or until it must not go on. */
 export async function runMaster(options: MasterOptions, context: MasterContext): Promise<void> {
+  const { dataDir, name } = options;
   try {
-    await refuseIfRemoved(options.dataDir);
-    refuseIfInterrupted(options.dataDir);
+    await refuseIfRemoved(dataDir);
+    refuseIfInterrupted(dataDir);
     await run(options, context);
   } catch (error) {
-    throw await describeEnd(error, { dataDir: options.dataDir, name: options.name, at: new Date(context.clock.now()) });
+    throw await describeEnd(error, { dataDir, name, at: new Date(context.clock.now()) });
   }
 }
 
@@ -131,28 +136,40 @@ interface Start {
 }
 
 async function start({ options, context, logger, signal, onFatal, closers }: Start): Promise<void> {
-  const { dataDir } = options;
   const setup = await setUp(options, {
     nowMs: context.clock.now(),
     delay: context.delay,
     signal,
-    hasStore: hasStore(dataDir),
+    hasStore: hasStore(options.dataDir),
   });
   const certificates = await issueOwn(options, setup, context.clock.now());
-  const clientUrl = `https://${hostPort(advertised(options.listen.host), options.listen.port)}`;
-  const store =
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS });
+  const store: MasterStore =
     options.datastore === undefined
-      ? await openOwnStore({ ...options, clientUrl }, { ...context, setup, certificates, logger, signal, onFatal })
+      ? await openOwn({ options, context, logger, signal, onFatal, setup, certificates, registry })
       : await openDatastore({
           datastore: options.datastore,
           name: options.name,
-          clientUrl,
+          clientUrl: clientUrl(options),
           authority: setup.secrets.authority.certificate,
-          dataDir,
+          dataDir: options.dataDir,
           random: context.random,
           logger,
         });
   closers.push(() => store.close());
+  const snapshots = startSnapshots({
+    ...options.snapshots,
+    // A store of others is theirs to save.
+    ...(options.datastore !== undefined && { schedule: { type: 'off' } }),
+    dataDir: options.dataDir,
+    name: options.name,
+    store: store.client,
+    masters: () => store.membership().members.map(({ name }) => name),
+    clock: context.clock,
+    logger,
+  });
+  closers.push(async () => snapshots.stop());
 
   const apiServer = createApiServer({
     store: store.client,
@@ -166,6 +183,9 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     random: context.random,
     newUid: randomUUID,
     logger,
+    registry,
+    liveness: store.health.live,
+    readiness: store.health.ready,
     serviceCIDR: setup.settings.serviceCIDR,
     nodePortRange: NODE_PORT_RANGE,
     version: VERSION,
@@ -176,7 +196,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     },
     serviceAccountKey: setup.secrets.serviceAccountKey,
     serviceAccountIssuer: `https://kubernetes.default.svc.${setup.settings.clusterDomain}`,
-    routes: productRoutes(setup, store, context),
+    routes: productRoutes({ setup, store, now: () => context.clock.now(), more: snapshots.routes }),
   });
   closers.push(() => apiServer.close());
 
@@ -224,36 +244,52 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   }
 }
 
-function productRoutes(setup: MasterSetup, store: MasterStore, context: MasterContext) {
-  const joining = joinRoutes({
-    secrets: setup.secrets,
-    settings: setup.settings,
-    now: () => context.clock.now(),
-    membership: () => store.membership(),
-    status: () => store.status(),
-    addMember: request => store.addMember(request),
-  });
-  return [...joining, ...store.routes].map(({ method, path, authenticate, handle }) => ({
-    method,
-    path,
-    authenticate,
-    handler: async (
-      request: { readonly body: Uint8Array },
-      identity: { readonly user: string; readonly groups: readonly string[] },
-    ) => ({
-      status: 200,
-      body: (await handle({ user: identity.user, groups: identity.groups }, readJson(request.body))) as object,
-    }),
-  }));
-}
+const clientUrl = ({ listen }: MasterOptions) => `https://${hostPort(advertised(listen.host), listen.port)}`;
 
-function readJson(body: Uint8Array): unknown {
-  if (body.length === 0) return undefined;
-  try {
-    return JSON.parse(Buffer.from(body).toString('utf8'));
-  } catch {
-    return undefined;
-  }
+/** This master's own member of the store that the masters keep among them. */
+function openOwn(
+  parts: Pick<Start, 'options' | 'context' | 'logger' | 'signal' | 'onFatal'> & {
+    readonly setup: MasterSetup;
+    readonly certificates: OwnCertificates;
+    readonly registry: Registry;
+  },
+): Promise<MasterStore> {
+  const { options, context, logger, signal, onFatal, setup, certificates, registry } = parts;
+  const { dataDir, name, peerListen } = options;
+  const { certificate, key } = certificates.administrator;
+  const { authority, peerAuthority } = setup.secrets;
+  return openOwnStore({
+    dataDir,
+    isJoining: options.join !== undefined,
+    isLearner: options.isLearner,
+    replaces: options.replace,
+    discover: setup.discover,
+    peers: masterPeers({
+      dataDir,
+      join: options.join,
+      credentials: { authority: authority.certificate, certificate, key },
+      delay: context.delay,
+      signal,
+      logger,
+    }),
+    clock: context.clock,
+    logger,
+    onFatal,
+    store: {
+      name,
+      peer: {
+        address: hostPort(advertised(peerListen.host), peerListen.port),
+        listen: peerListen,
+        tls: { key: certificates.peer.key, cert: certificates.peer.certificate, ca: peerAuthority.certificate },
+      },
+      clientUrl: clientUrl(options),
+      random: context.random,
+      onFatal,
+      peerAddresses: options.peerAddresses,
+      snapshotAttachments: () => attachmentsOf(setup),
+      metrics: registry,
+    },
+  });
 }
 
 interface Parts {

@@ -31,10 +31,13 @@ export { Election, type ElectionLeadership, type ElectionOptions } from './etcd/
 export type { EtcdTls } from './etcd/client/endpoint.ts';
 export { DEFAULT_PREFIX, type EtcdOptions } from './etcd/client/session.ts';
 export { type HashCheckCounts, StateDivergedError } from './hash-check.ts';
+export type { StoreHealth, StoreHealthCheck } from './health.ts';
 export { resolveLimits, STORE_LIMITS, type StoreLimits } from './limits.ts';
 export type { Logger as StoreLogger } from './logger.ts';
+export type { Rpc, RpcTally, RpcType } from './metrics/rpcs.ts';
+export type { StoreMetrics } from './metrics/store-metrics.ts';
 export type { ApplyResult } from './mvcc/command.ts';
-export { OPEN_END, prefixEnd } from './mvcc/keys.ts';
+export { keyBytes, keyFromBytes, OPEN_END, prefixEnd } from './mvcc/keys.ts';
 export {
   type Beginning,
   DataDirectoryError,

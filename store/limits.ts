@@ -48,6 +48,10 @@ export const CONNECTION_UNREAD_BYTES_MAX = FRAME_BYTES_MAX;
 export const WATCH_WINDOW_BATCHES = 16;
 /** A connection shows that it lives this often, and is given up after one silent interval more. */
 export const PING_INTERVAL_MS = 2_000;
+/** A write to the log that has not come back for so long never will: the member is not alive any more. */
+export const LOG_WRITE_STALLED_MS = 30_000;
+/** A member that is asked whether it is ready confirms a read with the quorum in this time. */
+export const READ_CHECK_MS = 1_000;
 /** Setting up a connection to one member. */
 export const CONNECT_TIMEOUT_MS = 2_000;
 /** Parts of a snapshot that are on their way to a remote client without having been taken. */

@@ -28,6 +28,7 @@ import { systemWallClock, type TurnClock } from './clock.ts';
 import { followLeadership } from './duties.ts';
 import { EtcdServer } from './etcd/server.ts';
 import type { HashCheckCounts } from './hash-check.ts';
+import { type StoreHealth, storeHealth } from './health.ts';
 import { drawId } from './ids.ts';
 import { latestMembership } from './latest-membership.ts';
 import { resolveLimits, type StoreLimits } from './limits.ts';
@@ -116,6 +117,8 @@ export interface OpenStore {
   readonly metrics: StoreMetrics | undefined;
   /** How comparing the members' data went, as far as this member was the one to compare. */
   hashChecks(): HashCheckCounts;
+  /** Whether this member is alive, and whether it can serve. */
+  readonly health: StoreHealth;
   close(): Promise<void>;
 }
 
@@ -219,6 +222,7 @@ async function openOnce(options: OpenStoreOptions, metrics: StoreMetrics | undef
     etcdPort: etcd?.port,
     metrics,
     hashChecks: () => duties.hashCheck.counts,
+    health: storeHealth({ raft, replica, failure: fatal.failure }),
     async close() {
       duties.stop();
       await etcd?.server.close();
@@ -395,6 +399,7 @@ function onlyOnce(options: OpenStoreOptions) {
       (options.logger ?? silentLogger).error({ error }, 'the store has stopped for good');
       if (isOpen) options.onFatal(error);
     },
+    failure: () => failure,
     begin(): void {
       isOpen = true;
       if (failure !== undefined) throw failure;
@@ -449,6 +454,34 @@ async function serveEtcd(
     clock,
     random,
     limits: resolveLimits(options.limits),
+    ...(logger !== undefined && { logger }),
+    ...(metrics !== undefined && { tallies: metrics.rpcs }),
+  });
+  try {
+    return { server, port: await server.start() };
+  } catch (error) {
+    throw startError(error, asked.listen);
+  }
+}
+
+async function serveEtcd(
+  options: OpenStoreOptions,
+  parts: {
+    readonly raft: RaftDriver<ApplyResult>;
+    readonly replica: Replica;
+    readonly client: LocalClient;
+    readonly metrics: StoreMetrics | undefined;
+  },
+) {
+  if (options.serveEtcd === undefined) return undefined;
+  const { clock, random, logger, serveEtcd: asked } = options;
+  const { metrics, ...store } = parts;
+  const server = new EtcdServer({
+    ...store,
+    ...asked,
+    clock,
+    random,
+    limits: STORE_LIMITS,
     ...(logger !== undefined && { logger }),
     ...(metrics !== undefined && { tallies: metrics.rpcs }),
   });

@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { paths as masterPaths } from '../../control/operations/layout.ts';
 import { type Credentials, readKubeconfigCredentials, writeKubeconfig } from '../../control/pki/kubeconfig.ts';
 import { type Backend, Balancer } from './balancer.ts';
 import { type ChooseRuntime, decide, type Wishes } from './decide.ts';
@@ -87,7 +88,8 @@ class Session {
   }
 
   async run(): Promise<void> {
-    const { masters, nodes, runtime } = this.#plan;
+    const { nodes, runtime } = this.#plan;
+    const masters = this.#plan.masters.filter(master => !this.#isRemoved(master.name));
     const fresh = masters.filter(master => !existsSync(`${paths.process(this.#directory, master.name)}/pki/ca.crt`));
     const known = masters.filter(master => !fresh.includes(master));
     this.#progress.note(
@@ -99,8 +101,10 @@ class Session {
     if (!first) throw new LayoutError(`${paths.plan(this.#directory)} names no master`);
     const rest = known.length > 0 ? fresh : others;
     // The name of a master to join stays with all but the first: one that was interrupted while it joined takes it up again.
-    const firstUrl = `https://${HOST}:${masters[0]?.apiPort}`;
-    const joining = (master: ClusterPlan['masters'][number]) => (master === masters[0] ? undefined : firstUrl);
+    // Where the first one was emptied (after a reset of another, say), it joins too: it must not begin a second cluster.
+    const seed = masters[0] !== undefined && fresh.includes(masters[0]) ? first : masters[0];
+    const joining = (master: ClusterPlan['masters'][number]) =>
+      master === seed ? undefined : `https://${HOST}:${seed?.apiPort}`;
     await Promise.all((known.length > 0 ? known : [first]).map(master => this.#startMaster(master, joining(master))));
     await this.#openAddress();
     // The nodes start at once: they keep asking until a master takes them in.
@@ -133,6 +137,13 @@ class Session {
     this.#progress.note(
       `Stopped. The data is in ${this.#directory}; \`raftsman down --purge --data-dir ${this.#directory}\` removes it.`,
     );
+  }
+
+  /** One that was taken out of the cluster stays out; its directory says so. */
+  #isRemoved(name: string): boolean {
+    if (!existsSync(masterPaths.removed(paths.process(this.#directory, name)))) return false;
+    this.#progress.note(`${name} was removed from the cluster and is not started.`);
+    return true;
   }
 
   #spec(name: string, args: readonly string[]): ProcessSpec {

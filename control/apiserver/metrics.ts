@@ -6,26 +6,34 @@ import type { Exchange } from './types.ts';
 const BUCKETS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 2, 4, 8, 15, 30, 60];
 
 export class Metrics {
-  readonly registry = new Registry();
-  readonly #requests = new Counter({
-    name: 'apiserver_request_total',
-    help: 'Requests by verb, resource and answer.',
-    labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'code'],
-    registers: [this.registry],
-  });
-  readonly #durations = new Histogram({
-    name: 'apiserver_request_duration_seconds',
-    help: 'From a request to the head of its answer.',
-    labelNames: ['verb', 'group', 'version', 'resource', 'subresource'],
-    buckets: BUCKETS,
-    registers: [this.registry],
-  });
-  readonly #watches = new Gauge({
-    name: 'apiserver_longrunning_requests',
-    help: 'Watches that are open.',
-    labelNames: ['verb', 'group', 'version', 'resource'],
-    registers: [this.registry],
-  });
+  readonly registry: Registry;
+  readonly #requests: Counter;
+  readonly #durations: Histogram;
+  readonly #watches: Gauge;
+
+  /** @param registry where other parts of the process may count too */
+  constructor(registry = new Registry()) {
+    this.registry = registry;
+    this.#requests = new Counter({
+      name: 'apiserver_request_total',
+      help: 'Requests by verb, resource and answer.',
+      labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'code'],
+      registers: [registry],
+    });
+    this.#durations = new Histogram({
+      name: 'apiserver_request_duration_seconds',
+      help: 'From a request to the head of its answer.',
+      labelNames: ['verb', 'group', 'version', 'resource', 'subresource'],
+      buckets: BUCKETS,
+      registers: [registry],
+    });
+    this.#watches = new Gauge({
+      name: 'apiserver_longrunning_requests',
+      help: 'Watches that are open.',
+      labelNames: ['verb', 'group', 'version', 'resource'],
+      registers: [registry],
+    });
+  }
 
   /** Counts an answered request. Unknown resources share one label, so that clients cannot make series at will. */
   observe({ info }: Exchange, status: number, durationMs: number): void {

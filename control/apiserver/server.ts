@@ -10,6 +10,7 @@ import { STATUS_CODES } from 'node:http';
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Registry } from 'prom-client';
 import type { StoreClient } from '../../store/index.ts';
 import { secrets } from '../api/generated/kinds.ts';
 import type { Secret } from '../api/generated/types.ts';
@@ -29,7 +30,7 @@ import type { Core } from './core.ts';
 import { Discovery } from './discovery.ts';
 import { createDispatcher, type VersionInfo } from './dispatch.ts';
 import { EventLeases } from './event-leases.ts';
-import type { HealthCheck } from './health.ts';
+import type { HealthCheck, HealthOptions } from './health.ts';
 import {
   exchangeOf,
   giveUp,
@@ -74,6 +75,10 @@ export interface ApiServerOptions {
   readonly serviceAccountIssuer?: string;
   /** Conditions of readiness besides the server's own, such as the store's. */
   readonly readiness?: readonly HealthCheck[];
+  /** Conditions without which the process should be started again. They must not need the other masters. */
+  readonly liveness?: readonly HealthCheck[];
+  /** Where the server's metrics go, and what else `/metrics` shows. */
+  readonly registry?: Registry;
   readonly audit?: (record: AuditRecord) => void;
   /** Extra paths of the product. */
   readonly routes?: readonly Route[];
@@ -96,6 +101,8 @@ export interface ApiServer {
 
 /** Above the 90 s for which Go's clients keep idle connections: else they meet closed ones. */
 const KEEP_ALIVE_MS = 120_000;
+/** The cache is ready if it reaches what is committed within this time. */
+const FRESHEN_CHECK_MS = 2_000;
 /** How long answers under way may take when the server closes. */
 const CLOSE_GRACE_MS = 1_000;
 
@@ -119,7 +126,7 @@ class Server implements ApiServer {
     const { store, clock, logger, random, newUid } = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     const limits = this.#limits;
-    const metrics = new Metrics();
+    const metrics = new Metrics(options.registry);
     this.#cache = new WatchCache({ store, clock, logger, limits });
     const cache = this.#cache;
     const tokens = tokensOf(options);
@@ -148,7 +155,7 @@ class Server implements ApiServer {
     const dispatcher = createDispatcher({
       core,
       discovery: new Discovery(REVIEWS),
-      health: healthChecks(cache, options),
+      health: healthChecks(cache, options, this.#closing.signal),
       version: options.version,
       openApi: new OpenApiDocuments(options.version.gitVersion),
       subresources: createSubresources(core, { credentials: options.kubeletClient, tokens }),
@@ -316,7 +323,8 @@ function tokensOf({ serviceAccountKey: key, serviceAccountIssuer, clock, newUid 
   return key === undefined ? undefined : new ServiceAccountTokens({ key, issuer, clock, newUid });
 }
 
-function healthChecks(cache: WatchCache, options: ApiServerOptions) {
+function healthChecks(cache: WatchCache, options: ApiServerOptions, closing: AbortSignal): HealthOptions {
+  const { clock, liveness = [], readiness = [] } = options;
   const ping: HealthCheck = { name: 'ping', check: () => undefined };
   const informed: HealthCheck = {
     name: 'informer-sync',
@@ -324,13 +332,25 @@ function healthChecks(cache: WatchCache, options: ApiServerOptions) {
       if (!cache.isFilled) throw new Error('the state has not been read from the store yet');
     },
   };
-  const store: HealthCheck = {
-    name: 'store',
-    async check() {
-      await cache.freshen();
+  const store: HealthCheck = { name: 'store', check: () => within(clock, FRESHEN_CHECK_MS, cache.freshen()) };
+  const shutdown: HealthCheck = {
+    name: 'shutdown',
+    check() {
+      if (closing.aborted) throw new Error('the server is closing');
     },
   };
-  return { live: [ping], ready: [ping, informed, store, ...(options.readiness ?? [])] };
+  return { live: [ping, ...liveness], ready: [ping, informed, ...readiness, store, shutdown] };
+}
+
+/** @throws Error if `work` takes longer; else what it throws. */
+async function within(clock: Clock, timeoutMs: number, work: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const cancel = clock.setTimeout(() => late.reject(new Error(`not up to date within ${timeoutMs} ms`)), timeoutMs);
+  try {
+    await Promise.race([work, late.promise]);
+  } finally {
+    cancel();
+  }
 }
 
 const SECRET = declarationOf(secrets);

@@ -7,6 +7,7 @@ import { ApiError, badRequest } from '../api/status.ts';
 import { LEAF_VALID_DAYS, signRequest } from '../pki/authority.ts';
 import type { ClusterSecrets } from '../pki/files.ts';
 import {
+  type AddMemberRequest,
   addMemberRequestSchema,
   type ClusterSettings,
   type JoinMasterAnswer,
@@ -45,7 +46,7 @@ export interface JoinDependencies {
     readonly term: number;
     readonly revision: number;
   }>;
-  readonly addMember: (member: z.infer<typeof addMemberRequestSchema>) => Promise<MembershipView>;
+  readonly addMember: (member: AddMemberRequest) => Promise<MembershipView>;
 }
 
 export interface JoinRoute {

@@ -80,6 +80,7 @@ export const addMemberRequestSchema = memberSchema.extend({
   /** The name or id of the member whose place it takes. */
   replaces: z.string().optional(),
 });
+export type AddMemberRequest = z.infer<typeof addMemberRequestSchema>;
 export const addMemberAnswerSchema = z.object({ membership: membershipSchema });
 
 /** A member is named by its name or its id. */

@@ -13,17 +13,17 @@ import {
   openEtcd,
   type StoreClient,
   type Clock as StoreClock,
+  type StoreHealth,
   type StoreLogger,
   systemClock as storeClock,
   UnavailableError,
   UnknownOutcomeError,
 } from '../../store/index.ts';
 import { ApiError } from '../api/status.ts';
-import { administratorRoute, type JoinRoute, type MembershipView } from '../join/handlers.ts';
-import { PATHS } from '../join/protocol.ts';
+import type { MembershipView } from '../join/handlers.ts';
+import type { AddMemberRequest } from '../join/protocol.ts';
 import { fingerprint } from '../pki/authority.ts';
 import { SetupError } from './setup.ts';
-import type { MasterStore } from './store.ts';
 
 /** Where the store is and how to get in. */
 export interface DatastoreOptions {
@@ -43,6 +43,20 @@ export interface OpenDatastoreOptions {
   readonly dataDir: string;
   readonly random: () => number;
   readonly logger: StoreLogger;
+}
+/** What a master needs of its store, whoever runs it. */
+export interface MasterStore {
+  readonly client: StoreClient;
+  readonly health: StoreHealth;
+  onLeadership(listener: (leadership: { readonly isLeader: boolean; readonly term: number }) => void): () => void;
+  /** The masters, as far as this one has heard. */
+  membership(): MembershipView;
+  status(): Promise<{ readonly leaderId: string | undefined; readonly term: number; readonly revision: number }>;
+  /** The masters that are there, as far as this one knows. */
+  living(): MembershipView['members'];
+  addMember(member: AddMemberRequest): Promise<MembershipView>;
+  /** Gives up leadership and leaves the other masters' list. */
+  close(): Promise<void>;
 }
 
 const CLUSTER_KEY = '/cluster';
@@ -82,7 +96,7 @@ export async function openDatastore(options: OpenDatastoreOptions): Promise<Mast
   undo.move();
   return {
     client: store.client,
-    routes: externalRoutes(),
+    health: healthOf(store),
     onLeadership: listener => election.onLeadership(listener),
     membership: () => ({ clusterId, members: members() }),
     living: members,
@@ -100,6 +114,12 @@ export async function openDatastore(options: OpenDatastoreOptions): Promise<Mast
       await store.close();
     },
   };
+}
+
+/** This process lives whatever becomes of the etcd; it can serve while that answers. */
+function healthOf(store: EtcdStore): StoreHealth {
+  const check = async () => void (await store.own.range({ key: CLUSTER_KEY, keysOnly: true }));
+  return { live: [], ready: [{ name: 'etcd', check }] };
 }
 
 async function readTls({ caFile, certFile, keyFile }: DatastoreOptions) {
@@ -232,27 +252,4 @@ function decode(bytes: Uint8Array | undefined): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** Members and snapshots are the business of whoever runs that etcd. */
-function externalRoutes(): readonly JoinRoute[] {
-  const refuse = async (): Promise<never> => {
-    throw new ApiError(
-      'Conflict',
-      'the store of this cluster is an external etcd: see to its members and snapshots there, with etcdctl',
-    );
-  };
-  const asked = [PATHS.members, PATHS.snapshots, PATHS.snapshotStream] as const;
-  const told = [
-    PATHS.removeMember,
-    PATHS.promoteMember,
-    PATHS.replaceMember,
-    PATHS.updateMember,
-    PATHS.transferLeadership,
-    PATHS.snapshots,
-    PATHS.deleteSnapshot,
-  ] as const;
-  const route = (method: 'GET' | 'POST', path: string) =>
-    administratorRoute({ method, path, what: 'see to the store', body: z.unknown(), handle: refuse });
-  return [...asked.map(path => route('GET', path)), ...told.map(path => route('POST', path))];
 }

@@ -4,7 +4,7 @@ import type { Membership, StoreClient, StoreMember, StoreMembership } from '../.
 import { ApiError } from '../api/status.ts';
 import { administratorRoute, type JoinRoute } from '../join/handlers.ts';
 import {
-  type addMemberRequestSchema,
+  type AddMemberRequest,
   type MembersAnswer,
   memberRequestSchema,
   PATHS,
@@ -21,12 +21,13 @@ const nothing = z.unknown();
 export interface MemberRouteDependencies {
   readonly store: StoreClient;
   /** As this master has it, without asking anybody. */
-  readonly membership: () => Membership;
+  readonly membership: () => Pick<Membership, 'clusterId'>;
 }
 
 export function memberRoutes({ store, membership }: MemberRouteDependencies): readonly JoinRoute[] {
   const what = 'see or change the members of the store';
-  const id = (reference: string) => resolveMember(membership().members, reference).id;
+  const find = async (reference: string) => resolveMember((await store.members()).members, reference);
+  const id = async (reference: string) => (await find(reference)).id;
   const change = <S extends z.ZodType>(path: string, body: S, handle: (body: z.infer<S>) => Promise<StoreMembership>) =>
     administratorRoute({
       method: 'POST',
@@ -54,25 +55,25 @@ export function memberRoutes({ store, membership }: MemberRouteDependencies): re
       body: nothing,
       handle: async () => answerOf(await orApiError(() => store.members())),
     }),
-    change(PATHS.removeMember, memberRequestSchema, ({ member, force }) =>
-      store.removeMember(id(member), options(force)),
+    change(PATHS.removeMember, memberRequestSchema, async ({ member, force }) =>
+      store.removeMember(await id(member), options(force)),
     ),
-    change(PATHS.promoteMember, memberRequestSchema, ({ member, force }) =>
-      store.promoteMember(id(member), options(force)),
+    change(PATHS.promoteMember, memberRequestSchema, async ({ member, force }) =>
+      store.promoteMember(await id(member), options(force)),
     ),
-    change(PATHS.replaceMember, replaceMemberRequestSchema, ({ member, by, force }) => {
-      const { role: _, ...learner } = resolveMember(membership().members, by);
-      return store.replaceMember(id(member), learner, options(force));
+    change(PATHS.replaceMember, replaceMemberRequestSchema, async ({ member, by, force }) => {
+      const { role: _, ...learner } = await find(by);
+      return store.replaceMember(await id(member), learner, options(force));
     }),
-    change(PATHS.updateMember, updateMemberRequestSchema, ({ member, peerAddress, clientUrl }) =>
+    change(PATHS.updateMember, updateMemberRequestSchema, async ({ member, peerAddress, clientUrl }) =>
       store.updateMember(
-        id(member),
+        await id(member),
         { ...(peerAddress !== undefined && { peerAddress }), ...(clientUrl !== undefined && { clientUrl }) },
         options(undefined),
       ),
     ),
     change(PATHS.transferLeadership, transferRequestSchema, async ({ to }) => {
-      await store.transferLeadership(to === undefined ? undefined : id(to));
+      await store.transferLeadership(to === undefined ? undefined : await id(to));
       return store.members();
     }),
   ];
@@ -80,11 +81,11 @@ export function memberRoutes({ store, membership }: MemberRouteDependencies): re
 
 /** Takes a new master in, in the way in which it wants to come. */
 export async function takeIn(
-  { store, membership }: MemberRouteDependencies,
-  request: z.infer<typeof addMemberRequestSchema>,
+  { store, membership }: { readonly store: StoreClient; readonly membership: () => Membership },
+  request: AddMemberRequest,
 ): Promise<Membership> {
   const { learner, replaces, ...member } = request;
-  const { members } = membership();
+  const { members } = await orApiError(() => store.members());
   const options = { timeoutMs: CHANGE_TIMEOUT_MS };
   const isVoter = members.some(({ id, role }) => id === member.id && role === 'voter');
   await orApiError(() => {

@@ -5,7 +5,6 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { z } from 'zod';
 import {
   type Beginning,
   type Membership,
@@ -17,8 +16,8 @@ import {
 } from '../../store/index.ts';
 import type { Clock } from '../client/clock.ts';
 import {
+  type AddMemberRequest,
   addMemberAnswerSchema,
-  type addMemberRequestSchema,
   type MembersAnswer,
   membersAnswerSchema,
   PATHS,
@@ -125,7 +124,7 @@ function open(options: MasterStoreOptions, beginning: Beginning): Promise<OpenSt
 /** Has the cluster take this member in, in whatever way it is to come. */
 async function announce(
   { dataDir, peers, isLearner, replaces }: MasterStoreOptions,
-  member: z.infer<typeof addMemberRequestSchema>,
+  member: AddMemberRequest,
 ): Promise<void> {
   const known = await readMemberFile(dataDir);
   if (known?.memberId === member.id) {
@@ -135,7 +134,7 @@ async function announce(
     }
   }
   const place = known !== undefined && known.memberId !== member.id ? known.memberId : replaces;
-  const body: z.infer<typeof addMemberRequestSchema> = {
+  const body: AddMemberRequest = {
     ...member,
     ...(isLearner && { learner: true }),
     ...(place !== undefined && { replaces: place }),

@@ -1,6 +1,6 @@
 /** A master's snapshots, put together: its folder, its schedule and its routes. */
 import { resolve } from 'node:path';
-import type { OpenStore } from '../../store/index.ts';
+import type { StoreClient } from '../../store/index.ts';
 import type { Clock } from '../client/clock.ts';
 import type { JoinRoute } from '../join/handlers.ts';
 import { paths } from './layout.ts';
@@ -9,13 +9,20 @@ import { SnapshotFolder } from './snapshot-folder.ts';
 import { keepSnapshots, type SnapshotKeeperOptions } from './snapshot-keeper.ts';
 import { snapshotRoutes } from './snapshot-routes.ts';
 
-export interface MasterSnapshotOptions {
+export interface SnapshotSettings {
+  readonly schedule: Schedule;
+  /** How many of those that the schedule took are kept. */
+  readonly retention: number;
+  /** Undefined for `snapshots` in the data directory. */
+  readonly folder: string | undefined;
+}
+
+export interface MasterSnapshotOptions extends SnapshotSettings {
   readonly dataDir: string;
   readonly name: string;
-  readonly schedule: Schedule;
-  readonly retention: number;
-  readonly folder: string | undefined;
-  readonly store: OpenStore;
+  readonly store: StoreClient;
+  /** The names of all masters, as far as this one knows. */
+  readonly masters: () => readonly string[];
   readonly clock: Clock;
   readonly logger: SnapshotKeeperOptions['logger'];
 }
@@ -24,20 +31,17 @@ export function startSnapshots(options: MasterSnapshotOptions): {
   readonly routes: readonly JoinRoute[];
   readonly stop: () => void;
 } {
-  const { dataDir, name, schedule, retention, store, clock, logger } = options;
+  const { dataDir, name, schedule, retention, store, masters, clock, logger } = options;
   const folder = new SnapshotFolder({
     folder: options.folder === undefined ? paths.snapshots(dataDir) : resolve(options.folder),
     master: name,
-    store: store.client,
+    store,
     now: () => new Date(clock.now()),
   });
-  const stop = keepSnapshots({ folder, schedule, retention, turn: () => turnOf(store), clock, logger });
-  return { routes: snapshotRoutes({ store: store.client, folder }), stop };
+  const stop = keepSnapshots({ folder, schedule, retention, turn: () => turnOf(name, masters()), clock, logger });
+  return { routes: snapshotRoutes({ store, folder }), stop };
 }
 
-/** By id, which never changes. */
-function turnOf(store: OpenStore): Turn {
-  const { id, membership } = store.raft.status();
-  const ids = membership.members.map(member => member.id).sort();
-  return { rank: Math.max(0, ids.indexOf(id)), count: Math.max(1, ids.length) };
+function turnOf(name: string, masters: readonly string[]): Turn {
+  return { rank: Math.max(0, [...masters].sort().indexOf(name)), count: Math.max(1, masters.length) };
 }

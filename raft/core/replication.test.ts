@@ -47,6 +47,43 @@ test('a proposal is applied everywhere, in order', t => {
   for (const id of ['a', 'b', 'c']) t.deepEqual(commandsOf(cluster.get(id)), ['one', 'two']);
 });
 
+test('the news that more is committed can wait for the next append, but not for ever', t => {
+  const cluster = TestCluster.of('a', 'b', 'c');
+  const { core } = cluster.elect('a');
+  cluster.propose('a', 'one');
+  cluster.settle();
+  core.propose(Buffer.from('two'));
+  const held = { canApply: true, holdCommit: true };
+  const first = core.ready(held);
+  core.advance({ persisted: first.persist?.sequence ?? 0 });
+  const [append] = first.messages.filter(message => message.to === 'b');
+  if (append?.type !== 'appendRequest') return t.fail('the proposal is sent');
+  core.step({
+    type: 'appendResponse',
+    from: 'b',
+    to: 'a',
+    term: append.term,
+    success: true,
+    matchIndex: append.previousIndex + append.entries.length,
+    hintTerm: 0,
+    previousIndex: append.previousIndex,
+    readContext: append.readContext,
+    needsSnapshot: false,
+  });
+  const second = core.ready(held);
+  t.is(second.committed.length, 1, 'it is committed and applied here');
+  t.deepEqual(second.messages, [], 'and told nobody');
+  t.true(second.isCommitUntold);
+  core.advance({ applied: second.committed.at(-1)?.index ?? 0 });
+  const told = core.ready();
+  t.deepEqual(
+    told.messages.map(message => message.type === 'appendRequest' && message.commit),
+    [second.committed.at(-1)?.index, second.committed.at(-1)?.index],
+  );
+  t.false(told.isCommitUntold);
+  return undefined;
+});
+
 test('proposals of one turn share one message per follower and one write', t => {
   const cluster = TestCluster.of('a', 'b', 'c');
   const { core } = cluster.elect('a');

@@ -10,7 +10,10 @@ import type { Heard } from './witness.ts';
 // Plain maps: memberships stay readable for later versions. Byte strings are copied out of the frame they came in.
 const packr = new Packr({ useRecords: false, copyBuffers: true });
 
-const bytes = z.instanceof(Uint8Array);
+// Made once: making a schema costs many times what using it does.
+const proposalsSchema = z.array(z.instanceof(Uint8Array));
+const targetSchema = memberIdSchema.nullable();
+const indexSchema = z.number().int().nonnegative();
 const membershipCallSchema = z.object({
   request: z.discriminatedUnion('type', [
     z.object({ type: z.enum(['addLearner', 'addMember']), member: newMemberSchema }),
@@ -43,15 +46,15 @@ export const membershipCodec: MembershipCodec = {
 };
 
 export const decodeMembership = (data: Uint8Array): Membership => membershipSchema.parse(packr.unpack(data));
-export const decodeProposals = (data: Uint8Array): Uint8Array[] => z.array(bytes).parse(packr.unpack(data));
+export const decodeProposals = (data: Uint8Array): Uint8Array[] => proposalsSchema.parse(packr.unpack(data));
 export const decodeProposeAnswers = (data: Uint8Array): ProposeAnswer[] =>
   proposeAnswerSchema.parse(packr.unpack(data));
-export const decodeIndex = (data: Uint8Array): number => z.number().int().nonnegative().parse(packr.unpack(data));
 const heardCount = z.number().int().nonnegative();
 const heardSchema = z.object({ term: heardCount, ackTerm: heardCount, ackIndex: heardCount });
 export const decodeHeard = (data: Uint8Array): Heard => heardSchema.parse(packr.unpack(data));
+export const decodeIndex = (data: Uint8Array): number => indexSchema.parse(packr.unpack(data));
 export const decodeTransfer = (data: Uint8Array): string | undefined =>
-  memberIdSchema.nullable().parse(packr.unpack(data)) ?? undefined;
+  targetSchema.parse(packr.unpack(data)) ?? undefined;
 
 /** A change of the membership on its way to the leader. */
 export type MembershipRequest =

@@ -124,7 +124,10 @@ export class Proposals<Result> {
 
   sweep(nowMs: number): void {
     const isLate = (waiter: Waiter<Result>) => nowMs >= waiter.deadlineMs;
-    this.#dropQueued(item => isLate(item.waiter), new NotLeaderError('no leader was found in time'));
+    this.#dropQueued(
+      item => isLate(item.waiter),
+      () => new NotLeaderError('no leader was found in time'),
+    );
     const unknown = () => new OutcomeUnknownError('no answer came in time; the command may still be committed');
     for (const item of this.#forwarded) {
       if (!isLate(item.waiter)) continue;
@@ -170,11 +173,11 @@ export class Proposals<Result> {
     this.#isHeld = true;
   }
 
-  #dropQueued(isDropped: (item: Queued<Result>) => boolean, error: Error): void {
+  #dropQueued(isDropped: (item: Queued<Result>) => boolean, makeError: () => Error): void {
     if (!this.#queued.some(isDropped)) return;
     const all = this.#take(this.#queued.length);
     for (const item of all) {
-      if (isDropped(item)) this.#reject(item.waiter, error);
+      if (isDropped(item)) this.#reject(item.waiter, makeError());
       else this.#enqueue(item);
     }
   }

@@ -115,6 +115,14 @@ export class Journal {
     return this.#planBase({ identity, snapshot, hardState, firstSequence: this.#nextSequence });
   }
 
+  /**
+   * How far the log has come. A head that is older, because the process died between the two writes, is to be brought up to
+   * this on opening: from then on the member speaks of what it found, so losing that has to be noticed.
+   */
+  get head(): Head {
+    return { sequence: this.#nextSequence - 1, chain: this.#chain };
+  }
+
   get identity(): MemberIdentity {
     assert(this.#identity !== undefined, 'the member is initialised');
     return this.#identity;
@@ -136,7 +144,7 @@ export class Journal {
     return {
       base: encodeBase(full).bytes,
       firstSequence: full.firstSequence,
-      head: { sequence: this.#nextSequence - 1, chain: this.#chain },
+      head: this.head,
     };
   }
 

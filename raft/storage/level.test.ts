@@ -82,6 +82,24 @@ test('level: a log whose database was removed is not taken for a new one', async
   });
 });
 
+test('level: what a crash left without a witness has one once it was read back', async t => {
+  await withDisk(async disk => {
+    const storage = await ready(disk);
+    const headPath = join(disk.directory(), 'head');
+    await storage.save({ entries: entries(1, 1, 1) });
+    const older = await readFile(headPath);
+    await storage.save({ entries: entries(2, 1, 1) });
+    const newer = await readFile(headPath);
+    await storage.close();
+    // The process died between the log and its head.
+    await writeFile(headPath, older);
+    const again = new LevelStorage({ directory: disk.directory() });
+    t.is((await again.open()).entries.length, 2);
+    await again.close();
+    t.deepEqual(await readFile(headPath), newer);
+  });
+});
+
 test('level: a wiped directory is a new one', async t => {
   await withDisk(async disk => {
     const storage = await ready(disk);

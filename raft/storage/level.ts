@@ -67,7 +67,11 @@ export class LevelStorage implements RaftStorage {
     try {
       await this.#checkFormat(database);
       const head = readHead(this.#headPath);
-      return this.#journal.recover({ ...(await this.#readAll(database)), head });
+      const recovered = this.#journal.recover({ ...(await this.#readAll(database)), head });
+      if (recovered.identity !== undefined && head?.sequence !== this.#journal.head.sequence) {
+        this.#writeHead(this.#journal.head);
+      }
+      return recovered;
     } catch (error) {
       await this.close();
       throw error instanceof LogCorruptError || error instanceof DataVersionError

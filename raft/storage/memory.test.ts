@@ -46,6 +46,8 @@ test('memory: damage of every kind is found', async t => {
     'a bit of the last record': disk => disk.flipBit({ fromEnd: 0, bit: 300 }),
     'a bit of an old record': disk => disk.flipBit({ fromEnd: 3, bit: 99 }),
     'a lost record': disk => disk.loseRecord(2),
+    'a record in the place of another': disk => disk.misdirect(2),
+    'the last record in the place of the one before': disk => disk.misdirect(0),
     'a lost end': disk => disk.cutTail(2),
   };
   for (const [title, damage] of Object.entries(damages)) {
@@ -56,6 +58,22 @@ test('memory: damage of every kind is found', async t => {
     damage(mounted.disk);
     await t.throwsAsync(new MemoryStorage(mounted.disk).open(), { instanceOf: LogCorruptError }, title);
   }
+});
+
+test('memory: what a crash left unacknowledged counts once it was read back', async t => {
+  const mounted = memoryDisk();
+  const storage = await ready(mounted);
+  await storage.save({ entries: entries(1, 1, 1) });
+  mounted.disk.setFault(() => new Promise(() => {}));
+  void storage.save({ entries: entries(2, 1, 1) });
+  mounted.disk.setFault(undefined);
+  mounted.disk.crash({ pendingKept: 1 });
+  t.is(mounted.disk.unwitnessedCount, 1);
+  t.is((await new MemoryStorage(mounted.disk).open()).entries.length, 2);
+  t.is(mounted.disk.unwitnessedCount, 0);
+  mounted.disk.crash();
+  mounted.disk.cutTail(1);
+  await t.throwsAsync(new MemoryStorage(mounted.disk).open(), { instanceOf: LogCorruptError });
 });
 
 test('memory: a wiped disk is a new one', async t => {

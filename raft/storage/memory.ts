@@ -78,11 +78,31 @@ export class MemoryDisk {
     };
   }
 
+  /** A record, counted from the youngest (0), was written where the one before it lies: that one is overwritten. */
+  misdirect(fromEnd: number): void {
+    const sequences = [...this.#records.keys()].sort((one, other) => other - one);
+    const [misplaced, victim] = [sequences[fromEnd], sequences[fromEnd + 1]];
+    assert(misplaced !== undefined && victim !== undefined, 'there are two such records');
+    this.#records.set(victim, this.#records.get(misplaced) ?? new Uint8Array());
+    this.#records.delete(misplaced);
+  }
+
   /** Loses everything. */
   wipe(): void {
     this.#base = undefined;
     this.#head = undefined;
     this.#records.clear();
+  }
+
+  /** Writes that have not reached the disk. */
+  get pendingCount(): number {
+    return this.#pending.length;
+  }
+
+  /** The youngest records that the head does not know of: nobody has been told of them. */
+  get unwitnessedCount(): number {
+    const head = this.#head === undefined ? undefined : decodeHead(this.#head);
+    return [...this.#records.keys()].filter(sequence => sequence > (head?.sequence ?? 0)).length;
   }
 
   get recordCount(): number {
@@ -94,7 +114,9 @@ export class MemoryDisk {
     const sequences = [...this.#records.keys()].sort((one, other) => one - other);
     const records = sequences.map(sequence => ({ sequence, bytes: this.#records.get(sequence) ?? new Uint8Array() }));
     const head = this.#head === undefined ? undefined : decodeHead(this.#head);
-    return journal.recover({ base: this.#base, records, head });
+    const recovered = journal.recover({ base: this.#base, records, head });
+    if (recovered.identity !== undefined) this.#head = encodeHead(journal.head);
+    return recovered;
   }
 
   /** A number that changes with each crash; a storage of an earlier life can do nothing any more. */

@@ -27,7 +27,16 @@ export interface NetworkFaults {
   /** Each thing takes between these, drawn evenly; so a wide range reorders. */
   readonly delayMsMin: number;
   readonly delayMsMax: number;
+  /** Chance that a message takes up to `lateMsMax` instead: then it comes long after those sent behind it. */
+  readonly late?: number;
+  readonly lateMsMax?: number;
 }
+
+/** A process that stands still takes nothing in: resolves once it goes on; undefined if it is going on. */
+export type Gate = () => Promise<void> | undefined;
+
+/** What became of something that was sent. */
+export type Fate = 'lost' | 'doubled' | 'late' | 'clogged' | 'cut';
 
 export const NO_FAULTS: NetworkFaults = { loss: 0, duplication: 0, delayMsMin: 0, delayMsMax: 0 };
 
@@ -41,9 +50,13 @@ export class MemoryNetwork {
   readonly #members = new Map<MemberId, MemoryTransport>();
   /** Directed pairs between which nothing gets through. */
   readonly #cut = new Set<string>();
+  /** Directed pairs in which everything waits until a moment, and then comes at once. */
+  readonly #clogged = new Map<string, number>();
   faults: NetworkFaults = NO_FAULTS;
   /** Sees each message as it is sent, whether it will arrive or not. */
   observe: MessageObserver = () => {};
+  /** Hears of each misfortune. */
+  onFate: (fate: Fate) => void = () => {};
 
   constructor(options: { readonly clock: Clock; readonly random: () => number }) {
     this.clock = options.clock;
@@ -51,9 +64,9 @@ export class MemoryNetwork {
   }
 
   /** The transport of a member. A second one for the same id takes the first one's place, as after a restart. */
-  join(id: MemberId): MemoryTransport {
+  join(id: MemberId, gate: Gate = () => undefined): MemoryTransport {
     this.#members.get(id)?.vanish();
-    const transport = new MemoryTransport(id, this);
+    const transport = new MemoryTransport(id, this, gate);
     this.#members.set(id, transport);
     return transport;
   }
@@ -63,36 +76,68 @@ export class MemoryNetwork {
     this.#cut.add(`${from}>${to}`);
   }
 
+  /** Opens a way that was cut. */
+  mend(from: MemberId, to: MemberId): void {
+    this.#cut.delete(`${from}>${to}`);
+  }
+
+  /** Whatever `from` sends to `to` arrives in `durationMs` at the earliest. */
+  clog(from: MemberId, to: MemberId, durationMs: number): void {
+    this.#clogged.set(`${from}>${to}`, this.clock.now() + durationMs);
+  }
+
   heal(): void {
     this.#cut.clear();
+    this.#clogged.clear();
   }
 
   /** Whom something sent now reaches; undefined if the way is cut or nobody is there. */
   reach(from: MemberId, to: MemberId): MemoryTransport | undefined {
-    if (this.#cut.has(`${from}>${to}`)) return undefined;
+    if (this.isCut(from, to)) return undefined;
     const transport = this.#members.get(to);
     return transport?.isListening ? transport : undefined;
   }
 
+  isCut(from: MemberId, to: MemberId): boolean {
+    return this.#cut.size > 0 && this.#cut.has(`${from}>${to}`);
+  }
+
   isLost(): boolean {
-    return this.faults.loss > 0 && this.#random() < this.faults.loss;
+    return this.#happens(this.faults.loss, 'lost');
   }
 
   isDoubled(): boolean {
-    return this.faults.duplication > 0 && this.#random() < this.faults.duplication;
+    return this.#happens(this.faults.duplication, 'doubled');
   }
 
-  delayMs(): number {
-    const { delayMsMin, delayMsMax } = this.faults;
-    return delayMsMin + this.#random() * (delayMsMax - delayMsMin);
+  delayMs(from: MemberId, to: MemberId): number {
+    const { delayMsMin, delayMsMax, late = 0, lateMsMax = 0 } = this.faults;
+    const clogMs = this.#clogMs(from, to);
+    if (this.#happens(late, 'late')) return clogMs + this.#random() * lateMsMax;
+    return clogMs + delayMsMin + this.#random() * (delayMsMax - delayMsMin);
+  }
+
+  #clogMs(from: MemberId, to: MemberId): number {
+    if (this.#clogged.size === 0) return 0;
+    const waitMs = (this.#clogged.get(`${from}>${to}`) ?? 0) - this.clock.now();
+    if (waitMs <= 0) return 0;
+    this.onFate('clogged');
+    return waitMs;
+  }
+
+  #happens(chance: number, fate: Fate): boolean {
+    const isSo = chance > 0 && this.#random() < chance;
+    if (isSo) this.onFate(fate);
+    return isSo;
   }
 
   /** Resolves after a delay; both ends must still be there then, and the way open. */
   async travel(from: MemoryTransport, to: MemberId): Promise<MemoryTransport | undefined> {
     const target = this.reach(from.id, to);
     await new Promise<void>(resolve => {
-      this.clock.setTimeout(resolve, this.delayMs());
+      this.clock.setTimeout(resolve, this.delayMs(from.id, to));
     });
+    await target?.gate();
     if (!from.isListening || target === undefined || this.reach(from.id, to) !== target) return undefined;
     return target;
   }
@@ -100,6 +145,7 @@ export class MemoryNetwork {
 
 export class MemoryTransport implements Transport {
   readonly id: MemberId;
+  readonly gate: Gate;
   readonly #network: MemoryNetwork;
   #handlers: TransportHandlers | undefined;
   #known: ReadonlySet<MemberId> = new Set();
@@ -109,8 +155,9 @@ export class MemoryTransport implements Transport {
   /** Snapshots on their way here. */
   readonly #streams = new Set<SnapshotStream>();
 
-  constructor(id: MemberId, network: MemoryNetwork) {
+  constructor(id: MemberId, network: MemoryNetwork, gate: Gate) {
     this.id = id;
+    this.gate = gate;
     this.#network = network;
   }
 
@@ -144,6 +191,7 @@ export class MemoryTransport implements Transport {
       if (reached !== target || this.#network.reach(to, this.id) !== this || this.#network.isLost()) {
         throw new PeerUnreachableError('the snapshot broke off');
       }
+      await this.gate();
     });
     await target.receiveSnapshot({ from: this.id, term: snapshot.term, metadata: snapshot.metadata, chunks: stream });
   }
@@ -205,10 +253,7 @@ export class MemoryTransport implements Transport {
 
   #refuses(from: MemberId): boolean {
     if (!this.#refused.has(from)) return false;
-    const target = this.#network.reach(this.id, from);
-    this.#network.clock.setTimeout(() => {
-      if (target !== undefined && this.#network.reach(this.id, from) === target) target.toldRemoved(this.id);
-    }, this.#network.delayMs());
+    this.#deliver(from, target => target.toldRemoved(this.id));
     return true;
   }
 
@@ -218,11 +263,24 @@ export class MemoryTransport implements Transport {
   }
 
   #sendOnce(message: Message): void {
-    const target = this.#network.reach(this.id, message.to);
-    this.#network.clock.setTimeout(() => {
-      // A restarted member has new connections: what was on the old ones is gone.
-      if (target !== undefined && this.#network.reach(this.id, message.to) === target) target.receive(message);
-    }, this.#network.delayMs());
+    this.#deliver(message.to, target => target.receive(message));
+  }
+
+  #deliver(to: MemberId, receive: (target: MemoryTransport) => void): void {
+    const target = this.#network.reach(this.id, to);
+    if (target === undefined) return;
+    // A restarted member has new connections: what was on the old ones is gone.
+    const arrive = () => {
+      if (this.#network.reach(this.id, to) === target) receive(target);
+    };
+    this.#network.clock.setTimeout(
+      () => {
+        const opening = target.gate();
+        if (opening === undefined) arrive();
+        else void opening.then(arrive);
+      },
+      this.#network.delayMs(this.id, to),
+    );
   }
 
   async #call(to: MemberId, method: string, body: Uint8Array): Promise<Uint8Array> {

@@ -31,3 +31,15 @@ test('memory: after a failed write nothing more is written', async t => {
   disk.setFault(undefined);
   await t.throwsAsync(backend.append(Buffer.from('2')), { instanceOf: StateFailedError });
 });
+
+test('memory: a flipped bit is found', async t => {
+  const disk = new MemoryStateDisk();
+  const backend = new MemoryBackend(disk);
+  await contents(backend);
+  t.false(disk.flipBit({ fromEnd: 0, bit: 3 }), 'nothing is there to damage');
+  for (const batch of ['1', '2', '3']) await backend.append(Buffer.from(batch));
+  await backend.flush();
+  disk.crash();
+  t.true(disk.flipBit({ fromEnd: 1, bit: 3 }));
+  await t.throwsAsync(new MemoryBackend(disk).open(), { instanceOf: StateCorruptError });
+});

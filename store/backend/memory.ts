@@ -10,11 +10,17 @@ import {
   StateFailedError,
   type StoredState,
 } from './backend.ts';
+import { seal, unseal } from './sealed.ts';
 
 interface Contents {
   readonly checkpoint: readonly Uint8Array[] | undefined;
   readonly batches: readonly Uint8Array[];
 }
+
+/** What a backend is about to do to the disk. */
+export type StateDiskOperation = 'append' | 'flush' | 'checkpoint';
+/** Stands before each write: await to delay it, throw to fail it, never resolve to hang it. */
+export type StateDiskFault = (operation: StateDiskOperation) => Promise<void>;
 
 const NOTHING: Contents = { checkpoint: undefined, batches: [] };
 
@@ -25,7 +31,7 @@ export class MemoryStateDisk {
   #life = 0;
   /** Why it must not be used, if so. */
   condemned: string | undefined;
-  #fault: (() => Promise<void>) | undefined;
+  #fault: StateDiskFault | undefined;
 
   get life(): number {
     return this.#life;
@@ -34,8 +40,8 @@ export class MemoryStateDisk {
     return this.#contents;
   }
 
-  /** Stands before each write: await to delay it, throw to fail it, never resolve to hang it. */
-  setFault(fault: (() => Promise<void>) | undefined): void {
+  /** Sets what happens to writes from now on; undefined for nothing bad. */
+  setFault(fault: StateDiskFault | undefined): void {
     this.#fault = fault;
   }
 
@@ -51,6 +57,29 @@ export class MemoryStateDisk {
     this.#contents = { ...this.#contents, batches: [] };
   }
 
+  /**
+   * Turns one bit of a batch, counted from the youngest flushed one (0), or of the checkpoint if there are fewer; false if
+   * there is nothing to damage.
+   */
+  flipBit(place: { readonly fromEnd: number; readonly bit: number }): boolean {
+    const { checkpoint, batches } = this.#contents;
+    const flip = (bytes: Uint8Array): Uint8Array => {
+      const flipped = Uint8Array.from(bytes);
+      const at = (place.bit >>> 3) % flipped.length;
+      flipped[at] = (flipped[at] ?? 0) ^ (1 << (place.bit & 7));
+      return flipped;
+    };
+    const victim = this.#flushed - 1 - place.fromEnd;
+    if (victim >= 0) {
+      this.#contents = { checkpoint, batches: batches.map((batch, at) => (at === victim ? flip(batch) : batch)) };
+      return true;
+    }
+    const chunk = checkpoint?.findIndex(({ length }) => length > 0) ?? -1;
+    if (checkpoint === undefined || chunk === -1) return false;
+    this.#contents = { checkpoint: checkpoint.map((bytes, at) => (at === chunk ? flip(bytes) : bytes)), batches };
+    return true;
+  }
+
   get isDamaged(): boolean {
     return this.#contents.batches.length < this.#flushed;
   }
@@ -63,28 +92,28 @@ export class MemoryStateDisk {
   }
 
   append(life: number, batch: Uint8Array): Promise<void> {
-    return this.#change(life, () => {
+    return this.#change(life, 'append', () => {
       const { checkpoint, batches } = this.#contents;
       this.#contents = { checkpoint, batches: [...batches, batch] };
     });
   }
 
   flush(life: number): Promise<void> {
-    return this.#change(life, () => {
+    return this.#change(life, 'flush', () => {
       this.#flushed = this.#contents.batches.length;
     });
   }
 
   replace(life: number, checkpoint: readonly Uint8Array[], batchesGone: number): Promise<void> {
-    return this.#change(life, () => {
+    return this.#change(life, 'checkpoint', () => {
       this.#contents = { checkpoint, batches: this.#contents.batches.slice(batchesGone) };
       this.#flushed = Math.max(0, this.#flushed - batchesGone);
     });
   }
 
   /** Changes the disk in one step, after what stands before it; never if the process died meanwhile. */
-  async #change(life: number, change: () => void): Promise<void> {
-    await this.#fault?.();
+  async #change(life: number, operation: StateDiskOperation, change: () => void): Promise<void> {
+    await this.#fault?.(operation);
     if (life !== this.#life) return new Promise(() => {});
     change();
   }
@@ -109,13 +138,18 @@ export class MemoryBackend implements StateBackend {
     if (this.#disk.isDamaged) throw new StateCorruptError('flushed batches are missing');
     const { checkpoint, batches } = this.#disk.contents;
     this.#batches = batches.length;
-    return { checkpoint: checkpoint === undefined ? undefined : each(checkpoint), batches: each(batches) };
+    const values = batches.map((batch, at) => {
+      const value = unseal(batch);
+      if (value === undefined) throw new StateCorruptError(`batch ${at} does not match its CRC`);
+      return value;
+    });
+    return { checkpoint: checkpoint === undefined ? undefined : each(checkpoint), batches: each(values) };
   }
 
   append(batch: Uint8Array): Promise<void> {
     this.#batches++;
-    const copy = Uint8Array.from(batch);
-    return this.#enqueue(() => this.#disk.append(this.#life, copy));
+    const sealed = seal(batch);
+    return this.#enqueue(() => this.#disk.append(this.#life, sealed));
   }
 
   flush(): Promise<void> {

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { WebSocket } from 'ws';
 import { MemoryBackend, MemoryStateDisk } from '../backend/memory.ts';
 import { UnavailableError, UnknownOutcomeError, WatchLostError } from '../client/client.ts';
 import { bytes, open, storeContract } from '../client/contract.ts';
@@ -97,6 +98,59 @@ test('remote: a slow reader gets everything, and the server does not run ahead o
     events.map(event => event.item.modRevision),
     Array.from({ length: 100 }, (_, n) => revision + 1 + n),
   );
+  await store.close();
+  await done();
+});
+
+/** Counts what is sent over WebSockets, by both sides, while `action` runs. */
+async function sentDuring(action: () => Promise<void>): Promise<{ frames: number; bytes: number }> {
+  const sent = { frames: 0, bytes: 0 };
+  const original = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (this: WebSocket, ...[data, ...more]: Parameters<typeof original>) {
+    sent.frames++;
+    sent.bytes += (data as Uint8Array).length;
+    return Reflect.apply(original, this, [data, ...more]);
+  } as typeof original;
+  try {
+    await action();
+  } finally {
+    WebSocket.prototype.send = original;
+  }
+  return sent;
+}
+
+test.serial('remote: a thousand puts of one turn travel in a few frames', async t => {
+  const { url, done } = await makeServer();
+  const store = makeClient([url]);
+  await store.status();
+  const { frames } = await sentDuring(async () => {
+    await Promise.all(Array.from({ length: 1_000 }, (_, n) => store.put(`/k${n}`, bytes('v'))));
+  });
+  t.true(frames <= 10, `${frames} frames`);
+  await store.close();
+  await done();
+});
+
+test.serial('remote: an event goes once over a connection, however many watches want it', async t => {
+  const { url, local, done } = await makeServer();
+  const store = makeClient([url]);
+  const { revision } = await local.put('/w', bytes('0'));
+  const abort = new AbortController();
+  const watches = Array.from({ length: 200 }, () =>
+    store.watch({ key: '/w', startRevision: revision + 1, signal: abort.signal })[Symbol.asyncIterator](),
+  );
+  const take = () => Promise.all(watches.map(watch => watch.next()));
+  const first = take();
+  await local.put('/w', Buffer.alloc(1_000));
+  await first;
+  const { bytes: sent } = await sentDuring(async () => {
+    const next = take();
+    await local.put('/w', Buffer.alloc(1_000));
+    for (const { value } of await next) t.is(value?.events[0]?.item.value.length, 1_000);
+  });
+  // Value and previous value are 2,000 bytes; two hundred times that would be 400,000.
+  t.true(sent < 20_000, `${sent} bytes`);
+  abort.abort();
   await store.close();
   await done();
 });

@@ -46,6 +46,29 @@ test('a slow watcher costs nothing until compaction passes it, and others go on'
   t.deepEqual(revisions((await fast.next()).value), [after]);
 });
 
+test('what is written and compacted before it is told of is a loss, not silence', async t => {
+  const { state, hub, put, compact, watch } = make();
+  const first = put('a');
+  const [waiting, absent] = [hub.watch({ key: 'a', signal: new AbortController().signal }), watch()];
+  const answer = waiting.next();
+  const write = (key: string) =>
+    state.apply(
+      { type: 'transaction', transaction: { then: [{ type: 'put', key, value: Buffer.from('v') }] } },
+      { term: 1 },
+    );
+  for (const key of ['a', 'b', 'a']) write(key);
+  compact(first + 3);
+  hub.published();
+  await t.throwsAsync(answer, { instanceOf: WatchLostError });
+  await t.throwsAsync(absent.next(), { instanceOf: WatchLostError });
+  // What reaches back to the very revision that is still kept has lost nothing.
+  const whole = watch({ startRevision: first + 4 });
+  write('a');
+  compact(first + 4);
+  hub.published();
+  t.deepEqual(revisions((await whole.next()).value), [first + 4]);
+});
+
 test('a start below the compacted revision is told so, at the compacted revision it works', async t => {
   const { put, compact, watch } = make();
   const first = put('a');

@@ -88,7 +88,9 @@ export class WatchHub implements WatchHost {
     const from = this.#publishedRevision + 1;
     this.#publishedRevision = revision;
     const begun = this.#takeBegun(from, revision);
-    if (this.#following.size > 0) for (const group of this.#gather(from, revision)) this.#handOut(group, revision);
+    // What was written and compacted within one publication is gone: followers have lost their place, and must be told so.
+    if (from < this.#source.compactedRevision) this.#setBack(from);
+    else if (this.#following.size > 0) for (const group of this.#gather(from, revision)) this.#handOut(group, revision);
     for (const watcher of begun) watcher.catchUp();
   }
 
@@ -144,6 +146,10 @@ export class WatchHub implements WatchHost {
       this.#early.delete(revision);
     }
     return begun;
+  }
+
+  #setBack(revision: number): void {
+    if (this.#following.size > 0) for (const watcher of [...this.#watchers]) watcher.setBack(revision);
   }
 
   #gather(from: number, through: number): readonly WatchGroup<Watcher>[] {

@@ -139,6 +139,13 @@ export class Watcher implements Watching {
     return false;
   }
 
+  /** A follower goes back to reading the log, at `revision`. */
+  setBack(revision: number): void {
+    if (this.#group === undefined) return;
+    this.#fallBehind(revision);
+    this.catchUp();
+  }
+
   /** Reads on in the log for a reader who waits. */
   catchUp(): void {
     if (this.#waiter === undefined || this.#group !== undefined) return;

@@ -26,6 +26,7 @@ export async function connectApi(kubeconfig: string, port: number): Promise<Api>
   return {
     call: (method, path, body, { timeoutMs = DEFAULT_TIMEOUT_MS, type = 'application/json' } = {}) =>
       new Promise((resolve, reject) => {
+        const text = body === undefined ? undefined : JSON.stringify(body);
         const request = httpsRequest(
           {
             host: '127.0.0.1',
@@ -34,27 +35,32 @@ export async function connectApi(kubeconfig: string, port: number): Promise<Api>
             path,
             agent,
             signal: AbortSignal.timeout(timeoutMs),
-            headers: { 'content-type': type, accept: 'application/json' },
+            headers: {
+              'content-type': type,
+              accept: 'application/json',
+              // Without it Node sends the body of a DELETE as what follows the request.
+              ...(text !== undefined && { 'content-length': String(Buffer.byteLength(text)) }),
+            },
           },
           response => {
-            let text = '';
+            let answer = '';
             response.setEncoding('utf8');
             response.on('data', chunk => {
-              text += chunk;
+              answer += chunk;
             });
             response.on('error', reject);
             response.on('close', () => {
               if (!response.complete) return reject(new Error('the answer broke off'));
               try {
-                resolve({ status: response.statusCode ?? 0, body: text ? JSON.parse(text) : undefined });
+                resolve({ status: response.statusCode ?? 0, body: answer ? JSON.parse(answer) : undefined });
               } catch {
-                resolve({ status: response.statusCode ?? 0, body: text });
+                resolve({ status: response.statusCode ?? 0, body: answer });
               }
             });
           },
         );
         request.on('error', reject);
-        request.end(body === undefined ? undefined : JSON.stringify(body));
+        request.end(text);
       }),
     close: () => agent.destroy(),
   };

@@ -1,5 +1,6 @@
 /** What a test needs of the machine, and whether it is here. A test that lacks something is skipped by name, with the reason. */
 import test, { type ImplementationFn } from 'ava';
+import { findEtcd } from '../../store/testing/etcd.ts';
 import { answer, findKubectls, onPath } from './machine.ts';
 
 const checks = {
@@ -15,6 +16,7 @@ const checks = {
   e2fsprogs: () => (onPath('mkfs.ext4') ? undefined : 'mkfs.ext4 (e2fsprogs)'),
   busybox: () => (onPath('busybox') ? undefined : 'busybox (busybox-static)'),
   nginx: () => (onPath('nginx') || answer('/usr/sbin/nginx', ['-v']) !== undefined ? undefined : 'nginx (nginx-light)'),
+  etcd: () => (findEtcd() ? undefined : 'etcd (etcd-server) on the PATH or in RAFTSMAN_ETCD'),
   curl: () => (onPath('curl') ? undefined : 'curl'),
 } as const;
 export type Requirement = keyof typeof checks;

@@ -3,6 +3,7 @@ import assert from 'node:assert';
 import type { Message } from '../../raft/core/messages.ts';
 import type { MembershipEntry, RaftOptions } from '../../raft/index.ts';
 import { MemoryNetwork } from '../../raft/transport/memory.ts';
+import { Coverage } from './coverage.ts';
 import { ListPlace } from './list-workload.ts';
 import { SimulatedMember } from './member.ts';
 import { seededRandom } from './random.ts';
@@ -29,6 +30,7 @@ export class DirectedCluster {
   /** @param optionsOf what each member is set to, by its number */
   constructor(size: number, optionsOf: (number: number) => Partial<RaftOptions>) {
     const random = seededRandom(1);
+    const coverage = new Coverage();
     this.network = new MemoryNetwork({ clock: this.clock, random });
     this.network.faults = { loss: 0, duplication: 0, delayMsMin: 1, delayMsMax: 2 };
     this.network.observe = message => {
@@ -39,12 +41,25 @@ export class DirectedCluster {
       const id = number.toString().padStart(16, '0');
       return { id, name: `m${number}`, peerAddress: `m${number}:1`, clientUrl: `https://m${number}`, role: 'voter' };
     });
-    this.reference = new Reference(entries.map(({ id }) => id));
+    this.reference = new Reference({ coverage });
     const fail = (error: unknown) => {
       this.#failure ??= error instanceof Error ? error : new Error(String(error));
     };
     const { clock, network, reference } = this;
-    const common = { clock, network, random, reference, isChaos: () => true, fail, onFailure: fail, trace: undefined };
+    const common = {
+      clock,
+      network,
+      random,
+      reference,
+      coverage,
+      shape: { pauseMsMax: 0, historyKeepMs: 60_000, drift: 0 },
+      drift: 0,
+      isChaos: () => true,
+      stoodStill: () => 0,
+      fail,
+      onFailure: fail,
+      trace: undefined,
+    };
     const bootstrap = { clusterId: 'd'.repeat(16), members: entries };
     this.all = entries.map(({ id, name }, number) => {
       const place = new ListPlace(id, common);

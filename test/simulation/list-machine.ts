@@ -37,8 +37,8 @@ export interface ListMachineOptions {
   readonly member: MemberId;
   readonly disk: ListDisk;
   readonly reference: Reference;
-  /** Stands before each chunk that is written. */
-  readonly beforeChunk: () => Promise<void>;
+  /** Stands before each flush, and before each chunk of a snapshot that is written. */
+  readonly beforeWrite: (operation: 'flush' | 'checkpoint') => Promise<void>;
 }
 
 export class ListMachine implements StateMachine<number> {
@@ -59,7 +59,9 @@ export class ListMachine implements StateMachine<number> {
   }
 
   async open(): Promise<{ readonly appliedIndex: number }> {
-    this.#state = this.#options.disk.flushed;
+    const { member, disk, reference } = this.#options;
+    this.#state = disk.flushed;
+    reference.opened(member, this.#state.appliedIndex);
     return { appliedIndex: this.#state.appliedIndex };
   }
 
@@ -77,10 +79,12 @@ export class ListMachine implements StateMachine<number> {
   }
 
   async flush(): Promise<number> {
-    const { disk } = this.#options;
-    disk.flushed = this.#state;
-    disk.unsynced = [];
-    return this.#state.appliedIndex;
+    const { disk, beforeWrite } = this.#options;
+    const state = this.#state;
+    await beforeWrite('flush');
+    disk.flushed = state;
+    disk.unsynced = disk.unsynced.filter(({ appliedIndex }) => appliedIndex > state.appliedIndex);
+    return state.appliedIndex;
   }
 
   snapshot(): StateMachineSnapshot {
@@ -92,13 +96,13 @@ export class ListMachine implements StateMachine<number> {
   }
 
   async restore(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const { disk, beforeChunk } = this.#options;
+    const { disk, beforeWrite } = this.#options;
     let length = 0;
     let count = 0;
     this.#isRestoring = true;
     try {
       for await (const chunk of chunks) {
-        await beforeChunk();
+        await beforeWrite('checkpoint');
         length = (JSON.parse(Buffer.from(chunk).toString()) as State).length;
         count++;
       }

@@ -13,14 +13,20 @@ import {
 } from '../../raft/index.ts';
 import { ListHistory } from './list-history.ts';
 import { ListDisk, ListMachine } from './list-machine.ts';
-import { integerBetween, pick } from './random.ts';
-import { type Life, type Place, pause, type SimulatedNode, type Workload, type WorkloadContext } from './workload.ts';
+import { integerBetween, pick, type Random } from './random.ts';
+import {
+  type Life,
+  Pace,
+  type Place,
+  pause,
+  type SimulatedNode,
+  type Workload,
+  type WorkloadContext,
+} from './workload.ts';
 
 const CLIENTS = 4;
 /** A member that died answers nothing: the client goes on after this. */
 const PATIENCE_MS = 3_000;
-/** A pause between operations, so that there are quiet and busy times. */
-const PAUSES_MS = [0, 0, 1, 5, 40, 200];
 /** A client that was refused does not come back at once. */
 const REFUSED_PAUSE_MS = 10;
 
@@ -57,10 +63,11 @@ export class ListWorkload implements Workload {
   }
 
   async #operate(client: number): Promise<void> {
-    const { random, isChaos } = this.#context;
+    const { random, isChaos, shape } = this.#context;
+    const pace = new Pace(random, shape.pauseMsMax);
     for (let count = 0; isChaos(); count++) {
-      await pause(this.#context, pick(random, PAUSES_MS) ?? 0);
-      const place = pick(random, this.#places);
+      await pause(this.#context, pace.next());
+      const place = this.#anyPlace();
       if (place === undefined) continue;
       const name = `${client}.${count}`;
       const isDone = random() < 0.5 ? await this.#append(place, name) : await this.#read(place, name);
@@ -68,43 +75,57 @@ export class ListWorkload implements Workload {
     }
     // The cluster is healed: a command has to get through in the end.
     for (let attempt = 0; ; attempt++) {
-      const place = pick(random, this.#places);
+      const place = this.#anyPlace();
       if (place !== undefined && (await this.#append(place, `${client}.last.${attempt}`))) break;
       await pause(this.#context, 50);
     }
     this.#clientsDone++;
   }
 
+  #anyPlace(): ListPlace | undefined {
+    return pick(
+      this.#context.random,
+      this.#places.filter(({ node }) => node !== undefined),
+    );
+  }
+
   async #append(place: ListPlace, command: string): Promise<boolean> {
-    const { clock, trace } = this.#context;
+    const { clock, coverage, trace } = this.#context;
     const { node } = place;
     if (node === undefined) return false;
+    const isLeading = node.status().role === 'leader';
     const operation = this.#history.begin('append', command, clock.now());
     const outcome = await this.#patiently(node.propose(Buffer.from(command)));
     trace?.(`append ${command} on ${place.id}: ${outcome}`);
-    if (outcome === undefined) return false;
-    if (outcome instanceof Error) {
-      operation.isRefused =
-        outcome instanceof NotLeaderError ||
-        outcome instanceof ProposalDroppedError ||
-        outcome instanceof OverloadedError;
-      if (!operation.isRefused && !(outcome instanceof OutcomeUnknownError)) throw outcome;
+    if (outcome === undefined || outcome instanceof OutcomeUnknownError) {
+      coverage.note('outcome unknown');
       return false;
     }
+    if (outcome instanceof Error) {
+      const isDropped = outcome instanceof ProposalDroppedError;
+      operation.isRefused = isDropped || outcome instanceof NotLeaderError || outcome instanceof OverloadedError;
+      if (!operation.isRefused) throw outcome;
+      coverage.note(isDropped ? 'command dropped for certain' : 'command refused');
+      return false;
+    }
+    if (!isLeading) coverage.note('command forwarded');
     operation.result = outcome;
     operation.returnedMs = clock.now();
     return true;
   }
 
   async #read(place: ListPlace, name: string): Promise<boolean> {
-    const { clock, random, trace } = this.#context;
+    const { clock, random, coverage, trace } = this.#context;
     const { node, machine } = place;
     if (node === undefined || machine === undefined) return false;
+    const isLeading = node.status().role === 'leader';
     const operation = this.#history.begin('read', name, clock.now());
     const barrier = node.readBarrier({ timeoutMs: integerBetween(random, 200, 2_000) });
     const outcome = await this.#patiently(barrier.then(() => machine.length));
     trace?.(`read ${name} on ${place.id}: ${outcome}`);
+    if (outcome instanceof Error) coverage.note('read barrier refused');
     if (outcome === undefined || outcome instanceof Error) return false;
+    coverage.note(isLeading ? 'read confirmed' : 'read on a follower');
     operation.result = outcome;
     operation.returnedMs = clock.now();
     return true;
@@ -151,7 +172,7 @@ export class ListPlace implements Place {
 
   begin({ dependencies, writeFault }: Life): SimulatedNode {
     const { reference } = this.#context;
-    this.#machine = new ListMachine({ member: this.id, disk: this.#disk, reference, beforeChunk: writeFault });
+    this.#machine = new ListMachine({ member: this.id, disk: this.#disk, reference, beforeWrite: writeFault });
     this.#node = createRaftNode<number>({ ...dependencies, stateMachine: this.#machine });
     return this.#node;
   }
@@ -163,5 +184,10 @@ export class ListPlace implements Place {
   crash(): void {
     this.#isStarted = false;
     this.#disk.crash(this.#context.random);
+  }
+
+  /** The list's disk is only two numbers: there is nothing that could be checked. */
+  damage(_random: Random): boolean {
+    return false;
   }
 }

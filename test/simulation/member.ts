@@ -2,20 +2,32 @@
  * One member of a simulated cluster: a disk that lives on, and one life after the other of the real driver on it. A life
  * ends by crashing: what it had under way never happens, and only what its disk had acknowledged is sure to be there.
  */
-import type { CrashPoint, Logger, MemberId, Membership, RaftOptions, RaftStorage } from '../../raft/index.ts';
+import {
+  type CrashPoint,
+  LogCorruptError,
+  type Logger,
+  type MemberId,
+  type Membership,
+  type RaftOptions,
+  type RaftStorage,
+} from '../../raft/index.ts';
 import { MemoryDisk, MemoryStorage } from '../../raft/storage/memory.ts';
 import type { MemoryNetwork } from '../../raft/transport/memory.ts';
+import type { Coverage, EventName } from './coverage.ts';
 import { integerBetween, type Random } from './random.ts';
-import type { Reference } from './reference.ts';
+import { type Reference, SafetyViolation } from './reference.ts';
 import { LifeClock, type VirtualClock } from './virtual-clock.ts';
-import type { Place, SimulatedNode } from './workload.ts';
+import type { Place, SimulatedNode, WorkloadContext } from './workload.ts';
 
 export interface MemberContext {
   readonly clock: VirtualClock;
   readonly network: MemoryNetwork;
   readonly random: Random;
   readonly reference: Reference;
+  readonly coverage: Coverage;
   readonly options: Partial<RaftOptions>;
+  /** How far its clock may differ from true time, as a part of it. */
+  readonly drift: number;
   /** Something happened that no fault explains. */
   readonly onFailure: (error: Error) => void;
   readonly trace: ((line: string) => void) | undefined;
@@ -27,7 +39,25 @@ export interface DiskFaults {
   readonly writeMsMax: number;
   /** Chance that a write fails for good, which ends the life. */
   readonly failure: number;
+  /** Writes never come back. */
+  readonly isHanging: boolean;
 }
+
+export type DeathPoint = Extract<EventName, `crash at ${string}`>;
+
+export const GOOD_DISK: DiskFaults = { writeMsMin: 0, writeMsMax: 2, failure: 0, isHanging: false };
+
+/** Where death waits; at any point if none is named. */
+export interface Ambush {
+  readonly point?: DeathPoint;
+  readonly chance: number;
+}
+
+const LOGGED: Readonly<Record<string, EventName>> = {
+  'sending a snapshot': 'snapshot sent',
+  'a snapshot could not be sent': 'snapshot broken off',
+  'a snapshot could not be installed': 'snapshot broken off',
+};
 
 /** Thrown to end a life at a crash point. */
 class Crashed extends Error {}
@@ -48,11 +78,18 @@ export class SimulatedMember {
   readonly #disk = new MemoryDisk();
   readonly #place: Place;
   #life: Life | undefined;
-  diskFaults: DiskFaults = { writeMsMin: 0, writeMsMax: 2, failure: 0 };
-  /** Chance to crash at each crash point. */
-  crashChance = 0;
+  diskFaults = GOOD_DISK;
+  /** At which points it dies, and with what chance each time it comes by. */
+  ambush: Ambush | undefined;
   /** Taken out of the cluster: not to be started any more. */
   isRemoved = false;
+  /** The cluster told it that it was removed. */
+  wasToldSo = false;
+  readonly #pauses: { readonly fromMs: number; readonly toMs: number }[] = [];
+  /** What was done to its disk while it was down, that it has to notice. */
+  #damage: 'log' | 'state' | undefined;
+  /** Its disk is of no use any more: it must never come back under its name. */
+  isLost = false;
 
   constructor(identity: { id: MemberId; name: string; bootstrap: Membership; place: Place }, context: MemberContext) {
     this.id = identity.id;
@@ -60,7 +97,12 @@ export class SimulatedMember {
     this.#bootstrap = identity.bootstrap;
     this.#place = identity.place;
     this.#context = context;
-    this.#disk.setFault(() => this.#writeFault());
+    this.#disk.setFault(() => this.#writeFault('failed write'));
+  }
+
+  /** Its disk was spoiled, and it has not noticed yet. */
+  get isDamaged(): boolean {
+    return this.#damage !== undefined;
   }
 
   get isAlive(): boolean {
@@ -72,26 +114,28 @@ export class SimulatedMember {
     return this.#life?.isStarted ? this.#life.node : undefined;
   }
 
+  get isLeading(): boolean {
+    return this.node?.status().role === 'leader';
+  }
+
   /** True if it runs and has applied everything. */
   get isCurrent(): boolean {
     return this.#life !== undefined && this.#place.isCurrent;
   }
 
   start(): void {
-    const { clock: worldClock, network, random, options, onFailure, trace } = this.#context;
-    const clock = new LifeClock(worldClock);
+    const { network, random, options, onFailure, trace } = this.#context;
+    const clock = this.#newClock();
     trace?.(`${this.name} starts`);
     const onFatal = (error: Error) => {
       if (clock.isOver) return;
-      if (hasCode(error, 'RAFT_REMOVED')) {
-        this.isRemoved = true;
-        this.crash();
-      } else if (isExpected(error)) this.crash();
+      if (isExpected(error)) this.crash();
+      else if (isRemoval(error)) this.#noteRemoval();
       else onFailure(error);
     };
     const dependencies = {
       storage: this.#observed(new MemoryStorage(this.#disk), clock),
-      transport: network.join(this.id),
+      transport: network.join(this.id, () => clock.thawed()),
       clock,
       random,
       options,
@@ -99,50 +143,214 @@ export class SimulatedMember {
         identity: { clusterId: this.#bootstrap.clusterId, memberId: this.id, name: this.name },
         membership: this.#bootstrap,
       },
-      reach: (point: CrashPoint) => this.#reach(point, clock),
+      reach: (point: CrashPoint) => this.#reach(`crash at ${point}`, clock),
       onFatal,
-      ...(trace === undefined ? {} : { logger: tracing(this.name, trace) }),
+      logger: this.#logger(),
     };
-    const node = this.#place.begin({ clock, dependencies, onFatal, writeFault: () => this.#writeFault() });
+    const node = this.#place.begin({
+      clock,
+      dependencies,
+      onFatal,
+      writeFault: operation => this.#stateWriteFault(operation, clock),
+    });
     const life: Life = { clock, node, isStarted: false };
     this.#life = life;
-    node.start().then(() => {
-      if (clock.isOver) return;
-      life.isStarted = true;
-      this.#place.started();
-      if (trace !== undefined)
-        node.onLeadership(({ isLeader, term }) => isLeader && trace(`${this.name} leads in term ${term}`));
-    }, onFatal);
+    node.start().then(
+      () => this.#started(life),
+      (error: unknown) => this.#startFailed(life, error),
+    );
   }
 
   /** Ends the present life, in the middle of whatever it does. */
   crash(): void {
     const life = this.#life;
     if (life === undefined) return;
-    const { random, network, trace } = this.#context;
+    const { random, network, coverage, trace } = this.#context;
     trace?.(`${this.name} crashes`);
-    life.clock.end();
+    coverage.note('crash');
     this.#life = undefined;
+    life.clock.end();
     network.join(this.id);
-    this.#disk.crash({ pendingKept: integerBetween(random, 0, 1) });
+    const pending = this.#disk.pendingCount;
+    const pendingKept = Math.min(pending, integerBetween(random, 0, 1));
+    if (pendingKept > 0) coverage.note('write kept by a crash');
+    else if (pending > 0) coverage.note('write lost by a crash');
+    this.#disk.crash({ pendingKept });
     this.#place.crash();
   }
 
-  #reach(point: CrashPoint, clock: LifeClock): void {
+  /** Stands still, as a process does whose machine swaps or whose hypervisor sleeps. */
+  pause(durationMs: number): void {
+    const life = this.#life;
+    if (life === undefined || life.clock.isFrozen) return;
+    this.#context.trace?.(`${this.name} stands still for ${Math.round(durationMs)} ms`);
+    life.clock.freeze();
+    const { clock } = this.#context;
+    this.#pauses.push({ fromMs: clock.now(), toMs: clock.now() + durationMs });
+    clock.setTimeout(() => life.clock.thaw(), durationMs);
+  }
+
+  /** How long it has stood still between two moments; see `WorkloadContext`. */
+  stoodStill(between: Parameters<WorkloadContext['stoodStill']>[1]): number {
+    const { fromMs, toMs, pauseMsMin, graceMs } = between;
+    let sumMs = 0;
+    for (const pause of this.#pauses) {
+      const isWithin = pause.fromMs >= fromMs && pause.toMs <= toMs && pause.toMs - pause.fromMs >= pauseMsMin;
+      if (isWithin) sumMs += pause.toMs - pause.fromMs - graceMs;
+    }
+    return sumMs;
+  }
+
+  /** Does something to the disk of a member that is down; false if there is nothing to damage. */
+  damage(kind: 'wipe' | 'flip' | 'lose' | 'misdirect' | 'tail' | 'state'): boolean {
+    const { random, coverage, trace } = this.#context;
+    const { recordCount, unwitnessedCount } = this.#disk;
+    if (this.isAlive || this.isLost || this.#damage !== undefined || recordCount < unwitnessedCount + 2) return false;
+    // What was never acknowledged may be lost without a word.
+    const fromEnd = integerBetween(random, unwitnessedCount, recordCount - 2);
+    const bit = integerBetween(random, 0, 10_000);
+    trace?.(`the disk of ${this.name} is damaged: ${kind}`);
+    switch (kind) {
+      case 'wipe':
+        coverage.note('disk wiped');
+        this.#disk.wipe();
+        // Who finds nothing cannot know what it has promised. An operator knows.
+        this.isLost = true;
+        return true;
+      case 'state':
+        if (!this.#place.damage(random)) return false;
+        coverage.note('state bit flipped');
+        this.#damage = 'state';
+        return true;
+      case 'flip':
+        coverage.note('log bit flipped');
+        this.#disk.flipBit({ fromEnd, bit });
+        break;
+      case 'lose':
+        coverage.note('log record lost');
+        this.#disk.loseRecord(fromEnd);
+        break;
+      case 'misdirect':
+        coverage.note('log record misdirected');
+        this.#disk.misdirect(fromEnd);
+        break;
+      case 'tail':
+        coverage.note('log tail lost');
+        this.#disk.cutTail(unwitnessedCount + integerBetween(random, 1, 2));
+    }
+    this.#damage = 'log';
+    return true;
+  }
+
+  /** What a member logs is its part of the story; some of it happens nowhere else. */
+  #logger(): Logger {
+    const { coverage, trace } = this.#context;
+    const write = (fields: object, message: string) => {
+      const event = LOGGED[message];
+      if (event !== undefined) coverage.note(event);
+      if (trace === undefined) return;
+      const details = Object.entries(fields).map(([key, value]) => ` ${key} ${value}`);
+      trace(`${this.name}: ${message}${details.join('')}`);
+    };
+    return { debug: write, info: write, warn: write, error: write };
+  }
+
+  #newClock(): LifeClock {
+    const { clock, random, drift } = this.#context;
+    if (drift === 0) return new LifeClock(clock);
+    this.#context.coverage.note('clock drift');
+    return new LifeClock(clock, {
+      rate: 1 + (2 * random() - 1) * drift,
+      startMs: integerBetween(random, 0, 1_000_000),
+    });
+  }
+
+  #started(life: Life): void {
+    if (life.clock.isOver) return;
+    const { trace, onFailure } = this.#context;
+    if (this.#damage !== undefined) {
+      onFailure(new SafetyViolation(`${this.name} did not notice that its ${this.#damage} is damaged`));
+      return;
+    }
+    life.isStarted = true;
+    this.#place.started();
+    let ledIn = 0;
+    life.node.onLeadership(({ isLeader, term }) => {
+      if (isLeader) trace?.(`${this.name} leads in term ${term}`);
+      else if (ledIn === term) this.#context.coverage.note('leader stepped down');
+      ledIn = isLeader ? term : 0;
+    });
+  }
+
+  #startFailed(life: Life, error: unknown): void {
+    if (life.clock.isOver) return;
+    const { coverage, trace, onFailure } = this.#context;
+    if (isExpected(error)) {
+      this.crash();
+      return;
+    }
+    if (isRemoval(error)) {
+      this.#noteRemoval();
+      return;
+    }
+    const found =
+      error instanceof LogCorruptError ? 'log' : hasCode(error, 'STORE_STATE_CORRUPT') ? 'state' : undefined;
+    if (found === undefined || found !== this.#damage) {
+      onFailure(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    trace?.(`${this.name} does not start: ${String(error)}`);
+    coverage.note(found === 'log' ? 'damage of a log found' : 'damage of a state found');
+    this.isLost = true;
+    this.#endLife(life);
+  }
+
+  #noteRemoval(): void {
+    const { coverage, trace } = this.#context;
+    trace?.(`${this.name} learns that it was removed`);
+    coverage.note('removed member told');
+    this.isRemoved = true;
+    this.wasToldSo = true;
+    if (this.#life !== undefined) this.#endLife(this.#life);
+  }
+
+  #endLife(life: Life): void {
+    this.#life = undefined;
+    life.clock.end();
+    this.#context.network.join(this.id);
+    this.#place.crash();
+  }
+
+  #reach(point: DeathPoint, clock: LifeClock): void {
     if (clock.isOver) throw new Crashed();
-    if (this.crashChance === 0 || this.#context.random() >= this.crashChance) return;
-    this.#context.trace?.(`${this.name} reaches the crash point ${point}`);
+    const { ambush } = this;
+    if (ambush === undefined || (ambush.point !== undefined && ambush.point !== point)) return;
+    if (this.#context.random() >= ambush.chance) return;
+    this.#context.trace?.(`${this.name} comes to its end: ${point}`);
+    this.#context.coverage.note(point);
     this.crash();
     throw new Crashed();
   }
 
-  async #writeFault(): Promise<void> {
-    const { clock, random } = this.#context;
-    const { writeMsMin, writeMsMax, failure } = this.diskFaults;
+  async #writeFault(failureName: 'failed write' | 'failed state write'): Promise<void> {
+    const { clock, random, coverage } = this.#context;
+    const { writeMsMin, writeMsMax, failure, isHanging } = this.diskFaults;
+    if (isHanging) {
+      coverage.note('hanging write');
+      await new Promise(() => {});
+    }
     await new Promise<void>(resolve => {
       clock.setTimeout(resolve, writeMsMin + random() * (writeMsMax - writeMsMin));
     });
-    if (failure > 0 && random() < failure) throw new DiskFailed('the disk failed');
+    if (failure === 0 || random() >= failure) return;
+    coverage.note(failureName);
+    throw new DiskFailed('the disk failed');
+  }
+
+  async #stateWriteFault(operation: 'append' | 'flush' | 'checkpoint', clock: LifeClock): Promise<void> {
+    this.#reach(`crash at state ${operation}`, clock);
+    await this.#writeFault('failed state write');
+    if (operation !== 'append') this.#reach(`crash at state ${operation}`, clock);
   }
 
   /** The storage, with the reference told of everything that became durable. */
@@ -152,21 +360,24 @@ export class SimulatedMember {
     return {
       async open() {
         const recovered = await storage.open();
-        if (!clock.isOver) reference.recovered(id, recovered.snapshot.index, recovered.entries);
+        if (!clock.isOver) reference.recovered(id, recovered.snapshot, recovered.entries);
         return recovered;
       },
-      initialize: (identity, membership) => storage.initialize(identity, membership),
+      async initialize(identity, membership) {
+        await storage.initialize(identity, membership);
+        if (!clock.isOver) reference.begins(id, membership);
+      },
       async save(request) {
         await storage.save(request);
         if (!clock.isOver) reference.saved(id, request.entries ?? []);
       },
       async compact(snapshot) {
         await storage.compact(snapshot);
-        if (!clock.isOver) reference.logStarts(id, snapshot.index, false);
+        if (!clock.isOver) reference.logStarts(id, snapshot, { isReset: false });
       },
       async reset(snapshot, hardState) {
         await storage.reset(snapshot, hardState);
-        if (!clock.isOver) reference.logStarts(id, snapshot.index, true);
+        if (!clock.isOver) reference.logStarts(id, snapshot, { isReset: true });
       },
       close: () => storage.close(),
     };
@@ -180,14 +391,10 @@ function isExpected(error: unknown): boolean {
   return false;
 }
 
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
+function isRemoval(error: unknown): boolean {
+  return hasCode(error, 'RAFT_REMOVED');
 }
 
-function tracing(name: string, trace: (line: string) => void): Logger {
-  const write = (fields: object, message: string) => {
-    const details = Object.entries(fields).map(([key, value]) => ` ${key} ${value}`);
-    trace(`${name}: ${message}${details.join('')}`);
-  };
-  return { debug: write, info: write, warn: write, error: write };
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }

@@ -2,9 +2,10 @@
  * What must hold in every run, judged from outside: from what members say to each other, write, and apply. Knows nothing
  * of how they come to it. A violation is thrown where it shows first.
  */
-
-import type { Message } from '../../raft/core/messages.ts';
-import type { Entry, MemberId } from '../../raft/index.ts';
+import type { AppendRequest, Message, VoteRequest, VoteResponse } from '../../raft/core/messages.ts';
+import { membershipCodec } from '../../raft/driver/codec.ts';
+import type { Entry, MemberId, Membership } from '../../raft/index.ts';
+import { Coverage } from './coverage.ts';
 
 /** A property of Raft was broken. */
 export class SafetyViolation extends Error {
@@ -21,12 +22,34 @@ interface Applied {
 interface DurableLog {
   startIndex: number;
   terms: number[];
+  /** Where its memberships stand, the oldest first: the one at its start, and those in its log. */
+  memberships: NotedMembership[];
+}
+
+type VoterSets = readonly (readonly MemberId[])[];
+
+interface NotedMembership {
+  readonly index: number;
+  readonly voterSets: VoterSets;
+  readonly members: ReadonlySet<MemberId>;
+}
+
+/** An entry as it was first written anywhere. */
+interface Written {
+  readonly kind: Entry['kind'];
+  readonly data: Uint8Array;
+  previousTerm: number | undefined;
 }
 
 export class Reference {
+  readonly #coverage: Coverage;
+  readonly #now: () => number;
   readonly #leaders = new Map<number, MemberId>();
-  readonly #votes = new Map<string, MemberId>();
-  readonly #entries = new Map<string, string>();
+  readonly #ledSinceMs = new Map<number, number>();
+  readonly #candidates = new Map<number, VoteRequest>();
+  readonly #votes = new Map<MemberId, Map<number, MemberId>>();
+  /** Entries by index and term. */
+  readonly #entries = new Map<number, Map<number, Written>>();
   readonly #durable = new Map<MemberId, DurableLog>();
   /** The commands that were applied anywhere, in order. */
   readonly #applied: Applied[] = [];
@@ -34,12 +57,16 @@ export class Reference {
   /** The terms of all entries known to be committed, by index, and a term in which they surely were. */
   readonly #committed = new Map<number, { readonly term: number; readonly byTerm: number }>();
   #highestTerm = 0;
+  #committedIndex = 0;
+  #committedMembership: NotedMembership | undefined;
+  /** The term of the joint membership that is in force, if one is. */
+  #jointBy: number | undefined;
+  /** Memberships that some leader has sent. */
+  #proposed: NotedMembership[] = [];
 
-  /** Set while the membership cannot change: then every applied command must be on the disks of a majority of these. */
-  readonly #fixedMembers: readonly MemberId[] | undefined;
-
-  constructor(fixedMembers?: readonly MemberId[]) {
-    this.#fixedMembers = fixedMembers;
+  constructor(options: { readonly coverage?: Coverage; readonly now?: () => number } = {}) {
+    this.#coverage = options.coverage ?? new Coverage();
+    this.#now = options.now ?? (() => 0);
   }
 
   /** How many commands some member has applied. */
@@ -50,6 +77,12 @@ export class Reference {
   /** Where a command is in the one order (from 0), if it is anywhere. */
   positionOf(command: string): number | undefined {
     return this.#positions.get(command);
+  }
+
+  /** Who led in a term, and since when it was heard to; undefined if nobody was. */
+  leaderOf(term: number): { readonly id: MemberId; readonly sinceMs: number } | undefined {
+    const id = this.#leaders.get(term);
+    return id === undefined ? undefined : { id, sinceMs: this.#ledSinceMs.get(term) ?? 0 };
   }
 
   /** How many commands stand at or before an index of the log. All of them have been applied somewhere. */
@@ -65,43 +98,81 @@ export class Reference {
 
   /** A message leaves a member. */
   said(message: Message): void {
-    if (message.type !== 'preVoteRequest') this.#highestTerm = Math.max(this.#highestTerm, message.term);
-    if (message.type === 'appendRequest') this.#checkLeader(message.from, message.term, message.entries);
-    if (message.type === 'voteResponse' && message.granted) this.#checkVote(message.from, message.to, message.term);
-    if (message.type === 'appendResponse' && message.success) {
-      const durable = this.#durable.get(message.from);
-      const lastIndex = durable === undefined ? 0 : durable.startIndex + durable.terms.length;
-      if (message.matchIndex > lastIndex) {
-        throw new SafetyViolation(
-          `${message.from} acknowledged ${message.matchIndex}, but only ${lastIndex} is on its disk`,
-        );
-      }
+    if (message.type !== 'preVoteRequest' && message.term > this.#highestTerm) this.#highestTerm = message.term;
+    switch (message.type) {
+      case 'appendRequest':
+        this.#checkLeader(message.from, message.term, message.entries);
+        this.#noteAppend(message);
+        return;
+      case 'appendResponse':
+        if (message.success) this.#checkAcknowledgement(message.from, message.matchIndex);
+        else this.#coverage.note('append refused');
+        return;
+      case 'preVoteResponse':
+        if (!message.granted) this.#coverage.note('pre-vote refused');
+        return;
+      case 'voteRequest':
+        this.#noteCandidate(message);
+        return;
+      case 'voteResponse':
+        if (message.granted) this.#checkVote(message.from, message.to, message.term);
+        else this.#noteRefusedVote(message);
+        return;
+      default:
     }
   }
 
+  /** A new member begins, in a cluster of these. */
+  begins(member: MemberId, membership: Membership): void {
+    this.#durable.set(member, { startIndex: 0, terms: [], memberships: [noted(0, membership)] });
+  }
+
   /** A member started again, with this on its disk. */
-  recovered(member: MemberId, startIndex: number, entries: readonly Entry[]): void {
-    this.#durable.set(member, { startIndex, terms: entries.map(entry => entry.term) });
+  recovered(
+    member: MemberId,
+    start: { readonly index: number; readonly membership: Membership },
+    entries: readonly Entry[],
+  ): void {
+    if (entries.length > 0) this.#coverage.note('old log recovered');
+    const log: DurableLog = {
+      startIndex: start.index,
+      terms: entries.map(entry => entry.term),
+      memberships: [noted(start.index, start.membership)],
+    };
+    for (const entry of entries) noteMembership(log, entry);
+    this.#durable.set(member, log);
+  }
+
+  /** A member has loaded its state. */
+  opened(member: MemberId, appliedIndex: number): void {
+    if (appliedIndex < this.#logOf(member).startIndex) this.#coverage.note('state behind its log');
   }
 
   /** Entries are on a member's disk. */
   saved(member: MemberId, entries: readonly Entry[]): void {
-    const log = this.#durable.get(member) ?? { startIndex: 0, terms: [] };
-    this.#durable.set(member, log);
+    const log = this.#logOf(member);
     for (const entry of entries) {
       const offset = entry.index - log.startIndex - 1;
-      log.terms.length = Math.min(log.terms.length, offset);
-      const previousTerm = offset === 0 ? 'start' : String(log.terms[offset - 1]);
+      if (offset < log.terms.length) this.#noteCut(log, entry, offset);
+      const previousTerm = offset === 0 ? undefined : log.terms[offset - 1];
       log.terms.push(entry.term);
+      noteMembership(log, entry);
       this.#checkEntry(entry, previousTerm);
     }
   }
 
   /** A member's log on disk was cut at the front or replaced by a snapshot. */
-  logStarts(member: MemberId, startIndex: number, isReset: boolean): void {
-    const log = this.#durable.get(member) ?? { startIndex: 0, terms: [] };
-    const terms = isReset ? [] : log.terms.slice(startIndex - log.startIndex);
-    this.#durable.set(member, { startIndex, terms });
+  logStarts(
+    member: MemberId,
+    start: { readonly index: number; readonly membership: Membership },
+    how: { readonly isReset: boolean },
+  ): void {
+    const log = this.#logOf(member);
+    log.terms = how.isReset ? [] : log.terms.slice(start.index - log.startIndex);
+    log.startIndex = start.index;
+    const kept = how.isReset ? [] : log.memberships.filter(({ index }) => index > start.index);
+    log.memberships = [noted(start.index, start.membership), ...kept];
+    this.#coverage.note(how.isReset ? 'snapshot installed' : 'log compacted');
   }
 
   /** A member applies a command at a position of its state (state machine safety, thesis figure 3.2). */
@@ -111,7 +182,6 @@ export class Reference {
       if (position !== this.#applied.length)
         throw new SafetyViolation(`position ${position} was applied with a gap before`);
       if (this.#positions.has(applied.command)) throw new SafetyViolation(`${applied.command} was applied twice`);
-      this.#checkQuorum(applied);
       this.#applied.push(applied);
       this.#positions.set(applied.command, position);
     } else if (known.command !== applied.command || known.index !== applied.index || known.term !== applied.term) {
@@ -126,31 +196,169 @@ export class Reference {
   committed(member: MemberId, index: number): void {
     const log = this.#durable.get(member);
     if (log === undefined) return;
-    for (let at = index; at > log.startIndex && !this.#committed.has(at); at--) {
+    for (let at = index; at > log.startIndex; at--) {
       const term = log.terms[at - log.startIndex - 1];
       if (term === undefined) throw new SafetyViolation(`${member} applied ${at}, which is not on its disk`);
+      const known = this.#committed.get(at);
+      if (known !== undefined) {
+        if (known.term === term) break;
+        throw new SafetyViolation(`${member} holds ${at}@${term} as committed, which is ${at}@${known.term}`);
+      }
       this.#committed.set(at, { term, byTerm: this.#highestTerm });
+      if (term < this.#highestTerm) this.#coverage.note('old-term entry committed');
+    }
+    if (index <= this.#committedIndex) return;
+    this.#checkQuorum(log, index);
+    this.#committedIndex = index;
+    const membership = log.memberships.findLast(noted => noted.index <= index);
+    if (membership !== undefined && membership.index >= (this.#committedMembership?.index ?? 0)) {
+      this.#noteCommittedMembership(membership);
     }
   }
 
-  /** What is committed is durable on a majority (thesis 3.6): no counting of what is only in memory. */
-  #checkQuorum({ index, term }: Applied): void {
-    if (this.#fixedMembers === undefined) return;
-    const holders = this.#fixedMembers.filter(member => {
-      const log = this.#durable.get(member);
-      if (log === undefined) return false;
-      return log.startIndex >= index || log.terms[index - log.startIndex - 1] === term;
-    });
-    if (2 * holders.length > this.#fixedMembers.length) return;
-    throw new SafetyViolation(`${index}@${term} was applied, but only ${holders.length} members have it on disk`);
+  /** Whether a member belongs to the cluster, as far as that is certain. */
+  isMember(member: MemberId): boolean {
+    return this.#committedMembership?.members.has(member) ?? true;
+  }
+
+  /** Who votes for certain. */
+  get voters(): readonly MemberId[] {
+    return [...new Set(this.#committedMembership?.voterSets.flat() ?? [])];
+  }
+
+  /**
+   * Whether a majority of voters would be left without these, by the membership that is committed and by each that may come
+   * to be: as long as that is so, one of them has a good copy of each committed entry.
+   */
+  canSpare(lost: ReadonlySet<MemberId>): boolean {
+    const present = this.#committedMembership;
+    if (present === undefined) return false;
+    this.#proposed = this.#proposed.filter(({ index }) => index > present.index);
+    const written = [...this.#durable.values()].flatMap(({ memberships }) => memberships);
+    const possible = [...this.#proposed, ...written].filter(({ index }) => index > present.index);
+    return [present, ...possible].every(({ voterSets }) =>
+      voterSets.every(voters => 2 * voters.filter(id => !lost.has(id)).length > voters.length),
+    );
+  }
+
+  #noteCommittedMembership(membership: NotedMembership): void {
+    if (membership === this.#committedMembership) return;
+    if (membership.voterSets.length > 1) {
+      this.#coverage.note('joint membership entered');
+      this.#jointBy = this.#committed.get(membership.index)?.term;
+    } else if (this.#jointBy !== undefined) {
+      if (this.#committed.get(membership.index)?.term !== this.#jointBy)
+        this.#coverage.note('joint membership left by another leader');
+      this.#jointBy = undefined;
+    }
+    this.#committedMembership = membership;
+  }
+
+  #logOf(member: MemberId): DurableLog {
+    let log = this.#durable.get(member);
+    if (log === undefined) {
+      log = { startIndex: 0, terms: [], memberships: [] };
+      this.#durable.set(member, log);
+    }
+    return log;
+  }
+
+  #noteCut(log: DurableLog, entry: Entry, offset: number): void {
+    const isConflict = log.terms[offset] !== entry.term;
+    if (isConflict) this.#coverage.note('conflicting suffix truncated');
+    else this.#coverage.note('repeated append');
+    if ((log.memberships.at(-1)?.index ?? 0) >= entry.index) {
+      if (isConflict) this.#coverage.note('uncommitted membership cut');
+      log.memberships = log.memberships.filter(({ index }) => index < entry.index);
+    }
+    const lost = this.#committed.get(entry.index);
+    if (lost !== undefined && lost.term !== entry.term && lost.term === log.terms[offset]) {
+      throw new SafetyViolation(`the committed ${entry.index}@${lost.term} is overwritten in term ${entry.term}`);
+    }
+    log.terms.length = offset;
+  }
+
+  /**
+   * What is committed is durable on a majority (thesis 3.6): no counting of what is only in memory. Which majority, the
+   * leader's membership says; it is that of the entry, or one that was appended behind it.
+   */
+  #checkQuorum(applier: DurableLog, index: number): void {
+    const term = applier.terms[index - applier.startIndex - 1];
+    if (term === undefined) return;
+    const isEnough = (sets: VoterSets): boolean => this.#isHeldByMajority(sets, index, term);
+    const own = applier.memberships.findLast(membership => membership.index <= index);
+    if (own === undefined || isEnough(own.voterSets)) return;
+    // A leader counts by a membership as soon as it is in its log, be it in memory alone: majorities of neighbours overlap.
+    const later = [...this.#proposed, ...[...this.#durable.values()].flatMap(({ memberships }) => memberships)];
+    if (later.some(membership => membership.index > own.index && isEnough(membership.voterSets))) return;
+    const holders = [...this.#durable.keys()].filter(member => this.#isHeld(member, index, term));
+    throw new SafetyViolation(
+      `${index}@${term} was applied, but only ${holders} have it on disk, of ${JSON.stringify(own.voterSets)}`,
+    );
+  }
+
+  #isHeldByMajority(sets: VoterSets, index: number, term: number): boolean {
+    return sets.every(voters => 2 * voters.filter(id => this.#isHeld(id, index, term)).length > voters.length);
+  }
+
+  #isHeld(member: MemberId, index: number, term: number): boolean {
+    const log = this.#durable.get(member);
+    if (log === undefined) return false;
+    return log.startIndex >= index || log.terms[index - log.startIndex - 1] === term;
+  }
+
+  #checkAcknowledgement(member: MemberId, matchIndex: number): void {
+    const log = this.#durable.get(member);
+    const lastIndex = log === undefined ? 0 : log.startIndex + log.terms.length;
+    if (matchIndex <= lastIndex) return;
+    throw new SafetyViolation(`${member} acknowledged ${matchIndex}, but only ${lastIndex} is on its disk`);
+  }
+
+  #noteCandidate(request: VoteRequest): void {
+    const known = this.#candidates.get(request.term);
+    if (known === undefined || known.from === request.from) this.#candidates.set(request.term, request);
+    else this.#coverage.note('candidates met');
+  }
+
+  #noteRefusedVote({ from, to, term }: VoteResponse): void {
+    this.#coverage.note('vote refused');
+    const request = this.#candidates.get(term);
+    const log = this.#durable.get(from);
+    if (request?.from !== to || log === undefined) return;
+    const lastTerm = log.terms.at(-1) ?? 0;
+    const isOlder =
+      request.lastLogTerm < lastTerm ||
+      (request.lastLogTerm === lastTerm && request.lastLogIndex < log.startIndex + log.terms.length);
+    if (isOlder) this.#coverage.note('vote refused for an older log');
+  }
+
+  #noteAppend({ from, to, term, entries, commit }: AppendRequest): void {
+    const first = entries[0];
+    const receiver = this.#durable.get(to);
+    if (first !== undefined && receiver?.terms[first.index - receiver.startIndex - 1] === first.term) {
+      this.#coverage.note('repeated append');
+    }
+    // The first moments of a leader are those in which it must not count what its predecessors left.
+    const log = this.#durable.get(from);
+    const next = commit + 1;
+    const nextTerm = log?.terms[next - log.startIndex - 1];
+    if (log === undefined || nextTerm === undefined || nextTerm >= term || this.#committed.has(next)) return;
+    const membership = log.memberships.findLast(({ index }) => index <= next);
+    if (membership !== undefined && this.#isHeldByMajority(membership.voterSets, next, nextTerm)) {
+      this.#coverage.note('old-term entry not committed by counting');
+    }
   }
 
   /** Election safety: one leader a term. Leader completeness: it has what is committed (thesis figure 3.2). */
   #checkLeader(from: MemberId, term: number, entries: readonly Entry[]): void {
     const known = this.#leaders.get(term);
-    if (known === undefined) this.#leaders.set(term, from);
-    else if (known !== from) throw new SafetyViolation(`${known} and ${from} both lead in term ${term}`);
+    if (known === undefined) {
+      this.#leaders.set(term, from);
+      this.#ledSinceMs.set(term, this.#now());
+      this.#coverage.note('leader elected');
+    } else if (known !== from) throw new SafetyViolation(`${known} and ${from} both lead in term ${term}`);
     for (const entry of entries) {
+      if (entry.kind === 'membership') this.#proposed.push(noted(entry.index, membershipCodec.decode(entry.data)));
       const committed = this.#committed.get(entry.index);
       // Leaders of older terms may still send what they have; it will be refused.
       if (committed === undefined || committed.term === entry.term || term <= committed.byTerm) continue;
@@ -160,24 +368,51 @@ export class Reference {
 
   /** One vote a member and term, also across crashes. */
   #checkVote(from: MemberId, to: MemberId, term: number): void {
-    const key = `${from}@${term}`;
-    const known = this.#votes.get(key);
+    let votes = this.#votes.get(from);
+    if (votes === undefined) {
+      votes = new Map();
+      this.#votes.set(from, votes);
+    }
+    const known = votes.get(term);
     if (known !== undefined && known !== to) {
       throw new SafetyViolation(`${from} voted for ${known} and for ${to} in term ${term}`);
     }
-    this.#votes.set(key, to);
+    votes.set(term, to);
   }
 
   /** Log matching: index and term name one entry with one predecessor (thesis figure 3.2). */
-  #checkEntry(entry: Entry, previousTerm: string): void {
-    const key = `${entry.index}@${entry.term}`;
-    const value = `${entry.kind}:${Buffer.from(entry.data).toString('latin1')}`;
-    const known = this.#entries.get(key);
-    if (known === undefined) this.#entries.set(key, value);
-    else if (known !== value) throw new SafetyViolation(`${key} is two different entries`);
-    if (previousTerm === 'start') return;
-    const before = this.#entries.get(`before ${key}`);
-    if (before === undefined) this.#entries.set(`before ${key}`, previousTerm);
-    else if (before !== previousTerm) throw new SafetyViolation(`${key} follows terms ${before} and ${previousTerm}`);
+  #checkEntry(entry: Entry, previousTerm: number | undefined): void {
+    let terms = this.#entries.get(entry.index);
+    if (terms === undefined) {
+      terms = new Map();
+      this.#entries.set(entry.index, terms);
+    }
+    const known = terms.get(entry.term);
+    if (known === undefined) {
+      terms.set(entry.term, { kind: entry.kind, data: entry.data, previousTerm });
+      return;
+    }
+    const name = `${entry.index}@${entry.term}`;
+    const isSame = known.data === entry.data || Buffer.compare(known.data, entry.data) === 0;
+    if (known.kind !== entry.kind || !isSame) throw new SafetyViolation(`${name} is two different entries`);
+    if (previousTerm === undefined) return;
+    known.previousTerm ??= previousTerm;
+    if (known.previousTerm === previousTerm) return;
+    throw new SafetyViolation(`${name} follows terms ${known.previousTerm} and ${previousTerm}`);
   }
+}
+
+function noteMembership(log: DurableLog, entry: Entry): void {
+  if (entry.kind !== 'membership') return;
+  log.memberships.push(noted(entry.index, membershipCodec.decode(entry.data)));
+}
+
+function noted(index: number, membership: Membership): NotedMembership {
+  return { index, voterSets: voterSetsOf(membership), members: new Set(membership.members.map(({ id }) => id)) };
+}
+
+/** Each of these sets has to agree: the voters, and during joint consensus those before them too (thesis 4.3). */
+function voterSetsOf(membership: Membership): VoterSets {
+  const voters = membership.members.filter(({ role }) => role === 'voter').map(({ id }) => id);
+  return membership.outgoing === undefined ? [voters] : [voters, membership.outgoing.map(({ id }) => id)];
 }

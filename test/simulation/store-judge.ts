@@ -7,28 +7,38 @@ import { decodeCommand } from '../../store/codec/command.ts';
 import type { WatchEvent } from '../../store/index.ts';
 import type { ApplyResult, Command } from '../../store/mvcc/command.ts';
 import type { Replica } from '../../store/replica.ts';
+import { LeaseJudge } from './lease-judge.ts';
 import { type Reference, SafetyViolation } from './reference.ts';
 import { ALL_KEYS, StoreModel } from './store-model.ts';
 import { eventText, itemsText, itemText, resultText } from './store-text.ts';
+import type { WorkloadContext } from './workload.ts';
 
 /** A key that never exists; every transaction of a client asks that, each of another one, and so has a name. */
 export const TAG_PREFIX = 'tag/';
 
 export class StoreJudge {
   readonly model = new StoreModel();
+  readonly leases: LeaseJudge;
+  readonly #context: WorkloadContext;
   readonly #reference: Reference;
   /** The running hash at each revision, as the first member had it. */
   readonly #hashes = new Map<number, number>();
 
-  constructor(reference: Reference) {
-    this.#reference = reference;
+  constructor(context: WorkloadContext) {
+    this.#context = context;
+    this.#reference = context.reference;
+    this.leases = new LeaseJudge(context);
   }
 
   /** A member is about to apply a command that goes to `position` of its state. */
   applies(position: number, { index, term, data }: { index: number; term: number; data: Uint8Array }): void {
     const command = decodeCommand(data);
     this.#reference.applies(position, { index, term, command: nameOf(command, index) });
-    if (position === this.model.length) this.model.apply(command, term);
+    if (position !== this.model.length) return;
+    const { revision } = this.model;
+    const result = this.model.apply(command, term);
+    this.leases.applied(command, result, term);
+    this.#noteCoverage(command, result, revision);
   }
 
   /** A member has applied commands from `position` on. */
@@ -74,6 +84,42 @@ export class StoreJudge {
       if (isForgotten || (previous && itemText(previous)) === (before && itemText(before))) continue;
       throw new SafetyViolation(`${who} sees an event at ${revision} that replaced another item`);
     }
+  }
+
+  /** Somebody who watches a range saw these events, and nothing else, in a stretch of revisions. */
+  checkEventsIn(
+    who: string,
+    range: { readonly key: string; readonly end?: string; readonly from: number; readonly through: number },
+    events: readonly WatchEvent[],
+  ): void {
+    const { key, end, from, through } = range;
+    const isWatched = ({ item }: WatchEvent): boolean =>
+      end === undefined ? item.key === key : item.key >= key && (end === '' || item.key < end);
+    const wanted: string[] = [];
+    for (let revision = from; revision <= through; revision++) {
+      wanted.push(...this.model.eventsAt(revision).filter(isWatched).map(eventText).sort());
+    }
+    const seen: string[] = [];
+    for (const { item } of events) {
+      if (item.modRevision >= from && item.modRevision <= through) continue;
+      throw new SafetyViolation(`${who} is told of ${item.modRevision} within ${from} to ${through}`);
+    }
+    for (const [, same] of Map.groupBy(events, ({ item }) => item.modRevision))
+      seen.push(...same.map(eventText).sort());
+    if (seen.join() === wanted.join()) return;
+    throw new SafetyViolation(`${who} sees "${seen}" from ${from} to ${through}; it is "${wanted}"`);
+  }
+
+  #noteCoverage(command: Command, result: ApplyResult, revisionBefore: number): void {
+    const { coverage } = this.#context;
+    if (!result.ok) {
+      if (result.refusal.code === 'STORE_FENCED' && command.type === 'transaction') coverage.note('write fenced');
+      return;
+    }
+    if (command.type === 'compact') coverage.note('history compacted');
+    if (command.type === 'leaseExpire' && this.model.revision > revisionBefore)
+      coverage.note('key gone with its lease');
+    if (result.value.type === 'transaction' && !result.value.result.succeeded) coverage.note('exchange failed');
   }
 
   #checkCounters(member: MemberId, replica: Replica): void {

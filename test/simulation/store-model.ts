@@ -77,10 +77,11 @@ export class StoreModel {
     return { first, last: next - 1 };
   }
 
-  apply(command: Command, term: number): void {
+  apply(command: Command, term: number): ApplyResult {
     const result = this.#carryOut(command, term);
     const text = resultText(result);
     this.#results.push({ text, revision: this.revision, compactedRevision: this.#compactedRevision });
+    return result;
   }
 
   #carryOut(command: Command, term: number): ApplyResult {

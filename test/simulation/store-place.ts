@@ -16,7 +16,7 @@ import {
   MemoryStateDisk,
   Replica,
 } from '../../store/index.ts';
-import { integerBetween } from './random.ts';
+import { integerBetween, pick, type Random } from './random.ts';
 import type { Reference } from './reference.ts';
 import type { StoreJudge } from './store-judge.ts';
 import type { LifeClock } from './virtual-clock.ts';
@@ -40,7 +40,6 @@ export const ENDED: unique symbol = Symbol('ended');
 
 export interface StorePlaceContext extends WorkloadContext {
   readonly judge: StoreJudge;
-  readonly historyKeepMs: number;
 }
 
 export class StorePlace implements Place {
@@ -68,15 +67,22 @@ export class StorePlace implements Place {
   }
 
   begin({ clock, dependencies, onFatal, writeFault }: Life): SimulatedNode {
-    const { random, reference, judge } = this.#context;
+    const { random, reference, judge, coverage } = this.#context;
     this.#disk.setFault(writeFault);
+    if (this.#disk.contents.checkpoint !== undefined) coverage.note('restart from a checkpoint');
     const replica = new Replica({
       backend: new MemoryBackend(this.#disk),
       clock,
       onFatal,
       checkpointBytesMin: CHECKPOINT_BYTES_MIN,
     });
-    const stateMachine = new JudgedReplica({ member: this.id, replica, reference, judge, beforeChunk: writeFault });
+    const stateMachine = new JudgedReplica({
+      member: this.id,
+      replica,
+      reference,
+      judge,
+      beforeChunk: () => writeFault('checkpoint'),
+    });
     const node = createRaftNode<ApplyResult>({ ...dependencies, stateMachine });
     const client = new LocalClient({ raft: node, replica, clock, random, timeoutMs: CLIENT_TIMEOUT_MS });
     const { promise: ended, resolve } = Promise.withResolvers<typeof ENDED>();
@@ -89,15 +95,22 @@ export class StorePlace implements Place {
   started(): void {
     if (this.#life === undefined || this.#clock === undefined) return;
     this.#isStarted = true;
-    const { historyKeepMs } = this.#context;
+    const { historyKeepMs } = this.#context.shape;
     const { node, replica, client } = this.#life;
     followLeadership({ raft: node, replica, client, clock: this.#clock, historyKeepMs });
   }
 
   crash(): void {
+    const { random, coverage } = this.#context;
     this.#isStarted = false;
     this.#end();
-    this.#disk.crash({ batchesKept: integerBetween(this.#context.random, 0, BATCHES_KEPT_MAX) });
+    const before = this.#disk.contents.batches.length;
+    this.#disk.crash({ batchesKept: integerBetween(random, 0, BATCHES_KEPT_MAX) });
+    if (this.#disk.contents.batches.length < before) coverage.note('state lost by a crash');
+  }
+
+  damage(random: Random): boolean {
+    return this.#disk.flipBit({ fromEnd: integerBetween(random, 0, 5), bit: integerBetween(random, 0, 10_000) });
   }
 }
 
@@ -119,8 +132,9 @@ class JudgedReplica implements StateMachine<ApplyResult> {
   }
 
   async open(): Promise<{ readonly appliedIndex: number }> {
-    const { member, replica, judge } = this.#options;
+    const { member, replica, judge, reference } = this.#options;
     const opened = await replica.open();
+    reference.opened(member, opened.appliedIndex);
     judge.loaded(member, replica);
     return opened;
   }
@@ -159,4 +173,18 @@ class JudgedReplica implements StateMachine<ApplyResult> {
       yield chunk;
     }
   }
+}
+
+/** A member that clients can use. */
+export function anyLife(places: readonly StorePlace[], random: Random): StoreLife | undefined {
+  return pick(
+    random,
+    places.filter(({ life }) => life !== undefined),
+  )?.life;
+}
+
+/** The answer, the error, or undefined if the member died before it answered. */
+export async function outcomeOf<Value>(life: StoreLife, call: Promise<Value>): Promise<Value | Error | undefined> {
+  const outcome = await Promise.race([call.catch((error: Error) => error), life.ended]);
+  return outcome === ENDED ? undefined : outcome;
 }

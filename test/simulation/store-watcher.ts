@@ -14,6 +14,8 @@ import { pause } from './workload.ts';
 const PATIENCE_MS = 2_000;
 /** After so many batches at most, a watcher goes to another member. */
 const BATCHES_MAX = 60;
+const PROGRESS_MS = 500;
+const PAUSE_MS = 50;
 
 export class Watcher {
   readonly #name: string;
@@ -21,7 +23,7 @@ export class Watcher {
   readonly #places: readonly StorePlace[];
   /** Everything through this revision has been seen; 1 is the empty store. */
   #seen = 1;
-  batches = 0;
+  #place: StorePlace | undefined;
 
   constructor(name: string, context: StorePlaceContext, places: readonly StorePlace[]) {
     this.#name = name;
@@ -35,10 +37,16 @@ export class Watcher {
 
   /** Goes on for as long as the world turns. */
   async run(): Promise<void> {
+    const { random, coverage } = this.#context;
     for (;;) {
-      const place = pick(this.#context.random, this.#places);
+      const place = pick(
+        random,
+        this.#places.filter(({ life }) => life !== undefined),
+      );
+      if (place !== this.#place) coverage.note('watch moved');
+      this.#place = place;
       if (place?.life !== undefined) await this.#follow(place, place.life);
-      await pause(this.#context, 20);
+      await pause(this.#context, PAUSE_MS);
     }
   }
 
@@ -47,27 +55,25 @@ export class Watcher {
     const abort = new AbortController();
     trace?.(`${this.#name} watches on ${place.id} from ${this.#seen + 1}`);
     try {
-      const request = { ...ALL_KEYS, startRevision: this.#seen + 1, progressMs: 100, signal: abort.signal };
+      const request = { ...ALL_KEYS, startRevision: this.#seen + 1, progressMs: PROGRESS_MS, signal: abort.signal };
       const batches = life.client.watch(request)[Symbol.asyncIterator]();
       for (let left = integerBetween(random, 1, BATCHES_MAX); left > 0; left--) {
-        const next = await this.#patiently(Promise.race([batches.next(), life.ended]));
+        const next = await patiently(this.#context, Promise.race([batches.next(), life.ended]));
         if (next === ENDED || next.done === true) return;
+        if (next.value.events.length === 0) this.#context.coverage.note('watch told of progress');
         this.#take(next.value);
       }
     } catch (error) {
       trace?.(`${this.#name}: ${error}`);
-      if (error instanceof CompactedError) await this.#readAnew(life, error);
-      else if (!(error instanceof WatchLostError || error instanceof UnavailableError)) throw error;
+      const { coverage } = this.#context;
+      if (error instanceof CompactedError) {
+        coverage.note('watch started too late');
+        await this.#readAnew(life, error);
+      } else if (error instanceof WatchLostError) coverage.note('watch lost its place');
+      else if (!(error instanceof UnavailableError)) throw error;
     } finally {
       abort.abort();
     }
-  }
-
-  #patiently<Value>(result: Promise<Value>): Promise<Value | typeof ENDED> {
-    return new Promise((resolve, reject) => {
-      const cancel = this.#context.clock.setTimeout(() => resolve(ENDED), PATIENCE_MS);
-      result.finally(cancel).then(resolve, reject);
-    });
   }
 
   #take({ revision, events }: WatchBatch): void {
@@ -90,7 +96,6 @@ export class Watcher {
       );
     }
     this.#seen = revision;
-    this.batches++;
   }
 
   /** What a client does whose place in the history is gone: it reads everything and watches from there. */
@@ -111,5 +116,81 @@ export class Watcher {
     if (result.revision < this.#seen)
       throw new SafetyViolation(`${this.#name} has seen ${this.#seen}, and reads ${result.revision}`);
     this.#seen = result.revision;
+  }
+}
+
+/** What is awaited, or nothing if it takes too long. */
+function patiently<Value>(context: StorePlaceContext, result: Promise<Value>): Promise<Value | typeof ENDED> {
+  return new Promise((resolve, reject) => {
+    const cancel = context.clock.setTimeout(() => resolve(ENDED), PATIENCE_MS);
+    result.finally(cancel).then(resolve, reject);
+  });
+}
+
+/** Ranges that are watched besides everything: a key, a few, an empty one, all that follows. */
+const RANGES: readonly { readonly key: string; readonly end?: string }[] = [
+  { key: 'k/a' },
+  { key: 'k/e' },
+  { key: 'k/b', end: 'k/d' },
+  { key: 'k/b', end: 'k/b' },
+  { key: 'k/c', end: '' },
+];
+const WANDERER_BATCHES_MAX = 8;
+/** How far in the future a watch may begin. */
+const FUTURE_REVISIONS_MAX = 5;
+
+/** Watches part of the keys, from some revision: past, present, or still to come. */
+export class Wanderer {
+  readonly #name: string;
+  readonly #context: StorePlaceContext;
+  readonly #places: readonly StorePlace[];
+
+  constructor(name: string, context: StorePlaceContext, places: readonly StorePlace[]) {
+    this.#name = name;
+    this.#context = context;
+    this.#places = places;
+  }
+
+  /** Goes on for as long as the world turns. */
+  async run(): Promise<void> {
+    const { random, judge } = this.#context;
+    for (;;) {
+      await pause(this.#context, PAUSE_MS * 10 * random());
+      const life = pick(random, this.#places)?.life;
+      if (life === undefined) continue;
+      const { revision, compactedRevision } = judge.model;
+      const start = integerBetween(random, Math.max(1, compactedRevision - 1), revision + FUTURE_REVISIONS_MAX);
+      const isNow = random() < 0.2;
+      await this.#watch(life, pick(random, RANGES) ?? ALL_KEYS, isNow ? undefined : start);
+    }
+  }
+
+  async #watch(life: StoreLife, range: { key: string; end?: string }, start: number | undefined): Promise<void> {
+    const { judge, coverage, random } = this.#context;
+    const abort = new AbortController();
+    const present = life.replica.state.revision;
+    let next = start ?? present + 1;
+    if (next > present + 1) coverage.note('watch of the future');
+    try {
+      const request = { ...range, progressMs: PROGRESS_MS, signal: abort.signal };
+      const watch = life.client.watch(start === undefined ? request : { ...request, startRevision: start });
+      const batches = watch[Symbol.asyncIterator]();
+      for (let left = integerBetween(random, 1, WANDERER_BATCHES_MAX); left > 0; left--) {
+        const result = await patiently(this.#context, Promise.race([batches.next(), life.ended]));
+        if (result === ENDED || result.done === true) return;
+        const { revision, events } = result.value;
+        if (revision < next - 1 || (revision < next && events.length > 0)) {
+          throw new SafetyViolation(`${this.#name} waits for ${next} and is told of ${revision}`);
+        }
+        judge.checkEventsIn(this.#name, { ...range, from: next, through: revision }, events);
+        next = revision + 1;
+      }
+    } catch (error) {
+      if (error instanceof CompactedError) coverage.note('watch started too late');
+      else if (error instanceof WatchLostError) coverage.note('watch lost its place');
+      else if (!(error instanceof UnavailableError)) throw error;
+    } finally {
+      abort.abort();
+    }
   }
 }

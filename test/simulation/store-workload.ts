@@ -13,28 +13,31 @@ import {
   UnavailableError,
   UnknownOutcomeError,
 } from '../../store/index.ts';
+import { LeaseHolder } from './lease-holder.ts';
 import { integerBetween, pick } from './random.ts';
 import { SafetyViolation } from './reference.ts';
 import { StoreHistory } from './store-history.ts';
 import { StoreJudge, TAG_PREFIX } from './store-judge.ts';
 import { ALL_KEYS } from './store-model.ts';
-import { ENDED, type StoreLife, StorePlace, type StorePlaceContext } from './store-place.ts';
+import { anyLife, outcomeOf, type StoreLife, StorePlace, type StorePlaceContext } from './store-place.ts';
 import { itemsText, transactionText } from './store-text.ts';
-import { Watcher } from './store-watcher.ts';
-import { type Place, pause, type Workload, type WorkloadContext } from './workload.ts';
+import { Wanderer, Watcher } from './store-watcher.ts';
+import { Pace, type Place, pause, type Workload, type WorkloadContext } from './workload.ts';
 
 const CLIENTS = 4;
-const WATCHERS = 2;
 const KEYS = ['k/a', 'k/b', 'k/c', 'k/d', 'k/e'];
-const PAUSES_MS = [0, 1, 5, 20, 60, 200];
+/** Of the leases that clients try out; those that are held have times of their own. */
 const LEASE_SECONDS = 1;
+const LEASES_KNOWN_MAX = 3;
 
 export class StoreWorkload implements Workload {
   readonly #context: StorePlaceContext;
   readonly #history = new StoreHistory();
   readonly #judge: StoreJudge;
   readonly #places: StorePlace[] = [];
-  readonly #watchers: Watcher[];
+  readonly #watchers: readonly Watcher[];
+  readonly #wanderer: Wanderer;
+  readonly #holder: LeaseHolder;
   /** Leases that were granted, lately. */
   readonly #leases: number[] = [];
   /** What some client last saw of each key. */
@@ -43,13 +46,11 @@ export class StoreWorkload implements Workload {
   #names = 0;
 
   constructor(context: WorkloadContext) {
-    this.#judge = new StoreJudge(context.reference);
-    const historyKeepMs = pick(context.random, [200, 500, 2_000, 60_000]) ?? 500;
-    this.#context = { ...context, judge: this.#judge, historyKeepMs };
-    this.#watchers = Array.from(
-      { length: WATCHERS },
-      (_, number) => new Watcher(`watcher ${number}`, this.#context, this.#places),
-    );
+    this.#judge = new StoreJudge(context);
+    this.#context = { ...context, judge: this.#judge };
+    this.#watchers = [new Watcher('the watcher', this.#context, this.#places)];
+    this.#wanderer = new Wanderer('the wanderer', this.#context, this.#places);
+    this.#holder = new LeaseHolder(this.#context, this.#places);
   }
 
   addMember(id: MemberId): Place {
@@ -60,12 +61,14 @@ export class StoreWorkload implements Workload {
 
   startClients(): void {
     for (let client = 0; client < CLIENTS; client++) this.#operate().catch(this.#context.fail);
-    for (const watcher of this.#watchers) watcher.run().catch(this.#context.fail);
+    for (const runner of [...this.#watchers, this.#wanderer, this.#holder]) runner.run().catch(this.#context.fail);
   }
 
   get isDone(): boolean {
-    const { revision } = this.#judge.model;
-    return this.#clientsDone === CLIENTS && this.#watchers.every(({ seen }) => seen === revision);
+    const { model, leases } = this.#judge;
+    // Nobody renews a lease any more, so all of them have to end.
+    if (this.#clientsDone < CLIENTS || leases.count > 0) return false;
+    return this.#watchers.every(({ seen }) => seen === model.revision);
   }
 
   get answered(): number {
@@ -78,15 +81,16 @@ export class StoreWorkload implements Workload {
   }
 
   async #operate(): Promise<void> {
-    const { random, isChaos } = this.#context;
+    const { random, isChaos, shape } = this.#context;
+    const pace = new Pace(random, shape.pauseMsMax);
     while (isChaos()) {
-      await pause(this.#context, pick(random, PAUSES_MS) ?? 0);
-      const life = pick(random, this.#places)?.life;
+      await pause(this.#context, pace.next());
+      const life = anyLife(this.#places, random);
       if (life !== undefined) await this.#anything(life);
     }
     // The cluster is healed: a write has to get through in the end.
     for (;;) {
-      const life = pick(random, this.#places)?.life;
+      const life = anyLife(this.#places, random);
       if (life !== undefined && (await this.#transact(life, { then: [this.#put(this.#key())] }))) break;
       await pause(this.#context, 50);
     }
@@ -143,16 +147,25 @@ export class StoreWorkload implements Workload {
   /** Carries out a write; true if it was answered with success. */
   async #transact(life: StoreLife, transaction: Transaction): Promise<boolean> {
     const name = `${TAG_PREFIX}${++this.#names}`;
+    const isLeading = isLeader(life);
     const operation = this.#history.begin('write', name);
     const tag = { key: name, target: 'version', op: '=', value: 0 } as const;
     const call = life.client.transaction({ ...transaction, compare: [tag, ...(transaction.compare ?? [])] });
-    const outcome = await this.#outcomeOf(life, call);
+    const outcome = await outcomeOf(life, call);
     this.#context.trace?.(
       `write ${name} ${describe(transaction)}: ${outcome instanceof Error ? outcome : outcome && transactionText(outcome)}`,
     );
-    if (outcome === undefined || outcome instanceof UnknownOutcomeError) return false;
+    const { coverage } = this.#context;
+    if (outcome === undefined || outcome instanceof UnknownOutcomeError) {
+      coverage.note('outcome unknown');
+      return false;
+    }
     operation.isRefused = outcome instanceof UnavailableError;
-    if (operation.isRefused) return false;
+    if (operation.isRefused) {
+      coverage.note('command refused');
+      return false;
+    }
+    if (!isLeading) coverage.note('command forwarded');
     if (outcome instanceof FencedError || outcome instanceof LeaseNotFoundError) operation.result = outcome.code;
     else if (outcome instanceof Error) throw outcome;
     else operation.result = transactionText(outcome);
@@ -161,10 +174,14 @@ export class StoreWorkload implements Workload {
   }
 
   async #range(life: StoreLife): Promise<void> {
+    const { coverage } = this.#context;
+    const isLeading = isLeader(life);
     const operation = this.#history.begin('read', 'range');
-    const outcome = await this.#outcomeOf(life, life.client.range(ALL_KEYS));
+    const outcome = await outcomeOf(life, life.client.range(ALL_KEYS));
+    if (outcome instanceof UnavailableError) coverage.note('read barrier refused');
     if (outcome === undefined || outcome instanceof UnavailableError) return;
     if (outcome instanceof Error) throw outcome;
+    coverage.note(isLeading ? 'read confirmed' : 'read on a follower');
     this.#context.trace?.(`read revision ${outcome.revision}`);
     this.#judge.checkState('a read', outcome.revision, itemsText(outcome.items));
     operation.revision = outcome.revision;
@@ -177,20 +194,22 @@ export class StoreWorkload implements Workload {
   async #rangeOfThePast(life: StoreLife): Promise<void> {
     const { model } = this.#judge;
     const revision = integerBetween(this.#context.random, Math.max(1, model.compactedRevision - 3), model.revision);
-    const outcome = await this.#outcomeOf(life, life.client.range({ ...ALL_KEYS, revision }));
+    const outcome = await outcomeOf(life, life.client.range({ ...ALL_KEYS, revision }));
     if (outcome === undefined || outcome instanceof UnavailableError || outcome instanceof FutureRevisionError) return;
     if (outcome instanceof CompactedError) {
+      this.#context.coverage.note('read below the compacted revision');
       if (outcome.compactedRevision > revision && outcome.compactedRevision <= model.compactedRevision) return;
       throw new SafetyViolation(`a read at ${revision} is told that ${outcome.compactedRevision} is compacted`);
     }
     if (outcome instanceof Error) throw outcome;
+    this.#context.coverage.note('read of the past');
     if (outcome.revision !== revision) throw new SafetyViolation(`a read at ${revision} saw ${outcome.revision}`);
     this.#judge.checkState('a read of the past', revision, itemsText(outcome.items));
   }
 
   /** A read without asking the leader may be old, but it is of one moment. */
   async #rangeHere(life: StoreLife): Promise<void> {
-    const outcome = await this.#outcomeOf(life, life.client.range({ ...ALL_KEYS, serializable: true }));
+    const outcome = await outcomeOf(life, life.client.range({ ...ALL_KEYS, serializable: true }));
     if (outcome === undefined || outcome instanceof UnavailableError) return;
     if (outcome instanceof Error) throw outcome;
     this.#judge.checkState('a read here', outcome.revision, itemsText(outcome.items));
@@ -199,7 +218,7 @@ export class StoreWorkload implements Workload {
   /** Afterwards few keys are left, and none tells of the newest revision any more: it has to be remembered by itself. */
   async #clearAndCompact(life: StoreLife): Promise<void> {
     await this.#transact(life, { then: [{ type: 'delete', key: 'k/b', end: ALL_KEYS.end }] });
-    const outcome = await this.#outcomeOf(life, life.client.compact(this.#judge.model.revision));
+    const outcome = await outcomeOf(life, life.client.compact(this.#judge.model.revision));
     if (outcome instanceof UnknownOutcomeError || outcome instanceof UnavailableError) return;
     if (outcome instanceof Error && !(outcome instanceof CompactedError)) throw outcome;
   }
@@ -209,20 +228,18 @@ export class StoreWorkload implements Workload {
     const id = pick(random, this.#leases);
     const kind = random();
     if (id === undefined || kind < 0.4) {
-      const outcome = await this.#outcomeOf(life, life.client.grantLease(LEASE_SECONDS));
+      const outcome = await outcomeOf(life, life.client.grantLease(LEASE_SECONDS));
       if (outcome !== undefined && !(outcome instanceof Error)) this.#leases.push(outcome.id);
     } else {
       const call: Promise<unknown> = kind < 0.8 ? life.client.keepLeaseAlive(id) : life.client.revokeLease(id);
-      await this.#outcomeOf(life, call);
+      await outcomeOf(life, call);
     }
-    if (this.#leases.length > 3) this.#leases.shift();
+    if (this.#leases.length > LEASES_KNOWN_MAX) this.#leases.shift();
   }
+}
 
-  /** The answer, the error, or undefined if the member died before it answered. */
-  async #outcomeOf<Value>(life: StoreLife, call: Promise<Value>): Promise<Value | Error | undefined> {
-    const outcome = await Promise.race([call.catch((error: Error) => error), life.ended]);
-    return outcome === ENDED ? undefined : outcome;
-  }
+function isLeader({ node }: StoreLife): boolean {
+  return node.status().role === 'leader';
 }
 
 function describe({ then, fenceTerm }: Transaction): string {

@@ -1,14 +1,28 @@
 /** What runs on the members of a simulated cluster, and who uses it. The cluster and its misfortunes know nothing of it. */
 import type { MemberId, RaftDriver, RaftNodeDependencies } from '../../raft/index.ts';
-import type { Random } from './random.ts';
+import type { Coverage } from './coverage.ts';
+import { integerBetween, type Random } from './random.ts';
 import type { Reference } from './reference.ts';
+import type { Shape } from './shape.ts';
 import type { LifeClock, VirtualClock } from './virtual-clock.ts';
 
 /** A node, but for what depends on its state machine. */
 export type SimulatedNode = Pick<
   RaftDriver,
-  'start' | 'status' | 'onLeadership' | 'addMember' | 'removeMember' | 'transferLeadership'
+  | 'start'
+  | 'status'
+  | 'onLeadership'
+  | 'addLearner'
+  | 'promoteMember'
+  | 'addMember'
+  | 'removeMember'
+  | 'replaceMember'
+  | 'updateMember'
+  | 'transferLeadership'
 >;
+
+/** Stands before each write to the disk of the state: takes its time, or throws. */
+export type StateWriteFault = (operation: 'append' | 'flush' | 'checkpoint') => Promise<void>;
 
 /** One life of a member, from start to crash. */
 export interface Life {
@@ -17,8 +31,7 @@ export interface Life {
   readonly dependencies: Omit<RaftNodeDependencies<unknown>, 'stateMachine'>;
   /** What runs on the member cannot go on. */
   readonly onFatal: (error: Error) => void;
-  /** Stands before each write to disk: takes its time, or throws. */
-  readonly writeFault: () => Promise<void>;
+  readonly writeFault: StateWriteFault;
 }
 
 /** What one member runs. It outlives crashes, with its disk. */
@@ -29,6 +42,8 @@ export interface Place {
   started(): void;
   /** The life is over; its disk keeps what was flushed, and chance decides about the rest. */
   crash(): void;
+  /** Spoils the disk, so that the next life must notice; false if there is nothing to spoil. */
+  damage(random: Random): boolean;
   /** True if the present life has applied everything. */
   readonly isCurrent: boolean;
 }
@@ -50,7 +65,14 @@ export interface WorkloadContext {
   readonly clock: VirtualClock;
   readonly random: Random;
   readonly reference: Reference;
+  readonly coverage: Coverage;
+  readonly shape: Pick<Shape, 'pauseMsMax' | 'historyKeepMs' | 'drift'>;
   readonly isChaos: () => boolean;
+  /** How long a member has stood still between two moments, in the pauses of at least `pauseMsMin`, each less `graceMs`. */
+  readonly stoodStill: (
+    member: MemberId,
+    between: { readonly fromMs: number; readonly toMs: number; readonly pauseMsMin: number; readonly graceMs: number },
+  ) => number;
   /** Something must not happen, and did. */
   readonly fail: (error: Error) => void;
   /** Takes one line of the story of this run; undefined where nobody reads it. */
@@ -61,4 +83,29 @@ export function pause(context: Pick<WorkloadContext, 'clock'>, delayMs: number):
   return new Promise(resolve => {
     context.clock.setTimeout(resolve, delayMs);
   });
+}
+
+const BURST_CHANCE = 0.1;
+const BURST_MAX = 12;
+const BURST_PAUSE_MS_MAX = 5;
+
+/** The pauses of one client: mostly quiet, now and then in a hurry. */
+export class Pace {
+  readonly #random: Random;
+  readonly #pauseMsMax: number;
+  #hurriedLeft = 0;
+
+  constructor(random: Random, pauseMsMax: number) {
+    this.#random = random;
+    this.#pauseMsMax = pauseMsMax;
+  }
+
+  next(): number {
+    if (this.#hurriedLeft > 0) {
+      this.#hurriedLeft--;
+      return integerBetween(this.#random, 0, BURST_PAUSE_MS_MAX);
+    }
+    if (this.#random() < BURST_CHANCE) this.#hurriedLeft = integerBetween(this.#random, 2, BURST_MAX);
+    return this.#random() * this.#pauseMsMax;
+  }
 }

@@ -3,16 +3,19 @@
  * disks stall and fail, the network loses, doubles, delays and parts; then everything heals, and the cluster has to come
  * back to life, agree, and show every acknowledged command.
  */
-import type { Message } from '../../raft/core/messages.ts';
-import type { MemberId, Membership, MembershipEntry } from '../../raft/index.ts';
-import { MemoryNetwork } from '../../raft/transport/memory.ts';
+import type { MemberId, Membership } from '../../raft/index.ts';
+import { MemoryNetwork, NO_FAULTS } from '../../raft/transport/memory.ts';
+import { type Counts, Coverage } from './coverage.ts';
 import { ListWorkload } from './list-workload.ts';
-import { SimulatedMember } from './member.ts';
-import { integerBetween, pick, type Random, seededRandom, shuffled } from './random.ts';
-import { Reference } from './reference.ts';
+import { GOOD_DISK, SimulatedMember } from './member.ts';
+import { Misfortunes } from './misfortunes.ts';
+import { newMember, Operator } from './operator.ts';
+import { type Random, seededRandom } from './random.ts';
+import { Reference, SafetyViolation } from './reference.ts';
+import { drawShape, type Shape } from './shape.ts';
 import { StoreWorkload } from './store-workload.ts';
 import { VirtualClock } from './virtual-clock.ts';
-import type { Workload } from './workload.ts';
+import type { Workload, WorkloadContext } from './workload.ts';
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -30,8 +33,9 @@ export interface SimulationReport {
   readonly members: number;
   readonly commands: number;
   readonly answered: number;
-  readonly crashes: number;
+  readonly healedAfterMs: number;
   readonly simulatedMs: number;
+  readonly coverage: Counts;
 }
 
 /** The cluster did not come back to life after everything was healed. */
@@ -40,9 +44,12 @@ export class LivenessViolation extends Error {
 }
 
 const CLUSTER_ID = 'c'.repeat(16);
-const CHAOS_MS = 6_000;
+/** With what the healing takes, about a minute. */
+export const CHAOS_MS = 55_000;
 /** After the healing, the cluster must be in agreement within this. */
 const HEALING_MS_MAX = 30_000;
+const AGREEMENT_CHECK_MS = 50;
+const REVIVAL_MS = 500;
 
 /** Runs one seed. @throws {SafetyViolation} {LivenessViolation} or whatever a member failed with. */
 export async function simulate(options: SimulationOptions): Promise<SimulationReport> {
@@ -57,306 +64,186 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
 }
 
 class World {
-  readonly clock = new VirtualClock();
-  readonly reference: Reference;
-  readonly members: SimulatedMember[] = [];
-  readonly random: Random;
+  readonly #clock = new VirtualClock();
+  readonly #coverage = new Coverage();
+  readonly #reference = new Reference({ coverage: this.#coverage, now: () => this.#clock.now() });
+  readonly #members: SimulatedMember[] = [];
+  readonly #random: Random;
   readonly #seed: number;
-  readonly #workloadName: 'list' | 'store';
+  readonly #shape: Shape;
   readonly #workload: Workload;
   readonly #trace: ((line: string) => void) | undefined;
   readonly #network: MemoryNetwork;
+  readonly #operator: Operator;
+  readonly #misfortunes: Misfortunes;
   #failure: Error | undefined;
   #isChaos = true;
-  /** Half of the seeds keep their members, which allows stricter checks. */
-  readonly #isFixed: boolean;
-  /** Half of the seeds have elections all the time: timeouts so short and coarse that candidates meet. */
-  readonly #isStormy: boolean;
-  #crashes = 0;
-  #newestTerm = 0;
+  #isAgreed = false;
 
   constructor({ seed, workload, trace }: SimulationOptions) {
     this.#seed = seed;
-    this.#workloadName = workload ?? (seed % 2 === 0 ? 'store' : 'list');
     this.#trace =
-      trace === undefined ? undefined : line => trace(`${this.clock.now().toFixed(1).padStart(8)} ms  ${line}`);
-    this.random = seededRandom(seed);
-    this.#network = new MemoryNetwork({ clock: this.clock, random: this.random });
-    this.#network.observe = message => {
-      this.reference.said(message);
-      if (this.#isChaos && this.#isStormy) this.#strikeAt(message);
-    };
-    const size = pick(this.random, [3, 3, 4, 5]) ?? 3;
-    const entries = Array.from({ length: size }, (_, number) => memberEntry(number, 'voter'));
-    this.#isFixed = this.random() < 0.5;
-    this.#isStormy = this.random() < 0.5;
-    this.reference = new Reference(this.#isFixed ? entries.map(entry => entry.id) : undefined);
-    const context = {
-      clock: this.clock,
-      random: this.random,
-      reference: this.reference,
-      isChaos: () => this.#isChaos,
-      fail: (error: unknown) => this.fail(error instanceof Error ? error : new Error(String(error))),
+      trace === undefined ? undefined : line => trace(`${this.#clock.now().toFixed(1).padStart(8)} ms  ${line}`);
+    this.#random = seededRandom(seed);
+    this.#shape = drawShape(this.#random, workload);
+    this.#network = this.#newNetwork();
+    const world = {
+      clock: this.#clock,
+      random: this.#random,
+      members: this.#members,
+      network: this.#network,
+      reference: this.#reference,
+      coverage: this.#coverage,
+      shape: this.#shape,
       trace: this.#trace,
     };
-    this.#workload = this.#workloadName === 'list' ? new ListWorkload(context) : new StoreWorkload(context);
-    this.#trace?.(
-      `seed ${seed}: ${size} members, ${this.#workloadName}, ${this.#isFixed ? 'fixed' : 'changing'} membership, ` +
-        `${this.#isStormy ? 'stormy' : 'calm'}`,
-    );
-    for (const { id, name } of entries) this.#addMember(id, name, { clusterId: CLUSTER_ID, members: entries });
+    this.#operator = new Operator({
+      ...world,
+      addMember: (entry, bootstrap) => this.#addMember(entry.id, entry.name, bootstrap),
+    });
+    this.#misfortunes = new Misfortunes({ ...world, operator: this.#operator });
+    const context: WorkloadContext = {
+      ...world,
+      isChaos: () => this.#isChaos,
+      stoodStill: (id, between) => this.#members.find(member => member.id === id)?.stoodStill(between) ?? 0,
+      fail: error => this.#fail(error instanceof Error ? error : new Error(String(error))),
+    };
+    this.#workload = this.#shape.workload === 'list' ? new ListWorkload(context) : new StoreWorkload(context);
+    this.#trace?.(`seed ${seed}: ${describe(this.#shape)}`);
+    const entries = Array.from({ length: this.#shape.size }, (_, number) => newMember(number));
+    const bootstrap = { clusterId: CLUSTER_ID, members: entries.map(entry => ({ ...entry, role: 'voter' as const })) };
+    for (const { id, name } of entries) this.#addMember(id, name, bootstrap);
   }
 
   async run(chaosMs: number): Promise<SimulationReport> {
-    for (const member of this.members) member.start();
+    for (const member of this.#members) member.start();
     this.#workload.startClients();
-    this.#scheduleMisfortune();
-    await this.clock.run(chaosMs, () => this.#failure !== undefined);
+    this.#operator.begin();
+    this.#misfortunes.begin();
+    await this.#clock.run(chaosMs, () => this.#failure !== undefined);
+    const healingMs = this.#clock.now();
     this.#heal();
-    const deadlineMs = this.clock.now() + HEALING_MS_MAX;
-    await this.clock.run(deadlineMs, () => this.#failure !== undefined || this.#isInAgreement());
+    await this.#clock.run(healingMs + HEALING_MS_MAX, () => this.#failure !== undefined || this.#isAgreed);
     if (this.#failure !== undefined) throw this.#failure;
-    if (!this.#isInAgreement()) throw new LivenessViolation(`no agreement after healing: ${this.#describe()}`);
+    if (!this.#isAgreed) throw new LivenessViolation(`no agreement after healing: ${this.#describe()}`);
     this.#workload.check();
+    this.#checkRemovals();
     return {
       seed: this.#seed,
-      workload: this.#workloadName,
-      members: this.members.length,
-      commands: this.reference.length,
+      workload: this.#shape.workload,
+      members: this.#members.length,
+      commands: this.#reference.length,
       answered: this.#workload.answered,
-      crashes: this.#crashes,
-      simulatedMs: this.clock.now(),
+      healedAfterMs: this.#clock.now() - healingMs,
+      simulatedMs: this.#clock.now(),
+      coverage: this.#coverage.counts,
     };
   }
 
-  fail(error: Error): void {
+  #fail(error: Error): void {
     this.#trace?.(`FAILED: ${error.message}`);
     this.#failure ??= error;
   }
 
+  #newNetwork(): MemoryNetwork {
+    const network = new MemoryNetwork({ clock: this.#clock, random: this.#random });
+    network.faults = { ...NO_FAULTS, delayMsMax: this.#shape.delayMsMax };
+    network.observe = message => {
+      this.#reference.said(message);
+      this.#misfortunes.said(message);
+    };
+    network.onFate = fate => {
+      if (fate !== 'cut') this.#coverage.note(`message ${fate}`);
+    };
+    return network;
+  }
+
   #addMember(id: MemberId, name: string, bootstrap: Membership): SimulatedMember {
+    const { heartbeatMs, electionTimeoutMs, tickMs, compactEntries, tailEntries, drift } = this.#shape;
     const member = new SimulatedMember(
       { id, name, bootstrap, place: this.#workload.addMember(id) },
       {
-        clock: this.clock,
+        clock: this.#clock,
         network: this.#network,
-        random: this.random,
-        reference: this.reference,
+        random: this.#random,
+        reference: this.#reference,
+        coverage: this.#coverage,
+        drift,
         options: {
-          heartbeatMs: 50,
-          electionTimeoutMs: this.#isStormy ? 150 : 300,
-          tickMs: this.#isStormy ? 50 : 25,
+          heartbeatMs,
+          electionTimeoutMs,
+          tickMs,
           requestTimeoutMs: 2_000,
           addMemberTimeoutMs: 4_000,
-          compactEntries: integerBetween(this.random, 5, 60),
-          tailEntries: integerBetween(this.random, 0, 20),
+          compactEntries,
+          tailEntries,
           limits: { appendBytesMax: 200, inflightEntriesMax: 32 },
         },
-        onFailure: error => this.fail(error),
+        onFailure: error => this.#fail(error),
         trace: this.#trace,
       },
     );
-    this.members.push(member);
+    this.#members.push(member);
     return member;
   }
-
-  // ---- misfortunes ----------------------------------------------------------------------------------------------
-
-  #scheduleMisfortune(): void {
-    this.clock.setTimeout(
-      () => {
-        if (!this.#isChaos) return;
-        this.#misfortune();
-        this.#scheduleMisfortune();
-      },
-      integerBetween(this.random, 20, this.#isStormy ? 150 : 450),
-    );
-  }
-
-  #misfortune(): void {
-    const misfortunes: readonly (() => void)[] = [
-      () => this.#crashSome(),
-      () => this.#crashSome(),
-      () => this.#restartAll(),
-      () => this.#partition(),
-      () => this.#partition(),
-      () => this.#cutOneWay(),
-      () => this.#healNetwork(),
-      () => this.#disturbNetwork(),
-      () => this.#disturbDisk(),
-      () => this.#armCrashPoint(),
-      () => this.#transfer(),
-      () => this.#join(),
-      () => this.#removeOne(),
-    ];
-    pick(this.random, misfortunes)?.();
-  }
-
-  #crash(member: SimulatedMember): void {
-    if (!member.isAlive) return;
-    this.#crashes++;
-    member.crash();
-  }
-
-  #revive(member: SimulatedMember): void {
-    if (!member.isAlive && !member.isRemoved) member.start();
-  }
-
-  #crashSome(): void {
-    const count = this.random() < 0.2 ? this.members.length : 1;
-    for (const member of shuffled(this.random, this.members).slice(0, count)) {
-      this.#crash(member);
-      this.clock.setTimeout(
-        () => this.#revive(member),
-        integerBetween(this.random, 0, this.random() < 0.5 ? 60 : 1_500),
-      );
-    }
-  }
-
-  /** Strikes where it hurts most: a member that has just voted, a leader that has just begun. */
-  #strikeAt(message: Message): void {
-    const isVote = message.type === 'voteResponse' && message.granted;
-    const isBeginning = message.type === 'appendRequest' && message.term > this.#newestTerm;
-    if (isBeginning) this.#newestTerm = message.term;
-    if (!(isVote && this.random() < 0.2) && !(isBeginning && this.random() < 0.3)) return;
-    const member = this.members.find(other => other.id === message.from);
-    if (member === undefined) return;
-    // A vote is told, and forgotten a moment later; a leader gets some of its entries out.
-    this.clock.setTimeout(
-      () => {
-        if (!this.#isChaos) return;
-        this.#crash(member);
-        this.clock.setTimeout(() => this.#revive(member), integerBetween(this.random, 0, 40));
-      },
-      isVote ? 0 : integerBetween(this.random, 0, 60),
-    );
-  }
-
-  #restartAll(): void {
-    for (const member of this.members) this.#revive(member);
-  }
-
-  /** Parts the members into two sides; nothing passes between them. */
-  #partition(): void {
-    this.#network.heal();
-    const order = shuffled(this.random, this.members);
-    const border = integerBetween(this.random, 1, order.length - 1);
-    this.#trace?.(`network: ${names(order.slice(0, border))} | ${names(order.slice(border))}`);
-    for (const one of order.slice(0, border)) {
-      for (const other of order.slice(border)) {
-        this.#network.cut(one.id, other.id);
-        this.#network.cut(other.id, one.id);
-      }
-    }
-  }
-
-  #cutOneWay(): void {
-    const [from, to] = shuffled(this.random, this.members);
-    if (from === undefined || to === undefined) return;
-    this.#trace?.(`network: nothing gets from ${from.name} to ${to.name}`);
-    this.#network.cut(from.id, to.id);
-  }
-
-  #healNetwork(): void {
-    this.#trace?.('network: whole again');
-    this.#network.heal();
-  }
-
-  #disturbNetwork(): void {
-    const delayMsMin = integerBetween(this.random, 0, 5);
-    this.#network.faults = {
-      loss: this.random() < 0.5 ? 0 : this.random() * 0.3,
-      duplication: this.random() < 0.5 ? 0 : this.random() * 0.3,
-      delayMsMin,
-      delayMsMax: delayMsMin + integerBetween(this.random, 0, this.random() < 0.2 ? 400 : 30),
-    };
-    this.#trace?.(`network: ${JSON.stringify(this.#network.faults)}`);
-  }
-
-  #disturbDisk(): void {
-    const member = pick(this.random, this.members);
-    if (member === undefined) return;
-    const writeMsMax = pick(this.random, [0, 2, 20, 100, 1_000]) ?? 0;
-    member.diskFaults = { writeMsMin: 0, writeMsMax, failure: this.random() < 0.2 ? 0.02 : 0 };
-    this.#trace?.(`disk of ${member.name}: ${JSON.stringify(member.diskFaults)}`);
-  }
-
-  #armCrashPoint(): void {
-    const member = pick(this.random, this.members);
-    if (member !== undefined) member.crashChance = this.random() * 0.1;
-  }
-
-  #transfer(): void {
-    const member = pick(this.random, this.members);
-    member?.node
-      ?.transferLeadership(this.random() < 0.5 ? undefined : pick(this.random, this.members)?.id)
-      .catch(ignore);
-  }
-
-  #join(): void {
-    const number = this.members.length;
-    const sponsor = pick(this.random, this.members)?.node;
-    if (this.#isFixed || sponsor === undefined || number >= 7) return;
-    const { id, name, peerAddress, clientUrl } = memberEntry(number, 'learner');
-    this.#addMember(id, name, sponsor.status().membership).start();
-    sponsor.addMember({ id, name, peerAddress, clientUrl }).catch(ignore);
-  }
-
-  #removeOne(): void {
-    const member = pick(this.random, this.members);
-    const through = pick(this.random, this.members)?.node;
-    const { members } = through?.status().membership ?? { members: [] };
-    if (this.#isFixed || member === undefined || through === undefined || members.length <= 3) return;
-    through.removeMember(member.id).then(() => {
-      member.isRemoved = true;
-    }, ignore);
-  }
-
-  // ---- healing --------------------------------------------------------------------------------------------------
 
   #heal(): void {
     this.#isChaos = false;
     this.#trace?.('everything heals');
-    this.#network.heal();
-    this.#network.faults = { loss: 0, duplication: 0, delayMsMin: 0, delayMsMax: 2 };
-    for (const member of this.members) {
-      member.diskFaults = { writeMsMin: 0, writeMsMax: 2, failure: 0 };
-      member.crashChance = 0;
+    this.#misfortunes.end();
+    this.#network.faults = { ...NO_FAULTS, delayMsMax: 2 };
+    for (const member of this.#members) {
+      member.diskFaults = GOOD_DISK;
+      member.ambush = undefined;
     }
     this.#keepReviving();
+    this.#awaitAgreement();
   }
 
   /** A write that was under way before the healing may still fail. */
   #keepReviving(): void {
-    this.#restartAll();
-    this.clock.setTimeout(() => this.#keepReviving(), 500);
+    this.#operator.reviveAll();
+    this.#clock.setTimeout(() => this.#keepReviving(), REVIVAL_MS);
+  }
+
+  #awaitAgreement(): void {
+    this.#isAgreed = this.#isInAgreement();
+    this.#clock.setTimeout(() => this.#awaitAgreement(), AGREEMENT_CHECK_MS);
   }
 
   /** Every client got its last command through, and every member of the cluster has applied everything. */
   #isInAgreement(): boolean {
-    if (!this.#workload.isDone) return false;
-    const leader = this.members.find(member => member.node?.status().role === 'leader');
-    const present = new Set(leader?.node?.status().membership.members.map(member => member.id));
-    const all = this.members.filter(member => present.has(member.id));
+    if (!this.#workload.isDone || !this.#operator.isAtEase) return false;
+    const leader = this.#members.find(({ isLeading }) => isLeading);
+    const membership = leader?.node?.status().membership;
+    if (membership === undefined || membership.outgoing !== undefined) return false;
+    const present = new Set(membership.members.map(member => member.id));
+    const all = this.#members.filter(member => present.has(member.id));
     return all.length > 0 && all.every(member => member.isCurrent);
   }
 
+  /** Who was told that it is out must be. Ids never come back, so the end of the run tells. */
+  #checkRemovals(): void {
+    for (const { id, name, wasToldSo } of this.#members) {
+      if (wasToldSo && this.#reference.isMember(id)) {
+        throw new SafetyViolation(`${name} was told that it is removed, and it is not`);
+      }
+    }
+  }
+
   #describe(): string {
-    const each = this.members.map(member => {
+    const those = this.#members.filter(({ isRemoved, isAlive }) => isAlive || !isRemoved);
+    const each = those.map(member => {
       const status = member.node?.status();
-      return `${member.name} ${status?.role ?? 'down'} term ${status?.term} applied ${status?.appliedIndex}/${status?.commitIndex}/${status?.lastIndex}${member.isCurrent ? ' current' : ''}${member.isRemoved ? ' removed' : ''} knows ${status?.membership.members.map(other => `${other.name}:${other.role}`)}`;
+      const marks = `${member.isCurrent ? ' current' : ''}${member.isRemoved ? ' removed' : ''}${member.isLost ? ' lost' : ''}`;
+      return `${member.name} ${status?.role ?? 'down'} term ${status?.term} applied ${status?.appliedIndex}/${status?.commitIndex}/${status?.lastIndex}${marks} knows ${status?.membership.members.map(other => `${other.name}:${other.role}`)}`;
     });
-    return `clients ${this.#workload.isDone ? '' : 'not '}done, ${this.reference.length} commands; ${each.join('; ')}`;
+    return `clients ${this.#workload.isDone ? '' : 'not '}done, ${this.#reference.length} commands; ${each.join('; ')}`;
   }
 }
 
-function memberEntry(number: number, role: MembershipEntry['role']): MembershipEntry {
-  const id = number.toString(16).padStart(16, '0');
-  return { id, name: `m${number}`, peerAddress: `m${number}:1`, clientUrl: `https://m${number}`, role };
+function describe(shape: Shape): string {
+  return Object.entries(shape)
+    .map(([name, value]) => `${name} ${value instanceof Set ? [...value].join('+') : String(value)}`)
+    .join(', ');
 }
-
-function names(members: readonly SimulatedMember[]): string {
-  return members.map(member => member.name).join(' ');
-}
-
-function ignore(): void {}

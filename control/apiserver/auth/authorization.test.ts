@@ -19,6 +19,8 @@ const TABLE: readonly (readonly [Identity, string, string, boolean])[] = [
   [JANE, 'GET', '/api', true],
   [JANE, 'GET', '/openapi/v3', true],
   [JANE, 'GET', '/metrics', false],
+  [known('prometheus', 'system:monitoring'), 'GET', '/metrics', true],
+  [known('prometheus', 'system:monitoring'), 'GET', '/api/v1/nodes', false],
   [JANE, 'GET', '/api/v1/pods', false],
   [JANE, 'POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', true],
   [JOINER, 'GET', '/api/v1/nodes', false],

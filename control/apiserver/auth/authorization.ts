@@ -27,7 +27,9 @@ export function decide({ identity, info, query }: AuthorizationRequest): Verdict
   const isKnown = groups.includes('system:authenticated');
   if (!info.isResource) {
     const isRead = info.verb === 'get';
-    const allowed = isRead && (PUBLIC_PATHS.test(info.path) || (isKnown && isDiscovery(info.path)));
+    const isMonitor = groups.includes('system:monitoring') && info.path === '/metrics';
+    const isOpen = PUBLIC_PATHS.test(info.path) || (isKnown && isDiscovery(info.path));
+    const allowed = isRead && (isOpen || isMonitor);
     return allowed ? { allowed } : { allowed };
   }
   if (isKnown && info.verb === 'create' && SELF_REVIEWS.has(info.resource)) return { allowed: true };

@@ -5,13 +5,18 @@
  * compare on that key.
  */
 import {
+  type Alarm,
+  type AlarmFilter,
   CompactedError,
   FencedError,
   InvalidRequestError,
+  LeaseExistsError,
+  type LeaseTimeToLive,
   MembershipRefusedError,
   type RangeRequest,
   type RangeResult,
   type StoreClient,
+  type StoreHash,
   type StoreMembership,
   type StoreStatus,
   type Transaction,
@@ -23,12 +28,14 @@ import {
 import { systemWallClock } from '../../clock.ts';
 import { boundProblem, keyProblem } from '../../mvcc/keys.ts';
 import { commandProblem, rangeProblem, transactionProblem } from '../../mvcc/validate.ts';
+import { ALARM_CORRUPT, ALARM_DEACTIVATE, ALARM_GET, ALARM_NO_SPACE, type AlarmMember } from '../proto/maintenance.ts';
+import type { Read } from '../proto/message.ts';
 import { KV, Lease, Maintenance } from '../proto/services.ts';
-import { LeaseExistsError, RevisionCompactedError } from './errors.ts';
+import { RevisionCompactedError } from './errors.ts';
 import type { KeySpace } from './keys.ts';
 import { keepAlive } from './leases.ts';
 import { LEASE_ID_DRAWS_MAX, LEASE_ID_MAX, READ_ATTEMPT_MS } from './limits.ts';
-import { rangeMessage, rangeResult, transactionMessage, transactionOutcome } from './messages.ts';
+import { onlyReads, rangeMessage, rangeResult, transactionMessage, transactionOutcome } from './messages.ts';
 import { type EtcdOptions, EtcdSession, hex } from './session.ts';
 import { saveSnapshot } from './snapshot.ts';
 
@@ -95,13 +102,12 @@ export class EtcdClient implements StoreClient {
   /** As everywhere; but a fenced one may hold at most 127 compares and operations, for etcd counts the fence with them. */
   async transaction(transaction: Transaction): Promise<TransactionResult> {
     refuse(transactionProblem(transaction));
-    const { fenceTerm, then, otherwise = [] } = transaction;
+    const { fenceTerm } = transaction;
     const fence =
       fenceTerm === undefined ? undefined : { key: this.#session.own.key(LEADER_KEY), createRevision: fenceTerm };
-    const isReadOnly = [...then, ...otherwise].every(({ type }) => type === 'range');
     const message = transactionMessage(this.#keys, transaction, fence);
     const answer = await this.#tellingCompaction(() =>
-      this.#session.call(KV.txn, message, isReadOnly ? 'read' : 'write'),
+      this.#session.call(KV.txn, message, onlyReads(transaction) ? 'read' : 'write'),
     );
     const outcome = transactionOutcome(this.#keys, answer, fence !== undefined);
     if (outcome === undefined) throw new FencedError(`the leadership of term ${fenceTerm} has passed`);
@@ -115,15 +121,19 @@ export class EtcdClient implements StoreClient {
   }
 
   /** etcd may give a lease a longer life than was asked for: never less than one and a half of its election timeouts. */
-  async grantLease(ttlSeconds: number): Promise<{ readonly id: number; readonly ttlSeconds: number }> {
-    refuse(commandProblem({ type: 'leaseGrant', ttlSeconds }));
+  async grantLease(
+    ttlSeconds: number,
+    options: { readonly id?: number } = {},
+  ): Promise<{ readonly id: number; readonly ttlSeconds: number }> {
     for (let draw = 1; ; draw++) {
-      const id = 1 + Math.floor(this.#session.random() * LEASE_ID_MAX);
+      const { id = 1 + Math.floor(this.#session.random() * LEASE_ID_MAX) } = options;
+      refuse(commandProblem({ type: 'leaseGrant', ttlSeconds, id }));
       try {
         const { ttl } = await this.#session.call(Lease.leaseGrant, { id, ttl: ttlSeconds }, 'write');
         return { id, ttlSeconds: ttl };
       } catch (error) {
-        if (!(error instanceof LeaseExistsError) || draw >= LEASE_ID_DRAWS_MAX) throw error;
+        const isDrawnAgain = error instanceof LeaseExistsError && options.id === undefined;
+        if (!isDrawnAgain || draw >= LEASE_ID_DRAWS_MAX) throw error;
       }
     }
   }
@@ -138,18 +148,22 @@ export class EtcdClient implements StoreClient {
   }
 
   /** How long a lease still has, and the keys of this store that hang on it; undefined if there is none. */
-  async leaseTimeToLive(id: number) {
+  async leaseTimeToLive(id: number): Promise<LeaseTimeToLive | undefined> {
     refuse(commandProblem({ type: 'leaseKeepAlive', id }));
     const { ttl, grantedTtl, keys } = await this.#session.call(Lease.leaseTimeToLive, { id, keys: true }, 'read');
     if (ttl < 0) return undefined;
-    const names = keys.filter(key => this.#keys.holds(key)).map(key => this.#keys.name(key));
+    const held = keys.filter(key => this.#keys.holds(key)).sort(Buffer.compare);
+    const names = held.map(key => this.#keys.name(key));
     return { grantedSeconds: grantedTtl, remainingSeconds: ttl, keys: names };
   }
 
   /** All leases in this etcd but those of other users whose ids a number cannot hold. */
   async leases(): Promise<readonly number[]> {
     const { leases } = await this.#session.call(Lease.leaseLeases, {}, 'read');
-    return leases.map(({ id }) => id).filter(id => Number.isSafeInteger(id) && id > 0);
+    return leases
+      .map(({ id }) => id)
+      .filter(id => Number.isSafeInteger(id) && id > 0)
+      .sort((one, other) => one - other);
   }
 
   async revokeLease(id: number): Promise<void> {
@@ -228,6 +242,34 @@ export class EtcdClient implements StoreClient {
     );
   }
 
+  async alarms(): Promise<readonly Alarm[]> {
+    const { alarms } = await this.#session.call(Maintenance.alarm, { action: ALARM_GET }, 'read');
+    return alarms.map(alarmOf);
+  }
+
+  async disarmAlarm(filter: AlarmFilter = {}): Promise<readonly Alarm[]> {
+    const { type, memberId, cause } = filter;
+    const meant = (await this.alarms()).filter(
+      alarm =>
+        (type ?? alarm.type) === alarm.type &&
+        (memberId ?? alarm.memberId) === alarm.memberId &&
+        (cause ?? alarm.cause) === alarm.cause,
+    );
+    for (const alarm of meant) {
+      const kind = alarm.type === 'CORRUPT' ? ALARM_CORRUPT : ALARM_NO_SPACE;
+      const which = { memberId: BigInt(`0x${alarm.memberId}`), alarm: kind };
+      await this.#session.call(Maintenance.alarm, { action: ALARM_DEACTIVATE, ...which }, 'write');
+    }
+    return meant;
+  }
+
+  /** Over all that is in the etcd of the server that answers, other users' keys too. */
+  async hash(revision = 0): Promise<StoreHash> {
+    const answer = await this.#tellingCompaction(() => this.#session.call(Maintenance.hashKv, { revision }, 'read'));
+    const { hash, compactRevision, header } = answer;
+    return { hash, revision: revision || (header?.revision ?? 0), compactedRevision: Math.max(0, compactRevision) };
+  }
+
   /** In raftsman's format, of this store's keys alone; for all of the etcd there is `etcdctl snapshot save`. */
   async *saveSnapshot(): AsyncGenerator<Uint8Array> {
     const { clock } = this.#session;
@@ -253,6 +295,15 @@ export class EtcdClient implements StoreClient {
       throw new CompactedError(await this.#session.compaction.find());
     }
   }
+}
+
+function alarmOf({ memberId, alarm }: Read<typeof AlarmMember>): Alarm {
+  const isCorrupt = alarm === ALARM_CORRUPT;
+  return {
+    type: isCorrupt ? 'CORRUPT' : 'NOSPACE',
+    memberId: hex(memberId),
+    cause: isCorrupt ? 'divergence' : 'quota',
+  };
 }
 
 async function refuseChange(command: string): Promise<never> {

@@ -8,6 +8,8 @@ import { type ServiceError, status } from '@grpc/grpc-js';
 import {
   FutureRevisionError,
   InvalidRequestError,
+  KeyNotFoundError,
+  LeaseExistsError,
   LeaseNotFoundError,
   QuotaExceededError,
   UnavailableError,
@@ -22,12 +24,6 @@ export class RevisionCompactedError extends Error {
   override readonly name = 'RevisionCompactedError';
   readonly code = 'ETCD_COMPACTED';
 }
-/** A lease with this id is there already. */
-export class LeaseExistsError extends Error {
-  override readonly name = 'LeaseExistsError';
-  readonly code = 'ETCD_LEASE_EXISTS';
-}
-
 /** Said before anything was proposed, or instead of proposing it. */
 const NOT_DONE = [
   'etcdserver: no leader',
@@ -45,8 +41,11 @@ const BY_SENTENCE: Readonly<Record<string, (message: string, cause: Error) => Er
     new FutureRevisionError(message, { cause }),
   'etcdserver: requested lease not found': (message, cause) => new LeaseNotFoundError(message, { cause }),
   'etcdserver: lease already exists': (message, cause) => new LeaseExistsError(message, { cause }),
+  'etcdserver: key not found': (message, cause) => new KeyNotFoundError(message, { cause }),
   'etcdserver: mvcc: database space exceeded': (message, cause) => new QuotaExceededError(message, { cause }),
 };
+/** What etcd's gRPC says of a request that it does not even read. */
+const TOO_LARGE = 'grpc: received message larger than max';
 /** Codes that etcd gives only to what it refuses. */
 const REFUSALS = new Set<number>([
   status.INVALID_ARGUMENT,
@@ -65,7 +64,8 @@ export function callError(error: ServiceError, kind: CallKind): Error {
   const known = BY_SENTENCE[details];
   if (known !== undefined) return known(`etcd refused: ${details}`, error);
   if (NOT_DONE.includes(details)) return unavailable(`etcd cannot answer now: ${details}`, error);
-  if (REFUSALS.has(error.code)) return new InvalidRequestError(`etcd refused: ${details}`, { cause: error });
+  if (REFUSALS.has(error.code) || details.startsWith(TOO_LARGE))
+    return new InvalidRequestError(`etcd refused: ${details}`, { cause: error });
   if (kind === 'read') return unavailable(`etcd did not answer: ${details}`, error);
   return new UnknownOutcomeError(`the write may or may not have happened: ${details}`, { cause: error });
 }

@@ -1,6 +1,7 @@
 /** The store's requests as etcd's messages, and etcd's answers as the store's. */
 import assert from 'node:assert';
 import type {
+  Branches,
   Compare,
   KeyValue,
   Operation,
@@ -50,17 +51,28 @@ export function transactionMessage(
   transaction: Transaction,
   fence: Fence | undefined,
 ): kv.TxnRequestInit {
-  const own: kv.TxnRequestInit = {
-    compare: (transaction.compare ?? []).map(compare => compareMessage(keys, compare)),
-    success: transaction.then.map(operation => operationMessage(keys, operation)),
-    failure: (transaction.otherwise ?? []).map(operation => operationMessage(keys, operation)),
-  };
+  const own = branchesMessage(keys, transaction);
   if (fence === undefined) return own;
   const { key, createRevision } = fence;
   return {
     compare: [{ key, target: kv.COMPARE_CREATE, result: kv.COMPARE_EQUAL, createRevision }],
     success: [{ requestTxn: own }],
   };
+}
+
+function branchesMessage(keys: KeySpace, { compare = [], then, otherwise = [] }: Branches): kv.TxnRequestInit {
+  return {
+    compare: compare.map(one => compareMessage(keys, one)),
+    success: then.map(operation => operationMessage(keys, operation)),
+    failure: otherwise.map(operation => operationMessage(keys, operation)),
+  };
+}
+
+/** True if doing a transaction twice changes nothing. */
+export function onlyReads({ then, otherwise = [] }: Branches): boolean {
+  return [...then, ...otherwise].every(
+    operation => operation.type === 'range' || (operation.type === 'transaction' && onlyReads(operation)),
+  );
 }
 
 /** What came of a transaction; undefined if the fence did not hold. */
@@ -91,7 +103,7 @@ function keyValue(keys: KeySpace, item: Read<typeof kv.KeyValue>): KeyValue {
 }
 
 function compareMessage(keys: KeySpace, compare: Compare): Init<typeof kv.Compare> {
-  const shared = { key: keys.key(compare.key), result: OPERATORS[compare.op] };
+  const shared = { ...keys.range(compare.key, compare.end), result: OPERATORS[compare.op] };
   switch (compare.target) {
     case 'value':
       return { ...shared, target: kv.COMPARE_VALUE, value: compare.value };
@@ -109,24 +121,34 @@ function compareMessage(keys: KeySpace, compare: Compare): Init<typeof kv.Compar
 function operationMessage(keys: KeySpace, operation: Operation): kv.RequestOpInit {
   switch (operation.type) {
     case 'put': {
-      const { key, value, lease } = operation;
-      return { requestPut: { key: keys.key(key), value, lease, prevKv: true } };
+      const { key, keepValue, keepLease } = operation;
+      // etcd refuses what is to be kept and given at once.
+      const value = keepValue === true ? undefined : operation.value;
+      const lease = keepLease === true ? undefined : operation.lease;
+      const kept = { ignoreValue: keepValue, ignoreLease: keepLease };
+      return { requestPut: { key: keys.key(key), value, lease, ...kept, prevKv: true } };
     }
     case 'delete':
       return { requestDeleteRange: { ...keys.range(operation.key, operation.end), prevKv: true } };
     case 'range':
       return { requestRange: rangeMessage(keys, operation.range) };
+    case 'transaction':
+      return { requestTxn: branchesMessage(keys, operation) };
   }
 }
 
 function operationResult(keys: KeySpace, answer: kv.ResponseOp): OperationResult {
-  const { responsePut, responseDeleteRange, responseRange } = answer;
+  const { responsePut, responseDeleteRange, responseRange, responseTxn } = answer;
   if (responsePut !== undefined) {
     const { prevKv } = responsePut;
     return { type: 'put', previous: prevKv === undefined ? undefined : keyValue(keys, prevKv) };
   }
   if (responseDeleteRange !== undefined) {
     return { type: 'delete', deleted: responseDeleteRange.prevKvs.map(item => keyValue(keys, item)) };
+  }
+  if (responseTxn !== undefined) {
+    const results = responseTxn.responses.map(one => operationResult(keys, one));
+    return { type: 'transaction', succeeded: responseTxn.succeeded, results };
   }
   assert(responseRange !== undefined, 'an operation answers with its result');
   return { type: 'range', result: rangeResult(keys, responseRange) };

@@ -95,7 +95,8 @@ async function untilReady(urls: readonly string[], tls: Tls | undefined): Promis
   }
 }
 
-async function leaderFirst(urls: readonly string[], tls: Tls | undefined): Promise<string[]> {
+/** Asks all who leads. @throws where nobody does */
+export async function leaderFirst(urls: readonly string[], tls: Tls | undefined): Promise<string[]> {
   const roles = await Promise.all(
     urls.map(async url => {
       const connection = await EtcdConnection.open(url, tls);

@@ -13,6 +13,8 @@ export interface MemberOrder {
   readonly dataDir: string;
   readonly peerPort: number;
   readonly servePort: number;
+  /** For etcd's API. */
+  readonly etcdPort: number;
   readonly tls: Tls;
   /** Undefined for the first, and for one that has been a member before. */
   readonly membership: Membership | undefined;
@@ -51,7 +53,7 @@ process.on('message', (message: MemberMessage) => {
 });
 process.on('disconnect', () => process.exit(0));
 
-async function open({ name, dataDir, peerPort, servePort, tls, membership }: MemberOrder): Promise<void> {
+async function open({ name, dataDir, peerPort, servePort, etcdPort, tls, membership }: MemberOrder): Promise<void> {
   store = await openStore({
     dataDir,
     name,
@@ -65,6 +67,7 @@ async function open({ name, dataDir, peerPort, servePort, tls, membership }: Mem
     peer: { address: `127.0.0.1:${peerPort}`, listen: { host: '127.0.0.1', port: peerPort }, tls },
     clientUrl: `https://127.0.0.1:${servePort}`,
     serve: { listen: { host: '127.0.0.1', port: servePort }, tls },
+    serveEtcd: { listen: { host: '127.0.0.1', port: etcdPort }, tls },
     clock: systemClock,
     random: () => Math.random(),
     onFatal: error => {

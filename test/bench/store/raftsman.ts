@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePorts } from '../ports.ts';
 import { residentBytes } from '../resident.ts';
+import { leaderFirst } from './etcd.ts';
 import type { MemberMessage, MemberOrder } from './member.ts';
 import { MEMBERS, type System, type Tls } from './system.ts';
 
@@ -15,7 +16,7 @@ export interface RaftsmanOptions {
 }
 
 export async function startRaftsman(options: RaftsmanOptions): Promise<System> {
-  const ports = await freePorts(2 * MEMBERS);
+  const ports = await freePorts(3 * MEMBERS);
   let members: ChildProcess[] = [];
   const start = (i: number, membership: MemberOrder['membership']) => {
     const child = startMember(options, { i, ports, membership });
@@ -47,9 +48,13 @@ export async function startRaftsman(options: RaftsmanOptions): Promise<System> {
     // The client finds the leader itself.
     target: async () => ({
       protocol: 'raftsman',
-      urls: ports.slice(MEMBERS).map(port => `wss://127.0.0.1:${port}`),
+      urls: ports.slice(MEMBERS, 2 * MEMBERS).map(port => `wss://127.0.0.1:${port}`),
       tls: options.tls,
     }),
+    etcdTarget: async () => {
+      const urls = ports.slice(2 * MEMBERS).map(port => `https://127.0.0.1:${port}`);
+      return { protocol: 'etcd', urls: await leaderFirst(urls, options.tls), tls: options.tls };
+    },
     residentBytes: () => Promise.all(members.map(child => residentBytes(child.pid as number))),
     restart: async () => {
       await stop(child => child.kill('SIGKILL'));
@@ -80,6 +85,7 @@ function startMember(
     dataDir: join(folder, String(i)),
     peerPort: ports[i] as number,
     servePort: ports[MEMBERS + i] as number,
+    etcdPort: ports[2 * MEMBERS + i] as number,
     tls,
     membership,
   };

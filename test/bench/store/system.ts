@@ -25,6 +25,8 @@ export interface System {
   readonly name: string;
   /** Clients of this program talk to these; the leader is found out anew at each call. */
   target(): Promise<Target>;
+  /** The same by etcd's protocol, where that is not the one above. */
+  etcdTarget?(): Promise<Target>;
   /** Resident memory of all members, in bytes. */
   residentBytes(): Promise<number[]>;
   /** Kills all members and starts them again on their data; resolves when they have a leader. */

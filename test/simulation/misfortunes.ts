@@ -1,0 +1,322 @@
+/**
+ * What befalls a cluster. Each misfortune strikes, lasts for a while and passes; a seed knows some kinds and not others
+ * (`shape.ts`). Damage to disks is dealt out so that of each committed entry a good copy stays (`Reference.canSpare`), as in
+ * TigerBeetle's fault atlas: without one nobody could do anything.
+ */
+import type { Message } from '../../raft/core/messages.ts';
+import type { MemberId } from '../../raft/index.ts';
+import { type MemoryNetwork, NO_FAULTS } from '../../raft/transport/memory.ts';
+import { type Coverage, EVENT_NAMES } from './coverage.ts';
+import { type DeathPoint, GOOD_DISK, type SimulatedMember } from './member.ts';
+import type { Operator } from './operator.ts';
+import { integerBetween, pick, type Random, shuffled } from './random.ts';
+import type { Reference } from './reference.ts';
+import type { Misfortune, Shape } from './shape.ts';
+import type { VirtualClock } from './virtual-clock.ts';
+
+export interface Stage {
+  readonly clock: VirtualClock;
+  readonly random: Random;
+  readonly network: MemoryNetwork;
+  readonly members: readonly SimulatedMember[];
+  readonly reference: Reference;
+  readonly coverage: Coverage;
+  readonly shape: Shape;
+  readonly operator: Operator;
+  readonly trace: ((line: string) => void) | undefined;
+}
+
+/** How often each kind strikes, compared to the others. */
+const WEIGHTS: Readonly<Record<Misfortune, number>> = {
+  crash: 3,
+  crashAll: 0.5,
+  strike: 1,
+  crashPoint: 1.5,
+  pause: 2,
+  partition: 2,
+  oneWay: 1.5,
+  clog: 1.5,
+  loss: 1,
+  duplication: 1,
+  late: 1,
+  slowDisk: 1,
+  hangingDisk: 0.5,
+  failingDisk: 0.5,
+  damage: 0.7,
+  transfer: 1.5,
+  membership: 2,
+};
+/** A process that died is back after this at the latest. */
+const DOWN_MS_MAX = 1_500;
+const QUICK_RESTART_MS_MAX = 60;
+/** A write takes a time up to one of these. */
+const SLOW_WRITE_MS = [5, 20, 100, 600];
+const WRITE_FAILURE = 0.02;
+/** Once there have been so many members, no more disks are damaged. */
+const MEMBERS_MAX = 14;
+const CRASH_POINT_CHANCE_MAX = 0.15;
+const DEATH_POINTS = EVENT_NAMES.filter((name): name is DeathPoint => name.startsWith('crash at '));
+
+export class Misfortunes {
+  readonly #stage: Stage;
+  readonly #known: readonly Misfortune[];
+  readonly #under = new Set<() => void>();
+  #isOver = false;
+  #newestTerm = 0;
+  /** Votes and beginnings of leaders are struck at while this is above zero. */
+  #strikes = 0;
+
+  constructor(stage: Stage) {
+    this.#stage = stage;
+    this.#known = [...stage.shape.misfortunes];
+  }
+
+  begin(): void {
+    if (this.#known.length === 0) return;
+    const { clock, random, shape } = this.#stage;
+    clock.setTimeout(() => {
+      if (this.#isOver) return;
+      this.#strike(this.#draw());
+      this.begin();
+    }, random() * shape.betweenMsMax);
+  }
+
+  /** Everything heals. */
+  end(): void {
+    this.#isOver = true;
+    for (const pass of [...this.#under]) pass();
+    this.#stage.network.heal();
+  }
+
+  /** A message leaves a member: strikes where it hurts most, at who has just voted, or has just begun to lead. */
+  said(message: Message): void {
+    const isBeginning = message.type === 'appendRequest' && message.term > this.#newestTerm;
+    if (isBeginning) this.#newestTerm = message.term;
+    if (this.#strikes === 0) return;
+    const { random, coverage, clock } = this.#stage;
+    const isVote = message.type === 'voteResponse' && message.granted;
+    if (!(isVote && random() < 0.3) && !(isBeginning && random() < 0.4)) return;
+    const member = this.#stage.members.find(({ id }) => id === message.from);
+    if (member === undefined) return;
+    // A vote is told, and forgotten a moment later; a leader gets some of its entries out.
+    clock.setTimeout(
+      () => {
+        if (this.#isOver || !member.isAlive) return;
+        coverage.note(isVote ? 'crash after a vote' : 'crash of a new leader');
+        this.#crash(member, random() * QUICK_RESTART_MS_MAX);
+      },
+      isVote ? 0 : random() * this.#stage.shape.electionTimeoutMs,
+    );
+  }
+
+  #draw(): Misfortune {
+    const { random } = this.#stage;
+    let left = random() * this.#known.reduce((sum, name) => sum + WEIGHTS[name], 0);
+    for (const name of this.#known) {
+      left -= WEIGHTS[name];
+      if (left < 0) return name;
+    }
+    return this.#known[0] ?? 'crash';
+  }
+
+  #strike(name: Misfortune): void {
+    const pass = this.#kinds[name]();
+    if (pass === undefined) return;
+    const { clock, random, shape } = this.#stage;
+    let isPassed = false;
+    const once = () => {
+      if (isPassed) return;
+      isPassed = true;
+      this.#under.delete(once);
+      pass();
+    };
+    this.#under.add(once);
+    clock.setTimeout(once, random() * shape.lastingMsMax);
+  }
+
+  /** Each strikes, and answers how it passes, if it lasts. */
+  readonly #kinds: Readonly<Record<Misfortune, () => (() => void) | undefined>> = {
+    crash: () => this.#crashOne(),
+    crashAll: () => this.#crashAll(),
+    strike: () => this.#strikeForAWhile(),
+    crashPoint: () => this.#armCrashPoint(),
+    pause: () => this.#pause(),
+    partition: () => this.#partition(),
+    oneWay: () => this.#cutOneWay(),
+    clog: () => this.#clog(),
+    loss: () => this.#disturb({ loss: this.#stage.random() * 0.3 }),
+    duplication: () => this.#disturb({ duplication: this.#stage.random() * 0.4 }),
+    late: () => this.#disturb({ late: this.#stage.random() * 0.1, lateMsMax: 5 * this.#stage.shape.electionTimeoutMs }),
+    slowDisk: () => this.#slowDisk(),
+    hangingDisk: () => this.#hangDisk(),
+    failingDisk: () => this.#failDisk(),
+    damage: () => this.#damage(),
+    transfer: () => this.#stage.operator.transfer(),
+    membership: () => this.#stage.operator.changeMembership(),
+  };
+
+  #pickMember(isFit: (member: SimulatedMember) => boolean = () => true): SimulatedMember | undefined {
+    return pick(
+      this.#stage.random,
+      this.#stage.members.filter(member => !member.isRemoved && !member.isLost && isFit(member)),
+    );
+  }
+
+  #crash(member: SimulatedMember, downMs: number): void {
+    if (!member.isAlive) return;
+    member.crash();
+    this.#stage.clock.setTimeout(() => this.#stage.operator.revive(member), downMs);
+  }
+
+  #crashOne(): undefined {
+    const { random } = this.#stage;
+    const isLeader = random() < 0.3;
+    const member = this.#pickMember(({ isAlive, isLeading }) => isAlive && (!isLeader || isLeading));
+    if (member !== undefined) this.#crash(member, random() * (random() < 0.5 ? QUICK_RESTART_MS_MAX : DOWN_MS_MAX));
+  }
+
+  #crashAll(): undefined {
+    const { random, members, coverage } = this.#stage;
+    coverage.note('crash of all');
+    for (const member of shuffled(random, members)) this.#crash(member, random() * QUICK_RESTART_MS_MAX);
+  }
+
+  #strikeForAWhile(): () => void {
+    this.#strikes++;
+    return () => {
+      this.#strikes--;
+    };
+  }
+
+  #armCrashPoint(): (() => void) | undefined {
+    const member = this.#pickMember();
+    if (member === undefined) return undefined;
+    const { random } = this.#stage;
+    const point = random() < 0.7 ? pick(random, DEATH_POINTS) : undefined;
+    member.ambush = point === undefined ? { chance: random() * CRASH_POINT_CHANCE_MAX } : { point, chance: random() };
+    return () => {
+      member.ambush = undefined;
+      this.#stage.operator.revive(member);
+    };
+  }
+
+  #pause(): undefined {
+    const { random, shape, coverage } = this.#stage;
+    const isLeader = random() < 0.4;
+    const member = this.#pickMember(({ isAlive, isLeading }) => isAlive && (!isLeader || isLeading));
+    if (member === undefined) return;
+    const durationMs = random() * Math.max(shape.lastingMsMax, 2 * shape.electionTimeoutMs);
+    if (!member.isLeading) coverage.note('pause of a follower');
+    else if (durationMs > 2 * shape.electionTimeoutMs) coverage.note('pause of a leader');
+    member.pause(durationMs);
+  }
+
+  /** Parts the members into two sides; nothing passes between them. */
+  #partition(): (() => void) | undefined {
+    const { random, members, network, coverage, trace } = this.#stage;
+    const order = shuffled(
+      random,
+      members.filter(({ isAlive }) => isAlive),
+    );
+    if (order.length < 2) return undefined;
+    const border = integerBetween(random, 1, order.length - 1);
+    const [here, there] = [order.slice(0, border), order.slice(border)];
+    trace?.(`network: ${names(here)} | ${names(there)}`);
+    coverage.note('partition');
+    const ways = here.flatMap(one =>
+      there.flatMap((other): [MemberId, MemberId][] => [
+        [one.id, other.id],
+        [other.id, one.id],
+      ]),
+    );
+    for (const [from, to] of ways) network.cut(from, to);
+    return () => {
+      for (const [from, to] of ways) network.mend(from, to);
+    };
+  }
+
+  /** One member is not heard, or does not hear, or one link works in one direction only. */
+  #cutOneWay(): (() => void) | undefined {
+    const { random, members, network, coverage, trace } = this.#stage;
+    const [victim, other] = shuffled(random, members);
+    if (victim === undefined || other === undefined) return undefined;
+    coverage.note('one-way cut');
+    const others = random() < 0.5 ? [other] : members.filter(member => member !== victim);
+    const isMute = random() < 0.5;
+    trace?.(`network: ${victim.name} ${isMute ? 'is not heard by' : 'does not hear'} ${names(others)}`);
+    const ways = others.map(({ id }): [MemberId, MemberId] => (isMute ? [victim.id, id] : [id, victim.id]));
+    for (const [from, to] of ways) network.cut(from, to);
+    return () => {
+      for (const [from, to] of ways) network.mend(from, to);
+    };
+  }
+
+  #clog(): undefined {
+    const { random, members, network, shape, coverage, trace } = this.#stage;
+    const [one, other] = shuffled(random, members);
+    if (one === undefined || other === undefined) return;
+    coverage.note('clog');
+    const durationMs = random() * shape.lastingMsMax;
+    trace?.(`network: ${one.name} to ${other.name} is clogged for ${Math.round(durationMs)} ms`);
+    network.clog(one.id, other.id, durationMs);
+    if (random() < 0.5) network.clog(other.id, one.id, durationMs);
+  }
+
+  #disturb(faults: Partial<MemoryNetwork['faults']>): () => void {
+    const { network, trace } = this.#stage;
+    network.faults = { ...network.faults, ...faults };
+    trace?.(`network: ${JSON.stringify(network.faults)}`);
+    return () => {
+      const calm = Object.fromEntries(Object.keys(faults).map(name => [name, 0]));
+      network.faults = { ...NO_FAULTS, ...network.faults, ...calm };
+    };
+  }
+
+  #slowDisk(): (() => void) | undefined {
+    const { random, coverage } = this.#stage;
+    const member = this.#pickMember();
+    if (member === undefined) return undefined;
+    coverage.note('slow disk');
+    member.diskFaults = { ...member.diskFaults, writeMsMax: pick(random, SLOW_WRITE_MS) ?? 0 };
+    return () => {
+      member.diskFaults = { ...member.diskFaults, writeMsMax: GOOD_DISK.writeMsMax };
+    };
+  }
+
+  /** Writes do not come back, until somebody pulls the plug. */
+  #hangDisk(): (() => void) | undefined {
+    const member = this.#pickMember(({ isAlive }) => isAlive);
+    if (member === undefined) return undefined;
+    member.diskFaults = { ...member.diskFaults, isHanging: true };
+    return () => {
+      member.diskFaults = { ...member.diskFaults, isHanging: false };
+      this.#crash(member, QUICK_RESTART_MS_MAX);
+    };
+  }
+
+  #failDisk(): (() => void) | undefined {
+    const member = this.#pickMember();
+    if (member === undefined) return undefined;
+    member.diskFaults = { ...member.diskFaults, failure: WRITE_FAILURE };
+    return () => {
+      member.diskFaults = { ...member.diskFaults, failure: 0 };
+      this.#stage.operator.revive(member);
+    };
+  }
+
+  /** A member dies, and its disk is not what it was; only if enough good ones stay. */
+  #damage(): undefined {
+    const { random, members, reference } = this.#stage;
+    const victim = this.#pickMember(({ id }) => reference.voters.includes(id));
+    if (victim === undefined || this.#stage.operator.isRemoving || members.length >= MEMBERS_MAX) return;
+    const lost = new Set(members.filter(({ isLost, isDamaged }) => isLost || isDamaged).map(({ id }) => id));
+    if (!reference.canSpare(lost.add(victim.id))) return;
+    victim.crash();
+    victim.damage(pick(random, ['wipe', 'flip', 'lose', 'misdirect', 'tail', 'state', 'state'] as const) ?? 'wipe');
+    this.#stage.clock.setTimeout(() => this.#stage.operator.revive(victim), random() * DOWN_MS_MAX);
+  }
+}
+
+function names(members: readonly SimulatedMember[]): string {
+  return members.map(member => member.name).join(' ');
+}
