@@ -464,34 +464,6 @@ async function serveEtcd(
   }
 }
 
-async function serveEtcd(
-  options: OpenStoreOptions,
-  parts: {
-    readonly raft: RaftDriver<ApplyResult>;
-    readonly replica: Replica;
-    readonly client: LocalClient;
-    readonly metrics: StoreMetrics | undefined;
-  },
-) {
-  if (options.serveEtcd === undefined) return undefined;
-  const { clock, random, logger, serveEtcd: asked } = options;
-  const { metrics, ...store } = parts;
-  const server = new EtcdServer({
-    ...store,
-    ...asked,
-    clock,
-    random,
-    limits: STORE_LIMITS,
-    ...(logger !== undefined && { logger }),
-    ...(metrics !== undefined && { tallies: metrics.rpcs }),
-  });
-  try {
-    return { server, port: await server.start() };
-  } catch (error) {
-    throw startError(error, asked.listen);
-  }
-}
-
 function startError(error: unknown, listen: { readonly host: string; readonly port: number }): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error;
   const place = `${listen.host}:${listen.port}`;
