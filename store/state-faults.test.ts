@@ -289,6 +289,24 @@ test('200,000 writes of 1,000 keys leave a disk, and a restart, that fit what li
   });
 });
 
+test('a state disk that hangs ends the member before it eats all memory; what it lacks is in the log', async t => {
+  const disk = new MemoryStateDisk();
+  const fatal: Error[] = [];
+  const limits = resolveLimits({ unwrittenBytesMax: 10_000 });
+  const onFatal = (error: Error) => fatal.push(error);
+  const replica = new Replica({ backend: new MemoryBackend(disk), clock: systemClock, onFatal, limits });
+  await replica.open();
+  disk.setFault(() => new Promise(() => {}));
+  const apply = (index: number) =>
+    replica.apply([{ index, term: 1, data: encodeCommand(put(`/${index}`, Buffer.alloc(1_000))) }], index);
+  for (let index = 1; index <= 30; index++) apply(index);
+  t.deepEqual(fatal, [], 'up to there it goes on in memory');
+  for (let index = 31; fatal.length === 0 && index < 100; index++) apply(index);
+  t.like(fatal, [{ code: 'STORE_STATE_FAILED' }]);
+  t.true(replica.unwrittenBytes < 50_000);
+  t.throws(() => apply(200), { code: 'STORE_STATE_FAILED' });
+});
+
 test('a state that was given up is not opened again', async t => {
   await withDirectory(async root => {
     const replica = replicaOn(join(root, 'state'));
