@@ -13,7 +13,8 @@ test('what the store refuses is told as what it is: to be tried again, or not to
   for (const [error, code, reason, message] of cases) {
     const reply = errorReply(error);
     t.is(reply.status, code);
-    const status = JSON.parse(Buffer.from(reply.body as Uint8Array).toString());
+    const body = 'body' in reply ? reply.body : undefined;
+    const status = JSON.parse(Buffer.from(body as Uint8Array).toString());
     t.like(status, { kind: 'Status', status: 'Failure', reason, code });
     t.regex(status.message, message);
   }
