@@ -1,4 +1,5 @@
 import test from 'ava';
+import { systemClock } from './clock.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import type { Command } from './mvcc/command.ts';
 import { Mvcc } from './mvcc/mvcc.ts';
@@ -68,6 +69,20 @@ test('a new leader gives leases their whole life again; one that lays down its d
   await pass(5_000);
   t.deepEqual(ids(), [1]);
   t.is(listeners.size, 0);
+});
+
+test('a wall clock that jumps ends no lease and spares none (etcd #12291, #7565)', t => {
+  const wallClock = Date.now;
+  const before = systemClock.now();
+  try {
+    // An administrator sets the date a year ahead.
+    Date.now = () => wallClock() + 365 * 24 * 3_600_000;
+    t.true(systemClock.now() - before < 60_000);
+    Date.now = () => 0;
+    t.true(systemClock.now() >= before);
+  } finally {
+    Date.now = wallClock;
+  }
 });
 
 test('time that the leader slept does not count', async t => {

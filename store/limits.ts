@@ -15,6 +15,11 @@ export const WATCH_PROGRESS_MS_MIN = 10;
 export const WATCHES_MAX = 100_000;
 /** What the state on disk may lag behind the state in memory before new writes are refused. */
 export const UNWRITTEN_BYTES_MAX = 64 * 1024 * 1024;
+/**
+ * A member whose state disk takes nothing at all goes on as a follower, in memory; when this many times the bytes above wait,
+ * it ends instead of eating all memory.
+ */
+export const UNWRITTEN_FATAL_FACTOR = 4;
 /** What is applied within this time is written to disk together. */
 export const STATE_WRITE_PAUSE_MS = 5;
 /** Batches are folded into a new checkpoint when they outgrow the last one, but not before they are this large. */

@@ -6,14 +6,14 @@
  */
 import assert from 'node:assert';
 import type { CommittedCommand, SnapshotMetadata, StateMachine, StateMachineSnapshot } from '../raft/index.ts';
-import { type StateBackend, StateCorruptError, type StoredState } from './backend/backend.ts';
+import { type StateBackend, StateCorruptError, StateFailedError, type StoredState } from './backend/backend.ts';
 import { WatchLostError } from './client/client.ts';
 import type { Clock } from './clock.ts';
 import { ByteWriter } from './codec/bytes.ts';
 import { type BatchHead, decodeBatch, writeBatchHead, writeChange } from './codec/change.ts';
 import { decodeCommand } from './codec/command.ts';
 import { encodeImage, ImageCorruptError, ImageLoader, lengthPrefixed, lengthPrefixRemoved } from './codec/image.ts';
-import { STATE_WRITE_PAUSE_MS, STORE_LIMITS, type StoreLimits } from './limits.ts';
+import { STATE_WRITE_PAUSE_MS, STORE_LIMITS, type StoreLimits, UNWRITTEN_FATAL_FACTOR } from './limits.ts';
 import type { ApplyResult, Change } from './mvcc/command.ts';
 import type { Image } from './mvcc/image.ts';
 import { Mvcc } from './mvcc/mvcc.ts';
@@ -46,6 +46,7 @@ export class Replica implements StateMachine<ApplyResult> {
   readonly #checkpointBytesMin: number;
   readonly #appliedIndexMin: number;
   readonly #memberId: string | undefined;
+  readonly #unwrittenBytesFatal: number;
   readonly #observer: ReplicaObserver | undefined;
   readonly #hash = new RunningHash();
   readonly #leaseListeners = new Set<LeaseListener>();
@@ -75,6 +76,7 @@ export class Replica implements StateMachine<ApplyResult> {
     this.#checkpointBytesMin = options.checkpointBytesMin ?? limits.checkpointBytesMin;
     this.#appliedIndexMin = options.appliedIndexMin ?? 0;
     this.#memberId = options.memberId;
+    this.#unwrittenBytesFatal = limits.unwrittenBytesMax * UNWRITTEN_FATAL_FACTOR;
     this.#observer = options.observer;
     this.#hash.reset(this.#state.revision, 0);
     this.#hub = new WatchHub({ source: this.#state, clock: options.clock, limits });
@@ -132,6 +134,7 @@ export class Replica implements StateMachine<ApplyResult> {
     const results = commands.map(command => this.#applyOne(command));
     this.#appliedIndex = throughIndex;
     if (this.#state.revision > revision) this.#hub.published();
+    if (this.unwrittenBytes > this.#unwrittenBytesFatal) this.#die(tooFarBehind(this.unwrittenBytes));
     this.#writeSoon();
     this.#scheduleSweep();
     return results;
@@ -388,6 +391,12 @@ export class Replica implements StateMachine<ApplyResult> {
     }
     return error;
   }
+}
+
+function tooFarBehind(bytes: number): StateFailedError {
+  return new StateFailedError(
+    `the disk has not taken the last ${bytes} bytes of the state: check it, then start this member again`,
+  );
 }
 
 /** Whatever makes no sense on disk means the same to an operator. */

@@ -5,14 +5,17 @@ import { UnavailableError, UnknownOutcomeError, WatchLostError } from '../client
 import { bytes, open, storeContract } from '../client/contract.ts';
 import { LocalClient } from '../client/local.ts';
 import { systemClock } from '../clock.ts';
+import { encodeCommand } from '../codec/command.ts';
 import { followLeadership } from '../duties.ts';
+import { resolveLimits, type StoreLimits } from '../limits.ts';
 import type { ApplyResult } from '../mvcc/command.ts';
 import { Replica } from '../replica.ts';
 import { SingleRaft } from '../testing/single-raft.ts';
 import { RemoteClient } from './client.ts';
+import { Connection } from './connection.ts';
 import { StoreServer } from './server.ts';
 
-async function makeServer() {
+async function makeServer(settings: Partial<StoreLimits> = {}) {
   const onFatal = (error: Error) => {
     throw error;
   };
@@ -21,7 +24,12 @@ async function makeServer() {
   await raft.start();
   const local = new LocalClient({ raft, replica, clock: systemClock, random: Math.random, timeoutMs: 200 });
   const stop = followLeadership({ raft, replica, client: local, clock: systemClock });
-  const server = new StoreServer({ client: local, clock: systemClock, listen: { host: '127.0.0.1', port: 0 } });
+  const server = new StoreServer({
+    client: local,
+    clock: systemClock,
+    listen: { host: '127.0.0.1', port: 0 },
+    limits: resolveLimits(settings),
+  });
   const port = await server.start();
   const done = async () => {
     await server.close();
@@ -46,6 +54,39 @@ storeContract(test, 'remote', async () => {
       await done();
     },
   };
+});
+
+test('remote: one connection gets no more watches than it may, and another one is not concerned', async t => {
+  const { url, done } = await makeServer({ connectionWatchesMax: 2 });
+  const [one, other] = [makeClient([url], 200), makeClient([url], 200)];
+  const signal = () => new AbortController().signal;
+  const begun = ['/a', '/b'].map(key => open(one, { key, progressMs: 10 }));
+  for (const watch of begun) t.deepEqual((await watch.next()).events, []);
+  const third = one.watch({ key: '/c', signal: signal() })[Symbol.asyncIterator]().next();
+  await t.throwsAsync(third, { message: /too many watches/ });
+  const elsewhere = open(other, { key: '/c', progressMs: 10 });
+  t.deepEqual((await elsewhere.next()).events, []);
+  for (const watch of [...begun, elsewhere]) await watch[Symbol.asyncDispose]();
+  await one.close();
+  await other.close();
+  await done();
+});
+
+test('remote: one connection gets no more requests at once than it may, and hears so', async t => {
+  const { url, raft, done } = await makeServer({ connectionRequestsMax: 2 });
+  const connection = await Connection.open(url, { clock: systemClock });
+  const put = (key: string) => {
+    const then = [{ type: 'put', key, value: bytes('1') }] as const;
+    return connection.request('execute', encodeCommand({ type: 'transaction', transaction: { then } }), 10_000);
+  };
+  raft.hold();
+  const waiting = [put('/a'), put('/b')];
+  await t.throwsAsync(put('/c'), { code: 'STORE_UNAVAILABLE', message: /too many requests/ });
+  raft.release();
+  await Promise.all(waiting);
+  await put('/c');
+  connection.close();
+  await done();
 });
 
 test('remote: an unknown outcome is passed on, not repeated', async t => {

@@ -5,6 +5,8 @@ import {
   FencedError,
   FutureRevisionError,
   InvalidRequestError,
+  NoSpaceError,
+  QuotaExceededError,
   UnavailableError,
   UnknownOutcomeError,
 } from '../../../store/index.ts';
@@ -61,6 +63,10 @@ export function toApiError(error: unknown): ApiError {
     return new ApiError('ServiceUnavailable', `the store has no quorum or is too busy: ${error.message}`, {
       cause: error,
     });
+  }
+  if (error instanceof QuotaExceededError || error instanceof NoSpaceError) {
+    // Deletes still pass, and puts do again once there is room: as much as etcd's "database space exceeded" says, and more.
+    return new ApiError('ServiceUnavailable', `the store has no room: ${error.message}`, { cause: error });
   }
   if (error instanceof UnknownOutcomeError) {
     return new ApiError('Timeout', 'Timeout: the write was sent, and its outcome is not known', { cause: error });
