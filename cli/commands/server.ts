@@ -144,9 +144,4 @@ function moreEtcdUrls(text: string, before: readonly string[] = []): readonly st
   return [...before, ...more];
 }
 
-function refuseWithoutJoin({ join, learner, replace }: Flags): void {
-  if (join !== undefined || (learner !== true && replace === undefined)) return;
-  throw new UsageError(`${learner === true ? '--learner' : '--replace'} needs --join: it says how to join a cluster`);
-}
-
 const collect = (value: string, before: readonly string[]) => [...before, value];

@@ -69,13 +69,13 @@ export async function openMasterStore(options: MasterStoreOptions): Promise<Open
   }
 }
 
-/** Keeps `member.json` true; the answer ends it. */
-export async function keepMemberFile(options: {
+/** Keeps `member.json` true, from now on; the answer ends it. */
+export function keepMemberFile(options: {
   readonly dataDir: string;
   readonly store: OpenStore;
   readonly clock: Clock;
   readonly onFailure: (error: unknown) => void;
-}): Promise<() => void> {
+}): () => void {
   const { dataDir, store, clock, onFailure } = options;
   let written = '';
   let cancel = () => {};
@@ -89,12 +89,14 @@ export async function keepMemberFile(options: {
     await writeMemberFile(dataDir, file);
     written = text;
   };
-  const again = () => {
-    if (isStopped) return;
-    cancel = clock.setTimeout(() => void write().catch(onFailure).then(again), MEMBER_FILE_CHECK_MS);
+  const keep = () => {
+    void write()
+      .catch(onFailure)
+      .then(() => {
+        if (!isStopped) cancel = clock.setTimeout(keep, MEMBER_FILE_CHECK_MS);
+      });
   };
-  await write();
-  again();
+  keep();
   return () => {
     isStopped = true;
     cancel();

@@ -38,7 +38,8 @@ export async function openOwnStore(options: OwnStoreOptions): Promise<OwnStore> 
     ...options,
     store: { ...options.store, clock: systemClock, wallClock: () => new Date(clock.now()), logger },
   });
-  const stopKeeping = await keepMemberFile({
+  // Nothing is awaited from here on: whoever opened the store must be able to close it as soon as anything can fail.
+  const stopKeeping = keepMemberFile({
     dataDir,
     store,
     clock,

@@ -5,7 +5,7 @@ import type { BatchHead } from '../codec/change.ts';
 import { ImageCorruptError, ImageLoader } from '../codec/image.ts';
 import type { Mvcc } from '../mvcc/mvcc.ts';
 import { checkedSnapshot, decodeSnapshot, SnapshotError, type SnapshotHeader } from './format.ts';
-import { SNAPSHOT_READ_BYTES } from './limits.ts';
+import { SNAPSHOT_READ_BYTES, SNAPSHOT_SYNC_BYTES } from './limits.ts';
 
 /** Only its owner may read it: it holds every secret of the cluster. */
 const FILE_MODE = 0o600;
@@ -27,12 +27,18 @@ export async function writeSnapshotFile(
 ): Promise<{ readonly fileBytes: number }> {
   const draft = `${path}.partial`;
   let fileBytes = 0;
+  let syncedBytes = 0;
   try {
     const file = await open(draft, 'w', FILE_MODE);
     try {
       for await (const part of checkedSnapshot(stream)) {
         await file.writeFile(part);
         fileBytes += part.length;
+        // In small helpings: the log's own syncs, on the same disk, would have to wait for one large one.
+        if (fileBytes - syncedBytes >= SNAPSHOT_SYNC_BYTES) {
+          await file.datasync();
+          syncedBytes = fileBytes;
+        }
         onProgress(fileBytes);
       }
       await file.sync();
