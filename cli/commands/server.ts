@@ -123,6 +123,11 @@ Examples:
     });
 }
 
+function refuseWithoutJoin({ join, learner, replace }: Flags): void {
+  if (join !== undefined || (learner !== true && replace === undefined)) return;
+  throw new UsageError(`${learner === true ? '--learner' : '--replace'} needs --join: it says how to join a cluster`);
+}
+
 function datastoreOf(flags: Flags): DatastoreOptions | undefined {
   const { datastoreEndpoint: endpoints, datastorePrefix: prefix } = flags;
   const { datastoreCafile: caFile, datastoreCertfile: certFile, datastoreKeyfile: keyFile } = flags;
