@@ -15,6 +15,7 @@ test('plans to keep as much history as asked for, and no more revisions than fit
   t.is(plan(160), 20);
   t.is(plan(1_000), 30);
   t.is(plan(50, HISTORY_REVISIONS_MAX + 7), 7);
+  t.is(planCompaction({ notes: [], nowMs: 50, keepMs: 100, revisionsMax: 15, revision: 40 }), 25);
 });
 
 test('compacts to what is older than the time to keep, again and again', t => {

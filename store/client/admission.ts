@@ -53,13 +53,17 @@ export class Admission {
   }
 
   /**
-   * Lets a command in; the answer is called when its outcome is known.
-   * @throws {UnavailableError} too much is waiting: try again later
+   * Lets a command in; the answer is called when its outcome is known. From here on it counts as waiting, also while it is
+   * tried again.
+   * @throws {UnavailableError} too many are waiting: try again later
    * @throws {QuotaExceededError} {NoSpaceError} there is no room
    */
   enter(command: Command): () => void {
+    const { proposalsWaitingMax } = this.#options.limits;
     // Whoever has to put things right must not wait behind what went wrong.
-    if (command.type !== 'alarm') this.#refuseIfBehind();
+    if (command.type !== 'alarm' && this.#waiting >= proposalsWaitingMax) {
+      throw new UnavailableError(`${this.#waiting} writes wait on this member already; try again later`);
+    }
     const growthBytes = this.#growth(command);
     this.#waiting++;
     this.#growingBytes += growthBytes;
@@ -69,12 +73,11 @@ export class Admission {
     };
   }
 
-  #refuseIfBehind(): void {
+  /** @throws {UnavailableError} this member is behind with its work: what was let in has to wait */
+  refuseIfBehind(command: Command): void {
+    if (command.type === 'alarm') return;
     const { limits, facts } = this.#options;
     const { appliedIndex, unwrittenBytes } = facts();
-    if (this.#waiting >= limits.proposalsWaitingMax) {
-      throw new UnavailableError(`${this.#waiting} writes wait on this member already; try again later`);
-    }
     if (unwrittenBytes > limits.unwrittenBytesMax) {
       throw new UnavailableError('the disk of this member is too far behind; try again later');
     }

@@ -198,17 +198,20 @@ export class LocalClient extends CommandClient {
   }
 
   async #propose(command: Command): Promise<ApplyResult> {
-    const data = encodeCommand(command);
-    return retry(async timeoutMs => {
-      const leave = this.#admission.enter(command);
-      try {
-        return await this.#raft.propose(data, { timeoutMs });
-      } catch (error) {
-        throw writeError(error);
-      } finally {
-        leave();
-      }
-    }, this.#retryOptions);
+    const leave = this.#admission.enter(command);
+    try {
+      const data = encodeCommand(command);
+      return await retry(async timeoutMs => {
+        this.#admission.refuseIfBehind(command);
+        try {
+          return await this.#raft.propose(data, { timeoutMs });
+        } catch (error) {
+          throw writeError(error);
+        }
+      }, this.#retryOptions);
+    } finally {
+      leave();
+    }
   }
 
   /** A transaction that only reads changes nothing, so the log need not know of it. */
