@@ -1,7 +1,8 @@
 /** A process full of clients, told over the IPC channel what load to make; the other side is `drivers.ts`. */
-import { RemoteClient, systemClock } from '../../../store/index.ts';
+import type { StoreClient } from '../../../store/index.ts';
 import { type Sample, timedLoop } from '../measure.ts';
 import { EtcdConnection } from './etcd-grpc.ts';
+import { loadStore } from './package.ts';
 import { keyOf, type Target, VALUE_BYTES } from './system.ts';
 
 export type Operation = 'put' | 'linearizable get' | 'serializable get';
@@ -46,6 +47,7 @@ interface Client {
   watch(key: string, count: number, onEvents: (count: number) => void): Promise<void>;
 }
 
+const { RemoteClient, systemClock } = await loadStore();
 const PUTS_UNDER_WAY = 8;
 const FILL_KEYS = 100;
 const FILL_UNDER_WAY = 16;
@@ -178,7 +180,7 @@ async function open(target: Target): Promise<Client> {
 }
 
 async function follow(
-  client: RemoteClient,
+  client: StoreClient,
   start: { readonly key: string; readonly startRevision: number },
   onEvents: (count: number) => void,
 ): Promise<void> {
