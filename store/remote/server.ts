@@ -278,7 +278,8 @@ function nextWake(watching: Streaming): Promise<void> {
 
 function decode(body: Uint8Array) {
   try {
-    return decodeCommand(body);
+    // What is proposed is encoded anew, so nothing of this frame is kept.
+    return decodeCommand(body, { isPassing: true });
   } catch (error) {
     throw new InvalidRequestError('the command cannot be understood', { cause: error });
   }
