@@ -200,14 +200,16 @@ class Session {
       return;
     }
     this.#requests++;
-    work()
-      .then(
-        message => this.#outbox.send(message),
-        (error: unknown) => this.#fail(id, error),
-      )
-      .finally(() => {
+    work().then(
+      message => {
         this.#requests--;
-      });
+        this.#outbox.send(message);
+      },
+      (error: unknown) => {
+        this.#requests--;
+        this.#fail(id, error);
+      },
+    );
   }
 
   async #watch(id: number, start: WatchStart): Promise<void> {
