@@ -37,7 +37,7 @@ export type { Logger as StoreLogger } from './logger.ts';
 export type { Rpc, RpcTally, RpcType } from './metrics/rpcs.ts';
 export type { StoreMetrics } from './metrics/store-metrics.ts';
 export type { ApplyResult } from './mvcc/command.ts';
-export { OPEN_END, prefixEnd } from './mvcc/keys.ts';
+export { keyBytes, keyFromBytes, OPEN_END, prefixEnd } from './mvcc/keys.ts';
 export {
   type Beginning,
   DataDirectoryError,

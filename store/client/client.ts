@@ -4,7 +4,10 @@
  * The meaning is etcd's v3: one revision a transaction, compare/then/else, leases, watches from a revision.
  */
 
-/** Keys are UTF-8 strings, ordered by their bytes. Values are bytes. */
+/**
+ * Keys are texts, ordered by their UTF-8 bytes. Values are bytes. A key may also be bytes that are no UTF-8: `keyFromBytes`
+ * makes a string of them, and `keyBytes` gives them back.
+ */
 export interface KeyValue {
   readonly key: string;
   readonly value: Uint8Array;

@@ -1,7 +1,7 @@
 /** What every {@link StoreClient} has to do. Each implementation's test file runs this suite against itself. */
 import type { ExecutionContext, TestFn } from 'ava';
 import { ImageLoader } from '../codec/image.ts';
-import { OPEN_END, prefixEnd } from '../mvcc/keys.ts';
+import { keyFromBytes, OPEN_END, prefixEnd } from '../mvcc/keys.ts';
 import { decodeSnapshot } from '../snapshot/format.ts';
 import {
   CompactedError,
@@ -214,6 +214,23 @@ export function storeContract(test: TestFn, name: string, make: MakeStore): void
     await t.throwsAsync(store.keepLeaseAlive(lease.id), { instanceOf: LeaseNotFoundError });
     await t.throwsAsync(store.put('/l/d', bytes('1'), { lease: lease.id }), { instanceOf: LeaseNotFoundError });
     await t.throwsAsync(store.grantLease(0), { instanceOf: InvalidRequestError });
+  });
+
+  contract('keys are any bytes, in their order', async (t, store) => {
+    const keys = [[0x01], [0x61, 0x80], [0x61, 0xff], [0x61, 0xff, 0x00], [0xc3], [0xc3, 0xa4], [0xff]];
+    const names = keys.map(key => keyFromBytes(Uint8Array.from(key)));
+    for (const name of names.toReversed()) await store.put(name, bytes('1'));
+    const all = await store.range({ key: '', end: OPEN_END });
+    t.deepEqual(
+      all.items.map(item => item.key),
+      names,
+    );
+    const prefix = keyFromBytes(Uint8Array.of(0x61, 0xff));
+    await using watch = open(store, { key: prefix, end: prefixEnd(prefix), startRevision: all.revision + 1 });
+    const gone = await store.delete(prefix, { end: prefixEnd(prefix) });
+    const [result] = gone.results;
+    t.deepEqual(result?.type === 'delete' && result.deleted.map(item => item.key), names.slice(2, 4));
+    t.deepEqual((await watch.next()).events.map(event => event.item.key).sort(), names.slice(2, 4));
   });
 
   contract('a lease tells what is on it and how long it lives; its id may be chosen', async (t, store) => {

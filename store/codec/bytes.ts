@@ -1,5 +1,6 @@
 /** A compact binary notation, written by hand because every byte of every write passes through it on every member. */
 import assert from 'node:assert';
+import { keyBytes, keyFromBytes } from '../mvcc/keys.ts';
 
 const FIRST_CAPACITY_BYTES = 4 * 1024;
 /** A writer that once had to grow beyond this gives the memory back. */
@@ -55,6 +56,12 @@ export class ByteWriter {
     }
     this.count(Buffer.byteLength(value));
     this.#length += this.#buffer.write(value, this.#length, 'utf8');
+  }
+
+  /** A key: its text, or its bytes where they are no UTF-8. Both are read by {@link ByteReader.key}. */
+  key(value: string): void {
+    if (value.isWellFormed()) this.text(value);
+    else this.bytes(keyBytes(value));
   }
 
   uint32(value: number): void {
@@ -135,6 +142,14 @@ export class ByteReader {
     const start = this.#at;
     this.#skip(length);
     return this.#buffer.toString('utf8', start, this.#at);
+  }
+
+  key(): string {
+    const length = this.count();
+    const start = this.#at;
+    this.#skip(length);
+    const text = this.#buffer.toString('utf8', start, this.#at);
+    return text.includes('\ufffd') ? keyFromBytes(this.#buffer.subarray(start, this.#at)) : text;
   }
 
   uint32(): number {

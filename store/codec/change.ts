@@ -100,7 +100,7 @@ export function decodeBatch(bytes: Uint8Array): { readonly head: BatchHead; read
 }
 
 export function writeItem(writer: ByteWriter, item: KeyValue): void {
-  writer.text(item.key);
+  writer.key(item.key);
   writer.count(item.modRevision);
   writer.count(item.version);
   if (isTombstone(item)) return;
@@ -110,7 +110,7 @@ export function writeItem(writer: ByteWriter, item: KeyValue): void {
 }
 
 export function readItem(reader: ByteReader): KeyValue {
-  const key = reader.text();
+  const key = reader.key();
   const modRevision = reader.count();
   const version = reader.count();
   if (version === 0) return { key, value: NO_BYTES, createRevision: 0, modRevision, version, lease: 0 };

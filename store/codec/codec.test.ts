@@ -2,19 +2,21 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { Alarm, Compare, Operation, RangeRequest } from '../client/client.ts';
 import type { Change, Command } from '../mvcc/command.ts';
+import { keyFromBytes } from '../mvcc/keys.ts';
 import { Mvcc } from '../mvcc/mvcc.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { decodeBatch, writeBatchHead, writeChange } from './change.ts';
 import { decodeCommand, encodeCommand } from './command.ts';
 import { encodeImage, ImageCorruptError, ImageLoader, lengthPrefixed, lengthPrefixRemoved } from './image.ts';
 
-const key = fc.string({ unit: 'grapheme', maxLength: 80 });
+const text = fc.string({ unit: 'grapheme', maxLength: 80 });
+const key = fc.oneof(text, fc.uint8Array({ maxLength: 12 }).map(keyFromBytes));
 const count = fc.maxSafeNat();
 const value = fc.uint8Array({ maxLength: 300 }).map(array => Buffer.from(array));
 
 test('numbers, texts and bytes come back', t => {
   fc.assert(
-    fc.property(fc.array(fc.oneof(count, key, value)), items => {
+    fc.property(fc.array(fc.oneof(count, text, value)), items => {
       const writer = new ByteWriter();
       for (const item of items) {
         if (typeof item === 'number') writer.count(item);

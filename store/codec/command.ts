@@ -128,8 +128,8 @@ function readBranches(reader: ByteReader): Branches {
 function writeCompare(compare: Compare): void {
   writer.byte(TARGETS.indexOf(compare.target) | (compare.end === undefined ? 0 : COMPARES_RANGE));
   writer.byte(COMPARISONS.indexOf(compare.op));
-  writer.text(compare.key);
-  if (compare.end !== undefined) writer.text(compare.end);
+  writer.key(compare.key);
+  if (compare.end !== undefined) writer.key(compare.end);
   if (compare.target === 'value') writer.bytes(compare.value);
   else writer.count(compare.value);
 }
@@ -138,7 +138,7 @@ function readCompare(reader: ByteReader): Compare {
   const first = reader.byte();
   const target = named(TARGETS, first & ~COMPARES_RANGE);
   const op = named(COMPARISONS, reader.byte());
-  const range = { key: reader.text(), ...((first & COMPARES_RANGE) === 0 ? {} : { end: reader.text() }) };
+  const range = { key: reader.key(), ...((first & COMPARES_RANGE) === 0 ? {} : { end: reader.key() }) };
   return target === 'value'
     ? { ...range, target, op, value: reader.bytes() }
     : { ...range, target, op, value: reader.count() };
@@ -151,7 +151,7 @@ function writeOperation(operation: Operation): void {
       return;
     case 'delete':
       writer.byte(OPERATIONS.indexOf('delete'));
-      writer.text(operation.key);
+      writer.key(operation.key);
       writeEnd(operation.end);
       return;
     case 'range':
@@ -169,7 +169,7 @@ function writePut(put: Extract<Operation, { type: 'put' }>): void {
   const keeps = (put.keepValue === true ? KEEPS_VALUE : 0) | (put.keepLease === true ? KEEPS_LEASE : 0);
   writer.byte(OPERATIONS.indexOf(keeps === 0 ? 'put' : 'putKeeping'));
   if (keeps !== 0) writer.byte(keeps);
-  writer.text(put.key);
+  writer.key(put.key);
   writer.count(put.lease ?? 0);
   writer.bytes(put.value);
 }
@@ -178,12 +178,12 @@ function readOperation(reader: ByteReader): Operation {
   const type = named(OPERATIONS, reader.byte());
   switch (type) {
     case 'put':
-      return { type, key: reader.text(), lease: reader.count(), value: reader.bytes() };
+      return { type, key: reader.key(), lease: reader.count(), value: reader.bytes() };
     case 'putKeeping': {
       const keeps = reader.byte();
       return {
         type: 'put',
-        key: reader.text(),
+        key: reader.key(),
         lease: reader.count(),
         value: reader.bytes(),
         keepValue: (keeps & KEEPS_VALUE) !== 0,
@@ -191,7 +191,7 @@ function readOperation(reader: ByteReader): Operation {
       };
     }
     case 'delete':
-      return { type, key: reader.text(), ...readEnd(reader) };
+      return { type, key: reader.key(), ...readEnd(reader) };
     case 'range':
       return { type, range: readRange(reader) };
     case 'transaction':
@@ -203,7 +203,7 @@ const KEYS_ONLY = 1;
 const COUNT_ONLY = 2;
 
 function writeRange(range: RangeRequest): void {
-  writer.text(range.key);
+  writer.key(range.key);
   writeEnd(range.end);
   writer.count(range.revision ?? 0);
   writer.count(range.limit ?? 0);
@@ -211,7 +211,7 @@ function writeRange(range: RangeRequest): void {
 }
 
 function readRange(reader: ByteReader): RangeRequest {
-  const key = reader.text();
+  const key = reader.key();
   const end = readEnd(reader);
   const revision = reader.count();
   const limit = reader.count();
@@ -228,11 +228,11 @@ function readRange(reader: ByteReader): RangeRequest {
 
 function writeEnd(end: string | undefined): void {
   writer.byte(end === undefined ? 0 : 1);
-  if (end !== undefined) writer.text(end);
+  if (end !== undefined) writer.key(end);
 }
 
 function readEnd(reader: ByteReader): { readonly end?: string } {
-  return reader.byte() === 0 ? {} : { end: reader.text() };
+  return reader.byte() === 0 ? {} : { end: reader.key() };
 }
 
 function list<Item>(reader: ByteReader, read: () => Item): Item[] {

@@ -1,6 +1,6 @@
 /** etcd's Lock and Election services, for clients that do not want to do it themselves with transactions and watches. */
 import { CompactedError, WatchLostError } from '../client/client.ts';
-import { prefixEnd } from '../mvcc/keys.ts';
+import { keyBytes, prefixEnd } from '../mvcc/keys.ts';
 import { type EtcdContext, kvOf, leaseId } from './context.ts';
 import { etcdError } from './errors.ts';
 import { type CallContext, GrpcError, type Route, STATUS, type StreamingCall, streaming, unary } from './grpc.ts';
@@ -17,7 +17,7 @@ export function concurrencyRoutes(context: EtcdContext): Route[] {
   return [
     unary(Lock.lock, async (request, call) => {
       const { key } = await waitInLine(context, call, { ...request, value: NO_BYTES });
-      return { header: context.header(), key: Buffer.from(key) };
+      return { header: context.header(), key: keyBytes(key) };
     }),
     unary(Lock.unlock, async request => {
       await client.delete(keyOf(request.key));
@@ -25,7 +25,7 @@ export function concurrencyRoutes(context: EtcdContext): Route[] {
     }),
     unary(Election.campaign, async (request, call) => {
       const { key, revision } = await waitInLine(context, call, request);
-      const leader = { name: request.name, key: Buffer.from(key), rev: revision, lease: request.lease };
+      const leader = { name: request.name, key: keyBytes(key), rev: revision, lease: request.lease };
       return { header: context.header(), leader };
     }),
     unary(Election.proclaim, async request => {

@@ -5,6 +5,7 @@ import type { LocalClient } from '../client/local.ts';
 import type { TurnClock } from '../clock.ts';
 import type { StoreLimits } from '../limits.ts';
 import type { ApplyResult } from '../mvcc/command.ts';
+import { keyBytes } from '../mvcc/keys.ts';
 import type { Mvcc } from '../mvcc/mvcc.ts';
 import type { Replica } from '../replica.ts';
 import { etcdError } from './errors.ts';
@@ -108,7 +109,7 @@ export function idToHex(id: bigint): string {
 /** A key with its value, as etcd's messages have it. */
 export function kvOf(item: KeyValue) {
   return {
-    key: Buffer.from(item.key),
+    key: keyBytes(item.key),
     createRevision: item.createRevision,
     modRevision: item.modRevision,
     version: item.version,

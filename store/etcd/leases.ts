@@ -1,5 +1,6 @@
 /** etcd's Lease service. Renewals of one stream are carried out side by side, so that many leases can share it. */
 import { LeaseNotFoundError } from '../client/client.ts';
+import { keyBytes } from '../mvcc/keys.ts';
 import { LEASE_TTL_SECONDS_MAX, LEASE_TTL_SECONDS_MIN } from '../mvcc/limits.ts';
 import { type EtcdContext, leaseId } from './context.ts';
 import { etcdError } from './errors.ts';
@@ -57,7 +58,7 @@ export function leaseRoutes(context: EtcdContext): Route[] {
         id: request.id,
         ttl: time.remainingSeconds,
         grantedTtl: time.grantedSeconds,
-        keys: request.keys ? time.keys.map(key => Buffer.from(key)) : [],
+        keys: request.keys ? time.keys.map(keyBytes) : [],
       };
     }),
     unary(Lease.leaseLeases, async (_request, call) => {

@@ -11,6 +11,7 @@ import {
   WatchLostError,
   type WatchRequest,
 } from '../client/client.ts';
+import { keyBytes } from '../mvcc/keys.ts';
 import type { Watching } from '../watch/hub.ts';
 import { type EtcdContext, kvOf } from './context.ts';
 import { etcdError } from './errors.ts';
@@ -68,7 +69,7 @@ class EventEncoder {
     const encoded = Event.encode({
       type: type === 'put' ? EVENT_PUT : EVENT_DELETE,
       // etcd says of a deletion only which key and at what revision.
-      kv: type === 'put' ? kvOf(item) : { key: Buffer.from(item.key), modRevision: item.modRevision },
+      kv: type === 'put' ? kvOf(item) : { key: keyBytes(item.key), modRevision: item.modRevision },
       ...(wantsPrevious && previous !== undefined && { prevKv: kvOf(previous) }),
     });
     known.set(event, encoded);

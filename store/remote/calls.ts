@@ -12,6 +12,8 @@ import {
   type StoreMembership,
 } from '../client/client.ts';
 
+import { packKey, unpackKey } from './protocol.ts';
+
 const id = z.string().min(1);
 const options = z
   .object({ timeoutMs: z.number().nonnegative().optional(), force: z.boolean().optional() })
@@ -20,7 +22,7 @@ const options = z
     ...(value?.timeoutMs !== undefined && { timeoutMs: value.timeoutMs }),
     ...(value?.force !== undefined && { force: value.force }),
   }));
-const newMember = z.object({ id, name: z.string().min(1), peerAddress: z.string().min(1), clientUrl: z.string() });
+const newMember = z.object({ id, name: z.string(), peerAddress: z.string().min(1), clientUrl: z.string() });
 const update = newMember
   .omit({ id: true })
   .partial()
@@ -54,7 +56,12 @@ const hash = z.object({ hash: z.number(), revision: z.number(), compactedRevisio
 export const parseAlarms = (value: unknown): readonly Alarm[] => alarms.parse(value);
 export const parseHash = (value: unknown): StoreHash => hash.parse(value);
 
-const leaseTime = z.object({ grantedSeconds: z.number(), remainingSeconds: z.number(), keys: z.array(z.string()) });
+const packedKey = z.union([z.string(), z.instanceof(Uint8Array)]).transform(unpackKey);
+const leaseTime = z.object({ grantedSeconds: z.number(), remainingSeconds: z.number(), keys: z.array(packedKey) });
+
+function packTime(time: LeaseTimeToLive | undefined) {
+  return time === undefined ? null : { ...time, keys: time.keys.map(packKey) };
+}
 
 export const parseLeaseTime = (value: unknown): LeaseTimeToLive | undefined =>
   leaseTime.nullable().parse(value) ?? undefined;
@@ -82,9 +89,8 @@ const CALLS = {
   removeMember: call(z.tuple([id, options]), (client, args) => client.removeMember(...args)),
   replaceMember: call(z.tuple([id, newMember, options]), (client, args) => client.replaceMember(...args)),
   updateMember: call(z.tuple([id, update, options]), (client, args) => client.updateMember(...args)),
-  leaseTimeToLive: call(
-    z.tuple([z.number()]),
-    async (client, [lease]) => (await client.leaseTimeToLive(lease)) ?? null,
+  leaseTimeToLive: call(z.tuple([z.number()]), async (client, [lease]) =>
+    packTime(await client.leaseTimeToLive(lease)),
   ),
   leases: call(z.tuple([]), client => client.leases()),
   alarms: call(z.tuple([]), client => client.alarms()),

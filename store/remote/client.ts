@@ -28,7 +28,7 @@ import type { Command, CommandValue } from '../mvcc/command.ts';
 import { commandProblem } from '../mvcc/validate.ts';
 import { parseAlarms, parseHash, parseLeases, parseLeaseTime } from './calls.ts';
 import { Connection, ConnectionError } from './connection.ts';
-import { unpackRange, unpackValue } from './protocol.ts';
+import { packBounds, unpackRange, unpackValue } from './protocol.ts';
 import { type MakeCall, RemoteMembers } from './remote-members.ts';
 import { readRemoteSnapshot } from './remote-snapshot.ts';
 import { RemoteWatch } from './remote-watch.ts';
@@ -66,7 +66,7 @@ export class RemoteClient extends CommandClient {
 
   range(request: RangeRequest): Promise<RangeResult> {
     return this.#read(async (connection, timeoutMs) => {
-      const [, kind, body] = await connection.request('range', request, timeoutMs);
+      const [, kind, body] = await connection.request('range', packBounds(request), timeoutMs);
       if (kind !== 'ranged') throw new UnknownOutcomeError('the member answered something else');
       return unpackRange(body);
     });

@@ -9,6 +9,7 @@ import {
   type ClientMessage,
   PROTOCOL_WITH_CALLS,
   PROTOCOLS,
+  packBounds,
   type ServerMessage,
   unpackBatch,
   unpackFrame,
@@ -130,7 +131,7 @@ export class Connection {
     if (!this.isOpen) throw new WatchLostError('the connection broke; start again after the last revision seen');
     const id = ++this.#lastId;
     this.#watches.set(id, reader);
-    this.#outbox.send([id, 'watch', start]);
+    this.#outbox.send([id, 'watch', packBounds(start)]);
     return {
       taken: () => this.#sendTaken(id),
       cancel: () => {

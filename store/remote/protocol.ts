@@ -16,6 +16,7 @@ import type {
   WatchRequest,
 } from '../client/client.ts';
 import type { CommandValue } from '../mvcc/command.ts';
+import { keyBytes, keyFromBytes } from '../mvcc/keys.ts';
 
 /**
  * The WebSocket subprotocols; each names a version of this format. Version 2 added `call`, `snapshot`, `shared` and
@@ -30,9 +31,9 @@ export type WatchStart = Omit<WatchRequest, 'signal'>;
 /** From the client. `id` names the request or the watch. `execute` carries an encoded command. */
 export type ClientMessage =
   | readonly [id: number, kind: 'execute', command: Uint8Array]
-  | readonly [id: number, kind: 'range', request: RangeRequest]
+  | readonly [id: number, kind: 'range', request: PackedBounds<RangeRequest>]
   | readonly [id: number, kind: 'status', nothing: null]
-  | readonly [id: number, kind: 'watch', request: WatchStart]
+  | readonly [id: number, kind: 'watch', request: PackedBounds<WatchStart>]
   /** One of the rare calls; see `calls.ts`. */
   | readonly [id: number, kind: 'call', call: readonly [name: string, args: readonly unknown[]]]
   /** Answered with parts of a snapshot, as many as the window allows, and an end. */
@@ -62,8 +63,11 @@ export type ServerMessage =
   | readonly [id: number, kind: 'end', nothing: null]
   | readonly [id: number, kind: 'error', error: WireError];
 
+/** A key that is no text travels as its bytes. */
+export type PackedKey = string | Uint8Array;
+type PackedBounds<Request> = Omit<Request, 'key' | 'end'> & { readonly key: PackedKey; readonly end?: PackedKey };
 type PackedItem = readonly [
-  key: string,
+  key: PackedKey,
   value: Uint8Array,
   createRevision: number,
   modRevision: number,
@@ -181,9 +185,33 @@ function unpackOperation(result: PackedOperation): OperationResult {
 }
 
 function packItem(item: KeyValue): PackedItem {
-  return [item.key, item.value, item.createRevision, item.modRevision, item.version, item.lease];
+  return [packKey(item.key), item.value, item.createRevision, item.modRevision, item.version, item.lease];
 }
 
 function unpackItem([key, value, createRevision, modRevision, version, lease]: PackedItem): KeyValue {
-  return { key, value, createRevision, modRevision, version, lease };
+  return { key: unpackKey(key), value, createRevision, modRevision, version, lease };
+}
+
+export function packKey(key: string): PackedKey {
+  return key.isWellFormed() ? key : keyBytes(key);
+}
+
+export function unpackKey(key: PackedKey): string {
+  return typeof key === 'string' ? key : keyFromBytes(key);
+}
+
+/** The key and the end of a request, made ready to travel. */
+export function packBounds<Request extends { readonly key: string; readonly end?: string }>(
+  request: Request,
+): PackedBounds<Request> {
+  const { key, end, ...rest } = request;
+  return { ...rest, key: packKey(key), ...(end !== undefined && { end: packKey(end) }) };
+}
+
+export function unpackBounds<Request extends { readonly key: PackedKey; readonly end?: PackedKey }>(
+  request: Request,
+): Omit<Request, 'key' | 'end'> & { readonly key: string; readonly end?: string } {
+  const { key, end, ...rest } = request;
+  // What came over the wire may hold null where nothing was.
+  return { ...rest, key: unpackKey(key), ...(end !== undefined && end !== null && { end: unpackKey(end) }) };
 }

@@ -28,6 +28,7 @@ import {
   packRange,
   packValue,
   type ServerMessage,
+  unpackBounds,
   unpackFrame,
   type WatchStart,
   type WireError,
@@ -156,13 +157,13 @@ class Session {
         this.#answer(id, async () => [id, 'value', packValue(await this.#client.execute(decode(body)))]);
         return;
       case 'range':
-        this.#answer(id, async () => [id, 'ranged', packRange(await this.#client.range(body))]);
+        this.#answer(id, async () => [id, 'ranged', packRange(await this.#client.range(unpackBounds(body)))]);
         return;
       case 'status':
         this.#answer(id, async () => [id, 'status', await this.#client.status()]);
         return;
       case 'watch':
-        this.#watch(id, body).catch((error: unknown) => this.#fail(id, error));
+        this.#watch(id, unpackBounds(body)).catch((error: unknown) => this.#fail(id, error));
         return;
       case 'taken': {
         const streaming = this.#streaming(id);
