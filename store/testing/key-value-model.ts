@@ -22,6 +22,22 @@ export const keyValueModel: Model<string | undefined, KeyValueInput, KeyValueOut
   initial: undefined,
   partition: ({ key }) => key,
   name: value => (value === undefined ? '-' : `=${value}`),
+  /** Writes of values that nobody ever saw, or asked for, differ only in when they were called. */
+  alike(operations) {
+    const seen = new Set<string>();
+    for (const { input, output } of operations) {
+      if (input.type === 'get' && typeof output?.value === 'string') seen.add(output.value);
+      if (input.type === 'compareAndSet' && input.expected !== undefined) seen.add(input.expected);
+    }
+    return ({ input }) => {
+      if (input.type === 'get') return 'get';
+      if (input.type === 'delete') return 'delete';
+      if (seen.has(input.value)) return undefined;
+      return input.type === 'put'
+        ? 'put'
+        : `compareAndSet ${input.expected === undefined ? '-' : `=${input.expected}`}`;
+    };
+  },
   step(value, input, output) {
     switch (input.type) {
       case 'get':

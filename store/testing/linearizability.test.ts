@@ -60,7 +60,7 @@ for (const [title, history] of Object.entries(rejected)) {
 }
 
 test('gives up rather than searching for ever', t => {
-  const history = [...Array.from({ length: 30 }, (_, n) => put(n, NEVER, `${n}`)), get(100, 101, 'z')];
+  const history = [...Array.from({ length: 30 }, (_, n) => put(n, 200, `${n}`)), get(100, 101, 'z')];
   t.deepEqual(checkLinearizable(history, keyValueModel, { stepsMax: 1000 }), { type: 'undecided', partition: 'k' });
 });
 
@@ -140,4 +140,81 @@ test('judges a long history quickly', t => {
     recorder.begin({ type: 'get', key: 'k' });
   }
   t.is(checkLinearizable(recorder.history, keyValueModel).type, 'linearizable');
+});
+
+/**
+ * What a cluster under faults leaves behind: clients side by side, keys that many use, one write in ten of unknown outcome,
+ * half of which happened, some of those long after their client had given up.
+ */
+function faultyHistory(length: number): KeyValueOperation[] {
+  const data = new Map<string, string>();
+  const late: { readonly at: number; readonly key: string; readonly value: string }[] = [];
+  const history: KeyValueOperation[] = [];
+  let seed = 42;
+  const random = (below: number) => {
+    seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
+    return (seed >>> 8) % below;
+  };
+  for (let n = 0; n < length; n++) {
+    for (const write of late.filter(({ at }) => at === n)) data.set(write.key, write.value);
+    const key = `k${random(5)}`;
+    const at = n * 10;
+    const [calledAt, returnedAt] = [at - random(160), at + random(160)];
+    const kind = random(10);
+    const value = `v${n}`;
+    if (kind < 5) history.push({ input: { type: 'get', key }, calledAt, returnedAt, output: { value: data.get(key) } });
+    else if (kind === 5) {
+      const input = { type: 'put', key, value } as const;
+      if (random(2) === 0) late.push({ at: n + random(40), key, value });
+      history.push({ input, calledAt: at, returnedAt: NEVER, output: undefined });
+    } else if (kind === 6) {
+      const expected = random(2) === 0 ? data.get(key) : 'v-never';
+      const fits = data.get(key) === expected;
+      if (fits) data.set(key, value);
+      const input = { type: 'compareAndSet', key, expected, value } as const;
+      history.push({ input, calledAt, returnedAt, output: { value: fits } });
+    } else {
+      data.set(key, value);
+      history.push({ input: { type: 'put', key, value }, calledAt, returnedAt, output: { value: undefined } });
+    }
+  }
+  return history;
+}
+
+test('judges twenty thousand operations with thousands of unknown outcome', t => {
+  t.timeout(60_000);
+  t.is(checkLinearizable(faultyHistory(20_000), keyValueModel).type, 'linearizable');
+});
+
+test('finds one stale read and one lost write among a thousand operations', t => {
+  t.timeout(60_000);
+  const history = faultyHistory(1_000);
+  const reads = history.filter(({ input, output }) => input.type === 'get' && output?.value !== undefined);
+  // A value that was overwritten long ago comes back.
+  const [old] = reads;
+  const victim = reads.findLast(({ input }) => input.key === old?.input.key);
+  const stale = history.map(one => (one === victim && old !== undefined ? { ...one, output: old.output } : one));
+  t.is(checkLinearizable(stale, keyValueModel).type, 'violation');
+  // A write that was read is taken out.
+  const seen = new Set(reads.map(({ input, output }) => `${input.key}=${output?.value}`));
+  const lost = history.find(({ input }) => input.type === 'put' && seen.has(`${input.key}=${input.value}`));
+  const without = history.filter(one => one !== lost);
+  t.is(checkLinearizable(without, keyValueModel).type, 'violation');
+});
+
+test('an unknown write that nobody saw explains why an exchange failed', t => {
+  t.is(
+    checkLinearizable(
+      [put(1, 2, 'a'), put(3, NEVER, 'b'), put(4, NEVER, 'c'), cas(5, 6, ['a', 'd'], false), get(7, 8, 'c')],
+      keyValueModel,
+    ).type,
+    'linearizable',
+  );
+  t.is(
+    checkLinearizable(
+      [put(1, 2, 'a'), cas(3, 4, ['a', 'd'], false), put(5, NEVER, 'b'), put(6, NEVER, 'c')],
+      keyValueModel,
+    ).type,
+    'violation',
+  );
 });

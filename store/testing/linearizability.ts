@@ -3,6 +3,9 @@
  * at some moment between its call and its return (Herlihy and Wing 1990). The search is Wing and Gong's with Lowe's memory
  * of what was tried ("Testing for linearizability", 2017), as in Porcupine. An operation whose outcome is not known may
  * have happened at any moment after its call, or never: it simply never returns.
+ *
+ * Histories of real faults hold many such operations, and each could stand anywhere. So they are placed only where nothing
+ * that did return fits, and of those that are alike only the oldest: without these two, the search doubles with each.
  */
 import assert from 'node:assert';
 
@@ -32,6 +35,13 @@ export interface Model<State, Input, Output> {
   ): { readonly state: State } | undefined;
   /** Equal for equal states. */
   name(state: State): string;
+  /**
+   * For operations whose outcome is not known: the same name for those that could stand for each other, because nobody ever
+   * saw which of them it was. Given all operations of a group.
+   */
+  alike?(
+    operations: readonly RecordedOperation<Input, Output>[],
+  ): (operation: RecordedOperation<Input, Output>) => string | undefined;
 }
 
 export type Verdict<Input, Output> =
@@ -42,7 +52,10 @@ export type Verdict<Input, Output> =
       readonly partition: string;
       readonly operations: readonly RecordedOperation<Input, Output>[];
     }
-  /** The search was given up: neither proven nor disproven. */
+  /**
+   * The search was given up: neither proven nor disproven. A history that is well takes few steps more than it has operations,
+   * so whoever tests with one has to take this as a failure.
+   */
   | { readonly type: 'undecided'; readonly partition: string };
 
 /** Steps of the search in one group before it is given up. */
@@ -66,8 +79,10 @@ export function checkLinearizable<State, Input, Output>(
 /** A call or a return in time order, in a list from which operations that were placed are taken out. */
 interface Node {
   readonly operation: number;
-  /** On a call: its return. */
-  readonly match: Node | undefined;
+  readonly position: number;
+  readonly isReturn: boolean;
+  /** On a call: its return; undefined if it never came. */
+  match: Node | undefined;
   previous: Node | undefined;
   next: Node | undefined;
 }
@@ -76,7 +91,12 @@ class Search<State, Input, Output> {
   readonly #operations: readonly RecordedOperation<Input, Output>[];
   readonly #model: Model<State, Input, Output>;
   readonly #stepsMax: number;
+  /** Operations that returned. */
   readonly #head: Node;
+  /** Those of unknown outcome: calls alone, the oldest first. */
+  readonly #unknown: Node;
+  /** What each of those is alike to, if to anything. */
+  readonly #classes: readonly (string | undefined)[];
   /** A fingerprint of the set of placed operations; 96 bits make a collision among millions of sets out of the question. */
   readonly #placed = new Uint32Array(3);
   /** Sets of placed operations with the state they led to, that have been tried. */
@@ -90,7 +110,11 @@ class Search<State, Input, Output> {
     this.#operations = operations;
     this.#model = model;
     this.#stepsMax = stepsMax;
-    this.#head = timeline(operations);
+    const classOf = model.alike?.(operations);
+    this.#classes = operations.map(operation => (isUnknown(operation) ? classOf?.(operation) : undefined));
+    const [known, unknown] = timelines(operations);
+    this.#head = known;
+    this.#unknown = unknown;
   }
 
   run(): 'linearizable' | 'violation' | 'undecided' {
@@ -99,26 +123,46 @@ class Search<State, Input, Output> {
     let node = this.#head.next;
     for (let steps = 0; this.#head.next !== undefined; steps++) {
       if (steps > this.#stepsMax) return 'undecided';
-      assert(node !== undefined, 'each call has a return behind it');
-      const after = node.match === undefined ? undefined : this.#tryPlace(node, state);
-      if (after !== undefined) {
+      // A return is reached whose call could not be placed before it: perhaps after one of unknown outcome.
+      if (node?.isReturn === true) node = this.#unknownAfter(undefined);
+      const after = node === undefined ? undefined : this.#tryPlace(node, state);
+      if (node !== undefined && after !== undefined) {
         stack.push({ call: node, state });
         state = after.state;
         lift(node);
         node = this.#head.next;
-      } else if (node.match !== undefined) {
-        node = node.next;
+      } else if (node !== undefined) {
+        node = node.match === undefined ? this.#unknownAfter(node) : node.next;
       } else {
-        // A return is reached whose call could not be placed before it: undo the last decision.
+        // Nothing fits: undo the last decision.
         const last = stack.pop();
         if (last === undefined) return 'violation';
         unlift(last.call);
         this.#flip(last.call.operation);
         state = last.state;
-        node = last.call.next;
+        node = last.call.match === undefined ? this.#unknownAfter(last.call) : last.call.next;
       }
     }
     return 'linearizable';
+  }
+
+  /** The next operation of unknown outcome that was called before anything that is not placed returned. */
+  #unknownAfter(node: Node | undefined): Node | undefined {
+    const limit = this.#firstReturn();
+    const seen = new Set<string>();
+    for (let other = this.#unknown.next; other !== undefined && other.position < limit; other = other.next) {
+      const name = this.#classes[other.operation];
+      const isOldest = name === undefined || !seen.has(name);
+      if (name !== undefined) seen.add(name);
+      if (isOldest && (node === undefined || other.position > node.position)) return other;
+    }
+    return undefined;
+  }
+
+  #firstReturn(): number {
+    let node = this.#head.next;
+    while (node !== undefined && !node.isReturn) node = node.next;
+    return node?.position ?? Number.POSITIVE_INFINITY;
   }
 
   /** Places a call next, unless it does not fit or leads where the search has been. */
@@ -153,26 +197,49 @@ function mixed(number: number): number {
   return bits ^ (bits >>> 16);
 }
 
-/** All calls and returns by time; at one moment calls come first, so that touching operations count as concurrent. */
-function timeline<Input, Output>(operations: readonly RecordedOperation<Input, Output>[]): Node {
-  const moments = operations.flatMap(({ calledAt, returnedAt }, operation) => {
+function isUnknown<Input, Output>(operation: RecordedOperation<Input, Output>): boolean {
+  return operation.returnedAt === Number.POSITIVE_INFINITY;
+}
+
+/**
+ * All calls and returns by time, and apart from them the calls of unknown outcome; at one moment calls come first, so that
+ * touching operations count as concurrent.
+ */
+function timelines<Input, Output>(operations: readonly RecordedOperation<Input, Output>[]): readonly [Node, Node] {
+  const moments = operations.flatMap((operation, number) => {
+    const { calledAt, returnedAt } = operation;
     assert(returnedAt >= calledAt, 'an operation returns after it was called');
-    const end: Node = { operation, match: undefined, previous: undefined, next: undefined };
-    const start: Node = { operation, match: end, previous: undefined, next: undefined };
-    return [
-      { at: calledAt, order: 0, node: start },
-      { at: returnedAt, order: 1, node: end },
-    ];
+    const call = { at: calledAt, order: 0, number, isReturn: false };
+    return isUnknown(operation) ? [call] : [call, { at: returnedAt, order: 1, number, isReturn: true }];
   });
-  moments.sort((one, other) => (one.at === other.at ? one.order - other.order : one.at < other.at ? -1 : 1));
-  const head: Node = { operation: -1, match: undefined, previous: undefined, next: undefined };
-  let last = head;
-  for (const { node } of moments) {
-    last.next = node;
-    node.previous = last;
-    last = node;
+  moments.sort((one, other) => (one.at === other.at ? one.order - other.order : one.at - other.at));
+  const ends = new Map<number, Node>();
+  const nodes = moments.map(({ number, isReturn: isEnd }, position): Node => {
+    return { operation: number, position, isReturn: isEnd, match: undefined, previous: undefined, next: undefined };
+  });
+  for (const node of nodes) if (node.isReturn) ends.set(node.operation, node);
+  const known = emptyList();
+  const unknown = emptyList();
+  let [lastKnown, lastUnknown] = [known, unknown];
+  for (const node of nodes) {
+    const end = ends.get(node.operation);
+    if (end === undefined) lastUnknown = appended(lastUnknown, node);
+    else {
+      if (!node.isReturn) node.match = end;
+      lastKnown = appended(lastKnown, node);
+    }
   }
-  return head;
+  return [known, unknown];
+}
+
+function emptyList(): Node {
+  return { operation: -1, position: -1, isReturn: false, match: undefined, previous: undefined, next: undefined };
+}
+
+function appended(last: Node, node: Node): Node {
+  last.next = node;
+  node.previous = last;
+  return node;
 }
 
 function lift(call: Node): void {

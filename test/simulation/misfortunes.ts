@@ -30,7 +30,7 @@ export interface Stage {
 const WEIGHTS: Readonly<Record<Misfortune, number>> = {
   crash: 3,
   crashAll: 0.5,
-  strike: 1,
+  strike: 2,
   crashPoint: 1.5,
   pause: 2,
   partition: 2,
@@ -49,6 +49,8 @@ const WEIGHTS: Readonly<Record<Misfortune, number>> = {
 /** A process that died is back after this at the latest. */
 const DOWN_MS_MAX = 1_500;
 const QUICK_RESTART_MS_MAX = 60;
+/** Delays while votes and new leaders are struck at, as a part of an election timeout. */
+const STRIKE_DELAY_PART = 0.4;
 /** A write takes a time up to one of these. */
 const SLOW_WRITE_MS = [5, 20, 100, 600];
 const WRITE_FAILURE = 0.02;
@@ -181,10 +183,14 @@ export class Misfortunes {
     for (const member of shuffled(random, members)) this.#crash(member, random() * QUICK_RESTART_MS_MAX);
   }
 
+  /** Slow links beside it make candidates meet, and leaders die with half of their entries told. */
   #strikeForAWhile(): () => void {
+    const { random, network, shape } = this.#stage;
     this.#strikes++;
+    network.faults = { ...network.faults, delayMsMax: random() * STRIKE_DELAY_PART * shape.electionTimeoutMs };
     return () => {
       this.#strikes--;
+      network.faults = { ...network.faults, delayMsMax: shape.delayMsMax };
     };
   }
 
