@@ -10,7 +10,7 @@ import { startControllers } from './controllers/all.ts';
 import { ensureToken } from './join/tokens.ts';
 import { advertised, hostPort } from './master/addresses.ts';
 import { issueOwn, type OwnCertificates } from './master/certificates.ts';
-import { type DatastoreOptions, type MasterStore, openDatastore } from './master/datastore.ts';
+import { type DatastoreOptions, type MasterStore, openDatastore, refuseOtherStore } from './master/datastore.ts';
 import {
   CONTROLLER_MANAGER,
   inProcessTransport,
@@ -136,6 +136,7 @@ interface Start {
 }
 
 async function start({ options, context, logger, signal, onFatal, closers }: Start): Promise<void> {
+  await refuseOtherStore(options.dataDir, { datastore: options.datastore, hasStore: hasStore(options.dataDir) });
   const setup = await setUp(options, {
     nowMs: context.clock.now(),
     delay: context.delay,
@@ -156,6 +157,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
           dataDir: options.dataDir,
           random: context.random,
           logger,
+          snapshotAttachments: () => attachmentsOf(setup),
         });
   closers.push(() => store.close());
   const snapshots = startSnapshots({

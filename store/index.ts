@@ -25,6 +25,7 @@ export { LocalClient, type LocalClientOptions } from './client/local.ts';
 export { createMemoryStore, MemoryStore, type MemoryStoreOptions } from './client/memory.ts';
 export { type Clock, systemClock, type TurnClock } from './clock.ts';
 export { type DutiesOptions, followLeadership } from './duties.ts';
+export { connectStore, EmbedError, type EmbedOptions, type EmbedTls, embedStore } from './embed.ts';
 export { EtcdClient, type EtcdStore, LEADER_KEY, openEtcd } from './etcd/client/client.ts';
 export { type EtcdDutiesOptions, followElection } from './etcd/client/duties.ts';
 export { Election, type ElectionLeadership, type ElectionOptions } from './etcd/client/election.ts';

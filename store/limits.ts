@@ -57,6 +57,9 @@ export const PING_INTERVAL_MS = 2_000;
 export const LOG_WRITE_STALLED_MS = 30_000;
 /** A member that is asked whether it is ready confirms a read with the quorum in this time. */
 export const READ_CHECK_MS = 1_000;
+/** How long a member that is to join looks for its cluster, and how long it pauses between two tries. */
+export const JOIN_TIMEOUT_MS = 120_000;
+export const JOIN_PAUSE_MS = 200;
 /** Setting up a connection to one member. */
 export const CONNECT_TIMEOUT_MS = 2_000;
 /** Parts of a snapshot that are on their way to a remote client without having been taken. */

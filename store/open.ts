@@ -69,7 +69,8 @@ export interface OpenStoreOptions {
   readonly peer: {
     readonly address: string;
     readonly listen: { readonly host: string; readonly port: number };
-    readonly tls: WebSocketTransportOptions['tls'];
+    /** Without it peers talk in plain text, and whoever reaches the port can be a peer. */
+    readonly tls?: NonNullable<WebSocketTransportOptions['tls']>;
     readonly serverName?: string;
   };
   /** Where clients reach this member's API. */
@@ -363,7 +364,7 @@ function assemble(
     clusterId: start.identity.clusterId,
     memberId: start.identity.memberId,
     listen: peer.listen,
-    tls: peer.tls,
+    ...(peer.tls === undefined ? {} : { tls: peer.tls }),
     ...(peer.serverName === undefined ? {} : { serverName: peer.serverName }),
     clock,
     random,

@@ -141,6 +141,8 @@ const OWNERS = [
   /\/main\.ts$/,
   /^cli\/program\.ts$/,
   /\/(system-)?clock\.ts$/,
+  // Gives those who embed the store the clock and the randomness that all else is handed.
+  /^store\/embed\.ts$/,
   /^cli\/cluster\//,
   /\/generate\.ts$/,
   /^node\/runtime\/processes\.ts$/,

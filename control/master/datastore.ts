@@ -4,8 +4,10 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import {
+  DEFAULT_PREFIX,
   Election,
   type EtcdStore,
   followElection,
@@ -23,6 +25,7 @@ import { ApiError } from '../api/status.ts';
 import type { MembershipView } from '../join/handlers.ts';
 import type { AddMemberRequest } from '../join/protocol.ts';
 import { fingerprint } from '../pki/authority.ts';
+import { writePrivately } from '../pki/files.ts';
 import { SetupError } from './setup.ts';
 
 /** Where the store is and how to get in. */
@@ -43,6 +46,7 @@ export interface OpenDatastoreOptions {
   readonly dataDir: string;
   readonly random: () => number;
   readonly logger: StoreLogger;
+  readonly snapshotAttachments: () => Readonly<Record<string, string>>;
 }
 /** What a master needs of its store, whoever runs it. */
 export interface MasterStore {
@@ -66,6 +70,7 @@ const FOLLOW_RETRY_MS = 500;
 
 const clusterSchema = z.object({ clusterId: z.string(), authority: z.string() });
 type Cluster = z.infer<typeof clusterSchema>;
+const markerSchema = z.object({ endpoints: z.array(z.string()), prefix: z.string() });
 const masterSchema = z.object({ name: z.string(), clientUrl: z.string() });
 
 /**
@@ -73,10 +78,18 @@ const masterSchema = z.object({ name: z.string(), clientUrl: z.string() });
  * @throws {SetupError} with a sentence on what to do
  */
 export async function openDatastore(options: OpenDatastoreOptions): Promise<MasterStore> {
-  const { datastore, name, clientUrl, logger, random } = options;
+  const { datastore, name, clientUrl, dataDir, logger, random } = options;
   const { endpoints, prefix } = datastore;
   const tls = await readTls(datastore);
-  const store = openEtcd({ endpoints, tls, clock: storeClock, random, ...(prefix !== undefined && { prefix }) });
+  const store = openEtcd({
+    endpoints,
+    tls,
+    clock: storeClock,
+    random,
+    ...(prefix !== undefined && { prefix }),
+    members: async () => ({ leaderId: (await statusOf(store)).leaderId, members: members() }),
+    snapshotAttachments: options.snapshotAttachments,
+  });
   await using undo = new AsyncDisposableStack();
   undo.defer(() => store.close());
   const { clusterId } = await claim(store.own, options);
@@ -89,10 +102,11 @@ export async function openDatastore(options: OpenDatastoreOptions): Promise<Mast
     logger,
   });
   const masters = new Masters(store.own, storeClock);
+  const members = () => masters.list({ name, clientUrl }).map(memberOf);
   const stopDuties = followElection({ store, election, clock: storeClock });
   election.start();
   masters.start();
-  const members = () => masters.list({ name, clientUrl }).map(memberOf);
+  await writePrivately(markerFile(dataDir), `${JSON.stringify({ endpoints, prefix: prefix ?? DEFAULT_PREFIX })}\n`);
   undo.move();
   return {
     client: store.client,
@@ -121,6 +135,35 @@ function healthOf(store: EtcdStore): StoreHealth {
   const check = async () => void (await store.own.range({ key: CLUSTER_KEY, keysOnly: true }));
   return { live: [], ready: [{ name: 'etcd', check }] };
 }
+
+/**
+ * A data directory belongs to a master with one kind of store; with the other it would find nothing there and begin a new
+ * cluster under the old one's keys.
+ * @throws {SetupError}
+ */
+export async function refuseOtherStore(
+  dataDir: string,
+  { datastore, hasStore }: { readonly datastore: DatastoreOptions | undefined; readonly hasStore: boolean },
+): Promise<void> {
+  if (datastore !== undefined && hasStore) {
+    throw new SetupError(
+      `${dataDir} holds a store of its own: choose another --data-dir, or leave out --datastore-endpoint`,
+    );
+  }
+  const external = await externalStore(dataDir);
+  if (datastore !== undefined || external === undefined) return;
+  throw new SetupError(
+    `the cluster of ${dataDir} is kept in an external etcd: start this master with --datastore-endpoint ${external.endpoints.join(',')} --datastore-prefix ${external.prefix}`,
+  );
+}
+
+/** Where the store of a master's data directory is, if it is an external one. */
+export async function externalStore(dataDir: string): Promise<z.infer<typeof markerSchema> | undefined> {
+  const text = await readFile(markerFile(dataDir), 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : markerSchema.safeParse(decode(new TextEncoder().encode(text))).data;
+}
+
+const markerFile = (dataDir: string) => join(dataDir, 'datastore.json');
 
 async function readTls({ caFile, certFile, keyFile }: DatastoreOptions) {
   if ((certFile === undefined) !== (keyFile === undefined)) {

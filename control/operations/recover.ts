@@ -63,7 +63,7 @@ export async function restoreMaster(
   const attachments = Object.entries(header.attachments ?? {}).filter(([path]) => ATTACHED.test(path));
   const hasKeys = attachments.length > 0;
   // Without keys of its own the snapshot takes those that are there.
-  const moved = hasKeys ? IDENTITY : [STORE, 'member.json'];
+  const moved = hasKeys ? IDENTITY : [STORE, 'member.json', 'datastore.json'];
   const place = present.length > 0 ? await setAside(dataDir, moved, { reason: 'restore', at: now() }) : undefined;
   for (const [path, text] of attachments) {
     await mkdir(dirname(join(dataDir, path)), { recursive: true, mode: 0o700 });
@@ -85,6 +85,11 @@ export async function resetMaster(
   const { dataDir, bumpRevision, now, random } = options;
   const from = paths.store(dataDir);
   await finishInterrupted(dataDir);
+  if (existsSync(paths.datastore(dataDir))) {
+    throw new OperationError(
+      `the cluster of ${dataDir} is kept in an external etcd, which has to be recovered with its own tools (\`etcdctl snapshot restore\`, \`etcd --force-new-cluster\`)`,
+    );
+  }
   if (!existsSync(from)) {
     throw new OperationError(`${dataDir} holds no master’s data: name the --data-dir of a master that was running`);
   }

@@ -305,6 +305,39 @@ test('a joint membership is left by itself, once, when it is committed; then the
   t.deepEqual(commandsOf(cluster.get('d')), ['x']);
 });
 
+test('a joint membership is not left in the middle of a transfer: whom it goes to has the whole log (3.10, 4.3)', t => {
+  const cluster = inJoint();
+  const { core } = cluster.get('a');
+  cluster.heal();
+  cluster.drops = message => message.type === 'timeoutNow';
+  t.is(core.transferLeadership('b'), 'notVoter', 'nor does it go to one that is on its way out');
+  t.is(core.transferLeadership('d'), 'begun');
+  cluster.tick(5, ['a']);
+  t.true(core.status().commitIndex >= 2);
+  t.true(core.configuration.isJoint);
+  cluster.drops = () => false;
+  cluster.tick(ELECTION_TICKS, ['a']);
+  t.false(core.configuration.isJoint, 'but when it was given up');
+});
+
+test('until a joint membership is left, other changes wait; they are not refused', t => {
+  const cluster = inJoint();
+  const { core } = cluster.get('a');
+  cluster.heal();
+  const held: Message[] = [];
+  cluster.drops = message => {
+    const isHeld = message.type === 'appendResponse' && message.success && message.matchIndex > 1;
+    if (isHeld) held.push(message);
+    return isHeld;
+  };
+  cluster.tick(3, ['a']);
+  // The answers commit the joint entry; the leader has not come to leave it yet.
+  for (const message of held) core.step(message);
+  t.true(core.status().commitIndex >= 2);
+  t.true(core.configuration.isJoint);
+  t.like(core.proposeMembership(membershipOf('a', 'd', 'e')), { accepted: false, reason: 'membershipPending' });
+});
+
 test('whoever leads when the joint entry is committed leaves it; an attempt that was lost is made again (4.3)', t => {
   const cluster = inJoint();
   cluster.heal();

@@ -14,6 +14,7 @@ const packr = new Packr({ useRecords: false, copyBuffers: true });
 const proposalsSchema = z.array(z.instanceof(Uint8Array));
 const targetSchema = memberIdSchema.nullable();
 const indexSchema = z.number().int().nonnegative();
+const heardSchema = z.object({ term: indexSchema, ackTerm: indexSchema, ackIndex: indexSchema });
 const membershipCallSchema = z.object({
   request: z.discriminatedUnion('type', [
     z.object({ type: z.enum(['addLearner', 'addMember']), member: newMemberSchema }),
@@ -49,8 +50,6 @@ export const decodeMembership = (data: Uint8Array): Membership => membershipSche
 export const decodeProposals = (data: Uint8Array): Uint8Array[] => proposalsSchema.parse(packr.unpack(data));
 export const decodeProposeAnswers = (data: Uint8Array): ProposeAnswer[] =>
   proposeAnswerSchema.parse(packr.unpack(data));
-const heardCount = z.number().int().nonnegative();
-const heardSchema = z.object({ term: heardCount, ackTerm: heardCount, ackIndex: heardCount });
 export const decodeHeard = (data: Uint8Array): Heard => heardSchema.parse(packr.unpack(data));
 export const decodeIndex = (data: Uint8Array): number => indexSchema.parse(packr.unpack(data));
 export const decodeTransfer = (data: Uint8Array): string | undefined =>

@@ -3,6 +3,7 @@
  * hello with cluster id and member id. Each member dials each peer it knows and sends on the connection that it dialled;
  * while that is down it uses one that the peer dialled. Snapshots go over connections of their own.
  */
+import { createServer as createPlainServer, type Server as PlainServer } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -30,8 +31,9 @@ export interface WebSocketTransportOptions {
   readonly memberId: MemberId;
   /** Where to listen. Port 0 takes a free one; see {@link WebSocketTransport.address}. */
   readonly listen: { readonly host: string; readonly port: number };
-  /** PEM texts. `ca` is the cluster's authority: only certificates of it are accepted, on both sides. */
-  readonly tls: { readonly key: string; readonly cert: string; readonly ca: string };
+  /** PEM texts. `ca` is the cluster's authority: only certificates of it are accepted, on both sides. Without
+   * them peers talk in plain text, and whoever reaches the port can be a peer: for loopback and networks of one's own. */
+  readonly tls?: { readonly key: string; readonly cert: string; readonly ca: string };
   /** The name that every peer's certificate must bear, instead of the host that was dialled. */
   readonly serverName?: string;
   readonly clock: Clock;
@@ -56,7 +58,7 @@ interface DialledPeer {
 export class WebSocketTransport implements Transport {
   readonly #options: WebSocketTransportOptions;
   readonly #logger: Logger;
-  readonly #server: Server;
+  readonly #server: Server | PlainServer;
   readonly #webSockets: WebSocketServer;
   readonly #requests: PendingRequests;
   readonly #peers = new Map<MemberId, DialledPeer>();
@@ -71,7 +73,10 @@ export class WebSocketTransport implements Transport {
     this.#options = options;
     this.#logger = options.logger ?? silentLogger;
     this.#requests = new PendingRequests(options.clock);
-    this.#server = createServer({ ...options.tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' });
+    const { tls } = options;
+    this.#server = tls
+      ? createServer({ ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' })
+      : createPlainServer();
     this.#webSockets = new WebSocketServer({
       server: this.#server,
       path: PATH,
@@ -219,7 +224,7 @@ export class WebSocketTransport implements Transport {
   /** Connects and exchanges hellos. Rejects unless it is this very member that answers. */
   #open(peer: DialledPeer, purpose: Hello['purpose']): Promise<WebSocket> {
     const { tls, clusterId, memberId, clock, serverName } = this.#options;
-    const socket = new WebSocket(`wss://${peer.address}${PATH}`, {
+    const socket = new WebSocket(`${tls ? 'wss' : 'ws'}://${peer.address}${PATH}`, {
       ...tls,
       ...(serverName !== undefined && { servername: serverName }),
       rejectUnauthorized: true,

@@ -100,9 +100,12 @@ export class ByteWriter {
 /** Reads what {@link ByteWriter} wrote; past the end it throws a RangeError. */
 export class ByteReader {
   readonly #buffer: Buffer;
+  readonly #isPassing: boolean;
   #at = 0;
 
-  constructor(bytes: Uint8Array) {
+  /** @param options.isPassing what is read is not kept: byte strings are views into `bytes` instead of copies */
+  constructor(bytes: Uint8Array, options: { readonly isPassing?: boolean } = {}) {
+    this.#isPassing = options.isPassing === true;
     this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -129,12 +132,12 @@ export class ByteReader {
     }
   }
 
-  /** A copy: a few bytes must not keep the whole message they came in alive. */
+  /** A copy, unless asked otherwise: a few bytes must not keep the whole message they came in alive. */
   bytes(): Uint8Array {
     const length = this.count();
     const start = this.#at;
     this.#skip(length);
-    return kept(this.#buffer, start, this.#at);
+    return this.#isPassing ? this.#buffer.subarray(start, this.#at) : kept(this.#buffer, start, this.#at);
   }
 
   text(): string {

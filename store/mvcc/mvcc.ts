@@ -74,8 +74,8 @@ export class Mvcc {
   #items: KeyValue[] = [];
   #events: WatchEvent[] = [];
 
-  /** The events of loaded items by revision, between the constructor and {@link loaded}. */
-  #loading: Map<number, WatchEvent[]> | undefined;
+  /** Between the constructor and {@link loaded}, for a state that is loaded. */
+  #isLoading = false;
 
   /** @param options.head begins a state that is then loaded; without it the store is empty and ready */
   constructor(options: { readonly head?: LoadedHead } = {}) {
@@ -88,31 +88,26 @@ export class Mvcc {
     if (options.head === undefined) return;
     for (const lease of options.head.leases) this.#leases.set(lease);
     for (const alarm of options.head.alarms ?? []) this.#alarms.set(alarm);
-    this.#loading = new Map();
+    this.#log.reserve(this.#revision);
+    this.#isLoading = true;
   }
 
   /** Takes the next items of a state that is being loaded: ordered by key, and by revision within one key. */
   load(items: readonly KeyValue[]): void {
-    assert(this.#loading !== undefined, 'items are loaded before the state is complete');
+    assert(this.#isLoading, 'items are loaded before the state is complete');
     for (const item of items) {
       const event = this.#keys.write(item);
       const lease = event.previous?.lease ?? 0;
       if (lease !== 0) this.#leases.detach(lease, item.key);
       if (item.lease !== 0 && this.#leases.get(item.lease) !== undefined) this.#leases.attach(item.lease, item.key);
-      if (item.modRevision < this.#log.firstRevision) continue;
-      const events = this.#loading.get(item.modRevision);
-      if (events === undefined) this.#loading.set(item.modRevision, [event]);
-      else events.push(event);
+      if (item.modRevision >= this.#log.firstRevision) this.#log.add(item.modRevision, event);
     }
   }
 
   /** Ends loading. */
   loaded(): void {
-    assert(this.#loading !== undefined, 'loading ends once');
-    for (let revision = this.#log.firstRevision; revision <= this.#revision; revision++) {
-      this.#log.push({ revision, events: this.#loading.get(revision) ?? [] });
-    }
-    this.#loading = undefined;
+    assert(this.#isLoading, 'loading ends once');
+    this.#isLoading = false;
   }
 
   get revision(): number {

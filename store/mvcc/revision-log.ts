@@ -8,6 +8,8 @@ export interface RevisionEvents {
   readonly events: readonly WatchEvent[];
 }
 
+const NO_EVENTS: readonly WatchEvent[] = [];
+
 /** A queue of contiguous revisions; old ones leave at the front. */
 export class RevisionLog {
   /** The events of each revision; one alone, which is usual, lies here without a list around it. */
@@ -34,6 +36,20 @@ export class RevisionLog {
     assert(entry.revision === this.#firstRevision + this.length, 'revisions follow each other without a gap');
     const [first] = entry.events;
     this.#entries.push(first !== undefined && entry.events.length === 1 ? first : entry.events);
+  }
+
+  /** Makes room up to a revision, each without events, for {@link add}. */
+  reserve(throughRevision: number): void {
+    while (this.#firstRevision + this.length <= throughRevision) this.#entries.push(NO_EVENTS);
+  }
+
+  /** Adds an event to a revision that is here already: while a state is loaded, they come in the order of keys. */
+  add(revision: number, event: WatchEvent): void {
+    const at = this.#gone + revision - this.#firstRevision;
+    const entry = this.#entries[at];
+    assert(entry !== undefined, 'room was made for the revision');
+    if (entry === NO_EVENTS) this.#entries[at] = event;
+    else this.#entries[at] = 'item' in entry ? [entry, event] : [...entry, event];
   }
 
   get(revision: number): RevisionEvents | undefined {

@@ -200,14 +200,16 @@ class Session {
       return;
     }
     this.#requests++;
-    work()
-      .then(
-        message => this.#outbox.send(message),
-        (error: unknown) => this.#fail(id, error),
-      )
-      .finally(() => {
+    work().then(
+      message => {
         this.#requests--;
-      });
+        this.#outbox.send(message);
+      },
+      (error: unknown) => {
+        this.#requests--;
+        this.#fail(id, error);
+      },
+    );
   }
 
   async #watch(id: number, start: WatchStart): Promise<void> {
@@ -278,7 +280,8 @@ function nextWake(watching: Streaming): Promise<void> {
 
 function decode(body: Uint8Array) {
   try {
-    return decodeCommand(body);
+    // What is proposed is encoded anew, so nothing of this frame is kept.
+    return decodeCommand(body, { isPassing: true });
   } catch (error) {
     throw new InvalidRequestError('the command cannot be understood', { cause: error });
   }

@@ -256,12 +256,43 @@ onEtcd('the API on a real etcd: it answers the same', async t => {
     async () => (await second.api.call('GET', '/api/v1/namespaces/after/serviceaccounts/default')).status === 200,
   );
 
-  // Another cluster is kept out, with a sentence on what to do.
-  const stranger = await run(program, [
-    ...[main, 'server', '--name', 'stranger', '--data-dir', join(folder, 'stranger'), '--no-agent'],
-    ...['--listen', `127.0.0.1:${await freePort()}`, ...datastore()],
-  ]);
+  // What an operator asks about the store is answered, or refused with a sentence on what to do instead.
+  const operate = (args: readonly string[]) => run(program, [main, ...args]);
+  const asSecond = ['--kubeconfig', second.kubeconfig];
+  const list = await operate(['member', 'list', ...asSecond]);
+  t.regex(list.stdout, /etcd-2/);
+  t.regex((await operate(['member', 'transfer', ...asSecond])).stderr, /external etcd/);
+  t.regex((await operate(['member', 'remove', 'etcd-2', '--timeout', '2s', ...asSecond])).stderr, /external etcd/);
+  const firstDir = join(folder, 'etcd-1');
+  t.regex((await operate(['reset', '--yes', '--data-dir', firstDir])).stderr, /external etcd/);
+  const serve = (name: string, more: readonly string[]) =>
+    operate(['server', '--name', name, '--data-dir', join(folder, name), '--no-agent', ...more]);
+  const forgetful = await serve('etcd-1', []);
+  t.is(forgetful.code, 3);
+  t.regex(forgetful.stderr, /start this master with --datastore-endpoint http/);
+  const mistaken = await serve('own-1', datastore());
+  t.is(mistaken.code, 3);
+  t.regex(mistaken.stderr, /holds a store of its own/);
+  const stranger = await serve('stranger', datastore());
   t.is(stranger.code, 3);
   t.regex(stranger.stderr, /holds another cluster.*--join and --token/);
+
+  // A snapshot of it becomes a cluster with a store of its own.
+  const file = join(folder, 'moved.snap');
+  await mustRun(program, [main, 'snapshot', 'save', file, ...asSecond]);
+  await mustRun(program, [
+    main,
+    'snapshot',
+    'restore',
+    file,
+    '--data-dir',
+    join(folder, 'moved-1'),
+    '--name',
+    'moved-1',
+  ]);
+  const moved = await startMaster('moved-1', []);
+  t.is((await moved.api.call('GET', '/api/v1/namespaces/after')).status, 200);
+  await stop(moved.child, 'SIGTERM');
+  moved.api.close();
   for (const master of [first, second]) master.api.close();
 });

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
 import test from 'ava';
+import { MUTATIONS } from './mutation-list.ts';
 import { runSeeds } from './runner.ts';
+import { NAMED_SEEDS } from './seeds.ts';
 import { simulate } from './world.ts';
 
 const SEEDS = Number(process.env.RAFTSMAN_SIMULATION_SEEDS ?? 300);
@@ -25,4 +28,22 @@ test('a seed replays its run exactly, whether its story is told or not', async t
     t.true(story.length > 50, 'the story is told');
     t.notDeepEqual({ ...(await simulate({ seed: seed + 2, chaosMs: 10_000 })), seed }, told);
   }
+});
+
+test('seeds that once found a bug find none', async t => {
+  for (const { seed, workload, found } of NAMED_SEEDS) {
+    await t.notThrowsAsync(
+      simulate({ seed, ...(workload === undefined ? {} : { workload }) }),
+      `seed ${seed}: ${found}`,
+    );
+  }
+});
+
+test('each mutation still fits the source that it changes', t => {
+  for (const { rule, file, find, replace } of MUTATIONS) {
+    const source = readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
+    t.is(source.split(find).length, 2, `${file} holds the rule once: ${rule}`);
+    t.not(find, replace);
+  }
+  t.is(new Set(MUTATIONS.map(({ rule }) => rule)).size, MUTATIONS.length);
 });

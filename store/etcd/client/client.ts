@@ -58,8 +58,8 @@ export const LEADER_KEY = '/leader';
 export function openEtcd(options: EtcdOptions): EtcdStore {
   const session = new EtcdSession(options);
   return {
-    client: new EtcdClient(session, session.data),
-    own: new EtcdClient(session, session.own),
+    client: new EtcdClient(session, session.data, options),
+    own: new EtcdClient(session, session.own, options),
     revision: () => session.revision,
     close: async () => session.close(),
   };
@@ -68,10 +68,12 @@ export function openEtcd(options: EtcdOptions): EtcdStore {
 export class EtcdClient implements StoreClient {
   readonly #session: EtcdSession;
   readonly #keys: KeySpace;
+  readonly #options: Pick<EtcdOptions, 'members' | 'snapshotAttachments'>;
 
-  constructor(session: EtcdSession, keys: KeySpace) {
+  constructor(session: EtcdSession, keys: KeySpace, options: Pick<EtcdOptions, 'members' | 'snapshotAttachments'>) {
     this.#session = session;
     this.#keys = keys;
+    this.#options = options;
   }
 
   async range(request: RangeRequest): Promise<RangeResult> {
@@ -206,10 +208,9 @@ export class EtcdClient implements StoreClient {
     };
   }
 
-  /** etcd's own members; they are not the masters that use it. */
   async members(): Promise<StoreMembership> {
     const { clusterId, leaderId, members } = await this.status();
-    return { clusterId, leaderId, members };
+    return { clusterId, leaderId, members, ...(await this.#options.members?.()) };
   }
 
   addLearner(): Promise<never> {
@@ -238,7 +239,7 @@ export class EtcdClient implements StoreClient {
 
   async transferLeadership(): Promise<never> {
     throw new TransferFailedError(
-      'the store is an external etcd, whose leader matters to nobody here: use `etcdctl move-leader`',
+      'the store is an external etcd, in which the masters elect their leader: stop the master that leads, and another one does',
     );
   }
 
@@ -276,6 +277,7 @@ export class EtcdClient implements StoreClient {
     yield* saveSnapshot({
       store: this,
       status: await this.status(),
+      attachments: this.#options.snapshotAttachments?.(),
       leaseSeconds: async id => (await this.leaseTimeToLive(id))?.grantedSeconds,
       takenAt: systemWallClock().toISOString(),
       pause: () => new Promise(resolve => clock.setTimeout(resolve, 0)),
@@ -308,7 +310,7 @@ function alarmOf({ memberId, alarm }: Read<typeof AlarmMember>): Alarm {
 
 async function refuseChange(command: string): Promise<never> {
   throw new MembershipRefusedError(
-    `the store is an external etcd, whose members raftsman leaves alone: use \`etcdctl member ${command}\``,
+    `the store is an external etcd: its servers are changed with \`etcdctl member ${command}\`, and a master is added by starting it and removed by stopping it`,
   );
 }
 

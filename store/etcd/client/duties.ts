@@ -2,14 +2,14 @@
  * What the leader among masters does for a store in etcd: it forgets old history, for etcd does so only where its operator
  * asked for it. Leases are etcd's own business.
  */
+import type { StoreClient } from '../../client/client.ts';
 import type { Clock } from '../../clock.ts';
 import { Compactor } from '../../compactor.ts';
 import { HISTORY_KEEP_MS } from '../../limits.ts';
-import type { EtcdStore } from './client.ts';
 import type { Election } from './election.ts';
 
 export interface EtcdDutiesOptions {
-  readonly store: EtcdStore;
+  readonly store: { readonly client: Pick<StoreClient, 'compact'>; readonly revision: () => number };
   readonly election: Pick<Election, 'onLeadership'>;
   readonly clock: Clock;
   /** How long history can be read and watched; undefined for the default. */

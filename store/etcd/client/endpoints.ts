@@ -71,6 +71,11 @@ export class Endpoints {
     return this.#choosing;
   }
 
+  /** The same, waiting for one that can answer as long as a call would. */
+  anyChosen(): Promise<Chosen> {
+    return retry(() => this.chosen(), this.#retryOptions);
+  }
+
   /** After a failure that another server may not have. */
   leave(endpoint: Endpoint): void {
     if (this.#current?.endpoint === endpoint) this.#current = undefined;

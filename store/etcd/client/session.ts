@@ -1,5 +1,11 @@
 /** What all clients of one etcd in this process share: the servers, what is known of the revision, the watches. */
-import { InvalidRequestError, type StoreMember, UnavailableError, type WatchRequest } from '../../client/client.ts';
+import {
+  InvalidRequestError,
+  type StoreMember,
+  type StoreMembership,
+  UnavailableError,
+  type WatchRequest,
+} from '../../client/client.ts';
 import type { Clock } from '../../clock.ts';
 import { WATCHES_MAX } from '../../limits.ts';
 import type { ResponseHeader } from '../proto/kv.ts';
@@ -22,6 +28,10 @@ export interface EtcdOptions {
   readonly random: () => number;
   /** How long a call tries to get an answer. */
   readonly timeoutMs?: number;
+  /** Whom `members` names in place of etcd's own servers: those who share the etcd, say. */
+  readonly members?: () => Promise<Pick<StoreMembership, 'leaderId' | 'members'>>;
+  /** What snapshots carry along, such as a cluster's keys. */
+  readonly snapshotAttachments?: () => Readonly<Record<string, string>>;
 }
 export const DEFAULT_PREFIX = '/raftsman';
 
@@ -103,7 +113,8 @@ export class EtcdSession {
       id: hex(id),
       name,
       peerAddress: peerUrls[0] ?? '',
-      clientUrl: clientUrls[0] ?? '',
+      // One that has never started has none yet.
+      clientUrl: clientUrls[0] ?? peerUrls[0] ?? '',
       role: isLearner ? 'learner' : 'voter',
     }));
   }
@@ -116,7 +127,7 @@ export class EtcdSession {
       clock: this.clock,
       keys,
       everything: this.#everything,
-      choose: () => this.endpoints.chosen(),
+      choose: () => this.endpoints.anyChosen(),
       leave: endpoint => this.endpoints.leave(endpoint),
       readRevision: () => this.readRevision(),
       writeBarrier: () => this.#writeBarrier(),
@@ -161,7 +172,7 @@ export class EtcdSession {
   }
 }
 
-/** etcd's way of writing the ids of its members. */
+/** Ids of members as raftsman writes them; etcd leaves out zeros at the beginning. */
 export function hex(id: bigint): string {
-  return id.toString(16);
+  return id.toString(16).padStart(16, '0');
 }

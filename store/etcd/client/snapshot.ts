@@ -16,13 +16,14 @@ export interface EtcdSnapshotOptions {
   /** The life that a lease was granted; undefined if it has ended. */
   readonly leaseSeconds: (id: number) => Promise<number | undefined>;
   readonly status: StoreStatus;
+  readonly attachments: Readonly<Record<string, string>> | undefined;
   /** ISO 8601, UTC. */
   readonly takenAt: string;
   readonly pause: () => Promise<void>;
 }
 
 export async function* saveSnapshot(options: EtcdSnapshotOptions): AsyncGenerator<Uint8Array> {
-  const { store, status, takenAt, pause } = options;
+  const { store, status, attachments, takenAt, pause } = options;
   const { revision } = await store.range({ key: '', end: OPEN_END, countOnly: true });
   const survey = await surveyKeys(options, revision);
   const isLive = (item: KeyValue) => item.lease === 0 || survey.leases.has(item.lease);
@@ -39,6 +40,7 @@ export async function* saveSnapshot(options: EtcdSnapshotOptions): AsyncGenerato
     takenAt,
     keys: survey.keys,
     liveBytes: survey.liveBytes,
+    ...(attachments !== undefined && { attachments: { ...attachments } }),
   };
   const fetch = async (after: string | undefined): Promise<ImagePage> => {
     for (let from = after; ; ) {

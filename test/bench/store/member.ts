@@ -1,6 +1,7 @@
 /** One member of the store as a process of its own, told over the IPC channel what to do by `store.ts`. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { type OpenStore, openStore, systemClock } from '../../../store/index.ts';
+import type { OpenStore } from '../../../store/index.ts';
+import { loadStore } from './package.ts';
 
 import type { Tls } from './system.ts';
 
@@ -30,6 +31,7 @@ export type MemberMessage =
   | { readonly type: 'leads' }
   | { readonly type: 'longestTurn'; readonly ms: number };
 
+const { openStore, systemClock } = await loadStore();
 const tell = (message: MemberMessage) => process.send?.(message);
 let announced = Promise.withResolvers<void>();
 let store: OpenStore | undefined;

@@ -1,0 +1,114 @@
+/**
+ * Takes out each safety rule in turn and shows that the simulation notices: `node test/simulation/mutations.ts [--only TEXT]
+ * [--seeds 1000] [--jobs N] [--short] [--for 5m]`. Each rule is taken out of a copy of the sources in a temporary folder. A
+ * rule whose absence is not noticed is a hole in the simulation: exit code 1.
+ */
+import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { MUTATIONS, type Mutation } from './mutation-list.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const SEEDS_DEFAULT = 1_000;
+/** The short form looks only for what is found soon. */
+const SEEDS_SHORT = 200;
+const SHORT_MS_MAX = 4 * 60_000;
+
+interface Finding {
+  readonly seed: number;
+  readonly message: string;
+}
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    seeds: { type: 'string' },
+    jobs: { type: 'string' },
+    short: { type: 'boolean' },
+  },
+});
+const isShort = values.short === true;
+const seeds = values.seeds ?? String(isShort ? SEEDS_SHORT : SEEDS_DEFAULT);
+
+const copy = copySources();
+try {
+  process.exitCode = await run();
+} finally {
+  rmSync(copy, { recursive: true });
+}
+
+async function run(): Promise<number> {
+  const begunMs = performance.now();
+  const chosen = MUTATIONS.filter(({ rule, isSlow }) => rule.includes(values.only ?? '') && !(isShort && isSlow));
+  let unnoticed = 0;
+  let tried = 0;
+  for (const mutation of chosen) {
+    if (isShort && performance.now() - begunMs > SHORT_MS_MAX) break;
+    tried++;
+    const sinceMs = performance.now();
+    const finding = await tryOut(mutation);
+    const seconds = ((performance.now() - sinceMs) / 1000).toFixed(1);
+    if (finding === undefined) {
+      unnoticed++;
+      console.log(`✘ NOT NOTICED in ${seeds} seeds (${seconds} s): ${mutation.rule}`);
+    } else {
+      console.log(`✔ ${mutation.rule}\n    seed ${finding.seed} (${seconds} s): ${finding.message.slice(0, 160)}`);
+    }
+  }
+  console.log(`${tried} of ${MUTATIONS.length} rules taken out, ${unnoticed} not noticed`);
+  return unnoticed > 0 || tried === 0 ? 1 : 0;
+}
+
+function copySources(): string {
+  const target = mkdtempSync(join(tmpdir(), 'raftsman-mutations-'));
+  for (const folder of ['raft', 'store', 'test/simulation']) {
+    cpSync(join(ROOT, folder), join(target, folder), {
+      recursive: true,
+      filter: path => !path.endsWith('.test.ts'),
+    });
+  }
+  for (const file of ['package.json', 'tsconfig.json']) cpSync(join(ROOT, file), join(target, file));
+  symlinkSync(join(ROOT, 'node_modules'), join(target, 'node_modules'));
+  return target;
+}
+
+async function tryOut({ rule, file, find, replace }: Mutation): Promise<Finding | undefined> {
+  const path = join(copy, file);
+  const source = readFileSync(path, 'utf8');
+  if (source.split(find).length !== 2)
+    throw new Error(`${file} does not hold this exactly once, for "${rule}":\n${find}`);
+  writeFileSync(
+    path,
+    source.replace(find, () => replace),
+  );
+  try {
+    return await firstFailure();
+  } finally {
+    writeFileSync(path, source);
+  }
+}
+
+/** Runs seeds on the changed copy, up to the first that fails. */
+function firstFailure(): Promise<Finding | undefined> {
+  const jobs = values.jobs === undefined ? [] : ['--jobs', values.jobs];
+  const main = join(copy, 'test/simulation/main.ts');
+  const child = spawn(process.execPath, [main, '--seeds', seeds, '--first-failure', '--quiet', ...jobs], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let text = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', () => {
+      const match = /^seed (\d+) failed: (.*)$/m.exec(text);
+      if (match !== null) resolve({ seed: Number(match[1]), message: match[2] ?? '' });
+      else if (/never happened|^$/.test(text.trim())) resolve(undefined);
+      else reject(new Error(text));
+    });
+  });
+}
