@@ -31,6 +31,7 @@ import type { HashCheckCounts } from './hash-check.ts';
 import { type StoreHealth, storeHealth } from './health.ts';
 import { drawId } from './ids.ts';
 import { latestMembership } from './latest-membership.ts';
+import { LEASE_TIME_METHOD } from './lease-times.ts';
 import { resolveLimits, type StoreLimits } from './limits.ts';
 import { type Logger, silentLogger } from './logger.ts';
 import { CountingClient } from './metrics/counting-client.ts';
@@ -41,6 +42,7 @@ import { StoreServer, type TlsMaterial } from './remote/server.ts';
 import { Replica } from './replica.ts';
 import { setAside } from './set-aside.ts';
 import { type DiskSpace, diskSpace, waitForSpace } from './space.ts';
+import { keptPlace } from './unstarted.ts';
 
 /** Where a new member comes from. Used only where the data directory is empty. */
 export type Beginning =
@@ -77,10 +79,14 @@ export interface OpenStoreOptions {
   readonly clientUrl: string;
   /** Serves remote store clients too. */
   readonly serve?: { readonly listen: { readonly host: string; readonly port: number }; readonly tls?: TlsMaterial };
-  /** Serves etcd's v3 API over gRPC too. Without `tls` in plain text: for loopback only. */
+  /**
+   * Serves etcd's v3 API over gRPC too. Without `tls` in plain text: for loopback only. With `organization`, clients'
+   * certificates must bear that one.
+   */
   readonly serveEtcd?: {
     readonly listen: { readonly host: string; readonly port: number };
     readonly tls?: TlsMaterial;
+    readonly organization?: string;
   };
   readonly clock: TurnClock;
   /** Uniform in [0, 1). */
@@ -270,6 +276,7 @@ function startDuties(
   const { memberId } = parts;
   const limits = resolveLimits(options.limits);
   const { hashCheck, stop: stopCare } = beginCare({ ...parts, clock, logger, limits, space: spaceOf(options) });
+  parts.methods.on(LEASE_TIME_METHOD, body => parts.client.leaseTimes.answer(body));
   const stopDuties = followLeadership({
     ...parts,
     clock,
@@ -277,7 +284,7 @@ function startDuties(
     hashCheck,
     ...(historyKeepMs === undefined ? {} : { historyKeepMs }),
   });
-  const wanted = { peerAddress: peer.address, clientUrl };
+  const wanted = { name: options.name, peerAddress: peer.address, clientUrl };
   const stopKeeping = keepAddresses({ raft: parts.raft, memberId, wanted, clock, logger });
   return {
     hashCheck,
@@ -328,7 +335,8 @@ async function newStart(options: OpenStoreOptions): Promise<Start> {
   const memberId = drawId(random);
   if (beginning.type === 'join') {
     const membership = await beginning.discover();
-    return { identity: { clusterId: membership.clusterId, memberId, name }, membership };
+    const kept = keptPlace(membership.members, peer.address);
+    return { identity: { clusterId: membership.clusterId, memberId: kept?.id ?? memberId, name }, membership };
   }
   const clusterId = options.clusterId ?? drawId(random);
   const self: MembershipEntry = { id: memberId, name, peerAddress: peer.address, clientUrl, role: 'voter' };
