@@ -134,6 +134,8 @@ test.serial('a copy of an older day put in the place of a member’s data is ref
   const options = cluster.options('three', await freePort(), {
     beginning: { type: 'join', discover: async () => first.raft.status().membership },
     announce: member => first.raft.addMember(member),
+    // On a slow machine the others may need a moment to answer.
+    raft: { heartbeatMs: 20, electionTimeoutMs: 2_000 },
   });
   const older = join(options.dataDir, '..', 'older');
   let third = await openStore(options);

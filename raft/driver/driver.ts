@@ -26,12 +26,12 @@ import {
   removedError,
 } from './node.ts';
 import type { RaftObserver } from './observer.ts';
-import { type RaftOptions, resolveOptions } from './options.ts';
+import { DRIVER_LIMITS, type RaftOptions, resolveOptions } from './options.ts';
 import { PeerAddresses } from './peer-addresses.ts';
 import { meaningOf } from './peer-errors.ts';
 import type { StateMachine } from './state-machine.ts';
 import { Waiter } from './waiters.ts';
-import { askWitnesses, forgottenPromise, Witness } from './witness.ts';
+import { checkPromises, Witness, type WitnessQuestion } from './witness.ts';
 
 export interface RaftNodeDependencies<Result> {
   readonly storage: RaftStorage;
@@ -120,10 +120,17 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
       onRequest: (from, method, body) => this.#answer(from, method, body),
       onRemoved: by => running.loop.removed(by),
     });
-    running.loop.dial();
-    if (!isNew) await this.#checkPromises(running.loop.core);
+    const { loop } = running;
+    const { electionTimeoutMs, tickMs } = this.#options;
+    loop.dial();
+    const others = loop.core.configuration.membership.members.map(({ id }) => id).filter(id => id !== loop.core.id);
+    // Who has promised nothing yet cannot have forgotten anything.
+    const peers = isNew ? [] : others;
+    const silent = await this.#checkPromises(loop, { peers, timeoutMs: electionTimeoutMs, retryMs: tickMs });
     this.#running = running;
-    running.loop.start();
+    loop.start();
+    const later = { peers: silent, timeoutMs: DRIVER_LIMITS.witnessPatienceMs, retryMs: electionTimeoutMs };
+    this.#checkPromises(loop, later).catch((error: unknown) => loop.fail(error));
   }
 
   async propose(data: Uint8Array, options: { readonly timeoutMs?: number } = {}): Promise<Result> {
@@ -251,27 +258,20 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
     return { ...found, identity, snapshot: { index: 0, term: 0, membership } };
   }
 
-  /** Asks the others whether this member has promised what its disk does not know any more. */
-  async #checkPromises(core: RaftCore): Promise<void> {
+  /** Asks others whether this member has promised what its disk does not know any more; answers who was silent. */
+  #checkPromises(
+    loop: RaftLoop<Result>,
+    patience: Pick<WitnessQuestion, 'peers' | 'timeoutMs' | 'retryMs'>,
+  ): Promise<readonly MemberId[]> {
     const { transport, clock } = this.#dependencies;
-    const { electionTimeoutMs: timeoutMs, tickMs: retryMs } = this.#options;
-    const peers = core.configuration.membership.members.map(({ id }) => id).filter(id => id !== core.id);
-    const answers = await askWitnesses({
-      peers,
-      ask: async (peer, leftMs) =>
-        decodeHeard(await transport.request(peer, WITNESS_METHOD, new Uint8Array(), { timeoutMs: leftMs })),
+    return checkPromises({
+      ...patience,
       clock,
-      timeoutMs,
-      retryMs,
-      isOver: () => this.#closing !== undefined,
+      own: () => loop.core.status(),
+      isOver: () => this.#closing !== undefined || loop.isStopped,
+      ask: async (peer, timeoutMs) =>
+        decodeHeard(await transport.request(peer, WITNESS_METHOD, new Uint8Array(), { timeoutMs })),
     });
-    for (const heard of answers) {
-      const forgotten = forgottenPromise(core.status(), heard);
-      if (forgotten === undefined) continue;
-      throw new LogCorruptError(
-        `the data of this member are older than what others heard from it: ${forgotten}. It must not vote: remove its data directory and join it again as a new member`,
-      );
-    }
   }
 
   #assemble(recovered: RecoveredState & { readonly identity: MemberIdentity }, appliedIndex: number): Running<Result> {

@@ -142,6 +142,31 @@ test('a member whose data were put back to an earlier day is found out by what o
   await group.close();
 });
 
+test('who heard a promise and is away when the member starts still ends it later', async t => {
+  const group = await Group.start(3);
+  const leader = await group.leaderOnce();
+  const follower = await group.followerOnce();
+  await leader.node.propose(text('x'));
+  await until(() => follower.machine.commands.length === 1);
+  const putBack = copyOf(follower);
+  for (let n = 0; n < 5; n++) await leader.node.propose(text(`${n}`));
+  await until(() => matchOf(group, follower) >= leader.node.status().commitIndex);
+  await follower.node.close();
+  putBack();
+  const others = group.members.filter(member => member !== follower);
+  for (const other of others) {
+    group.network.cut(follower.id, other.id);
+    group.network.cut(other.id, follower.id);
+  }
+  await group.restart(follower);
+  t.is(follower.fatal, undefined, 'it cannot know, and does not wait for ever');
+  group.network.heal();
+  await until(() => follower.fatal !== undefined);
+  t.like(follower.fatal, { code: 'RAFT_LOG_CORRUPT' });
+  await leader.node.propose(text('the others go on'));
+  await group.close();
+});
+
 test('a member whose data were put back to before its vote does not vote again', async t => {
   const group = await Group.start(3);
   const leader = await group.leaderOnce();

@@ -152,6 +152,11 @@ export class RaftLoop<Result> {
     this.wake();
   }
 
+  /** Something outside the loop is fatal for the member. */
+  fail(cause: unknown): void {
+    this.#fail(cause);
+  }
+
   /** A peer says that this member was removed: only who knows that removal to be committed does. */
   removed(by: MemberId): void {
     this.#context.logger.warn({ by }, 'another member says that this one was removed');

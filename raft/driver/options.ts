@@ -63,6 +63,8 @@ export const DRIVER_LIMITS = {
   timedBatchesMax: 1_024,
   /** Members of which is remembered what they have promised. */
   witnessedMax: 256,
+  /** Members that did not answer at the start are asked for so long what they heard this one promise. */
+  witnessPatienceMs: 60_000,
   /** Snapshots sent at a time. */
   outgoingSnapshotsMax: 2,
   /** The leader has this much longer to answer than to act, so that it can say why it could not in time. */

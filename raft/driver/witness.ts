@@ -3,13 +3,15 @@
  * a disk that lost its last writes) does not know of promises that it made since: it could vote twice in one term, or help
  * to elect a leader that lacks what it once acknowledged. Nothing in the directory itself can show that. But whoever heard
  * the promises can: so a member that starts on data that it has asks the others what they heard of it, before it says a word,
- * and does not take part if they know of more than its disk does.
+ * and does not take part if they know of more than its disk does. It does not wait for ever: who is away when it starts is
+ * asked again for a while, and may still end it.
  *
  * What was heard is kept in memory only, so this finds out a member as long as one that heard it has been running since.
  * A cluster that is stopped as a whole, and of which an older copy of one member is put back, is not helped by it.
  */
 import type { Message } from '../core/messages.ts';
 import type { MemberId } from '../core/types.ts';
+import { LogCorruptError } from '../storage/storage.ts';
 import { PeerError } from '../transport/transport.ts';
 import type { Clock } from './clock.ts';
 import { DRIVER_LIMITS } from './options.ts';
@@ -67,6 +69,8 @@ export function forgottenPromise(
 export interface WitnessQuestion {
   readonly peers: readonly MemberId[];
   readonly ask: (peer: MemberId, timeoutMs: number) => Promise<Heard>;
+  /** What this member knows of itself, at the time of an answer. */
+  readonly own: () => { readonly term: number; readonly lastIndex: number };
   readonly clock: Clock;
   /** Whoever has not answered by then is not waited for. */
   readonly timeoutMs: number;
@@ -75,12 +79,26 @@ export interface WitnessQuestion {
   readonly isOver: () => boolean;
 }
 
-/** Asks all peers what they heard of this member; answers with what those said that answered in time. */
-export async function askWitnesses(question: WitnessQuestion): Promise<readonly Heard[]> {
-  const { peers, clock, timeoutMs } = question;
+/**
+ * Asks all peers what they heard of this member.
+ * @returns those that did not answer in time
+ * @throws {LogCorruptError} one of them knows more than this member does
+ */
+export async function checkPromises(question: WitnessQuestion): Promise<readonly MemberId[]> {
+  const { peers, clock, timeoutMs, own } = question;
   const deadlineMs = clock.now() + timeoutMs;
-  const answers = await Promise.all(peers.map(peer => askWitness(peer, deadlineMs, question)));
-  return answers.filter(answer => answer !== undefined);
+  const silent: MemberId[] = [];
+  const check = async (peer: MemberId) => {
+    const heard = await askWitness(peer, deadlineMs, question);
+    if (heard === undefined) silent.push(peer);
+    const forgotten = heard === undefined ? undefined : forgottenPromise(own(), heard);
+    if (forgotten === undefined) return;
+    throw new LogCorruptError(
+      `the data of this member are older than what others heard from it: ${forgotten}. It must not vote: remove its data directory and join it again as a new member`,
+    );
+  };
+  await Promise.all(peers.map(check));
+  return silent;
 }
 
 async function askWitness(
@@ -95,7 +113,7 @@ async function askWitness(
       return await ask(peer, leftMs);
     } catch (error) {
       // It is of a version that does not know the question.
-      if (error instanceof PeerError) return undefined;
+      if (error instanceof PeerError) return NOTHING_HEARD;
       // Away, or not up yet: what matters is only whether somebody answers in time.
       await new Promise<void>(resolve => clock.setTimeout(resolve, Math.min(retryMs, leftMs)));
     }
