@@ -3,7 +3,7 @@
  * what the store holds (`PREFIX/data`) is apart from what the client itself keeps (`PREFIX/own`), so that a range over all
  * keys never meets the latter.
  */
-import { OPEN_END, prefixEnd } from '../../mvcc/keys.ts';
+import { keyBytes, keyFromBytes, OPEN_END, prefixEnd } from '../../mvcc/keys.ts';
 
 /** etcd's form of a range; an empty `rangeEnd` means the one key. */
 export interface EtcdRange {
@@ -24,32 +24,28 @@ export function prefixProblem(prefix: string): string | undefined {
 /** All keys that begin with one text, under the names that they have without it. */
 export class KeySpace {
   readonly root: string;
-  readonly #rootBytes: number;
+  readonly #rootBytes: Uint8Array;
 
   constructor(root: string) {
     this.root = root;
-    this.#rootBytes = Buffer.byteLength(root);
+    this.#rootBytes = keyBytes(root);
   }
 
   key(key: string): Uint8Array {
-    return Buffer.from(this.root + key);
+    return keyBytes(this.root + key);
   }
 
   range(key: string, end: string | undefined): EtcdRange {
     if (end === undefined) return { key: this.key(key), rangeEnd: NONE };
-    return { key: this.key(key), rangeEnd: Buffer.from(end === OPEN_END ? prefixEnd(this.root) : this.root + end) };
+    return { key: this.key(key), rangeEnd: keyBytes(end === OPEN_END ? prefixEnd(this.root) : this.root + end) };
   }
 
   holds(key: Uint8Array): boolean {
-    return key.length >= this.#rootBytes && viewOf(key).toString('utf8', 0, this.#rootBytes) === this.root;
+    return Buffer.compare(key.subarray(0, this.#rootBytes.length), this.#rootBytes) === 0;
   }
 
-  /** The name of a key that lies here. A foreign key that is no UTF-8 comes out with replacement characters. */
+  /** The name of a key that lies here. */
   name(key: Uint8Array): string {
-    return viewOf(key).toString('utf8', this.#rootBytes);
+    return keyFromBytes(key.subarray(this.#rootBytes.length));
   }
-}
-
-function viewOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -7,7 +7,7 @@ import type { KeyValue, RangeResult, StoreClient, StoreStatus } from '../../clie
 import { encodeImage, lengthPrefixed } from '../../codec/image.ts';
 import type { Lease } from '../../mvcc/command.ts';
 import type { ImagePage } from '../../mvcc/image.ts';
-import { OPEN_END } from '../../mvcc/keys.ts';
+import { keyBytes, OPEN_END } from '../../mvcc/keys.ts';
 import { encodeSnapshot } from '../../snapshot/format.ts';
 import { SNAPSHOT_PAGE_KEYS } from './limits.ts';
 
@@ -71,7 +71,7 @@ async function surveyKeys({ store, leaseSeconds }: EtcdSnapshotOptions, revision
       }
       if (ended.has(id)) continue;
       keys++;
-      liveBytes += Buffer.byteLength(key) + value.length;
+      liveBytes += keyBytes(key).length + value.length;
     }
     after = nextOf(page);
   }
