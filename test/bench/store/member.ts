@@ -35,8 +35,8 @@ const { openStore, systemClock } = await loadStore();
 const tell = (message: MemberMessage) => process.send?.(message);
 let announced = Promise.withResolvers<void>();
 let store: OpenStore | undefined;
+/** Begins with the first question, since its timer costs a thousand turns a second. */
 const turns = monitorEventLoopDelay({ resolution: 1 });
-turns.enable();
 
 process.on('message', (message: MemberMessage) => {
   void (async () => {
@@ -49,6 +49,7 @@ process.on('message', (message: MemberMessage) => {
     // Asked with any number; it is forgotten with the answer.
     if (message.type === 'longestTurn') {
       tell({ type: 'longestTurn', ms: turns.max / 1e6 });
+      turns.enable();
       turns.reset();
     }
   })();
