@@ -74,6 +74,45 @@ test('three members: any of them writes, all of them read what was written last'
   t.is((await watch.next()).events[0]!.type, 'delete');
 });
 
+test('a watch goes on at another member, from the revision after the last one seen', async t => {
+  await using cluster = await makeCluster();
+  for (const name of ['one', 'two', 'three']) await cluster.start(name);
+  const [one, two, three] = cluster.members;
+  if (!one || !two || !three) throw new Error('three were started');
+  const seen: number[] = [];
+  let reached = (await two.client.put('/base', bytes('x'))).revision;
+  const watching = open(one.client, { key: '/w/', end: '/w0', startRevision: reached + 1 });
+  const write = async (from: number) => {
+    for (let number = from; number < from + 20; number++) await two.client.put(`/w/${number}`, bytes('x'));
+  };
+  await write(0);
+  while (seen.length < 10) {
+    const { revision, events } = await watching.next();
+    seen.push(...events.map(({ item }) => item.modRevision));
+    reached = revision;
+  }
+  await one.close();
+  await t.throwsAsync(
+    (async () => {
+      for (;;) reached = (await watching.next()).revision;
+    })(),
+  );
+  seen.splice(0, seen.length, ...seen.filter(revision => revision <= reached));
+  await write(20);
+  const last = (await three.client.put('/w/last', bytes('x'))).revision;
+  const remote = new RemoteClient({
+    urls: cluster.urls().slice(1),
+    tls: cluster.tls,
+    clock: systemClock,
+    random: Math.random,
+  });
+  await using resumed = open(remote, { key: '/w/', end: '/w0', startRevision: (seen.at(-1) ?? 0) + 1 });
+  seen.push(...(await resumed.until(last)).map(({ item }) => item.modRevision));
+  t.is(seen.length, 41);
+  t.is(new Set(seen).size, 41);
+  await remote.close();
+});
+
 test('a remote client survives the loss of the leader; nothing acknowledged is lost', async t => {
   await using cluster = await makeCluster();
   for (const name of ['one', 'two', 'three']) await cluster.start(name);

@@ -8,6 +8,7 @@ import { SingleRaft } from '../testing/single-raft.ts';
 import { UnavailableError, UnknownOutcomeError } from './client.ts';
 import { bytes, storeContract } from './contract.ts';
 import { LocalClient } from './local.ts';
+import { watchContract } from './watch-contract.ts';
 
 async function makeLocal(timeoutMs?: number) {
   const replica = new Replica({
@@ -36,6 +37,7 @@ async function makeLocal(timeoutMs?: number) {
 }
 
 storeContract(test, 'local', () => makeLocal());
+watchContract(test, 'local', () => makeLocal());
 
 test('local: what was certainly not done is tried again, what may have been done is not', async t => {
   const { store, raft, done } = await makeLocal();

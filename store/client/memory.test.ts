@@ -1,8 +1,12 @@
 import test from 'ava';
 import { storeContract } from './contract.ts';
 import { createMemoryStore } from './memory.ts';
+import { watchContract } from './watch-contract.ts';
 
-storeContract(test, 'memory', async () => {
+const make = async () => {
   const store = createMemoryStore();
   return { store, done: () => store.close() };
-});
+};
+
+storeContract(test, 'memory', make);
+watchContract(test, 'memory', make);

@@ -2,8 +2,9 @@ import test from 'ava';
 import { WebSocket } from 'ws';
 import { MemoryBackend, MemoryStateDisk } from '../backend/memory.ts';
 import { UnavailableError, UnknownOutcomeError, WatchLostError } from '../client/client.ts';
-import { bytes, open, storeContract } from '../client/contract.ts';
+import { bytes, type MakeStore, open, storeContract } from '../client/contract.ts';
 import { LocalClient } from '../client/local.ts';
+import { watchContract } from '../client/watch-contract.ts';
 import { systemClock } from '../clock.ts';
 import { encodeCommand } from '../codec/command.ts';
 import { followLeadership } from '../duties.ts';
@@ -44,7 +45,7 @@ function makeClient(urls: readonly string[], timeoutMs = 5_000): RemoteClient {
   return new RemoteClient({ urls, clock: systemClock, random: () => 0.5, timeoutMs });
 }
 
-storeContract(test, 'remote', async () => {
+const make: MakeStore = async () => {
   const { url, done } = await makeServer();
   const store = makeClient(['ws://127.0.0.1:1', url]);
   return {
@@ -54,7 +55,10 @@ storeContract(test, 'remote', async () => {
       await done();
     },
   };
-});
+};
+
+storeContract(test, 'remote', make);
+watchContract(test, 'remote', make);
 
 test('remote: one connection gets no more watches than it may, and another one is not concerned', async t => {
   const { url, done } = await makeServer({ connectionWatchesMax: 2 });

@@ -1,6 +1,7 @@
 /** The client of a real etcd: the same contract that our own stores pass, and what is etcd's alone. */
 import test, { type ImplementationFn } from 'ava';
 import { storeContract } from '../../client/contract.ts';
+import { watchContract } from '../../client/watch-contract.ts';
 import { systemClock } from '../../clock.ts';
 import { findEtcd, TestEtcd } from '../../testing/etcd.ts';
 import { openEtcd } from './client.ts';
@@ -28,7 +29,9 @@ function open() {
   });
 }
 
-storeContract(etcdTest as typeof test, 'etcd', async () => {
+const make = async () => {
   const store = open();
   return { store: store.client, done: () => store.close() };
-});
+};
+storeContract(etcdTest as typeof test, 'etcd', make);
+watchContract(etcdTest as typeof test, 'etcd', make, { keepsCompactedDeletion: false });
