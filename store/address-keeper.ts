@@ -1,5 +1,5 @@
 /**
- * A member that was started with other addresses than the membership has for it tells the cluster, until the cluster has
+ * A member that was started with another name or other addresses than the membership has for it tells the cluster, until the cluster has
  * taken note. Its peers find it again as soon as it has dialled them.
  */
 import type { RaftNode } from '../raft/index.ts';
@@ -10,7 +10,7 @@ import type { Logger } from './logger.ts';
 export interface AddressKeeperOptions {
   readonly raft: Pick<RaftNode<unknown>, 'status' | 'updateMember'>;
   readonly memberId: string;
-  readonly wanted: { readonly peerAddress: string; readonly clientUrl: string };
+  readonly wanted: { readonly name: string; readonly peerAddress: string; readonly clientUrl: string };
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -22,7 +22,10 @@ export function keepAddresses(options: AddressKeeperOptions): () => void {
   let cancel = () => {};
   const differs = () => {
     const own = raft.status().membership.members.find(({ id }) => id === memberId);
-    return own !== undefined && (own.peerAddress !== wanted.peerAddress || own.clientUrl !== wanted.clientUrl);
+    return (
+      own !== undefined &&
+      (own.name !== wanted.name || own.peerAddress !== wanted.peerAddress || own.clientUrl !== wanted.clientUrl)
+    );
   };
   const attempt = async () => {
     if (isStopped || !differs()) return;

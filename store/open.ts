@@ -31,6 +31,7 @@ import type { HashCheckCounts } from './hash-check.ts';
 import { type StoreHealth, storeHealth } from './health.ts';
 import { drawId } from './ids.ts';
 import { latestMembership } from './latest-membership.ts';
+import { LEASE_TIME_METHOD } from './lease-times.ts';
 import { resolveLimits, type StoreLimits } from './limits.ts';
 import { type Logger, silentLogger } from './logger.ts';
 import { CountingClient } from './metrics/counting-client.ts';
@@ -41,6 +42,7 @@ import { StoreServer, type TlsMaterial } from './remote/server.ts';
 import { Replica } from './replica.ts';
 import { setAside } from './set-aside.ts';
 import { type DiskSpace, diskSpace, waitForSpace } from './space.ts';
+import { keptPlace } from './unstarted.ts';
 
 /** Where a new member comes from. Used only where the data directory is empty. */
 export type Beginning =
@@ -270,6 +272,7 @@ function startDuties(
   const { memberId } = parts;
   const limits = resolveLimits(options.limits);
   const { hashCheck, stop: stopCare } = beginCare({ ...parts, clock, logger, limits, space: spaceOf(options) });
+  parts.methods.on(LEASE_TIME_METHOD, body => parts.client.leaseTimes.answer(body));
   const stopDuties = followLeadership({
     ...parts,
     clock,
@@ -277,7 +280,7 @@ function startDuties(
     hashCheck,
     ...(historyKeepMs === undefined ? {} : { historyKeepMs }),
   });
-  const wanted = { peerAddress: peer.address, clientUrl };
+  const wanted = { name: options.name, peerAddress: peer.address, clientUrl };
   const stopKeeping = keepAddresses({ raft: parts.raft, memberId, wanted, clock, logger });
   return {
     hashCheck,
@@ -328,7 +331,8 @@ async function newStart(options: OpenStoreOptions): Promise<Start> {
   const memberId = drawId(random);
   if (beginning.type === 'join') {
     const membership = await beginning.discover();
-    return { identity: { clusterId: membership.clusterId, memberId, name }, membership };
+    const kept = keptPlace(membership.members, peer.address);
+    return { identity: { clusterId: membership.clusterId, memberId: kept?.id ?? memberId, name }, membership };
   }
   const clusterId = options.clusterId ?? drawId(random);
   const self: MembershipEntry = { id: memberId, name, peerAddress: peer.address, clientUrl, role: 'voter' };
@@ -429,6 +433,34 @@ async function serve(options: OpenStoreOptions, client: LocalClient) {
     limits: resolveLimits(options.limits),
     ...asked,
     ...(logger === undefined ? {} : { logger }),
+  });
+  try {
+    return { server, port: await server.start() };
+  } catch (error) {
+    throw startError(error, asked.listen);
+  }
+}
+
+async function serveEtcd(
+  options: OpenStoreOptions,
+  parts: {
+    readonly raft: RaftDriver<ApplyResult>;
+    readonly replica: Replica;
+    readonly client: LocalClient;
+    readonly metrics: StoreMetrics | undefined;
+  },
+) {
+  if (options.serveEtcd === undefined) return undefined;
+  const { clock, random, logger, serveEtcd: asked } = options;
+  const { metrics, ...store } = parts;
+  const server = new EtcdServer({
+    ...store,
+    ...asked,
+    clock,
+    random,
+    limits: resolveLimits(options.limits),
+    ...(logger !== undefined && { logger }),
+    ...(metrics !== undefined && { tallies: metrics.rpcs }),
   });
   try {
     return { server, port: await server.start() };
