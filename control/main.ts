@@ -11,6 +11,7 @@ import { ensureToken } from './join/tokens.ts';
 import { advertised, hostPort } from './master/addresses.ts';
 import { issueOwn, type OwnCertificates } from './master/certificates.ts';
 import { type DatastoreOptions, type MasterStore, openDatastore, refuseOtherStore } from './master/datastore.ts';
+import { ADMINISTRATORS, writeEtcdCredentials } from './master/etcd-credentials.ts';
 import {
   CONTROLLER_MANAGER,
   inProcessTransport,
@@ -42,6 +43,8 @@ export interface MasterOptions {
   readonly dataDir: string;
   readonly listen: Endpoint;
   readonly peerListen: Endpoint;
+  /** Where the store answers etcd's v3 API; undefined for nowhere. */
+  readonly etcdListen: Endpoint | undefined;
   /** Where the `kubernetes` Service leads; undefined for this master's own address. */
   readonly advertise: Endpoint | undefined;
   readonly token: string | undefined;
@@ -249,7 +252,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
 const clientUrl = ({ listen }: MasterOptions) => `https://${hostPort(advertised(listen.host), listen.port)}`;
 
 /** This master's own member of the store that the masters keep among them. */
-function openOwn(
+async function openOwn(
   parts: Pick<Start, 'options' | 'context' | 'logger' | 'signal' | 'onFatal'> & {
     readonly setup: MasterSetup;
     readonly certificates: OwnCertificates;
@@ -257,9 +260,10 @@ function openOwn(
   },
 ): Promise<MasterStore> {
   const { options, context, logger, signal, onFatal, setup, certificates, registry } = parts;
-  const { dataDir, name, peerListen } = options;
+  const { dataDir, name, peerListen, etcdListen } = options;
   const { certificate, key } = certificates.administrator;
   const { authority, peerAuthority } = setup.secrets;
+  if (etcdListen !== undefined) await writeEtcdCredentials({ dataDir, authority, client: certificates.administrator });
   return openOwnStore({
     dataDir,
     isJoining: options.join !== undefined,
@@ -290,6 +294,18 @@ function openOwn(
       peerAddresses: options.peerAddresses,
       snapshotAttachments: () => attachmentsOf(setup),
       metrics: registry,
+      ...(etcdListen !== undefined && {
+        serveEtcd: {
+          listen: etcdListen,
+          tls: {
+            key: certificates.serving.key,
+            cert: certificates.serving.certificate,
+            ca: authority.certificate,
+          },
+          // Whoever reaches the store itself passes by all of the API's rules.
+          organization: ADMINISTRATORS,
+        },
+      }),
     },
   });
 }

@@ -79,10 +79,14 @@ export interface OpenStoreOptions {
   readonly clientUrl: string;
   /** Serves remote store clients too. */
   readonly serve?: { readonly listen: { readonly host: string; readonly port: number }; readonly tls?: TlsMaterial };
-  /** Serves etcd's v3 API over gRPC too. Without `tls` in plain text: for loopback only. */
+  /**
+   * Serves etcd's v3 API over gRPC too. Without `tls` in plain text: for loopback only. With `organization`, clients'
+   * certificates must bear that one.
+   */
   readonly serveEtcd?: {
     readonly listen: { readonly host: string; readonly port: number };
     readonly tls?: TlsMaterial;
+    readonly organization?: string;
   };
   readonly clock: TurnClock;
   /** Uniform in [0, 1). */
@@ -433,34 +437,6 @@ async function serve(options: OpenStoreOptions, client: LocalClient) {
     limits: resolveLimits(options.limits),
     ...asked,
     ...(logger === undefined ? {} : { logger }),
-  });
-  try {
-    return { server, port: await server.start() };
-  } catch (error) {
-    throw startError(error, asked.listen);
-  }
-}
-
-async function serveEtcd(
-  options: OpenStoreOptions,
-  parts: {
-    readonly raft: RaftDriver<ApplyResult>;
-    readonly replica: Replica;
-    readonly client: LocalClient;
-    readonly metrics: StoreMetrics | undefined;
-  },
-) {
-  if (options.serveEtcd === undefined) return undefined;
-  const { clock, random, logger, serveEtcd: asked } = options;
-  const { metrics, ...store } = parts;
-  const server = new EtcdServer({
-    ...store,
-    ...asked,
-    clock,
-    random,
-    limits: resolveLimits(options.limits),
-    ...(logger !== undefined && { logger }),
-    ...(metrics !== undefined && { tallies: metrics.rpcs }),
   });
   try {
     return { server, port: await server.start() };

@@ -11,6 +11,7 @@ interface Flags {
   readonly dataDir: string;
   readonly listen: { readonly host: string; readonly port: number };
   readonly peerListen: { readonly host: string; readonly port: number };
+  readonly etcdListen?: { readonly host: string; readonly port: number };
   readonly advertise?: { readonly host: string; readonly port: number };
   readonly token?: string;
   readonly join?: readonly string[];
@@ -43,6 +44,11 @@ export function register(program: Command, context: CommandContext): void {
       host: '0.0.0.0',
       port: 6463,
     })
+    .option(
+      '--etcd-listen <host:port>',
+      'where the store answers etcd’s v3 API (off by default); certificates for etcdctl are put into etcd in --data-dir',
+      hostAndPort,
+    )
     .option(
       '--advertise <host:port>',
       'where pods reach the API, if not at --listen (an address in front of all masters, say)',
@@ -101,6 +107,7 @@ Examples:
           dataDir: flags.dataDir,
           listen: flags.listen,
           peerListen: flags.peerListen,
+          etcdListen: flags.etcdListen,
           advertise: flags.advertise,
           token: flags.token ?? context.env.RAFTSMAN_TOKEN,
           join: flags.join,

@@ -3,14 +3,13 @@
  * member as soon as it has caught up, because a voter that has nothing yet would only cost quorum (etcd takes it at once).
  */
 import { MembershipRefusedError, type StoreMember, type StoreMembership } from '../client/client.ts';
+import { unstartedName } from '../unstarted.ts';
 import { type EtcdContext, idFromHex, idToHex } from './context.ts';
 import { etcdError } from './errors.ts';
 import { type Route, unary } from './grpc.ts';
 import { MEMBER_CATCH_UP_MS, MEMBERSHIP_TIMEOUT_MS } from './limits.ts';
 import { Cluster } from './proto/services.ts';
 
-/** In front of its id, the name of a member that was taken in and has not said yet what it is called. */
-const UNSTARTED = 'unstarted-';
 const options = { timeoutMs: MEMBERSHIP_TIMEOUT_MS };
 
 export function clusterRoutes(context: EtcdContext): Route[] {
@@ -28,7 +27,7 @@ export function clusterRoutes(context: EtcdContext): Route[] {
       if (members.some(member => member.peerAddress === peerAddress)) throw etcdError('peerUrlExists');
       const id = drawId(context.random, members);
       // Who it is becomes known when it starts.
-      const member = { id, name: UNSTARTED + id, peerAddress, clientUrl: '' };
+      const member = { id, name: unstartedName(id), peerAddress, clientUrl: '' };
       const membership = await client.addLearner(member, options);
       if (!request.isLearner) promoteLater(context, member);
       const added = membership.members.find(one => one.id === id);
@@ -78,7 +77,7 @@ function refusal(error: unknown, name: 'notEnoughStarted' | 'learnerNotReady'): 
 function memberOf(member: Pick<StoreMember, 'id' | 'name' | 'peerAddress' | 'clientUrl' | 'role'>) {
   return {
     id: idFromHex(member.id),
-    name: member.name === UNSTARTED + member.id ? '' : member.name,
+    name: member.name === unstartedName(member.id) ? '' : member.name,
     peerUrls: [`https://${member.peerAddress}`],
     clientUrls: member.clientUrl === '' ? [] : [member.clientUrl],
     isLearner: member.role === 'learner',

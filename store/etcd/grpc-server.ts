@@ -15,6 +15,8 @@ export interface GrpcServerOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** Clients must show a certificate of `ca`. Without it the server speaks plain text: for loopback only. */
   readonly tls?: TlsMaterial;
+  /** Clients' certificates must bear this organization too. */
+  readonly organization?: string;
   readonly routes: readonly Route[];
   readonly toStatus: (error: unknown) => GrpcError;
   readonly clock: TurnClock;
@@ -80,7 +82,17 @@ export class GrpcServer {
   }
 
   #connect(socket: Socket): void {
-    const commonName = socket instanceof TLSSocket ? subjectOf(socket) : undefined;
+    const subject = socket instanceof TLSSocket ? subjectOf(socket) : undefined;
+    const { organization } = this.#options;
+    if (organization !== undefined && subject?.organizations.includes(organization) !== true) {
+      this.#logger.warn(
+        { commonName: subject?.commonName },
+        `an etcd client is not of ${organization} and was not let in`,
+      );
+      socket.destroy();
+      return;
+    }
+    const commonName = subject?.commonName;
     let calls = 0;
     const { clock, toStatus } = this.#options;
     const connection = new Http2Connection({
@@ -128,7 +140,9 @@ function rpcOf({ path, requestStream, responseStream }: Route): Rpc {
   return { service, method: name, type };
 }
 
-function subjectOf(socket: TLSSocket): string | undefined {
-  const name: unknown = socket.getPeerCertificate()?.subject?.CN;
-  return typeof name === 'string' ? name : undefined;
+function subjectOf(socket: TLSSocket): { readonly commonName: string | undefined; readonly organizations: unknown[] } {
+  const subject = socket.getPeerCertificate()?.subject;
+  const name: unknown = subject?.CN;
+  // One organization is a text, several are a list.
+  return { commonName: typeof name === 'string' ? name : undefined, organizations: [subject?.O].flat() };
 }

@@ -20,6 +20,8 @@ export interface EtcdServerOptions extends EtcdContextOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** Clients must show a certificate of `ca`. Without it the server speaks plain text: for loopback only. */
   readonly tls?: TlsMaterial;
+  /** Clients' certificates must bear this organization too. */
+  readonly organization?: string;
   readonly logger?: Logger;
   /** Counts the calls. */
   readonly tallies?: RpcTallies;
@@ -30,13 +32,14 @@ export class EtcdServer {
   readonly #server: GrpcServer;
 
   constructor(options: EtcdServerOptions) {
-    const { listen, tls, logger, clock, tallies } = options;
+    const { listen, tls, organization, logger, clock, tallies } = options;
     const context = new EtcdContext(options);
     this.#context = context;
     this.#server = new GrpcServer({
       listen,
       clock,
       ...(tls !== undefined && { tls }),
+      ...(organization !== undefined && { organization }),
       ...(logger !== undefined && { logger }),
       ...(tallies !== undefined && { tallies }),
       toStatus: error => toStatus(error, () => context.hasLeader),
