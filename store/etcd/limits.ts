@@ -10,8 +10,8 @@ export const STREAM_REQUESTS_MAX = 1_000;
 export const STREAM_WATCHES_MAX = 10_000;
 /** Renewals of one stream that are under way at a time. */
 export const STREAM_RENEWALS_MAX = 1_000;
-/** Events of one revision are sent in several answers where the client allows it and they are larger than this. */
-export const FRAGMENT_BYTES_MAX = 2 * 1024 * 1024;
+/** Events in one answer, unless one revision holds more and may not be cut. Most gRPC clients take 4 MiB. */
+export const RESPONSE_BYTES_MAX = 2 * 1024 * 1024;
 /** A watch that asked for progress hears of it this often while nothing happens (etcd: 10 minutes). */
 export const PROGRESS_NOTIFY_MS = 10 * 60 * 1000;
 /** A progress request that could not be answered at once is tried again. */

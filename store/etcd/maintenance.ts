@@ -110,7 +110,7 @@ async function alarmsAfter({ client }: EtcdContext, request: Read<typeof AlarmRe
     }
     case ALARM_ACTIVATE: {
       if (type === undefined) throw new GrpcError(STATUS.invalidArgument, 'raftsman: an alarm to raise needs a type');
-      const alarm: Alarm = { type, memberId: memberId ?? '', cause: type === 'NOSPACE' ? 'quota' : 'divergence' };
+      const alarm: Alarm = { type, memberId: memberId ?? '', cause: type === 'NOSPACE' ? 'disk' : 'divergence' };
       await client.execute({ type: 'alarm', action: 'raise', alarm });
       return [alarm];
     }

@@ -17,7 +17,7 @@ import { type EtcdContext, kvOf } from './context.ts';
 import { etcdError } from './errors.ts';
 import { GrpcError, type Route, type StreamingCall, streaming } from './grpc.ts';
 import { type KeyRange, watchRangeOf } from './keys.ts';
-import { FRAGMENT_BYTES_MAX, PROGRESS_NOTIFY_MS, PROGRESS_RETRY_MS, STREAM_WATCHES_MAX } from './limits.ts';
+import { PROGRESS_NOTIFY_MS, PROGRESS_RETRY_MS, RESPONSE_BYTES_MAX, STREAM_WATCHES_MAX } from './limits.ts';
 import { EVENT_DELETE, EVENT_PUT, Event, ResponseHeader } from './proto/kv.ts';
 import { bool, bytes, type Init, int, many, message, nested, type Read, text } from './proto/message.ts';
 import { Watch } from './proto/services.ts';
@@ -236,16 +236,31 @@ class WatchStream {
       ({ type }) => !create.filters.includes(type === 'put' ? FILTER_NO_PUT : FILTER_NO_DELETE),
     );
     if (wanted.length === 0) return;
-    const events = wanted.map(event => this.#encoder.encode(event, create.prevKv));
     const header = this.#context.header(batch.revision);
-    if (!create.fragment) {
-      await this.#send({ header, watchId: id, events });
-      return;
+    for (const { events, isFragment } of this.#pieces(wanted, create)) {
+      await this.#send({ header, watchId: id, events, fragment: isFragment });
     }
-    const pieces = fragments(events);
-    for (const [at, piece] of pieces.entries()) {
-      await this.#send({ header, watchId: id, fragment: at < pieces.length - 1, events: piece });
+  }
+
+  /** Events in messages of a fair size. A revision is only cut where the client said that it can put it together again. */
+  *#pieces(events: readonly WatchEvent[], create: Create): Generator<{ events: Buffer[]; isFragment: boolean }> {
+    let piece: Buffer[] = [];
+    let sizeBytes = 0;
+    let revision = 0;
+    for (const event of events) {
+      const { modRevision } = event.item;
+      const encoded = this.#encoder.encode(event, create.prevKv);
+      const isWithin = modRevision === revision;
+      if (piece.length > 0 && sizeBytes + encoded.length > RESPONSE_BYTES_MAX && (!isWithin || create.fragment)) {
+        yield { events: piece, isFragment: isWithin };
+        piece = [];
+        sizeBytes = 0;
+      }
+      piece.push(encoded);
+      sizeBytes += encoded.length;
+      revision = modRevision;
     }
+    yield { events: piece, isFragment: false };
   }
 
   /** Says how far all watches of the stream have come, once all have come as far as the store. */
@@ -271,19 +286,4 @@ function cancelCause(error: unknown): Partial<Response> {
     return { compactRevision: error.compactedRevision, cancelReason: etcdError('compacted').message };
   }
   return { cancelReason: `raftsman: ${error instanceof Error ? error.message : String(error)}` };
-}
-
-/** Groups of events that are not too large together; one that is too large by itself stands alone. */
-function fragments(events: readonly Buffer[]): Buffer[][] {
-  const pieces: Buffer[][] = [];
-  let sizeBytes = Number.POSITIVE_INFINITY;
-  for (const event of events) {
-    if (sizeBytes + event.length > FRAGMENT_BYTES_MAX) {
-      pieces.push([]);
-      sizeBytes = 0;
-    }
-    pieces.at(-1)?.push(event);
-    sizeBytes += event.length;
-  }
-  return pieces;
 }
