@@ -1,13 +1,5 @@
 /** One etcd server: its connection, and calls over it that tell "certainly not sent" from "answer lost". */
-import {
-  Client,
-  type ClientDuplexStream,
-  type ClientReadableStream,
-  connectivityState,
-  credentials,
-  Metadata,
-  type ServiceError,
-} from '@grpc/grpc-js';
+import { Client, type ClientDuplexStream, connectivityState, credentials, Metadata } from '@grpc/grpc-js';
 import { InvalidRequestError, UnknownOutcomeError } from '../../client/client.ts';
 import type { Clock } from '../../clock.ts';
 import type { StatusResponse } from '../proto/maintenance.ts';
@@ -97,16 +89,6 @@ export class Endpoint {
     );
   }
 
-  /** A stream of answers to one request. */
-  download<Req, Res>(method: Method<Req, unknown, never, Res>, request: Req): ClientReadableStream<Res> {
-    return this.#client.makeServerStreamRequest<Req, Res>(
-      method.path,
-      value => method.request.encode(value),
-      bytes => method.response.decode(bytes),
-      request,
-    );
-  }
-
   /** How this server is; it answers without its peers. */
   status(): Promise<EtcdStatus> {
     return this.call(Maintenance.status, {}, { kind: 'read', timeoutMs: PROBE_TIMEOUT_MS, anyMember: true });
@@ -124,11 +106,6 @@ export class Endpoint {
 /** True for a server that can answer consistently: it knows a leader, is no learner, and its data are sound. */
 export function isHealthy({ leader, isLearner, errors }: EtcdStatus): boolean {
   return leader !== 0n && !isLearner && !errors.some(error => error.includes('CORRUPT'));
-}
-
-/** Makes an answer's failure ours: for streams, whose errors come as events. */
-export function streamError(error: ServiceError): Error {
-  return callError(error, 'read');
 }
 
 /** etcd then refuses, rather than waits, where it has lost touch with its leader. */
