@@ -5,6 +5,7 @@
  * history that is put together from the answers to the writes alone.
  */
 import type { ExecutionContext, TestFn } from 'ava';
+import { systemClock } from '../clock.ts';
 import { OPEN_END, prefixEnd } from '../mvcc/keys.ts';
 import { CompactedError, type Operation, type StoreClient, type WatchBatch, WatchLostError } from './client.ts';
 import { bytes, type MakeStore, open, text } from './contract.ts';
@@ -319,5 +320,5 @@ function seeded(seed: number): () => number {
 
 /** A moment in which a wrong notice would come; the right answer does not depend on its length. */
 function pause(delayMs: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, delayMs));
+  return new Promise(resolve => systemClock.setTimeout(resolve, delayMs));
 }
