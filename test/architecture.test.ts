@@ -42,7 +42,7 @@ const isTest = (path: string) =>
   path.endsWith('.test.ts') ||
   path.includes('/testing/') ||
   path.includes('/test-') ||
-  /(^|\/)contract\.ts$/.test(path);
+  /(^|[/-])contract\.ts$/.test(path);
 const product = sources.filter(source => !isTest(source.path));
 const isOurs = (target: string) => TOP_FOLDERS.some(folder => target.startsWith(`${folder}/`));
 
