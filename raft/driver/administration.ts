@@ -11,9 +11,10 @@ import {
   encode,
   type MembershipCall,
   type MembershipRequest,
+  membershipRequestProblem,
 } from './codec.ts';
 import { type ChangeOptions, MembershipChanges, type MembershipContext } from './membership-changes.ts';
-import { type MembershipOptions, NotLeaderError, TransferFailedError } from './node.ts';
+import { type MembershipOptions, MembershipRefusedError, NotLeaderError, TransferFailedError } from './node.ts';
 import { DRIVER_LIMITS, type RaftOptions } from './options.ts';
 import { isSafeToRepeat } from './peer-errors.ts';
 
@@ -36,7 +37,10 @@ export class Administration {
   }
 
   /** Carries a change out, here or wherever the leader is. */
-  changeMembership(request: MembershipRequest, options: MembershipOptions = {}): Promise<Membership> {
+  async changeMembership(request: MembershipRequest, options: MembershipOptions = {}): Promise<Membership> {
+    const problem = membershipRequestProblem(request);
+    if (problem !== undefined)
+      throw new MembershipRefusedError(`the member is not described as it must be: ${problem}`);
     const { options: settings, askLeader, now } = this.#context;
     const isSlow = request.type === 'addMember' || request.type === 'replaceMember';
     const usualMs = isSlow ? settings.addMemberTimeoutMs : settings.requestTimeoutMs;

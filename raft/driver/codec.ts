@@ -15,17 +15,18 @@ const proposalsSchema = z.array(z.instanceof(Uint8Array));
 const targetSchema = memberIdSchema.nullable();
 const indexSchema = z.number().int().nonnegative();
 const heardSchema = z.object({ term: indexSchema, ackTerm: indexSchema, ackIndex: indexSchema });
+const membershipRequestSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.enum(['addLearner', 'addMember']), member: newMemberSchema }),
+  z.object({ type: z.enum(['promoteMember', 'removeMember']), id: memberIdSchema }),
+  z.object({ type: z.literal('replaceMember'), id: memberIdSchema, member: newMemberSchema }),
+  z.object({
+    type: z.literal('updateMember'),
+    id: memberIdSchema,
+    changes: newMemberSchema.omit({ id: true }).partial(),
+  }),
+]);
 const membershipCallSchema = z.object({
-  request: z.discriminatedUnion('type', [
-    z.object({ type: z.enum(['addLearner', 'addMember']), member: newMemberSchema }),
-    z.object({ type: z.enum(['promoteMember', 'removeMember']), id: memberIdSchema }),
-    z.object({ type: z.literal('replaceMember'), id: memberIdSchema, member: newMemberSchema }),
-    z.object({
-      type: z.literal('updateMember'),
-      id: memberIdSchema,
-      changes: newMemberSchema.omit({ id: true }).partial(),
-    }),
-  ]),
+  request: membershipRequestSchema,
   timeoutMs: z.number().nonnegative(),
   force: z.boolean(),
 });
@@ -61,6 +62,12 @@ export type MembershipRequest =
   | { readonly type: 'promoteMember' | 'removeMember'; readonly id: MemberId }
   | { readonly type: 'replaceMember'; readonly id: MemberId; readonly member: NewMember }
   | { readonly type: 'updateMember'; readonly id: MemberId; readonly changes: MemberChanges };
+
+/** Says what is wrong with a request, or undefined. What no member could read back must never get into the log. */
+export function membershipRequestProblem(request: MembershipRequest): string | undefined {
+  const { error } = membershipRequestSchema.safeParse(request);
+  return error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
+}
 
 export interface MembershipCall {
   readonly request: MembershipRequest;

@@ -236,6 +236,17 @@ test('a leader can be replaced too', async t => {
   await until(() => leader.fatal !== undefined);
 });
 
+test('a member that others could not read back is refused on the leader too, before it is in the log', async t => {
+  const group = await started(t, 3);
+  const leader = await group.leaderOnce();
+  const { lastIndex } = leader.node.status();
+  for (const wrong of [{ name: '' }, { id: 'short' }]) {
+    await t.throwsAsync(leader.node.addLearner({ ...memberEntry(7), ...wrong }), { code: REFUSED });
+  }
+  await t.throwsAsync(leader.node.updateMember(leader.id, { name: '' }), { code: REFUSED });
+  t.is(leader.node.status().lastIndex, lastIndex);
+});
+
 test('replacements that make no sense are refused', async t => {
   const group = await started(t, 1);
   const founder = await group.leaderOnce();
