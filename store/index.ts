@@ -24,21 +24,19 @@ export * from './client/client.ts';
 export { LocalClient, type LocalClientOptions } from './client/local.ts';
 export { createMemoryStore, MemoryStore, type MemoryStoreOptions } from './client/memory.ts';
 export { type Clock, systemClock, type TurnClock } from './clock.ts';
-export { type DutiesOptions, followLeadership } from './duties.ts';
-export { connectStore, EmbedError, type EmbedOptions, type EmbedTls, embedStore } from './embed.ts';
+export { type DutiesOptions, followLeadership } from './duties/duties.ts';
+export { type HashCheckCounts, StateDivergedError } from './duties/hash-check.ts';
+export type { DiskSpace } from './duties/space.ts';
 export { EtcdClient, type EtcdStore, LEADER_KEY, openEtcd } from './etcd/client/client.ts';
 export { type EtcdDutiesOptions, followElection } from './etcd/client/duties.ts';
 export { Election, type ElectionLeadership, type ElectionOptions } from './etcd/client/election.ts';
 export type { EtcdTls } from './etcd/client/endpoint.ts';
 export { DEFAULT_PREFIX, type EtcdOptions } from './etcd/client/session.ts';
-export { type HashCheckCounts, StateDivergedError } from './hash-check.ts';
-export type { StoreHealth, StoreHealthCheck } from './health.ts';
 export { resolveLimits, STORE_LIMITS, type StoreLimits } from './limits.ts';
 export type { Logger as StoreLogger } from './logger.ts';
-export type { Rpc, RpcTally, RpcType } from './metrics/rpcs.ts';
-export type { StoreMetrics } from './metrics/store-metrics.ts';
-export type { ApplyResult } from './mvcc/command.ts';
-export { keyBytes, keyFromBytes, OPEN_END, prefixEnd } from './mvcc/keys.ts';
+export { connectStore, EmbedError, type EmbedOptions, type EmbedTls, embedStore } from './member/embed.ts';
+export type { StoreHealth, StoreHealthCheck } from './member/health.ts';
+export { openStore } from './member/open.ts';
 export {
   type Beginning,
   DataDirectoryError,
@@ -46,12 +44,15 @@ export {
   LogMissingError,
   type OpenStore,
   type OpenStoreOptions,
-  openStore,
-} from './open.ts';
+} from './member/options.ts';
+export { setAside, timeName } from './member/set-aside.ts';
+export type { Rpc, RpcTally, RpcType } from './metrics/rpcs.ts';
+export type { StoreMetrics } from './metrics/store-metrics.ts';
+export type { ApplyResult } from './mvcc/command.ts';
+export { keyBytes, keyFromBytes, OPEN_END, prefixEnd } from './mvcc/keys.ts';
 export { RemoteClient, type RemoteClientOptions } from './remote/client.ts';
 export { StoreServer, type StoreServerOptions, type TlsMaterial } from './remote/server.ts';
 export { Replica, type ReplicaOptions } from './replica.ts';
-export { setAside, timeName } from './set-aside.ts';
 export {
   inspectSnapshotFile,
   readSnapshotHeader,
@@ -62,4 +63,3 @@ export { SnapshotError, type SnapshotFault, type SnapshotHeader } from './snapsh
 export { REVISION_BUMP } from './snapshot/limits.ts';
 export { type Recovered, type RestoreOptions, resetStore, restoreStore } from './snapshot/recovery.ts';
 export { refuseIfInUse, SurvivorError } from './snapshot/survivor.ts';
-export type { DiskSpace } from './space.ts';

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { MemoryBackend, MemoryStateDisk } from '../backend/memory.ts';
 import { systemClock } from '../clock.ts';
-import { followLeadership } from '../duties.ts';
+import { followLeadership } from '../duties/duties.ts';
 import type { ApplyResult } from '../mvcc/command.ts';
 import { Replica } from '../replica.ts';
 import { SingleRaft } from '../testing/single-raft.ts';

@@ -6,7 +6,7 @@
 import type { RaftNode } from '../../raft/index.ts';
 import { type Clock, systemWallClock } from '../clock.ts';
 import { encodeCommand } from '../codec/command.ts';
-import { LEASE_TIME_METHOD, LeaseTimes, leaseTimeAnswer, leaseTimeQuestion } from '../lease-times.ts';
+import { LEASE_TIME_METHOD, LeaseTimes, leaseTimeAnswer, leaseTimeQuestion } from '../duties/lease-times.ts';
 import { STORE_LIMITS, type StoreLimits } from '../limits.ts';
 import type { ApplyResult, Command, CommandValue } from '../mvcc/command.ts';
 import { rangeProblem } from '../mvcc/validate.ts';

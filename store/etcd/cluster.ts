@@ -3,7 +3,7 @@
  * member as soon as it has caught up, because a voter that has nothing yet would only cost quorum (etcd takes it at once).
  */
 import { MembershipRefusedError, type StoreMember, type StoreMembership } from '../client/client.ts';
-import { unstartedName } from '../unstarted.ts';
+import { unstartedName } from '../member/unstarted.ts';
 import { type EtcdContext, idFromHex, idToHex } from './context.ts';
 import { etcdError } from './errors.ts';
 import { type Route, unary } from './grpc.ts';

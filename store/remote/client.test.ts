@@ -7,7 +7,7 @@ import { LocalClient } from '../client/local.ts';
 import { watchContract } from '../client/watch-contract.ts';
 import { systemClock } from '../clock.ts';
 import { encodeCommand } from '../codec/command.ts';
-import { followLeadership } from '../duties.ts';
+import { followLeadership } from '../duties/duties.ts';
 import { resolveLimits, type StoreLimits } from '../limits.ts';
 import type { ApplyResult } from '../mvcc/command.ts';
 import { Replica } from '../replica.ts';

@@ -1,5 +1,5 @@
 /** The two ways to begin anew with what is left: from a snapshot file, or from the one member that survived. Offline. */
-import { drawId } from '../ids.ts';
+import { drawId } from '../member/ids.ts';
 import { buildStore } from './build.ts';
 import { loadSnapshotFile } from './file.ts';
 import type { SnapshotHeader } from './format.ts';

@@ -16,7 +16,7 @@ import { LevelBackend } from '../backend/level.ts';
 import { type BatchHead, decodeBatch } from '../codec/change.ts';
 import { decodeCommand } from '../codec/command.ts';
 import { ImageLoader } from '../codec/image.ts';
-import { membershipsOf } from '../latest-membership.ts';
+import { membershipsOf } from '../member/latest-membership.ts';
 import { Mvcc } from '../mvcc/mvcc.ts';
 import type { Origin } from './build.ts';
 

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Membership } from '../../raft/index.ts';
 import { systemClock } from '../clock.ts';
-import { type OpenStore, type OpenStoreOptions, openStore } from '../open.ts';
+import { openStore } from '../member/open.ts';
+import type { OpenStore, OpenStoreOptions } from '../member/options.ts';
 import type { TlsMaterial } from '../remote/server.ts';
 
 export class TestCluster {

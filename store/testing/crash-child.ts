@@ -1,7 +1,8 @@
 /** A process for tests to kill: opens a member alone, writes without pause and says on standard output what was done. */
 
 import { systemClock } from '../clock.ts';
-import { type OpenStoreOptions, openStore } from '../open.ts';
+import { openStore } from '../member/open.ts';
+import type { OpenStoreOptions } from '../member/options.ts';
 
 /** What the parent gives as JSON in the first argument. */
 export type CrashChildOptions = Pick<OpenStoreOptions, 'dataDir' | 'name' | 'peer' | 'clientUrl'>;

@@ -300,7 +300,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     rule: 'a renewal extends a lease',
-    file: 'store/lease-keeper.ts',
+    file: 'store/duties/lease-keeper.ts',
     find: 'this.#held.set(lease.id, { renewals: lease.renewals, deadlineMs });',
     replace:
       'this.#held.set(lease.id, { renewals: lease.renewals, deadlineMs: this.#held.get(lease.id)?.deadlineMs ?? deadlineMs });',
@@ -320,14 +320,14 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     rule: 'a new leader gives each lease its whole life again',
-    file: 'store/lease-keeper.ts',
+    file: 'store/duties/lease-keeper.ts',
     find: 'for (const lease of this.#options.leases()) this.#hold(lease);',
     replace:
       'for (const lease of this.#options.leases()) this.#held.set(lease.id, { renewals: lease.renewals, deadlineMs: 0 });',
   },
   {
     rule: 'a leader that slept gives the time back',
-    file: 'store/lease-keeper.ts',
+    file: 'store/duties/lease-keeper.ts',
     find: 'if (lateMs > LEASE_CHECK_LATE_MS) {',
     replace: 'if (lateMs < 0) {',
     isSlow: true,

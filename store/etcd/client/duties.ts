@@ -4,7 +4,7 @@
  */
 import type { StoreClient } from '../../client/client.ts';
 import type { Clock } from '../../clock.ts';
-import { Compactor } from '../../compactor.ts';
+import { Compactor } from '../../duties/compactor.ts';
 import { HISTORY_KEEP_MS } from '../../limits.ts';
 import type { Election } from './election.ts';
 

@@ -3,7 +3,7 @@ import { Client, credentials, type Metadata, type ServiceError } from '@grpc/grp
 import { MemoryBackend, MemoryStateDisk } from '../../backend/memory.ts';
 import { LocalClient } from '../../client/local.ts';
 import { systemClock } from '../../clock.ts';
-import { followLeadership } from '../../duties.ts';
+import { followLeadership } from '../../duties/duties.ts';
 import { STORE_LIMITS } from '../../limits.ts';
 import type { ApplyResult } from '../../mvcc/command.ts';
 import { Replica } from '../../replica.ts';

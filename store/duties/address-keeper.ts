@@ -2,10 +2,10 @@
  * A member that was started with another name or other addresses than the membership has for it tells the cluster, until the cluster has
  * taken note. Its peers find it again as soon as it has dialled them.
  */
-import type { RaftNode } from '../raft/index.ts';
-import type { Clock } from './clock.ts';
-import { ADDRESS_RETRY_MS } from './limits.ts';
-import type { Logger } from './logger.ts';
+import type { RaftNode } from '../../raft/index.ts';
+import type { Clock } from '../clock.ts';
+import { ADDRESS_RETRY_MS } from '../limits.ts';
+import type { Logger } from '../logger.ts';
 
 export interface AddressKeeperOptions {
   readonly raft: Pick<RaftNode<unknown>, 'status' | 'updateMember'>;

@@ -4,12 +4,12 @@
  * lease its whole life again. Two guards keep a leader that slept from ending leases that it had no right to judge: the
  * entry carries its term and the renewals it knew of, and time that it slept is given back.
  */
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
+import { LEASE_CHECK_LATE_MS, LEASE_CHECK_MS } from '../limits.ts';
+import type { Command, Lease } from '../mvcc/command.ts';
+import { LEASES_EXPIRED_PER_COMMAND_MAX } from '../mvcc/limits.ts';
+import type { LeaseListener } from '../replica.ts';
 import type { LeaseDeadlines } from './lease-times.ts';
-import { LEASE_CHECK_LATE_MS, LEASE_CHECK_MS } from './limits.ts';
-import type { Command, Lease } from './mvcc/command.ts';
-import { LEASES_EXPIRED_PER_COMMAND_MAX } from './mvcc/limits.ts';
-import type { LeaseListener } from './replica.ts';
 
 export interface LeaseKeeperOptions {
   readonly clock: Clock;

@@ -4,9 +4,9 @@
  * would bring back nobody, and a cluster that has lost its quorum needs all that it still has (etcd's `/livez` and `/readyz`
  * differ in the same way). A process that hangs answers neither.
  */
-import type { RaftStatus } from '../raft/index.ts';
-import type { Alarm } from './client/client.ts';
-import { LOG_WRITE_STALLED_MS, READ_CHECK_MS } from './limits.ts';
+import type { RaftStatus } from '../../raft/index.ts';
+import type { Alarm } from '../client/client.ts';
+import { LOG_WRITE_STALLED_MS, READ_CHECK_MS } from '../limits.ts';
 
 /** One condition. */
 export interface StoreHealthCheck {

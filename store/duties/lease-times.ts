@@ -1,5 +1,5 @@
 /** How long leases still live. Only the leader's lease keeper knows, so other members ask theirs. */
-import { ByteReader, ByteWriter } from './codec/bytes.ts';
+import { ByteReader, ByteWriter } from '../codec/bytes.ts';
 
 /** What members ask each other with. */
 export const LEASE_TIME_METHOD = 'store.leaseTime';

@@ -1,14 +1,14 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { MemoryBackend, MemoryStateDisk } from './backend/memory.ts';
-import type { Alarm } from './client/client.ts';
-import { systemClock } from './clock.ts';
-import { encodeCommand } from './codec/command.ts';
+import { MemoryBackend, MemoryStateDisk } from '../backend/memory.ts';
+import type { Alarm } from '../client/client.ts';
+import { systemClock } from '../clock.ts';
+import { encodeCommand } from '../codec/command.ts';
+import { silentLogger } from '../logger.ts';
+import { PeerMethods } from '../member/peer-methods.ts';
+import type { Command } from '../mvcc/command.ts';
+import { Replica } from '../replica.ts';
 import { HashCheck, judgeHashes } from './hash-check.ts';
-import { silentLogger } from './logger.ts';
-import type { Command } from './mvcc/command.ts';
-import { PeerMethods } from './peer-methods.ts';
-import { Replica } from './replica.ts';
 
 const put = (key: string, value: string): Command => ({
   type: 'transaction',

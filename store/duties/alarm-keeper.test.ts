@@ -1,9 +1,9 @@
 import test from 'ava';
+import type { Alarm } from '../client/client.ts';
+import { DISK_ALARM_ABSENT_MS, QUOTA_CHECK_MS } from '../limits.ts';
+import type { Command } from '../mvcc/command.ts';
+import { ManualClock } from '../testing/manual-clock.ts';
 import { AlarmKeeper, planDisarm } from './alarm-keeper.ts';
-import type { Alarm } from './client/client.ts';
-import { DISK_ALARM_ABSENT_MS, QUOTA_CHECK_MS } from './limits.ts';
-import type { Command } from './mvcc/command.ts';
-import { ManualClock } from './testing/manual-clock.ts';
 
 const [ME, PEER, GONE] = ['a', 'b', 'c'].map(letter => letter.repeat(16)) as [string, string, string];
 const quota: Alarm = { type: 'NOSPACE', memberId: ME, cause: 'quota' };

@@ -1,5 +1,5 @@
 /** Who belongs to the cluster, as far as a log says that nobody has started yet. */
-import { type Membership, membershipCodec, type RecoveredState } from '../raft/index.ts';
+import { type Membership, membershipCodec, type RecoveredState } from '../../raft/index.ts';
 
 /** Every membership that the log holds, oldest first; the last one is in force (thesis 4.1: from when it is appended). */
 export function membershipsOf({ snapshot, entries }: RecoveredState): readonly [Membership, ...Membership[]] {

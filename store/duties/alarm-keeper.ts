@@ -3,11 +3,11 @@
  * shrunk well below the quota. A member that has been removed, or that nobody has heard of for a while, must not hold up the
  * others with its full disk: it raises the alarm anew when it is back.
  */
-import type { RaftStatus } from '../raft/index.ts';
-import type { Alarm } from './client/client.ts';
-import type { Clock } from './clock.ts';
-import { DISK_ALARM_ABSENT_MS, QUOTA_CHECK_MS, QUOTA_CLEAR_SHARE } from './limits.ts';
-import type { Command } from './mvcc/command.ts';
+import type { RaftStatus } from '../../raft/index.ts';
+import type { Alarm } from '../client/client.ts';
+import type { Clock } from '../clock.ts';
+import { DISK_ALARM_ABSENT_MS, QUOTA_CHECK_MS, QUOTA_CLEAR_SHARE } from '../limits.ts';
+import type { Command } from '../mvcc/command.ts';
 
 export interface AlarmKeeperOptions {
   readonly clock: Clock;

@@ -1,8 +1,8 @@
 import test from 'ava';
-import { TestAuthority } from '../raft/transport/testing/certificates.ts';
+import { TestAuthority } from '../../raft/transport/testing/certificates.ts';
+import { LOG_WRITE_STALLED_MS, READ_CHECK_MS } from '../limits.ts';
+import { TestCluster } from '../testing/cluster.ts';
 import { type StoreHealth, type StoreHealthCheck, storeHealth } from './health.ts';
-import { LOG_WRITE_STALLED_MS, READ_CHECK_MS } from './limits.ts';
-import { TestCluster } from './testing/cluster.ts';
 
 const authority = await TestAuthority.create();
 

@@ -4,17 +4,17 @@
  * go on. When there is clearly more space again it takes the alarm back: nobody has to.
  */
 import { statfs } from 'node:fs/promises';
-import type { Alarm } from './client/client.ts';
-import type { Clock } from './clock.ts';
+import type { Alarm } from '../client/client.ts';
+import type { Clock } from '../clock.ts';
 import {
   DISK_CLEAR_FACTOR,
   DISK_RESERVE_BYTES_MAX,
   DISK_RESERVE_BYTES_MIN,
   DISK_RESERVE_SHARE,
   DISK_START_SHARE,
-} from './limits.ts';
-import type { Logger } from './logger.ts';
-import type { Command } from './mvcc/command.ts';
+} from '../limits.ts';
+import type { Logger } from '../logger.ts';
+import type { Command } from '../mvcc/command.ts';
 
 /** The disk under the data directory. */
 export interface DiskSpace {

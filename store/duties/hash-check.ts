@@ -6,14 +6,14 @@
  *
  * A member that cannot be asked has not passed: such comparisons are counted apart.
  */
-import { type Alarm, UnavailableError } from './client/client.ts';
-import type { Clock } from './clock.ts';
-import { ByteReader, ByteWriter } from './codec/bytes.ts';
-import { HASH_ANSWER_MS, HASH_WAIT_MS } from './limits.ts';
-import type { Logger } from './logger.ts';
-import type { Command } from './mvcc/command.ts';
-import type { PeerMethods } from './peer-methods.ts';
-import type { Replica } from './replica.ts';
+import { type Alarm, UnavailableError } from '../client/client.ts';
+import type { Clock } from '../clock.ts';
+import { ByteReader, ByteWriter } from '../codec/bytes.ts';
+import { HASH_ANSWER_MS, HASH_WAIT_MS } from '../limits.ts';
+import type { Logger } from '../logger.ts';
+import type { PeerMethods } from '../member/peer-methods.ts';
+import type { Command } from '../mvcc/command.ts';
+import type { Replica } from '../replica.ts';
 
 /** Names how the hash is made. Members that make it differently cannot be compared, which is no divergence. */
 const HASH_FORMAT = 1;

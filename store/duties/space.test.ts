@@ -1,10 +1,10 @@
 import test, { type ExecutionContext } from 'ava';
-import type { Alarm } from './client/client.ts';
-import { DISK_RESERVE_BYTES_MAX, DISK_RESERVE_BYTES_MIN } from './limits.ts';
-import { silentLogger } from './logger.ts';
-import type { Command } from './mvcc/command.ts';
+import type { Alarm } from '../client/client.ts';
+import { DISK_RESERVE_BYTES_MAX, DISK_RESERVE_BYTES_MIN } from '../limits.ts';
+import { silentLogger } from '../logger.ts';
+import type { Command } from '../mvcc/command.ts';
+import { ManualClock } from '../testing/manual-clock.ts';
 import { type DiskSpace, DiskWatch, diskSpace, planDiskAlarm, reserveBytes, waitForSpace } from './space.ts';
-import { ManualClock } from './testing/manual-clock.ts';
 
 const GIB = 1024 ** 3;
 const ME = 'a'.repeat(16);

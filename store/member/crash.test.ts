@@ -3,13 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { TestAuthority } from '../raft/transport/testing/certificates.ts';
-import { systemClock } from './clock.ts';
+import { TestAuthority } from '../../raft/transport/testing/certificates.ts';
+import { systemClock } from '../clock.ts';
+import { freePort } from '../testing/cluster.ts';
+import type { CrashChildOptions } from '../testing/crash-child.ts';
 import { openStore } from './open.ts';
-import { freePort } from './testing/cluster.ts';
-import type { CrashChildOptions } from './testing/crash-child.ts';
 
-const CHILD = new URL('./testing/crash-child.ts', import.meta.url).href;
+const CHILD = new URL('../testing/crash-child.ts', import.meta.url).href;
 const SCRIPT = `import { writeForEver } from ${JSON.stringify(CHILD)};
 await writeForEver(JSON.parse(process.argv[1]), { random: Math.random, say: line => process.stdout.write(line) });`;
 

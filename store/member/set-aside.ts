@@ -1,7 +1,7 @@
 /** Moving data out of the way instead of deleting it: what looks useless may be the last copy of something. */
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncDirectory } from './snapshot/file.ts';
+import { syncDirectory } from '../snapshot/file.ts';
 
 /**
  * Moves `names` of `directory` into `directory/<reason>-<time>`. What is not there is passed over.

@@ -2,14 +2,15 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { Level } from 'level';
-import { TestAuthority } from '../raft/transport/testing/certificates.ts';
-import { StateCorruptError } from './backend/backend.ts';
-import type { StoreClient } from './client/client.ts';
-import { bytes, open, storeContract, text } from './client/contract.ts';
-import { systemClock } from './clock.ts';
-import { DataDirectoryError, ListenError, LogMissingError, openStore } from './open.ts';
-import { RemoteClient } from './remote/client.ts';
-import { freePort, TestCluster } from './testing/cluster.ts';
+import { TestAuthority } from '../../raft/transport/testing/certificates.ts';
+import { StateCorruptError } from '../backend/backend.ts';
+import type { StoreClient } from '../client/client.ts';
+import { bytes, open, storeContract, text } from '../client/contract.ts';
+import { systemClock } from '../clock.ts';
+import { RemoteClient } from '../remote/client.ts';
+import { freePort, TestCluster } from '../testing/cluster.ts';
+import { openStore } from './open.ts';
+import { DataDirectoryError, ListenError, LogMissingError } from './options.ts';
 
 const authority = await TestAuthority.create();
 

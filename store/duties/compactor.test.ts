@@ -1,7 +1,7 @@
 import test from 'ava';
+import { HISTORY_REVISIONS_MAX } from '../limits.ts';
+import { ManualClock } from '../testing/manual-clock.ts';
 import { Compactor, planCompaction } from './compactor.ts';
-import { HISTORY_REVISIONS_MAX } from './limits.ts';
-import { ManualClock } from './testing/manual-clock.ts';
 
 test('plans to keep as much history as asked for, and no more revisions than fit', t => {
   const notes = [

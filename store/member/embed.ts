@@ -3,11 +3,12 @@
  * addresses of others to join. Everything that `openStore` wants handed in has its usual value here; whoever needs to set
  * more uses `openStore` itself.
  */
-import type { NewStoreMember, StoreClient, StoreMembership } from './client/client.ts';
-import { systemClock } from './clock.ts';
-import { CLIENT_TIMEOUT_MS, JOIN_PAUSE_MS, JOIN_TIMEOUT_MS } from './limits.ts';
-import { type OpenStore, type OpenStoreOptions, openStore } from './open.ts';
-import { RemoteClient } from './remote/client.ts';
+import type { NewStoreMember, StoreClient, StoreMembership } from '../client/client.ts';
+import { systemClock } from '../clock.ts';
+import { CLIENT_TIMEOUT_MS, JOIN_PAUSE_MS, JOIN_TIMEOUT_MS } from '../limits.ts';
+import { RemoteClient } from '../remote/client.ts';
+import { openStore } from './open.ts';
+import type { OpenStore, OpenStoreOptions } from './options.ts';
 
 export interface EmbedOptions
   extends Pick<

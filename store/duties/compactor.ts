@@ -2,8 +2,8 @@
  * Forgets old history; runs on the leader. It notes the revision from time to time and, once a note is older than what is
  * to be kept, compacts to it.
  */
-import type { Clock } from './clock.ts';
-import { HISTORY_REVISIONS_MAX } from './limits.ts';
+import type { Clock } from '../clock.ts';
+import { HISTORY_REVISIONS_MAX } from '../limits.ts';
 
 export interface CompactorOptions {
   readonly clock: Clock;

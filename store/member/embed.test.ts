@@ -2,11 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { TestAuthority } from '../raft/transport/testing/certificates.ts';
-import { bytes, text } from './client/contract.ts';
+import { TestAuthority } from '../../raft/transport/testing/certificates.ts';
+import { bytes, text } from '../client/contract.ts';
+import { freePort } from '../testing/cluster.ts';
 import { connectStore, EmbedError, type EmbedOptions, embedStore } from './embed.ts';
-import type { OpenStore } from './open.ts';
-import { freePort } from './testing/cluster.ts';
+import type { OpenStore } from './options.ts';
 
 async function place(options: Partial<EmbedOptions> = {}): Promise<EmbedOptions> {
   const dataDir = await mkdtemp(join(tmpdir(), 'raftsman-embed-'));

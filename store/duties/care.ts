@@ -1,13 +1,13 @@
 /** How a member looks after itself and, as the leader, after the others: its disk, and whether all hold the same. */
-import type { RaftNode } from '../raft/index.ts';
-import type { LocalClient } from './client/local.ts';
-import type { Clock } from './clock.ts';
+import type { RaftNode } from '../../raft/index.ts';
+import type { LocalClient } from '../client/local.ts';
+import type { Clock } from '../clock.ts';
+import type { StoreLimits } from '../limits.ts';
+import type { Logger } from '../logger.ts';
+import type { PeerMethods } from '../member/peer-methods.ts';
+import type { ApplyResult } from '../mvcc/command.ts';
+import type { Replica } from '../replica.ts';
 import { HashCheck } from './hash-check.ts';
-import type { StoreLimits } from './limits.ts';
-import type { Logger } from './logger.ts';
-import type { ApplyResult } from './mvcc/command.ts';
-import type { PeerMethods } from './peer-methods.ts';
-import type { Replica } from './replica.ts';
 import { type DiskSpace, DiskWatch } from './space.ts';
 
 export interface CareOptions {

@@ -1,10 +1,10 @@
 import test from 'ava';
-import { systemClock } from './clock.ts';
+import { systemClock } from '../clock.ts';
+import type { Command } from '../mvcc/command.ts';
+import { Mvcc } from '../mvcc/mvcc.ts';
+import type { LeaseListener } from '../replica.ts';
+import { ManualClock } from '../testing/manual-clock.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
-import type { Command } from './mvcc/command.ts';
-import { Mvcc } from './mvcc/mvcc.ts';
-import type { LeaseListener } from './replica.ts';
-import { ManualClock } from './testing/manual-clock.ts';
 
 function make() {
   const clock = new ManualClock();

@@ -1,14 +1,14 @@
 /** What the leader alone does for the store: ending leases, forgetting history, alarms, comparing. Follows leadership. */
-import type { RaftNode } from '../raft/index.ts';
+import type { RaftNode } from '../../raft/index.ts';
+import type { LocalClient } from '../client/local.ts';
+import type { Clock } from '../clock.ts';
+import { STORE_LIMITS, type StoreLimits } from '../limits.ts';
+import type { ApplyResult } from '../mvcc/command.ts';
+import type { Replica } from '../replica.ts';
 import { AlarmKeeper } from './alarm-keeper.ts';
-import type { LocalClient } from './client/local.ts';
-import type { Clock } from './clock.ts';
 import { Compactor } from './compactor.ts';
 import type { HashCheck } from './hash-check.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
-import { STORE_LIMITS, type StoreLimits } from './limits.ts';
-import type { ApplyResult } from './mvcc/command.ts';
-import type { Replica } from './replica.ts';
 
 export interface DutiesOptions {
   readonly raft: RaftNode<ApplyResult>;
