@@ -142,7 +142,7 @@ const OWNERS = [
   /^cli\/program\.ts$/,
   /\/(system-)?clock\.ts$/,
   // Gives those who embed the store the clock and the randomness that all else is handed.
-  /^store\/embed\.ts$/,
+  /^store\/member\/embed\.ts$/,
   /^cli\/cluster\//,
   /\/generate\.ts$/,
   /^node\/runtime\/processes\.ts$/,
