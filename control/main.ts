@@ -30,6 +30,7 @@ import { productRoutes } from './operations/product-routes.ts';
 import { refuseIfInterrupted } from './operations/recover.ts';
 import { refuseIfRemoved } from './operations/removed.ts';
 import { type SnapshotSettings, startSnapshots } from './operations/snapshots.ts';
+import type { StoreSettings } from './operations/store-settings.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { parseToken } from './pki/token.ts';
 import { runScheduler } from './scheduler/scheduler.ts';
@@ -45,6 +46,7 @@ export interface MasterOptions {
   readonly peerListen: Endpoint;
   /** Where the store answers etcd's v3 API; undefined for nowhere. */
   readonly etcdListen: Endpoint | undefined;
+  readonly storeSettings: StoreSettings;
   /** Where the `kubernetes` Service leads; undefined for this master's own address. */
   readonly advertise: Endpoint | undefined;
   readonly token: string | undefined;
@@ -261,6 +263,7 @@ async function openOwn(
 ): Promise<MasterStore> {
   const { options, context, logger, signal, onFatal, setup, certificates, registry } = parts;
   const { dataDir, name, peerListen, etcdListen } = options;
+  const { limits, heartbeatMs, electionTimeoutMs } = options.storeSettings;
   const { certificate, key } = certificates.administrator;
   const { authority, peerAuthority } = setup.secrets;
   if (etcdListen !== undefined) await writeEtcdCredentials({ dataDir, authority, client: certificates.administrator });
@@ -294,6 +297,11 @@ async function openOwn(
       peerAddresses: options.peerAddresses,
       snapshotAttachments: () => attachmentsOf(setup),
       metrics: registry,
+      limits,
+      raft: {
+        ...(heartbeatMs !== undefined && { heartbeatMs }),
+        ...(electionTimeoutMs !== undefined && { electionTimeoutMs }),
+      },
       ...(etcdListen !== undefined && {
         serveEtcd: {
           listen: etcdListen,

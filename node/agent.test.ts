@@ -395,5 +395,5 @@ test('a deadline ends a pod for good', async t => {
   const pod = await world.untilPod('job', 'has failed', ({ status }) => status?.phase === 'Failed');
   t.is(pod.status?.reason, 'DeadlineExceeded');
   await until('nothing of it runs', () => world.runtime.running('app') === undefined);
-  t.is(world.network.addresses.size, 0);
+  await until('its address is free', () => world.network.addresses.size === 0);
 });

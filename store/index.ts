@@ -7,6 +7,7 @@ export {
   type MemberIdentity,
   type Membership,
   type MembershipEntry,
+  RAFT_OPTIONS,
   type RaftDriver,
   type RaftOptions,
   RemovedError,

@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { DatastoreOptions } from '../../control/master/datastore.ts';
 import type { Schedule } from '../../control/operations/schedule.ts';
+import type { StoreSettings } from '../../control/operations/store-settings.ts';
 import { UsageError } from '../cluster/errors.ts';
 import type { CommandContext } from '../context.ts';
 import { hostAndPort, namedAddress, positiveNumber, snapshotSchedule, urls } from './options.ts';
@@ -12,6 +13,9 @@ interface Flags {
   readonly listen: { readonly host: string; readonly port: number };
   readonly peerListen: { readonly host: string; readonly port: number };
   readonly etcdListen?: { readonly host: string; readonly port: number };
+  readonly storeLimit: readonly string[];
+  readonly heartbeatInterval?: number;
+  readonly electionTimeout?: number;
   readonly advertise?: { readonly host: string; readonly port: number };
   readonly token?: string;
   readonly join?: readonly string[];
@@ -76,6 +80,22 @@ export function register(program: Command, context: CommandContext): void {
     )
     .option('--snapshot-retention <count>', 'how many scheduled snapshots this master keeps', positiveNumber, 5)
     .option('--snapshot-dir <dir>', 'where this master keeps snapshots (default: snapshots in --data-dir)')
+    .option(
+      '--store-limit <name=number>',
+      'a limit of the store, such as quotaBytes=4294967296 (may be repeated; a wrong name lists them all)',
+      collect,
+      [],
+    )
+    .option(
+      '--heartbeat-interval <ms>',
+      'how often the leader shows that it is there (default 50; more on slow networks)',
+      positiveNumber,
+    )
+    .option(
+      '--election-timeout <ms>',
+      'how long masters wait for a leader before they elect another (default 500; at least three heartbeats)',
+      positiveNumber,
+    )
     .option('--no-agent', 'run no node on this machine')
     .option('--tls-san <host>', 'another name or address under which clients reach this master', collect, [])
     .option('--cluster-cidr <cidr>', 'where pod addresses come from (first master only; default 10.42.0.0/16)')
@@ -100,6 +120,7 @@ Examples:
     )
     .action(async (flags: Flags) => {
       refuseWithoutJoin(flags);
+      const storeSettings = await storeSettingsOf(flags);
       const { runMaster } = await import('../../control/main.ts');
       await runMaster(
         {
@@ -108,6 +129,7 @@ Examples:
           listen: flags.listen,
           peerListen: flags.peerListen,
           etcdListen: flags.etcdListen,
+          storeSettings,
           advertise: flags.advertise,
           token: flags.token ?? context.env.RAFTSMAN_TOKEN,
           join: flags.join,
@@ -128,6 +150,18 @@ Examples:
         context,
       );
     });
+}
+
+async function storeSettingsOf(flags: Flags): Promise<StoreSettings> {
+  const { heartbeatInterval: heartbeatMs, electionTimeout: electionTimeoutMs } = flags;
+  const { readLimits, timesProblem } = await import('../../control/operations/store-settings.ts');
+  const problem = timesProblem({ heartbeatMs, electionTimeoutMs });
+  if (problem !== undefined) throw new UsageError(problem);
+  try {
+    return { limits: readLimits(flags.storeLimit), heartbeatMs, electionTimeoutMs };
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(`--store-limit: ${error.message}`) : error;
+  }
 }
 
 function refuseWithoutJoin({ join, learner, replace }: Flags): void {

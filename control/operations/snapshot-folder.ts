@@ -40,7 +40,8 @@ export class SnapshotFolder {
   /** All of them, the oldest first. What is not a snapshot of ours is passed over. */
   async list(): Promise<readonly SnapshotEntry[]> {
     const names = (await this.#names()).sort((a, b) => timeOf(a).localeCompare(timeOf(b)));
-    return Promise.all(names.map(name => this.#entry(name)));
+    const entries = await Promise.all(names.map(name => this.#entry(name).catch(passOverGone)));
+    return entries.filter(entry => entry !== undefined);
   }
 
   /** @throws {OperationError} there is none of this name */
@@ -100,6 +101,11 @@ export class SnapshotFolder {
       throw error;
     }
   }
+}
+
+/** A file may be deleted while the folder is being listed. */
+function passOverGone(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
 }
 
 /** `20261121T030405Z` out of a name. */
