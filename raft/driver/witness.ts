@@ -66,6 +66,9 @@ export function forgottenPromise(
   return undefined;
 }
 
+/** A shorter pause than this may be lost in rounding, and then the clock stands still for whoever waits for it. */
+const PAUSE_MS_MIN = 1;
+
 export interface WitnessQuestion {
   readonly peers: readonly MemberId[];
   readonly ask: (peer: MemberId, timeoutMs: number) => Promise<Heard>;
@@ -115,7 +118,8 @@ async function askWitness(
       // It is of a version that does not know the question.
       if (error instanceof PeerError) return NOTHING_HEARD;
       // Away, or not up yet: what matters is only whether somebody answers in time.
-      await new Promise<void>(resolve => clock.setTimeout(resolve, Math.min(retryMs, leftMs)));
+      const pauseMs = Math.max(PAUSE_MS_MIN, Math.min(retryMs, leftMs));
+      await new Promise<void>(resolve => clock.setTimeout(resolve, pauseMs));
     }
   }
 }

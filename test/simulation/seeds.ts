@@ -24,4 +24,10 @@ export const NAMED_SEEDS: readonly NamedSeed[] = [
       'the loss of the last record of a log went unnoticed if a crash had left it without a witness before ' +
       '(raft/storage/memory.test.ts, level.test.ts)',
   },
+  {
+    seed: 204,
+    found:
+      'a member that asked at its start what it had promised asked for ever, because what was left of its patience was too ' +
+      'short to be added to the time (raft/driver/witness.test.ts)',
+  },
 ];
