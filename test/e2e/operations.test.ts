@@ -56,9 +56,18 @@ class Master {
 
   /** Waits until it serves with a quorum. */
   async ready(): Promise<Api> {
+    return this.#answering('/readyz');
+  }
+
+  /** Waits until it runs, be it only a learner. */
+  async alive(): Promise<Api> {
+    return this.#answering('/livez');
+  }
+
+  async #answering(path: string): Promise<Api> {
     await until(`${this.name}'s kubeconfig`, async () => (await readFile(this.kubeconfig)).length > 0, 40_000);
     const api = await connectApi(this.kubeconfig, this.port);
-    await until(`${this.name} to be ready`, async () => (await api.call('GET', '/readyz')).status === 200, 40_000);
+    await until(`${this.name}'s ${path}`, async () => (await api.call('GET', path)).status === 200, 40_000);
     return api;
   }
 
@@ -146,10 +155,15 @@ test.serial('members: list, add a learner, promote, replace a dead one, remove o
   t.regex(invitation, /^raftsman server --name master-4 .* --join https:\S+ --token raftsman:\S+ --learner\n$/);
   const fourth = master(4);
   fourth.start([...joining, '--learner']);
-  (await fourth.ready()).close();
+  const learner = await fourth.alive();
   t.is((await rolesOf(first))['master-4'], 'learner');
+  const { status, body } = await learner.call('GET', '/readyz?verbose');
+  t.is(status, 500);
+  t.regex(String(body), /learner/);
+  learner.close();
   t.regex(await raftsman(['member', 'promote', 'master-4'], first), /master-4 promoted/);
   t.is((await rolesOf(first))['master-4'], 'voter');
+  (await fourth.ready()).close();
 
   // One that dies for good is replaced by a new machine in one step.
   const dead = (await membersOf(first)).members.find(({ name }) => name === 'master-3');
