@@ -3,7 +3,7 @@ import { testWith } from '../helpers/requirements.ts';
 import { run } from '../helpers/run.ts';
 
 const PROGRAM = fileURLToPath(new URL('./main.ts', import.meta.url));
-const DURATION = process.env.RAFTSMAN_SOAK ?? '45s';
+const DURATION = process.env.RAFTSMAN_SOAK ?? '35s';
 const TIMEOUT_MS = 180_000;
 
 testWith(['root', 'iproute2', 'nftables', 'e2fsprogs'])(
