@@ -79,7 +79,17 @@ export interface CoreState {
 
 /** True if this member may start elections: a voter of its own membership whose state machine has what its log has. */
 export function isPromotable(state: CoreState): boolean {
-  return state.memberships.current.voters.has(state.settings.id) && !needsSnapshot(state);
+  return isOrMayStillBeVoter(state) && !needsSnapshot(state);
+}
+
+/**
+ * A member that its own log has taken out may still be needed while that is not committed: it may be the only one with the
+ * entry, and then none of the others is elected without its vote, nor with it, its log being ahead of theirs. It leads
+ * without counting itself until the entry is committed, and then goes (thesis 4.2.2).
+ */
+function isOrMayStillBeVoter({ memberships, log, settings }: CoreState): boolean {
+  if (memberships.current.voters.has(settings.id)) return true;
+  return memberships.currentIndex > log.commitIndex && memberships.at(log.commitIndex).voters.has(settings.id);
 }
 
 /** The log starts after what the state machine holds: only a snapshot can close the gap. */

@@ -186,6 +186,24 @@ test('a leader that takes itself out does not count itself, and leads until that
   t.is(core.status().role, 'follower');
 });
 
+test('a removal that only the removed member has is still brought to its end by it (4.2.2)', t => {
+  const cluster = TestCluster.of('a', 'b');
+  t.true(cluster.elect('a').core.status().role === 'leader');
+  cluster.isolate('b');
+  t.true(cluster.get('a').core.proposeMembership({ ...membershipOf('b'), removed: ['a'] }).accepted);
+  cluster.settle();
+  for (const id of ['a', 'b']) cluster.restart(id);
+  cluster.heal();
+  // b cannot be elected: it needs the vote of a, whose log is ahead of its own.
+  cluster.tick(4 * ELECTION_TICKS);
+  t.deepEqual(cluster.leaders, ['b']);
+  t.true(cluster.get('b').core.committedConfiguration.removed.has('a'));
+  const { term } = cluster.get('b').core.status();
+  cluster.tick(4 * ELECTION_TICKS);
+  t.deepEqual(cluster.leaders, ['b']);
+  t.is(cluster.get('b').core.status().term, term, 'and then it disturbs nobody');
+});
+
 test('an empty new member holds up nothing (4.2.1)', t => {
   const cluster = TestCluster.of('a', 'b');
   const { core } = cluster.elect('a');
@@ -458,4 +476,24 @@ test('a replacement is one joint change: the name and the number of voters stay'
   const after = leaveJoint(joint);
   t.is(after.outgoing, undefined);
   t.deepEqual(after.removed, ['z', 'b']);
+});
+
+test('the end of a joint change that only an outgoing voter has is still brought about by it (4.2.2, 4.3)', t => {
+  const before = membershipOf('a', member('b', 'learner'));
+  const cluster = new TestCluster(...['a', 'b'].map(id => new TestMember({ id, membership: before })));
+  const { core } = cluster.elect('a');
+  cluster.tick(2);
+  t.true(core.proposeMembership({ ...membershipOf('b'), outgoing: [member('a')] }).accepted);
+  // Everything gets through but the entry that leaves the joint membership.
+  cluster.drops = message =>
+    message.type === 'appendRequest' &&
+    message.entries.some(({ kind, data }) => kind === 'membership' && jsonCodec.decode(data).outgoing === undefined);
+  cluster.tick(2);
+  t.deepEqual(changesOf(cluster.get('a')), ['joint', 'simple']);
+  t.deepEqual(changesOf(cluster.get('b')), ['joint']);
+  for (const id of ['a', 'b']) cluster.restart(id);
+  cluster.drops = () => false;
+  cluster.tick(6 * ELECTION_TICKS);
+  t.deepEqual(cluster.leaders, ['b']);
+  t.deepEqual(changesOf(cluster.get('b')), ['joint', 'simple']);
 });

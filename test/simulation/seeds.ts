@@ -30,4 +30,10 @@ export const NAMED_SEEDS: readonly NamedSeed[] = [
       'a member that asked at its start what it had promised asked for ever, because what was left of its patience was too ' +
       'short to be added to the time (raft/driver/witness.test.ts)',
   },
+  {
+    seed: 506,
+    found:
+      'two members stood still for ever: the one that was going alone had the entry that took it out, so the other was not ' +
+      'elected, and it did not campaign itself (raft/core/thesis.test.ts)',
+  },
 ];
