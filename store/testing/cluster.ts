@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { threadId } from 'node:worker_threads';
 import type { Membership } from '../../raft/index.ts';
 import { systemClock } from '../clock.ts';
 import { openStore } from '../member/open.ts';
@@ -71,11 +72,33 @@ export class TestCluster {
   }
 }
 
-/** A port that was free a moment ago. */
+/** Below what the system gives out by itself, so that nobody who asks it for any port gets one of these in between. */
+const PORTS_FROM = 10_000;
+/** Test files run side by side: each has a window of its own, as far as there are windows. */
+const WINDOW_PORTS = 100;
+const WINDOWS = 99;
+let nextPort = 0;
+
+/** A port that nobody listens on, and that this file's tests have not been given before. */
 export async function freePort(): Promise<number> {
+  const window = (process.pid * 7 + threadId) % WINDOWS;
+  for (let tries = 0; tries < WINDOW_PORTS; tries++) {
+    const port = PORTS_FROM + window * WINDOW_PORTS + (nextPort++ % WINDOW_PORTS);
+    if (await isFree(port)) return port;
+  }
+  throw new Error('there is no free port in the window of this file');
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', resolve);
+    });
+  } catch {
+    return false;
+  }
   await new Promise(resolve => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
+  return true;
 }
