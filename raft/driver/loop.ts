@@ -78,7 +78,8 @@ export class RaftLoop<Result> {
   /** On the leader: when which batches were handed out, until they are committed. For the observer alone. */
   #handedOut: { readonly index: number; readonly atMs: number }[] = [];
   #leader: MemberId | undefined;
-  #logResetWaiter: Waiter<void> | undefined;
+  /** Somebody waits for the log on disk to reach an index. */
+  #logWaiter: { readonly index: number; readonly waiter: Waiter<void> } | undefined;
 
   constructor(context: LoopContext<Result>) {
     this.#context = context;
@@ -102,7 +103,7 @@ export class RaftLoop<Result> {
       reach,
       retryMs: options.electionTimeoutMs,
       wake,
-      logReset: () => this.#logReset(),
+      logReaches: index => this.#logReaches(index),
     };
     this.#sender = new SnapshotSender(snapshots);
     this.#receiver = new SnapshotReceiver(snapshots);
@@ -206,7 +207,7 @@ export class RaftLoop<Result> {
     this.reads.close();
     for (const waiter of this.#tickWaiters) waiter.reject(new Error('the member has stopped'));
     this.#tickWaiters.clear();
-    this.#logResetWaiter?.reject(new Error('the member has stopped'));
+    this.#logWaiter?.waiter.reject(new Error('the member has stopped'));
     this.#context.announcer.end();
   }
 
@@ -311,7 +312,7 @@ export class RaftLoop<Result> {
     if (this.#isStopped) return;
     this.#send(request.messages);
     this.core.advance({ persisted: request.sequence });
-    if (reset !== undefined) this.#logResetWaiter?.resolve();
+    if (this.#logWaiter !== undefined && this.#isLogAt(this.#logWaiter.index)) this.#logWaiter.waiter.resolve();
     this.wake();
   }
 
@@ -365,12 +366,20 @@ export class RaftLoop<Result> {
     for (const message of messages) this.#context.transport.send(message);
   }
 
-  /** Resolves once the log on disk starts after the snapshot that was just installed in the core. */
-  async #logReset(): Promise<void> {
-    if (!this.core.isResetPending) return;
-    this.#logResetWaiter = new Waiter<void>(Number.POSITIVE_INFINITY);
-    await this.#logResetWaiter.promise;
-    this.#logResetWaiter = undefined;
+  /**
+   * Resolves once the log on disk reaches `index`, be it that it starts there. Also where the log in memory has the entry
+   * and need not be replaced: the state must not come to hold, durably, what the log could still lose.
+   */
+  async #logReaches(index: number): Promise<void> {
+    if (this.#isLogAt(index)) return;
+    const waiter = new Waiter<void>(Number.POSITIVE_INFINITY);
+    this.#logWaiter = { index, waiter };
+    await waiter.promise;
+    this.#logWaiter = undefined;
+  }
+
+  #isLogAt(index: number): boolean {
+    return !this.core.isResetPending && this.core.status().stableIndex >= index;
   }
 
   #reach(point: CrashPoint): void {

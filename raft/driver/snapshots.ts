@@ -21,8 +21,8 @@ export interface SnapshotContext {
   readonly retryMs: number;
   /** Something changed in the core. */
   readonly wake: () => void;
-  /** Resolves once the log on disk starts after the snapshot that was just installed in the core. */
-  readonly logReset: () => Promise<void>;
+  /** Resolves once the log on disk reaches the index of the snapshot that was just installed in the core. */
+  readonly logReaches: (index: number) => Promise<void>;
 }
 
 /** Sends snapshots, a bounded number at a time, one per member. */
@@ -146,13 +146,13 @@ export class SnapshotReceiver {
    * The other order would leave a state that no log belongs to.
    */
   async *#resettingLogAtEnd({ metadata, term, chunks }: IncomingSnapshot): AsyncGenerator<Uint8Array> {
-    const { core, reach, wake, logReset } = this.#context;
+    const { core, reach, wake, logReaches } = this.#context;
     yield* chunks;
     if (!core.wantsSnapshot(metadata, term)) throw new Error('the log has caught up without the snapshot');
     reach('beforeReset');
     core.installSnapshot(metadata);
     wake();
-    await logReset();
+    await logReaches(metadata.index);
     reach('afterReset');
   }
 }

@@ -28,6 +28,8 @@ export interface MemberContext {
   readonly options: Partial<RaftOptions>;
   /** How far its clock may differ from true time, as a part of it. */
   readonly drift: number;
+  /** Whether the member is to die here, apart from where an ambush waits. */
+  readonly diesAt?: (member: SimulatedMember, point: DeathPoint) => boolean;
   /** Something happened that no fault explains. */
   readonly onFailure: (error: Error) => void;
   readonly trace: ((line: string) => void) | undefined;
@@ -323,13 +325,17 @@ export class SimulatedMember {
 
   #reach(point: DeathPoint, clock: LifeClock): void {
     if (clock.isOver) throw new Crashed();
-    const { ambush } = this;
-    if (ambush === undefined || (ambush.point !== undefined && ambush.point !== point)) return;
-    if (this.#context.random() >= ambush.chance) return;
+    if (this.#context.diesAt?.(this, point) !== true && !this.#isAmbushedAt(point)) return;
     this.#context.trace?.(`${this.name} comes to its end: ${point}`);
     this.#context.coverage.note(point);
     this.crash();
     throw new Crashed();
+  }
+
+  #isAmbushedAt(point: DeathPoint): boolean {
+    const { ambush } = this;
+    if (ambush === undefined || (ambush.point !== undefined && ambush.point !== point)) return false;
+    return this.#context.random() < ambush.chance;
   }
 
   async #writeFault(failureName: 'failed write' | 'failed state write'): Promise<void> {

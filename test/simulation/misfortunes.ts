@@ -57,6 +57,14 @@ const WRITE_FAILURE = 0.02;
 /** Once there have been so many members, no more disks are damaged. */
 const MEMBERS_MAX = 14;
 const CRASH_POINT_CHANCE_MAX = 0.15;
+/** On the way of a snapshot into a member. */
+const SELDOM_POINTS: ReadonlySet<DeathPoint> = new Set([
+  'crash at beforeRestore',
+  'crash at beforeReset',
+  'crash at afterReset',
+  'crash at afterRestore',
+]);
+const SELDOM_POINT_CHANCE = 0.03;
 const DEATH_POINTS = EVENT_NAMES.filter((name): name is DeathPoint => name.startsWith('crash at '));
 
 export class Misfortunes {
@@ -88,6 +96,14 @@ export class Misfortunes {
     this.#isOver = true;
     for (const pass of [...this.#under]) pass();
     this.#stage.network.heal();
+  }
+
+  /** Says whether a member dies at a place that is reached too seldom for an ambush to wait there at the right time. */
+  strikesAt(member: SimulatedMember, point: DeathPoint): boolean {
+    const { random, clock, operator } = this.#stage;
+    if (!SELDOM_POINTS.has(point) || random() >= SELDOM_POINT_CHANCE) return false;
+    clock.setTimeout(() => operator.revive(member), random() * DOWN_MS_MAX);
+    return true;
   }
 
   /** A message leaves a member: strikes where it hurts most, at who has just voted, or has just begun to lead. */

@@ -36,4 +36,10 @@ export const NAMED_SEEDS: readonly NamedSeed[] = [
       'two members stood still for ever: the one that was going alone had the entry that took it out, so the other was not ' +
       'elected, and it did not campaign itself (raft/core/thesis.test.ts)',
   },
+  {
+    seed: 496,
+    found:
+      'a state restored from a snapshot became durable while the log had the last entry in memory only; after a crash the ' +
+      'state was ahead of the log, and the member could not start (raft/driver/snapshots.test.ts)',
+  },
 ];

@@ -179,6 +179,7 @@ class World {
           tailEntries,
           limits: { appendBytesMax: 200, inflightEntriesMax: 32 },
         },
+        diesAt: (dying, point) => this.#isChaos && this.#misfortunes.strikesAt(dying, point),
         onFailure: error => this.#fail(error),
         trace: this.#trace,
       },
