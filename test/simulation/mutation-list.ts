@@ -217,8 +217,22 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: 'the log is replaced on disk before the state of a snapshot takes effect',
     file: 'raft/driver/snapshots.ts',
-    find: 'await logReset();',
+    find: 'await logReaches(metadata.index);',
     replace: '',
+    isSlow: true,
+  },
+  {
+    rule: 'the log on disk reaches the snapshot, also where it need not be replaced',
+    file: 'raft/driver/loop.ts',
+    find: 'return !this.core.isResetPending && this.core.status().stableIndex >= index;',
+    replace: 'return !this.core.isResetPending;',
+    isSlow: true,
+  },
+  {
+    rule: 'a member that is going may still lead until its removal is committed',
+    file: 'raft/core/state.ts',
+    find: 'return memberships.currentIndex > log.commitIndex && memberships.at(log.commitIndex).voters.has(settings.id);',
+    replace: 'return false;',
     isSlow: true,
   },
   {
