@@ -12,6 +12,8 @@ export interface Clock {
 export interface TurnClock extends Clock {
   /** Calls back once everything that has arrived by now was handled: what belongs to one turn is batched. */
   nextTurn(callback: () => void): void;
+  /** Calls back once every promise that is settled by now, and what follows from it, was dealt with: still in this turn. */
+  afterPromises(callback: () => void): void;
 }
 
 export const systemClock: TurnClock = {
@@ -22,6 +24,10 @@ export const systemClock: TurnClock = {
   },
   nextTurn(callback) {
     setImmediate(callback);
+  },
+  afterPromises(callback) {
+    // Node runs what is queued here only when no microtask is left.
+    process.nextTick(callback);
   },
 };
 

@@ -253,6 +253,7 @@ export class RaftLoop<Result> {
     this.#send(ready.messages);
     if (ready.persist !== undefined) this.#attend(this.#persist(ready.persist));
     if (ready.isCommitUntold) this.#tellCommitSoon();
+    else this.#commitIsTold();
     // The messages leave and the write begins in microtasks that were queued before this one: the others and the disk work
     // while the state machine does.
     queueMicrotask(() => this.#guard(() => this.#finishPump(ready)));
@@ -293,6 +294,12 @@ export class RaftLoop<Result> {
       this.#isCommitNewsLate = true;
       this.wake();
     }, COMMIT_NEWS_DELAY_MS);
+  }
+
+  /** An append took the news along: what is committed next has its own delay, and may find an append too. */
+  #commitIsTold(): void {
+    this.#cancelCommitNews?.();
+    this.#cancelCommitNews = undefined;
   }
 
   async #persist(request: PersistRequest): Promise<void> {

@@ -24,6 +24,10 @@ export class ManualClock implements TurnClock {
     this.setTimeout(callback, 0);
   }
 
+  afterPromises(callback: () => void): void {
+    this.setTimeout(callback, 0);
+  }
+
   /** Lets time pass; timers fire in order, also those set meanwhile. */
   advance(byMs: number): void {
     const untilMs = this.#nowMs + byMs;

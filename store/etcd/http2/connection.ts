@@ -119,14 +119,14 @@ export class Http2Connection implements StreamHost {
   get unsentBytes(): number {
     return this.#outBytes + this.#options.socket.writableLength;
   }
-  /** Queues whole frames; all of one turn of the event loop are written together. */
+  /** Queues whole frames; those of one batch of answers are written together. */
   send(bytes: Buffer): void {
     if (this.#isClosed) return;
     this.#out.push(bytes);
     this.#outBytes += bytes.length;
     if (this.#isFlushing) return;
     this.#isFlushing = true;
-    this.#options.clock.nextTurn(() => this.#flush());
+    this.#options.clock.afterPromises(() => this.#flush());
   }
   ended(stream: Http2Stream): void {
     this.#streams.delete(stream.id);
