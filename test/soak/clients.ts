@@ -2,6 +2,7 @@
 import {
   CompactedError,
   InvalidRequestError,
+  NoSpaceError,
   QuotaExceededError,
   RemoteClient,
   type StoreClient,
@@ -253,6 +254,8 @@ function isExpected(error: unknown): boolean {
   return (
     error instanceof UnavailableError ||
     error instanceof QuotaExceededError ||
+    // A disk that is full on purpose may be noticed before a write to it fails.
+    error instanceof NoSpaceError ||
     error instanceof UnknownOutcomeError ||
     (error instanceof Error && 'code' in error && error.code === 'STORE_LEASE_NOT_FOUND')
   );
