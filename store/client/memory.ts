@@ -184,7 +184,7 @@ export class MemoryStore extends CommandClient {
     this.#refuseIfClosed();
     this.#applied++;
     const applied = this.#state.apply(command, { term: this.#term });
-    if (applied.events !== undefined) this.#hub.published();
+    if (applied.writes.some(({ type }) => type === 'revision')) this.#hub.published();
     for (const change of applied.writes) {
       if (change.type === 'revision') this.#addToHash(change);
       if (change.type === 'lease') this.#armLease(change.lease.id, change.lease.ttlSeconds);

@@ -100,12 +100,9 @@ export class ByteWriter {
 /** Reads what {@link ByteWriter} wrote; past the end it throws a RangeError. */
 export class ByteReader {
   readonly #buffer: Buffer;
-  readonly #isPassing: boolean;
   #at = 0;
 
-  /** @param options.isPassing what is read is not kept: byte strings are views into `bytes` instead of copies */
-  constructor(bytes: Uint8Array, options: { readonly isPassing?: boolean } = {}) {
-    this.#isPassing = options.isPassing === true;
+  constructor(bytes: Uint8Array) {
     this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -132,12 +129,12 @@ export class ByteReader {
     }
   }
 
-  /** A copy, unless asked otherwise: a few bytes must not keep the whole message they came in alive. */
+  /** A view into what is read: who keeps it copies it, as the state does with values. */
   bytes(): Uint8Array {
     const length = this.count();
     const start = this.#at;
     this.#skip(length);
-    return this.#isPassing ? this.#buffer.subarray(start, this.#at) : kept(this.#buffer, start, this.#at);
+    return this.#buffer.subarray(start, this.#at);
   }
 
   text(): string {
@@ -165,31 +162,4 @@ export class ByteReader {
     if (this.#at + length > this.#buffer.length) throw new RangeError('the bytes end too early');
     this.#at += length;
   }
-}
-
-/**
- * Values that stay lie side by side in slabs of their own. In Node's shared pool they would alternate with what lives for a
- * moment, and keep it all alive: twice the memory.
- */
-const SLAB_BYTES = 16 * 1024;
-/** Longer values get memory of their own. */
-const SLAB_VALUE_BYTES_MAX = 2 * 1024;
-let slab = Buffer.alloc(0);
-let slabUsed = 0;
-
-function kept(source: Buffer, start: number, end: number): Uint8Array {
-  const length = end - start;
-  if (length > SLAB_VALUE_BYTES_MAX) {
-    const copy = Buffer.allocUnsafeSlow(length);
-    source.copy(copy, 0, start, end);
-    return copy;
-  }
-  if (slabUsed + length > slab.length) {
-    slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-    slabUsed = 0;
-  }
-  const at = slabUsed;
-  slabUsed += length;
-  source.copy(slab, at, start, end);
-  return slab.subarray(at, slabUsed);
 }

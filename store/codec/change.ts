@@ -1,8 +1,7 @@
 /** Changes as bytes: what an applied batch leaves on disk. */
 import type { KeyValue } from '../client/client.ts';
-import type { Change, Counters, Lease } from '../mvcc/command.ts';
-import { isTombstone } from '../mvcc/history.ts';
-import { NO_BYTES } from '../mvcc/key-space.ts';
+import { type Change, type Counters, isTombstone, type Lease } from '../mvcc/command.ts';
+import { NO_BYTES } from '../mvcc/version-table.ts';
 import { readAlarm, writeAlarm } from './alarm.ts';
 import { ByteReader, type ByteWriter } from './bytes.ts';
 

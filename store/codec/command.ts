@@ -63,12 +63,11 @@ export function encodeCommand(command: Command): Buffer {
 }
 
 /**
- * Decodes a command.
- * @param options.isPassing it is only looked at and passed on, so its values may be views into `bytes`
+ * Decodes a command. Its values are views into `bytes`.
  * @throws {RangeError} the bytes are not a command of a known format
  */
-export function decodeCommand(bytes: Uint8Array, options: { readonly isPassing?: boolean } = {}): Command {
-  const reader = new ByteReader(bytes, options);
+export function decodeCommand(bytes: Uint8Array): Command {
+  const reader = new ByteReader(bytes);
   const format = reader.byte();
   if (format !== FORMAT) throw new RangeError(`a command of format ${format} is not known here: upgrade this member`);
   const type = named(COMMANDS, reader.byte());

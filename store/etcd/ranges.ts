@@ -1,6 +1,6 @@
 /** Range requests: what of them the store does, and what is done to its answer here (sorting, filters), as etcd does it. */
 import type { KeyValue, RangeRequest, RangeResult } from '../client/client.ts';
-import { NO_BYTES } from '../mvcc/key-space.ts';
+import { NO_BYTES } from '../mvcc/version-table.ts';
 import { kvOf } from './context.ts';
 import { etcdError } from './errors.ts';
 import { rangeOf } from './keys.ts';

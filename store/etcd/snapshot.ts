@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { KeyValue } from '../client/client.ts';
 import type { Lease } from '../mvcc/command.ts';
-import { isTombstone } from '../mvcc/history.ts';
+import { isTombstone } from '../mvcc/command.ts';
 import type { Image } from '../mvcc/image.ts';
 import { keyBytes } from '../mvcc/keys.ts';
 import { type BoltBucket, type BoltEntry, BoltFile } from './bolt.ts';

@@ -1,6 +1,6 @@
 /** Counts what the member does: plain numbers, added to where things happen, read when somebody asks for metrics. */
 import type { MemberId, RaftObserver, SnapshotTransfer } from '../../raft/index.ts';
-import type { Applied, Command } from '../mvcc/command.ts';
+import { type Applied, type Command, isTombstone } from '../mvcc/command.ts';
 import type { ReplicaObserver } from '../observer.ts';
 import { DISK_BOUNDS_SECONDS, Distribution, FAST_BOUNDS_SECONDS, TRANSFER_BOUNDS_SECONDS } from './distribution.ts';
 
@@ -151,13 +151,14 @@ export class StateTally implements ReplicaObserver {
   readonly checkpoints = new Distribution(TRANSFER_BOUNDS_SECONDS);
   readonly restores = new Distribution(TRANSFER_BOUNDS_SECONDS);
 
-  commandApplied(command: Command, { result, events, writes }: Applied): void {
+  commandApplied(command: Command, { result, writes }: Applied): void {
     if (!result.ok) this.refusals++;
-    if (events !== undefined) {
-      this.events += events.events.length;
-      for (const event of events.events) {
-        if (event.type === 'put') this.puts++;
-        else this.deletes++;
+    for (const change of writes) {
+      if (change.type !== 'revision') continue;
+      this.events += change.items.length;
+      for (const item of change.items) {
+        if (isTombstone(item)) this.deletes++;
+        else this.puts++;
       }
     }
     if (command.type === 'transaction') this.transactions++;

@@ -1,6 +1,5 @@
 /** What goes into `apply` and what comes out of it: plain data, the same on every member. */
 import type { Alarm, AlarmFilter, KeyValue, Transaction, TransactionResult } from '../client/client.ts';
-import type { RevisionEvents } from './revision-log.ts';
 
 /** What the log carries. Time never appears: the leader decides when a lease has ended, and says so in an entry. */
 export type Command =
@@ -76,8 +75,6 @@ export type Change =
 /** What applying one command did. */
 export interface Applied {
   readonly result: ApplyResult;
-  /** The new revision's events; undefined if nothing was written. */
-  readonly events: RevisionEvents | undefined;
   readonly writes: readonly Change[];
 }
 
@@ -96,4 +93,9 @@ export function refused(code: Refusal['code'], message: string): { readonly ok: 
 export function compacted(compactedRevision: number): { readonly ok: false; readonly refusal: Refusal } {
   const message = `the revision asked for has been compacted; the oldest still kept is ${compactedRevision}`;
   return { ok: false, refusal: { code: 'STORE_COMPACTED', message, compactedRevision } };
+}
+
+/** Whether an item says that its key was deleted. */
+export function isTombstone(item: KeyValue): boolean {
+  return item.version === 0;
 }

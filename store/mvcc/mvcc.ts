@@ -35,12 +35,13 @@ import {
 } from './command.ts';
 import { holds } from './compare.ts';
 import { type Image, MvccImage } from './image.ts';
-import { KeySpace, NO_BYTES } from './key-space.ts';
+import { KeySpace } from './key-space.ts';
 import { sortName } from './keys.ts';
 import { LeaseTable } from './leases.ts';
 import { ALARMS_MAX, COMPACTION_STEP_CHANGES, LEASE_IDS_COUNTED, LEASES_MAX } from './limits.ts';
-import { type RevisionEvents, RevisionLog } from './revision-log.ts';
+import { RevisionLog } from './revision-log.ts';
 import { commandProblem, rangeProblem } from './validate.ts';
+import { NO_BYTES, type Row } from './version-table.ts';
 
 /** The revision of an empty store; the first write makes revision 2 (as in etcd, so that 0 can mean "now"). */
 export const FIRST_REVISION = 1;
@@ -72,7 +73,7 @@ export class Mvcc {
   #sweptRevision: number;
   // The writes of the command that is being applied.
   #items: KeyValue[] = [];
-  #events: WatchEvent[] = [];
+  #rows: Row[] = [];
 
   /** Between the constructor and {@link loaded}, for a state that is loaded. */
   #isLoading = false;
@@ -96,11 +97,11 @@ export class Mvcc {
   load(items: readonly KeyValue[]): void {
     assert(this.#isLoading, 'items are loaded before the state is complete');
     for (const item of items) {
-      const event = this.#keys.write(item);
-      const lease = event.previous?.lease ?? 0;
+      const lease = this.#keys.leaseOf(item.key);
+      const row = this.#keys.write(item);
       if (lease !== 0) this.#leases.detach(lease, item.key);
       if (item.lease !== 0 && this.#leases.get(item.lease) !== undefined) this.#leases.attach(item.lease, item.key);
-      if (item.modRevision >= this.#log.firstRevision) this.#log.add(item.modRevision, event);
+      if (item.modRevision >= this.#log.firstRevision) this.#log.add(item.modRevision, row);
     }
   }
 
@@ -155,9 +156,13 @@ export class Mvcc {
     return Math.max(0, this.#growthOf(then), this.#growthOf(otherwise));
   }
 
-  /** All changes of one revision, for watches; undefined if it is compacted or not there yet. */
-  eventsAt(revision: number): RevisionEvents | undefined {
-    return revision < this.#compactedRevision ? undefined : this.#log.get(revision);
+  /**
+   * The changes of one revision, for watches: which keys, and what happened to each where somebody wants to know. None if
+   * the revision is compacted or not there yet.
+   */
+  visitEvents(revision: number, visit: (key: string, event: () => WatchEvent) => void): void {
+    if (revision < this.#compactedRevision) return;
+    for (const row of this.#log.get(revision) ?? []) visit(this.#keys.key(row), () => this.#keys.event(row));
   }
 
   /** Reads a range now or as of a revision that is still kept. */
@@ -233,8 +238,8 @@ export class Mvcc {
     let changes = 0;
     while (this.#sweptRevision < target && changes < COMPACTION_STEP_CHANGES) {
       changes += this.#sweepRevision(this.#sweptRevision, target);
+      this.#forgetRevision(this.#sweptRevision);
       this.#sweptRevision++;
-      this.#log.dropBefore(this.#sweptRevision);
     }
     if (this.#sweptRevision < target) return true;
     // What the changes of the target itself replaced goes too; they themselves stay, a watch may start there.
@@ -298,7 +303,7 @@ export class Mvcc {
 
   #putRefusal(put: Extract<Step, { type: 'put' }>): ReturnType<typeof refused> | undefined {
     const { key, lease = 0, keepValue = false, keepLease = false } = put;
-    if ((keepValue || keepLease) && this.#keys.get(key) === undefined) {
+    if ((keepValue || keepLease) && !this.#keys.has(key)) {
       return refused('STORE_KEY_NOT_FOUND', `there is no key ${key} of which something could be kept`);
     }
     return lease !== 0 && !keepLease && this.#leases.get(lease) === undefined ? leaseNotFound(lease) : undefined;
@@ -315,8 +320,8 @@ export class Mvcc {
         const present = operation.keepValue === true || operation.keepLease === true ? this.#keys.get(key) : undefined;
         const value = operation.keepValue === true ? (present?.value ?? NO_BYTES) : operation.value;
         const lease = operation.keepLease === true ? (present?.lease ?? 0) : (operation.lease ?? 0);
-        const event = this.#write(this.#keys.planPut({ key, value, lease, revision: this.#revision + 1 }));
-        return { type: 'put', previous: event.previous };
+        const row = this.#write(this.#keys.planPut({ key, value, lease, revision: this.#revision + 1 }));
+        return { type: 'put', previous: this.#keys.previous(row) };
       }
       case 'delete': {
         const deleted = this.#keys.liveIn(operation.key, operation.end);
@@ -346,7 +351,6 @@ export class Mvcc {
     this.#setLease(lease);
     return {
       result: { ok: true, value: { type: 'lease', id: lease.id, ttlSeconds } },
-      events: undefined,
       writes: [{ type: 'lease', lease }],
     };
   }
@@ -371,7 +375,6 @@ export class Mvcc {
     this.#leases.set(lease);
     return {
       result: { ok: true, value: { type: 'lease', id, ttlSeconds: lease.ttlSeconds } },
-      events: undefined,
       writes: [{ type: 'lease', lease }],
     };
   }
@@ -404,7 +407,6 @@ export class Mvcc {
     this.#compactedRevision = revision;
     return {
       result: { ok: true, value: { type: 'done' } },
-      events: undefined,
       writes: [{ type: 'compacted', revision }],
     };
   }
@@ -417,7 +419,6 @@ export class Mvcc {
     this.#alarms.set(alarm);
     return {
       result: { ok: true, value: { type: 'alarms', alarms: [alarm] } },
-      events: undefined,
       writes: isNew ? [{ type: 'alarm', alarm }] : [],
     };
   }
@@ -427,7 +428,6 @@ export class Mvcc {
     for (const alarm of alarms) this.#alarms.remove(alarm);
     return {
       result: { ok: true, value: { type: 'alarms', alarms } },
-      events: undefined,
       writes: alarms.map((alarm): Change => ({ type: 'alarmGone', alarm })),
     };
   }
@@ -441,22 +441,16 @@ export class Mvcc {
     return bytes;
   }
 
-  #write(item: KeyValue): WatchEvent {
-    const event = this.#keys.write(item);
-    const lease = event.previous?.lease ?? 0;
+  #write(item: KeyValue): Row {
+    const lease = this.#keys.leaseOf(item.key);
+    const row = this.#keys.write(item);
     if (lease !== item.lease) {
       if (lease !== 0) this.#leases.detach(lease, item.key);
       if (item.lease !== 0) this.#leases.attach(item.lease, item.key);
     }
-    // Nearly every revision is one change, and its events are kept: a list of one must not take room for seventeen.
-    if (this.#items.length === 0) {
-      this.#items = [item];
-      this.#events = [event];
-    } else {
-      this.#items.push(item);
-      this.#events.push(event);
-    }
-    return event;
+    this.#items.push(item);
+    this.#rows.push(row);
+    return row;
   }
 
   #delete(key: string): void {
@@ -469,15 +463,14 @@ export class Mvcc {
     more: readonly Change[],
     result: (revision: number) => ApplyResult = () => ({ ok: true, value: { type: 'done' } }),
   ): Applied {
-    if (this.#items.length === 0) return { result: result(this.#revision), events: undefined, writes: more };
+    if (this.#items.length === 0) return { result: result(this.#revision), writes: more };
     const revision = ++this.#revision;
     assert(Number.isSafeInteger(revision), 'revisions stay exact');
-    const events: RevisionEvents = { revision, events: this.#events };
     const written: Change = { type: 'revision', revision, items: this.#items };
-    this.#log.push(events);
+    this.#log.push(revision, this.#rows);
     this.#items = [];
-    this.#events = [];
-    return { result: result(revision), events, writes: more.length === 0 ? [written] : [written, ...more] };
+    this.#rows = [];
+    return { result: result(revision), writes: more.length === 0 ? [written] : [written, ...more] };
   }
 
   #revisionRefusal(revision: number | undefined, present: number): ReturnType<typeof refused> | undefined {
@@ -494,14 +487,21 @@ export class Mvcc {
   }
 
   #sweepRevision(revision: number, target: number): number {
-    const events = this.#log.get(revision)?.events ?? [];
-    for (const event of events) this.#keys.compact(event.item.key, target);
-    return events.length + 1;
+    const rows = this.#log.get(revision) ?? [];
+    for (const row of rows) this.#keys.compact(row, target);
+    return rows.length + 1;
+  }
+
+  /** Nobody can watch from here any more. */
+  #forgetRevision(revision: number): void {
+    if (revision < this.#log.firstRevision) return;
+    for (const row of this.#log.get(revision) ?? []) this.#keys.forget(row);
+    this.#log.dropFirst();
   }
 }
 
 function nothing(result: ApplyResult): Applied {
-  return { result, events: undefined, writes: [] };
+  return { result, writes: [] };
 }
 
 function fenced(wanted: number, present: number): { readonly ok: false; readonly refusal: Refusal } {

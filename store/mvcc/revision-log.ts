@@ -1,19 +1,13 @@
-/** What changed at each revision since the last compaction, in order: what watches read from. */
+/** What was written at each revision since the last compaction, in order: what watches read from. */
 import assert from 'node:assert';
-import type { WatchEvent } from '../client/client.ts';
+import type { Row } from './version-table.ts';
 
-/** All changes of one revision. */
-export interface RevisionEvents {
-  readonly revision: number;
-  readonly events: readonly WatchEvent[];
-}
-
-const NO_EVENTS: readonly WatchEvent[] = [];
+const NO_ROWS: readonly Row[] = [];
 
 /** A queue of contiguous revisions; old ones leave at the front. */
 export class RevisionLog {
-  /** The events of each revision; one alone, which is usual, lies here without a list around it. */
-  #entries: (WatchEvent | readonly WatchEvent[])[] = [];
+  /** The rows of each revision; one alone, which is usual, lies here without a list around it. */
+  #entries: (Row | readonly Row[])[] = [];
   /** Entries at the front that have left but are not yet cut off. */
   #gone = 0;
   #firstRevision: number;
@@ -32,38 +26,38 @@ export class RevisionLog {
     return this.#entries.length - this.#gone;
   }
 
-  push(entry: RevisionEvents): void {
-    assert(entry.revision === this.#firstRevision + this.length, 'revisions follow each other without a gap');
-    const [first] = entry.events;
-    this.#entries.push(first !== undefined && entry.events.length === 1 ? first : entry.events);
+  push(revision: number, rows: readonly Row[]): void {
+    assert(revision === this.#firstRevision + this.length, 'revisions follow each other without a gap');
+    const [first] = rows;
+    this.#entries.push(first !== undefined && rows.length === 1 ? first : rows.slice());
   }
 
-  /** Makes room up to a revision, each without events, for {@link add}. */
+  /** Makes room up to a revision, each without rows, for {@link add}. */
   reserve(throughRevision: number): void {
-    while (this.#firstRevision + this.length <= throughRevision) this.#entries.push(NO_EVENTS);
+    while (this.#firstRevision + this.length <= throughRevision) this.#entries.push(NO_ROWS);
   }
 
-  /** Adds an event to a revision that is here already: while a state is loaded, they come in the order of keys. */
-  add(revision: number, event: WatchEvent): void {
+  /** Adds a row to a revision that is here already: while a state is loaded, they come in the order of keys. */
+  add(revision: number, row: Row): void {
     const at = this.#gone + revision - this.#firstRevision;
     const entry = this.#entries[at];
     assert(entry !== undefined, 'room was made for the revision');
-    if (entry === NO_EVENTS) this.#entries[at] = event;
-    else this.#entries[at] = 'item' in entry ? [entry, event] : [...entry, event];
+    if (entry === NO_ROWS) this.#entries[at] = row;
+    else this.#entries[at] = typeof entry === 'number' ? [entry, row] : [...entry, row];
   }
 
-  get(revision: number): RevisionEvents | undefined {
+  /** What was written at a revision; undefined if it has left, or has not come yet. */
+  get(revision: number): readonly Row[] | undefined {
     const offset = revision - this.#firstRevision;
     const entry = offset < 0 ? undefined : this.#entries[this.#gone + offset];
-    if (entry === undefined) return undefined;
-    return { revision, events: 'item' in entry ? [entry] : entry };
+    return typeof entry === 'number' ? [entry] : entry;
   }
 
-  /** Forgets what lies before `revision`. */
-  dropBefore(revision: number): void {
-    const count = Math.min(this.length, Math.max(0, revision - this.#firstRevision));
-    this.#gone += count;
-    this.#firstRevision += count;
+  /** Forgets the oldest revision. */
+  dropFirst(): void {
+    if (this.length === 0) return;
+    this.#gone++;
+    this.#firstRevision++;
     if (this.#gone > 1024 && this.#gone * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#gone);
       this.#gone = 0;

@@ -281,7 +281,7 @@ function nextWake(watching: Streaming): Promise<void> {
 function decode(body: Uint8Array) {
   try {
     // What is proposed is encoded anew, so nothing of this frame is kept.
-    return decodeCommand(body, { isPassing: true });
+    return decodeCommand(body);
   } catch (error) {
     throw new InvalidRequestError('the command cannot be understood', { cause: error });
   }

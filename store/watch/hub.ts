@@ -10,6 +10,7 @@ import {
   InvalidRequestError,
   UnavailableError,
   type WatchBatch,
+  type WatchEvent,
   WatchLostError,
   type WatchRequest,
 } from '../client/client.ts';
@@ -156,11 +157,13 @@ export class WatchHub implements WatchHost {
     const touched: WatchGroup<Watcher>[] = [];
     const { watchBatchEventsMax } = this.limits;
     for (let revision = from; revision <= through; revision++) {
-      for (const event of this.#source.eventsAt(revision)?.events ?? []) {
-        this.#following.visit(sortName(event.item.key), group => {
+      this.#source.visitEvents(revision, (key, makeEvent) => {
+        let event: WatchEvent | undefined;
+        this.#following.visit(sortName(key), group => {
+          event ??= makeEvent();
           if (group.take(event, revision, watchBatchEventsMax)) touched.push(group);
         });
-      }
+      });
     }
     return touched;
   }

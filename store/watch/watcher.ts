@@ -15,14 +15,14 @@ import {
 import type { Clock } from '../clock.ts';
 import { type StoreLimits, WATCH_PROGRESS_MS_MIN } from '../limits.ts';
 import { sortName, sortRange } from '../mvcc/keys.ts';
-import type { RevisionEvents } from '../mvcc/revision-log.ts';
 import { targetHolds, type WatchGroup, type WatchTarget } from './watch-index.ts';
 
 /** Where events are read from; the replicated state satisfies it. */
 export interface RevisionSource {
   readonly revision: number;
   readonly compactedRevision: number;
-  eventsAt(revision: number): RevisionEvents | undefined;
+  /** The changes of one revision in order; each event is made when it is asked for. None if it is not there. */
+  visitEvents(revision: number, visit: (key: string, event: () => WatchEvent) => void): void;
 }
 
 /** How many watches there may be, and how much one does at once. */
@@ -158,9 +158,9 @@ export class Watcher implements Watching {
     const events: WatchEvent[] = [];
     const stop = Math.min(source.revision + 1, this.#cursor + limits.watchScanRevisionsMax);
     while (this.#cursor < stop && events.length < limits.watchBatchEventsMax) {
-      for (const event of source.eventsAt(this.#cursor)?.events ?? []) {
-        if (targetHolds(this.#target, sortName(event.item.key))) events.push(event);
-      }
+      source.visitEvents(this.#cursor, (key, event) => {
+        if (targetHolds(this.#target, sortName(key))) events.push(event());
+      });
       this.#cursor++;
     }
     const revision = this.#cursor - 1;

@@ -7,6 +7,7 @@ import { decodeCommand } from '../../store/codec/command.ts';
 import type { WatchEvent } from '../../store/index.ts';
 import type { ApplyResult, Command } from '../../store/mvcc/command.ts';
 import type { Replica } from '../../store/replica.ts';
+import { eventsAt } from '../../store/testing/events.ts';
 import { LeaseJudge } from './lease-judge.ts';
 import { type Reference, SafetyViolation } from './reference.ts';
 import { ALL_KEYS, StoreModel } from './store-model.ts';
@@ -61,7 +62,7 @@ export class StoreJudge {
     const text = found.ok ? itemsText(found.value.items) : found.refusal.code;
     this.checkState(`${member}, loaded,`, state.revision, text);
     for (let revision = Math.max(2, state.compactedRevision); revision <= state.revision; revision++) {
-      this.checkEvents(`${member}, loaded,`, revision, state.eventsAt(revision)?.events ?? []);
+      this.checkEvents(`${member}, loaded,`, revision, eventsAt(state, revision));
     }
   }
 

@@ -6,7 +6,7 @@
 import type { KeyValue, RangeResult, StoreClient, StoreStatus } from '../../client/client.ts';
 import { encodeImage, lengthPrefixed } from '../../codec/image.ts';
 import type { Lease } from '../../mvcc/command.ts';
-import type { ImagePage } from '../../mvcc/image.ts';
+import type { KeyPage } from '../../mvcc/key-space.ts';
 import { keyBytes, OPEN_END } from '../../mvcc/keys.ts';
 import { encodeSnapshot } from '../../snapshot/format.ts';
 import { SNAPSHOT_PAGE_KEYS } from './limits.ts';
@@ -42,7 +42,7 @@ export async function* saveSnapshot(options: EtcdSnapshotOptions): AsyncGenerato
     liveBytes: survey.liveBytes,
     ...(attachments !== undefined && { attachments: { ...attachments } }),
   };
-  const fetch = async (after: string | undefined): Promise<ImagePage> => {
+  const fetch = async (after: string | undefined): Promise<KeyPage> => {
     for (let from = after; ; ) {
       const page = await readPage(store, { revision, after: from });
       const items = page.items.filter(isLive);
@@ -83,7 +83,7 @@ async function* chunksOf(options: {
   readonly counters: Parameters<typeof encodeImage>[0]['counters'];
   readonly leases: readonly Lease[];
   readonly head: Parameters<typeof encodeImage>[1];
-  readonly fetch: (after: string | undefined) => Promise<ImagePage>;
+  readonly fetch: (after: string | undefined) => Promise<KeyPage>;
 }): AsyncGenerator<Uint8Array> {
   const { counters, leases, head, fetch } = options;
   let page = await fetch(undefined);
