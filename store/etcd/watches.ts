@@ -13,13 +13,13 @@ import {
 } from '../client/client.ts';
 import { keyBytes } from '../mvcc/keys.ts';
 import type { Watching } from '../watch/hub.ts';
-import { type EtcdContext, kvOf } from './context.ts';
+import { type EtcdContext, type Header, kvOf } from './context.ts';
 import { etcdError } from './errors.ts';
 import { GrpcError, type Route, type StreamingCall, streaming } from './grpc.ts';
 import { type KeyRange, watchRangeOf } from './keys.ts';
 import { PROGRESS_NOTIFY_MS, PROGRESS_RETRY_MS, RESPONSE_BYTES_MAX, STREAM_WATCHES_MAX } from './limits.ts';
 import { EVENT_DELETE, EVENT_PUT, Event, ResponseHeader } from './proto/kv.ts';
-import { bool, bytes, type Init, int, many, message, nested, type Read, text } from './proto/message.ts';
+import { bool, bytes, type Init, int, many, message, type Read, text } from './proto/message.ts';
 import { Watch } from './proto/services.ts';
 import {
   type WatchRequest as EtcdRequest,
@@ -28,9 +28,9 @@ import {
   type WatchCreateRequest,
 } from './proto/watch.ts';
 
-/** As `WatchResponse`, with events that are encoded already: one event goes to many watches. */
+/** As `WatchResponse`, with a header and events that are encoded already: they go to many watches. */
 const EncodedWatchResponse = message('WatchResponse', {
-  header: nested(1, ResponseHeader),
+  header: bytes(1),
   watchId: int(2),
   created: bool(3),
   canceled: bool(4),
@@ -47,7 +47,7 @@ type Call = StreamingCall<Read<typeof EtcdRequest>, Response>;
 const NO_WATCH = -1;
 
 export function watchRoutes(context: EtcdContext): Route[] {
-  const encoder = new EventEncoder();
+  const encoder = new Encoder();
   return [
     streaming({ ...Watch.watch, response: EncodedWatchResponse }, async call => {
       context.requireLeader(call);
@@ -56,12 +56,21 @@ export function watchRoutes(context: EtcdContext): Route[] {
   ];
 }
 
-/** Encodes each event once, with and without what was there before, for as long as somebody holds it. */
-class EventEncoder {
+/** Encodes each event once, with and without what was there before, for as long as somebody holds it; and each header once. */
+class Encoder {
+  #header: { readonly revision: number; readonly raftTerm: number; readonly encoded: Buffer } | undefined;
   readonly #plain = new WeakMap<WatchEvent, Buffer>();
   readonly #withPrevious = new WeakMap<WatchEvent, Buffer>();
 
-  encode(event: WatchEvent, wantsPrevious: boolean): Buffer {
+  header(header: Header): Buffer {
+    const { revision, raftTerm } = header;
+    if (this.#header?.revision !== revision || this.#header.raftTerm !== raftTerm) {
+      this.#header = { revision, raftTerm, encoded: ResponseHeader.encode(header) };
+    }
+    return this.#header.encoded;
+  }
+
+  event(event: WatchEvent, wantsPrevious: boolean): Buffer {
     const known = wantsPrevious ? this.#withPrevious : this.#plain;
     const before = known.get(event);
     if (before !== undefined) return before;
@@ -91,7 +100,7 @@ interface Watched {
 
 class WatchStream {
   readonly #context: EtcdContext;
-  readonly #encoder: EventEncoder;
+  readonly #encoder: Encoder;
   readonly #call: Call;
   readonly #watches = new Map<number, Watched>();
   #nextId = 0;
@@ -100,7 +109,7 @@ class WatchStream {
   #wantsProgress = false;
   #cancelProgressRetry: (() => void) | undefined;
 
-  constructor(context: EtcdContext, encoder: EventEncoder, call: Call) {
+  constructor(context: EtcdContext, encoder: Encoder, call: Call) {
     this.#context = context;
     this.#encoder = encoder;
     this.#call = call;
@@ -145,7 +154,7 @@ class WatchStream {
     const id = this.#takeId(create.watchId);
     const range = id === undefined ? 'mvcc: duplicate watch ID provided on the WatchStream' : this.#rangeOf(create);
     if (id === undefined || typeof range === 'string') {
-      const header = this.#context.header();
+      const header = this.#header();
       this.#send({ header, watchId: NO_WATCH, created: true, canceled: true, cancelReason: String(range) });
       return;
     }
@@ -153,7 +162,7 @@ class WatchStream {
     const nextRevision = create.startRevision > 0 ? create.startRevision : present + 1;
     const watched: Watched = { id, create, range, abort: new AbortController(), watching: undefined, nextRevision };
     this.#watches.set(id, watched);
-    this.#send({ header: this.#context.header(), watchId: id, created: true });
+    this.#send({ header: this.#header(), watchId: id, created: true });
     this.#follow(watched).catch((error: unknown) => this.#failure.reject(error));
   }
 
@@ -179,7 +188,7 @@ class WatchStream {
     const watched = this.#watches.get(id);
     if (watched === undefined) return;
     this.#end(watched);
-    this.#send({ header: this.#context.header(), watchId: id, canceled: true });
+    this.#send({ header: this.#header(), watchId: id, canceled: true });
   }
 
   #end(watched: Watched): void {
@@ -202,16 +211,19 @@ class WatchStream {
         if (error instanceof WatchLostError) continue;
         if (this.#watches.get(watched.id) !== watched) return;
         this.#end(watched);
-        this.#send({ header: this.#context.header(), watchId: watched.id, canceled: true, ...cancelCause(error) });
+        this.#send({ header: this.#header(), watchId: watched.id, canceled: true, ...cancelCause(error) });
       }
     }
   }
 
   async #followOnce(watched: Watched): Promise<void> {
     watched.watching = this.#context.replica.watches.watch(this.#hubRequest(watched));
-    for await (const batch of watched.watching) {
-      if (watched.abort.signal.aborted) return;
-      await this.#sendBatch(watched, batch);
+    for (;;) {
+      const { done, value: batch } = await watched.watching.next();
+      if (done === true || watched.abort.signal.aborted) return;
+      // Where the client reads, which is usual, there is nothing to wait for, and a thousand watches are told in one go.
+      const sending = this.#sendBatch(watched, batch);
+      if (sending !== undefined) await sending;
       watched.nextRevision = Math.max(watched.nextRevision, batch.revision + 1);
       if (this.#wantsProgress) this.#progress();
     }
@@ -226,20 +238,32 @@ class WatchStream {
     };
   }
 
-  async #sendBatch(watched: Watched, batch: WatchBatch): Promise<void> {
-    const { create, id } = watched;
-    if (batch.events.length === 0) {
-      await this.#send({ header: this.#context.header(batch.revision), watchId: id });
-      return;
-    }
-    const wanted = batch.events.filter(
-      ({ type }) => !create.filters.includes(type === 'put' ? FILTER_NO_PUT : FILTER_NO_DELETE),
-    );
-    if (wanted.length === 0) return;
-    const header = this.#context.header(batch.revision);
+  #sendBatch({ create, id }: Watched, batch: WatchBatch): Promise<void> | undefined {
+    const header = this.#header(batch.revision);
+    if (batch.events.length === 0) return this.#send({ header, watchId: id });
+    const { filters, prevKv } = create;
+    const wanted =
+      filters.length === 0
+        ? batch.events
+        : batch.events.filter(({ type }) => !filters.includes(type === 'put' ? FILTER_NO_PUT : FILTER_NO_DELETE));
+    const [first] = wanted;
+    if (first === undefined) return undefined;
+    if (wanted.length === 1) return this.#send({ header, watchId: id, events: [this.#encoder.event(first, prevKv)] });
+    return this.#sendPieces(header, wanted, { create, id });
+  }
+
+  async #sendPieces(
+    header: Buffer,
+    wanted: readonly WatchEvent[],
+    { create, id }: Pick<Watched, 'create' | 'id'>,
+  ): Promise<void> {
     for (const { events, isFragment } of this.#pieces(wanted, create)) {
       await this.#send({ header, watchId: id, events, fragment: isFragment });
     }
+  }
+
+  #header(revision?: number): Buffer {
+    return this.#encoder.header(this.#context.header(revision));
   }
 
   /** Events in messages of a fair size. A revision is only cut where the client said that it can put it together again. */
@@ -249,7 +273,7 @@ class WatchStream {
     let revision = 0;
     for (const event of events) {
       const { modRevision } = event.item;
-      const encoded = this.#encoder.encode(event, create.prevKv);
+      const encoded = this.#encoder.event(event, create.prevKv);
       const isWithin = modRevision === revision;
       if (piece.length > 0 && sizeBytes + encoded.length > RESPONSE_BYTES_MAX && (!isWithin || create.fragment)) {
         yield { events: piece, isFragment: isWithin };
@@ -270,7 +294,7 @@ class WatchStream {
     const watches = [...this.#watches.values()];
     this.#wantsProgress = !watches.every(({ watching }) => watching?.isIdle === true);
     if (!this.#wantsProgress) {
-      this.#send({ header: this.#context.header(), watchId: NO_WATCH });
+      this.#send({ header: this.#header(), watchId: NO_WATCH });
       return;
     }
     this.#cancelProgressRetry = this.#context.clock.setTimeout(() => this.#progress(), PROGRESS_RETRY_MS);
