@@ -12,7 +12,14 @@ import type { Clock } from './clock.ts';
 import { ByteWriter } from './codec/bytes.ts';
 import { type BatchHead, decodeBatch, writeBatchHead, writeChange } from './codec/change.ts';
 import { decodeCommand } from './codec/command.ts';
-import { encodeImage, ImageCorruptError, ImageLoader, lengthPrefixed, lengthPrefixRemoved } from './codec/image.ts';
+import {
+  encodeImage,
+  ImageCorruptError,
+  ImageLoader,
+  lengthPrefixed,
+  lengthPrefixRemoved,
+  SNAPSHOT_CHUNK_BYTES,
+} from './codec/image.ts';
 import { STATE_WRITE_PAUSE_MS, STORE_LIMITS, type StoreLimits, UNWRITTEN_FATAL_FACTOR } from './limits.ts';
 import type { ApplyResult, Change } from './mvcc/command.ts';
 import type { Image } from './mvcc/image.ts';
@@ -165,7 +172,7 @@ export class Replica implements StateMachine<ApplyResult> {
 
   snapshot(): StateMachineSnapshot {
     const image = this.#state.image();
-    const chunks = encodeImage(image, this.#head());
+    const chunks = encodeImage(image, this.#head(), SNAPSHOT_CHUNK_BYTES);
     return { index: this.#appliedIndex, chunks: lengthPrefixed(chunks), release: () => this.#release(image) };
   }
 

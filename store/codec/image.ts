@@ -12,8 +12,10 @@ import { readAlarm, writeAlarm } from './alarm.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { type BatchHead, readBatchHead, readItem, readLease, writeBatchHead, writeItem, writeLease } from './change.ts';
 
-/** About how large a chunk is, unless one item is larger. */
-export const CHUNK_BYTES = 256 * 1024;
+/** About how large a chunk is, unless one item is larger. Of a checkpoint: each waits for the disk. */
+const CHECKPOINT_CHUNK_BYTES = 256 * 1024;
+/** Of a snapshot: a millisecond's work, since puts wait for that several times each. */
+export const SNAPSHOT_CHUNK_BYTES = 64 * 1024;
 /** No chunk is larger: one key may have many versions, but they are bounded by its history. */
 const CHUNK_BYTES_MAX = 1024 * 1024 * 1024;
 const LENGTH_BYTES = 4;
@@ -33,7 +35,11 @@ export class ImageCorruptError extends Error {
 }
 
 /** Gives the chunks of an image one by one, each made when it is asked for. */
-export function* encodeImage(image: Image, head: BatchHead): Generator<Uint8Array> {
+export function* encodeImage(
+  image: Image,
+  head: BatchHead,
+  chunkBytes = CHECKPOINT_CHUNK_BYTES,
+): Generator<Uint8Array> {
   const writer = new ByteWriter();
   let chunks = 0;
   const chunk = (): Uint8Array => {
@@ -56,7 +62,7 @@ export function* encodeImage(image: Image, head: BatchHead): Generator<Uint8Arra
     yield chunk();
   }
   for (let after: string | undefined, more = true; more; more = after !== undefined) {
-    const page = image.read(after, CHUNK_BYTES);
+    const page = image.read(after, chunkBytes);
     after = page.next;
     if (page.items.length === 0) continue;
     writer.byte(ITEMS);
