@@ -62,5 +62,5 @@ export {
 } from './snapshot/file.ts';
 export { SnapshotError, type SnapshotFault, type SnapshotHeader } from './snapshot/format.ts';
 export { REVISION_BUMP } from './snapshot/limits.ts';
-export { type Recovered, type RestoreOptions, resetStore, restoreStore } from './snapshot/recovery.ts';
-export { refuseIfInUse, SurvivorError } from './snapshot/survivor.ts';
+export { type Recovered, type Reset, type RestoreOptions, resetStore, restoreStore } from './snapshot/recovery.ts';
+export { DamagedLogError, type LostEntries, refuseIfInUse, SurvivorError } from './snapshot/survivor.ts';

@@ -1,8 +1,11 @@
 /**
- * `npm test`: the steps in order, then one line that counts. Unit tests run side by side; what starts clusters, engines
- * or containers runs alone, because it measures time. What cannot run here is skipped by name, with the reason.
+ * `npm test`: the steps in order, then one line that counts. Unit tests run side by side, and so does what waits more than
+ * it works; what measures time, or looks at the whole machine, runs alone. What cannot run here is skipped by name, with the
+ * reason.
  */
 import { spawn } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 interface Counts {
@@ -11,6 +14,9 @@ interface Counts {
   readonly skipped: string[];
 }
 const counts: Counts = { passed: 0, failed: 0, skipped: [] };
+/** They run beside those of the store. */
+const PATIENT_E2E = ['test/e2e/errors.test.ts', 'test/e2e/join.test.ts'];
+const PATIENT_CHAOS = 'test/chaos/nodes.test.ts';
 const only = process.argv.slice(2);
 const started = performance.now();
 const elapsed = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
@@ -70,26 +76,38 @@ async function tests(name: string, args: readonly string[], { isNice = false } =
   counts.skipped.push(...own.skipped);
 }
 
+/** Files whose tests run one by one, so many files at a time. */
+function files(name: string, patterns: readonly string[], { concurrency = 1, isNice = false } = {}): Promise<void> {
+  return tests(name, [`--concurrency=${concurrency}`, '--serial', '--timeout=10m', ...patterns], { isNice });
+}
+
+// Every test file has a thread of its own, which loads the same modules again: they are compiled once.
+process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'raftsman-test-compiled');
+
 if (only.length > 0) await tests('chosen tests', ['--concurrency=1', '--timeout=10m', ...only]);
 else {
   await step('build', 'tsc', ['-p', 'tsconfig.build.json']);
   process.env.RAFTSMAN_BUILT = 'yes';
   await step('types', 'tsc', ['--noEmit', '-p', 'tsconfig.json']);
   await step('style', 'biome', ['check', '--error-on-warnings', '.']);
-  await tests('unit tests', ['--timeout=2m', '{raft,store,control,node,cli}/**/*.test.ts', 'test/*.test.ts']);
-  const folder = async (name: string, { concurrency = 1, isNice = false } = {}) => {
-    const args = [`--concurrency=${concurrency}`, '--serial', '--timeout=10m', `test/${name}/**/*.test.ts`];
-    await tests(name, args, { isNice });
-  };
+  // Those of programs, networks and timers wait: on two cores a third file has time.
+  await tests('unit tests', [
+    '--concurrency=3',
+    '--timeout=2m',
+    '{raft,store,control,node,cli}/**/*.test.ts',
+    'test/*.test.ts',
+  ]);
   // Simulated time does not care how much of the processor it gets, and the others wait more than they work.
-  const simulation = folder('simulation', { isNice: true });
-  await folder('parity');
-  await folder('e2e');
+  const simulation = files('simulation', ['test/simulation/**/*.test.ts'], { isNice: true });
+  await files('parity', ['test/parity/**/*.test.ts']);
+  // Those that measure the start of a cluster, and look what it leaves behind on the machine.
+  await files('e2e', ['test/e2e/**/*.test.ts', ...PATIENT_E2E.map(file => `!${file}`)]);
   await simulation;
-  // These measure nothing.
-  await folder('store', { concurrency: 2 });
-  await folder('chaos');
-  await folder('soak');
+  // These measure nothing, and stand still for minutes: until a node counts as dead, until etcdctl has put its load.
+  await files('store', ['test/store/**/*.test.ts', PATIENT_CHAOS, ...PATIENT_E2E], { concurrency: 4 });
+  // How long clients wait for the next leader.
+  await files('chaos', ['test/chaos/**/*.test.ts', `!${PATIENT_CHAOS}`]);
+  await files('soak', ['test/soak/**/*.test.ts']);
 }
 if (counts.skipped.length > 0) {
   console.log(`\nSkipped here, each with what it needs:\n${counts.skipped.map(title => `  - ${title}`).join('\n')}`);

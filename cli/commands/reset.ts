@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
+import type { LostEntries } from '../../store/index.ts';
 import { UsageError } from '../cluster/errors.ts';
 import { paths as clusterPaths } from '../cluster/layout.ts';
 import type { CommandContext } from '../context.ts';
@@ -12,6 +13,7 @@ import { wholeNumber } from './options.ts';
 interface Flags extends OutputFlag {
   readonly dataDir: string;
   readonly yes?: boolean;
+  readonly acceptLoss?: boolean;
   readonly bumpRevision?: number;
 }
 
@@ -24,6 +26,7 @@ export function register(program: Command, context: CommandContext): void {
     )
     .requiredOption('--data-dir <dir>', 'the data directory of the master that is left')
     .option('--yes', 'do not ask')
+    .option('--accept-loss', 'go on with what is whole of a damaged log; without it, a damaged log is refused')
     .option('--bump-revision <count>', 'how far the revision moves on (default: 1000000000)', wholeNumber)
     .addOption(outputOption())
     .addHelpText(
@@ -48,6 +51,7 @@ others had is lost. Then start it, and join the others with empty data directori
       const outcome = await resetMaster({
         dataDir,
         bumpRevision: flags.bumpRevision,
+        acceptLoss: flags.acceptLoss === true,
         now: () => new Date(context.clock.now()),
         random: context.random,
       });
@@ -60,6 +64,7 @@ others had is lost. Then start it, and join the others with empty data directori
             ['Cluster:', `${outcome.clusterId} (was ${outcome.oldClusterId})`],
             ['Revision:', String(outcome.revision)],
             ['Unconfirmed:', `${outcome.uncommittedEntries} entries of its log, kept`],
+            ...(outcome.lost === undefined ? [] : [['Lost:', lossText(outcome.lost)]]),
             ['Set aside:', outcome.setAside ?? '-'],
           ]);
           print('Start it as before. On each other master, empty the data directory and join again:');
@@ -67,6 +72,12 @@ others had is lost. Then start it, and join the others with empty data directori
         },
       });
     });
+}
+
+function lossText({ afterIndex, throughIndex, records }: LostEntries): string {
+  return throughIndex === undefined
+    ? `nothing that is known of: all up to entry ${afterIndex} is kept (${records} records of the log are damaged or gone)`
+    : `entries ${afterIndex + 1} to ${throughIndex} of its log, and whatever came after them`;
 }
 
 /** @throws {UsageError} nobody is there to ask, or the answer is no */

@@ -8,6 +8,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   type Recovered,
+  type Reset,
   refuseIfInUse,
   resetStore,
   restoreStore,
@@ -77,12 +78,13 @@ export async function restoreMaster(
 /**
  * Makes a new cluster of one master from all that this master has; certificates and secrets stay. For when most masters are
  * lost for good.
- * @throws {OperationError} {SurvivorError} and what says that the data is in use or damaged; nothing was changed
+ * @param options.acceptLoss go on with what is whole of a damaged log
+ * @throws {OperationError} {SurvivorError} {DamagedLogError} and what says that the data is in use or damaged; nothing was changed
  */
 export async function resetMaster(
-  options: RecoverOptions,
-): Promise<Outcome & { readonly oldClusterId: string; readonly uncommittedEntries: number }> {
-  const { dataDir, bumpRevision, now, random } = options;
+  options: RecoverOptions & { readonly acceptLoss?: boolean },
+): Promise<Outcome & Reset> {
+  const { dataDir, bumpRevision, now, random, acceptLoss = false } = options;
   const from = paths.store(dataDir);
   await finishInterrupted(dataDir);
   if (existsSync(paths.datastore(dataDir))) {
@@ -94,7 +96,7 @@ export async function resetMaster(
     throw new OperationError(`${dataDir} holds no master’s data: name the --data-dir of a master that was running`);
   }
   const result = await makeIncoming(dataDir, directory =>
-    resetStore({ from, directory, random, ...(bumpRevision !== undefined && { bumpRevision }) }),
+    resetStore({ from, directory, random, acceptLoss, ...(bumpRevision !== undefined && { bumpRevision }) }),
   );
   const place = await setAside(dataDir, [STORE], { reason: 'reset', at: now() });
   await rename(paths.incomingStore(dataDir), from);

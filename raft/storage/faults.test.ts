@@ -76,6 +76,51 @@ async function damageCopies(
   return refused;
 }
 
+test('of a damaged log what is whole can be had: never a wrong entry, and never without a word on the rest', async t => {
+  await withDirectory(async root => {
+    const random = seeded(11);
+    for (const inTables of [false, true]) {
+      const directory = join(root, `whole-${inTables}`);
+      await writeLog(directory, inTables);
+      const expected = Array.from({ length: 100 }, (_, at) => at + 1);
+      const bytesOf = (index: number) => Buffer.alloc(inTables ? 3_000 : 100, index);
+      let shortened = 0;
+      for (let round = 0; round < FLIPS / 2; round++) {
+        const copy = join(root, 'copy');
+        await copyTo(directory, copy);
+        const where = await (round % 2 === 0 ? flipBit : cutTail)(copy, random);
+        const opened = await readLog(copy).catch((error: unknown) => error);
+        if (!(opened instanceof LogCorruptError)) continue;
+        try {
+          const {
+            entries: found,
+            identity: owner,
+            lost,
+            snapshot,
+          } = await new LevelStorage({ directory: copy }).salvage();
+          t.deepEqual(owner, identity, where);
+          t.deepEqual(
+            found.map(({ index }) => index),
+            expected.slice(snapshot.index, snapshot.index + found.length),
+            where,
+          );
+          t.true(
+            found.every(({ index, data }) => bytesOf(index).equals(data)),
+            where,
+          );
+          if (snapshot.index + found.length < 100) {
+            shortened++;
+            t.true(lost.records > 0, `${where}: a hundred entries, of which ${found.length} are left`);
+          }
+        } catch (error) {
+          t.true(error instanceof LogCorruptError, `${where}: ${error}`);
+        }
+      }
+      t.true(shortened > 0, 'some were shortened');
+    }
+  });
+});
+
 for (const inTables of [false, true]) {
   const where = inTables ? 'LevelDB’s tables' : 'LevelDB’s log';
   test(`a flipped bit anywhere in the files, the log in ${where}, is harmless or refused`, async t => {

@@ -5,7 +5,13 @@
 import assert from 'node:assert';
 import type { Entry, HardState, Membership, SnapshotMetadata } from '../core/types.ts';
 import { type BaseRecord, decodeBase, decodeRecord, encodeBase, encodeRecord, type Head } from './record.ts';
-import { LogCorruptError, type MemberIdentity, type RecoveredState, type SaveRequest } from './storage.ts';
+import {
+  LogCorruptError,
+  type MemberIdentity,
+  type RecoveredState,
+  type SalvagedState,
+  type SaveRequest,
+} from './storage.ts';
 
 /** What was found on disk. */
 export interface Found {
@@ -55,22 +61,51 @@ export class Journal {
    */
   recover(found: Found): RecoveredState {
     if (found.base === undefined) return this.#recoverEmpty(found);
-    const base = decodeBase(found.base);
-    this.#takeBase(base);
+    this.#takeBase(decodeBase(found.base));
     const entries: Entry[] = [];
-    for (const { sequence, bytes } of found.records) {
-      const decoded = decodeRecord(bytes);
-      if (sequence !== this.#nextSequence || decoded.record.sequence !== sequence) {
-        throw corrupt(`record ${this.#nextSequence} is missing`);
-      }
-      if (decoded.record.previousChain !== this.#chain)
-        throw corrupt(`record ${sequence} does not follow from the one before`);
-      this.#replay(decoded.record.entries, entries);
-      this.#accept({ hardState: decoded.record.hardState, entries: decoded.record.entries, chain: decoded.chain });
-    }
+    for (const record of found.records) this.#takeRecord(record, entries);
     this.#checkHead(found.head);
     checkTerms(this.#snapshot, entries);
+    return this.#recovered(entries);
+  }
+
+  /**
+   * Reads what is certainly as it was written: the records from the first one up to the first that is damaged or missing.
+   * Only for looking at what is left: nobody may go on writing behind it.
+   * @throws {LogCorruptError} not even the beginning is whole
+   * @throws {DataVersionError} a newer version wrote it
+   */
+  salvage(found: Found): SalvagedState {
+    if (found.base === undefined) throw corrupt('it has lost its beginning');
+    this.#takeBase(decodeBase(found.base));
+    const entries: Entry[] = [];
+    try {
+      for (const record of found.records) this.#takeRecord(record, entries);
+      this.#checkHead(found.head);
+    } catch (error) {
+      if (!(error instanceof LogCorruptError)) throw error;
+    }
+    checkTerms(this.#snapshot, entries);
+    const lastSequence = this.#nextSequence - 1;
+    const behind = found.records.filter(({ sequence }) => sequence > lastSequence);
+    const known = Math.max(behind.at(-1)?.sequence ?? 0, found.head?.sequence ?? 0, lastSequence);
+    return { ...this.#recovered(entries), lost: { records: known - lastSequence, ...witnessed(behind) } };
+  }
+
+  #recovered(entries: readonly Entry[]): RecoveredState {
     return { hardState: this.#hardState, entries, snapshot: this.#snapshot, identity: this.#identity };
+  }
+
+  #takeRecord({ sequence, bytes }: Found['records'][number], entries: Entry[]): void {
+    const decoded = decodeRecord(bytes);
+    if (sequence !== this.#nextSequence || decoded.record.sequence !== sequence) {
+      throw corrupt(`record ${this.#nextSequence} is missing`);
+    }
+    if (decoded.record.previousChain !== this.#chain) {
+      throw corrupt(`record ${sequence} does not follow from the one before`);
+    }
+    this.#replay(decoded.record.entries, entries);
+    this.#accept({ hardState: decoded.record.hardState, entries: decoded.record.entries, chain: decoded.chain });
   }
 
   planInitialize(identity: MemberIdentity, membership: Membership): Step {
@@ -213,6 +248,22 @@ export class Journal {
     if (kept !== undefined && kept.chain !== head.chain)
       throw corrupt(`record ${head.sequence} is not the one written`);
   }
+}
+
+/** What can still be read of the records behind the damage says at least how far the log had come. */
+function witnessed(records: Found['records']): { readonly index: number; readonly term: number } {
+  let index = 0;
+  let term = 0;
+  for (const { bytes } of records) {
+    try {
+      const { entries, hardState } = decodeRecord(bytes).record;
+      index = Math.max(index, entries.at(-1)?.index ?? 0);
+      term = Math.max(term, entries.at(-1)?.term ?? 0, hardState?.term ?? 0);
+    } catch (error) {
+      if (!(error instanceof LogCorruptError)) throw error;
+    }
+  }
+  return { index, term };
 }
 
 function checkTerms(snapshot: SnapshotMetadata, entries: readonly Entry[]): void {

@@ -18,6 +18,7 @@ import {
   type MemberIdentity,
   type RaftStorage,
   type RecoveredState,
+  type SalvagedState,
   type SaveRequest,
   StorageFailedError,
 } from './storage.ts';
@@ -54,6 +55,34 @@ export class LevelStorage implements RaftStorage {
   }
 
   async open(): Promise<RecoveredState> {
+    return this.#read(async database => {
+      const head = readHead(this.#headPath);
+      const found = await this.#readAll(database);
+      if (found.failure !== undefined) throw found.failure;
+      const recovered = this.#journal.recover({ ...found, head });
+      if (recovered.identity !== undefined && head?.sequence !== this.#journal.head.sequence) {
+        this.#writeHead(this.#journal.head);
+      }
+      return recovered;
+    });
+  }
+
+  /**
+   * Instead of `open`: reads what is certainly whole of a damaged log, and closes it again. For making a new cluster of what
+   * is left; the member itself must never take part again with less than it had.
+   * @throws {LogCorruptError} LevelDB cannot open it at all, or its beginning is damaged
+   */
+  async salvage(): Promise<SalvagedState> {
+    try {
+      return await this.#read(async database =>
+        this.#journal.salvage({ ...(await this.#readAll(database)), head: readHead(this.#headPath) }),
+      );
+    } finally {
+      await this.close();
+    }
+  }
+
+  async #read<Result>(read: (database: Database) => Promise<Result>): Promise<Result> {
     assert(this.#state === 'new', 'a storage is opened once');
     this.#state = 'open';
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
@@ -66,12 +95,7 @@ export class LevelStorage implements RaftStorage {
     this.#database = database;
     try {
       await this.#checkFormat(database);
-      const head = readHead(this.#headPath);
-      const recovered = this.#journal.recover({ ...(await this.#readAll(database)), head });
-      if (recovered.identity !== undefined && head?.sequence !== this.#journal.head.sequence) {
-        this.#writeHead(this.#journal.head);
-      }
-      return recovered;
+      return await read(database);
     } catch (error) {
       await this.close();
       throw error instanceof LogCorruptError || error instanceof DataVersionError
@@ -168,7 +192,8 @@ export class LevelStorage implements RaftStorage {
     if (version > FORMAT_VERSION) throw new DataVersionError(newerVersion(this.#directory, version));
   }
 
-  async #readAll(database: Database): Promise<Omit<Found, 'head'>> {
+  /** @returns with `failure`, if LevelDB could not read on: then `records` are those before. */
+  async #readAll(database: Database): Promise<Omit<Found, 'head'> & { readonly failure?: unknown }> {
     let base: Uint8Array | undefined;
     for (const [key, value] of await database.iterator({ gte: BASE, lt: `${BASE}g` }).all()) {
       base = value;
@@ -182,6 +207,8 @@ export class LevelStorage implements RaftStorage {
         if (batch.length === 0) break;
         for (const [key, bytes] of batch) records.push({ sequence: numberOf(key), bytes });
       }
+    } catch (failure) {
+      return { base, records, failure };
     } finally {
       await iterator.close();
     }

@@ -19,6 +19,17 @@ export interface RecoveredState {
   readonly identity: MemberIdentity | undefined;
 }
 
+/** What can be had of a damaged log; see `LevelStorage.salvage`. */
+export interface SalvagedState extends RecoveredState {
+  readonly lost: {
+    /** Records that were written behind the part that is whole, as far as anything still tells. */
+    readonly records: number;
+    /** The highest index and term that can be read there; 0 where nothing can. */
+    readonly index: number;
+    readonly term: number;
+  };
+}
+
 /** Who this data directory belongs to; written once, checked at every open. */
 export interface MemberIdentity {
   readonly clusterId: string;

@@ -37,7 +37,7 @@ const WRITERS = 8;
 const TIMEOUT_MS = 60_000;
 
 export interface WatchSupport {
-  /** etcd before 3.5.17 loses to watches a deletion on whose revision compaction landed (etcd 18089, 19179). */
+  /** Older etcds lose to watches a deletion on whose revision compaction landed (mended by etcd 18274 and 19188). */
   readonly keepsCompactedDeletion?: boolean;
 }
 

@@ -1,9 +1,10 @@
 /** A new cluster out of a snapshot, or out of whatever one of three members still has. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { LevelStorage, type Membership, membershipCodec } from '../../raft/index.ts';
+import { dataFiles } from '../../raft/storage/testing/damage.ts';
 import { TestAuthority } from '../../raft/transport/testing/certificates.ts';
 import { CompactedError, type StoreClient } from '../client/client.ts';
 import { bytes, open, text } from '../client/contract.ts';
@@ -14,7 +15,7 @@ import { freePort, TestCluster } from '../testing/cluster.ts';
 import { writeSnapshotFile } from './file.ts';
 import { REVISION_BUMP } from './limits.ts';
 import { resetStore, restoreStore } from './recovery.ts';
-import { SurvivorError } from './survivor.ts';
+import { DamagedLogError, SurvivorError } from './survivor.ts';
 
 const authority = await TestAuthority.create();
 const makeCluster = async () => TestCluster.create(await authority.issue('member'), Math.random);
@@ -179,6 +180,57 @@ test('a log with entries that nobody confirmed, and with memberships in the midd
   t.is((await member.client.members()).members.length, 1);
   await member.close();
 });
+
+test('a log that is damaged at its end is given up only where an operator says so, and then all that is whole is kept', async t => {
+  await using cluster = await makeCluster();
+  const { expected, members } = await threeStopped(cluster);
+  const [{ identity, dataDir } = { identity: undefined, dataDir: '' }] = members;
+  // Two more entries, of which the state knows nothing; then a bit flips in the second.
+  const storage = new LevelStorage({ directory: join(dataDir, 'raft') });
+  const { entries, hardState } = await storage.open();
+  const lastIndex = entries.at(-1)?.index ?? 0;
+  const put = (key: string, index: number) => {
+    const data = encodeCommand({
+      type: 'transaction',
+      transaction: { then: [{ type: 'put', key, value: bytes(key), lease: 0 }] },
+    });
+    const { term, votedFor } = hardState;
+    return storage.save({
+      hardState: { term, votedFor, commit: lastIndex },
+      entries: [{ index, term, kind: 'command', data }],
+    });
+  };
+  await put('/whole', lastIndex + 1);
+  await put('/damaged', lastIndex + 2);
+  await storage.close();
+  t.true(await flipBitOf(join(dataDir, 'raft'), '/damaged'));
+
+  const directory = newFolder();
+  const refused = await t.throwsAsync(resetStore({ from: dataDir, directory, random: Math.random }), {
+    instanceOf: DamagedLogError,
+  });
+  t.regex(refused?.message ?? '', new RegExp(`up to entry ${lastIndex + 1} is whole.*--accept-loss`));
+  t.like(refused?.lost, { afterIndex: lastIndex + 1, records: 1 });
+  const result = await resetStore({ from: dataDir, directory, random: Math.random, acceptLoss: true });
+  t.like(result.lost, { afterIndex: lastIndex + 1, records: 1 });
+  const member = await reopen(cluster, identity!.name, directory);
+  t.deepEqual(await valuesOf(member.client), { ...expected, '/whole': '/whole' });
+  t.true(member.raft.status().term > hardState.term + 1_000, 'above every term of what is lost');
+  await member.close();
+});
+
+/** Flips a bit where `text` stands in one of the files. */
+async function flipBitOf(directory: string, text: string): Promise<boolean> {
+  for (const path of await dataFiles(directory)) {
+    const content = await readFile(path);
+    const at = content.indexOf(text);
+    if (at === -1) continue;
+    content[at] = (content[at] ?? 0) ^ 1;
+    await writeFile(path, content);
+    return true;
+  }
+  return false;
+}
 
 test('a member that lags, and one that only learns, can be what is left', async t => {
   await using cluster = await makeCluster();

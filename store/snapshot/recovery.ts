@@ -4,7 +4,7 @@ import { buildStore } from './build.ts';
 import { loadSnapshotFile } from './file.ts';
 import type { SnapshotHeader } from './format.ts';
 import { REVISION_BUMP } from './limits.ts';
-import { readSurvivor } from './survivor.ts';
+import { type LostEntries, readSurvivor } from './survivor.ts';
 
 interface RecoveryOptions {
   /** Where to put the new member's data; must not be there yet, or be empty. What `openStore` calls `dataDir`. */
@@ -28,6 +28,14 @@ export interface Recovered {
   /** Where the new cluster begins; all before it counts as compacted. */
   readonly revision: number;
   readonly keys: number;
+}
+
+/** What a reset says besides. */
+export interface Reset {
+  readonly oldClusterId: string;
+  readonly uncommittedEntries: number;
+  /** What damage took; only if there was any. */
+  readonly lost?: LostEntries;
 }
 
 /** Not known yet: the member tells its real addresses when it starts. */
@@ -54,20 +62,22 @@ export async function restoreStore(options: RestoreOptions): Promise<Recovered &
  * Makes the data of a new cluster of one member from the data of a member of a cluster that lost its quorum. Everything
  * that the survivor has is kept, also what it did not know to be committed.
  * @param options.from its data; nothing in there changes
+ * @param options.acceptLoss go on with what is whole of a damaged log; `lost` then says what is gone
  * @throws what `readSurvivor` throws
  */
 export async function resetStore(
-  options: RecoveryOptions & { readonly from: string },
-): Promise<Recovered & { readonly oldClusterId: string; readonly uncommittedEntries: number }> {
-  const survivor = await readSurvivor(options.from);
-  const { identity, entry, uncommittedEntries } = survivor;
+  options: RecoveryOptions & { readonly from: string; readonly acceptLoss?: boolean },
+): Promise<Recovered & Reset> {
+  const { from, acceptLoss = false } = options;
+  const survivor = await readSurvivor(from, { acceptLoss });
+  const { identity, entry, uncommittedEntries, lost } = survivor;
   const recovered = await begin(options, {
     origin: survivor,
     name: identity.name,
     peerAddress: entry?.peerAddress ?? UNKNOWN_PEER_ADDRESS,
     clientUrl: entry?.clientUrl ?? UNKNOWN_CLIENT_URL,
   });
-  return { ...recovered, oldClusterId: identity.clusterId, uncommittedEntries };
+  return { ...recovered, oldClusterId: identity.clusterId, uncommittedEntries, ...(lost && { lost }) };
 }
 
 async function begin(

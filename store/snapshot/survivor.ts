@@ -7,9 +7,11 @@ import { join } from 'node:path';
 import {
   DataLockedError,
   LevelStorage,
+  LogCorruptError,
   type MemberIdentity,
   type MembershipEntry,
   type RecoveredState,
+  type SalvagedState,
 } from '../../raft/index.ts';
 import { type StateBackend, StateCorruptError } from '../backend/backend.ts';
 import { LevelBackend } from '../backend/level.ts';
@@ -27,6 +29,18 @@ export interface Survivor extends Origin {
   readonly entry: MembershipEntry | undefined;
   /** Entries that were applied here beyond what was known to be committed. */
   readonly uncommittedEntries: number;
+  /** What damage took from its log; undefined where the log is whole. */
+  readonly lost: LostEntries | undefined;
+}
+
+/** What cannot be had from a damaged log any more. */
+export interface LostEntries {
+  /** All up to here is kept. */
+  readonly afterIndex: number;
+  /** There was at least one entry with this index; undefined where nothing tells that there was anything more. */
+  readonly throughIndex: number | undefined;
+  /** Records of the log behind the part that is whole, as far as anything tells of them. Some may be in the state already. */
+  readonly records: number;
 }
 
 /** There is nothing here that a cluster could be made of. `message` says why and what to do. */
@@ -35,12 +49,33 @@ export class SurvivorError extends Error {
   readonly code = 'STORE_SURVIVOR';
 }
 
+/** The log is damaged, and something may be lost for good: an operator has to say that this is accepted. */
+export class DamagedLogError extends SurvivorError {
+  readonly lost: LostEntries;
+
+  constructor(message: string, lost: LostEntries) {
+    super(message);
+    this.lost = lost;
+  }
+}
+
+/**
+ * What a damaged log held behind the damage had terms of its own, which nobody can read any more. The new cluster's terms
+ * begin so much later, hence above them.
+ */
+const TERM_BUMP = 1_000_000;
+
 /**
  * @param directory what `openStore` calls `dataDir`
- * @throws {SurvivorError} {DataLockedError} {StateLockedError} {LogCorruptError} {StateCorruptError} and those of newer formats
+ * @param options.acceptLoss go on with what is whole of a damaged log
+ * @throws {SurvivorError} {DataLockedError} {StateLockedError} {StateCorruptError} and those of newer formats
+ * @throws {DamagedLogError} the log is damaged, and the loss was not accepted
  */
-export async function readSurvivor(directory: string): Promise<Survivor> {
-  const recovered = await readLog(join(directory, 'raft'));
+export async function readSurvivor(
+  directory: string,
+  options: { readonly acceptLoss?: boolean } = {},
+): Promise<Survivor> {
+  const recovered = await readLogOrRest(join(directory, 'raft'));
   const { identity } = recovered;
   if (identity === undefined) {
     throw new SurvivorError(
@@ -54,16 +89,62 @@ export async function readSurvivor(directory: string): Promise<Survivor> {
       `the state in ${directory} ends at entry ${head.appliedIndex}, but its log begins after ${startIndex}: it was being rebuilt when it stopped and lacks what lies between. Reset another master, or restore a snapshot`,
     );
   }
-  const through = applyLog(state, recovered, head.appliedIndex);
-  const lastTerm = recovered.entries.at(-1)?.term ?? recovered.snapshot.term;
+  // Behind a state that is further than what the damaged log knows to be committed, its entries may be of another history.
+  const usable =
+    recovered.lost !== undefined && head.appliedIndex > recovered.hardState.commit
+      ? { ...recovered, entries: recovered.entries.filter(({ index }) => index <= head.appliedIndex) }
+      : recovered;
+  const through = applyLog(state, usable, head.appliedIndex);
+  const lost = lostBehind(recovered, through);
+  if (lost !== undefined && options.acceptLoss !== true) throw new DamagedLogError(lossMessage(directory, lost), lost);
+  const lastTerm = Math.max(recovered.entries.at(-1)?.term ?? recovered.snapshot.term, recovered.lost?.term ?? 0);
   return {
     state,
     head: { ...head, appliedIndex: through },
-    term: Math.max(recovered.hardState.term, lastTerm),
+    term: Math.max(recovered.hardState.term, lastTerm) + (lost === undefined ? 0 : TERM_BUMP),
     identity,
     entry: lastEntryOf(recovered),
     uncommittedEntries: Math.max(0, through - Math.max(recovered.hardState.commit, head.appliedIndex)),
+    lost,
   };
+}
+
+function lostBehind({ lost, entries }: LogOrRest, through: number): LostEntries | undefined {
+  if (lost === undefined) return undefined;
+  const throughIndex = Math.max(lost.index, entries.at(-1)?.index ?? 0);
+  return {
+    afterIndex: through,
+    throughIndex: throughIndex > through ? throughIndex : undefined,
+    records: lost.records,
+  };
+}
+
+function lossMessage(directory: string, { afterIndex, throughIndex, records }: LostEntries): string {
+  const what =
+    throughIndex === undefined
+      ? `whether anything was written after it cannot be told (${records} records are damaged or gone)`
+      : `entries ${afterIndex + 1} to ${throughIndex}, and whatever came after them, are lost here`;
+  return `the log in ${directory} is damaged: all up to entry ${afterIndex} is whole, ${what}. If another master is left, reset that one; a snapshot may be younger, too. To go on with what is whole, accept the loss (--accept-loss)`;
+}
+
+/** A log, or what is certainly whole of it. */
+type LogOrRest = RecoveredState & { readonly lost?: SalvagedState['lost'] };
+
+async function readLogOrRest(directory: string): Promise<LogOrRest> {
+  try {
+    return await readLog(directory);
+  } catch (error) {
+    if (!(error instanceof LogCorruptError)) throw error;
+    try {
+      return await new LevelStorage({ directory }).salvage();
+    } catch (worse) {
+      if (!(worse instanceof LogCorruptError)) throw worse;
+      throw new SurvivorError(
+        `the log in ${directory} is damaged so that nothing in it can be trusted: reset another master, or restore a snapshot`,
+        { cause: worse },
+      );
+    }
+  }
 }
 
 /**

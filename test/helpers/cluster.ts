@@ -126,14 +126,26 @@ const RANGE = 60;
 const LOWEST = 20_000;
 const HIGHEST = 29_000;
 
+/**
+ * Test files that run side by side look for ports at the same moment, when nothing listens yet on what the other took. So the
+ * last port of a range is listened on from here to the end of the process: only one can.
+ */
 async function freePortRange(): Promise<number> {
   for (let port = LOWEST + (process.pid % 100) * RANGE; port < HIGHEST; port += RANGE) {
+    if (!(await claim(port + RANGE - 1))) continue;
     const free = await Promise.all(
       [port, port + 1, port + 2, port + 3, port + 21, port + 22, port + 23, port + 41, port + 42].map(isFree),
     );
     if (free.every(Boolean)) return port;
   }
   throw new Error('no free range of ports');
+}
+function claim(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const server = createServer().unref();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host: '0.0.0.0', exclusive: true }, () => resolve(true));
+  });
 }
 function isFree(port: number): Promise<boolean> {
   return new Promise(resolve => {
