@@ -21,12 +21,9 @@ import {
   validateStorageClass,
   validateStorageClassUpdate,
 } from '../validation/storage.ts';
+import { CLAIM_PROTECTION, VOLUME_PROTECTION } from '../volume-protection.ts';
 import { declare, metadataOf, STATUS } from './declare.ts';
 import { roundResources } from './pod-defaults.ts';
-
-/** What keeps a volume or claim from going while something uses it. A controller takes it away. */
-const VOLUME_PROTECTION = 'kubernetes.io/pv-protection';
-const CLAIM_PROTECTION = 'kubernetes.io/pvc-protection';
 
 function protect(object: PersistentVolumeClaim, finalizer: string): void {
   const metadata = metadataOf(object);
