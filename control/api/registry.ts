@@ -3,13 +3,29 @@
  * list: a new kind is one file and one line here.
  */
 import type { Kind, KindDeclaration, KubernetesObject } from './kind.ts';
+import { horizontalPodAutoscaler, horizontalPodAutoscalerV1 } from './kinds/autoscaling.ts';
 import { configMap, endpoints, namespace, secret, serviceAccount } from './kinds/core.ts';
+import { cronJob } from './kinds/cron-jobs.ts';
 import { event, eventsV1Event } from './kinds/events.ts';
+import { flowSchema, priorityLevel } from './kinds/flow-control.ts';
 import { job } from './kinds/jobs.ts';
 import { LEGACY_KINDS } from './kinds/legacy.ts';
 import { endpointSlice, service } from './kinds/network.ts';
+import { ingress, ingressClass, ipAddress, networkPolicy, serviceCidr } from './kinds/networking.ts';
 import { lease, node } from './kinds/nodes.ts';
 import { pod } from './kinds/pods.ts';
+import { podDisruptionBudget, priorityClass, runtimeClass } from './kinds/policy.ts';
+import { limitRange, resourceQuota } from './kinds/quota.ts';
+import { statefulSet } from './kinds/stateful-sets.ts';
+import {
+  csiDriver,
+  csiNode,
+  csiStorageCapacity,
+  persistentVolume,
+  persistentVolumeClaim,
+  storageClass,
+  volumeAttachment,
+} from './kinds/storage.ts';
 import { controllerRevision, podTemplate } from './kinds/templates.ts';
 import { daemonSet, deployment, replicaSet, replicationController } from './kinds/workloads.ts';
 
@@ -25,11 +41,15 @@ export const ALL_KINDS: readonly AnyDeclaration[] = [
   erase(configMap),
   erase(endpoints),
   erase(event),
+  erase(limitRange),
   erase(namespace),
   erase(node),
+  erase(persistentVolumeClaim),
+  erase(persistentVolume),
   erase(pod),
   erase(podTemplate),
   erase(replicationController),
+  erase(resourceQuota),
   erase(secret),
   erase(serviceAccount),
   erase(service),
@@ -37,10 +57,29 @@ export const ALL_KINDS: readonly AnyDeclaration[] = [
   erase(daemonSet),
   erase(deployment),
   erase(replicaSet),
-  erase(job),
-  erase(lease),
-  erase(endpointSlice),
+  erase(statefulSet),
   erase(eventsV1Event),
+  erase(horizontalPodAutoscaler),
+  erase(horizontalPodAutoscalerV1),
+  erase(cronJob),
+  erase(job),
+  erase(ingressClass),
+  erase(ingress),
+  erase(ipAddress),
+  erase(networkPolicy),
+  erase(serviceCidr),
+  erase(podDisruptionBudget),
+  erase(csiDriver),
+  erase(csiNode),
+  erase(csiStorageCapacity),
+  erase(storageClass),
+  erase(volumeAttachment),
+  erase(priorityClass),
+  erase(lease),
+  erase(runtimeClass),
+  erase(endpointSlice),
+  erase(flowSchema),
+  erase(priorityLevel),
   ...LEGACY_KINDS.map(erase),
 ];
 

@@ -23,6 +23,7 @@ import { replicationController } from './replication-controller.ts';
 import { rootCaController } from './root-ca.ts';
 import { serviceAccountController } from './service-accounts.ts';
 import { taintEvictionController } from './taint-eviction.ts';
+import { claimProtectionController, volumeProtectionController } from './volume-protection.ts';
 
 export type { ControllerOptions } from './context.ts';
 
@@ -62,6 +63,8 @@ function setUp(context: ControllerContext): Controller[] {
     taintEvictionController(context),
     nodeIpamController(context),
     podGarbageController(context),
+    claimProtectionController(context),
+    volumeProtectionController(context),
     // Last, for it shares the informers that all others have asked for.
     garbageCollector(context, kinds),
   ];

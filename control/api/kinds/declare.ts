@@ -39,6 +39,8 @@ export interface Behaviour<T extends KubernetesObject> {
   validateUpdate?(object: T, old: T, subresource: string): FieldError[];
   /** True if an update tells what is wrong with the object before what may not change. */
   readonly judgesWholeFirst?: boolean;
+  /** True if an update is refused only for what it changes and for its metadata, not for what was there before. */
+  readonly judgesOnlyChanges?: boolean;
   readonly deprecation?: string;
   warnings?(object: T, old: T | undefined): string[];
   decideDeletion?: KindDeclaration<T>['decideDeletion'];
@@ -144,7 +146,7 @@ export function declare<T extends KubernetesObject>(
     validateUpdate(object, old) {
       const metadata = validateObjectMetaUpdate(metadataOf(object), metadataOf(old));
       const changes = behaviour.validateUpdate?.(object, old, preparedFor.get(object) ?? '') ?? [];
-      const whole = validateWhole(object);
+      const whole = behaviour.judgesOnlyChanges ? [] : validateWhole(object);
       // Kubernetes looks at metadata several times, and clients see it in the list of causes.
       const first = [...metadata, ...validateMetadataContents(metadataOf(object))];
       return behaviour.judgesWholeFirst

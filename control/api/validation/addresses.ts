@@ -92,3 +92,36 @@ export function validateOrdinaryIp(field: string, text: string): FieldError[] {
   }
   return errors;
 }
+
+/** True if the address is of the range. */
+export function isInside(ip: IpAddress, range: { readonly ip: IpAddress; readonly prefix: number }): boolean {
+  return ip.family === range.ip.family && bitsAfter(ip, 0, range.prefix) === bitsAfter(range.ip, 0, range.prefix);
+}
+
+/** The bits of an address from `start` to before `end`, as text. */
+function bitsAfter({ bytes }: IpAddress, start: number, end = bytes.length * 8): string {
+  return bytes
+    .map(byte => byte.toString(2).padStart(8, '0'))
+    .join('')
+    .slice(start, end);
+}
+
+/** True if a range says no more of an address than its prefix. */
+export const isNetworkAddress = ({ ip, prefix }: { readonly ip: IpAddress; readonly prefix: number }): boolean =>
+  !bitsAfter(ip, prefix).includes('1');
+
+/** The one text by which an address is known (RFC 5952). */
+export function formatIp({ family, bytes }: IpAddress): string {
+  if (family === 'IPv4') return bytes.join('.');
+  const groups = Array.from({ length: 8 }, (_, index) =>
+    (((bytes[index * 2] ?? 0) << 8) | (bytes[index * 2 + 1] ?? 0)).toString(16),
+  );
+  const text = groups.join(':');
+  // The longest run of zeros, the first of equals; a single zero stays.
+  const runs = [...text.matchAll(/(?:^|:)0(?::0)+(?=:|$)/g)].sort((a, b) => b[0].length - a[0].length);
+  const longest = runs[0];
+  if (!longest) return text;
+  const left = text.slice(0, longest.index);
+  const right = text.slice(longest.index + longest[0].length).replace(/^:/, '');
+  return `${left}::${right}`;
+}

@@ -216,7 +216,7 @@ export const portNumber = (port: number): string[] =>
   port >= 1 && port <= 65_535 ? [] : ['must be between 1 and 65535, inclusive'];
 
 /** A segment of a URL path. */
-function pathSegment(text: string): string[] {
+export function pathSegment(text: string): string[] {
   if (text === '.' || text === '..') return [`may not be '${text}'`];
   const found: string[] = [];
   for (const character of ['/', '%']) if (text.includes(character)) found.push(`may not contain '${character}'`);

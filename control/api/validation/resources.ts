@@ -33,21 +33,26 @@ const isExtended = (name: string): boolean =>
   name.includes('/') && !name.split('/')[0]?.endsWith('kubernetes.io') && !name.startsWith('requests.');
 
 /** More may be promised than there is only of these. */
-const isOvercommittable = (name: string): boolean => !name.includes('/') && !isHugePages(name);
+export const isOvercommittable = (name: string): boolean => !name.includes('/') && !isHugePages(name);
 
-function goQuantity(quantity: Quantity): string {
+/** A quantity as Go's %#v shows it. */
+export function goQuantity(quantity: Quantity): string {
   return `resource.Quantity{i:resource.int64Amount{value:${quantity.unscaled}, scale:${quantity.scale}}, d:resource.infDecAmount{Dec:(*inf.Dec)(nil)}, s:${goQuote(formatQuantity(quantity))}, Format:${goQuote(quantity.format)}}`;
 }
 
-function validateResourceName(name: string, field: string): FieldError[] {
+/** The name of a resource of any kind: one of Kubernetes' own, or one with a domain. */
+export function validateAnyResourceName(name: string, field: string): FieldError[] {
   const sentences = qualifiedName(name);
   if (sentences.length > 0) return sentences.map(sentence => invalidText(field, name, sentence));
-  if (name.includes('/')) return [];
-  const errors: FieldError[] = [];
-  if (!STANDARD_RESOURCES.has(name) && !isHugePages(name)) {
-    errors.push(invalidText(field, name, 'must be a standard resource type or fully qualified'));
-  }
-  if (!CONTAINER_RESOURCES.has(name) && !isHugePages(name)) {
+  if (name.includes('/') || STANDARD_RESOURCES.has(name) || isHugePages(name)) return [];
+  return [invalidText(field, name, 'must be a standard resource type or fully qualified')];
+}
+
+/** The name of a resource that containers can have. */
+export function validateContainerResourceName(name: string, field: string): FieldError[] {
+  const errors = validateAnyResourceName(name, field);
+  const isUnqualified = qualifiedName(name).length === 0 && !name.includes('/');
+  if (isUnqualified && !CONTAINER_RESOURCES.has(name) && !isHugePages(name)) {
     errors.push(invalidText(field, name, 'must be a standard resource for containers'));
   }
   return errors;
@@ -69,12 +74,12 @@ export function validateRequirements(resources: ResourceRequirements | undefined
   const requests = parseList(resources?.requests);
   for (const [name, quantity] of limits) {
     const field = `${path}.limits[${name}]`;
-    errors.push(...validateResourceName(name, field), ...validateResourceQuantity(name, quantity, field));
+    errors.push(...validateContainerResourceName(name, field), ...validateResourceQuantity(name, quantity, field));
   }
   for (const [name, quantity] of requests) {
     const field = `${path}.requests[${name}]`;
     errors.push(
-      ...validateResourceName(name, field),
+      ...validateContainerResourceName(name, field),
       ...validateResourceQuantity(name, quantity, field),
       ...compareToLimit(name, quantity, limits.get(name), path),
     );

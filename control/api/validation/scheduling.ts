@@ -89,7 +89,8 @@ function validateNodeField({ key, operator, values = [] }: NodeSelectorRequireme
   return errors;
 }
 
-function validateNodeTerm(term: NodeSelectorTerm, path: string): FieldError[] {
+/** One term of a node selector. */
+export function validateNodeTerm(term: NodeSelectorTerm, path: string): FieldError[] {
   return [
     ...(term.matchExpressions ?? []).flatMap((requirement, index) =>
       validateNodeRequirement(requirement, `${path}.matchExpressions[${index}]`),

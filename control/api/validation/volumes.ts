@@ -1,7 +1,9 @@
 /** Volumes of pods and how containers mount them. */
 import type {
   DownwardAPIVolumeFile,
+  HostPathVolumeSource,
   KeyToPath,
+  NFSVolumeSource,
   ProjectedVolumeSource,
   Volume,
   VolumeDevice,
@@ -70,7 +72,8 @@ const SOURCES = [
   'ephemeral',
 ] as const;
 
-const hasDotDot = (path: string): boolean => path.split('/').includes('..');
+/** True if a path goes up somewhere. */
+export const hasDotDot = (path: string): boolean => path.split('/').includes('..');
 
 /** A path inside a volume. */
 function validateLocalPath(path: string, field: string): FieldError[] {
@@ -155,6 +158,28 @@ function validateProjected(projected: ProjectedVolumeSource, path: string): Fiel
   return errors;
 }
 
+/** A path of the node. */
+export function validateHostPath(source: HostPathVolumeSource | undefined, path: string): FieldError[] {
+  const { path: hostPath = '', type = '' } = source ?? {};
+  if (hostPath === '') return [required(`${path}.path`)];
+  return [
+    ...(hasDotDot(hostPath) ? [invalidValue(`${path}.path`, hostPath, `must not contain '..'`)] : []),
+    ...(HOST_PATH_TYPES.includes(type) ? [] : [notSupported(`${path}.type`, type, HOST_PATH_TYPES)]),
+  ];
+}
+
+/** A directory of an NFS server. */
+export function validateNfs(source: NFSVolumeSource | undefined, path: string): FieldError[] {
+  const { server = '', path: exported = '' } = source ?? {};
+  return [
+    ...(server === '' ? [required(`${path}.server`)] : []),
+    ...(exported === '' ? [required(`${path}.path`)] : []),
+    ...(exported !== '' && !exported.startsWith('/')
+      ? [invalidValue(`${path}.path`, exported, 'must be an absolute path')]
+      : []),
+  ];
+}
+
 function validateSource(volume: Volume, name: (typeof SOURCES)[number], path: string): FieldError[] {
   switch (name) {
     case 'emptyDir': {
@@ -163,14 +188,8 @@ function validateSource(volume: Volume, name: (typeof SOURCES)[number], path: st
         ? [forbiddenField(`${path}.sizeLimit`, 'SizeLimit field must be a valid resource quantity')]
         : [];
     }
-    case 'hostPath': {
-      const { path: hostPath = '', type = '' } = volume.hostPath ?? {};
-      if (hostPath === '') return [required(`${path}.path`)];
-      return [
-        ...(hasDotDot(hostPath) ? [invalidValue(`${path}.path`, hostPath, `must not contain '..'`)] : []),
-        ...(HOST_PATH_TYPES.includes(type) ? [] : [notSupported(`${path}.type`, type, HOST_PATH_TYPES)]),
-      ];
-    }
+    case 'hostPath':
+      return validateHostPath(volume.hostPath, path);
     case 'secret':
       return [
         ...(volume.secret?.secretName ? [] : [required(`${path}.secretName`)]),
@@ -186,13 +205,7 @@ function validateSource(volume: Volume, name: (typeof SOURCES)[number], path: st
     case 'persistentVolumeClaim':
       return volume.persistentVolumeClaim?.claimName ? [] : [required(`${path}.claimName`)];
     case 'nfs':
-      return [
-        ...(volume.nfs?.server ? [] : [required(`${path}.server`)]),
-        ...(volume.nfs?.path ? [] : [required(`${path}.path`)]),
-        ...(volume.nfs?.path && !volume.nfs.path.startsWith('/')
-          ? [invalidValue(`${path}.path`, volume.nfs.path, 'must be an absolute path')]
-          : []),
-      ];
+      return validateNfs(volume.nfs, path);
     case 'downwardAPI':
       return [
         ...validateMode(volume.downwardAPI?.defaultMode, `${path}.defaultMode`),

@@ -27,6 +27,7 @@ import { dns1123Label } from './names.ts';
 import { validatePodTemplate } from './pod-spec.ts';
 import { podSpecWarnings } from './pod-warnings.ts';
 import { validateLabelSelector } from './scheduling.ts';
+import { validateAtMostAll, validateShare } from './shares.ts';
 
 const MISMATCH = '`selector` does not match template `labels`';
 const TEMPLATE = 'spec.template';
@@ -36,7 +37,7 @@ function isSelectorValid(selector: LabelSelector): boolean {
 }
 
 /** The selector itself: it must be there, mean something, and be well formed. */
-function validateSelector(selector: LabelSelector | undefined, kindWord: string): FieldError[] {
+export function validateSelector(selector: LabelSelector | undefined, kindWord: string): FieldError[] {
   if (!selector) return [required('spec.selector')];
   const errors = validateLabelSelector(selector, 'spec.selector');
   const isEmpty =
@@ -48,9 +49,10 @@ function validateSelector(selector: LabelSelector | undefined, kindWord: string)
 }
 
 /** A template whose pods the selector must find, and which live on. A selector that means nothing leaves it unjudged. */
-function validateSelectedTemplate(
+export function validateSelectedTemplate(
   template: PodTemplateSpec | undefined,
   selector: LabelSelector | undefined,
+  kindName = 'ReplicaSet',
 ): FieldError[] {
   if (selector && !isSelectorValid(selector)) {
     return [invalidText('spec.selector', goLabelSelector(selector), 'invalid label selector')];
@@ -62,11 +64,11 @@ function validateSelectedTemplate(
   if (!isEmpty && (!selector || !matchesLabelSelector(selector, labels ?? {}))) {
     errors.push(invalidText(`${TEMPLATE}.metadata.labels`, goStringMap(labels), MISMATCH));
   }
-  return [...errors, ...validatePodTemplate(template, TEMPLATE), ...validateLongRunning(template)];
+  return [...errors, ...validatePodTemplate(template, TEMPLATE), ...validateLongRunning(template, kindName)];
 }
 
 /** Pods of these live on: they are always restarted, and have no deadline. */
-function validateLongRunning(template: PodTemplateSpec | undefined): FieldError[] {
+function validateLongRunning(template: PodTemplateSpec | undefined, kindName = 'ReplicaSet'): FieldError[] {
   const errors: FieldError[] = [];
   const spec = template?.spec;
   if (spec && spec.restartPolicy !== 'Always') {
@@ -74,7 +76,7 @@ function validateLongRunning(template: PodTemplateSpec | undefined): FieldError[
   }
   if (spec?.activeDeadlineSeconds !== undefined) {
     errors.push(
-      forbiddenField(`${TEMPLATE}.spec.activeDeadlineSeconds`, 'activeDeadlineSeconds in ReplicaSet is not Supported'),
+      forbiddenField(`${TEMPLATE}.spec.activeDeadlineSeconds`, `activeDeadlineSeconds in ${kindName} is not Supported`),
     );
   }
   return errors;
@@ -96,22 +98,6 @@ export const validateReplicaSetUpdate = (object: ReplicaSet, old: ReplicaSet): F
 function validateSelectorUpdate(selector: LabelSelector | undefined, old: LabelSelector | undefined): FieldError[] {
   if (isEqual(selector, old)) return [];
   return [invalidText('spec.selector', selector ? goLabelSelector(selector) : GO_NULL, IMMUTABLE)];
-}
-
-const PERCENT = /^\d+%$/;
-const PERCENT_MESSAGE =
-  "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')";
-
-/** A number of pods, or a share of them. */
-function validateShare(value: number | string | undefined, field: string): FieldError[] {
-  if (typeof value === 'number') return notNegative(field, value);
-  if (value === undefined || PERCENT.test(value)) return [];
-  return [invalidText(field, goIntOrString(value), PERCENT_MESSAGE)];
-}
-
-function validateAtMostAll(value: number | string | undefined, field: string): FieldError[] {
-  if (typeof value !== 'string' || !PERCENT.test(value) || Number.parseInt(value, 10) <= 100) return [];
-  return [invalidText(field, goIntOrString(value), 'must not be greater than 100%')];
 }
 
 /** The number in `5` or `5%`; 0 for what is neither. */

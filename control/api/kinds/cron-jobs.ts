@@ -1,0 +1,24 @@
+/** Cron jobs. */
+import * as kinds from '../generated/kinds.ts';
+import { cronJobWarnings, validateCronJob } from '../validation/cron-job.ts';
+import { declare, STATUS } from './declare.ts';
+import { defaultPodTemplate } from './pod-defaults.ts';
+
+const SUCCESSFUL_JOBS = 3;
+const FAILED_JOBS = 1;
+
+export const cronJob = declare(kinds.cronjobs, {
+  tracksGeneration: true,
+  subresources: [STATUS],
+  defaults({ spec }) {
+    if (!spec) return;
+    spec.concurrencyPolicy ||= 'Allow';
+    spec.suspend ??= false;
+    spec.successfulJobsHistoryLimit ??= SUCCESSFUL_JOBS;
+    spec.failedJobsHistoryLimit ??= FAILED_JOBS;
+    // The jobs get their own defaults when they are made.
+    defaultPodTemplate(spec.jobTemplate?.spec?.template);
+  },
+  validate: validateCronJob,
+  warnings: cronJobWarnings,
+});
