@@ -374,7 +374,8 @@ function leaderWork({
       new RestClient({
         transport: inProcessTransport(apiServer, user, term),
         clock: context.clock,
-        userAgent: user.user,
+        // The program's name: it becomes the manager of the fields that it writes.
+        userAgent: user.user.replace(/^system:/, ''),
       });
     const shared = {
       clock: context.clock,

@@ -94,7 +94,7 @@ export async function runAgent(options: NodeOptions, context: NodeContext): Prom
     });
     const agent = createAgent({
       name: options.name,
-      client: new RestClient({ transport, clock: context.clock, userAgent: 'raftsman-agent' }),
+      client: new RestClient({ transport, clock: context.clock, userAgent: 'kubelet/v1.33 raftsman-agent' }),
       ...parts,
       dataDir: options.dataDir,
       clock: context.clock,

@@ -5,6 +5,7 @@ import type { Reply } from '../types.ts';
 import { readObject } from '../verbs/body.ts';
 import { singleReply } from '../verbs/get.ts';
 import { readWriteOptions } from '../verbs/options.ts';
+import { ownersOfChanged } from '../verbs/ownership.ts';
 import { changeObject, checkName } from '../verbs/update.ts';
 
 export async function finalizeNamespace(core: Core, request: ResourceRequest): Promise<Reply> {
@@ -15,6 +16,7 @@ export async function finalizeNamespace(core: Core, request: ResourceRequest): P
   const stored = await changeObject(core, request, {
     isDryRun,
     isInternal: true,
+    owners: (old, object) => ownersOfChanged(core, request, { old, object }),
     change(old: Namespace): Namespace {
       const { resourceVersion, uid } = sent.metadata ?? {};
       const metadata = { ...old.metadata, ...(uid && { uid }) };

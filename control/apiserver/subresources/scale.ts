@@ -1,4 +1,9 @@
 /** `scale`: the replica count of a workload as an autoscaling/v1 Scale, the same for all kinds that have one. */
+import { encodeManagers, type Ownerships } from '../../api/apply/managers.ts';
+import { fromScale, stepsOf, toScale } from '../../api/apply/scale.ts';
+import { trackUpdate, type Write } from '../../api/apply/track.ts';
+import { typeOfDefinition } from '../../api/apply/types.ts';
+import { zeroObject } from '../../api/apply/zero.ts';
 import type { LabelSelector, Scale } from '../../api/generated/types.ts';
 import type { Kind, KindDeclaration, KubernetesObject } from '../../api/kind.ts';
 import { decode } from '../../api/schema/decode.ts';
@@ -7,10 +12,14 @@ import type { CachedObject } from '../cache/cached-object.ts';
 import type { Core, ResourceRequest } from '../core.ts';
 import { bodyFormat, negotiate } from '../http/negotiate.ts';
 import { objectReply } from '../http/replies.ts';
+import { apiVersionOf } from '../keys.ts';
+import { isTrue } from '../request-info.ts';
 import type { Reply } from '../types.ts';
+import { applyObject, BEFORE_FIRST_APPLY, checkApplied, readApplied } from '../verbs/apply.ts';
 import { readConsistent } from '../verbs/get.ts';
 import { readWriteOptions } from '../verbs/options.ts';
-import { decodePatched, readPatch } from '../verbs/patch.ts';
+import { asTracked, readOwners, setManagedFields, writeOf } from '../verbs/ownership.ts';
+import { decodePatched, isApply, readPatch } from '../verbs/patch.ts';
 import { parseAs } from '../verbs/representation.ts';
 import { changeObject } from '../verbs/update.ts';
 
@@ -38,27 +47,95 @@ export async function scale(core: Core, request: ResourceRequest): Promise<Reply
     const object = await readConsistent(core, kind, { namespace: info.namespace, name: info.name });
     return scaleReply(request, object);
   }
-  const change = await readChange(request);
+  const change = isApply(request.exchange) ? await readApply(core, request) : await readChange(core, request);
   const stored = await changeObject(core, request, {
     isDryRun: change.isDryRun,
     change(old: Scalable): Scalable {
-      const sent = change.apply(scaleOf(kind, old));
+      const scale = scaleOf(kind, old);
+      const { owners: parent, inScale } = replicasOwners(old);
+      const { sent, owners } = change.apply(scale, inScale);
       checkScale(request, sent);
       const { resourceVersion } = sent.metadata ?? {};
       const metadata = { ...old.metadata };
       if (resourceVersion) metadata.resourceVersion = resourceVersion;
-      return { ...old, metadata, spec: { ...old.spec, replicas: sent.spec?.replicas ?? 0 } };
+      const changed = { ...old, metadata, spec: { ...old.spec, replicas: sent.spec?.replicas ?? 0 } };
+      const apiVersion = apiVersionOf(kind);
+      setManagedFields(changed, encodeManagers(fromScale({ parent, scale: owners, path: REPLICAS, apiVersion })));
+      return changed;
     },
+    owners: (_, object) => object.metadata?.managedFields,
   });
   return scaleReply(request, stored);
 }
 
-interface Change {
-  readonly isDryRun: boolean;
-  apply(old: Scale): Scale;
+/** Where all built-in kinds keep the count. */
+const REPLICAS = stepsOf('.spec.replicas');
+
+/** The owners of the object, and those of its replica count as owners of the Scale. */
+function replicasOwners(object: KubernetesObject): { readonly owners: Ownerships; readonly inScale: Ownerships } {
+  const owners = readOwners(object.metadata?.managedFields);
+  return { owners, inScale: toScale(owners, REPLICAS) };
 }
 
-async function readChange(request: ResourceRequest): Promise<Change> {
+/** The Scale as it shall be, and who owns what of it then. */
+interface Changed {
+  readonly sent: Scale;
+  readonly owners: Ownerships;
+}
+interface Change {
+  readonly isDryRun: boolean;
+  apply(old: Scale, owners: Ownerships): Changed;
+}
+
+/** A write of the Scale as the rules of ownership see it. */
+function scaleWrite(core: Core, request: ResourceRequest, operation: 'Apply' | 'Update', name?: string): Write {
+  const { manager, now } = writeOf(core, request, operation, name);
+  return {
+    manager: { ...manager, apiVersion: apiVersionOf(SCALE) },
+    type: typeOfDefinition(SCALE.definition),
+    ownable: {},
+    now,
+    version: () => undefined,
+  };
+}
+
+async function readApply(core: Core, request: ResourceRequest): Promise<Change> {
+  const options = readWriteOptions(request.exchange.query, 'PatchOptions', { isApply: true });
+  const applied = await readApplied(request.exchange, options);
+  return {
+    isDryRun: options.isDryRun,
+    apply(old, present) {
+      const write = scaleWrite(core, request, 'Apply');
+      checkApplied(SCALE, write, applied);
+      const live = asTracked(old);
+      const before = zeroObject(SCALE.definition);
+      const first = scaleWrite(core, request, 'Update', BEFORE_FIRST_APPLY);
+      const managers = present.size > 0 ? present : trackUpdate(first, { before, after: live, managers: present });
+      const isForced = isTrue(request.exchange.query.get('force'));
+      const sent = applyObject(write, { kind: declarationFor(request), live, applied, managers, isForced }) as Scale;
+      return { sent, owners: readOwners(sent.metadata?.managedFields) };
+    },
+  };
+}
+
+/** The Scale is read by kind only; none of the parent's behaviour applies to it. */
+const declarationFor = ({ kind }: ResourceRequest) =>
+  ({ ...kind, ...SCALE, defaults: () => undefined }) as KindDeclaration;
+
+async function readChange(core: Core, request: ResourceRequest): Promise<Change> {
+  const { isDryRun, apply } = await readSent(request);
+  return {
+    isDryRun,
+    apply(old, managers) {
+      const sent = apply(old);
+      if (managers.size === 0) return { sent, owners: managers };
+      const write = scaleWrite(core, request, 'Update');
+      return { sent, owners: trackUpdate(write, { before: asTracked(old), after: asTracked(sent), managers }) };
+    },
+  };
+}
+
+async function readSent(request: ResourceRequest): Promise<{ readonly isDryRun: boolean; apply(old: Scale): Scale }> {
   const { exchange, info } = request;
   if (info.verb === 'update') {
     const { isDryRun, fieldValidation } = readWriteOptions(exchange.query, 'UpdateOptions');
@@ -71,8 +148,7 @@ async function readChange(request: ResourceRequest): Promise<Change> {
   }
   const read = await readPatch(request, SCALE.definition);
   const { isDryRun, fieldValidation } = readWriteOptions(exchange.query, 'PatchOptions');
-  // A patch's result is read by kind only; none of the declaration's behaviour applies to a Scale.
-  const declaration = { ...request.kind, ...SCALE, defaults: () => undefined } as KindDeclaration;
+  const declaration = declarationFor(request);
   return { isDryRun, apply: old => decodePatched(declaration, read, { old, fieldValidation }).object as Scale };
 }
 

@@ -36,9 +36,14 @@ interface Case {
   readonly goText?: boolean;
   readonly answer: RecordedAnswer;
 }
+interface Fixture {
+  readonly path: string;
+  readonly body: KubernetesObject;
+}
 interface Facts {
   readonly namespace: unknown;
-  readonly fixtures: readonly { readonly path: string; readonly body: KubernetesObject }[];
+  readonly fixtures: readonly Fixture[];
+  readonly applyFixtures: readonly Fixture[];
   readonly cases: readonly Case[];
 }
 
@@ -51,6 +56,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   query: 90,
   'field-validation': 75,
   patch: 75,
+  apply: 100,
   auth: 50,
   review: 50,
 };
@@ -91,12 +97,14 @@ const facts = existsSync(FACTS) ? (JSON.parse(readFileSync(FACTS, 'utf8')) as Fa
   }
 });
 
-async function setUp(harness: Harness, { fixtures }: Facts): Promise<void> {
+async function setUp(harness: Harness, { fixtures, applyFixtures }: Facts): Promise<void> {
   const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 't-invalid' } };
   await harness.create('/api/v1/namespaces', namespace);
   for (const { path, body } of fixtures) {
-    if (isServed('POST', path)) await harness.call('POST', path, { body });
+    if (isServed('POST', path)) await harness.call('POST', path, { body, headers: { 'user-agent': 'apifacts' } });
   }
+  const headers = { 'content-type': 'application/apply-patch+yaml' };
+  for (const { path, body } of applyFixtures) await harness.call('PATCH', path, { headers, body });
 }
 
 function isServed(method: string, path: string): boolean {
@@ -118,10 +126,10 @@ const OTHERWISE: Readonly<Record<string, string>> = {
   'api-version-garbage': 'the message shows the spacing of the body as it was sent',
 };
 
-/** Kinds that are not declared yet, server-side apply, roles and service account tokens are others' or later work. */
-function isAboutUs({ area, id, method, path, auth, contentType }: Case): boolean {
+/** Kinds that are not declared yet, roles and service account tokens are others' or later work. */
+function isAboutUs({ area, id, method, path, auth }: Case): boolean {
   if (id in OTHERWISE) return false;
-  if (auth === 'service-account-token' || contentType === 'application/apply-patch+yaml') return false;
+  if (auth === 'service-account-token') return false;
   if (area === 'lookup' || area === 'http' || area === 'query') {
     const { group, resource } = readRequestInfo(method, path);
     const isAbsentOnPurpose = /not-found|unknown|removed|extensions|bananas/.test(id);

@@ -1,5 +1,6 @@
 /** POST of an object: admission, preparation, validation, and a transaction that demands that the name is free. */
 
+import type { ManagedFieldsEntry } from '../../api/generated/types.ts';
 import type { KubernetesObject } from '../../api/kind.ts';
 import { ApiError, alreadyExists, badRequest, invalid, nameNotGenerated } from '../../api/status.ts';
 import { CachedObject } from '../cache/cached-object.ts';
@@ -12,6 +13,7 @@ import { readObject } from './body.ts';
 import { commit } from './commit.ts';
 import { singleReply } from './get.ts';
 import { readWriteOptions } from './options.ts';
+import { ownersOfNew, setManagedFields } from './ownership.ts';
 import { refuseListForm } from './representation.ts';
 
 /** No vowels and nothing that looks like another character (apimachinery/pkg/util/rand). */
@@ -50,6 +52,8 @@ export interface Creation {
   /** Decoded and defaulted; stays as it is. */
   readonly object: KubernetesObject;
   readonly isDryRun: boolean;
+  /** Who owns what, where it is known; else the creator owns all that the object says. */
+  readonly owners?: ManagedFieldsEntry[];
 }
 
 /**
@@ -59,7 +63,7 @@ export interface Creation {
 export async function createObject(
   core: Core,
   request: ResourceRequest,
-  { object, isDryRun }: Creation,
+  { object, isDryRun, owners }: Creation,
 ): Promise<CachedObject> {
   const { kind } = request;
   const isGenerated = !object.metadata?.name && !!object.metadata?.generateName;
@@ -67,6 +71,7 @@ export async function createObject(
   for (let attempt = 0; attempt < core.limits.transactionAttemptsMax; attempt++) {
     const candidate = structuredClone(object);
     if (isGenerated) nameIt(candidate, core.random);
+    setManagedFields(candidate, owners ?? ownersOfNew(core, request, candidate));
     const prepared = await prepareCreation(core, request, candidate, isDryRun);
     const { name = '', namespace = '' } = candidate.metadata ?? {};
     const key = objectKey(kind, namespace, name);
@@ -103,7 +108,6 @@ async function prepareCreation(core: Core, request: ResourceRequest, candidate: 
   const { kind, exchange } = request;
   const admitted = { ...request, operation: 'CREATE' as const, isDryRun };
   await core.admission.mutate(admitted, candidate, undefined);
-  delete candidate.metadata?.managedFields;
   kind.prepareForCreate(candidate, strategyContext(core, request));
   const errors = kind.validate(candidate);
   if (errors.length > 0) throw invalid(storedKind(kind), candidate.metadata?.name ?? '', errors);

@@ -19,7 +19,11 @@ export type OptionsKind = 'CreateOptions' | 'UpdateOptions' | 'PatchOptions' | '
 const FIELD_MANAGER_BYTES_MAX = 128;
 
 /** Reads and checks what a write may ask. Throws 422. */
-export function readWriteOptions(query: URLSearchParams, kind: OptionsKind): WriteOptions {
+export function readWriteOptions(
+  query: URLSearchParams,
+  kind: OptionsKind,
+  { isApply = false }: { readonly isApply?: boolean } = {},
+): WriteOptions {
   const errors: FieldError[] = [];
   const dryRun = query.getAll('dryRun');
   errors.push(...dryRunErrors(dryRun));
@@ -29,7 +33,11 @@ export function readWriteOptions(query: URLSearchParams, kind: OptionsKind): Wri
   if (!['', 'Ignore', 'Strict', 'Warn'].includes(validation)) {
     errors.push(notSupported('fieldValidation', quote(validation), ['', 'Ignore', 'Strict', 'Warn']));
   }
-  if (kind === 'PatchOptions' && query.has('force')) {
+  if (isApply && fieldManager === '') {
+    const message = 'Required value: is required for apply patch';
+    errors.push({ type: 'FieldValueRequired', field: 'fieldManager', message });
+  }
+  if (kind === 'PatchOptions' && !isApply && query.has('force')) {
     const message = 'Forbidden: may not be specified for non-apply patch';
     errors.push({ type: 'FieldValueForbidden', field: 'force', message });
   }

@@ -1,4 +1,4 @@
-/** PATCH: JSON patch, merge patch, strategic merge patch. Conflicts are tried again unless the patch names a version. */
+/** PATCH: JSON patch, merge patch, strategic merge patch, and the way to server-side apply. Conflicts are tried again unless the patch names a version. */
 import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
 import { goText, type JsonObject } from '../../api/patch/json.ts';
 import { decodePatch, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH } from '../../api/patch/patch.ts';
@@ -8,14 +8,14 @@ import { ApiError } from '../../api/status.ts';
 import type { Core, ResourceRequest } from '../core.ts';
 import { mediaTypeOf, negotiate } from '../http/negotiate.ts';
 import { apiVersionOf } from '../keys.ts';
-import type { Reply } from '../types.ts';
+import type { Exchange, Reply } from '../types.ts';
+import { APPLY_PATCH, apply } from './apply.ts';
 import { addWarnings } from './create.ts';
 import { singleReply } from './get.ts';
 import { type FieldValidation, readWriteOptions } from './options.ts';
 import { refuseListForm } from './representation.ts';
 import { changeObject, checkName } from './update.ts';
 
-const APPLY_PATCH = 'application/apply-patch+yaml';
 const PATCH_TYPES = new Set([JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH]);
 
 /** A patch as it came: gives the changed object. */
@@ -31,13 +31,6 @@ export async function readPatch(
   definition: string | undefined,
 ): Promise<ReadPatch> {
   const mediaType = mediaTypeOf(exchange.headers['content-type']);
-  if (mediaType === APPLY_PATCH) {
-    throw new ApiError(
-      'UnsupportedMediaType',
-      'the body of the request was in an unknown format - server-side apply is not supported by this server yet; ' +
-        `accepted media types include: ${[...PATCH_TYPES].join(', ')}`,
-    );
-  }
   if (!PATCH_TYPES.has(mediaType)) {
     throw new ApiError('UnsupportedMediaType', '415: Unsupported Media Type', { details: {} });
   }
@@ -49,9 +42,12 @@ export async function readPatch(
   };
 }
 
+export const isApply = ({ headers }: Exchange): boolean => mediaTypeOf(headers['content-type']) === APPLY_PATCH;
+
 export async function patch(core: Core, request: ResourceRequest): Promise<Reply> {
   const { exchange, kind } = request;
   refuseListForm(negotiate(exchange.headers.accept), kind);
+  if (isApply(exchange)) return apply(core, request);
   const read = await readPatch(request, kind.definition);
   const options = readWriteOptions(exchange.query, 'PatchOptions');
   const stored = await changeObject(core, request, {

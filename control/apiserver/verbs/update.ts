@@ -3,6 +3,8 @@
  * The first try takes the object from the cache, which may lag behind; a refusal counts only when it is confirmed by the
  * latest state.
  */
+
+import { isSameButTimes } from '../../api/apply/managers.ts';
 import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
 import { isEqual } from '../../api/schema/equal.ts';
 import {
@@ -25,6 +27,7 @@ import { commit, type ExtraConditions } from './commit.ts';
 import { addWarnings, createObject, placeInNamespace } from './create.ts';
 import { cached, singleReply } from './get.ts';
 import { parseUintError, readWriteOptions } from './options.ts';
+import { asTracked, type ManagedFields, ownersOfChanged, setManagedFields } from './ownership.ts';
 import { parseAs, refuseListForm } from './representation.ts';
 
 export async function update(core: Core, request: ResourceRequest): Promise<Reply> {
@@ -52,7 +55,7 @@ export async function update(core: Core, request: ResourceRequest): Promise<Repl
 }
 
 /** The object is not there: 404, told apart so that a PUT may create it. */
-class ObjectMissing extends ApiError {
+export class ObjectMissing extends ApiError {
   constructor(error: ApiError) {
     super('NotFound', error.message, error.details ? { details: error.details } : {});
   }
@@ -74,6 +77,8 @@ export interface ObjectChange {
   readonly isDryRun: boolean;
   /** A change that the server itself makes (binding, eviction): what clients may not write, it may. */
   readonly isInternal?: boolean;
+  /** managedFields of the changed object. Without it a client's change is tracked, and one of the server's own is nobody's. */
+  owners?(old: KubernetesObject, object: KubernetesObject): ManagedFields;
   /**
    * Gives the object as it shall be, in the served version; `old` is a private copy with its resourceVersion. Called again
    * with newer state after a conflict. Throws what the client is to be told.
@@ -146,20 +151,39 @@ async function planChange(
   const old = parseAs(kind, current);
   const object = await wanted.change(parseAs(kind, current));
   checkVersion(request, object, current);
+  const owners = ownersAfter(core, request, { wanted, old, object });
+  setManagedFields(object, owners);
   const admitted = { ...request, operation: 'UPDATE' as const, isDryRun: wanted.isDryRun };
   await core.admission.mutate(admitted, object, old);
-  delete object.metadata?.managedFields;
   if (!wanted.isInternal) kind.prepareForUpdate(object, old, strategyContext(core, request));
+  setManagedFields(object, owners);
   delete object.metadata?.resourceVersion;
   const before = { ...old, metadata: { ...old.metadata } };
   delete before.metadata.resourceVersion;
-  if (isEqual(object, before)) return { type: 'nothing' };
+  if (isEqualButTimes(object, before)) return { type: 'nothing' };
   const errors = wanted.isInternal ? [] : validationErrors(kind, object, before);
   if (errors.length > 0) throw invalid(storedKind(kind), info.name, errors);
   if (!wanted.isInternal) addWarnings(exchange, kind.warnings(object, before));
   const isDone = isReadyToGo(object, before);
   const extra = await core.admission.conclude(admitted, isDone ? undefined : object, before);
   return { type: isDone ? 'remove' : 'put', stored: toStored(kind, object), extra };
+}
+
+function ownersAfter(
+  core: Core,
+  request: ResourceRequest,
+  { wanted, old, object }: { readonly wanted: ObjectChange; readonly old: KubernetesObject; object: KubernetesObject },
+): ManagedFields {
+  if (wanted.owners) return wanted.owners(old, object);
+  return wanted.isInternal ? old.metadata?.managedFields : ownersOfChanged(core, request, { old, object });
+}
+
+/** True if nothing is different but when a manager last wrote, which is no change by itself. */
+function isEqualButTimes(object: KubernetesObject, old: KubernetesObject): boolean {
+  return (
+    isSameButTimes(object.metadata?.managedFields, old.metadata?.managedFields) &&
+    isEqual(asTracked(object), asTracked(old))
+  );
 }
 
 function validationErrors(kind: KindDeclaration, object: KubernetesObject, old: KubernetesObject): FieldError[] {
