@@ -45,7 +45,7 @@ const UID = '00000000-0000-4000-8000-000000000000';
 const context: StrategyContext = {
   now: '2024-01-02T03:04:05Z',
   newUid: () => UID,
-  user: { name: 'admin', groups: [] },
+  user: { name: 'admin', groups: ['system:masters', 'system:authenticated'], uid: '1' },
   subresource: '',
 };
 

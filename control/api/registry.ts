@@ -3,6 +3,7 @@
  * list: a new kind is one file and one line here.
  */
 import type { Kind, KindDeclaration, KubernetesObject } from './kind.ts';
+import { certificateSigningRequest } from './kinds/certificates.ts';
 import { configMap, endpoints, namespace, secret, serviceAccount } from './kinds/core.ts';
 import { event, eventsV1Event } from './kinds/events.ts';
 import { job } from './kinds/jobs.ts';
@@ -10,6 +11,7 @@ import { LEGACY_KINDS } from './kinds/legacy.ts';
 import { endpointSlice, service } from './kinds/network.ts';
 import { lease, node } from './kinds/nodes.ts';
 import { pod } from './kinds/pods.ts';
+import { clusterRole, clusterRoleBinding, role, roleBinding } from './kinds/rbac.ts';
 import { controllerRevision, podTemplate } from './kinds/templates.ts';
 import { daemonSet, deployment, replicaSet, replicationController } from './kinds/workloads.ts';
 
@@ -38,6 +40,11 @@ export const ALL_KINDS: readonly AnyDeclaration[] = [
   erase(deployment),
   erase(replicaSet),
   erase(job),
+  erase(certificateSigningRequest),
+  erase(clusterRoleBinding),
+  erase(clusterRole),
+  erase(roleBinding),
+  erase(role),
   erase(lease),
   erase(endpointSlice),
   erase(eventsV1Event),

@@ -17,11 +17,14 @@ import type { Secret } from '../api/generated/types.ts';
 import { declarationOf } from '../api/registry.ts';
 import { createAdmission } from './admission/admission.ts';
 import { serviceAllocation } from './admission/allocation.ts';
+import { certificateApproval } from './admission/certificates.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
 import { defaultTolerations, priority, serviceAccount } from './admission/pod-defaults.ts';
 import { parseAddressRange, parsePortRange } from './admission/ranges.ts';
+import { roleEscalation } from './admission/role-escalation.ts';
 import type { AuthenticationOptions, StaticToken } from './auth/authentication.ts';
+import { Authorizer } from './auth/authorizer.ts';
 import { NodeReferences } from './auth/node-references.ts';
 import { DEFAULT_ISSUER, ServiceAccountTokens } from './auth/service-account-tokens.ts';
 import { WatchCache } from './cache/watch-cache.ts';
@@ -130,12 +133,15 @@ class Server implements ApiServer {
     this.#cache = new WatchCache({ store, clock, logger, limits });
     const cache = this.#cache;
     const tokens = tokensOf(options);
+    const authorizer = new Authorizer({ cache, nodeReferences: new NodeReferences(cache, clock) });
     const admission = createAdmission([
       namespaceLifecycle(cache),
       nodeRestriction,
       serviceAccount({ cache, random, mountsTokens: tokens !== undefined }),
       defaultTolerations,
       priority,
+      roleEscalation(authorizer),
+      certificateApproval(authorizer),
       serviceAllocation({
         cache,
         addresses: parseAddressRange(options.serviceCIDR),
@@ -161,6 +167,7 @@ class Server implements ApiServer {
       subresources: createSubresources(core, { credentials: options.kubeletClient, tokens }),
       routes,
       authentication,
+      authorizer,
       tokens,
     });
     this.#handler = makeChain(
@@ -170,7 +177,7 @@ class Server implements ApiServer {
         logger,
         metrics,
         authentication,
-        nodeReferences: new NodeReferences(cache, clock),
+        authorizer,
         routes,
         ...(options.audit && { audit: options.audit }),
       },

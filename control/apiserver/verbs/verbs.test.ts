@@ -314,7 +314,7 @@ test('a collection is deleted as selected', async t => {
 test('a write under a leadership that has passed is refused', async t => {
   const { call, store } = await harnessOf(t);
   store.setTerm(7);
-  const identity = { user: 'system:kube-scheduler', groups: [] };
+  const identity = { user: 'system:raftsman:master', groups: ['system:masters'] };
   t.is(
     (await call('POST', CONFIG_MAPS, { body: configMap('a'), identity: { ...identity, fenceTerm: 7 } })).status,
     201,
