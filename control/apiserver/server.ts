@@ -161,7 +161,7 @@ class Server implements ApiServer {
     const dispatcher = createDispatcher({
       core,
       discovery: new Discovery(REVIEWS),
-      health: healthChecks(cache, options, this.#closing.signal),
+      health: healthChecks({ cache, authorizer, options, closing: this.#closing.signal }),
       version: options.version,
       openApi: new OpenApiDocuments(options.version.gitVersion),
       subresources: createSubresources(core, { credentials: options.kubeletClient, tokens }),
@@ -330,7 +330,17 @@ function tokensOf({ serviceAccountKey: key, serviceAccountIssuer, clock, newUid 
   return key === undefined ? undefined : new ServiceAccountTokens({ key, issuer, clock, newUid });
 }
 
-function healthChecks(cache: WatchCache, options: ApiServerOptions, closing: AbortSignal): HealthOptions {
+function healthChecks({
+  cache,
+  authorizer,
+  options,
+  closing,
+}: {
+  readonly cache: WatchCache;
+  readonly authorizer: Authorizer;
+  readonly options: ApiServerOptions;
+  readonly closing: AbortSignal;
+}): HealthOptions {
   const { clock, liveness = [], readiness = [] } = options;
   const ping: HealthCheck = { name: 'ping', check: () => undefined };
   const informed: HealthCheck = {
@@ -340,13 +350,20 @@ function healthChecks(cache: WatchCache, options: ApiServerOptions, closing: Abo
     },
   };
   const store: HealthCheck = { name: 'store', check: () => within(clock, FRESHEN_CHECK_MS, cache.freshen()) };
+  // A leader makes them at its start. Before, a client with every right would be refused for a moment.
+  const roles: HealthCheck = {
+    name: 'poststarthook/rbac/bootstrap-roles',
+    check() {
+      if (!authorizer.roles.isPopulated) throw new Error('the cluster has no roles yet');
+    },
+  };
   const shutdown: HealthCheck = {
     name: 'shutdown',
     check() {
       if (closing.aborted) throw new Error('the server is closing');
     },
   };
-  return { live: [ping, ...liveness], ready: [ping, informed, ...readiness, store, shutdown] };
+  return { live: [ping, ...liveness], ready: [ping, informed, ...readiness, store, roles, shutdown] };
 }
 
 /** @throws Error if `work` takes longer; else what it throws. */

@@ -357,7 +357,7 @@ test('a server without its store is alive but not ready', async t => {
       return typeof member === 'function' ? member.bind(target) : member;
     },
   });
-  const { call, create } = await harnessOf(t, { memory, store });
+  const { call, create } = await harnessOf(t, { memory, store, withRoles: true });
   await create(CONFIG_MAPS, configMap('a'));
   t.is((await call('GET', '/readyz')).text, 'ok');
   isDown = true;

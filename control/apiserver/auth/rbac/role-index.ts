@@ -81,6 +81,12 @@ export class RoleIndex {
     return this.#roles.get(kind === 'ClusterRole' ? `/${name}` : `${namespace}/${name}`);
   }
 
+  /** False until the cluster has got its first roles, and somebody is bound to one. */
+  get isPopulated(): boolean {
+    this.#refresh();
+    return this.#roles.size > 0 && this.#grants.size > 0;
+  }
+
   #follow(kind: Kind, take: (object: CachedObject | undefined, previous: CachedObject | undefined) => void): void {
     const watcher: CacheWatcher = {
       offer: ({ object, previous }: CacheEvent) => {
