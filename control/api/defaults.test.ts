@@ -45,7 +45,7 @@ const UID = '00000000-0000-4000-8000-000000000000';
 const context: StrategyContext = {
   now: '2024-01-02T03:04:05Z',
   newUid: () => UID,
-  user: { name: 'admin', groups: [] },
+  user: { name: 'admin', groups: ['system:masters', 'system:authenticated'], uid: '1' },
   subresource: '',
 };
 
@@ -124,11 +124,6 @@ const ABSENT = [
   'authorization.k8s.io/v1/SelfSubjectAccessReview',
   'authorization.k8s.io/v1/SelfSubjectRulesReview',
   'authorization.k8s.io/v1/SubjectAccessReview',
-  'certificates.k8s.io/v1/CertificateSigningRequest',
-  'rbac.authorization.k8s.io/v1/ClusterRole',
-  'rbac.authorization.k8s.io/v1/ClusterRoleBinding',
-  'rbac.authorization.k8s.io/v1/Role',
-  'rbac.authorization.k8s.io/v1/RoleBinding',
 ];
 const absent: string[] = [];
 

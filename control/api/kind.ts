@@ -35,7 +35,12 @@ export interface StrategyContext {
   /** RFC 3339 with seconds: what `metav1.Time` holds. */
   readonly now: string;
   readonly newUid: () => string;
-  readonly user: { readonly name: string; readonly groups: readonly string[] };
+  readonly user: {
+    readonly name: string;
+    readonly groups: readonly string[];
+    readonly uid?: string;
+    readonly extra?: Readonly<Record<string, readonly string[]>>;
+  };
   /** Which subresource is written; '' for the object itself. */
   readonly subresource: string;
 }

@@ -4,6 +4,7 @@
  */
 import type { Kind, KindDeclaration, KubernetesObject } from './kind.ts';
 import { horizontalPodAutoscaler, horizontalPodAutoscalerV1 } from './kinds/autoscaling.ts';
+import { certificateSigningRequest } from './kinds/certificates.ts';
 import { configMap, endpoints, namespace, secret, serviceAccount } from './kinds/core.ts';
 import { cronJob } from './kinds/cron-jobs.ts';
 import { event, eventsV1Event } from './kinds/events.ts';
@@ -16,6 +17,7 @@ import { lease, node } from './kinds/nodes.ts';
 import { pod } from './kinds/pods.ts';
 import { podDisruptionBudget, priorityClass, runtimeClass } from './kinds/policy.ts';
 import { limitRange, resourceQuota } from './kinds/quota.ts';
+import { clusterRole, clusterRoleBinding, role, roleBinding } from './kinds/rbac.ts';
 import { statefulSet } from './kinds/stateful-sets.ts';
 import {
   csiDriver,
@@ -63,12 +65,17 @@ export const ALL_KINDS: readonly AnyDeclaration[] = [
   erase(horizontalPodAutoscalerV1),
   erase(cronJob),
   erase(job),
+  erase(certificateSigningRequest),
   erase(ingressClass),
   erase(ingress),
   erase(ipAddress),
   erase(networkPolicy),
   erase(serviceCidr),
   erase(podDisruptionBudget),
+  erase(clusterRoleBinding),
+  erase(clusterRole),
+  erase(roleBinding),
+  erase(role),
   erase(csiDriver),
   erase(csiNode),
   erase(csiStorageCapacity),

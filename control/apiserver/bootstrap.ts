@@ -1,5 +1,5 @@
 /**
- * What a cluster has from its first moment: the namespaces, the Service `kubernetes`, and the endpoints of that Service,
+ * What a cluster has from its first moment: the namespaces, the Service `kubernetes`, the default roles, and the endpoints of that Service,
  * which list the masters that live. Every step may be repeated: it looks before it writes, and meets others doing the same.
  */
 import {
@@ -11,16 +11,12 @@ import {
 import type { EndpointSlice, Endpoints, Namespace, Service } from '../api/generated/types.ts';
 import type { Kind, KubernetesObject } from '../api/kind.ts';
 import { isEqual } from '../api/schema/equal.ts';
-import { ApiError, hasReason } from '../api/status.ts';
 import { addressAt, parseAddressRange } from './admission/ranges.ts';
-import { apiVersionOf } from './keys.ts';
-import type { ApiServer } from './server.ts';
-import type { Clock, Identity, Logger } from './types.ts';
+import { type BootstrapCaller, call, ensure, pathOf, read } from './bootstrap-call.ts';
+import { reconcileRoles } from './bootstrap-roles.ts';
+import type { Clock, Logger } from './types.ts';
 
-export interface BootstrapOptions {
-  readonly server: Pick<ApiServer, 'handle'>;
-  /** Under whom to write; with the leadership's term, so that a deposed master cannot. */
-  readonly identity: Identity;
+export interface BootstrapOptions extends BootstrapCaller {
   readonly serviceCIDR: string;
   /** The port behind the Service, on every master. */
   readonly securePort: number;
@@ -40,7 +36,6 @@ const KEEP_MS = 2_000;
 const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 const NAME = 'kubernetes';
 const SERVICE_PORT = 443;
-const JSON_HEADERS = { 'content-type': 'application/json', accept: 'application/json' };
 
 /** Makes what is missing. Throws ApiError; the caller tries again. */
 export async function bootstrap(options: BootstrapOptions): Promise<void> {
@@ -64,7 +59,10 @@ export async function keepBootstrapObjects(options: KeepOptions): Promise<void> 
   let isMade = false;
   while (!signal.aborted) {
     try {
-      if (!isMade) await bootstrap(options);
+      if (!isMade) {
+        await bootstrap(options);
+        await reconcileRoles(options);
+      }
       isMade = true;
       await publishMasters(options, await options.livingMasters());
     } catch (error) {
@@ -129,15 +127,6 @@ function masterEndpoints(addresses: readonly string[], port: number): Endpoints 
   };
 }
 
-async function ensure(options: BootstrapOptions, kind: Kind, object: KubernetesObject): Promise<void> {
-  if (await read(options, kind, object)) return;
-  try {
-    await call(options, { method: 'POST', path: pathOf(kind, object, { isCollection: true }), body: object });
-  } catch (error) {
-    if (!hasReason(error, 'AlreadyExists')) throw error;
-  }
-}
-
 /** Creates the object, or gives the existing one its labels and body. */
 async function put(options: BootstrapOptions, kind: Kind, object: KubernetesObject): Promise<void> {
   const old = await read(options, kind, object);
@@ -146,39 +135,4 @@ async function put(options: BootstrapOptions, kind: Kind, object: KubernetesObje
   const next = { ...old, ...object, metadata: { ...old.metadata, labels } };
   if (isEqual(next, old)) return;
   await call(options, { method: 'PUT', path: pathOf(kind, object), body: next });
-}
-
-async function read(
-  options: BootstrapOptions,
-  kind: Kind,
-  object: KubernetesObject,
-): Promise<KubernetesObject | undefined> {
-  try {
-    return await call(options, { method: 'GET', path: pathOf(kind, object) });
-  } catch (error) {
-    if (hasReason(error, 'NotFound')) return undefined;
-    throw error;
-  }
-}
-
-function pathOf(kind: Kind, { metadata }: KubernetesObject, { isCollection = false } = {}): string {
-  const root = kind.group ? `/apis/${apiVersionOf(kind)}` : `/api/${kind.version}`;
-  const namespace = metadata?.namespace ? `/namespaces/${metadata.namespace}` : '';
-  return `${root}${namespace}/${kind.plural}${isCollection ? '' : `/${metadata?.name}`}`;
-}
-
-async function call(
-  { server, identity }: BootstrapOptions,
-  request: { readonly method: string; readonly path: string; readonly body?: object },
-): Promise<KubernetesObject> {
-  const { method, path, body } = request;
-  const response = await server.handle(
-    { method, path, headers: JSON_HEADERS, ...(body && { body: JSON.stringify(body) }) },
-    identity,
-  );
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of response.body) chunks.push(chunk);
-  const answer = JSON.parse(Buffer.concat(chunks).toString());
-  if (response.status >= 400) throw ApiError.fromStatus(answer);
-  return answer;
 }

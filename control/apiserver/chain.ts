@@ -3,15 +3,17 @@
  * whatever is thrown anywhere becomes a Status at the top.
  */
 import { ApiError } from '../api/status.ts';
+import { attributesOf } from './auth/attributes.ts';
 import { ANONYMOUS, type AuthenticationOptions, authenticate } from './auth/authentication.ts';
-import { authorize, denial } from './auth/authorization.ts';
-import type { NodeReferences } from './auth/node-references.ts';
+import { denial } from './auth/authorization.ts';
+import type { Authorizer } from './auth/authorizer.ts';
+import { impersonate, lacksUser, refuseWithoutUser, wantedIdentity } from './auth/impersonation.ts';
 import { findRoute, identityOf, tooManyRequests } from './exchange.ts';
 import { isForPeople, prettyReply } from './http/pretty.ts';
-import { errorReply, textReply, toApiError } from './http/replies.ts';
+import { errorReply, toApiError } from './http/replies.ts';
 import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
-import type { Clock, Exchange, Handler, Identity, Logger, Reply, Route } from './types.ts';
+import type { Clock, Exchange, Handler, Logger, Reply, Route } from './types.ts';
 
 export type Filter = (exchange: Exchange, next: Handler) => Promise<Reply>;
 
@@ -29,8 +31,7 @@ export interface ChainOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly authentication: AuthenticationOptions;
-  /** Which objects nodes may read. */
-  readonly nodeReferences: NodeReferences;
+  readonly authorizer: Authorizer;
   /** The product's own paths say themselves who may use them. */
   readonly routes: readonly Route[];
   /** Called for every request that was answered. */
@@ -47,7 +48,7 @@ export function makeChain(options: ChainOptions, handler: Handler): Handler {
     limitTime(options),
     authenticateFilter(options),
     audit(options),
-    refuseImpersonation,
+    impersonateFilter(options),
     authorizeFilter(options),
   ];
   return filters.reduceRight<Handler>((next, filter) => exchange => filter(exchange, next), handler);
@@ -175,63 +176,25 @@ function audit({ audit: record, clock }: ChainOptions): Filter {
   };
 }
 
-export const IMPERSONATE_USER = 'impersonate-user';
-
-/** Only system:masters may speak as somebody else, until roles can grant the verb `impersonate`. */
-const refuseImpersonation: Filter = async (exchange, next) => {
-  const { headers } = exchange;
-  const user = headers[IMPERSONATE_USER];
-  const groups = splitList(headers['impersonate-group']);
-  if (user === undefined && groups.length === 0) return next(exchange);
-  const asker = identityOf(exchange);
-  if (user === undefined) {
-    const asked = groups.map(group => `{Group  ${group}    }`).join(' ');
-    return textReply(
-      500,
-      `Internal Server Error: ${JSON.stringify(exchange.info.path)}: requested [${asked}] without impersonating a user\n`,
-    );
-  }
-  if (!asker.groups.includes('system:masters')) throw impersonationForbidden(asker, user);
-  const isAnonymous = user === 'system:anonymous';
-  const everyone = isAnonymous ? 'system:unauthenticated' : 'system:authenticated';
-  exchange.identity = { user, groups: [...new Set([...groups, ...serviceAccountGroups(user), everyone])] };
-  return next(exchange);
-};
-
-function splitList(header: string | undefined): string[] {
-  return (header ?? '')
-    .split(',')
-    .map(part => part.trim())
-    .filter(part => part !== '');
+/** Behind this filter, whoever is impersonated is who asks. */
+function impersonateFilter({ authorizer }: ChainOptions): Filter {
+  return async (exchange, next) => {
+    const wanted = wantedIdentity(exchange);
+    if (!wanted) return next(exchange);
+    if (lacksUser(wanted)) return refuseWithoutUser(exchange.info, wanted);
+    exchange.identity = await impersonate(identityOf(exchange), wanted, asked => authorizer.authorize(asked));
+    return next(exchange);
+  };
 }
 
-const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
-function serviceAccountGroups(user: string): string[] {
-  const match = SERVICE_ACCOUNT.exec(user);
-  return match ? ['system:serviceaccounts', `system:serviceaccounts:${match[1]}`] : [];
-}
-
-function impersonationForbidden(asker: Identity, user: string): ApiError {
-  const match = SERVICE_ACCOUNT.exec(user);
-  const [resource, name] = match ? ['serviceaccounts', match[2] ?? ''] : ['users', user];
-  const where = match ? `in the namespace "${match[1]}"` : 'at the cluster scope';
-  return new ApiError(
-    'Forbidden',
-    `${resource} "${name}" is forbidden: User "${asker.user}" cannot impersonate resource "${resource}" in API group "" ${where}`,
-    { details: { name, kind: resource } },
-  );
-}
-
-function authorizeFilter({ routes, nodeReferences }: ChainOptions): Filter {
+function authorizeFilter({ routes, authorizer }: ChainOptions): Filter {
   return async (exchange, next) => {
     const identity = identityOf(exchange);
     const route = findRoute(routes, exchange);
-    const isAllowed = route && (!route.authenticate || identity.user !== ANONYMOUS.user);
-    const request = { identity, info: exchange.info, query: exchange.query };
-    const refusal = isAllowed ? undefined : authorize(request);
-    if (refusal) throw refusal;
-    const reason = await nodeReferences.refuse(request);
-    if (reason !== undefined) throw denial(request, reason);
+    if (route && (!route.authenticate || identity.user !== ANONYMOUS.user)) return next(exchange);
+    const asked = attributesOf(identity, exchange.info, exchange.query);
+    const verdict = await authorizer.authorize(asked);
+    if (!verdict.allowed) throw denial(asked, verdict.reason);
     return next(exchange);
   };
 }

@@ -45,7 +45,12 @@ export function strategyContext(
   return {
     now: timestamp(core.clock),
     newUid: core.newUid,
-    user: { name: identity.user, groups: identity.groups },
+    user: {
+      name: identity.user,
+      groups: identity.groups,
+      ...(identity.uid !== undefined && { uid: identity.uid }),
+      ...(identity.extra && { extra: identity.extra }),
+    },
     subresource: info.subresource,
   };
 }

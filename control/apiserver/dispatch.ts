@@ -3,6 +3,7 @@ import type { KindDeclaration, Subresource } from '../api/kind.ts';
 import { findResource } from '../api/registry.ts';
 import { ApiError } from '../api/status.ts';
 import type { AuthenticationOptions } from './auth/authentication.ts';
+import type { Authorizer } from './auth/authorizer.ts';
 import type { ServiceAccountTokens } from './auth/service-account-tokens.ts';
 import type { Core, ResourceRequest } from './core.ts';
 import type { Discovery } from './discovery.ts';
@@ -45,6 +46,7 @@ export interface DispatchOptions {
   readonly subresources: Subresources;
   readonly routes: readonly Route[];
   readonly authentication: AuthenticationOptions;
+  readonly authorizer: Authorizer;
   /** Undefined where service accounts have no tokens. */
   readonly tokens: ServiceAccountTokens | undefined;
 }
@@ -145,8 +147,7 @@ async function resourceReply(options: DispatchOptions, exchange: Exchange): Prom
   if (!discovery.isGroup(info.group)) return info.group === '' ? notFoundStatus() : pageNotFound();
   const kind = findResource(info.group, info.version, info.resource);
   if (!kind) {
-    const review =
-      method === 'POST' && info.name === '' ? await answerReview(exchange, options.authentication) : undefined;
+    const review = method === 'POST' && info.name === '' ? await answerReview(exchange, options) : undefined;
     if (review) return review;
     if (info.group === '' && info.resource === 'bindings' && method === 'POST') {
       return options.subresources.legacyBinding(exchange);

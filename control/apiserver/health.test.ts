@@ -12,6 +12,7 @@ async function threeMasters(t: ExecutionContext) {
   if (!one || !two || !three) throw new Error('three were started');
   const harness = await createHarness({
     store: three.client,
+    withRoles: true,
     overrides: { liveness: three.health.live, readiness: three.health.ready },
   });
   t.teardown(async () => {
@@ -30,6 +31,7 @@ const READY = [
   'store-data',
   'store-read',
   'store',
+  'poststarthook/rbac/bootstrap-roles',
   'shutdown',
 ];
 
@@ -55,6 +57,7 @@ test('a master that has lost its two peers is alive and not ready, and says why 
   t.regex(ready.text, /^\[\+\]store-voter ok$/m);
   t.regex(ready.text, /^readyz check failed$/m);
   t.is((await call('GET', '/readyz/store-read')).status, 500);
+  t.is((await call('GET', '/readyz/poststarthook/rbac/bootstrap-roles')).text, 'ok');
   const excluding = await call(
     'GET',
     '/readyz?verbose&exclude=store-read&exclude=store&exclude=store-leader&exclude=informer-sync',

@@ -20,8 +20,9 @@ const ROOTS = new Set(['livez', 'readyz', 'healthz']);
 
 /** Answers a health path; undefined for other paths. */
 export async function answerHealth({ info, query }: Exchange, options: HealthOptions): Promise<Reply | undefined> {
-  const [root = '', name, ...rest] = info.path.split('/').slice(1);
-  if (!ROOTS.has(root) || rest.length > 0) return undefined;
+  const [root = '', ...rest] = info.path.split('/').slice(1);
+  if (!ROOTS.has(root)) return undefined;
+  const name = rest.join('/');
   const all = root === 'livez' ? options.live : options.ready;
   if (name) {
     const one = all.find(check => check.name === name);

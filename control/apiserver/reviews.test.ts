@@ -12,7 +12,7 @@ const post = (harness: Harness, path: string, body: object, identity?: Identity)
   harness.call('POST', path, { body, ...(identity && { identity }) });
 
 test('who one is, in every version that a kubectl asks', async t => {
-  const harness = await createHarness();
+  const harness = await createHarness({ withRoles: true });
   for (const version of ['v1', 'v1beta1', 'v1alpha1']) {
     const answer = await post(harness, `${AUTHENTICATION}/${version}/selfsubjectreviews`, {}, JANE);
     t.is(answer.status, 201, version);
@@ -33,11 +33,19 @@ test('who one is, in every version that a kubectl asks', async t => {
 });
 
 test('what one may do, as rules', async t => {
-  const harness = await createHarness();
+  const harness = await createHarness({ withRoles: true });
   const rules = async (identity?: Identity) =>
     (await post(harness, `${AUTHORIZATION}/selfsubjectrulesreviews`, { spec: { namespace: 'default' } }, identity)).body
       .status;
   t.deepEqual((await rules()).resourceRules[0], { verbs: ['*'], apiGroups: ['*'], resources: ['*'] });
+  t.deepEqual((await rules(JANE)).resourceRules, [
+    {
+      verbs: ['create'],
+      apiGroups: ['authorization.k8s.io'],
+      resources: ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'],
+    },
+    { verbs: ['create'], apiGroups: ['authentication.k8s.io'], resources: ['selfsubjectreviews'] },
+  ]);
   t.false((await rules(JANE)).resourceRules.some(({ resources }: { resources: string[] }) => resources.includes('*')));
   t.true((await rules(NODE)).incomplete);
   const nowhere = await post(harness, `${AUTHORIZATION}/selfsubjectrulesreviews`, { spec: {} });
@@ -46,7 +54,7 @@ test('what one may do, as rules', async t => {
 });
 
 test('a local question must be about its own namespace', async t => {
-  const harness = await createHarness();
+  const harness = await createHarness({ withRoles: true });
   const path = `${AUTHORIZATION}/namespaces/default/localsubjectaccessreviews`;
   const spec = (namespace: string) => ({
     spec: { user: 'sam', resourceAttributes: { verb: 'get', resource: 'pods', namespace } },
@@ -63,7 +71,7 @@ test('a local question must be about its own namespace', async t => {
 });
 
 test('a review of no token is refused', async t => {
-  const harness = await createHarness();
+  const harness = await createHarness({ withRoles: true });
   const answer = await post(harness, `${AUTHENTICATION}/v1/tokenreviews`, { spec: {} });
   t.deepEqual([answer.status, answer.body.message], [400, 'token is required for TokenReview in authentication']);
   const wrong = await post(harness, `${AUTHENTICATION}/v1/tokenreviews`, { spec: { token: 'x' } });

@@ -1,24 +1,22 @@
 /** Questions about oneself and others: who am I, may I. Answered from the request and the authorizer, never stored. */
 import type {
   LocalSubjectAccessReview,
-  ResourceRule,
   SelfSubjectAccessReview,
   SelfSubjectReview,
   SelfSubjectRulesReview,
   SubjectAccessReview,
-  SubjectAccessReviewSpec,
-  SubjectRulesReviewStatus,
   TokenReview,
   TokenReviewStatus,
   UserInfo,
 } from '../api/generated/types.ts';
-import { badRequest, type FieldError, invalid } from '../api/status.ts';
+import { badRequest } from '../api/status.ts';
+import { answerLocal, answerRules, answerSelf, answerSubject } from './access-reviews.ts';
 import { type AuthenticationOptions, authenticateToken } from './auth/authentication.ts';
-import { decide } from './auth/authorization.ts';
+import type { Authorizer } from './auth/authorizer.ts';
 import type { VirtualResource } from './discovery.ts';
 import { identityOf } from './exchange.ts';
 import { jsonReply } from './http/replies.ts';
-import type { Exchange, Identity, Reply, RequestInfo } from './types.ts';
+import type { Exchange, Identity, Reply } from './types.ts';
 import { readValue } from './verbs/body.ts';
 
 const AUTHORIZATION = { group: 'authorization.k8s.io', version: 'v1', namespaced: false } as const;
@@ -33,6 +31,7 @@ interface Asked {
   readonly exchange: Exchange;
   readonly sent: object;
   readonly authentication: AuthenticationOptions;
+  readonly authorizer: Authorizer;
 }
 
 const reviews: readonly Review[] = [
@@ -41,21 +40,23 @@ const reviews: readonly Review[] = [
     kind: 'SelfSubjectAccessReview',
     plural: 'selfsubjectaccessreviews',
     singular: 'selfsubjectaccessreview',
-    answer: ({ exchange, sent }) => answerAccess(sent as SelfSubjectAccessReview, identityOf(exchange)),
+    answer: ({ exchange, sent, authorizer }) =>
+      answerSelf(sent as SelfSubjectAccessReview, identityOf(exchange), authorizer),
   },
   {
     ...AUTHORIZATION,
     kind: 'SelfSubjectRulesReview',
     plural: 'selfsubjectrulesreviews',
     singular: 'selfsubjectrulesreview',
-    answer: ({ exchange, sent }) => answerRules(sent as SelfSubjectRulesReview, identityOf(exchange)),
+    answer: ({ exchange, sent, authorizer }) =>
+      answerRules(sent as SelfSubjectRulesReview, identityOf(exchange), authorizer),
   },
   {
     ...AUTHORIZATION,
     kind: 'SubjectAccessReview',
     plural: 'subjectaccessreviews',
     singular: 'subjectaccessreview',
-    answer: ({ sent }) => answerSubjectAccess(sent as SubjectAccessReview),
+    answer: ({ sent, authorizer }) => answerSubject(sent as SubjectAccessReview, authorizer),
   },
   {
     ...AUTHORIZATION,
@@ -63,7 +64,8 @@ const reviews: readonly Review[] = [
     kind: 'LocalSubjectAccessReview',
     plural: 'localsubjectaccessreviews',
     singular: 'localsubjectaccessreview',
-    answer: ({ exchange, sent }) => answerLocalAccess(sent as LocalSubjectAccessReview, exchange.info.namespace),
+    answer: ({ exchange, sent, authorizer }) =>
+      answerLocal(sent as LocalSubjectAccessReview, exchange.info.namespace, authorizer),
   },
   {
     ...AUTHENTICATION,
@@ -93,7 +95,7 @@ export const REVIEWS: readonly VirtualResource[] = reviews.map(
 /** Answers the review that a POST asks for; undefined if the resource is none. Throws 400, 422. */
 export async function answerReview(
   exchange: Exchange,
-  authentication: AuthenticationOptions,
+  { authentication, authorizer }: Pick<Asked, 'authentication' | 'authorizer'>,
 ): Promise<Reply | undefined> {
   const { group, version, resource, namespace } = exchange.info;
   const review = reviews.find(
@@ -106,7 +108,7 @@ export async function answerReview(
   if (!review) return undefined;
   const sent = await readValue(exchange);
   if (typeof sent !== 'object' || sent === null) throw badRequest('a review needs an object as its body');
-  const answer = await review.answer({ exchange, sent, authentication });
+  const answer = await review.answer({ exchange, sent, authentication, authorizer });
   const meta = { kind: review.kind, apiVersion: `${group}/${version}` };
   return jsonReply(201, { metadata: {}, ...answer, ...meta });
 }
@@ -132,123 +134,4 @@ async function answerToken(review: TokenReview, authentication: AuthenticationOp
       }
     : { user: {}, error: 'invalid bearer token' };
   return { ...review, status };
-}
-
-/** What one may do, as rules. Until there are roles, that is everything, or only to ask such questions. */
-function answerRules(review: SelfSubjectRulesReview, identity: Identity): object {
-  if (!review.spec?.namespace) throw badRequest('no namespace on request');
-  const everything = ['*'];
-  const isAllPowerful = decide({
-    identity,
-    info: { ...NOTHING, isResource: true, verb: '*', group: '*', resource: '*', namespace: review.spec.namespace },
-    query: new URLSearchParams(),
-  }).allowed;
-  const isNode = identity.groups.includes('system:nodes');
-  const status: SubjectRulesReviewStatus = {
-    resourceRules: [
-      ...(isAllPowerful ? [{ verbs: everything, apiGroups: everything, resources: everything }] : []),
-      ...SELF_RULES,
-    ],
-    nonResourceRules: isAllPowerful
-      ? [{ verbs: everything, nonResourceURLs: everything }]
-      : [{ verbs: ['get'], nonResourceURLs: READABLE_PATHS }],
-    incomplete: isNode && !isAllPowerful,
-    ...(isNode && !isAllPowerful && { evaluationError: 'node authorizer does not support user rule resolution' }),
-  };
-  return { ...review, status };
-}
-
-const SELF_RULES: ResourceRule[] = [
-  {
-    verbs: ['create'],
-    apiGroups: ['authorization.k8s.io'],
-    resources: ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'],
-  },
-  { verbs: ['create'], apiGroups: ['authentication.k8s.io'], resources: ['selfsubjectreviews'] },
-];
-const READABLE_PATHS = [
-  '/api',
-  '/api/*',
-  '/apis',
-  '/apis/*',
-  '/healthz',
-  '/livez',
-  '/openapi',
-  '/openapi/*',
-  '/readyz',
-  '/version',
-  '/version/',
-];
-const NOTHING: RequestInfo = {
-  path: '',
-  isResource: false,
-  verb: '',
-  group: '',
-  version: '',
-  namespace: '',
-  resource: '',
-  subresource: '',
-  name: '',
-  rest: '',
-};
-
-function answerSubjectAccess(review: SubjectAccessReview, problems: readonly FieldError[] = []): object {
-  const { user = '', groups = [] } = review.spec ?? {};
-  return answerAccess(review, { user, groups }, { isSubjectMissing: user === '' && groups.length === 0, problems });
-}
-
-function answerLocalAccess(review: LocalSubjectAccessReview, namespace: string): object {
-  const given = review.spec?.resourceAttributes?.namespace ?? '';
-  const problems: FieldError[] = [];
-  if (review.spec?.resourceAttributes && given !== namespace) {
-    const message = `Invalid value: ${JSON.stringify(given)}: must match metadata.namespace`;
-    problems.push({ type: 'FieldValueInvalid', field: 'spec.resourceAttributes.namespace', message });
-  }
-  if (review.spec?.nonResourceAttributes) {
-    const message = 'Invalid value: disallowed on this kind of request';
-    problems.push({ type: 'FieldValueInvalid', field: 'spec.nonResourceAttributes', message });
-  }
-  return answerSubjectAccess(review, problems);
-}
-
-interface AccessProblems {
-  readonly isSubjectMissing?: boolean;
-  /** What is wrong besides. */
-  readonly problems?: readonly FieldError[];
-}
-
-function answerAccess(
-  review: SelfSubjectAccessReview | SubjectAccessReview,
-  identity: Identity,
-  { isSubjectMissing = false, problems = [] }: AccessProblems = {},
-): object {
-  const { resourceAttributes: resource, nonResourceAttributes: path }: Partial<SubjectAccessReviewSpec> =
-    review.spec ?? {};
-  const errors: FieldError[] = [...problems];
-  if (!resource && !path) {
-    const message =
-      'Invalid value: "null": exactly one of nonResourceAttributes or resourceAttributes must be specified';
-    errors.push({ type: 'FieldValueInvalid', field: 'spec.resourceAttributes', message });
-  }
-  if (isSubjectMissing) {
-    const message = 'Invalid value: "": at least one of user or group must be specified';
-    errors.push({ type: 'FieldValueInvalid', field: 'spec.user', message });
-  }
-  if (errors.length > 0) throw invalid({ group: 'authorization.k8s.io', kind: '' }, '', errors);
-  const info: RequestInfo = {
-    ...NOTHING,
-    path: path?.path ?? '',
-    isResource: resource !== undefined,
-    verb: (resource ?? path)?.verb ?? '',
-    group: resource?.group ?? '',
-    version: resource?.version ?? '',
-    namespace: resource?.namespace ?? '',
-    resource: resource?.resource ?? '',
-    subresource: resource?.subresource ?? '',
-    name: resource?.name ?? '',
-  };
-  const known = { ...identity, groups: [...identity.groups, 'system:authenticated'] };
-  const verdict = decide({ identity: known, info, query: new URLSearchParams() });
-  const reason = verdict.allowed ? undefined : verdict.reason;
-  return { ...review, status: { allowed: verdict.allowed, ...(reason && { reason }) } };
 }

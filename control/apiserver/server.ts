@@ -17,11 +17,14 @@ import type { Secret } from '../api/generated/types.ts';
 import { declarationOf } from '../api/registry.ts';
 import { createAdmission } from './admission/admission.ts';
 import { serviceAllocation } from './admission/allocation.ts';
+import { certificateApproval } from './admission/certificates.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
 import { defaultTolerations, priority, serviceAccount } from './admission/pod-defaults.ts';
 import { parseAddressRange, parsePortRange } from './admission/ranges.ts';
+import { roleEscalation } from './admission/role-escalation.ts';
 import type { AuthenticationOptions, StaticToken } from './auth/authentication.ts';
+import { Authorizer } from './auth/authorizer.ts';
 import { NodeReferences } from './auth/node-references.ts';
 import { DEFAULT_ISSUER, ServiceAccountTokens } from './auth/service-account-tokens.ts';
 import { WatchCache } from './cache/watch-cache.ts';
@@ -130,12 +133,15 @@ class Server implements ApiServer {
     this.#cache = new WatchCache({ store, clock, logger, limits });
     const cache = this.#cache;
     const tokens = tokensOf(options);
+    const authorizer = new Authorizer({ cache, nodeReferences: new NodeReferences(cache, clock) });
     const admission = createAdmission([
       namespaceLifecycle(cache),
       nodeRestriction,
       serviceAccount({ cache, random, mountsTokens: tokens !== undefined }),
       defaultTolerations,
       priority,
+      roleEscalation(authorizer),
+      certificateApproval(authorizer),
       serviceAllocation({
         cache,
         addresses: parseAddressRange(options.serviceCIDR),
@@ -155,12 +161,13 @@ class Server implements ApiServer {
     const dispatcher = createDispatcher({
       core,
       discovery: new Discovery(REVIEWS),
-      health: healthChecks(cache, options, this.#closing.signal),
+      health: healthChecks({ cache, authorizer, options, closing: this.#closing.signal }),
       version: options.version,
       openApi: new OpenApiDocuments(options.version.gitVersion),
       subresources: createSubresources(core, { credentials: options.kubeletClient, tokens }),
       routes,
       authentication,
+      authorizer,
       tokens,
     });
     this.#handler = makeChain(
@@ -170,7 +177,7 @@ class Server implements ApiServer {
         logger,
         metrics,
         authentication,
-        nodeReferences: new NodeReferences(cache, clock),
+        authorizer,
         routes,
         ...(options.audit && { audit: options.audit }),
       },
@@ -323,7 +330,17 @@ function tokensOf({ serviceAccountKey: key, serviceAccountIssuer, clock, newUid 
   return key === undefined ? undefined : new ServiceAccountTokens({ key, issuer, clock, newUid });
 }
 
-function healthChecks(cache: WatchCache, options: ApiServerOptions, closing: AbortSignal): HealthOptions {
+function healthChecks({
+  cache,
+  authorizer,
+  options,
+  closing,
+}: {
+  readonly cache: WatchCache;
+  readonly authorizer: Authorizer;
+  readonly options: ApiServerOptions;
+  readonly closing: AbortSignal;
+}): HealthOptions {
   const { clock, liveness = [], readiness = [] } = options;
   const ping: HealthCheck = { name: 'ping', check: () => undefined };
   const informed: HealthCheck = {
@@ -333,13 +350,20 @@ function healthChecks(cache: WatchCache, options: ApiServerOptions, closing: Abo
     },
   };
   const store: HealthCheck = { name: 'store', check: () => within(clock, FRESHEN_CHECK_MS, cache.freshen()) };
+  // A leader makes them at its start. Before, a client with every right would be refused for a moment.
+  const roles: HealthCheck = {
+    name: 'poststarthook/rbac/bootstrap-roles',
+    check() {
+      if (!authorizer.roles.isPopulated) throw new Error('the cluster has no roles yet');
+    },
+  };
   const shutdown: HealthCheck = {
     name: 'shutdown',
     check() {
       if (closing.aborted) throw new Error('the server is closing');
     },
   };
-  return { live: [ping, ...liveness], ready: [ping, informed, ...readiness, store, shutdown] };
+  return { live: [ping, ...liveness], ready: [ping, informed, ...readiness, store, roles, shutdown] };
 }
 
 /** @throws Error if `work` takes longer; else what it throws. */

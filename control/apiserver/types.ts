@@ -71,6 +71,8 @@ export interface Exchange {
   readonly query: URLSearchParams;
   /** Lower-case names; repeated headers joined with `, `. */
   readonly headers: Readonly<Record<string, string>>;
+  /** All values of a header that was sent several times. Callers in the process have none: theirs are joined. */
+  headerValues?(name: string): readonly string[];
   /** Reads the whole body once, within the limit. Throws RequestEntityTooLarge. */
   readBody(): Promise<Uint8Array>;
   /** The body as it comes, of any size, for those that pass it on; instead of {@link readBody}. */

@@ -6,6 +6,7 @@ import { ApiEventRecorder } from '../client/events.ts';
 import { Informers } from '../client/informers.ts';
 import { holdLease } from '../client/lease.ts';
 import type { Logger } from '../client/logger.ts';
+import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import type { Controller, ControllerContext, ControllerOptions } from './context.ts';
 import { daemonSetController } from './daemon-set.ts';
 import { deploymentController } from './deployment.ts';
@@ -58,6 +59,7 @@ function setUp(context: ControllerContext): Controller[] {
     endpointSliceController(context),
     serviceAccountController(context),
     rootCaController(context),
+    clusterRoleAggregationController(context),
     namespaceController(context, kinds),
     nodeLifecycleController(context),
     taintEvictionController(context),

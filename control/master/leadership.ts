@@ -12,9 +12,10 @@ export const CONTROLLER_MANAGER: InternalUser = {
   user: 'system:kube-controller-manager',
   groups: ['system:masters', 'system:authenticated'],
 };
+/** May what its roles say, and no more. */
 export const SCHEDULER: InternalUser = {
   user: 'system:kube-scheduler',
-  groups: ['system:masters', 'system:authenticated'],
+  groups: ['system:authenticated'],
 };
 export const MASTER: InternalUser = {
   user: 'system:raftsman:master',

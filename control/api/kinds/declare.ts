@@ -33,7 +33,7 @@ export interface Behaviour<T extends KubernetesObject> {
   /** Not called for the status subresource, whose rules are the same for all kinds. */
   prepareForUpdate?(object: T, old: T, context: StrategyContext): void;
   /** What a write through the status subresource does besides taking the status. */
-  prepareForStatusUpdate?(object: T, old: T): void;
+  prepareForStatusUpdate?(object: T, old: T, context: StrategyContext): void;
   validate?(object: T): FieldError[];
   /** What may not change. The object as it has become is validated besides. */
   validateUpdate?(object: T, old: T, subresource: string): FieldError[];
@@ -129,9 +129,10 @@ export function declare<T extends KubernetesObject>(
       preparedFor.set(object, context.subresource);
       if (context.subresource === 'status') {
         keepAllButStatus(object, old);
-        behaviour.prepareForStatusUpdate?.(object, old);
+        behaviour.prepareForStatusUpdate?.(object, old, context);
       } else {
-        if (hasStatus) copyMember<WithStatus>(object, old, 'status');
+        // The one subresource besides `status` that writes a part of it: a certificate request's approval.
+        if (hasStatus && context.subresource !== 'approval') copyMember<WithStatus>(object, old, 'status');
         behaviour.prepareForUpdate?.(object, old, context);
       }
       dropRepeatedOwners(object);

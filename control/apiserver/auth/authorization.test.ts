@@ -1,8 +1,10 @@
 /** Who may do what, as a table. */
 import test from 'ava';
 import { readRequestInfo } from '../request-info.ts';
+import { createHarness } from '../testing/harness.ts';
 import type { Identity } from '../types.ts';
-import { authorize, decide } from './authorization.ts';
+import { attributesOf } from './attributes.ts';
+import { denial } from './authorization.ts';
 
 const known = (user: string, ...groups: string[]): Identity => ({ user, groups: [...groups, 'system:authenticated'] });
 const ADMIN = known('admin', 'system:masters');
@@ -26,7 +28,15 @@ const TABLE: readonly (readonly [Identity, string, string, boolean])[] = [
   [JOINER, 'GET', '/api/v1/nodes', false],
   [JOINER, 'POST', '/api/v1/nodes', false],
   [ANONYMOUS, 'GET', '/version', true],
-  [ANONYMOUS, 'GET', '/livez/ping', true],
+  [ANONYMOUS, 'GET', '/livez', true],
+  // Only the whole, not what it is made of.
+  [ANONYMOUS, 'GET', '/livez/ping', false],
+  [known('prometheus', 'system:monitoring'), 'GET', '/livez/ping', true],
+  [JANE, 'HEAD', '/version', false],
+  [JANE, 'POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', false],
+  [SCHEDULER, 'GET', '/api/v1/namespaces/x/secrets/s', false],
+  [SCHEDULER, 'DELETE', '/api/v1/namespaces/x/pods/p', true],
+  [known('system:node:n1'), 'GET', '/api/v1/nodes/n1', false],
   [ANONYMOUS, 'GET', '/healthz', true],
   [ANONYMOUS, 'GET', '/apis', false],
   [ANONYMOUS, 'GET', '/versions', false],
@@ -54,17 +64,34 @@ const TABLE: readonly (readonly [Identity, string, string, boolean])[] = [
   [NODE, 'POST', '/apis/apps/v1/namespaces/x/deployments', false],
 ];
 
-test('each user may do what is his and nothing else', t => {
+const query = (url: string) => new URLSearchParams(url.split('?')[1] ?? '');
+
+test('each user may do what is his and nothing else', async t => {
+  const harness = await createHarness({ withRoles: true });
+  const pod = { metadata: { name: 'p' }, spec: { nodeName: 'n1', containers: [{ name: 'c', image: 'a' }] } };
+  const volumes = [{ name: 'v', secret: { secretName: 's' } }];
+  await harness.create('/api/v1/namespaces', { metadata: { name: 'x' } });
+  await harness.create('/api/v1/namespaces/x/pods', { ...pod, spec: { ...pod.spec, volumes } } as object);
   for (const [identity, method, url, allowed] of TABLE) {
-    const query = new URLSearchParams(url.split('?')[1] ?? '');
-    const verdict = decide({ identity, info: readRequestInfo(method, url), query });
-    t.is(verdict.allowed, allowed, `${identity.user} ${method} ${url}`);
+    const { isResource, path, verb, ...resource } = attributesOf(identity, readRequestInfo(method, url), query(url));
+    const { body } = await harness.call('POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', {
+      body: {
+        spec: {
+          user: identity.user,
+          groups: identity.groups,
+          ...(isResource ? { resourceAttributes: { ...resource, identity: undefined, verb } } : {}),
+          ...(isResource ? {} : { nonResourceAttributes: { path: path.split('?')[0], verb } }),
+        },
+      },
+    });
+    t.is(body.status?.allowed, allowed, `${identity.user} ${method} ${url}: ${JSON.stringify(body)}`);
   }
+  await harness.close();
 });
 
 test('a refusal says who may not do what, and where', t => {
   const sentence = (method: string, url: string) =>
-    authorize({ identity: JANE, info: readRequestInfo(method, url), query: new URLSearchParams() })?.message;
+    denial(attributesOf(JANE, readRequestInfo(method, url), query(url)), undefined).message;
   t.is(
     sentence('GET', '/apis/apps/v1/deployments'),
     'deployments.apps is forbidden: User "jane" cannot list resource "deployments" in API group "apps" at the cluster scope',
@@ -72,6 +99,10 @@ test('a refusal says who may not do what, and where', t => {
   t.is(
     sentence('POST', '/api/v1/namespaces/x/pods/p/exec'),
     'pods "p" is forbidden: User "jane" cannot create resource "pods/exec" in API group "" in the namespace "x"',
+  );
+  t.is(
+    sentence('GET', '/api/v1/namespaces/x/pods?fieldSelector=metadata.name%3Dp,status.phase%3DRunning'),
+    'pods "p" is forbidden: User "jane" cannot list resource "pods" in API group "" in the namespace "x"',
   );
   t.is(sentence('GET', '/metrics'), 'forbidden: User "jane" cannot get path "/metrics"');
 });

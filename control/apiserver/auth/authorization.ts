@@ -1,67 +1,32 @@
-/**
- * What a user may do, until roles decide it (RBAC is not there yet): masters and the control plane's own users everything,
- * a node what its agent needs, everybody who is known the discovery documents, anonymous the health and version pages.
- */
+/** How a refusal reads, and who is a node. */
 import { ApiError } from '../../api/status.ts';
-import type { Identity, RequestInfo } from '../types.ts';
-import { authorizeNode } from './node-authorizer.ts';
+import type { Identity } from '../types.ts';
+import type { Attributes } from './attributes.ts';
 
-export interface AuthorizationRequest {
-  readonly identity: Identity;
-  readonly info: RequestInfo;
-  readonly query: URLSearchParams;
-}
+const NODE_USER = 'system:node:';
+const NODE_GROUP = 'system:nodes';
 
-/** allow; deny with an optional reason; undefined where the authorizer has no opinion. */
-export type Verdict = { readonly allowed: true } | { readonly allowed: false; readonly reason?: string };
-
-const ALL_POWERFUL_USERS = new Set(['system:kube-controller-manager', 'system:kube-scheduler', 'system:apiserver']);
-const PUBLIC_PATHS = /^\/(version|livez|readyz|healthz)(\/.*)?$/;
-const DISCOVERY_PATHS = /^\/(api|apis|openapi|openid|\.well-known)(\/.*)?$/;
-const SELF_REVIEWS = new Set(['selfsubjectaccessreviews', 'selfsubjectrulesreviews', 'selfsubjectreviews']);
-
-/** Decides. Pure: what an object in the store would have to tell is left to admission. */
-export function decide({ identity, info, query }: AuthorizationRequest): Verdict {
-  const { user, groups } = identity;
-  if (groups.includes('system:masters') || ALL_POWERFUL_USERS.has(user)) return { allowed: true };
-  const isKnown = groups.includes('system:authenticated');
-  if (!info.isResource) {
-    const isRead = info.verb === 'get';
-    const isMonitor = groups.includes('system:monitoring') && info.path === '/metrics';
-    const isOpen = PUBLIC_PATHS.test(info.path) || (isKnown && isDiscovery(info.path));
-    const allowed = isRead && (isOpen || isMonitor);
-    return allowed ? { allowed } : { allowed };
-  }
-  if (isKnown && info.verb === 'create' && SELF_REVIEWS.has(info.resource)) return { allowed: true };
-  if (groups.includes('system:nodes') && user.startsWith('system:node:')) {
-    return authorizeNode(user.slice('system:node:'.length), info, query);
-  }
-  return { allowed: false };
-}
-
-const isDiscovery = (path: string) => path === '/' || DISCOVERY_PATHS.test(path);
-
-/** The refusal as the client is told it, or undefined if the request may go on. */
-export function authorize(request: AuthorizationRequest): ApiError | undefined {
-  const verdict = decide(request);
-  return verdict.allowed ? undefined : denial(request, verdict.reason);
+/** The name of the node that asks; undefined for whom is none. */
+export function nodeNameOf({ user, groups }: Identity): string | undefined {
+  return user.startsWith(NODE_USER) && groups.includes(NODE_GROUP) ? user.slice(NODE_USER.length) : undefined;
 }
 
 /** The refusal in Kubernetes' words. */
-export function denial({ identity, info }: AuthorizationRequest, reason: string | undefined): ApiError {
-  if (!info.isResource) {
-    return new ApiError('Forbidden', `forbidden: User "${identity.user}" cannot ${info.verb} path "${info.path}"`, {
+export function denial(asked: Attributes, reason: string | undefined): ApiError {
+  const { identity, verb, group, name, namespace } = asked;
+  const why = reason ? `: ${reason}` : '';
+  if (!asked.isResource) {
+    return new ApiError('Forbidden', `forbidden: User "${identity.user}" cannot ${verb} path "${asked.path}"${why}`, {
       details: {},
     });
   }
-  const { group, name } = info;
-  const resource = info.subresource ? `${info.resource}/${info.subresource}` : info.resource;
-  const qualified = group ? `${info.resource}.${group}` : info.resource;
-  const where = info.namespace ? `in the namespace "${info.namespace}"` : 'at the cluster scope';
+  const resource = asked.subresource ? `${asked.resource}/${asked.subresource}` : asked.resource;
+  const qualified = group ? `${asked.resource}.${group}` : asked.resource;
+  const where = namespace ? `in the namespace "${namespace}"` : 'at the cluster scope';
   const message =
-    `${qualified}${name ? ` "${name}"` : ''} is forbidden: User "${identity.user}" cannot ${info.verb} resource ` +
-    `"${resource}" in API group "${group}" ${where}${reason ? `: ${reason}` : ''}`;
+    `${qualified}${name ? ` "${name}"` : ''} is forbidden: User "${identity.user}" cannot ${verb} resource ` +
+    `"${resource}" in API group "${group}" ${where}${why}`;
   return new ApiError('Forbidden', message, {
-    details: { ...(name && { name }), ...(group && { group }), kind: info.resource },
+    details: { ...(name && { name }), ...(group && { group }), kind: asked.resource },
   });
 }

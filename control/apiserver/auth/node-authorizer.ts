@@ -2,8 +2,7 @@
  * What a node may do: read what its pods need, and write its own Node, its own Lease, the status of pods, and events.
  * Which pods are its own is seen where the object is at hand (admission/node-restriction.ts).
  */
-import type { RequestInfo } from '../types.ts';
-import type { Verdict } from './authorization.ts';
+import type { Attributes, Verdict } from './attributes.ts';
 
 /** Resources that agents list and watch (pods, services and slices for networking; the rest for volumes and environment). */
 const READABLE = new Set([
@@ -30,10 +29,10 @@ const GET_ONLY = new Set(['/secrets', '/configmaps', '/serviceaccounts']);
 const WRITE_VERBS = new Set(['create', 'update', 'patch', 'delete']);
 
 /** Decides for the node `nodeName`. */
-export function authorizeNode(nodeName: string, info: RequestInfo, query: URLSearchParams): Verdict {
+export function authorizeNode(nodeName: string, info: Attributes): Verdict {
   const resource = `${info.group}/${info.resource}`;
   if (READ_VERBS.has(info.verb) && (info.subresource === '' || info.subresource === 'status')) {
-    return readVerdict(nodeName, resource, info, query);
+    return readVerdict(nodeName, resource, info);
   }
   if (!WRITE_VERBS.has(info.verb)) return { allowed: false };
   switch (resource) {
@@ -59,23 +58,23 @@ export function authorizeNode(nodeName: string, info: RequestInfo, query: URLSea
   }
 }
 
-function readVerdict(nodeName: string, resource: string, info: RequestInfo, query: URLSearchParams): Verdict {
+function readVerdict(nodeName: string, resource: string, info: Attributes): Verdict {
   if (resource === 'certificates.k8s.io/certificatesigningrequests') return verdict(info.verb === 'get');
   if (!READABLE.has(resource)) return { allowed: false };
   if (resource === '/nodes' && info.name !== '' && info.name !== nodeName) {
     return { allowed: false, reason: `node '${nodeName}' cannot read '${info.name}', only its own Node object` };
   }
-  if (GET_ONLY.has(resource) && info.verb !== 'get') return namedOnly(nodeName, query);
+  if (GET_ONLY.has(resource) && info.verb !== 'get') return namedOnly(nodeName, info);
   return { allowed: true };
 }
 
 /** A list or watch of exactly one object by its name counts as getting it. */
-function namedOnly(nodeName: string, query: URLSearchParams): Verdict {
-  if (/^metadata\.name=[^,=!]+$/.test(query.get('fieldSelector') ?? '')) return { allowed: true };
+function namedOnly(nodeName: string, { name }: Attributes): Verdict {
+  if (name !== '') return { allowed: true };
   return { allowed: false, reason: `node '${nodeName}' may only read single objects of this kind, by name` };
 }
 
-function ownOnly(nodeName: string, info: RequestInfo, reason: string): Verdict {
+function ownOnly(nodeName: string, info: Attributes, reason: string): Verdict {
   if (info.verb === 'create' || info.name === nodeName) return { allowed: true };
   return { allowed: false, reason };
 }

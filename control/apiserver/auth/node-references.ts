@@ -11,10 +11,9 @@ import type { WatchCache } from '../cache/watch-cache.ts';
 import { listPrefix } from '../keys.ts';
 import { Pace } from '../pace.ts';
 import type { Clock } from '../types.ts';
-import type { AuthorizationRequest } from './authorization.ts';
+import type { Attributes } from './attributes.ts';
 
 const POD = declarationOf(pods);
-const NODE_USER = 'system:node:';
 const GUARDED = new Set(['secrets', 'configmaps', 'serviceaccounts']);
 
 /** What one pod gives its node to read: `secrets/NAME` and so on. */
@@ -33,16 +32,10 @@ export class NodeReferences {
     this.#clock = clock;
   }
 
-  /** Why a request that is allowed in general is refused to this node; undefined if it is not. */
-  async refuse({ identity, info, query }: AuthorizationRequest): Promise<string | undefined> {
-    if (!info.isResource || info.group !== '' || !GUARDED.has(info.resource)) return undefined;
-    const { user, groups } = identity;
-    if (!user.startsWith(NODE_USER) || !groups.includes('system:nodes') || groups.includes('system:masters')) {
-      return undefined;
-    }
-    const nodeName = user.slice(NODE_USER.length);
-    const name = info.name || (/^metadata\.name=([^,=!]+)$/.exec(query.get('fieldSelector') ?? '')?.[1] ?? '');
-    const wanted = { nodeName, namespace: info.namespace, reference: `${info.resource}/${name}` };
+  /** Why what is allowed in general is refused to this node; undefined if it is not. */
+  async refuse(nodeName: string, asked: Attributes): Promise<string | undefined> {
+    if (!asked.isResource || asked.group !== '' || !GUARDED.has(asked.resource)) return undefined;
+    const wanted = { nodeName, namespace: asked.namespace, reference: `${asked.resource}/${asked.name}` };
     if (await this.#isReferred(wanted)) return undefined;
     // The pod may have been bound a moment ago through another master.
     await this.#cache.freshen();

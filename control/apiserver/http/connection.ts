@@ -25,6 +25,7 @@ export function exchangeOf(
     url,
     query: new URLSearchParams(question < 0 ? '' : url.slice(question + 1)),
     headers: flatHeaders(request),
+    headerValues: name => headerValues(request, name),
     readBody: () => readBody(request, options.bodyBytesMax),
     streamBody: () => request as AsyncIterable<Buffer>,
     signal: options.signal,
@@ -133,6 +134,14 @@ function flatHeaders(request: HttpRequest): Record<string, string> {
     if (value !== undefined && !name.startsWith(':')) flat[name] = Array.isArray(value) ? value.join(', ') : value;
   }
   return flat;
+}
+
+function headerValues({ rawHeaders }: HttpRequest, wanted: string): string[] {
+  const values: string[] = [];
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    if (rawHeaders[index]?.toLowerCase() === wanted) values.push(rawHeaders[index + 1] ?? '');
+  }
+  return values;
 }
 
 function hostOf(request: HttpRequest): string | undefined {

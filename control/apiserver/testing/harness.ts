@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { createMemoryStore, type MemoryStore, type StoreClient } from '../../../store/index.ts';
 import type { KubernetesObject } from '../../api/kind.ts';
 import { bootstrap } from '../bootstrap.ts';
+import { reconcileRoles } from '../bootstrap-roles.ts';
 import { systemClock } from '../clock.ts';
 import type { Limits } from '../limits.ts';
 import { type ApiServer, type ApiServerOptions, createApiServer } from '../server.ts';
@@ -72,6 +73,8 @@ export interface HarnessOptions {
   readonly memory?: MemoryStore;
   readonly limits?: Partial<Limits>;
   readonly overrides?: Partial<ApiServerOptions>;
+  /** Makes the default roles, without which only administrators and nodes may do anything. */
+  readonly withRoles?: boolean;
 }
 
 /** Makes a server with the first objects of a cluster. TLS stays unused. */
@@ -144,6 +147,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     },
   };
   await bootstrap({ server, identity: ADMIN, serviceCIDR: SERVICE_CIDR, securePort: 6443 });
+  if (options.withRoles) await reconcileRoles({ server, identity: ADMIN });
   return harness;
 }
 

@@ -5,6 +5,7 @@ import type { ExecutionContext } from 'ava';
 import { createMemoryStore } from '../../../store/index.ts';
 import { type CertificateSubject, createAuthority, issueCertificate, type KeyPair } from '../../pki/authority.ts';
 import { bootstrap } from '../bootstrap.ts';
+import { reconcileRoles } from '../bootstrap-roles.ts';
 import { systemClock } from '../clock.ts';
 import { type ApiServer, type ApiServerOptions, createApiServer } from '../server.ts';
 import { ADMIN, seededRandom, silentLogger, VERSION } from './harness.ts';
@@ -53,6 +54,7 @@ export async function worldOf(t: ExecutionContext, overrides: Partial<ApiServerO
   await server.listen();
   t.teardown(() => server.close());
   await bootstrap({ server, identity: ADMIN, serviceCIDR: '10.96.0.0/16', securePort: 6443 });
+  await reconcileRoles({ server, identity: ADMIN });
   return { server, authority, port: server.address.port, issue };
 }
 

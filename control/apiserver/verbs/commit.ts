@@ -6,6 +6,7 @@ import type { Compare, Operation, Transaction } from '../../../store/index.ts';
 import type { KubernetesObject } from '../../api/kind.ts';
 import { CachedObject } from '../cache/cached-object.ts';
 import { encodeStored } from '../cache/encoding.ts';
+import { REGISTRY } from '../cache/watch-cache.ts';
 import type { Core } from '../core.ts';
 import { resourcePrefix } from '../keys.ts';
 
@@ -32,6 +33,8 @@ export type CommitResult =
   /** The object is as expected, but something of `extra` does not hold. */
   | { readonly outcome: 'blocked' };
 
+/** All four kinds of roles and bindings. */
+const ROLES = `${REGISTRY}rbac.authorization.k8s.io/`;
 const EVENTS = resourcePrefix({ group: '', plural: 'events' });
 
 /** Throws what the store throws: nothing is told as done that was not acknowledged. */
@@ -52,6 +55,8 @@ export async function commit(core: Core, change: Change): Promise<CommitResult> 
   const result = isEvent ? await core.eventLeases.with(transact) : await transact();
   if (result.succeeded) {
     const { revision } = result;
+    // Roles are asked from the cache: what is acknowledged here must hold here.
+    if (key.startsWith(ROLES)) await core.cache.waitFor(revision);
     return { outcome: 'done', revision, stored: bytes && CachedObject.fromStored(key, bytes, revision) };
   }
   const [first] = result.results;

@@ -314,7 +314,7 @@ test('a collection is deleted as selected', async t => {
 test('a write under a leadership that has passed is refused', async t => {
   const { call, store } = await harnessOf(t);
   store.setTerm(7);
-  const identity = { user: 'system:kube-scheduler', groups: [] };
+  const identity = { user: 'system:raftsman:master', groups: ['system:masters'] };
   t.is(
     (await call('POST', CONFIG_MAPS, { body: configMap('a'), identity: { ...identity, fenceTerm: 7 } })).status,
     201,
@@ -357,7 +357,7 @@ test('a server without its store is alive but not ready', async t => {
       return typeof member === 'function' ? member.bind(target) : member;
     },
   });
-  const { call, create } = await harnessOf(t, { memory, store });
+  const { call, create } = await harnessOf(t, { memory, store, withRoles: true });
   await create(CONFIG_MAPS, configMap('a'));
   t.is((await call('GET', '/readyz')).text, 'ok');
   isDown = true;
