@@ -11,7 +11,7 @@ import { SingleRaft } from '../../testing/single-raft.ts';
 import type { Method } from '../proto/services.ts';
 import { EtcdServer } from '../server.ts';
 
-export async function makeDoor() {
+export async function makeDoor(options: { readonly wallClock?: () => Date } = {}) {
   const onFatal = (error: Error) => {
     throw error;
   };
@@ -29,6 +29,7 @@ export async function makeDoor() {
     limits,
     random: Math.random,
     listen: { host: '127.0.0.1', port: 0 },
+    ...options,
   });
   const port = await server.start();
   const etcd = new TestEtcdClient(`127.0.0.1:${port}`);
