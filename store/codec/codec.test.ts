@@ -91,7 +91,7 @@ const permission: fc.Arbitrary<KeyPermission> = fc.record(
 function authAction(): fc.Arbitrary<AuthAction> {
   const [name, role] = [text, text];
   return fc.oneof(
-    fc.record({ action: fc.constant('enable' as const), secret: value }),
+    fc.record({ action: fc.constant('enable' as const), secret: fc.uint8Array({ maxLength: 64 }) }),
     fc.record({ action: fc.constant('disable' as const) }),
     fc.record({ action: fc.constantFrom('userAdd' as const, 'userPassword' as const), name, password: text }),
     fc.record({ action: fc.constant('userDelete' as const), name }),
@@ -162,7 +162,7 @@ test('bytes that are no command are refused, never misread for ever', t => {
 });
 
 const AUTH: readonly Change[] = [
-  { type: 'authHead', head: { isEnabled: true, revision: 7, secret: Buffer.from('s') } },
+  { type: 'authHead', head: { isEnabled: true, revision: 7, secret: Uint8Array.of(7) } },
   {
     type: 'authRole',
     role: {

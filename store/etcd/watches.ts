@@ -14,8 +14,9 @@ import {
 import type { AuthHead } from '../mvcc/auth.ts';
 import { keyBytes } from '../mvcc/keys.ts';
 import type { Watching } from '../watch/hub.ts';
+import { type Identity, readOf } from './access.ts';
 import { type EtcdContext, type Header, kvOf } from './context.ts';
-import { etcdError } from './errors.ts';
+import { authError, etcdError } from './errors.ts';
 import { GrpcError, type Route, type StreamingCall, streaming } from './grpc.ts';
 import { type KeyRange, watchRangeOf } from './keys.ts';
 import { PROGRESS_NOTIFY_MS, PROGRESS_RETRY_MS, RESPONSE_BYTES_MAX, STREAM_WATCHES_MAX } from './limits.ts';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { Operation } from '../client/client.ts';
 import { type AuthAction, AuthTable, type KeyPermission } from './auth.ts';
 import type { ApplyResult, Change, Command } from './command.ts';
-import { keyFromBytes, OPEN_END, prefixEnd } from './keys.ts';
+import { keyBytes, keyFromBytes, OPEN_END, prefixEnd } from './keys.ts';
 import { AUTH_ROLES_MAX, ROLE_PERMISSIONS_MAX } from './limits.ts';
 import { Mvcc } from './mvcc.ts';
 import { covers, grantsOf, type Need } from './permissions.ts';
@@ -158,11 +158,10 @@ const bound = fc.constantFrom('', ...KEYS, ...KEYS.map(prefixEnd));
 const range = fc.record({ key: bound, end: bound }, { requiredKeys: ['key'] });
 const access = fc.constantFrom('read' as const, 'write' as const);
 const isIn = (key: string, { key: start, end }: { readonly key: string; readonly end?: string }) => {
-  const order = (one: string, other: string) => Buffer.compare(bytesOf(one), bytesOf(other));
+  const order = (one: string, other: string) => Buffer.compare(keyBytes(one), keyBytes(other));
   if (end === undefined) return key === start;
   return order(key, start) >= 0 && (end === OPEN_END || order(key, end) < 0);
 };
-const bytesOf = (key: string) => Buffer.from([...key].map(letter => (letter < '\u0080' ? letter.charCodeAt(0) : 0xfe)));
 
 test('what is permitted holds only keys that some permission names; what names keys one by one is permitted', t => {
   fc.assert(

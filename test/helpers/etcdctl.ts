@@ -3,8 +3,7 @@ import { onPath } from './machine.ts';
 import { type RunResult, run } from './run.ts';
 
 /** Undefined where there is none. */
-export const etcdctl: string | undefined =
-  process.env.RAFTSMAN_ETCDCTL ?? (onPath('etcdctl') ? 'etcdctl' : undefined);
+export const etcdctl: string | undefined = process.env.RAFTSMAN_ETCDCTL ?? (onPath('etcdctl') ? 'etcdctl' : undefined);
 
 export interface EtcdctlOptions {
   readonly input?: string;
