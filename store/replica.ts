@@ -11,7 +11,7 @@ import { WatchLostError } from './client/client.ts';
 import type { Clock } from './clock.ts';
 import { ByteWriter } from './codec/bytes.ts';
 import { type BatchHead, decodeBatch, writeBatchHead, writeChange } from './codec/change.ts';
-import { decodeCommand } from './codec/command.ts';
+import { decodeLogged } from './codec/command.ts';
 import {
   encodeImage,
   ImageCorruptError,
@@ -216,14 +216,16 @@ export class Replica implements StateMachine<ApplyResult> {
 
   #applyOne(committed: CommittedCommand): ApplyResult {
     assert(committed.index > this.#appliedIndex, 'a command is applied once');
-    const command = this.#decode(committed);
-    const applied = this.#state.apply(command, { term: committed.term });
+    const { command, by } = this.#decode(committed);
+    const applied = this.#state.apply(command, { term: committed.term, by });
     for (const change of applied.writes) {
       const from = this.#unwritten.length;
       writeChange(this.#unwritten, change);
       if (change.type === 'revision') this.#hash.add(change.revision, this.#unwritten.peek(from));
       else if (change.type === 'alarm' || change.type === 'alarmGone') this.#noteAlarms();
-      else if (change.type !== 'compacted') for (const listener of this.#leaseListeners) listener(change);
+      else if (change.type === 'lease' || change.type === 'leaseGone') {
+        for (const listener of this.#leaseListeners) listener(change);
+      }
     }
     this.#observer?.commandApplied?.(command, applied);
     return applied.result;
@@ -231,7 +233,7 @@ export class Replica implements StateMachine<ApplyResult> {
 
   #decode(committed: CommittedCommand) {
     try {
-      return decodeCommand(committed.data);
+      return decodeLogged(committed.data);
     } catch (error) {
       // Skipping it would make this member differ from the others.
       throw this.#die(new Error(`entry ${committed.index} cannot be understood`, { cause: error }));

@@ -4,6 +4,8 @@
  * The meaning is etcd's v3: one revision a transaction, compare/then/else, leases, watches from a revision.
  */
 
+import type { AuthReason } from '../mvcc/auth.ts';
+
 /**
  * Keys are texts, ordered by their UTF-8 bytes. Values are bytes. A key may also be bytes that are no UTF-8: `keyFromBytes`
  * makes a string of them, and `keyBytes` gives them back.
@@ -319,6 +321,16 @@ export class KeyNotFoundError extends Error {
 export class QuotaExceededError extends Error {
   override readonly name = 'QuotaExceededError';
   readonly code = 'STORE_QUOTA_EXCEEDED';
+}
+/** Users, roles and permissions of etcd's API do not let this happen: certainly not done. `reason` says which of them. */
+export class AuthRefusedError extends Error {
+  override readonly name = 'AuthRefusedError';
+  readonly code = 'STORE_AUTH_REFUSED';
+  readonly reason: AuthReason;
+  constructor(reason: AuthReason, message: string) {
+    super(message);
+    this.reason = reason;
+  }
 }
 /** The membership cannot change like that now; `message` says why and what to do. */
 export class MembershipRefusedError extends Error {

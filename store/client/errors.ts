@@ -1,6 +1,7 @@
 /** Turns what the replicated state refused into the errors that clients see, and back from their codes. */
 import type { Refusal } from '../mvcc/command.ts';
 import {
+  AuthRefusedError,
   CompactedError,
   FencedError,
   FutureRevisionError,
@@ -19,6 +20,7 @@ import {
 
 /** The error for a refusal by the replicated state. */
 export function refusalError(refusal: Refusal): Error {
+  if (refusal.authReason !== undefined) return new AuthRefusedError(refusal.authReason, refusal.message);
   return errorFromCode(refusal.code, refusal.message, refusal.compactedRevision);
 }
 
@@ -47,6 +49,9 @@ export function errorFromCode(code: string, message: string, compactedRevision?:
       return new MembershipRefusedError(message);
     case 'STORE_TRANSFER_FAILED':
       return new TransferFailedError(message);
+    case 'STORE_AUTH_REFUSED':
+      // Which reason it was is asked for only where etcd's API is served, and there it does not come over a wire.
+      return new AuthRefusedError('denied', message);
     case 'STORE_UNAVAILABLE':
       return new UnavailableError(message);
     case 'STORE_WATCH_LOST':

@@ -8,6 +8,7 @@ import { type Clock, systemWallClock } from '../clock.ts';
 import { encodeCommand } from '../codec/command.ts';
 import { LEASE_TIME_METHOD, LeaseTimes, leaseTimeAnswer, leaseTimeQuestion } from '../duties/lease-times.ts';
 import { STORE_LIMITS, type StoreLimits } from '../limits.ts';
+import type { Caller } from '../mvcc/auth.ts';
 import type { ApplyResult, Command, CommandValue } from '../mvcc/command.ts';
 import { rangeProblem } from '../mvcc/validate.ts';
 import type { Replica } from '../replica.ts';
@@ -81,7 +82,15 @@ export class LocalClient extends CommandClient {
     });
   }
 
-  async range(request: RangeRequest): Promise<RangeResult> {
+  /** Resolves once everything that was acknowledged by anybody before the call is here. */
+  async barrier(): Promise<void> {
+    this.#refuseIfNotServing();
+    await this.#passBarrier();
+    this.#refuseIfNotServing();
+  }
+
+  /** @param admit called right before the state is read, in the same turn; what it throws is what the caller gets */
+  async range(request: RangeRequest, admit?: () => void): Promise<RangeResult> {
     this.#refuseIfNotServing();
     const problem = rangeProblem(request);
     if (problem !== undefined) throw new InvalidRequestError(problem);
@@ -89,6 +98,7 @@ export class LocalClient extends CommandClient {
     const isHere = revision > 0 && revision <= this.#replica.state.revision;
     if (request.serializable !== true && !isHere) await this.#passBarrier();
     this.#refuseIfNotServing();
+    admit?.();
     const outcome = this.#replica.state.range(request);
     if (!outcome.ok) throw refusalError(outcome.refusal);
     return outcome.value;
@@ -187,20 +197,21 @@ export class LocalClient extends CommandClient {
     this.#isClosed = true;
   }
 
-  override async execute(command: Command): Promise<CommandValue> {
+  /** @param by on whose behalf; then it is refused if users or permissions have changed meanwhile */
+  override async execute(command: Command, by?: Caller): Promise<CommandValue> {
     this.#refuseIfClosed();
     // A member that serves nothing can still have alarms raised and taken back.
     if (command.type !== 'alarm') this.#refuseIfNotServing();
     this.#admission.check(command);
-    const result = isReadOnly(command) ? await this.#readTransaction(command) : await this.#propose(command);
+    const result = isReadOnly(command) ? await this.#readTransaction(command, by) : await this.#propose(command, by);
     if (!result.ok) throw refusalError(result.refusal);
     return result.value;
   }
 
-  async #propose(command: Command): Promise<ApplyResult> {
+  async #propose(command: Command, by: Caller | undefined): Promise<ApplyResult> {
     const leave = this.#admission.enter(command);
     try {
-      const data = encodeCommand(command);
+      const data = encodeCommand(command, by);
       return await retry(async timeoutMs => {
         this.#admission.refuseIfBehind(command);
         try {
@@ -215,10 +226,10 @@ export class LocalClient extends CommandClient {
   }
 
   /** A transaction that only reads changes nothing, so the log need not know of it. */
-  async #readTransaction(command: Command): Promise<ApplyResult> {
+  async #readTransaction(command: Command, by: Caller | undefined): Promise<ApplyResult> {
     await this.#passBarrier();
     this.#refuseIfNotServing();
-    return this.#replica.state.apply(command, { term: this.#raft.status().term }).result;
+    return this.#replica.state.apply(command, { term: this.#raft.status().term, by }).result;
   }
 
   #passBarrier(): Promise<unknown> {

@@ -3,6 +3,7 @@ import type { KeyValue } from '../client/client.ts';
 import { type Change, type Counters, isTombstone, type Lease } from '../mvcc/command.ts';
 import { NO_BYTES } from '../mvcc/version-table.ts';
 import { readAlarm, writeAlarm } from './alarm.ts';
+import { readAuthChange, writeAuthChange } from './auth.ts';
 import { ByteReader, type ByteWriter } from './bytes.ts';
 
 /** What is persisted with each batch besides the changes. Never derived from them. */
@@ -19,6 +20,7 @@ const LEASE_GONE = 3;
 const COMPACTED = 4;
 const ALARM = 5;
 const ALARM_GONE = 6;
+const AUTH = 7;
 
 export function writeBatchHead(writer: ByteWriter, head: BatchHead): void {
   writer.count(head.appliedIndex);
@@ -62,6 +64,9 @@ export function writeChange(writer: ByteWriter, change: Change): void {
       writer.byte(ALARM_GONE);
       writeAlarm(writer, change.alarm);
       return;
+    default:
+      writer.byte(AUTH);
+      writeAuthChange(writer, change);
   }
 }
 
@@ -84,6 +89,8 @@ export function readChange(reader: ByteReader): Change {
       return { type: 'alarm', alarm: readAlarm(reader) };
     case ALARM_GONE:
       return { type: 'alarmGone', alarm: readAlarm(reader) };
+    case AUTH:
+      return readAuthChange(reader);
     default:
       throw new RangeError(`a change of kind ${type} is not known here`);
   }

@@ -1,13 +1,21 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { Alarm, Compare, Operation, RangeRequest } from '../client/client.ts';
+import type { AuthAction, KeyPermission } from '../mvcc/auth.ts';
 import type { Change, Command } from '../mvcc/command.ts';
 import { keyFromBytes } from '../mvcc/keys.ts';
 import { Mvcc } from '../mvcc/mvcc.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { decodeBatch, writeBatchHead, writeChange } from './change.ts';
-import { decodeCommand, encodeCommand } from './command.ts';
-import { encodeImage, ImageCorruptError, ImageLoader, lengthPrefixed, lengthPrefixRemoved } from './image.ts';
+import { decodeCommand, decodeLogged, encodeCommand } from './command.ts';
+import {
+  CHUNK_BYTES,
+  encodeImage,
+  ImageCorruptError,
+  ImageLoader,
+  lengthPrefixed,
+  lengthPrefixRemoved,
+} from './image.ts';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 80 });
 const key = fc.oneof(text, fc.uint8Array({ maxLength: 12 }).map(keyFromBytes));
@@ -76,6 +84,26 @@ const alarm = {
   memberId: fc.constantFrom('', 'a'.repeat(16)),
   cause: fc.constantFrom('quota' as const, 'disk' as const, 'divergence' as const),
 };
+const permission: fc.Arbitrary<KeyPermission> = fc.record(
+  { access: fc.constantFrom('read' as const, 'write' as const, 'readwrite' as const), key, end: key },
+  { requiredKeys: ['access', 'key'] },
+);
+function authAction(): fc.Arbitrary<AuthAction> {
+  const [name, role] = [text, text];
+  return fc.oneof(
+    fc.record({ action: fc.constant('enable' as const), secret: fc.uint8Array({ maxLength: 64 }) }),
+    fc.record({ action: fc.constant('disable' as const) }),
+    fc.record({ action: fc.constantFrom('userAdd' as const, 'userPassword' as const), name, password: text }),
+    fc.record({ action: fc.constant('userDelete' as const), name }),
+    fc.record({ action: fc.constantFrom('roleAdd' as const, 'roleDelete' as const), name }),
+    fc.record({ action: fc.constantFrom('userGrant' as const, 'userRevoke' as const), name, role }),
+    fc.record({ action: fc.constant('roleGrant' as const), name, permission }),
+    fc.record(
+      { action: fc.constant('roleRevoke' as const), name, key, end: key },
+      { requiredKeys: ['action', 'name', 'key'] },
+    ),
+  );
+}
 const command: fc.Arbitrary<Command> = fc.oneof(
   fc.record({
     type: fc.constant('transaction' as const),
@@ -98,12 +126,23 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     action: fc.constant('disarm' as const),
     filter: fc.record(alarm, { requiredKeys: [] }),
   }),
+  fc.record({ type: fc.constant('auth' as const), change: authAction() }),
 );
 
 test('commands come back', t => {
   fc.assert(
     fc.property(command, one => {
       t.deepEqual(decodeCommand(encodeCommand(one)), one);
+    }),
+  );
+});
+
+test('commands on somebody’s behalf come back; the others are as earlier versions wrote them', t => {
+  fc.assert(
+    fc.property(command, fc.option(fc.record({ user: text, authRevision: count }), { nil: undefined }), (one, by) => {
+      const encoded = encodeCommand(one, by);
+      t.is(encoded[0], by === undefined ? 1 : 2);
+      t.deepEqual(decodeLogged(encoded), { command: one, by });
     }),
   );
 });
@@ -122,6 +161,21 @@ test('bytes that are no command are refused, never misread for ever', t => {
   t.throws(() => decodeCommand(Buffer.from([9, 0])), { message: /format 9/ });
 });
 
+const AUTH: readonly Change[] = [
+  { type: 'authHead', head: { isEnabled: true, revision: 7, secret: Uint8Array.of(7) } },
+  {
+    type: 'authRole',
+    role: {
+      name: 'r',
+      permissions: [
+        { access: 'read', key: '', end: '' },
+        { access: 'readwrite', key: 'k' },
+      ],
+    },
+  },
+  { type: 'authUser', user: { name: 'u', password: 'h', roles: ['r', 'root'], since: 3 } },
+];
+
 test('a batch of changes comes back', t => {
   const item = { key: 'k', value: Buffer.from('v'), createRevision: 3, modRevision: 4, version: 2, lease: 9 };
   const gone = { key: 'g', value: new Uint8Array(0), createRevision: 0, modRevision: 4, version: 0, lease: 0 };
@@ -132,6 +186,9 @@ test('a batch of changes comes back', t => {
     { type: 'compacted', revision: 3 },
     { type: 'alarm', alarm: { type: 'NOSPACE', memberId: '', cause: 'quota' } },
     { type: 'alarmGone', alarm: { type: 'CORRUPT', memberId: 'a'.repeat(16), cause: 'divergence' } },
+    ...AUTH,
+    { type: 'authUserGone', name: 'u' },
+    { type: 'authRoleGone', name: 'r' },
   ];
   const head = { appliedIndex: 77, counters: { revision: 4, compactedRevision: 3, leaseCounter: 1 }, hash: 0xfedcba98 };
   const writer = new ByteWriter();
@@ -142,7 +199,7 @@ test('a batch of changes comes back', t => {
 
 const NO_SPACE: Alarm = { type: 'NOSPACE', memberId: 'a'.repeat(16), cause: 'disk' };
 
-function imageChunks(alarms = false): Uint8Array[] {
+function imageChunks(alarms = false, auth = 0): Uint8Array[] {
   const state = new Mvcc();
   state.apply({ type: 'leaseGrant', ttlSeconds: 60 }, { term: 1 });
   for (let n = 0; n < 500; n++) {
@@ -150,6 +207,9 @@ function imageChunks(alarms = false): Uint8Array[] {
     state.apply({ type: 'transaction', transaction: { then } }, { term: 1 });
   }
   if (alarms) state.apply({ type: 'alarm', action: 'raise', alarm: NO_SPACE }, { term: 1 });
+  for (let n = 0; n < auth; n++) {
+    state.apply({ type: 'auth', change: { action: 'roleAdd', name: `${n}${'r'.repeat(250)}` } }, { term: 1 });
+  }
   return [...encodeImage(state.image(), { appliedIndex: 5, counters: state.counters, hash: 1 })];
 }
 
@@ -159,6 +219,16 @@ test('alarms travel in an image; one without any is as earlier versions wrote it
   t.deepEqual(kinds(imageChunks()), new Set([1, 2, 3, 4]));
   t.deepEqual(kinds(imageChunks(true)), new Set([1, 2, 5, 3, 4]));
   t.deepEqual(load(imageChunks()).state.alarms, []);
+});
+
+test('users and roles travel in an image, in as many chunks as they need; one without any is as before', t => {
+  const chunks = imageChunks(true, 1_000);
+  const { auth } = load(chunks).state;
+  t.is(auth.roleNames.length, 1_000);
+  t.deepEqual([auth.head.revision, auth.head.isEnabled], [1_001, false]);
+  t.deepEqual(new Set(chunks.map(chunk => chunk[0])), new Set([1, 2, 5, 6, 3, 4]));
+  t.true(chunks.every(({ length }) => length < 2 * CHUNK_BYTES));
+  t.false(load(imageChunks(true)).state.auth.isTouched);
 });
 
 function load(chunks: readonly Uint8Array[]) {

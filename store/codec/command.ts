@@ -1,10 +1,14 @@
 /** Commands as bytes: what the log carries. The first byte is the format, so that later versions can add to it. */
 import type { Branches, Compare, Operation, RangeRequest, Transaction } from '../client/client.ts';
+import type { Caller } from '../mvcc/auth.ts';
 import type { Command } from '../mvcc/command.ts';
 import { readAlarm, readAlarmFilter, writeAlarm, writeAlarmFilter } from './alarm.ts';
+import { readAuthAction, writeAuthAction } from './auth.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 
 const FORMAT = 1;
+/** A command on somebody's behalf: who that is comes first. */
+const FORMAT_BY_CALLER = 2;
 const COMMANDS = [
   'transaction',
   'leaseGrant',
@@ -13,6 +17,7 @@ const COMMANDS = [
   'leaseExpire',
   'compact',
   'alarm',
+  'auth',
 ] as const;
 const TARGETS = ['modRevision', 'createRevision', 'version', 'lease', 'value'] as const;
 const COMPARISONS = ['=', '!=', '<', '>'] as const;
@@ -26,9 +31,19 @@ const KEEPS_LEASE = 2;
 
 const writer = new ByteWriter();
 
-/** Encodes a command that was found valid. */
-export function encodeCommand(command: Command): Buffer {
-  writer.byte(FORMAT);
+/** A command as the log has it. */
+export interface LoggedCommand {
+  readonly command: Command;
+  readonly by: Caller | undefined;
+}
+
+/** Encodes a command that was found valid. @param by on whose behalf it is; undefined for the cluster itself */
+export function encodeCommand(command: Command, by?: Caller): Buffer {
+  writer.byte(by === undefined ? FORMAT : FORMAT_BY_CALLER);
+  if (by !== undefined) {
+    writer.text(by.user);
+    writer.count(by.authRevision);
+  }
   writer.byte(COMMANDS.indexOf(command.type));
   switch (command.type) {
     case 'transaction':
@@ -58,17 +73,32 @@ export function encodeCommand(command: Command): Buffer {
       if (command.action === 'raise') writeAlarm(writer, command.alarm);
       else writeAlarmFilter(writer, command.filter);
       break;
+    case 'auth':
+      writeAuthAction(writer, command.change);
+      break;
   }
   return writer.take();
 }
 
+/** Decodes an entry of the log; its values are views into `bytes`. @throws {RangeError} they are not a command of a known format */
+export function decodeLogged(bytes: Uint8Array): LoggedCommand {
+  const reader = new ByteReader(bytes);
+  const format = reader.byte();
+  if (format !== FORMAT_BY_CALLER) return { command: readCommand(format, reader), by: undefined };
+  const by = { user: reader.text(), authRevision: reader.count() };
+  return { command: readCommand(FORMAT, reader), by };
+}
+
 /**
- * Decodes a command. Its values are views into `bytes`.
+ * Decodes a command that is on nobody's behalf. Its values are views into `bytes`.
  * @throws {RangeError} the bytes are not a command of a known format
  */
 export function decodeCommand(bytes: Uint8Array): Command {
   const reader = new ByteReader(bytes);
-  const format = reader.byte();
+  return readCommand(reader.byte(), reader);
+}
+
+function readCommand(format: number, reader: ByteReader): Command {
   if (format !== FORMAT) throw new RangeError(`a command of format ${format} is not known here: upgrade this member`);
   const type = named(COMMANDS, reader.byte());
   switch (type) {
@@ -92,6 +122,8 @@ export function decodeCommand(bytes: Uint8Array): Command {
         ? { type, action, alarm: readAlarm(reader) }
         : { type, action, filter: readAlarmFilter(reader) };
     }
+    case 'auth':
+      return { type, change: readAuthAction(reader) };
   }
 }
 

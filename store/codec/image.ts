@@ -5,10 +5,12 @@
 import assert from 'node:assert';
 import { crc32 } from 'node:zlib';
 import type { Alarm } from '../client/client.ts';
+import type { AuthChange } from '../mvcc/auth.ts';
 import type { Lease } from '../mvcc/command.ts';
 import type { Image } from '../mvcc/image.ts';
 import { Mvcc } from '../mvcc/mvcc.ts';
 import { readAlarm, writeAlarm } from './alarm.ts';
+import { readAuthChange, writeAuthChange } from './auth.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { type BatchHead, readBatchHead, readItem, readLease, writeBatchHead, writeItem, writeLease } from './change.ts';
 
@@ -27,6 +29,8 @@ const ITEMS = 3;
 const END = 4;
 /** Only where there are alarms, so that an earlier version can read what has none. */
 const ALARMS = 5;
+/** Users and roles; likewise only where there are some. */
+const AUTH = 6;
 
 /** A snapshot or a checkpoint is not what was written. */
 export class ImageCorruptError extends Error {
@@ -61,6 +65,13 @@ export function* encodeImage(
     for (const alarm of image.alarms) writeAlarm(writer, alarm);
     yield chunk();
   }
+  for (let at = 0; at < image.auth.length; ) {
+    writer.byte(AUTH);
+    for (let change = image.auth[at]; change !== undefined && writer.length < CHUNK_BYTES; change = image.auth[++at]) {
+      writeAuthChange(writer, change);
+    }
+    yield chunk();
+  }
   for (let after: string | undefined, more = true; more; more = after !== undefined) {
     const page = image.read(after, chunkBytes);
     after = page.next;
@@ -78,6 +89,7 @@ export function* encodeImage(
 export class ImageLoader {
   readonly #leases: Lease[] = [];
   readonly #alarms: Alarm[] = [];
+  readonly #auth: AuthChange[] = [];
   #head: BatchHead | undefined;
   #state: Mvcc | undefined;
   #chunks = 0;
@@ -125,6 +137,10 @@ export class ImageLoader {
         if (this.#state !== undefined) throw misplaced();
         while (!reader.isAtEnd) this.#alarms.push(readAlarm(reader));
         return;
+      case AUTH:
+        if (this.#state !== undefined) throw misplaced();
+        while (!reader.isAtEnd) this.#auth.push(readAuthChange(reader));
+        return;
       case ITEMS: {
         if (this.#head === undefined) throw misplaced();
         const items = [];
@@ -142,7 +158,9 @@ export class ImageLoader {
   }
 
   #begin(head: BatchHead): Mvcc {
-    this.#state ??= new Mvcc({ head: { counters: head.counters, leases: this.#leases, alarms: this.#alarms } });
+    this.#state ??= new Mvcc({
+      head: { counters: head.counters, leases: this.#leases, alarms: this.#alarms, auth: this.#auth },
+    });
     return this.#state;
   }
 }

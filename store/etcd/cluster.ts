@@ -13,7 +13,7 @@ import { Cluster } from './proto/services.ts';
 const options = { timeoutMs: MEMBERSHIP_TIMEOUT_MS };
 
 export function clusterRoutes(context: EtcdContext): Route[] {
-  const { client } = context;
+  const { access, client } = context;
   const answer = ({ members }: StoreMembership) => ({ header: context.header(), members: members.map(memberOf) });
   return [
     unary(Cluster.memberList, async ({ linearizable }) => {
@@ -21,7 +21,8 @@ export function clusterRoutes(context: EtcdContext): Route[] {
       const { members } = context.status().membership;
       return { header: context.header(), members: members.map(memberOf) };
     }),
-    unary(Cluster.memberAdd, async request => {
+    unary(Cluster.memberAdd, async (request, call) => {
+      await access.require(call, 'admin');
       const peerAddress = addressOf(request.peerUrls);
       const { members } = await client.members();
       if (members.some(member => member.peerAddress === peerAddress)) throw etcdError('peerUrlExists');
@@ -33,7 +34,8 @@ export function clusterRoutes(context: EtcdContext): Route[] {
       const added = membership.members.find(one => one.id === id);
       return { ...answer(membership), ...(added !== undefined && { member: memberOf(added) }) };
     }),
-    unary(Cluster.memberRemove, async request => {
+    unary(Cluster.memberRemove, async (request, call) => {
+      await access.require(call, 'admin');
       const { id } = await known(context, request.id);
       try {
         return answer(await client.removeMember(id, options));
@@ -41,12 +43,14 @@ export function clusterRoutes(context: EtcdContext): Route[] {
         throw refusal(error, 'notEnoughStarted');
       }
     }),
-    unary(Cluster.memberUpdate, async request => {
+    unary(Cluster.memberUpdate, async (request, call) => {
+      await access.require(call, 'admin');
       const peerAddress = addressOf(request.peerUrls);
       const { id } = await known(context, request.id);
       return answer(await client.updateMember(id, { peerAddress }, options));
     }),
-    unary(Cluster.memberPromote, async request => {
+    unary(Cluster.memberPromote, async (request, call) => {
+      await access.require(call, 'admin');
       const { id, role } = await known(context, request.id);
       if (role !== 'learner') throw etcdError('memberNotLearner');
       try {

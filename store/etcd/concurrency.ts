@@ -1,8 +1,9 @@
 /** etcd's Lock and Election services, for clients that do not want to do it themselves with transactions and watches. */
 import { CompactedError, WatchLostError } from '../client/client.ts';
 import { keyBytes, prefixEnd } from '../mvcc/keys.ts';
+import { readOf, writeOf } from './access.ts';
 import { type EtcdContext, kvOf, leaseId } from './context.ts';
-import { etcdError } from './errors.ts';
+import { authError, etcdError } from './errors.ts';
 import { type CallContext, GrpcError, type Route, STATUS, type StreamingCall, streaming, unary } from './grpc.ts';
 import { keyOf } from './keys.ts';
 import type { LeaderKey, LeaderRequest, LeaderResponse } from './proto/concurrency.ts';
@@ -13,14 +14,19 @@ import { awaitTurn, firstInLine, leavePlace, linePrefix, type Place, setValue, t
 const NO_BYTES = new Uint8Array(0);
 
 export function concurrencyRoutes(context: EtcdContext): Route[] {
-  const { client } = context;
+  const { access } = context;
   return [
     unary(Lock.lock, async (request, call) => {
       const { key } = await waitInLine(context, call, { ...request, value: NO_BYTES });
       return { header: context.header(), key: keyBytes(key) };
     }),
-    unary(Lock.unlock, async request => {
-      await client.delete(keyOf(request.key));
+    unary(Lock.unlock, async (request, call) => {
+      const key = keyOf(request.key);
+      await access.perform(
+        call,
+        () => [writeOf({ key })],
+        client => client.delete(key),
+      );
       return { header: context.header() };
     }),
     unary(Election.campaign, async (request, call) => {
@@ -28,17 +34,28 @@ export function concurrencyRoutes(context: EtcdContext): Route[] {
       const leader = { name: request.name, key: keyBytes(key), rev: revision, lease: request.lease };
       return { header: context.header(), leader };
     }),
-    unary(Election.proclaim, async request => {
-      if (!(await setValue(client, placeOf(request.leader), request.value))) throw notLeader();
+    unary(Election.proclaim, async (request, call) => {
+      const place = placeOf(request.leader);
+      const isLeader = await access.perform(
+        call,
+        () => bothOf(place),
+        client => setValue(client, place, request.value),
+      );
+      if (!isLeader) throw notLeader();
       return { header: context.header() };
     }),
-    unary(Election.leader, async request => {
-      const { first } = await firstInLine(client, keyOf(request.name));
+    unary(Election.leader, async (request, call) => {
+      const { first } = await firstAsSeenBy(context, call, keyOf(request.name));
       if (first === undefined) throw new GrpcError(STATUS.unknown, 'election: no leader');
       return { header: context.header(), kv: kvOf(first) };
     }),
-    unary(Election.resign, async request => {
-      await leavePlace(client, placeOf(request.leader));
+    unary(Election.resign, async (request, call) => {
+      const place = placeOf(request.leader);
+      await access.perform(
+        call,
+        () => bothOf(place),
+        client => leavePlace(client, place),
+      );
       return { header: context.header() };
     }),
     streaming(Election.observe, call => observe(context, call)),
@@ -51,14 +68,24 @@ async function waitInLine(
   call: CallContext,
   request: { readonly name: Uint8Array; readonly lease: number; readonly value: Uint8Array },
 ): Promise<Place> {
-  const { client } = context;
+  const { access, client } = context;
   const { signal } = call;
   const name = keyOf(request.name);
+  const line = { key: linePrefix(name), end: prefixEnd(linePrefix(name)) };
+  const needs = [readOf(line), writeOf(line)];
+  await access.require(call, needs);
+  const identity = access.identify(call);
   const { lease, isOwn } = await leaseFor(context, request.lease);
-  const place = await takePlace(client, { name, lease, value: request.value });
+  const place = await access.perform(
+    call,
+    () => needs,
+    one => takePlace(one, { name, lease, value: request.value }),
+  );
   for (;;) {
     try {
-      if (await awaitTurn(client, { name, place, signal })) return place;
+      const isFirst = await awaitTurn(client, { name, place, signal });
+      // It may have waited for long.
+      if (isFirst && access.refusal(identity, needs) === undefined) return place;
       break;
     } catch (error) {
       if (!(error instanceof WatchLostError || error instanceof CompactedError)) throw error;
@@ -67,7 +94,8 @@ async function waitInLine(
   if (isOwn) await client.revokeLease(lease);
   else await leavePlace(client, place);
   if (signal.aborted) throw new GrpcError(STATUS.cancelled, 'context canceled');
-  throw etcdError('leaseNotFound');
+  const refusal = access.refusal(identity, needs);
+  throw refusal === undefined ? etcdError('leaseNotFound') : authError(refusal);
 }
 
 /** Without a lease of its own the caller gets one, which nobody renews: it is free again after a minute (as in etcd). */
@@ -91,7 +119,7 @@ async function observe(
     const prefix = linePrefix(name);
     let told = 0;
     while (!signal.aborted) {
-      const { first, revision } = await firstInLine(client, name);
+      const { first, revision } = await firstAsSeenBy(context, call, name);
       if (first !== undefined && first.modRevision !== told) {
         told = first.modRevision;
         await call.send({ header: context.header(), kv: kvOf(first) });
@@ -99,6 +127,17 @@ async function observe(
       await changed(client, { key: prefix, end: prefixEnd(prefix), startRevision: revision + 1, signal });
     }
   }
+}
+
+/** Whose turn it is, for who may read the line. */
+async function firstAsSeenBy({ access, client }: EtcdContext, call: CallContext, name: string) {
+  const key = linePrefix(name);
+  await access.require(call, [readOf({ key, end: prefixEnd(key) })]);
+  return firstInLine(client, name);
+}
+
+function bothOf({ key }: Place) {
+  return [readOf({ key }), writeOf({ key })];
 }
 
 /** Resolves when something in a range has changed, or might have. */

@@ -2,14 +2,16 @@
 import type { RaftNode, RaftStatus } from '../../raft/index.ts';
 import type { KeyValue } from '../client/client.ts';
 import type { LocalClient } from '../client/local.ts';
-import type { TurnClock } from '../clock.ts';
+import { systemWallClock, type TurnClock } from '../clock.ts';
 import type { StoreLimits } from '../limits.ts';
 import type { ApplyResult } from '../mvcc/command.ts';
 import { keyBytes } from '../mvcc/keys.ts';
 import type { Mvcc } from '../mvcc/mvcc.ts';
 import type { Replica } from '../replica.ts';
+import { Access } from './access.ts';
 import { etcdError } from './errors.ts';
 import type { CallContext } from './grpc.ts';
+import { Tokens } from './tokens.ts';
 
 /** The version of etcd whose API this is; clients look at it to know what they may ask for. */
 export const API_VERSION = '3.5.21';
@@ -22,6 +24,8 @@ export interface EtcdContextOptions {
   readonly limits: StoreLimits;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Says when tokens are over. */
+  readonly wallClock?: () => Date;
 }
 
 export interface Header {
@@ -36,6 +40,9 @@ export class EtcdContext {
   readonly clock: TurnClock;
   readonly limits: StoreLimits;
   readonly random: () => number;
+  /** Who calls, and what it may. */
+  readonly access: Access;
+  readonly tokens: Tokens;
   readonly memberId: bigint;
   readonly clusterId: bigint;
   readonly #raft: RaftNode<ApplyResult>;
@@ -52,6 +59,8 @@ export class EtcdContext {
     this.random = options.random;
     this.#raft = options.raft;
     this.#replica = options.replica;
+    this.tokens = new Tokens(options.wallClock ?? systemWallClock);
+    this.access = new Access({ client: options.client, state: () => this.state, tokens: this.tokens });
     const { id, clusterId } = options.raft.status();
     this.memberId = idFromHex(id);
     this.clusterId = idFromHex(clusterId);

@@ -3,6 +3,7 @@
  * text up to know what happened (etcd: api/v3rpc/rpctypes/error.go). What etcd has no words for says `raftsman:`.
  */
 import {
+  AuthRefusedError,
   CompactedError,
   FutureRevisionError,
   InvalidRequestError,
@@ -16,6 +17,7 @@ import {
   UnavailableError,
   UnknownOutcomeError,
 } from '../client/client.ts';
+import type { AuthReason } from '../mvcc/auth.ts';
 import { callError, GrpcError, STATUS } from './grpc.ts';
 
 const words = {
@@ -57,6 +59,8 @@ const words = {
   rootUserMissing: [STATUS.failedPrecondition, 'root user does not exist'],
   rootRoleMissing: [STATUS.failedPrecondition, 'root user does not have root role'],
   authFailed: [STATUS.invalidArgument, 'authentication failed, invalid user ID or password'],
+  noPasswordUser: [STATUS.invalidArgument, 'authentication failed, password was given for no password user'],
+  authOldRevision: [STATUS.invalidArgument, 'revision of auth store is old'],
   authNotEnabled: [STATUS.failedPrecondition, 'authentication is not enabled'],
   invalidToken: [STATUS.unauthenticated, 'invalid auth token'],
   permissionDenied: [STATUS.permissionDenied, 'permission denied'],
@@ -71,6 +75,30 @@ export function etcdError(name: EtcdErrorName, reason?: string, options?: ErrorO
   return new GrpcError(status, `etcdserver: ${text}${reason === undefined ? '' : ` (raftsman: ${reason})`}`, options);
 }
 
+const AUTH_WORDS: Readonly<Record<Exclude<AuthReason, 'tooMany'>, EtcdErrorName>> = {
+  changed: 'authOldRevision',
+  denied: 'permissionDenied',
+  userEmpty: 'userEmpty',
+  userExists: 'userExists',
+  userNotFound: 'userNotFound',
+  roleEmpty: 'roleEmpty',
+  roleExists: 'roleExists',
+  roleNotFound: 'roleNotFound',
+  roleNotGranted: 'roleNotGranted',
+  permissionNotGranted: 'permissionNotGranted',
+  rootUserMissing: 'rootUserMissing',
+  rootRoleMissing: 'rootRoleMissing',
+  management: 'authManagement',
+};
+
+/** What users, roles and permissions do not let happen, in etcd's words. */
+export function authError(reason: AuthReason, options?: ErrorOptions): GrpcError {
+  if (reason === 'tooMany') {
+    return new GrpcError(STATUS.resourceExhausted, 'raftsman: there are as many of them as there may be', options);
+  }
+  return etcdError(AUTH_WORDS[reason], undefined, options);
+}
+
 /** What a client sees of whatever was thrown. `hasLeader` tells why a store may be unavailable. */
 export function toStatus(error: unknown, hasLeader: () => boolean): GrpcError {
   const known = callError(error) ?? storeError(error, hasLeader);
@@ -81,6 +109,7 @@ export function toStatus(error: unknown, hasLeader: () => boolean): GrpcError {
 
 function storeError(error: unknown, hasLeader: () => boolean): GrpcError | undefined {
   const cause = { cause: error };
+  if (error instanceof AuthRefusedError) return authError(error.reason, cause);
   if (error instanceof CompactedError) return etcdError('compacted', undefined, cause);
   if (error instanceof FutureRevisionError) return etcdError('futureRevision', undefined, cause);
   if (error instanceof LeaseNotFoundError) return etcdError('leaseNotFound', undefined, cause);

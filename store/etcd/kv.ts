@@ -5,13 +5,14 @@ import { type EtcdContext, kvOf, leaseId } from './context.ts';
 import { etcdError } from './errors.ts';
 import { type CallContext, GrpcError, type Route, STATUS, unary } from './grpc.ts';
 import { keyOf, rangeOf } from './keys.ts';
+import { deleteNeeds, putNeeds, transactionNeeds } from './needs.ts';
 import * as proto from './proto/kv.ts';
 import type { Init, Read } from './proto/message.ts';
 import { KV } from './proto/services.ts';
 import { planRange } from './ranges.ts';
 
 export function kvRoutes(context: EtcdContext): Route[] {
-  const { client, limits } = context;
+  const { access, limits } = context;
   const admit = (call: CallContext) => {
     if (call.requestBytes > limits.requestBytesMax) throw etcdError('requestTooLarge');
     context.requireLeader(call);
@@ -20,24 +21,38 @@ export function kvRoutes(context: EtcdContext): Route[] {
     unary(KV.range, async (request, call) => {
       const plan = planRange(request);
       if (!request.serializable) context.requireLeader(call);
-      const result = await client.range(plan.request);
+      const result = await access.read(call, plan.request);
       return { header: context.header(), ...plan.answer(result) };
     }),
     unary(KV.put, async (request, call) => {
       admit(call);
-      const { revision, results } = await client.transaction({ then: [putOf(request)] });
+      const branches: Branches = { then: [putOf(request)] };
+      const { revision, results } = await access.perform(
+        call,
+        () => putNeeds(request),
+        client => client.transaction(branches),
+      );
       return { header: context.header(revision), ...putAnswer(request, results[0]) };
     }),
     unary(KV.deleteRange, async (request, call) => {
       admit(call);
-      const { revision, results } = await client.transaction({ then: [deleteOf(request)] });
+      const branches: Branches = { then: [deleteOf(request)] };
+      const { revision, results } = await access.perform(
+        call,
+        () => deleteNeeds(request),
+        client => client.transaction(branches),
+      );
       return { header: context.header(revision), ...deleteAnswer(request, results[0]) };
     }),
     unary(KV.txn, async (request, call) => {
       admit(call);
       const plan = planTransaction(request, limits.transactionOperationsMax);
       if (overlaps(plan.branches)) throw etcdError('duplicateKey');
-      const result = await client.transaction(plan.branches);
+      const result = await access.perform(
+        call,
+        () => transactionNeeds(request),
+        client => client.transaction(plan.branches),
+      );
       return { header: context.header(result.revision), ...plan.answer(result, result.revision) };
     }),
     unary(KV.compact, async (request, call) => {
@@ -45,7 +60,12 @@ export function kvRoutes(context: EtcdContext): Route[] {
       // To compact to the same revision again is an error in etcd.
       const { compactedRevision } = context.state;
       if (request.revision <= compactedRevision && compactedRevision > 0) throw etcdError('compacted');
-      await client.compact(Math.max(0, request.revision));
+      // As in etcd, anybody may.
+      await access.perform(
+        call,
+        () => 'nothing',
+        client => client.compact(Math.max(0, request.revision)),
+      );
       return { header: context.header() };
     }),
   ];

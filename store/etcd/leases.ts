@@ -2,14 +2,15 @@
 import { LeaseNotFoundError } from '../client/client.ts';
 import { keyBytes } from '../mvcc/keys.ts';
 import { LEASE_TTL_SECONDS_MAX, LEASE_TTL_SECONDS_MIN } from '../mvcc/limits.ts';
+import { readOf } from './access.ts';
 import { type EtcdContext, leaseId } from './context.ts';
 import { etcdError } from './errors.ts';
-import { GrpcError, type Route, STATUS, streaming, unary } from './grpc.ts';
+import { type CallContext, GrpcError, type Route, STATUS, streaming, unary } from './grpc.ts';
 import { STREAM_RENEWALS_MAX } from './limits.ts';
 import { Lease } from './proto/services.ts';
 
 export function leaseRoutes(context: EtcdContext): Route[] {
-  const { client } = context;
+  const { access, client } = context;
   return [
     unary(Lease.leaseGrant, async (request, call) => {
       context.requireLeader(call);
@@ -18,14 +19,23 @@ export function leaseRoutes(context: EtcdContext): Route[] {
         throw new GrpcError(STATUS.invalidArgument, 'raftsman: a lease id must lie between 1 and 2^53 - 1');
       }
       const ttlSeconds = Math.max(LEASE_TTL_SECONDS_MIN, request.ttl);
-      const lease = await client.grantLease(ttlSeconds, request.id === 0 ? {} : { id: request.id });
+      const lease = await access.perform(
+        call,
+        () => 'nothing',
+        one => one.grantLease(ttlSeconds, request.id === 0 ? {} : { id: request.id }),
+      );
       return { header: context.header(), id: lease.id, ttl: lease.ttlSeconds };
     }),
     unary(Lease.leaseRevoke, async (request, call) => {
       context.requireLeader(call);
       const id = leaseId(request.id);
       if (id === 0) throw etcdError('leaseNotFound');
-      await client.revokeLease(id);
+      // Whether the caller may write the keys on it is found out where it is applied.
+      await access.perform(
+        call,
+        () => 'nothing',
+        one => one.revokeLease(id),
+      );
       return { header: context.header() };
     }),
     streaming(Lease.leaseKeepAlive, async call => {
@@ -52,6 +62,7 @@ export function leaseRoutes(context: EtcdContext): Route[] {
     unary(Lease.leaseTimeToLive, async (request, call) => {
       context.requireLeader(call);
       const time = isPossible(request.id) ? await client.leaseTimeToLive(request.id) : undefined;
+      if (request.keys) checkLeaseKeys(context, call, time?.keys ?? []);
       if (time === undefined) return { header: context.header(), id: request.id, ttl: -1 };
       return {
         header: context.header(),
@@ -67,6 +78,16 @@ export function leaseRoutes(context: EtcdContext): Route[] {
       return { header: context.header(), leases: ids.map(id => ({ id })) };
     }),
   ];
+}
+
+/** The keys on a lease are told to who may read them. @throws {GrpcError} */
+function checkLeaseKeys({ access }: EtcdContext, call: CallContext, keys: readonly string[]): void {
+  if (!access.head.isEnabled) return;
+  const { user } = access.check(
+    call,
+    keys.map(key => readOf({ key })),
+  );
+  if (user === '') throw etcdError('userEmpty');
 }
 
 /** The lease's new life; 0 if it is gone. */

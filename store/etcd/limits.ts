@@ -24,3 +24,22 @@ export const MEMBER_CATCH_UP_MS = 10 * 60 * 1000;
 export const SNAPSHOT_CHUNK_BYTES = 64 * 1024;
 /** Half of a read-modify-write is tried again after another came in between, so many times. */
 export const CONFLICT_RETRIES_MAX = 1_000;
+/** A password. */
+export const PASSWORD_BYTES_MAX = 1024;
+/** scrypt: 16 MiB of memory and about 50 ms a hash. */
+export const SCRYPT_COST = 2 ** 14;
+export const SCRYPT_BLOCK_SIZE = 8;
+export const PASSWORD_SALT_BYTES = 16;
+export const PASSWORD_HASH_BYTES = 32;
+/** Passwords that wait to be hashed. */
+export const PASSWORD_HASHES_WAITING_MAX = 128;
+/** What signs tokens. */
+export const TOKEN_SECRET_BYTES = 32;
+/** How long a token is good for; clients ask for another by themselves (etcd: 5 minutes after its last use). */
+export const TOKEN_LIFE_MS = 5 * 60 * 1000;
+/** Tokens that are remembered as good, so that not every call is a signature to check. */
+export const TOKENS_KNOWN_MAX = 1_000;
+/** A token, as clients send it. */
+export const TOKEN_LENGTH_MAX = 2_048;
+/** A call is looked at anew when users or permissions changed while it was under way, so many times. */
+export const AUTH_RECHECKS_MAX = 8;

@@ -18,17 +18,25 @@ import { Health, Maintenance } from './proto/services.ts';
 import { sendSnapshot } from './snapshot.ts';
 
 export function maintenanceRoutes(context: EtcdContext): Route[] {
-  const { client } = context;
+  const { access, client } = context;
   return [
     unary(Maintenance.status, async () => statusOf(context)),
-    unary(Maintenance.alarm, async request => ({
-      header: context.header(),
-      alarms: (await alarmsAfter(context, request)).map(alarmMember),
-    })),
+    unary(Maintenance.alarm, async (request, call) => {
+      // An alarm can stop a member, so unlike etcd not everybody may raise one.
+      if (request.action !== ALARM_GET) await access.require(call, 'admin');
+      return { header: context.header(), alarms: (await alarmsAfter(context, request)).map(alarmMember) };
+    }),
     // LevelDB compacts by itself.
-    unary(Maintenance.defragment, async () => ({ header: context.header() })),
-    unary(Maintenance.hash, async () => ({ header: context.header(), hash: (await client.hash()).hash })),
-    unary(Maintenance.hashKv, async request => {
+    unary(Maintenance.defragment, async (_request, call) => {
+      await access.require(call, 'admin');
+      return { header: context.header() };
+    }),
+    unary(Maintenance.hash, async (_request, call) => {
+      await access.require(call, 'admin');
+      return { header: context.header(), hash: (await client.hash()).hash };
+    }),
+    unary(Maintenance.hashKv, async (request, call) => {
+      await access.require(call, 'admin');
       const { hash, revision, compactedRevision } = await client.hash(Math.max(0, request.revision));
       return {
         header: context.header(),
@@ -38,8 +46,12 @@ export function maintenanceRoutes(context: EtcdContext): Route[] {
         hashRevision: revision,
       };
     }),
-    streaming(Maintenance.snapshot, call => sendSnapshot(context, call)),
-    unary(Maintenance.moveLeader, async request => {
+    streaming(Maintenance.snapshot, async call => {
+      await access.require(call, 'admin');
+      await sendSnapshot(context, call);
+    }),
+    unary(Maintenance.moveLeader, async (request, call) => {
+      await access.require(call, 'admin');
       const { role, membership } = context.status();
       if (role !== 'leader') throw etcdError('notLeader');
       const target = idToHex(request.targetId);

@@ -110,9 +110,14 @@ test('authentication is off, and says why it stays so', async t => {
     etcd.call(Auth.authEnable, {}),
     withCode(status.FAILED_PRECONDITION, 'etcdserver: root user does not exist'),
   );
+  await etcd.call(Auth.userAdd, { name: 'root' });
   await t.throwsAsync(
-    etcd.call(Auth.userAdd, { name: 'root' }),
-    withCode(status.UNIMPLEMENTED, /certificate of the cluster/),
+    etcd.call(Auth.authEnable, {}),
+    withCode(status.FAILED_PRECONDITION, 'etcdserver: root user does not have root role'),
+  );
+  await t.throwsAsync(
+    etcd.call(Auth.authenticate, { name: 'root' }),
+    withCode(status.FAILED_PRECONDITION, 'etcdserver: authentication is not enabled'),
   );
 });
 

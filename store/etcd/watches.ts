@@ -11,10 +11,12 @@ import {
   WatchLostError,
   type WatchRequest,
 } from '../client/client.ts';
+import type { AuthHead } from '../mvcc/auth.ts';
 import { keyBytes } from '../mvcc/keys.ts';
 import type { Watching } from '../watch/hub.ts';
+import { type Identity, readOf } from './access.ts';
 import { type EtcdContext, type Header, kvOf } from './context.ts';
-import { etcdError } from './errors.ts';
+import { authError, etcdError } from './errors.ts';
 import { GrpcError, type Route, type StreamingCall, streaming } from './grpc.ts';
 import { type KeyRange, watchRangeOf } from './keys.ts';
 import { PROGRESS_NOTIFY_MS, PROGRESS_RETRY_MS, RESPONSE_BYTES_MAX, STREAM_WATCHES_MAX } from './limits.ts';
@@ -43,6 +45,8 @@ type Response = Init<typeof EncodedWatchResponse>;
 type Create = Read<typeof WatchCreateRequest>;
 type Call = StreamingCall<Read<typeof EtcdRequest>, Response>;
 
+/** As etcd's Go library prints the error. */
+const DENIED = `rpc error: code = PermissionDenied desc = ${authError('denied').message}`;
 /** In answers that are about no watch, or about one that could not be made. */
 const NO_WATCH = -1;
 
@@ -92,6 +96,9 @@ interface Watched {
   readonly create: Create;
   readonly range: KeyRange;
   readonly abort: AbortController;
+  readonly identity: Identity;
+  /** The users and permissions with which it was found permitted. */
+  permittedBy: AuthHead;
   /** The place in the hub, renewed when it was lost. */
   watching: Watching | undefined;
   /** The next revision that the client has not seen. */
@@ -138,7 +145,7 @@ class WatchStream {
 
   async #serve(): Promise<void> {
     for await (const request of this.#call.requests) {
-      if (request.createRequest !== undefined) this.#create(request.createRequest);
+      if (request.createRequest !== undefined) await this.#create(request.createRequest);
       else if (request.cancelRequest !== undefined) this.#cancel(request.cancelRequest.watchId);
       else if (request.progressRequest !== undefined) this.#progress();
     }
@@ -150,7 +157,13 @@ class WatchStream {
     return new Promise(resolve => this.#call.signal.addEventListener('abort', () => resolve(), { once: true }));
   }
 
-  #create(create: Create): void {
+  async #create(create: Create): Promise<void> {
+    const identity = await this.#admitted(create);
+    if (identity === undefined) {
+      const watchId = create.watchId === 0 ? NO_WATCH : create.watchId;
+      this.#send({ header: this.#header(), watchId, created: true, canceled: true, cancelReason: DENIED });
+      return;
+    }
     const id = this.#takeId(create.watchId);
     const range = id === undefined ? 'mvcc: duplicate watch ID provided on the WatchStream' : this.#rangeOf(create);
     if (id === undefined || typeof range === 'string') {
@@ -160,10 +173,40 @@ class WatchStream {
     }
     const present = this.#context.state.revision;
     const nextRevision = create.startRevision > 0 ? create.startRevision : present + 1;
-    const watched: Watched = { id, create, range, abort: new AbortController(), watching: undefined, nextRevision };
+    const watched: Watched = {
+      id,
+      create,
+      range,
+      abort: new AbortController(),
+      identity,
+      permittedBy: this.#context.access.head,
+      watching: undefined,
+      nextRevision,
+    };
     this.#watches.set(id, watched);
     this.#send({ header: this.#header(), watchId: id, created: true });
     this.#follow(watched).catch((error: unknown) => this.#failure.reject(error));
+  }
+
+  /** Who wants to watch; undefined if it may not. Like etcd this does not say why. */
+  async #admitted({ key, rangeEnd }: Create): Promise<Identity | undefined> {
+    const { access } = this.#context;
+    if (!access.head.isEnabled) return access.identify(this.#call);
+    try {
+      return await access.admit(this.#call, [readOf(watchRangeOf(key, rangeEnd))]);
+    } catch (error) {
+      if (error instanceof GrpcError) return undefined;
+      throw error;
+    }
+  }
+
+  /** False once the one who watches may not read the range any more. Looked at before anything is sent. */
+  #isPermitted(watched: Watched): boolean {
+    const { access } = this.#context;
+    if (watched.permittedBy === access.head) return true;
+    if (access.refusal(watched.identity, [readOf(watched.range)]) !== undefined) return false;
+    watched.permittedBy = access.head;
+    return true;
   }
 
   /** What to watch, or why not. */
@@ -221,6 +264,11 @@ class WatchStream {
     for (;;) {
       const { done, value: batch } = await watched.watching.next();
       if (done === true || watched.abort.signal.aborted) return;
+      if (!this.#isPermitted(watched)) {
+        this.#end(watched);
+        this.#send({ header: this.#header(), watchId: watched.id, canceled: true, cancelReason: DENIED });
+        return;
+      }
       // Where the client reads, which is usual, there is nothing to wait for, and a thousand watches are told in one go.
       const sending = this.#sendBatch(watched, batch);
       if (sending !== undefined) await sending;

@@ -38,7 +38,7 @@ export async function serveEtcd(
   },
 ) {
   if (options.serveEtcd === undefined) return undefined;
-  const { clock, random, logger, serveEtcd: asked } = options;
+  const { clock, random, logger, wallClock, serveEtcd: asked } = options;
   const { metrics, ...store } = parts;
   const server = new EtcdServer({
     ...store,
@@ -47,6 +47,7 @@ export async function serveEtcd(
     random,
     limits: resolveLimits(options.limits),
     ...(logger !== undefined && { logger }),
+    ...(wallClock !== undefined && { wallClock }),
     ...(metrics !== undefined && { tallies: metrics.rpcs }),
   });
   try {

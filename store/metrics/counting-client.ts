@@ -2,6 +2,7 @@
 
 import type { RangeRequest, RangeResult, WatchBatch, WatchRequest } from '../client/client.ts';
 import { LocalClient, type LocalClientOptions } from '../client/local.ts';
+import type { Caller } from '../mvcc/auth.ts';
 import type { Command, CommandValue } from '../mvcc/command.ts';
 import type { RequestTallies } from './requests.ts';
 import type { RequestTally } from './tallies.ts';
@@ -24,8 +25,8 @@ export class CountingClient extends LocalClient {
     this.#ranges = tallies.of('range');
   }
 
-  override range(request: RangeRequest): Promise<RangeResult> {
-    return this.#count(this.#ranges, super.range(request));
+  override range(request: RangeRequest, admit?: () => void): Promise<RangeResult> {
+    return this.#count(this.#ranges, super.range(request, admit));
   }
 
   override watch(request: WatchRequest): AsyncIterable<WatchBatch> {
@@ -34,8 +35,8 @@ export class CountingClient extends LocalClient {
     return watching;
   }
 
-  override execute(command: Command): Promise<CommandValue> {
-    return this.#count(this.#tallyOf(command), super.execute(command));
+  override execute(command: Command, by?: Caller): Promise<CommandValue> {
+    return this.#count(this.#tallyOf(command), super.execute(command, by));
   }
 
   #tallyOf(command: Command): RequestTally {

@@ -1,5 +1,6 @@
 /** What goes into `apply` and what comes out of it: plain data, the same on every member. */
 import type { Alarm, AlarmFilter, KeyValue, Transaction, TransactionResult } from '../client/client.ts';
+import type { AuthAction, AuthChange, AuthReason, Caller } from './auth.ts';
 
 /** What the log carries. Time never appears: the leader decides when a lease has ended, and says so in an entry. */
 export type Command =
@@ -17,17 +18,22 @@ export type Command =
   | { readonly type: 'compact'; readonly revision: number }
   /** Whoever finds something wrong raises an alarm; each is there once however often it is raised. */
   | { readonly type: 'alarm'; readonly action: 'raise'; readonly alarm: Alarm }
-  | { readonly type: 'alarm'; readonly action: 'disarm'; readonly filter: AlarmFilter };
+  | { readonly type: 'alarm'; readonly action: 'disarm'; readonly filter: AlarmFilter }
+  /** Users and roles of etcd's API. Passwords come as hashes. */
+  | { readonly type: 'auth'; readonly change: AuthAction };
 
 /** Where in the log a command stands. */
 export interface CommandContext {
   /** The term of the entry that carries it. */
   readonly term: number;
+  /** Undefined for the cluster itself, which may do everything. */
+  readonly by?: Caller | undefined;
 }
 
 /** Why a request was refused; `code` is the code of the error class that clients see. */
 export interface Refusal {
   readonly code:
+    | 'STORE_AUTH_REFUSED'
     | 'STORE_COMPACTED'
     | 'STORE_FUTURE_REVISION'
     | 'STORE_FENCED'
@@ -39,6 +45,7 @@ export interface Refusal {
     | 'STORE_QUOTA_EXCEEDED';
   readonly message: string;
   readonly compactedRevision?: number;
+  readonly authReason?: AuthReason;
 }
 
 export type Outcome<Value> =
@@ -70,7 +77,8 @@ export type Change =
   | { readonly type: 'leaseGone'; readonly id: number }
   | { readonly type: 'compacted'; readonly revision: number }
   | { readonly type: 'alarm'; readonly alarm: Alarm }
-  | { readonly type: 'alarmGone'; readonly alarm: Alarm };
+  | { readonly type: 'alarmGone'; readonly alarm: Alarm }
+  | AuthChange;
 
 /** What applying one command did. */
 export interface Applied {
@@ -99,3 +107,24 @@ export function compacted(compactedRevision: number): { readonly ok: false; read
 export function isTombstone(item: KeyValue): boolean {
   return item.version === 0;
 }
+
+export function authRefused(reason: AuthReason): { readonly ok: false; readonly refusal: Refusal } {
+  return { ok: false, refusal: { code: 'STORE_AUTH_REFUSED', message: AUTH_TEXTS[reason], authReason: reason } };
+}
+
+const AUTH_TEXTS: Readonly<Record<AuthReason, string>> = {
+  changed: 'users, roles or permissions have changed since this was found permitted',
+  denied: 'permission denied',
+  userEmpty: 'user name is empty',
+  userExists: 'user name already exists',
+  userNotFound: 'user name not found',
+  roleEmpty: 'role name is empty',
+  roleExists: 'role name already exists',
+  roleNotFound: 'role name not found',
+  roleNotGranted: 'role is not granted to the user',
+  permissionNotGranted: 'permission is not granted to the role',
+  rootUserMissing: 'root user does not exist',
+  rootRoleMissing: 'root user does not have root role',
+  management: 'this would leave nobody who may administer',
+  tooMany: 'there are as many users, roles or permissions as there may be',
+};

@@ -26,3 +26,11 @@ export const LEASES_EXPIRED_PER_COMMAND_MAX = 256;
 export const KEY_OVERHEAD_BYTES = 64;
 /** Changes whose leftovers one step of compaction removes, so that no step holds the event loop for long. */
 export const COMPACTION_STEP_CHANGES = 2_000;
+/** Users and roles of etcd's API, and what one role permits. */
+export const AUTH_USERS_MAX = 10_000;
+export const AUTH_ROLES_MAX = 1_000;
+export const ROLE_PERMISSIONS_MAX = 1_000;
+/** The name of a user or a role, in UTF-16 code units. */
+export const AUTH_NAME_LENGTH_MAX = 256;
+/** The hash of a password as text, and the secret that signs tokens. */
+export const AUTH_HASH_LENGTH_MAX = 512;

@@ -20,9 +20,11 @@ import type {
   WatchEvent,
 } from '../client/client.ts';
 import { AlarmTable } from './alarms.ts';
+import { type AuthAction, type AuthChange, AuthTable, type Caller, leasesPut } from './auth.ts';
 import {
   type Applied,
   type ApplyResult,
+  authRefused,
   type Change,
   type Command,
   type CommandContext,
@@ -51,6 +53,7 @@ export interface LoadedHead {
   readonly counters: Counters;
   readonly leases: readonly Lease[];
   readonly alarms?: readonly Alarm[];
+  readonly auth?: readonly AuthChange[];
 }
 
 /** An operation that will be performed, once it is decided which branches run. */
@@ -64,6 +67,7 @@ export class Mvcc {
   readonly #keys = new KeySpace();
   readonly #leases = new LeaseTable();
   readonly #alarms = new AlarmTable();
+  readonly #auth = new AuthTable();
   readonly #log: RevisionLog;
   readonly #images = new Set<MvccImage>();
   #revision: number;
@@ -89,6 +93,7 @@ export class Mvcc {
     if (options.head === undefined) return;
     for (const lease of options.head.leases) this.#leases.set(lease);
     for (const alarm of options.head.alarms ?? []) this.#alarms.set(alarm);
+    for (const change of options.head.auth ?? []) this.#auth.replay(change);
     this.#log.reserve(this.#revision);
     this.#isLoading = true;
   }
@@ -145,6 +150,14 @@ export class Mvcc {
     return this.#alarms.list();
   }
 
+  /** Users and roles of etcd's API: to look at, {@link apply} alone changes them. */
+  get auth(): Pick<
+    AuthTable,
+    'head' | 'isTouched' | 'user' | 'role' | 'userNames' | 'roleNames' | 'refusal' | 'adminRefusal'
+  > {
+    return this.#auth;
+  }
+
   /** Why the alarms let nothing be put now; undefined if they do. */
   get putRefusal(): { readonly ok: false; readonly refusal: Refusal } | undefined {
     return this.#alarms.putRefusal();
@@ -179,6 +192,8 @@ export class Mvcc {
   apply(command: Command, context: CommandContext): Applied {
     const problem = commandProblem(command);
     if (problem !== undefined) return nothing(refused('STORE_INVALID_REQUEST', problem));
+    const refusal = context.by === undefined ? undefined : this.#callerRefusal(command, context.by);
+    if (refusal !== undefined) return nothing(authRefused(refusal));
     switch (command.type) {
       case 'transaction':
         return this.#applyTransaction(command.transaction, context);
@@ -194,6 +209,8 @@ export class Mvcc {
         return this.#applyCompact(command.revision);
       case 'alarm':
         return command.action === 'raise' ? this.#applyRaise(command.alarm) : this.#applyDisarm(command.filter);
+      case 'auth':
+        return this.#applyAuth(command.change);
     }
   }
 
@@ -220,6 +237,8 @@ export class Mvcc {
       case 'alarmGone':
         this.#alarms.remove(change.alarm);
         return;
+      default:
+        this.#auth.replay(change);
     }
   }
 
@@ -254,10 +273,31 @@ export class Mvcc {
       counters: this.counters,
       leases: this.#leases.list(),
       alarms: this.#alarms.list(),
+      auth: this.#auth.list(),
       onRelease: () => this.#images.delete(image),
     });
     this.#images.add(image);
     return image;
+  }
+
+  /**
+   * What a user may do with keys was looked at by the proposer, and still holds if nothing has changed. Which keys hang on a
+   * lease is known only here; what touches the lease touches them.
+   */
+  #callerRefusal(command: Command, by: Caller) {
+    const refusal = this.#auth.callerRefusal(by);
+    if (refusal !== undefined || !this.#auth.head.isEnabled) return refusal;
+    const leases =
+      command.type === 'leaseRevoke'
+        ? [command.id]
+        : command.type === 'transaction'
+          ? leasesPut(command.transaction)
+          : [];
+    const keys = new Set(leases.flatMap(id => this.#leases.keysOf(id)));
+    return this.#auth.refusal(
+      by.user,
+      [...keys].map(key => ({ access: 'write', key })),
+    );
   }
 
   #applyTransaction(transaction: Transaction, context: CommandContext): Applied {
@@ -430,6 +470,13 @@ export class Mvcc {
       result: { ok: true, value: { type: 'alarms', alarms } },
       writes: alarms.map((alarm): Change => ({ type: 'alarmGone', alarm })),
     };
+  }
+
+  #applyAuth(action: AuthAction): Applied {
+    const plan = this.#auth.plan(action);
+    if (typeof plan === 'string') return nothing(authRefused(plan));
+    for (const change of plan) this.#auth.replay(change);
+    return { result: { ok: true, value: { type: 'done' } }, writes: plan };
   }
 
   #growthOf(operations: readonly Operation[]): number {

@@ -1,8 +1,11 @@
 /** Which requests make sense, decided from the request alone. Run before a proposal, and again when it is applied. */
 import type { Alarm, AlarmFilter, Branches, Compare, Operation, RangeRequest, Transaction } from '../client/client.ts';
+import type { AuthAction } from './auth.ts';
 import type { Command } from './command.ts';
 import { boundProblem, keyProblem } from './keys.ts';
 import {
+  AUTH_HASH_LENGTH_MAX,
+  AUTH_NAME_LENGTH_MAX,
   LEASE_TTL_SECONDS_MAX,
   LEASE_TTL_SECONDS_MIN,
   LEASES_EXPIRED_PER_COMMAND_MAX,
@@ -45,6 +48,8 @@ export function commandProblem(command: Command, bounds: TransactionBounds = TRA
       return isCount(command.revision) ? undefined : 'a revision must be a non-negative integer';
     case 'alarm':
       return command.action === 'raise' ? alarmProblem(command.alarm) : filterProblem(command.filter);
+    case 'auth':
+      return authProblem(command.change);
   }
 }
 
@@ -179,4 +184,20 @@ function filterProblem({ type, memberId, cause }: AlarmFilter): string | undefin
   if (cause !== undefined && !ALARM_CAUSES.includes(cause)) return 'an alarm comes from quota, disk or divergence';
   if (memberId !== undefined && !/^[0-9a-f]{0,16}$/.test(memberId)) return 'a member id is sixteen hex digits';
   return undefined;
+}
+
+/** What does not depend on who and what is there; the rest is refused in etcd's words. */
+function authProblem(change: AuthAction): string | undefined {
+  if (change.action === 'enable') {
+    return change.secret.length > AUTH_HASH_LENGTH_MAX ? 'a secret must not be so long' : undefined;
+  }
+  if (change.action === 'disable') return undefined;
+  const names = 'role' in change ? [change.name, change.role] : [change.name];
+  if (names.some(name => name.length > AUTH_NAME_LENGTH_MAX)) {
+    return `the name of a user or a role must not be longer than ${AUTH_NAME_LENGTH_MAX} characters`;
+  }
+  if ('password' in change && change.password.length > AUTH_HASH_LENGTH_MAX) return 'a hash must not be so long';
+  const range = change.action === 'roleGrant' ? change.permission : change.action === 'roleRevoke' ? change : undefined;
+  if (range === undefined) return undefined;
+  return boundProblem(range.key) ?? (range.end === undefined ? undefined : boundProblem(range.end));
 }

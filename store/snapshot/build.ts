@@ -56,6 +56,7 @@ function movedOn(state: Mvcc, bumpRevision: number): Image {
     leases: image.leases,
     // They were about other members, and whatever of them is still true is found out again.
     alarms: [],
+    auth: image.auth,
     read(after, budgetBytes) {
       const page = image.read(after, budgetBytes);
       // A tombstone of the very last revision is there for watches only.

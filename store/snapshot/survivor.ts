@@ -16,7 +16,7 @@ import {
 import { type StateBackend, StateCorruptError } from '../backend/backend.ts';
 import { LevelBackend } from '../backend/level.ts';
 import { type BatchHead, decodeBatch } from '../codec/change.ts';
-import { decodeCommand } from '../codec/command.ts';
+import { decodeLogged } from '../codec/command.ts';
 import { ImageLoader } from '../codec/image.ts';
 import { membershipsOf } from '../member/latest-membership.ts';
 import { Mvcc } from '../mvcc/mvcc.ts';
@@ -201,7 +201,8 @@ function applyLog(state: Mvcc, { entries, snapshot }: RecoveredState, appliedInd
   for (const entry of entries) {
     if (entry.index <= appliedIndex || entry.kind !== 'command') continue;
     try {
-      state.apply(decodeCommand(entry.data), { term: entry.term });
+      const { command, by } = decodeLogged(entry.data);
+      state.apply(command, { term: entry.term, by });
     } catch (error) {
       throw new SurvivorError(`entry ${entry.index} of the log cannot be understood: use the version that wrote it`, {
         cause: error,

@@ -110,6 +110,8 @@ export class StoreModel {
         return this.#endLeases(
           command.leases.filter(({ id, renewals }) => this.#leases.get(id)?.renewals === renewals).map(({ id }) => id),
         );
+      case 'auth':
+        throw new Error('no client of the simulation makes users');
       case 'compact':
         if (command.revision > this.revision) return refusal('STORE_FUTURE_REVISION');
         if (command.revision < this.#compactedRevision) return refusal('STORE_COMPACTED');

@@ -13,10 +13,9 @@ import { TestAuthority } from '../../raft/transport/testing/certificates.ts';
 import { freePort } from '../../store/testing/cluster.ts';
 import { findEtcd, TestEtcd } from '../../store/testing/etcd.ts';
 import type { DoorMemberOptions } from '../helpers/etcd-door-member.ts';
-import { onPath } from '../helpers/machine.ts';
-import { type RunResult, run } from '../helpers/run.ts';
+import { type EtcdctlOptions, etcdctl, normalised, runEtcdctl } from '../helpers/etcdctl.ts';
+import type { RunResult } from '../helpers/run.ts';
 
-const etcdctl = process.env.RAFTSMAN_ETCDCTL ?? (onPath('etcdctl') ? 'etcdctl' : undefined);
 const realEtcd = findEtcd();
 
 const MEMBER = fileURLToPath(new URL('../helpers/etcd-door-member.ts', import.meta.url));
@@ -68,25 +67,12 @@ function ours(args: readonly string[], options: { input?: string; only?: readonl
     name => `--${name === 'ca' ? 'cacert' : name}=${join(folder, `${name}.pem`)}`,
   );
   const endpoints = `--endpoints=${ports.map(port => `https://127.0.0.1:${port}`).join()}`;
-  return run(etcdctl ?? '', [endpoints, ...access, ...args], { env: { ...process.env, ETCDCTL_API: '3' }, ...more });
+  return runEtcdctl([endpoints, ...access, ...args], more);
 }
 
-function theirs(args: readonly string[], options: { input?: string; timeoutMs?: number } = {}): Promise<RunResult> {
+function theirs(args: readonly string[], options: EtcdctlOptions = {}): Promise<RunResult> {
   const endpoints = `--endpoints=${real?.endpoints.join() ?? ''}`;
-  return run(etcdctl ?? '', [endpoints, ...args], { env: { ...process.env, ETCDCTL_API: '3' }, ...options });
-}
-
-/** What is different from cluster to cluster and from run to run. */
-function normalised({ stdout, stderr, code }: RunResult): string {
-  const said = stderr
-    .split('\n')
-    .filter(line => !line.startsWith('{"level"'))
-    .join('\n');
-  return `${code} ${stdout}${said}`
-    .replaceAll(/"(ClusterID|MemberID|RaftTerm)" : \d+/g, '$1')
-    .replaceAll(/"(cluster_id|member_id|raft_term)":\d+/g, '$1')
-    .replaceAll(/[0-9a-f]{16}/g, 'ID')
-    .replaceAll(/127\.0\.0\.1:\d+/g, 'HOST');
+  return runEtcdctl([endpoints, ...args], options);
 }
 
 const COMPARED: readonly (readonly [command: string, input?: string])[] = [
@@ -235,13 +221,9 @@ etcdctlTest('a snapshot has all keys, and a real etcd can be restored from it', 
   for (let number = 0; number < 50; number++) await ours(['put', `/s/${number}`, 'v'.repeat(number * 300)]);
   const file = join(folder, 'snapshot.db');
   t.is((await ours(['snapshot', 'save', file], { only: [members[1]?.options.etcdPort ?? 0] })).code, 0);
-  const status = await run(etcdctl ?? '', ['snapshot', 'status', file, '-w', 'json'], {
-    env: { ...process.env, ETCDCTL_API: '3' },
-  });
+  const status = await runEtcdctl(['snapshot', 'status', file, '-w', 'json']);
   t.like(JSON.parse(status.stdout), { revision: Number((await revisionOf()) ?? 0) });
-  const restored = await run(etcdctl ?? '', ['snapshot', 'restore', file, '--data-dir', join(folder, 'restored')], {
-    env: { ...process.env, ETCDCTL_API: '3' },
-  });
+  const restored = await runEtcdctl(['snapshot', 'restore', file, '--data-dir', join(folder, 'restored')]);
   t.is(restored.code, 0, restored.stderr);
 });
 

@@ -92,7 +92,7 @@ async function* chunksOf(options: {
     isTaken = true;
     return page;
   };
-  for (const chunk of encodeImage({ counters, leases, alarms: [], read, release() {} }, head)) {
+  for (const chunk of encodeImage({ counters, leases, alarms: [], auth: [], read, release() {} }, head)) {
     yield chunk;
     if (!isTaken || page.next === undefined) continue;
     page = await fetch(page.next);

@@ -1,5 +1,5 @@
 /** A store of one member with etcd's API in front of it, and a client of an independent gRPC library. For tests. */
-import { Client, credentials, type Metadata, type ServiceError } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { MemoryBackend, MemoryStateDisk } from '../../backend/memory.ts';
 import { LocalClient } from '../../client/local.ts';
 import { systemClock } from '../../clock.ts';
@@ -11,7 +11,7 @@ import { SingleRaft } from '../../testing/single-raft.ts';
 import type { Method } from '../proto/services.ts';
 import { EtcdServer } from '../server.ts';
 
-export async function makeDoor() {
+export async function makeDoor(options: { readonly wallClock?: () => Date } = {}) {
   const onFatal = (error: Error) => {
     throw error;
   };
@@ -29,6 +29,7 @@ export async function makeDoor() {
     limits,
     random: Math.random,
     listen: { host: '127.0.0.1', port: 0 },
+    ...options,
   });
   const port = await server.start();
   const etcd = new TestEtcdClient(`127.0.0.1:${port}`);
@@ -78,11 +79,12 @@ export class TestEtcdClient {
   }
 
   /** Opens a stream; answers are read one by one. */
-  stream<Req, Res>({ path, request, response }: AnyMethod<Req, Res>) {
+  stream<Req, Res>({ path, request, response }: AnyMethod<Req, Res>, metadata?: Metadata) {
     const call = this.#client.makeBidiStreamRequest<Req, Res>(
       path,
       value => request.encode(value),
       bytes => response.decode(bytes),
+      metadata ?? new Metadata(),
     );
     const answers = call[Symbol.asyncIterator]();
     call.on('error', () => {}); // whoever reads hears of it
