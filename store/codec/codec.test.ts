@@ -9,12 +9,12 @@ import { ByteReader, ByteWriter } from './bytes.ts';
 import { decodeBatch, writeBatchHead, writeChange } from './change.ts';
 import { decodeCommand, decodeLogged, encodeCommand } from './command.ts';
 import {
-  CHUNK_BYTES,
   encodeImage,
   ImageCorruptError,
   ImageLoader,
   lengthPrefixed,
   lengthPrefixRemoved,
+  SNAPSHOT_CHUNK_BYTES,
 } from './image.ts';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 80 });
@@ -227,7 +227,7 @@ test('users and roles travel in an image, in as many chunks as they need; one wi
   t.is(auth.roleNames.length, 1_000);
   t.deepEqual([auth.head.revision, auth.head.isEnabled], [1_001, false]);
   t.deepEqual(new Set(chunks.map(chunk => chunk[0])), new Set([1, 2, 5, 6, 3, 4]));
-  t.true(chunks.every(({ length }) => length < 2 * CHUNK_BYTES));
+  t.true(chunks.every(({ length }) => length < 2 * SNAPSHOT_CHUNK_BYTES));
   t.false(load(imageChunks(true)).state.auth.isTouched);
 });
 

@@ -67,7 +67,7 @@ export function* encodeImage(
   }
   for (let at = 0; at < image.auth.length; ) {
     writer.byte(AUTH);
-    for (let change = image.auth[at]; change !== undefined && writer.length < CHUNK_BYTES; change = image.auth[++at]) {
+    for (let change = image.auth[at]; change !== undefined && writer.length < chunkBytes; change = image.auth[++at]) {
       writeAuthChange(writer, change);
     }
     yield chunk();
