@@ -210,7 +210,7 @@ function imageChunks(alarms = false, auth = 0): Uint8Array[] {
   for (let n = 0; n < auth; n++) {
     state.apply({ type: 'auth', change: { action: 'roleAdd', name: `${n}${'r'.repeat(250)}` } }, { term: 1 });
   }
-  return [...encodeImage(state.image(), { appliedIndex: 5, counters: state.counters, hash: 1 })];
+  return [...encodeImage(state.image(), { appliedIndex: 5, counters: state.counters, hash: 1 }, SNAPSHOT_CHUNK_BYTES)];
 }
 
 test('alarms travel in an image; one without any is as earlier versions wrote it', t => {
