@@ -2,6 +2,8 @@
 export {
   DataLockedError,
   DataVersionError,
+  DRIVER_LIMITS,
+  type DriverLimits,
   type Leadership,
   LogCorruptError,
   type MemberIdentity,
@@ -12,6 +14,8 @@ export {
   type RaftOptions,
   RemovedError,
   StorageFailedError,
+  TRANSPORT_LIMITS,
+  type TransportLimits,
 } from '../raft/index.ts';
 export {
   type StateBackend,

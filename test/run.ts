@@ -76,9 +76,10 @@ async function tests(name: string, args: readonly string[], { isNice = false } =
   counts.skipped.push(...own.skipped);
 }
 
-/** Files whose tests run one by one, so many files at a time. */
+/** So many files at a time. One at a time, their tests run one by one too; ava's `--serial` would mean both anyway. */
 function files(name: string, patterns: readonly string[], { concurrency = 1, isNice = false } = {}): Promise<void> {
-  return tests(name, [`--concurrency=${concurrency}`, '--serial', '--timeout=10m', ...patterns], { isNice });
+  const pace = concurrency === 1 ? '--serial' : `--concurrency=${concurrency}`;
+  return tests(name, [pace, '--timeout=10m', ...patterns], { isNice });
 }
 
 // Every test file has a thread of its own, which loads the same modules again: they are compiled once.

@@ -15,11 +15,11 @@ import {
 } from './codec.ts';
 import { type ChangeOptions, MembershipChanges, type MembershipContext } from './membership-changes.ts';
 import { type MembershipOptions, MembershipRefusedError, NotLeaderError, TransferFailedError } from './node.ts';
-import { DRIVER_LIMITS, type RaftOptions } from './options.ts';
+import type { ResolvedRaftOptions } from './options.ts';
 import { isSafeToRepeat } from './peer-errors.ts';
 
 export interface AdministrationContext extends MembershipContext {
-  readonly options: RaftOptions;
+  readonly options: ResolvedRaftOptions;
   readonly isStopped: () => boolean;
   readonly askLeader: (method: AdministrationMethod, body: Uint8Array, timeoutMs: number) => Promise<Uint8Array>;
 }
@@ -50,7 +50,7 @@ export class Administration {
       const call: MembershipCall = { request, timeoutMs, force: options.force ?? false };
       if (this.#isLeading) return this.#changeHere(call);
       // The leader's own word on why it took too long says more than silence.
-      const answerMs = timeoutMs + DRIVER_LIMITS.answerGraceMs;
+      const answerMs = timeoutMs + this.#context.options.driverLimits.answerGraceMs;
       return decodeMembership(await askLeader('changeMembership', encode(call), answerMs));
     });
   }

@@ -26,7 +26,7 @@ import {
   removedError,
 } from './node.ts';
 import type { RaftObserver } from './observer.ts';
-import { DRIVER_LIMITS, type RaftOptions, resolveOptions } from './options.ts';
+import { type RaftOptions, type ResolvedRaftOptions, resolveOptions } from './options.ts';
 import { PeerAddresses } from './peer-addresses.ts';
 import { meaningOf } from './peer-errors.ts';
 import type { StateMachine } from './state-machine.ts';
@@ -83,9 +83,9 @@ interface Running<Result> {
 
 export class RaftDriver<Result = unknown> implements RaftNode<Result> {
   readonly #dependencies: RaftNodeDependencies<Result>;
-  readonly #options: RaftOptions;
+  readonly #options: ResolvedRaftOptions;
   readonly #announcer = new LeadershipAnnouncer();
-  readonly #witness = new Witness();
+  readonly #witness: Witness;
   #running: Running<Result> | undefined;
   #hasFailed = false;
   #closing: Promise<void> | undefined;
@@ -94,6 +94,7 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
   constructor(dependencies: RaftNodeDependencies<Result>) {
     this.#dependencies = dependencies;
     this.#options = resolveOptions(dependencies.options);
+    this.#witness = new Witness(this.#options.driverLimits);
   }
 
   /**
@@ -121,7 +122,7 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
       onRemoved: by => running.loop.removed(by),
     });
     const { loop } = running;
-    const { electionTimeoutMs, tickMs } = this.#options;
+    const { electionTimeoutMs, tickMs, driverLimits } = this.#options;
     loop.dial();
     const others = loop.core.configuration.membership.members.map(({ id }) => id).filter(id => id !== loop.core.id);
     // Who has promised nothing yet cannot have forgotten anything.
@@ -129,7 +130,7 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
     const silent = await this.#checkPromises(loop, { peers, timeoutMs: electionTimeoutMs, retryMs: tickMs });
     this.#running = running;
     loop.start();
-    const later = { peers: silent, timeoutMs: DRIVER_LIMITS.witnessPatienceMs, retryMs: electionTimeoutMs };
+    const later = { peers: silent, timeoutMs: driverLimits.witnessPatienceMs, retryMs: electionTimeoutMs };
     this.#checkPromises(loop, later).catch((error: unknown) => loop.fail(error));
   }
 
@@ -309,6 +310,7 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
     const administration = new Administration({
       core,
       options: this.#options,
+      limits: this.#options.driverLimits,
       isStopped: () => loop.isStopped,
       askLeader: (method, body, timeoutMs) => this.#askLeader(method, body, timeoutMs),
       now: () => clock.now(),

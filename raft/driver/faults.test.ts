@@ -215,7 +215,7 @@ test('a log that lost its end is found out by the state that knows more', async 
 });
 
 test('what counts as a promise, and when it is forgotten', t => {
-  const witness = new Witness();
+  const witness = new Witness({ witnessedMax: 256 });
   const from = memberEntry(1).id;
   const to = memberEntry(0).id;
   const ack = (term: number, matchIndex: number, success = true): Message => ({

@@ -24,7 +24,7 @@ import type { Logger } from './logger.ts';
 import { MembershipNews } from './membership-news.ts';
 import { removedError } from './node.ts';
 import type { RaftObserver } from './observer.ts';
-import { COMMIT_NEWS_DELAY_MS, DRIVER_LIMITS, type RaftOptions, SWEEP_INTERVAL_MS } from './options.ts';
+import { COMMIT_NEWS_DELAY_MS, type ResolvedRaftOptions, SWEEP_INTERVAL_MS } from './options.ts';
 import type { PeerAddresses } from './peer-addresses.ts';
 import { Proposals } from './proposals.ts';
 import { Reads } from './reads.ts';
@@ -43,7 +43,7 @@ export interface LoopContext<Result> {
   readonly stateMachine: StateMachine<Result>;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly options: RaftOptions;
+  readonly options: ResolvedRaftOptions;
   readonly reach: CrashPointHook;
   readonly observer?: RaftObserver;
   /** The loop has stopped because of this. Called once. */
@@ -89,13 +89,9 @@ export class RaftLoop<Result> {
     const forward = (method: string) => (leader: MemberId, body: Uint8Array) =>
       transport.request(leader, method, body, { timeoutMs: options.requestTimeoutMs });
     const { observer } = context;
-    this.proposals = new Proposals(core, { forward: forward('propose'), wake, ...(observer && { observer }) });
-    this.reads = new Reads(core, {
-      forward: forward('readIndex'),
-      wake,
-      now: () => clock.now(),
-      ...(observer && { observer }),
-    });
+    const shared = { wake, limits: options.driverLimits, ...(observer && { observer }) };
+    this.proposals = new Proposals(core, { ...shared, forward: forward('propose') });
+    this.reads = new Reads(core, { ...shared, forward: forward('readIndex'), now: () => clock.now() });
     const reach = (point: CrashPoint) => this.#reach(point);
     this.#compaction = new Compaction({ ...context, reach, queue: this.#queue, now: () => clock.now() });
     const snapshots: SnapshotContext = {
@@ -348,7 +344,7 @@ export class RaftLoop<Result> {
     if (index === undefined || this.#context.observer?.committed === undefined) return;
     if (this.core.status().role !== 'leader') this.#handedOut = [];
     // Where a quorum is away, what waits beyond the bound is not timed.
-    else if (this.#handedOut.length < DRIVER_LIMITS.timedBatchesMax) {
+    else if (this.#handedOut.length < this.#context.options.driverLimits.timedBatchesMax) {
       this.#handedOut.push({ index, atMs: this.#context.clock.now() });
     }
   }

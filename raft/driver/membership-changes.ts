@@ -7,6 +7,7 @@ import { refuseUnreachable } from '../core/health.ts';
 import { asVoter, replacing, withMember, withoutMember } from '../core/membership.ts';
 import type { RaftCore } from '../core/raft.ts';
 import type { MemberId, Membership, MembershipEntry } from '../core/types.ts';
+import type { DriverLimits } from './limits.ts';
 import {
   type MemberChanges,
   MembershipRefusedError,
@@ -14,9 +15,9 @@ import {
   NotLeaderError,
   OutcomeUnknownError,
 } from './node.ts';
-import { DRIVER_LIMITS } from './options.ts';
 
 export interface MembershipContext {
+  readonly limits: Pick<DriverLimits, 'answerPatienceMs' | 'catchUpRoundsMax'>;
   readonly core: RaftCore;
   readonly now: () => number;
   readonly electionTimeoutMs: number;
@@ -176,8 +177,8 @@ export class MembershipChanges {
 
   /** A member may be slow, or about to come back: nothing is refused because of it at once. */
   #patientUntil(deadlineMs: number): number {
-    const { now, electionTimeoutMs } = this.#context;
-    return Math.min(deadlineMs, now() + Math.max(2 * electionTimeoutMs, DRIVER_LIMITS.answerPatienceMs));
+    const { now, electionTimeoutMs, limits } = this.#context;
+    return Math.min(deadlineMs, now() + Math.max(2 * electionTimeoutMs, limits.answerPatienceMs));
   }
 
   #silentTicks(id: MemberId): number {
@@ -212,8 +213,8 @@ export class MembershipChanges {
 
   /** Waits for a round that took less than an election timeout: then its vote cannot hold up commitment for long. */
   async #caughtUp(id: MemberId, deadlineMs: number): Promise<void> {
-    const { core, now, nextTick, electionTimeoutMs } = this.#context;
-    for (let round = 0; round < DRIVER_LIMITS.catchUpRoundsMax; round++) {
+    const { core, now, nextTick, electionTimeoutMs, limits } = this.#context;
+    for (let round = 0; round < limits.catchUpRoundsMax; round++) {
       const goal = core.status().lastIndex;
       const begunMs = now();
       while (!this.#has(id, goal)) {

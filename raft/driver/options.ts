@@ -1,6 +1,6 @@
-/** What can be set on a member, and the bounds of the driver's own queues. */
-import assert from 'node:assert';
+/** What can be set on a member. */
 import type { CoreLimits } from '../core/limits.ts';
+import { type DriverLimits, resolveDriverLimits } from './limits.ts';
 
 export interface RaftOptions {
   /** How often a leader shows that it is there. */
@@ -21,6 +21,13 @@ export interface RaftOptions {
   readonly tailEntries: number;
   readonly tailBytes: number;
   readonly limits: Partial<CoreLimits>;
+  /** Bounds of the queues around the core; what is left out is as in `DRIVER_LIMITS`. */
+  readonly driverLimits: Partial<DriverLimits>;
+}
+
+/** Options of which nothing is left out. */
+export interface ResolvedRaftOptions extends RaftOptions {
+  readonly driverLimits: DriverLimits;
 }
 
 export const RAFT_OPTIONS: RaftOptions = {
@@ -34,48 +41,20 @@ export const RAFT_OPTIONS: RaftOptions = {
   tailEntries: 5_000,
   tailBytes: 32 * 1024 * 1024,
   limits: {},
+  driverLimits: {},
 };
 
-/** Fills in the defaults. @throws {RangeError} where the times do not fit each other. */
-export function resolveOptions(options: Partial<RaftOptions> = {}): RaftOptions {
+/** Fills in the defaults. @throws {RangeError} where the times or the bounds do not fit each other. */
+export function resolveOptions(options: Partial<RaftOptions> = {}): ResolvedRaftOptions {
   const heartbeatMs = options.heartbeatMs ?? RAFT_OPTIONS.heartbeatMs;
-  const resolved = { ...RAFT_OPTIONS, tickMs: Math.max(1, Math.round(heartbeatMs / 5)), ...options };
+  const driverLimits = resolveDriverLimits(options.driverLimits);
+  const resolved = { ...RAFT_OPTIONS, tickMs: Math.max(1, Math.round(heartbeatMs / 5)), ...options, driverLimits };
   if (resolved.tickMs > resolved.heartbeatMs) throw new RangeError('tickMs must not exceed heartbeatMs');
   if (resolved.electionTimeoutMs < 3 * resolved.heartbeatMs) {
     throw new RangeError('electionTimeoutMs must be at least three times heartbeatMs');
   }
   return resolved;
 }
-
-export const DRIVER_LIMITS = {
-  /** Proposals and reads of this member that wait for a leader or an answer. */
-  waitingMax: 100_000,
-  /** Bytes of proposals that wait for a leader. */
-  queuedBytesMax: 64 * 1024 * 1024,
-  /** One forwarded batch. */
-  forwardBytesMax: 1024 * 1024,
-  forwardEntriesMax: 1024,
-  /** Results kept for forwarded proposals that may have been applied before the leader's answer arrived. */
-  recentResultsMax: 65_536,
-  /** ReadIndex attempts of this member at a time; reads that come meanwhile share the next. */
-  readAttemptsMax: 8,
-  /** Batches of a leader whose commit is timed at a time. */
-  timedBatchesMax: 1_024,
-  /** Members of which is remembered what they have promised. */
-  witnessedMax: 256,
-  /** Members that did not answer at the start are asked for so long what they heard this one promise. */
-  witnessPatienceMs: 60_000,
-  /** Snapshots sent at a time. */
-  outgoingSnapshotsMax: 2,
-  /** The leader has this much longer to answer than to act, so that it can say why it could not in time. */
-  answerGraceMs: 500,
-  /** So long, or two election timeouts if they are longer, a member has to answer before a change is refused because of it. */
-  answerPatienceMs: 1_500,
-  /** Rounds in which a learner has to catch up before it is made a voter (thesis 4.2.1). */
-  catchUpRoundsMax: 1_000,
-} as const;
-
-assert(DRIVER_LIMITS.forwardBytesMax <= DRIVER_LIMITS.queuedBytesMax);
 
 /** Expired waiters are looked for this often. */
 export const SWEEP_INTERVAL_MS = 50;

@@ -6,9 +6,9 @@ import type { RaftCore } from '../core/raft.ts';
 import type { Entry, MemberId } from '../core/types.ts';
 import { PeerUnreachableError } from '../transport/transport.ts';
 import { decodeProposals, decodeProposeAnswers, encode, type ProposeAnswer } from './codec.ts';
+import type { DriverLimits } from './limits.ts';
 import { NotLeaderError, OutcomeUnknownError, OverloadedError, ProposalDroppedError } from './node.ts';
 import type { RaftObserver } from './observer.ts';
-import { DRIVER_LIMITS } from './options.ts';
 import { Waiter } from './waiters.ts';
 
 interface Queued<Result> {
@@ -28,6 +28,7 @@ export class Proposals<Result> {
   readonly #forward: ForwardRequest;
   readonly #wake: () => void;
   readonly #observer: RaftObserver | undefined;
+  readonly #limits: DriverLimits;
   /** Not accepted by anyone yet. */
   #queued: Queued<Result>[] = [];
   #queuedBytes = 0;
@@ -44,12 +45,18 @@ export class Proposals<Result> {
 
   constructor(
     core: RaftCore,
-    hooks: { readonly forward: ForwardRequest; readonly wake: () => void; readonly observer?: RaftObserver },
+    hooks: {
+      readonly forward: ForwardRequest;
+      readonly wake: () => void;
+      readonly limits: DriverLimits;
+      readonly observer?: RaftObserver;
+    },
   ) {
     this.#core = core;
     this.#forward = hooks.forward;
     this.#wake = hooks.wake;
     this.#observer = hooks.observer;
+    this.#limits = hooks.limits;
   }
 
   get waiting(): number {
@@ -60,8 +67,8 @@ export class Proposals<Result> {
   add(data: Uint8Array, deadlineMs: number): Promise<Result> {
     const waiter = new Waiter<Result>(deadlineMs);
     if (
-      this.waiting >= DRIVER_LIMITS.waitingMax ||
-      (this.#queuedBytes > 0 && this.#queuedBytes + data.length > DRIVER_LIMITS.queuedBytesMax)
+      this.waiting >= this.#limits.waitingMax ||
+      (this.#queuedBytes > 0 && this.#queuedBytes + data.length > this.#limits.queuedBytesMax)
     ) {
       this.#reject(waiter, new OverloadedError('too many proposals wait on this member'));
       return waiter.promise;
@@ -102,7 +109,7 @@ export class Proposals<Result> {
 
   /** A committed entry was applied; `result` is undefined for what is no command. */
   applied(entry: Entry, result: Result | undefined): void {
-    if (this.#batchesUnderWay > 0 && this.#recent.size < DRIVER_LIMITS.recentResultsMax) {
+    if (this.#batchesUnderWay > 0 && this.#recent.size < this.#limits.recentResultsMax) {
       this.#recent.set(entry.index, { term: entry.term, result });
     }
     for (const placed of this.#unplace(entry.index)) {
@@ -202,7 +209,7 @@ export class Proposals<Result> {
     let bytes = 0;
     for (const item of this.#queued) {
       bytes += item.data.length;
-      if (count > 0 && (bytes > DRIVER_LIMITS.forwardBytesMax || count >= DRIVER_LIMITS.forwardEntriesMax)) break;
+      if (count > 0 && (bytes > this.#limits.forwardBytesMax || count >= this.#limits.forwardEntriesMax)) break;
       count++;
     }
     const batch = this.#take(count);

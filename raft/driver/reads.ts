@@ -7,9 +7,9 @@ import type { RaftCore } from '../core/raft.ts';
 import type { ReadState } from '../core/ready.ts';
 import type { MemberId } from '../core/types.ts';
 import { decodeIndex, encode } from './codec.ts';
+import type { DriverLimits } from './limits.ts';
 import { NotLeaderError, OverloadedError } from './node.ts';
 import type { RaftObserver } from './observer.ts';
-import { DRIVER_LIMITS } from './options.ts';
 import { Waiter } from './waiters.ts';
 
 interface Read {
@@ -24,6 +24,7 @@ export class Reads {
   readonly #wake: () => void;
   readonly #now: () => number;
   readonly #observer: RaftObserver | undefined;
+  readonly #limits: DriverLimits;
   #waiting: Read[] = [];
   /** Attempts of the own core, by context; with the term they hold in. */
   readonly #attempts = new Map<number, { readonly term: number; readonly reads: Read[]; readonly sinceMs: number }>();
@@ -38,6 +39,7 @@ export class Reads {
       readonly forward: (leader: MemberId, body: Uint8Array) => Promise<Uint8Array>;
       readonly wake: () => void;
       readonly now: () => number;
+      readonly limits: DriverLimits;
       readonly observer?: RaftObserver;
     },
   ) {
@@ -46,11 +48,12 @@ export class Reads {
     this.#wake = hooks.wake;
     this.#now = hooks.now;
     this.#observer = hooks.observer;
+    this.#limits = hooks.limits;
   }
 
   add(deadlineMs: number, options: { readonly isRemote: boolean }): Promise<number> {
     const waiter = new Waiter<number>(deadlineMs);
-    if (this.#waiting.length >= DRIVER_LIMITS.waitingMax) {
+    if (this.#waiting.length >= this.#limits.waitingMax) {
       waiter.reject(new OverloadedError('too many reads wait on this member'));
     } else if (options.isRemote && this.#core.status().role !== 'leader') {
       waiter.reject(new NotLeaderError('this member does not lead'));
@@ -65,7 +68,7 @@ export class Reads {
   flush(): void {
     this.#retryLostAttempts();
     if (this.#waiting.length === 0 || this.#isHeld) return;
-    if (this.#attempts.size + this.#forwarded.size >= DRIVER_LIMITS.readAttemptsMax) return;
+    if (this.#attempts.size + this.#forwarded.size >= this.#limits.readAttemptsMax) return;
     const { role, leader, term } = this.#core.status();
     if (role === 'leader') {
       const context = this.#core.readIndex();

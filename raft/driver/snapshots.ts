@@ -6,10 +6,11 @@ import type { Clock } from './clock.ts';
 import type { CrashPointHook } from './crash-points.ts';
 import type { Logger } from './logger.ts';
 import type { RaftObserver, SnapshotTransfer } from './observer.ts';
-import { DRIVER_LIMITS } from './options.ts';
+import type { ResolvedRaftOptions } from './options.ts';
 import type { StateMachine } from './state-machine.ts';
 
 export interface SnapshotContext {
+  readonly options: ResolvedRaftOptions;
   readonly core: RaftCore;
   readonly transport: Transport;
   readonly stateMachine: StateMachine<unknown>;
@@ -38,7 +39,7 @@ export class SnapshotSender {
   /** Begins what was asked for, where it may. The core asks again as long as it has not begun. */
   begin(wanted: readonly MemberId[]): void {
     for (const to of wanted) {
-      if (this.#sending.size >= DRIVER_LIMITS.outgoingSnapshotsMax) return;
+      if (this.#sending.size >= this.#context.options.driverLimits.outgoingSnapshotsMax) return;
       if (this.#sending.has(to)) continue;
       if (this.#context.clock.now() < (this.#notBefore.get(to) ?? 0)) continue;
       this.#send(to);

@@ -14,7 +14,7 @@ import type { MemberId } from '../core/types.ts';
 import { LogCorruptError } from '../storage/storage.ts';
 import { PeerError } from '../transport/transport.ts';
 import type { Clock } from './clock.ts';
-import { DRIVER_LIMITS } from './options.ts';
+import type { DriverLimits } from './limits.ts';
 
 /** What one member has promised, as far as it was heard. */
 export interface Heard {
@@ -30,13 +30,19 @@ export const NOTHING_HEARD: Heard = { term: 0, ackTerm: 0, ackIndex: 0 };
 export class Witness {
   readonly #heard = new Map<MemberId, { term: number; ackTerm: number; ackIndex: number }>();
 
+  readonly #limits: Pick<DriverLimits, 'witnessedMax'>;
+
+  constructor(limits: Pick<DriverLimits, 'witnessedMax'>) {
+    this.#limits = limits;
+  }
+
   /** Listens to a message. Those that leave before what they say is durable prove nothing. */
   note(message: Message): void {
     const { type, from, term } = message;
     if (type === 'preVoteRequest' || type === 'preVoteResponse' || type === 'snapshotStatus') return;
     let heard = this.#heard.get(from);
     if (heard === undefined) {
-      if (this.#heard.size >= DRIVER_LIMITS.witnessedMax) return;
+      if (this.#heard.size >= this.#limits.witnessedMax) return;
       heard = { ...NOTHING_HEARD };
       this.#heard.set(from, heard);
     }

@@ -6,7 +6,7 @@ import type { WebSocket } from 'ws';
 import type { MemberId } from '../core/types.ts';
 import type { Clock } from '../driver/clock.ts';
 import { decodeItems, encodeItems, type Item } from './frames.ts';
-import { TRANSPORT_LIMITS } from './limits.ts';
+import type { TransportLimits } from './limits.ts';
 import type { TransportObserver } from './observer.ts';
 
 export interface LinkHooks {
@@ -23,6 +23,7 @@ export class Link {
   readonly #socket: WebSocket;
   readonly #clock: Clock;
   readonly #hooks: LinkHooks;
+  readonly #limits: TransportLimits;
   #queue: Item[] = [];
   #queuedBytes = 0;
   #isFlushScheduled = false;
@@ -35,12 +36,17 @@ export class Link {
   constructor(
     peer: MemberId,
     socket: WebSocket,
-    options: LinkHooks & { readonly clock: Clock; readonly observer?: TransportObserver },
+    options: LinkHooks & {
+      readonly clock: Clock;
+      readonly limits: TransportLimits;
+      readonly observer?: TransportObserver;
+    },
   ) {
     this.peer = peer;
     this.#socket = socket;
     this.#clock = options.clock;
     this.#hooks = options;
+    this.#limits = options.limits;
     this.#observer = options.observer;
     socket.on('message', (data: Buffer) => this.#receive(data));
     socket.on('pong', () => {
@@ -62,7 +68,7 @@ export class Link {
     if (!this.isOpen) return false;
     const bytes = itemBytes(item);
     const waiting = this.#queuedBytes + this.#socket.bufferedAmount;
-    if (waiting > 0 && waiting + bytes > TRANSPORT_LIMITS.queueBytesMax) return false;
+    if (waiting > 0 && waiting + bytes > this.#limits.queueBytesMax) return false;
     this.#queue.push(item);
     this.#queuedBytes += bytes;
     if (!this.#isFlushScheduled) {
@@ -129,7 +135,7 @@ export class Link {
       this.#pingedAtMs = this.#clock.now();
       this.#socket.ping();
       this.#cancelPing = this.#schedulePing();
-    }, TRANSPORT_LIMITS.pingIntervalMs);
+    }, this.#limits.pingIntervalMs);
   }
 
   #closed(reason: string): void {

@@ -1,6 +1,6 @@
 /** Requests that wait for their answers, by correlation id. */
 import type { Clock } from '../driver/clock.ts';
-import { TRANSPORT_LIMITS } from './limits.ts';
+import type { TransportLimits } from './limits.ts';
 import type { Link } from './link.ts';
 import { PeerError, PeerUnreachableError } from './transport.ts';
 
@@ -13,17 +13,19 @@ interface Pending {
 
 export class PendingRequests {
   readonly #clock: Clock;
+  readonly #limits: Pick<TransportLimits, 'pendingRequestsMax'>;
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, limits: Pick<TransportLimits, 'pendingRequestsMax'>) {
     this.#clock = clock;
+    this.#limits = limits;
   }
 
   send(link: Link, call: { method: string; body: Uint8Array; timeoutMs: number }): Promise<Uint8Array> {
     const id = ++this.#lastId;
     if (
-      this.#pending.size >= TRANSPORT_LIMITS.pendingRequestsMax ||
+      this.#pending.size >= this.#limits.pendingRequestsMax ||
       !link.push({ type: 'request', id, method: call.method, body: call.body })
     ) {
       return Promise.reject(new PeerUnreachableError('the queue to the peer is full', { isUnsent: true }));

@@ -9,10 +9,15 @@ import type { MemberId } from '../core/types.ts';
 import type { Clock } from '../driver/clock.ts';
 import { snapshotMetadataSchema } from '../schemas.ts';
 import { encodeValue, FrameError, unpack } from './frames.ts';
-import { TRANSPORT_LIMITS } from './limits.ts';
+import type { TransportLimits } from './limits.ts';
 import { type IncomingSnapshot, type OutgoingSnapshot, PeerUnreachableError } from './transport.ts';
 
 const headSchema = z.object({ term: z.number().int().nonnegative(), metadata: snapshotMetadataSchema });
+
+interface Watching {
+  readonly clock: Clock;
+  readonly limits: TransportLimits;
+}
 
 /** First byte of a frame from the sender. */
 const CHUNK = 0;
@@ -23,16 +28,21 @@ const DONE = 1;
 const REFUSED = 2;
 
 /** Resolves when the receiver has taken everything. @throws {PeerUnreachableError} broken off or refused. */
-export async function sendSnapshotOver(socket: WebSocket, snapshot: OutgoingSnapshot, clock: Clock): Promise<void> {
+export async function sendSnapshotOver(
+  socket: WebSocket,
+  snapshot: OutgoingSnapshot,
+  watching: Watching,
+): Promise<void> {
+  const { limits } = watching;
   const answers = new Inbox<number>();
   socket.on('message', (data: Buffer) => answers.push(data[0] ?? REFUSED));
-  const stopWatching = watchSocket(socket, clock, error => answers.fail(error));
+  const stopWatching = watchSocket(socket, watching, error => answers.fail(error));
   try {
     socket.send(encodeValue({ term: snapshot.term, metadata: snapshot.metadata }));
     let unacknowledged = 0;
     for await (const chunk of snapshot.chunks) {
-      for (const part of cut(chunk)) {
-        while (unacknowledged >= TRANSPORT_LIMITS.snapshotWindowChunks) {
+      for (const part of cut(chunk, limits.snapshotChunkBytesMax)) {
+        while (unacknowledged >= limits.snapshotWindowChunks) {
           expectAnswer(await answers.shift(), TAKEN);
           unacknowledged--;
         }
@@ -53,10 +63,10 @@ export async function sendSnapshotOver(socket: WebSocket, snapshot: OutgoingSnap
 export function receiveSnapshotFrom(
   socket: WebSocket,
   from: MemberId,
-  options: { readonly clock: Clock; readonly onSnapshot: (snapshot: IncomingSnapshot) => void },
+  options: Watching & { readonly onSnapshot: (snapshot: IncomingSnapshot) => void },
 ): void {
   const frames = new Inbox<Uint8Array>();
-  const stopWatching = watchSocket(socket, options.clock, error => frames.fail(error));
+  const stopWatching = watchSocket(socket, options, error => frames.fail(error));
   let hasHead = false;
   socket.on('message', (data: Buffer) => {
     // The bytes go on living in the state machine; the buffer belongs to the socket.
@@ -135,14 +145,14 @@ function framed(kind: number, data: Uint8Array): Uint8Array {
   return frame;
 }
 
-function* cut(chunk: Uint8Array): Generator<Uint8Array> {
-  for (let start = 0; start < chunk.length; start += TRANSPORT_LIMITS.snapshotChunkBytesMax) {
-    yield chunk.subarray(start, start + TRANSPORT_LIMITS.snapshotChunkBytesMax);
+function* cut(chunk: Uint8Array, bytesMax: number): Generator<Uint8Array> {
+  for (let start = 0; start < chunk.length; start += bytesMax) {
+    yield chunk.subarray(start, start + bytesMax);
   }
 }
 
 /** Tells once that the connection has ended or no longer answers. The answer stops watching. */
-function watchSocket(socket: WebSocket, clock: Clock, onEnd: (error: Error) => void): () => void {
+function watchSocket(socket: WebSocket, { clock, limits }: Watching, onEnd: (error: Error) => void): () => void {
   let unansweredPings = 0;
   let cancelPing = () => {};
   const end = (reason: string) => {
@@ -156,9 +166,9 @@ function watchSocket(socket: WebSocket, clock: Clock, onEnd: (error: Error) => v
     }
     unansweredPings++;
     if (socket.readyState === socket.OPEN) socket.ping();
-    cancelPing = clock.setTimeout(ping, TRANSPORT_LIMITS.pingIntervalMs);
+    cancelPing = clock.setTimeout(ping, limits.pingIntervalMs);
   };
-  cancelPing = clock.setTimeout(ping, TRANSPORT_LIMITS.pingIntervalMs);
+  cancelPing = clock.setTimeout(ping, limits.pingIntervalMs);
   socket.on('pong', () => {
     unansweredPings = 0;
   });

@@ -12,7 +12,7 @@ import type { MemberId } from '../core/types.ts';
 import type { Clock } from '../driver/clock.ts';
 import { type Logger, silentLogger } from '../driver/logger.ts';
 import { decodeHello, encodeHello, type Hello, type Item } from './frames.ts';
-import { TRANSPORT_LIMITS } from './limits.ts';
+import { resolveTransportLimits, type TransportLimits } from './limits.ts';
 import { Link } from './link.ts';
 import type { TransportObserver } from './observer.ts';
 import { PendingRequests } from './requests.ts';
@@ -41,6 +41,8 @@ export interface WebSocketTransportOptions {
   readonly random: () => number;
   readonly logger?: Logger;
   readonly observer?: TransportObserver;
+  /** What is left out is as in `TRANSPORT_LIMITS`. */
+  readonly limits?: Partial<TransportLimits>;
 }
 
 const PATH = '/raft';
@@ -58,6 +60,7 @@ interface DialledPeer {
 export class WebSocketTransport implements Transport {
   readonly #options: WebSocketTransportOptions;
   readonly #logger: Logger;
+  readonly #limits: TransportLimits;
   readonly #server: Server | PlainServer;
   readonly #webSockets: WebSocketServer;
   readonly #requests: PendingRequests;
@@ -69,10 +72,12 @@ export class WebSocketTransport implements Transport {
   #handlers: TransportHandlers | undefined;
   #isClosed = false;
 
+  /** @throws {RangeError} a limit is no positive number, or does not fit another */
   constructor(options: WebSocketTransportOptions) {
     this.#options = options;
     this.#logger = options.logger ?? silentLogger;
-    this.#requests = new PendingRequests(options.clock);
+    this.#limits = resolveTransportLimits(options.limits);
+    this.#requests = new PendingRequests(options.clock, this.#limits);
     const { tls } = options;
     this.#server = tls
       ? createServer({ ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' })
@@ -81,7 +86,7 @@ export class WebSocketTransport implements Transport {
       server: this.#server,
       path: PATH,
       perMessageDeflate: false,
-      maxPayload: TRANSPORT_LIMITS.frameBytesMax,
+      maxPayload: this.#limits.frameBytesMax,
     });
     this.#webSockets.on('connection', socket => this.#accept(socket));
     this.#webSockets.on('error', error => this.#logger.warn({ error }, 'the peer listener reported an error'));
@@ -124,7 +129,7 @@ export class WebSocketTransport implements Transport {
         address,
         socket: undefined,
         link: undefined,
-        delayMs: TRANSPORT_LIMITS.reconnectDelayMsMin,
+        delayMs: this.#limits.reconnectDelayMsMin,
         cancelRetry: () => {},
         isForgotten: false,
       };
@@ -144,7 +149,7 @@ export class WebSocketTransport implements Transport {
       throw new PeerUnreachableError('the address of the member is not known', { isUnsent: true });
     }
     const socket = await this.#open(peer, 'snapshot');
-    await sendSnapshotOver(socket, snapshot, this.#options.clock);
+    await sendSnapshotOver(socket, snapshot, { clock: this.#options.clock, limits: this.#limits });
   }
 
   async request(
@@ -192,7 +197,7 @@ export class WebSocketTransport implements Transport {
           socket.terminate();
           return;
         }
-        peer.delayMs = TRANSPORT_LIMITS.reconnectDelayMsMin;
+        peer.delayMs = this.#limits.reconnectDelayMsMin;
         peer.link = this.#link(peer.id, socket, () => {
           peer.link = undefined;
           this.#retry(peer);
@@ -209,7 +214,7 @@ export class WebSocketTransport implements Transport {
   #retry(peer: DialledPeer): void {
     if (peer.isForgotten || this.#isClosed) return;
     const delayMs = peer.delayMs * (0.5 + this.#options.random() / 2);
-    peer.delayMs = Math.min(2 * peer.delayMs, TRANSPORT_LIMITS.reconnectDelayMsMax);
+    peer.delayMs = Math.min(2 * peer.delayMs, this.#limits.reconnectDelayMsMax);
     peer.cancelRetry = this.#options.clock.setTimeout(() => this.#dial(peer), delayMs);
   }
 
@@ -229,10 +234,10 @@ export class WebSocketTransport implements Transport {
       ...(serverName !== undefined && { servername: serverName }),
       rejectUnauthorized: true,
       perMessageDeflate: false,
-      maxPayload: TRANSPORT_LIMITS.frameBytesMax,
+      maxPayload: this.#limits.frameBytesMax,
       // Masks protect plain HTTP proxies; inside TLS they only cost time. With this mask both sides skip the work.
       generateMask: mask => mask.fill(0),
-      handshakeTimeout: TRANSPORT_LIMITS.handshakeTimeoutMs,
+      handshakeTimeout: this.#limits.handshakeTimeoutMs,
     });
     this.#track(socket);
     if (purpose === 'messages') peer.socket = socket;
@@ -242,7 +247,7 @@ export class WebSocketTransport implements Transport {
         socket.terminate();
         reject(new PeerUnreachableError(reason, { isUnsent: true }));
       };
-      const cancelTimeout = clock.setTimeout(() => fail('no hello in time'), TRANSPORT_LIMITS.handshakeTimeoutMs);
+      const cancelTimeout = clock.setTimeout(() => fail('no hello in time'), this.#limits.handshakeTimeoutMs);
       const onClose = (_code: number, reason: Buffer) => fail(reason.toString() || 'the connection was closed');
       const onError = (error: Error) => fail(error.message);
       socket.on('open', () => socket.send(encodeHello({ clusterId, memberId, purpose })));
@@ -275,7 +280,7 @@ export class WebSocketTransport implements Transport {
   #accept(socket: WebSocket): void {
     this.#track(socket);
     const { clock, clusterId, memberId } = this.#options;
-    const cancelTimeout = clock.setTimeout(() => socket.terminate(), TRANSPORT_LIMITS.handshakeTimeoutMs);
+    const cancelTimeout = clock.setTimeout(() => socket.terminate(), this.#limits.handshakeTimeoutMs);
     socket.once('close', cancelTimeout);
     socket.once('message', (data: Buffer) => {
       cancelTimeout();
@@ -299,7 +304,8 @@ export class WebSocketTransport implements Transport {
       }
       socket.send(encodeHello({ clusterId, memberId, purpose: hello.purpose }));
       if (hello.purpose === 'snapshot') {
-        receiveSnapshotFrom(socket, hello.memberId, { clock, onSnapshot: handlers.onSnapshot });
+        const { onSnapshot } = handlers;
+        receiveSnapshotFrom(socket, hello.memberId, { clock, limits: this.#limits, onSnapshot });
         return;
       }
       this.#accepted.get(hello.memberId)?.close();
@@ -315,9 +321,7 @@ export class WebSocketTransport implements Transport {
     if (id === this.#options.memberId) return 'the peer claims to be this very member';
     if (this.#peers.has(id) || this.#refused.has(id)) return undefined;
     const unknown = [...this.#accepted.keys()].filter(other => !this.#peers.has(other) && other !== id);
-    return unknown.length < TRANSPORT_LIMITS.unknownConnectionsMax
-      ? undefined
-      : 'too many unknown members are connected';
+    return unknown.length < this.#limits.unknownConnectionsMax ? undefined : 'too many unknown members are connected';
   }
 
   /** The hello, or why the peer is refused. */
@@ -340,6 +344,7 @@ export class WebSocketTransport implements Transport {
     observer?.peerConnected?.(peer);
     return new Link(peer, socket, {
       clock,
+      limits: this.#limits,
       ...(observer && { observer }),
       onItem: (link, item) => this.#receive(link, item),
       onClosed: (link, reason) => {

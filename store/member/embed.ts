@@ -13,7 +13,7 @@ import type { OpenStore, OpenStoreOptions } from './options.ts';
 export interface EmbedOptions
   extends Pick<
     OpenStoreOptions,
-    'clusterId' | 'historyKeepMs' | 'limits' | 'logger' | 'metrics' | 'raft' | 'serveEtcd'
+    'clusterId' | 'historyKeepMs' | 'limits' | 'logger' | 'metrics' | 'raft' | 'serveEtcd' | 'transportLimits'
   > {
   /** Where this member keeps its data; made if it is not there. One directory is one member. */
   readonly dataDir: string;
@@ -75,7 +75,7 @@ export async function embedStore(options: EmbedOptions): Promise<OpenStore> {
   refuseOpenDoor(options, [client.host, peer.host, host]);
   const others = (options.join ?? []).filter(address => address !== `${host}:${client.port}`);
   for (const address of others) parseAddress(address, 'join');
-  const { tls, logger, raft, limits, metrics, clusterId, historyKeepMs, serveEtcd } = options;
+  const { tls, logger, raft, limits, metrics, clusterId, historyKeepMs, serveEtcd, transportLimits } = options;
   const scheme = tls ? 'https' : 'http';
   const fatal = options.onFatal ?? throwUncaught;
   return openStore({
@@ -99,6 +99,7 @@ export async function embedStore(options: EmbedOptions): Promise<OpenStore> {
     ...(clusterId !== undefined && { clusterId }),
     ...(historyKeepMs !== undefined && { historyKeepMs }),
     ...(serveEtcd && { serveEtcd }),
+    ...(transportLimits && { transportLimits }),
   });
 }
 

@@ -218,6 +218,7 @@ function assemble(
     random,
     ...log,
     ...(metrics && { observer: metrics.raft }),
+    ...(options.transportLimits && { limits: options.transportLimits }),
   });
   const raft = createRaftNode<ApplyResult>({
     storage,

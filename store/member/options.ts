@@ -6,6 +6,7 @@ import type {
   MembershipEntry,
   RaftDriver,
   RaftOptions,
+  TransportLimits,
   WebSocketTransportOptions,
 } from '../../raft/index.ts';
 import type { StoreClient } from '../client/client.ts';
@@ -69,7 +70,10 @@ export interface OpenStoreOptions {
   readonly logger?: Logger & { debug(details: object, message: string): void };
   /** The member has stopped for good: the process must exit. Called once. */
   readonly onFatal: (error: Error) => void;
+  /** Times, sizes of the log, and under `limits` and `driverLimits` the bounds of the core and of the queues around it. */
   readonly raft?: Partial<RaftOptions>;
+  /** Bounds of the connections between members: what is left out is as in `TRANSPORT_LIMITS`. */
+  readonly transportLimits?: Partial<TransportLimits>;
   /** Quota, sizes, back-pressure and the rest: what is left out is as in `STORE_LIMITS`. */
   readonly limits?: Partial<StoreLimits>;
   /** How much space the disk has; the system is asked by default. */
