@@ -43,11 +43,13 @@ export interface DiskFaults {
   readonly failure: number;
   /** Writes never come back. */
   readonly isHanging: boolean;
+  /** No write comes back before this. */
+  readonly stalledUntilMs: number;
 }
 
 export type DeathPoint = Extract<EventName, `crash at ${string}`>;
 
-export const GOOD_DISK: DiskFaults = { writeMsMin: 0, writeMsMax: 2, failure: 0, isHanging: false };
+export const GOOD_DISK: DiskFaults = { writeMsMin: 0, writeMsMax: 2, failure: 0, isHanging: false, stalledUntilMs: 0 };
 
 /** Where death waits; at any point if none is named. */
 export interface Ambush {
@@ -340,13 +342,15 @@ export class SimulatedMember {
 
   async #writeFault(failureName: 'failed write' | 'failed state write'): Promise<void> {
     const { clock, random, coverage } = this.#context;
-    const { writeMsMin, writeMsMax, failure, isHanging } = this.diskFaults;
+    const { writeMsMin, writeMsMax, failure, isHanging, stalledUntilMs } = this.diskFaults;
     if (isHanging) {
       coverage.note('hanging write');
       await new Promise(() => {});
     }
+    const stalledMs = Math.max(0, stalledUntilMs - clock.now());
+    if (stalledMs > 0) coverage.note('stalled write');
     await new Promise<void>(resolve => {
-      clock.setTimeout(resolve, writeMsMin + random() * (writeMsMax - writeMsMin));
+      clock.setTimeout(resolve, stalledMs + writeMsMin + random() * (writeMsMax - writeMsMin));
     });
     if (failure === 0 || random() >= failure) return;
     coverage.note(failureName);

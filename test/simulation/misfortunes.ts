@@ -11,6 +11,7 @@ import { type DeathPoint, GOOD_DISK, type SimulatedMember } from './member.ts';
 import type { Operator } from './operator.ts';
 import { integerBetween, pick, type Random, shuffled } from './random.ts';
 import type { Reference } from './reference.ts';
+import { deposed, duel, type Scheme, seesaw } from './schemes.ts';
 import type { Misfortune, Shape } from './shape.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
@@ -45,7 +46,12 @@ const WEIGHTS: Readonly<Record<Misfortune, number>> = {
   damage: 0.7,
   transfer: 1.5,
   membership: 2,
+  seesaw: 1,
+  duel: 1,
+  deposed: 1,
 };
+/** What comes in several strokes gets so many election timeouts, whatever the shape says. */
+const SCHEME_TIMEOUTS = 10;
 /** A process that died is back after this at the latest. */
 const DOWN_MS_MAX = 1_500;
 const QUICK_RESTART_MS_MAX = 60;
@@ -72,6 +78,7 @@ export class Misfortunes {
   readonly #known: readonly Misfortune[];
   readonly #under = new Set<() => void>();
   #isOver = false;
+  readonly #schemes = new Set<Scheme>();
   #newestTerm = 0;
   /** Votes and beginnings of leaders are struck at while this is above zero. */
   #strikes = 0;
@@ -110,6 +117,7 @@ export class Misfortunes {
   said(message: Message): void {
     const isBeginning = message.type === 'appendRequest' && message.term > this.#newestTerm;
     if (isBeginning) this.#newestTerm = message.term;
+    for (const scheme of this.#schemes) scheme.said(message);
     if (this.#strikes === 0) return;
     const { random, coverage, clock } = this.#stage;
     const isVote = message.type === 'voteResponse' && message.granted;
@@ -140,7 +148,11 @@ export class Misfortunes {
   #strike(name: Misfortune): void {
     const pass = this.#kinds[name]();
     if (pass === undefined) return;
-    const { clock, random, shape } = this.#stage;
+    const { random, shape } = this.#stage;
+    this.#passesAfter(random() * shape.lastingMsMax, pass);
+  }
+
+  #passesAfter(lastingMs: number, pass: () => void): void {
     let isPassed = false;
     const once = () => {
       if (isPassed) return;
@@ -149,7 +161,18 @@ export class Misfortunes {
       pass();
     };
     this.#under.add(once);
-    clock.setTimeout(once, random() * shape.lastingMsMax);
+    this.#stage.clock.setTimeout(once, lastingMs);
+  }
+
+  /** One at a time: two would cut through each other. */
+  #begin(plan: () => Scheme | undefined): undefined {
+    const scheme = this.#schemes.size > 0 ? undefined : plan();
+    if (scheme === undefined) return;
+    this.#schemes.add(scheme);
+    this.#passesAfter(SCHEME_TIMEOUTS * this.#stage.shape.electionTimeoutMs, () => {
+      this.#schemes.delete(scheme);
+      scheme.pass();
+    });
   }
 
   /** Each strikes, and answers how it passes, if it lasts. */
@@ -171,6 +194,9 @@ export class Misfortunes {
     damage: () => this.#damage(),
     transfer: () => this.#stage.operator.transfer(),
     membership: () => this.#stage.operator.changeMembership(),
+    seesaw: () => this.#begin(() => seesaw(this.#stage)),
+    duel: () => this.#begin(() => duel(this.#stage, (member, downMs) => this.#crashIfChaos(member, downMs))),
+    deposed: () => this.#begin(() => deposed(this.#stage)),
   };
 
   #pickMember(isFit: (member: SimulatedMember) => boolean = () => true): SimulatedMember | undefined {
@@ -184,6 +210,10 @@ export class Misfortunes {
     if (!member.isAlive) return;
     member.crash();
     this.#stage.clock.setTimeout(() => this.#stage.operator.revive(member), downMs);
+  }
+
+  #crashIfChaos(member: SimulatedMember, downMs: number): void {
+    if (!this.#isOver) this.#crash(member, downMs);
   }
 
   #crashOne(): undefined {

@@ -24,6 +24,9 @@ export const MISFORTUNES = [
   'damage',
   'transfer',
   'membership',
+  'seesaw',
+  'duel',
+  'deposed',
 ] as const;
 export type Misfortune = (typeof MISFORTUNES)[number];
 
