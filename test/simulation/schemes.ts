@@ -5,7 +5,7 @@
  */
 import type { Message } from '../../raft/core/messages.ts';
 import type { MemberId } from '../../raft/index.ts';
-import { GOOD_DISK, type SimulatedMember } from './member.ts';
+import { type DiskFaults, GOOD_DISK, type SimulatedMember } from './member.ts';
 import type { Stage } from './misfortunes.ts';
 import { pick } from './random.ts';
 
@@ -21,9 +21,8 @@ export interface Scheme {
 export type Crash = (member: SimulatedMember, downMs: number) => void;
 
 const QUICK_RESTART_MS_MAX = 20;
-/** How long a write may take while votes are cast, and how long a disk stands still, in election timeouts. */
+/** How long a write may take while votes are cast, in election timeouts. */
 const SLOW_WRITE_TIMEOUTS = 0.8;
-const STALL_TIMEOUTS = 3;
 
 /**
  * A leader is parted from all others and goes on writing; another is elected, and parted before its first word gets out; the
@@ -99,29 +98,46 @@ export function deposed(stage: Stage): Scheme | undefined {
     members.filter(member => member.isAlive && !member.isRemoved && member !== leader),
   );
   if (leader === undefined || follower === undefined) return undefined;
+  const others = members.filter(member => member !== leader && member !== follower);
   const term = leader.node?.status().term ?? 0;
-  const stalledUntilMs = clock.now() + (1 + random() * STALL_TIMEOUTS) * shape.electionTimeoutMs;
-  follower.diskFaults = { ...follower.diskFaults, stalledUntilMs };
-  trace?.(`${leader.name} and ${follower.name} are parted from the others; the disk of ${follower.name} stands still`);
+  const { promise: stall, resolve: goOn } = Promise.withResolvers<void>();
+  follower.diskFaults = { ...follower.diskFaults, stall };
+  trace?.(`the disk of ${follower.name} stands still`);
   const parting = new Parting(stage);
-  parting.part(
-    [leader, follower],
-    members.filter(member => member !== leader && member !== follower),
-  );
+  let isParted = false;
   let isDeposed = false;
-  return {
-    said({ type, from, term: saidIn }) {
-      if (isDeposed || type !== 'appendRequest' || from === leader.id || saidIn <= term) return;
-      isDeposed = true;
-      if (clock.now() < stalledUntilMs) coverage.note('follower with unwritten entries of a deposed leader');
-      parting.end();
-      parting.part(
-        [leader],
-        members.filter(member => member !== leader && member !== follower),
-      );
-    },
-    pass: () => parting.end(),
+  const release = () => {
+    goOn();
+    follower.diskFaults = withoutStall(follower.diskFaults);
   };
+  return {
+    said(message) {
+      if (isDeposed || message.type !== 'appendRequest') return;
+      const { from, to, entries } = message;
+      // What comes first is being written; what comes then waits for that.
+      if (from === leader.id && to === follower.id && entries.length > 0 && !isParted) {
+        isParted = true;
+        trace?.(`${leader.name} and ${follower.name} are parted from the others`);
+        parting.part([leader, follower], others);
+      }
+      if (from === leader.id || message.term <= term) return;
+      // The next leader may reach the follower, not the one before.
+      parting.end();
+      parting.part([leader], others);
+      if (to !== follower.id) return;
+      isDeposed = true;
+      coverage.note('follower with unwritten entries of a deposed leader');
+      clock.setTimeout(release, random() * shape.electionTimeoutMs);
+    },
+    pass() {
+      parting.end();
+      release();
+    },
+  };
+}
+
+function withoutStall({ stall: _, ...faults }: DiskFaults): DiskFaults {
+  return faults;
 }
 
 /** Ways that one scheme has cut. */
