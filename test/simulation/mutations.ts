@@ -47,7 +47,9 @@ try {
 
 async function run(): Promise<number> {
   const begunMs = performance.now();
-  const chosen = MUTATIONS.filter(({ rule, isSlow }) => rule.includes(values.only ?? '') && !(isShort && isSlow));
+  const chosen = MUTATIONS.filter(
+    ({ rule, isRedundantBecause }) => rule.includes(values.only ?? '') && isRedundantBecause === undefined,
+  );
   let unnoticed = 0;
   let tried = 0;
   for (const mutation of chosen) {

@@ -91,7 +91,7 @@ export function duel(stage: Stage, crash: Crash): Scheme | undefined {
  * follower hears that one, is made to cut what it could not write, and only then its disk goes on.
  */
 export function deposed(stage: Stage): Scheme | undefined {
-  const { members, random, shape, clock, coverage, trace } = stage;
+  const { members, random, shape, clock, coverage, network, trace } = stage;
   const leader = members.find(({ isLeading }) => isLeading);
   const follower = pick(
     random,
@@ -105,6 +105,7 @@ export function deposed(stage: Stage): Scheme | undefined {
   trace?.(`the disk of ${follower.name} stands still`);
   const parting = new Parting(stage);
   let isParted = false;
+  let isHeard = false;
   let isDeposed = false;
   const release = () => {
     goOn();
@@ -112,28 +113,32 @@ export function deposed(stage: Stage): Scheme | undefined {
   };
   return {
     said(message) {
-      if (isDeposed || message.type !== 'appendRequest') return;
-      const { from, to, entries } = message;
-      // What comes first is being written; what comes then waits for that.
-      if (from === leader.id && to === follower.id && entries.length > 0 && !isParted) {
+      if (message.from === leader.id) {
+        // What comes first is being written; what comes then waits for that.
+        if (isParted || message.to !== follower.id || !bringsEntries(message)) return;
         isParted = true;
         trace?.(`${leader.name} and ${follower.name} are parted from the others`);
         parting.part([leader, follower], others);
+      } else if (isParted && !isHeard && message.type === 'voteResponse' && message.granted && message.term > term) {
+        // The next leader reaches the follower with its first word; the one before hears of nothing.
+        isHeard = true;
+        parting.end();
+        parting.part([leader], others);
+      } else if (isHeard && !isDeposed && message.to === follower.id && message.type === 'appendRequest') {
+        isDeposed = true;
+        coverage.note('follower with unwritten entries of a deposed leader');
+        clock.setTimeout(release, network.faults.delayMsMax + random() * shape.electionTimeoutMs);
       }
-      if (from === leader.id || message.term <= term) return;
-      // The next leader may reach the follower, not the one before.
-      parting.end();
-      parting.part([leader], others);
-      if (to !== follower.id) return;
-      isDeposed = true;
-      coverage.note('follower with unwritten entries of a deposed leader');
-      clock.setTimeout(release, random() * shape.electionTimeoutMs);
     },
     pass() {
       parting.end();
       release();
     },
   };
+}
+
+function bringsEntries(message: Message): boolean {
+  return message.type === 'appendRequest' && message.entries.length > 0;
 }
 
 function withoutStall({ stall: _, ...faults }: DiskFaults): DiskFaults {
