@@ -1,6 +1,6 @@
 /**
  * Takes out each safety rule in turn and shows that the simulation notices: `node test/simulation/mutations.ts [--only TEXT]
- * [--seeds 1000] [--jobs N] [--short] [--for 5m]`. Each rule is taken out of a copy of the sources in a temporary folder. A
+ * [--seeds 1000] [--jobs N] [--short]`. Each rule is taken out of a copy of the sources in a temporary folder. A
  * rule whose absence is not noticed is a hole in the simulation: exit code 1.
  */
 import { spawn } from 'node:child_process';
@@ -10,12 +10,18 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { MUTATIONS, type Mutation } from './mutation-list.ts';
+import { NOTICED_AT } from './mutation-seeds.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SEEDS_DEFAULT = 1_000;
-/** The short form looks only for what is found soon. */
-const SEEDS_SHORT = 200;
-const SHORT_MS_MAX = 4 * 60_000;
+/**
+ * The short form begins where each rule was noticed last time, and with another rule each day, so that all get their turn.
+ * Seeds shift a little with each change of the sources, so it looks at some more.
+ */
+const SEEDS_SHORT = 80;
+const SHORT_MS_MAX = 85_000;
+const DAY_MS = 86_400_000;
+const RULES_A_DAY = 15;
 
 /** A run that takes so long is stuck, be it in the product or in the harness: no judge has spoken, so it does not count. */
 const SEED_SECONDS_MAX = '120';
@@ -47,16 +53,24 @@ try {
 
 async function run(): Promise<number> {
   const begunMs = performance.now();
-  const chosen = MUTATIONS.filter(
+  const fitting = MUTATIONS.filter(
     ({ rule, isRedundantBecause }) => rule.includes(values.only ?? '') && isRedundantBecause === undefined,
   );
+  const first = isShort ? (Math.floor(Date.now() / DAY_MS) * RULES_A_DAY) % fitting.length : 0;
+  const chosen = [...fitting.slice(first), ...fitting.slice(0, first)];
   let unnoticed = 0;
   let tried = 0;
+  let undecided = 0;
   for (const mutation of chosen) {
-    if (isShort && performance.now() - begunMs > SHORT_MS_MAX) break;
-    tried++;
     const sinceMs = performance.now();
-    const finding = await tryOut(mutation);
+    const leftMs = isShort ? SHORT_MS_MAX - (sinceMs - begunMs) : undefined;
+    if (leftMs !== undefined && leftMs <= 0) break;
+    const finding = await tryOut(mutation, leftMs);
+    if (finding === 'outOfTime') {
+      undecided++;
+      continue;
+    }
+    tried++;
     const seconds = ((performance.now() - sinceMs) / 1000).toFixed(1);
     if (finding === undefined) {
       unnoticed++;
@@ -67,6 +81,7 @@ async function run(): Promise<number> {
       );
     }
   }
+  if (undecided > 0) console.log('the time ended before the last one was decided');
   console.log(`${tried} of ${MUTATIONS.length} rules taken out, ${unnoticed} not noticed`);
   return unnoticed > 0 || tried === 0 ? 1 : 0;
 }
@@ -84,7 +99,9 @@ function copySources(): string {
   return target;
 }
 
-async function tryOut({ rule, file, find, replace }: Mutation): Promise<Finding | undefined> {
+type Result = Finding | 'outOfTime' | undefined;
+
+async function tryOut({ rule, file, find, replace }: Mutation, timeMsMax: number | undefined): Promise<Result> {
   const path = join(copy, file);
   const source = readFileSync(path, 'utf8');
   if (source.split(find).length !== 2)
@@ -94,19 +111,30 @@ async function tryOut({ rule, file, find, replace }: Mutation): Promise<Finding 
     source.replace(find, () => replace),
   );
   try {
-    return await firstFailure();
+    return await firstFailure(isShort ? (NOTICED_AT[rule] ?? 1) : 1, timeMsMax);
   } finally {
     writeFileSync(path, source);
   }
 }
 
 /** Runs seeds on the changed copy, up to the first that fails. */
-function firstFailure(): Promise<Finding | undefined> {
+function firstFailure(from: number, timeMsMax: number | undefined): Promise<Result> {
   const jobs = values.jobs === undefined ? [] : ['--jobs', values.jobs];
   const main = join(copy, 'test/simulation/main.ts');
   const child = spawn(
     process.execPath,
-    [main, '--seeds', seeds, '--first-failure', '--seed-seconds', SEED_SECONDS_MAX, '--quiet', ...jobs],
+    [
+      main,
+      '--from',
+      String(from),
+      '--seeds',
+      seeds,
+      '--first-failure',
+      '--seed-seconds',
+      SEED_SECONDS_MAX,
+      '--quiet',
+      ...jobs,
+    ],
     {
       stdio: ['ignore', 'ignore', 'pipe'],
     },
@@ -116,8 +144,14 @@ function firstFailure(): Promise<Finding | undefined> {
     text += chunk.toString();
   });
   return new Promise((resolve, reject) => {
+    const watch = timeMsMax === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), timeMsMax);
     child.once('error', reject);
-    child.once('close', code => {
+    child.once('close', (code, signal) => {
+      clearTimeout(watch);
+      if (signal === 'SIGKILL' && watch !== undefined) {
+        resolve('outOfTime');
+        return;
+      }
       const finding = findingIn(text);
       // Where nothing was noticed, all seeds have run: they fail together only where something rare never happened.
       const isWhole = code === 0 || /^never happened|^seed \d+ failed \(harness\)/m.test(text);

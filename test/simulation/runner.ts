@@ -85,15 +85,17 @@ class Run {
     const fail = (message: string) => {
       this.#fail({ seed, kind: 'harness', message });
       // The rest of its order is lost with it; a failed run is no proof anyway.
-      if (this.#options.isOneFailureEnough) this.#employ();
+      if (this.#options.isOneFailureEnough === true) this.#employ();
       dismiss();
     };
     worker.on('message', (outcome: Outcome) => {
+      if (!this.#workers.has(worker)) return;
       clearTimeout(watch);
       if (outcome.type === 'begun') {
         ({ seed } = outcome);
         const { seedMsMax = SEED_MS_MAX } = this.#options;
         watch = setTimeout(() => fail(`it has not ended after ${seedMsMax / 1000} s`), seedMsMax);
+        watch.unref();
       } else if (outcome.type === 'idle') {
         if (!this.#order(worker)) dismiss();
       } else this.#note(outcome);
@@ -136,6 +138,11 @@ class Run {
     this.#isFound ||= kind !== 'harness';
     this.#failures.push({ seed, kind, message });
     this.#options.onFailure?.({ seed, kind, message });
+    if (!this.#isFound || !this.#options.isOneFailureEnough) return;
+    // Nobody waits for what else is under way.
+    for (const worker of this.#workers) void worker.terminate();
+    this.#workers.clear();
+    this.#end();
   }
 
   #end(): void {
