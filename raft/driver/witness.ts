@@ -7,7 +7,8 @@
  * asked again for a while, and may still end it.
  *
  * What was heard is kept in memory only, so this finds out a member as long as one that heard it has been running since.
- * A cluster that is stopped as a whole, and of which an older copy of one member is put back, is not helped by it.
+ * A cluster that is stopped as a whole, and of which an older copy of one member is put back, is not helped by it. Neither
+ * is a leader that is put back within its own term: that it counted itself for an entry, nobody else has heard.
  */
 import type { Message } from '../core/messages.ts';
 import type { MemberId } from '../core/types.ts';

@@ -84,6 +84,16 @@ export class MemoryStateDisk {
     return this.#contents.batches.length < this.#flushed;
   }
 
+  /** What is on the disk now, to be put back later, as somebody with an old copy would. What was not flushed is lost. */
+  copy(): () => void {
+    const [{ checkpoint, batches }, flushed, condemned] = [this.#contents, this.#flushed, this.condemned];
+    return () => {
+      this.#contents = { checkpoint, batches: batches.slice(0, flushed) };
+      this.#flushed = flushed;
+      this.condemned = condemned;
+    };
+  }
+
   /** Loses everything, also what was condemned. */
   wipe(): void {
     this.#contents = NOTHING;

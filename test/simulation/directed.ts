@@ -52,7 +52,7 @@ export class DirectedCluster {
       random,
       reference,
       coverage,
-      shape: { pauseMsMax: 0, historyKeepMs: 60_000, drift: 0 },
+      shape: { pauseMsMax: 0, historyKeepMs: 60_000, drift: 0, quotaBytes: 1_000_000 },
       drift: 0,
       isChaos: () => true,
       stoodStill: () => 0,

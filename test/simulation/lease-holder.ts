@@ -1,5 +1,11 @@
 /** A client that lives by a lease: it hangs a key on one, renews it in time for a while, and then lets it go. */
-import { LeaseNotFoundError, UnavailableError, UnknownOutcomeError } from '../../store/index.ts';
+import {
+  LeaseNotFoundError,
+  NoSpaceError,
+  QuotaExceededError,
+  UnavailableError,
+  UnknownOutcomeError,
+} from '../../store/index.ts';
 import { integerBetween, pick } from './random.ts';
 import { SafetyViolation } from './reference.ts';
 import { anyLife, outcomeOf, type StorePlace, type StorePlaceContext } from './store-place.ts';
@@ -59,5 +65,6 @@ export class LeaseHolder {
 function expected<Value>(outcome: Value | Error | undefined): Value | undefined {
   if (!(outcome instanceof Error)) return outcome;
   if (outcome instanceof UnavailableError || outcome instanceof UnknownOutcomeError) return undefined;
+  if (outcome instanceof QuotaExceededError || outcome instanceof NoSpaceError) return undefined;
   throw new SafetyViolation(`the holder of a lease was answered with ${String(outcome)}`);
 }

@@ -190,4 +190,28 @@ export class ListPlace implements Place {
   damage(_random: Random): boolean {
     return false;
   }
+
+  setAside(): void {
+    throw new Error('the state of a list is never damaged');
+  }
+
+  copy(): () => void {
+    const { flushed } = this.#disk;
+    return () => {
+      this.#disk.flushed = flushed;
+      this.#disk.unsynced = [];
+    };
+  }
+
+  /** Lists are not compared with each other. */
+  diverge(): boolean {
+    return false;
+  }
+
+  readonly mayDiverge = false;
+  readonly isDiverged = false;
+
+  fill(_isFull: boolean): boolean {
+    return false;
+  }
 }

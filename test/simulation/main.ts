@@ -26,6 +26,7 @@ const { values } = parseArgs({
     workload: { type: 'string' },
     'chaos-seconds': { type: 'string' },
     'first-failure': { type: 'boolean' },
+    'seed-seconds': { type: 'string' },
     quiet: { type: 'boolean' },
   },
 });
@@ -61,8 +62,11 @@ async function runMany(): Promise<void> {
     ...(isSoak ? { timeMsMax } : {}),
     ...(values.jobs === undefined ? {} : { jobs: Number(values.jobs) }),
     isOneFailureEnough: values['first-failure'] === true,
-    onFailure: ({ seed, message }) => {
-      console.error(`seed ${seed} failed: ${message}\n  its story: npm run simulate -- --seed ${seed}${replay()}`);
+    ...(values['seed-seconds'] === undefined ? {} : { seedMsMax: Number(values['seed-seconds']) * 1000 }),
+    onFailure: ({ seed, kind, message }) => {
+      console.error(
+        `seed ${seed} failed (${kind}): ${message}\n  its story: npm run simulate -- --seed ${seed}${replay()}`,
+      );
     },
   });
   report(totals, first, (performance.now() - begunMs) / 1000);

@@ -43,6 +43,8 @@ export interface DiskFaults {
   readonly failure: number;
   /** Writes never come back. */
   readonly isHanging: boolean;
+  /** No write comes back before this has resolved. */
+  readonly stall?: Promise<void>;
 }
 
 export type DeathPoint = Extract<EventName, `crash at ${string}`>;
@@ -89,7 +91,18 @@ export class SimulatedMember {
   wasToldSo = false;
   readonly #pauses: { readonly fromMs: number; readonly toMs: number }[] = [];
   /** What was done to its disk while it was down, that it has to notice. */
-  #damage: 'log' | 'state' | undefined;
+  #damage: 'log' | 'state' | 'rollback' | undefined;
+  /** Its state was set aside, and it has not been in agreement with the others since. */
+  #isRebuilding = false;
+  /** It was started on an older copy of its disk, at some time: what it promised since may come to light later. */
+  #wasRolledBack = false;
+  /** The others had it stop, to be built again. */
+  wasSentAway = false;
+  /** Its state was given up for good while it ran. */
+  #isCondemned = false;
+  #whenTakingPart: () => void = () => {};
+  /** Counts starts. */
+  lives = 0;
   /** Its disk is of no use any more: it must never come back under its name. */
   isLost = false;
 
@@ -105,6 +118,29 @@ export class SimulatedMember {
   /** Its disk was spoiled, and it has not noticed yet. */
   get isDamaged(): boolean {
     return this.#damage !== undefined;
+  }
+
+  /** A new state comes in, which one day replaces what was set aside. */
+  get isRebuilding(): boolean {
+    if (this.#isRebuilding && this.isCurrent) {
+      this.#isRebuilding = false;
+      this.#context.coverage.note('state built again');
+    }
+    return this.#isRebuilding;
+  }
+
+  /** It holds something else than the others, and nobody has made it stop yet. */
+  get isDiverged(): boolean {
+    return this.#place.isDiverged;
+  }
+
+  /** It holds something else, or will soon. */
+  get mayDiverge(): boolean {
+    return this.#place.mayDiverge;
+  }
+
+  get isFrozen(): boolean {
+    return this.#life?.clock.isFrozen === true;
   }
 
   get isAlive(): boolean {
@@ -129,10 +165,14 @@ export class SimulatedMember {
     const { network, random, options, onFailure, trace } = this.#context;
     const clock = this.#newClock();
     trace?.(`${this.name} starts`);
+    this.lives++;
+    this.wasSentAway = false;
     const onFatal = (error: Error) => {
       if (clock.isOver) return;
       if (isExpected(error)) this.crash();
       else if (isRemoval(error)) this.#noteRemoval();
+      else if (this.#wasRolledBack && isLogLoss(error)) this.#noteLoss(error);
+      else if (hasCode(error, 'STORE_STATE_DIVERGED')) this.#noteSentAway();
       else onFailure(error);
     };
     const dependencies = {
@@ -154,6 +194,9 @@ export class SimulatedMember {
       dependencies,
       onFatal,
       writeFault: operation => this.#stateWriteFault(operation, clock),
+      die: () => {
+        if (!clock.isOver) this.#noteSentAway();
+      },
     });
     const life: Life = { clock, node, isStarted: false };
     this.#life = life;
@@ -201,6 +244,29 @@ export class SimulatedMember {
       if (isWithin) sumMs += pause.toMs - pause.fromMs - graceMs;
     }
     return sumMs;
+  }
+
+  /** What is on its disks now. The answer puts that back after it died, in place of what came since. */
+  copy(): () => void {
+    const [log, state] = [this.#disk.copy(), this.#place.copy()];
+    return () => {
+      log();
+      state();
+      this.#damage = 'rollback';
+      this.#wasRolledBack = true;
+      this.#context.coverage.note('disk rolled back');
+      this.#context.trace?.(`the disk of ${this.name} is rolled back`);
+    };
+  }
+
+  /** Makes it hold something else than the others; false if that cannot be. */
+  diverge(): boolean {
+    return this.#place.diverge();
+  }
+
+  /** Fills its disk up, or makes room again; false if nobody would notice. */
+  fill(isFull: boolean): boolean {
+    return this.#place.fill(isFull);
   }
 
   /** Does something to the disk of a member that is down; false if there is nothing to damage. */
@@ -270,6 +336,11 @@ export class SimulatedMember {
   #started(life: Life): void {
     if (life.clock.isOver) return;
     const { trace, onFailure } = this.#context;
+    if (this.#damage === 'rollback') {
+      this.#context.coverage.note('rollback harmless');
+      this.#whenTakingPart();
+      this.#damage = undefined;
+    }
     if (this.#damage !== undefined) {
       onFailure(new SafetyViolation(`${this.name} did not notice that its ${this.#damage} is damaged`));
       return;
@@ -297,14 +368,57 @@ export class SimulatedMember {
     }
     const found =
       error instanceof LogCorruptError ? 'log' : hasCode(error, 'STORE_STATE_CORRUPT') ? 'state' : undefined;
+    if (found === 'state' && (this.#damage === 'state' || this.#isCondemned)) {
+      this.#setAside(life);
+      return;
+    }
+    if (found === 'log' && this.#wasRolledBack) {
+      this.#noteLoss(error);
+      return;
+    }
     if (found === undefined || found !== this.#damage) {
       onFailure(error instanceof Error ? error : new Error(String(error)));
       return;
     }
     trace?.(`${this.name} does not start: ${String(error)}`);
-    coverage.note(found === 'log' ? 'damage of a log found' : 'damage of a state found');
+    coverage.note('damage of a log found');
     this.isLost = true;
     this.#endLife(life);
+  }
+
+  /** As `openStore` does: a state that makes no sense is built again. */
+  #setAside(life: Life): void {
+    const { coverage, trace } = this.#context;
+    trace?.(`the state of ${this.name} is set aside`);
+    if (this.#damage === 'state') coverage.note('damage of a state found');
+    this.#damage = undefined;
+    this.#isCondemned = false;
+    this.#isRebuilding = true;
+    this.#endLife(life);
+    this.#place.setAside();
+    this.start();
+  }
+
+  /** Its log is not what it promised. */
+  #noteLoss(error: unknown): void {
+    const { coverage, trace } = this.#context;
+    trace?.(`${this.name} must not go on: ${String(error)}`);
+    coverage.note('rollback found');
+    this.#damage = undefined;
+    this.isLost = true;
+    if (this.#life !== undefined) this.#endLife(this.#life);
+  }
+
+  #noteSentAway(): void {
+    const { coverage, onFailure } = this.#context;
+    if (!this.#place.isDiverged) {
+      onFailure(new SafetyViolation(`${this.name} was sent away, and holds what the others hold`));
+      return;
+    }
+    coverage.note('diverged member sent away');
+    this.#isCondemned = true;
+    this.wasSentAway = true;
+    this.crash();
   }
 
   #noteRemoval(): void {
@@ -340,10 +454,14 @@ export class SimulatedMember {
 
   async #writeFault(failureName: 'failed write' | 'failed state write'): Promise<void> {
     const { clock, random, coverage } = this.#context;
-    const { writeMsMin, writeMsMax, failure, isHanging } = this.diskFaults;
+    const { writeMsMin, writeMsMax, failure, isHanging, stall } = this.diskFaults;
     if (isHanging) {
       coverage.note('hanging write');
       await new Promise(() => {});
+    }
+    if (stall !== undefined) {
+      coverage.note('stalled write');
+      await stall;
     }
     await new Promise<void>(resolve => {
       clock.setTimeout(resolve, writeMsMin + random() * (writeMsMax - writeMsMin));
@@ -364,9 +482,12 @@ export class SimulatedMember {
     const { reference } = this.#context;
     const { id } = this;
     return {
-      async open() {
+      open: async () => {
         const recovered = await storage.open();
-        if (!clock.isOver) reference.recovered(id, recovered.snapshot, recovered.entries);
+        const note = () => reference.recovered(id, recovered.snapshot, recovered.entries);
+        // What others counted on before a disk was rolled back was there when they did; the rest matters if it takes part.
+        if (this.#damage === 'rollback') this.#whenTakingPart = note;
+        else if (!clock.isOver) note();
         return recovered;
       },
       async initialize(identity, membership) {
@@ -395,6 +516,10 @@ function isExpected(error: unknown): boolean {
     if (cause instanceof Crashed || cause instanceof DiskFailed) return true;
   }
   return false;
+}
+
+function isLogLoss(error: unknown): boolean {
+  return error instanceof LogCorruptError || hasCode(error, 'RAFT_LOG_CORRUPT');
 }
 
 function isRemoval(error: unknown): boolean {

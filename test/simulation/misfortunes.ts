@@ -11,6 +11,7 @@ import { type DeathPoint, GOOD_DISK, type SimulatedMember } from './member.ts';
 import type { Operator } from './operator.ts';
 import { integerBetween, pick, type Random, shuffled } from './random.ts';
 import type { Reference } from './reference.ts';
+import { deposed, duel, type Scheme, seesaw } from './schemes.ts';
 import type { Misfortune, Shape } from './shape.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
@@ -45,7 +46,18 @@ const WEIGHTS: Readonly<Record<Misfortune, number>> = {
   damage: 0.7,
   transfer: 1.5,
   membership: 2,
+  seesaw: 1,
+  duel: 1,
+  deposed: 1,
+  rollback: 1,
+  divergence: 0.7,
+  fullDisk: 0.5,
 };
+/** What comes in several strokes gets so many election timeouts, whatever the shape says. */
+const SCHEME_TIMEOUTS = 10;
+/** How old the copy is at most that a disk is rolled back to, and how long nothing else happens then. */
+const ROLLBACK_TIMEOUTS = 6;
+const TRUCE_TIMEOUTS = 2;
 /** A process that died is back after this at the latest. */
 const DOWN_MS_MAX = 1_500;
 const QUICK_RESTART_MS_MAX = 60;
@@ -72,6 +84,9 @@ export class Misfortunes {
   readonly #known: readonly Misfortune[];
   readonly #under = new Set<() => void>();
   #isOver = false;
+  /** Nothing else befalls anybody for the moment. */
+  #isTruce = false;
+  readonly #schemes = new Set<Scheme>();
   #newestTerm = 0;
   /** Votes and beginnings of leaders are struck at while this is above zero. */
   #strikes = 0;
@@ -86,7 +101,7 @@ export class Misfortunes {
     const { clock, random, shape } = this.#stage;
     clock.setTimeout(() => {
       if (this.#isOver) return;
-      this.#strike(this.#draw());
+      if (!this.#isTruce) this.#strike(this.#draw());
       this.begin();
     }, random() * shape.betweenMsMax);
   }
@@ -101,7 +116,7 @@ export class Misfortunes {
   /** Says whether a member dies at a place that is reached too seldom for an ambush to wait there at the right time. */
   strikesAt(member: SimulatedMember, point: DeathPoint): boolean {
     const { random, clock, operator } = this.#stage;
-    if (!SELDOM_POINTS.has(point) || random() >= SELDOM_POINT_CHANCE) return false;
+    if (this.#isTruce || !SELDOM_POINTS.has(point) || random() >= SELDOM_POINT_CHANCE) return false;
     clock.setTimeout(() => operator.revive(member), random() * DOWN_MS_MAX);
     return true;
   }
@@ -110,6 +125,7 @@ export class Misfortunes {
   said(message: Message): void {
     const isBeginning = message.type === 'appendRequest' && message.term > this.#newestTerm;
     if (isBeginning) this.#newestTerm = message.term;
+    for (const scheme of this.#schemes) scheme.said(message);
     if (this.#strikes === 0) return;
     const { random, coverage, clock } = this.#stage;
     const isVote = message.type === 'voteResponse' && message.granted;
@@ -140,7 +156,11 @@ export class Misfortunes {
   #strike(name: Misfortune): void {
     const pass = this.#kinds[name]();
     if (pass === undefined) return;
-    const { clock, random, shape } = this.#stage;
+    const { random, shape } = this.#stage;
+    this.#passesAfter(random() * shape.lastingMsMax, pass);
+  }
+
+  #passesAfter(lastingMs: number, pass: () => void): void {
     let isPassed = false;
     const once = () => {
       if (isPassed) return;
@@ -149,7 +169,18 @@ export class Misfortunes {
       pass();
     };
     this.#under.add(once);
-    clock.setTimeout(once, random() * shape.lastingMsMax);
+    this.#stage.clock.setTimeout(once, lastingMs);
+  }
+
+  /** One at a time: two would cut through each other. */
+  #begin(plan: () => Scheme | undefined): undefined {
+    const scheme = this.#schemes.size > 0 ? undefined : plan();
+    if (scheme === undefined) return;
+    this.#schemes.add(scheme);
+    this.#passesAfter(SCHEME_TIMEOUTS * this.#stage.shape.electionTimeoutMs, () => {
+      this.#schemes.delete(scheme);
+      scheme.pass();
+    });
   }
 
   /** Each strikes, and answers how it passes, if it lasts. */
@@ -171,6 +202,12 @@ export class Misfortunes {
     damage: () => this.#damage(),
     transfer: () => this.#stage.operator.transfer(),
     membership: () => this.#stage.operator.changeMembership(),
+    seesaw: () => this.#begin(() => seesaw(this.#stage)),
+    duel: () => this.#begin(() => duel(this.#stage, (member, downMs) => this.#crashIfChaos(member, downMs))),
+    deposed: () => this.#begin(() => deposed(this.#stage)),
+    rollback: () => this.#begin(() => this.#rollback()),
+    divergence: () => this.#diverge(),
+    fullDisk: () => this.#fillDisk(),
   };
 
   #pickMember(isFit: (member: SimulatedMember) => boolean = () => true): SimulatedMember | undefined {
@@ -184,6 +221,10 @@ export class Misfortunes {
     if (!member.isAlive) return;
     member.crash();
     this.#stage.clock.setTimeout(() => this.#stage.operator.revive(member), downMs);
+  }
+
+  #crashIfChaos(member: SimulatedMember, downMs: number): void {
+    if (!this.#isOver) this.#crash(member, downMs);
   }
 
   #crashOne(): undefined {
@@ -331,11 +372,79 @@ export class Misfortunes {
     const { random, members, reference } = this.#stage;
     const victim = this.#pickMember(({ id }) => reference.voters.includes(id));
     if (victim === undefined || this.#stage.operator.isRemoving || members.length >= MEMBERS_MAX) return;
-    const lost = new Set(members.filter(({ isLost, isDamaged }) => isLost || isDamaged).map(({ id }) => id));
-    if (!reference.canSpare(lost.add(victim.id))) return;
+    if (!this.#canSpare(victim)) return;
     victim.crash();
     victim.damage(pick(random, ['wipe', 'flip', 'lose', 'misdirect', 'tail', 'state', 'state'] as const) ?? 'wipe');
     this.#stage.clock.setTimeout(() => this.#stage.operator.revive(victim), random() * DOWN_MS_MAX);
+  }
+
+  /** Whether enough good copies stay without a member. */
+  #canSpare(victim: SimulatedMember): boolean {
+    const { members, reference } = this.#stage;
+    const bad = members.filter(
+      ({ isLost, isDamaged, isRebuilding, mayDiverge }) => isLost || isDamaged || isRebuilding || mayDiverge,
+    );
+    return reference.canSpare(new Set([...bad.map(({ id }) => id), victim.id]));
+  }
+
+  /** Who holds something else has to be found out by the others, of whom most are right. */
+  #diverge(): undefined {
+    const { reference, operator, members } = this.#stage;
+    const victim = this.#pickMember(({ id, isLeading }) => !isLeading && reference.voters.includes(id));
+    if (victim === undefined || operator.isRemoving || members.some(member => member.mayDiverge || member.isRebuilding))
+      return;
+    if (this.#canSpare(victim)) victim.diverge();
+  }
+
+  #fillDisk(): (() => void) | undefined {
+    const victim = this.#pickMember();
+    if (victim?.fill(true) !== true) return undefined;
+    return () => {
+      victim.fill(false);
+    };
+  }
+
+  /**
+   * A member is started on an older copy of its disk. The others have been there all the while, and are: so they can say what
+   * it has promised. What a leader promised itself nobody has heard, so it is spared (`raft/driver/witness.ts`).
+   */
+  #rollback(): Scheme | undefined {
+    const { random, reference, operator, clock, shape, members, network } = this.#stage;
+    const victim = this.#pickMember(({ id, isLeading, node }) => {
+      return node !== undefined && !isLeading && reference.voters.includes(id);
+    });
+    if (victim === undefined || operator.isRemoving || members.length >= MEMBERS_MAX) return undefined;
+    const others = members.filter(member => member !== victim && !member.isRemoved);
+    const livesOf = () => others.map(({ lives, node }) => (node === undefined ? 0 : lives)).join();
+    const lives = livesOf();
+    const restore = victim.copy();
+    let isSpared = others.some(({ node }) => node === undefined);
+    const strike = () => {
+      const isPlain =
+        !this.#isOver && victim.isAlive && others.every(({ isFrozen }) => !isFrozen) && livesOf() === lives;
+      if (isSpared || !isPlain || operator.isRemoving || !this.#canSpare(victim)) return;
+      for (const pass of [...this.#under]) pass();
+      network.heal();
+      // Where a disk hung, somebody has just pulled the plug.
+      if (livesOf() !== lives) return;
+      this.#isTruce = true;
+      for (const member of members) member.ambush = undefined;
+      victim.crash();
+      restore();
+      operator.revive(victim);
+      clock.setTimeout(() => {
+        this.#isTruce = false;
+      }, TRUCE_TIMEOUTS * shape.electionTimeoutMs);
+    };
+    clock.setTimeout(strike, random() * ROLLBACK_TIMEOUTS * shape.electionTimeoutMs);
+    return {
+      said: ({ type, from }) => {
+        isSpared ||= type === 'appendRequest' && from === victim.id;
+      },
+      pass: () => {
+        isSpared = true;
+      },
+    };
   }
 }
 

@@ -62,7 +62,10 @@ export class Operator {
 
   /** Nobody is left in the cluster whose disk is lost. */
   get isAtEase(): boolean {
-    return this.#context.members.every(({ isLost, isDamaged, isRemoved }) => isRemoved || !(isLost || isDamaged));
+    return this.#context.members.every(
+      ({ isLost, isDamaged, isRebuilding, isDiverged, isRemoved }) =>
+        isRemoved || !(isLost || isDamaged || isRebuilding || isDiverged),
+    );
   }
 
   /** A member is being taken out: nothing is known for certain of who counts. */
@@ -101,6 +104,7 @@ export class Operator {
   #round(): void {
     const { members } = this.#context;
     this.#dismiss();
+    for (const member of members) if (member.wasSentAway) this.revive(member);
     const lost = members.find(({ isLost, isRemoved }) => isLost && !isRemoved);
     const through = this.#sponsor();
     if (lost === undefined || through === undefined || this.#isReplacing) return;

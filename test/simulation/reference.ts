@@ -2,10 +2,13 @@
  * What must hold in every run, judged from outside: from what members say to each other, write, and apply. Knows nothing
  * of how they come to it. A violation is thrown where it shows first.
  */
-import type { AppendRequest, Message, VoteRequest, VoteResponse } from '../../raft/core/messages.ts';
+import type { AppendRequest, AppendResponse, Message, VoteRequest, VoteResponse } from '../../raft/core/messages.ts';
 import { membershipCodec } from '../../raft/driver/codec.ts';
-import type { Entry, MemberId, Membership } from '../../raft/index.ts';
+import type { Entry, MemberId, Membership, SnapshotMetadata } from '../../raft/index.ts';
 import { Coverage } from './coverage.ts';
+
+/** Acknowledgements are held against what leaders of so many terms have sent. */
+const TERMS_REMEMBERED = 50;
 
 /** A property of Raft was broken. */
 export class SafetyViolation extends Error {
@@ -21,6 +24,8 @@ interface Applied {
 /** What a member has on disk for certain. */
 interface DurableLog {
   startIndex: number;
+  /** The term of the entry at which it starts. */
+  startTerm: number;
   terms: number[];
   /** Where its memberships stand, the oldest first: the one at its start, and those in its log. */
   memberships: NotedMembership[];
@@ -56,6 +61,8 @@ export class Reference {
   readonly #positions = new Map<string, number>();
   /** The terms of all entries known to be committed, by index, and a term in which they surely were. */
   readonly #committed = new Map<number, { readonly term: number; readonly byTerm: number }>();
+  /** The terms of the entries that leaders have sent, by the term in which they led, and index. */
+  readonly #sent = new Map<number, Map<number, number>>();
   #highestTerm = 0;
   #committedIndex = 0;
   #committedMembership: NotedMembership | undefined;
@@ -102,10 +109,11 @@ export class Reference {
     switch (message.type) {
       case 'appendRequest':
         this.#checkLeader(message.from, message.term, message.entries);
+        this.#noteSent(message);
         this.#noteAppend(message);
         return;
       case 'appendResponse':
-        if (message.success) this.#checkAcknowledgement(message.from, message.matchIndex);
+        if (message.success) this.#checkAcknowledgement(message);
         else this.#coverage.note('append refused');
         return;
       case 'preVoteResponse':
@@ -124,18 +132,15 @@ export class Reference {
 
   /** A new member begins, in a cluster of these. */
   begins(member: MemberId, membership: Membership): void {
-    this.#durable.set(member, { startIndex: 0, terms: [], memberships: [noted(0, membership)] });
+    this.#durable.set(member, { startIndex: 0, startTerm: 0, terms: [], memberships: [noted(0, membership)] });
   }
 
   /** A member started again, with this on its disk. */
-  recovered(
-    member: MemberId,
-    start: { readonly index: number; readonly membership: Membership },
-    entries: readonly Entry[],
-  ): void {
+  recovered(member: MemberId, start: SnapshotMetadata, entries: readonly Entry[]): void {
     if (entries.length > 0) this.#coverage.note('old log recovered');
     const log: DurableLog = {
       startIndex: start.index,
+      startTerm: start.term,
       terms: entries.map(entry => entry.term),
       memberships: [noted(start.index, start.membership)],
     };
@@ -162,14 +167,11 @@ export class Reference {
   }
 
   /** A member's log on disk was cut at the front or replaced by a snapshot. */
-  logStarts(
-    member: MemberId,
-    start: { readonly index: number; readonly membership: Membership },
-    how: { readonly isReset: boolean },
-  ): void {
+  logStarts(member: MemberId, start: SnapshotMetadata, how: { readonly isReset: boolean }): void {
     const log = this.#logOf(member);
     log.terms = how.isReset ? [] : log.terms.slice(start.index - log.startIndex);
     log.startIndex = start.index;
+    log.startTerm = start.term;
     const kept = how.isReset ? [] : log.memberships.filter(({ index }) => index > start.index);
     log.memberships = [noted(start.index, start.membership), ...kept];
     this.#coverage.note(how.isReset ? 'snapshot installed' : 'log compacted');
@@ -210,6 +212,8 @@ export class Reference {
     if (index <= this.#committedIndex) return;
     this.#checkQuorum(log, index);
     this.#committedIndex = index;
+    const term = log.terms[index - log.startIndex - 1];
+    if (term !== undefined) this.#checkNobodyElse(index, term);
     const membership = log.memberships.findLast(noted => noted.index <= index);
     if (membership !== undefined && membership.index >= (this.#committedMembership?.index ?? 0)) {
       this.#noteCommittedMembership(membership);
@@ -257,7 +261,7 @@ export class Reference {
   #logOf(member: MemberId): DurableLog {
     let log = this.#durable.get(member);
     if (log === undefined) {
-      log = { startIndex: 0, terms: [], memberships: [] };
+      log = { startIndex: 0, startTerm: 0, terms: [], memberships: [] };
       this.#durable.set(member, log);
     }
     return log;
@@ -307,11 +311,49 @@ export class Reference {
     return log.startIndex >= index || log.terms[index - log.startIndex - 1] === term;
   }
 
-  #checkAcknowledgement(member: MemberId, matchIndex: number): void {
-    const log = this.#durable.get(member);
+  /** What is acknowledged is on the disk, and it is what the leader of that term has there. */
+  #checkAcknowledgement({ from, term, matchIndex }: AppendResponse): void {
+    const log = this.#durable.get(from);
     const lastIndex = log === undefined ? 0 : log.startIndex + log.terms.length;
-    if (matchIndex <= lastIndex) return;
-    throw new SafetyViolation(`${member} acknowledged ${matchIndex}, but only ${lastIndex} is on its disk`);
+    if (matchIndex > lastIndex) {
+      throw new SafetyViolation(`${from} acknowledged ${matchIndex}, but only ${lastIndex} is on its disk`);
+    }
+    const meant = this.#sent.get(term)?.get(matchIndex);
+    const held = log?.terms[matchIndex - log.startIndex - 1];
+    if (meant === undefined || held === undefined || held === meant) return;
+    throw new SafetyViolation(
+      `${from} acknowledged ${matchIndex}@${meant} in term ${term}, but ${matchIndex}@${held} is on its disk`,
+    );
+  }
+
+  /**
+   * What is committed stays (leader completeness, thesis figure 3.2), also if all processes died at this very moment: nobody
+   * who lacks it would find a majority whose logs are no newer than its own. It counts from the disks alone, so it tells what
+   * an election could do that has not come yet.
+   */
+  #checkNobodyElse(index: number, term: number): void {
+    for (const [candidate, log] of this.#durable) {
+      if (this.#isHeld(candidate, index, term)) continue;
+      const voterSets = log.memberships.at(-1)?.voterSets ?? [];
+      if (!voterSets.some(voters => voters.includes(candidate))) continue;
+      const grants = (voter: MemberId): boolean => {
+        const other = this.#durable.get(voter);
+        return other === undefined || isUpToDate(log, other);
+      };
+      if (!voterSets.every(voters => 2 * voters.filter(grants).length > voters.length)) continue;
+      throw new SafetyViolation(`${index}@${term} is committed, but ${candidate} lacks it and could be elected`);
+    }
+  }
+
+  #noteSent({ term, previousIndex, previousTerm, entries }: AppendRequest): void {
+    let terms = this.#sent.get(term);
+    if (terms === undefined) {
+      terms = new Map();
+      this.#sent.set(term, terms);
+      this.#sent.delete(term - TERMS_REMEMBERED);
+    }
+    terms.set(previousIndex, previousTerm);
+    for (const entry of entries) terms.set(entry.index, entry.term);
   }
 
   #noteCandidate(request: VoteRequest): void {
@@ -400,6 +442,19 @@ export class Reference {
     if (known.previousTerm === previousTerm) return;
     throw new SafetyViolation(`${name} follows terms ${known.previousTerm} and ${previousTerm}`);
   }
+}
+
+/** Whether a log would win the vote of another (thesis 3.6.1). */
+function isUpToDate(log: DurableLog, other: DurableLog): boolean {
+  const [last, otherLast] = [lastTermOf(log), lastTermOf(other)];
+  return (
+    last > otherLast ||
+    (last === otherLast && log.startIndex + log.terms.length >= other.startIndex + other.terms.length)
+  );
+}
+
+function lastTermOf({ terms, startTerm }: DurableLog): number {
+  return terms.at(-1) ?? startTerm;
 }
 
 function noteMembership(log: DurableLog, entry: Entry): void {

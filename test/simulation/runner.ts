@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { addCounts, type Counts } from './coverage.ts';
-import type { Order, Outcome } from './worker.ts';
+import type { FailureKind, Order, Outcome } from './worker.ts';
 
 export interface RunOptions {
   readonly first: number;
@@ -13,13 +13,16 @@ export interface RunOptions {
   readonly jobs?: number;
   readonly workload?: 'list' | 'store';
   readonly chaosMs?: number;
-  /** Begins nothing more after the first failure. */
+  /** Begins nothing more after the first failure; one of the harness alone is told, and passed over. */
   readonly isOneFailureEnough?: boolean;
+  /** A seed that has not ended by then is given up. */
+  readonly seedMsMax?: number;
   readonly onFailure?: (failure: Failure) => void;
 }
 
 export interface Failure {
   readonly seed: number;
+  readonly kind: FailureKind;
   readonly message: string;
 }
 
@@ -50,6 +53,8 @@ class Run {
   readonly #workers = new Set<Worker>();
   readonly #failures: Failure[] = [];
   #next: number;
+  /** A failure that says something about the product. */
+  #isFound = false;
   #sums = { seeds: 0, commands: 0, answered: 0, simulatedMs: 0, healedAfterMsMax: 0 };
   #coverage: Counts = {};
   #resolve: (totals: Totals) => void = () => {};
@@ -78,15 +83,19 @@ class Run {
       if (this.#workers.size === 0) this.#end();
     };
     const fail = (message: string) => {
-      this.#fail({ seed, message });
+      this.#fail({ seed, kind: 'harness', message });
       // The rest of its order is lost with it; a failed run is no proof anyway.
+      if (this.#options.isOneFailureEnough === true) this.#employ();
       dismiss();
     };
     worker.on('message', (outcome: Outcome) => {
+      if (!this.#workers.has(worker)) return;
       clearTimeout(watch);
       if (outcome.type === 'begun') {
         ({ seed } = outcome);
-        watch = setTimeout(() => fail(`it has not ended after ${SEED_MS_MAX / 1000} s`), SEED_MS_MAX);
+        const { seedMsMax = SEED_MS_MAX } = this.#options;
+        watch = setTimeout(() => fail(`it has not ended after ${seedMsMax / 1000} s`), seedMsMax);
+        watch.unref();
       } else if (outcome.type === 'idle') {
         if (!this.#order(worker)) dismiss();
       } else this.#note(outcome);
@@ -99,7 +108,7 @@ class Run {
     const { first, count, timeMsMax, workload, chaosMs, isOneFailureEnough } = this.#options;
     const left = first + count - this.#next;
     const isLate = timeMsMax !== undefined && performance.now() - this.#begunMs > timeMsMax;
-    if (left <= 0 || isLate || (isOneFailureEnough && this.#failures.length > 0)) return false;
+    if (left <= 0 || isLate || (isOneFailureEnough && this.#isFound)) return false;
     const order: Order = {
       first: this.#next,
       count: Math.min(left, SEEDS_PER_ORDER),
@@ -125,9 +134,15 @@ class Run {
     this.#coverage = addCounts(this.#coverage, coverage);
   }
 
-  #fail({ seed, message }: Failure): void {
-    this.#failures.push({ seed, message });
-    this.#options.onFailure?.({ seed, message });
+  #fail({ seed, kind, message }: Failure): void {
+    this.#isFound ||= kind !== 'harness';
+    this.#failures.push({ seed, kind, message });
+    this.#options.onFailure?.({ seed, kind, message });
+    if (!this.#isFound || !this.#options.isOneFailureEnough) return;
+    // Nobody waits for what else is under way.
+    for (const worker of this.#workers) void worker.terminate();
+    this.#workers.clear();
+    this.#end();
   }
 
   #end(): void {

@@ -24,6 +24,12 @@ export const MISFORTUNES = [
   'damage',
   'transfer',
   'membership',
+  'seesaw',
+  'duel',
+  'deposed',
+  'rollback',
+  'divergence',
+  'fullDisk',
 ] as const;
 export type Misfortune = (typeof MISFORTUNES)[number];
 
@@ -46,6 +52,8 @@ export interface Shape {
   readonly historyKeepMs: number;
   /** A link's usual delay. */
   readonly delayMsMax: number;
+  /** What the store may hold; so little that clients meet it, or more than they ever put. */
+  readonly quotaBytes: number;
 }
 
 /** Short and coarse, so that candidates meet and elections come often; as in production; and with long quiet times. */
@@ -55,6 +63,8 @@ const TEMPOS = [
   { heartbeatMs: 100, electionTimeoutMs: 400, tickMs: 50 },
   { heartbeatMs: 200, electionTimeoutMs: 1_000, tickMs: 200 },
 ];
+
+const QUOTA_BYTES_AMPLE = 1_000_000;
 
 export function drawShape(random: Random, workload: 'list' | 'store' | undefined): Shape {
   const tempo = pick(random, TEMPOS) ?? { heartbeatMs: 50, electionTimeoutMs: 500, tickMs: 10 };
@@ -74,5 +84,6 @@ export function drawShape(random: Random, workload: 'list' | 'store' | undefined
     tailEntries: integerBetween(random, 0, 20),
     historyKeepMs: pick(random, [500, 2_000, 10_000, 60_000]) ?? 2_000,
     delayMsMax: integerBetween(random, 0, 10),
+    quotaBytes: random() < 0.5 ? integerBetween(random, 180, 330) : QUOTA_BYTES_AMPLE,
   };
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { MUTATIONS } from './mutation-list.ts';
+import { NOTICED_AT } from './mutation-seeds.ts';
 import { runSeeds } from './runner.ts';
 import { NAMED_SEEDS } from './seeds.ts';
 import { simulate } from './world.ts';
@@ -46,4 +47,10 @@ test('each mutation still fits the source that it changes', t => {
     t.not(find, replace);
   }
   t.is(new Set(MUTATIONS.map(({ rule }) => rule)).size, MUTATIONS.length);
+  const wanted = new Set(MUTATIONS.flatMap(one => (one.isRedundantBecause === undefined ? [one.rule] : [])));
+  t.deepEqual(
+    Object.keys(NOTICED_AT).filter(rule => !wanted.has(rule)),
+    [],
+    'only rules that are looked for were noticed',
+  );
 });

@@ -24,11 +24,25 @@ export class StoreJudge {
   readonly #reference: Reference;
   /** The running hash at each revision, as the first member had it. */
   readonly #hashes = new Map<number, number>();
+  /** Members that were made to hold something else, at some time. */
+  readonly #diverged = new Set<MemberId>();
 
   constructor(context: WorkloadContext) {
     this.#context = context;
     this.#reference = context.reference;
     this.leases = new LeaseJudge(context);
+  }
+
+  /** A member comes to hold something else, of the harness' doing. */
+  diverged(member: MemberId): void {
+    this.#diverged.add(member);
+  }
+
+  /** Whether a member that came to hold something else holds what it should again, as far as anybody can tell. */
+  isRight(replica: Replica): boolean {
+    const { revision } = replica.state;
+    const known = this.#hashes.get(revision);
+    return known !== undefined && known === replica.hashAt(revision);
   }
 
   /** A member is about to apply a command that goes to `position` of its state. */
@@ -39,6 +53,7 @@ export class StoreJudge {
     const { revision } = this.model;
     const result = this.model.apply(command, term);
     this.leases.applied(command, result, term);
+    if (command.type === 'alarm') this.#judgeAlarm(command);
     this.#noteCoverage(command, result, revision);
   }
 
@@ -109,6 +124,22 @@ export class StoreJudge {
       seen.push(...same.map(eventText).sort());
     if (seen.join() === wanted.join()) return;
     throw new SafetyViolation(`${who} sees "${seen}" from ${from} to ${through}; it is "${wanted}"`);
+  }
+
+  /** Nobody is accused who has not come to hold something else. */
+  #judgeAlarm(command: Extract<Command, { type: 'alarm' }>): void {
+    const { coverage } = this.#context;
+    const { action } = command;
+    const { type, memberId, cause } = action === 'raise' ? command.alarm : command.filter;
+    if (type === 'CORRUPT' && action === 'raise') {
+      if (memberId !== '' && !this.#diverged.has(memberId ?? '')) {
+        throw new SafetyViolation(`${memberId} is accused of holding something else than the others, and never did`);
+      }
+      if (this.#diverged.size === 0) throw new SafetyViolation('members are said to differ, and none does');
+      coverage.note(memberId === '' ? 'CORRUPT alarm without a name' : 'CORRUPT alarm raised');
+    } else if (type === 'CORRUPT') coverage.note('CORRUPT alarm ended');
+    else if (action === 'disarm') coverage.note('NOSPACE alarm ended');
+    else coverage.note(cause === 'quota' ? 'NOSPACE alarm raised by the quota' : 'NOSPACE alarm raised by a disk');
   }
 
   #noteCoverage(command: Command, result: ApplyResult, revisionBefore: number): void {

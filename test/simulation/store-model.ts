@@ -47,6 +47,10 @@ export class StoreModel {
     return this.#compactedRevision;
   }
 
+  get alarms(): readonly Alarm[] {
+    return this.#alarms;
+  }
+
   get length(): number {
     return this.#results.length;
   }

@@ -2,12 +2,16 @@
 import {
   type CommittedCommand,
   createRaftNode,
+  type Logger,
   type MemberId,
   type RaftDriver,
   type SnapshotMetadata,
   type StateMachine,
   type StateMachineSnapshot,
+  silentLogger,
 } from '../../raft/index.ts';
+import { decodeCommand, encodeCommand } from '../../store/codec/command.ts';
+import { beginCare } from '../../store/duties/care.ts';
 import {
   type ApplyResult,
   followLeadership,
@@ -15,9 +19,12 @@ import {
   MemoryBackend,
   MemoryStateDisk,
   Replica,
+  resolveLimits,
+  type StoreLimits,
 } from '../../store/index.ts';
+import { PeerMethods } from '../../store/member/peer-methods.ts';
 import { integerBetween, pick, type Random } from './random.ts';
-import type { Reference } from './reference.ts';
+import { type Reference, SafetyViolation } from './reference.ts';
 import type { StoreJudge } from './store-judge.ts';
 import type { LifeClock } from './virtual-clock.ts';
 import type { Life, Place, SimulatedNode, WorkloadContext } from './workload.ts';
@@ -27,6 +34,11 @@ const CHECKPOINT_BYTES_MIN = 400;
 /** Of the batches that were not flushed, at most so many survive a crash. */
 const BATCHES_KEPT_MAX = 6;
 const CLIENT_TIMEOUT_MS = 1_500;
+/** Members compare, and look at their disks, so often that it happens in a minute. */
+const HASH_CHECK_MS = 1_500;
+const DISK_CHECK_MS = 700;
+const DISK_BYTES = 1_000_000;
+const DISK_RESERVE_BYTES = 10_000;
 
 /** A life of the store that clients can use. */
 export interface StoreLife {
@@ -35,6 +47,9 @@ export interface StoreLife {
   readonly replica: Replica;
   /** Resolves at the crash: then nothing is answered any more, as on a broken connection. */
   readonly ended: Promise<typeof ENDED>;
+  /** It holds what the others hold. Nobody can tell from its answers, so they are not judged where it does not. */
+  readonly isTrusted: () => boolean;
+  readonly coverage: StorePlaceContext['coverage'];
 }
 export const ENDED: unique symbol = Symbol('ended');
 
@@ -47,8 +62,10 @@ export class StorePlace implements Place {
   readonly #context: StorePlaceContext;
   readonly #disk = new MemoryStateDisk();
   #clock: LifeClock | undefined;
-  #life: StoreLife | undefined;
+  #life: (StoreLife & { readonly methods: PeerMethods; readonly logger: Logger }) | undefined;
   #isStarted = false;
+  #isFull = false;
+  #divergence: Divergence = { state: 'none' };
   #end: () => void = () => {};
 
   constructor(id: MemberId, context: StorePlaceContext) {
@@ -63,10 +80,33 @@ export class StorePlace implements Place {
 
   get isCurrent(): boolean {
     const { reference } = this.#context;
-    return this.life !== undefined && reference.countThrough(this.life.replica.appliedIndex) === reference.length;
+    if (this.life === undefined || this.isDiverged) return false;
+    return reference.countThrough(this.life.replica.appliedIndex) === reference.length;
   }
 
-  begin({ clock, dependencies, onFatal, writeFault }: Life): SimulatedNode {
+  get isDiverged(): boolean {
+    const { judge, coverage } = this.#context;
+    if (this.#divergence.state === 'diverged' && this.life !== undefined && judge.isRight(this.life.replica)) {
+      coverage.note('state right again');
+      this.#divergence.state = 'none';
+    }
+    return this.#divergence.state === 'diverged';
+  }
+
+  get mayDiverge(): boolean {
+    return this.isDiverged || this.#divergence.state === 'wanted';
+  }
+
+  get #limits(): StoreLimits {
+    return resolveLimits({
+      quotaBytes: this.#context.shape.quotaBytes,
+      hashCheckMs: HASH_CHECK_MS,
+      diskCheckMs: DISK_CHECK_MS,
+      diskReserveBytes: DISK_RESERVE_BYTES,
+    });
+  }
+
+  begin({ clock, dependencies, onFatal, writeFault, die }: Life): SimulatedNode {
     const { random, reference, judge, coverage } = this.#context;
     this.#disk.setFault(writeFault);
     if (this.#disk.contents.checkpoint !== undefined) coverage.note('restart from a checkpoint');
@@ -75,20 +115,41 @@ export class StorePlace implements Place {
       clock,
       onFatal,
       checkpointBytesMin: CHECKPOINT_BYTES_MIN,
+      limits: this.#limits,
+      memberId: this.id,
     });
     const stateMachine = new JudgedReplica({
       member: this.id,
       replica,
       reference,
       judge,
+      coverage,
+      divergence: this.#divergence,
+      die,
       beforeChunk: () => writeFault('checkpoint'),
     });
-    const node = createRaftNode<ApplyResult>({ ...dependencies, stateMachine });
-    const client = new LocalClient({ raft: node, replica, clock, random, timeoutMs: CLIENT_TIMEOUT_MS });
+    const methods = new PeerMethods();
+    const node = createRaftNode<ApplyResult>({
+      ...dependencies,
+      stateMachine,
+      onRequest: (from, method, body) => methods.answer(from, method, body),
+    });
+    const limits = this.#limits;
+    const client = new LocalClient({ raft: node, replica, clock, random, limits, timeoutMs: CLIENT_TIMEOUT_MS });
     const { promise: ended, resolve } = Promise.withResolvers<typeof ENDED>();
     this.#end = () => resolve(ENDED);
     this.#clock = clock;
-    this.#life = { client, node, replica, ended };
+    const isTrusted = () => !this.isDiverged;
+    this.#life = {
+      client,
+      node,
+      replica,
+      ended,
+      isTrusted,
+      coverage,
+      methods,
+      logger: dependencies.logger ?? silentLogger,
+    };
     return node;
   }
 
@@ -96,8 +157,11 @@ export class StorePlace implements Place {
     if (this.#life === undefined || this.#clock === undefined) return;
     this.#isStarted = true;
     const { historyKeepMs } = this.#context.shape;
-    const { node, replica, client } = this.#life;
-    followLeadership({ raft: node, replica, client, clock: this.#clock, historyKeepMs });
+    const { node, replica, client, methods, logger } = this.#life;
+    const parts = { raft: node, replica, client, clock: this.#clock, limits: this.#limits };
+    const space = async () => ({ freeBytes: this.#isFull ? 0 : DISK_BYTES, totalBytes: DISK_BYTES });
+    const { hashCheck } = beginCare({ ...parts, methods, logger, memberId: this.id, space });
+    followLeadership({ ...parts, hashCheck, historyKeepMs });
   }
 
   crash(): void {
@@ -109,9 +173,34 @@ export class StorePlace implements Place {
     if (this.#disk.contents.batches.length < before) coverage.note('state lost by a crash');
   }
 
+  setAside(): void {
+    this.#disk.wipe();
+    if (this.#divergence.state === 'diverged') this.#divergence.state = 'none';
+  }
+
+  copy(): () => void {
+    return this.#disk.copy();
+  }
+
+  diverge(): boolean {
+    if (this.life === undefined || this.#divergence.state !== 'none') return false;
+    this.#divergence.state = 'wanted';
+    return true;
+  }
+
+  fill(isFull: boolean): boolean {
+    this.#isFull = isFull;
+    return true;
+  }
+
   damage(random: Random): boolean {
     return this.#disk.flipBit({ fromEnd: integerBetween(random, 0, 5), bit: integerBetween(random, 0, 10_000) });
   }
+}
+
+/** Whether a member is to come to hold something else than the others, or does. */
+interface Divergence {
+  state: 'none' | 'wanted' | 'diverged';
 }
 
 interface JudgedReplicaOptions {
@@ -119,6 +208,9 @@ interface JudgedReplicaOptions {
   readonly replica: Replica;
   readonly reference: Reference;
   readonly judge: StoreJudge;
+  readonly coverage: StorePlaceContext['coverage'];
+  readonly divergence: Divergence;
+  readonly die: () => void;
   /** Stands before each chunk of a snapshot that is taken over. */
   readonly beforeChunk: () => Promise<void>;
 }
@@ -132,10 +224,10 @@ class JudgedReplica implements StateMachine<ApplyResult> {
   }
 
   async open(): Promise<{ readonly appliedIndex: number }> {
-    const { member, replica, judge, reference } = this.#options;
+    const { member, replica, reference } = this.#options;
     const opened = await replica.open();
     reference.opened(member, opened.appliedIndex);
-    judge.loaded(member, replica);
+    this.#judgeLoaded();
     return opened;
   }
 
@@ -144,8 +236,12 @@ class JudgedReplica implements StateMachine<ApplyResult> {
     reference.committed(member, throughIndex);
     const position = reference.countThrough(replica.appliedIndex);
     for (const [offset, command] of commands.entries()) judge.applies(position + offset, command);
-    const results = replica.apply(commands, throughIndex);
-    judge.applied(member, position, replica, results);
+    const { divergence } = this.#options;
+    const results = replica.apply(
+      divergence.state === 'wanted' ? commands.map(command => this.#altered(command)) : commands,
+      throughIndex,
+    );
+    if (divergence.state !== 'diverged') judge.applied(member, position, replica, results);
     return results;
   }
 
@@ -154,17 +250,50 @@ class JudgedReplica implements StateMachine<ApplyResult> {
   }
 
   snapshot(): StateMachineSnapshot {
+    const { divergence, coverage, die } = this.#options;
+    if (divergence.state === 'diverged') {
+      // What it sends would be wrong everywhere: of a wrong majority nobody could tell.
+      coverage.note('diverged leader died before its snapshot');
+      die();
+    }
     return this.#options.replica.snapshot();
   }
 
   async restore(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const { member, replica, judge } = this.#options;
-    await replica.restore(metadata, this.#slowed(chunks));
-    judge.loaded(member, replica);
+    await this.#options.replica.restore(metadata, this.#slowed(chunks));
+    this.#judgeLoaded();
   }
 
   close(): Promise<void> {
     return this.#options.replica.close();
+  }
+
+  /** A crash may have lost what was wrong, and a snapshot replaces it. */
+  #judgeLoaded(): void {
+    const { member, replica, judge, divergence, coverage } = this.#options;
+    if (divergence.state === 'diverged') {
+      if (!judge.isRight(replica)) return;
+      coverage.note('state right again');
+      divergence.state = 'none';
+    }
+    judge.loaded(member, replica);
+  }
+
+  /** The first put becomes another: as if a bit had flipped on its way into the state. */
+  #altered(command: CommittedCommand): CommittedCommand {
+    const { divergence, coverage, judge, member } = this.#options;
+    const decoded = decodeCommand(command.data);
+    if (divergence.state !== 'wanted' || decoded.type !== 'transaction') return command;
+    const { transaction } = decoded;
+    const isCertain = (transaction.compare ?? []).length <= 1 && transaction.fenceTerm === undefined;
+    const put = transaction.then[0];
+    // Its tag never exists, so such a transaction takes the branch that puts.
+    if (!isCertain || put?.type !== 'put' || (put.lease ?? 0) !== 0 || judge.model.alarms.length > 0) return command;
+    divergence.state = 'diverged';
+    judge.diverged(member);
+    coverage.note('state diverged');
+    const then = [{ ...put, value: Buffer.from(`not ${put.value}`) }, ...transaction.then.slice(1)];
+    return { ...command, data: encodeCommand({ ...decoded, transaction: { ...transaction, then } }) };
   }
 
   async *#slowed(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -183,8 +312,22 @@ export function anyLife(places: readonly StorePlace[], random: Random): StoreLif
   )?.life;
 }
 
-/** The answer, the error, or undefined if the member died before it answered. */
-export async function outcomeOf<Value>(life: StoreLife, call: Promise<Value>): Promise<Value | Error | undefined> {
+/**
+ * The answer, the error, or undefined if the member died before it answered, or holds something that makes its answers
+ * worthless and does not know it yet.
+ */
+export async function outcomeOf<Value>(
+  life: StoreLife,
+  call: Promise<Value>,
+  options: { readonly mayAnswerUnderAlarm?: boolean } = {},
+): Promise<Value | Error | undefined> {
+  // Nothing has happened since the call began.
+  const isAccused = life.replica.servingProblem !== undefined && options.mayAnswerUnderAlarm !== true;
   const outcome = await Promise.race([call.catch((error: Error) => error), life.ended]);
-  return outcome === ENDED ? undefined : outcome;
+  if (outcome === ENDED) return undefined;
+  if (isAccused && !(outcome instanceof Error)) {
+    throw new SafetyViolation('a member answered under an alarm that says it holds something else than the others');
+  }
+  if (isAccused) life.coverage.note('answer refused under a CORRUPT alarm');
+  return life.isTrusted() ? outcome : undefined;
 }

@@ -41,7 +41,7 @@ export class Watcher {
     for (;;) {
       const place = pick(
         random,
-        this.#places.filter(({ life }) => life !== undefined),
+        this.#places.filter(({ life }) => life?.isTrusted() === true),
       );
       if (place !== this.#place) coverage.note('watch moved');
       this.#place = place;
@@ -59,7 +59,7 @@ export class Watcher {
       const batches = life.client.watch(request)[Symbol.asyncIterator]();
       for (let left = integerBetween(random, 1, BATCHES_MAX); left > 0; left--) {
         const next = await patiently(this.#context, Promise.race([batches.next(), life.ended]));
-        if (next === ENDED || next.done === true) return;
+        if (next === ENDED || next.done === true || !life.isTrusted()) return;
         if (next.value.events.length === 0) this.#context.coverage.note('watch told of progress');
         this.#take(next.value);
       }
@@ -111,7 +111,7 @@ export class Watcher {
       throw error;
     });
     const result = await Promise.race([read, life.ended]);
-    if (result === ENDED) return;
+    if (result === ENDED || !life.isTrusted()) return;
     judge.checkState(this.#name, result.revision, itemsText(result.items));
     if (result.revision < this.#seen)
       throw new SafetyViolation(`${this.#name} has seen ${this.#seen}, and reads ${result.revision}`);
@@ -157,7 +157,7 @@ export class Wanderer {
     for (;;) {
       await pause(this.#context, PAUSE_MS * 10 * random());
       const life = pick(random, this.#places)?.life;
-      if (life === undefined) continue;
+      if (life === undefined || !life.isTrusted()) continue;
       const { revision, compactedRevision } = judge.model;
       const start = integerBetween(random, Math.max(1, compactedRevision - 1), revision + FUTURE_REVISIONS_MAX);
       const isNow = random() < 0.2;
@@ -177,7 +177,7 @@ export class Wanderer {
       const batches = watch[Symbol.asyncIterator]();
       for (let left = integerBetween(random, 1, WANDERER_BATCHES_MAX); left > 0; left--) {
         const result = await patiently(this.#context, Promise.race([batches.next(), life.ended]));
-        if (result === ENDED || result.done === true) return;
+        if (result === ENDED || result.done === true || !life.isTrusted()) return;
         const { revision, events } = result.value;
         if (revision < next - 1 || (revision < next && events.length > 0)) {
           throw new SafetyViolation(`${this.#name} waits for ${next} and is told of ${revision}`);

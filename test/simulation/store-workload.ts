@@ -8,7 +8,9 @@ import {
   FencedError,
   FutureRevisionError,
   LeaseNotFoundError,
+  NoSpaceError,
   type Operation,
+  QuotaExceededError,
   type Transaction,
   UnavailableError,
   UnknownOutcomeError,
@@ -16,7 +18,7 @@ import {
 import { LeaseHolder } from './lease-holder.ts';
 import { integerBetween, pick } from './random.ts';
 import { SafetyViolation } from './reference.ts';
-import { StoreHistory } from './store-history.ts';
+import { StoreHistory, type StoreOperation } from './store-history.ts';
 import { StoreJudge, TAG_PREFIX } from './store-judge.ts';
 import { ALL_KEYS } from './store-model.ts';
 import { anyLife, outcomeOf, type StoreLife, StorePlace, type StorePlaceContext } from './store-place.ts';
@@ -67,7 +69,8 @@ export class StoreWorkload implements Workload {
   get isDone(): boolean {
     const { model, leases } = this.#judge;
     // Nobody renews a lease any more, so all of them have to end.
-    if (this.#clientsDone < CLIENTS || leases.count > 0) return false;
+    // And what raised an alarm is over, so it ends by itself.
+    if (this.#clientsDone < CLIENTS || leases.count > 0 || model.alarms.length > 0) return false;
     return this.#watchers.every(({ seen }) => seen === model.revision);
   }
 
@@ -92,6 +95,8 @@ export class StoreWorkload implements Workload {
     for (;;) {
       const life = anyLife(this.#places, random);
       if (life !== undefined && (await this.#transact(life, { then: [this.#put(this.#key())] }))) break;
+      // Where the store is full, deleting makes room.
+      if (life !== undefined) await this.#transact(life, { then: [{ type: 'delete', ...ALL_KEYS }] });
       await pause(this.#context, 50);
     }
     this.#clientsDone++;
@@ -115,6 +120,7 @@ export class StoreWorkload implements Workload {
       () => this.#rangeHere(life),
       () => this.#useLease(life),
       () => this.#clearAndCompact(life),
+      () => this.#disarm(life),
     ];
     return (pick(random, kinds) ?? kinds[0])?.() ?? Promise.resolve();
   }
@@ -166,11 +172,48 @@ export class StoreWorkload implements Workload {
       return false;
     }
     if (!isLeading) coverage.note('command forwarded');
+    if (outcome instanceof QuotaExceededError || outcome instanceof NoSpaceError) {
+      this.#judgeFull(operation, transaction, outcome);
+      return false;
+    }
+    if (this.#judge.model.alarms.length > 0 && transaction.then.every(({ type }) => type === 'delete'))
+      coverage.note('delete passed in a full store');
     if (outcome instanceof FencedError || outcome instanceof LeaseNotFoundError) operation.result = outcome.code;
     else if (outcome instanceof Error) throw outcome;
     else operation.result = transactionText(outcome);
     this.#history.end(operation);
     return !(outcome instanceof Error);
+  }
+
+  /** A full store refuses what puts, and nothing else; whether it was refused before it was proposed, nobody can tell. */
+  #judgeFull(operation: StoreOperation, { then, otherwise = [] }: Transaction, error: Error): void {
+    const { coverage } = this.#context;
+    if (![...then, ...otherwise].some(({ type }) => type === 'put')) {
+      throw new SafetyViolation(`${operation.name} puts nothing, and was refused with ${String(error)}`);
+    }
+    const isQuota = error instanceof QuotaExceededError;
+    coverage.note(isQuota ? 'put refused by the quota' : 'put refused by a full disk');
+    const position = this.#context.reference.positionOf(operation.name);
+    const result = isQuota ? 'STORE_QUOTA_EXCEEDED' : 'STORE_NO_SPACE';
+    if (position !== undefined && this.#judge.model.resultAt(position) !== result) {
+      throw new SafetyViolation(`${operation.name} was refused for want of room, but applied`);
+    }
+    if (position === undefined) operation.isRefused = true;
+    else operation.result = result;
+    this.#history.end(operation);
+  }
+
+  /** An operator who believes that there is room again. */
+  async #disarm(life: StoreLife): Promise<void> {
+    const alarm = pick(
+      this.#context.random,
+      this.#judge.model.alarms.filter(({ type }) => type === 'NOSPACE'),
+    );
+    if (alarm === undefined) return;
+    const outcome = await outcomeOf(life, life.client.disarmAlarm(alarm), { mayAnswerUnderAlarm: true });
+    if (outcome === undefined || outcome instanceof UnavailableError || outcome instanceof UnknownOutcomeError) return;
+    if (outcome instanceof Error) throw outcome;
+    this.#context.coverage.note('alarm disarmed by a client');
   }
 
   async #range(life: StoreLife): Promise<void> {

@@ -32,6 +32,8 @@ export interface Life {
   /** What runs on the member cannot go on. */
   readonly onFatal: (error: Error) => void;
   readonly writeFault: StateWriteFault;
+  /** Ends this life at once. */
+  readonly die: () => void;
 }
 
 /** What one member runs. It outlives crashes, with its disk. */
@@ -44,8 +46,20 @@ export interface Place {
   crash(): void;
   /** Spoils the disk, so that the next life must notice; false if there is nothing to spoil. */
   damage(random: Random): boolean;
-  /** True if the present life has applied everything. */
+  /** True if the present life has applied everything, and holds what it should. */
   readonly isCurrent: boolean;
+  /** Throws the state away, as a member does that finds it damaged: it is built again from the log or from another member. */
+  setAside(): void;
+  /** What is on the disk now; the answer puts it back later, in place of what came since. */
+  copy(): () => void;
+  /** From some command on, this member comes to hold something else than the others; false if that cannot be. */
+  diverge(): boolean;
+  /** It is to do so, or has done so and the present state is not right again. */
+  readonly mayDiverge: boolean;
+  /** It has done so, and the present state is not right again. */
+  readonly isDiverged: boolean;
+  /** Its disk has hardly any free space, or has some again; false if nobody would notice. */
+  fill(isFull: boolean): boolean;
 }
 
 export interface Workload {
@@ -66,7 +80,7 @@ export interface WorkloadContext {
   readonly random: Random;
   readonly reference: Reference;
   readonly coverage: Coverage;
-  readonly shape: Pick<Shape, 'pauseMsMax' | 'historyKeepMs' | 'drift'>;
+  readonly shape: Pick<Shape, 'pauseMsMax' | 'historyKeepMs' | 'drift' | 'quotaBytes'>;
   readonly isChaos: () => boolean;
   /** How long a member has stood still between two moments, in the pauses of at least `pauseMsMin`, each less `graceMs`. */
   readonly stoodStill: (

@@ -195,6 +195,7 @@ class World {
     this.#network.faults = { ...NO_FAULTS, delayMsMax: 2 };
     for (const member of this.#members) {
       member.diskFaults = GOOD_DISK;
+      member.fill(false);
       member.ambush = undefined;
     }
     this.#keepReviving();

@@ -1,0 +1,1 @@
+export const NOTICED_AT: Readonly<Record<string, number>> = {};

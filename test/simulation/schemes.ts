@@ -1,0 +1,168 @@
+/**
+ * Misfortunes of several strokes, each of which waits for the one before to take effect. They lead a cluster to where a rule of
+ * Raft makes a difference that it seldom makes: chance alone would need thousands of runs for the same. They know the members'
+ * roles and what they say, not how they work, and break nothing that the other misfortunes do not break too.
+ */
+import type { Message } from '../../raft/core/messages.ts';
+import type { MemberId } from '../../raft/index.ts';
+import { type DiskFaults, GOOD_DISK, type SimulatedMember } from './member.ts';
+import type { Stage } from './misfortunes.ts';
+import { pick } from './random.ts';
+
+/** One that is under way. */
+export interface Scheme {
+  /** A message leaves a member. */
+  said(message: Message): void;
+  /** It is over. */
+  pass(): void;
+}
+
+/** Crashes a member now, and has it back soon. */
+export type Crash = (member: SimulatedMember, downMs: number) => void;
+
+const QUICK_RESTART_MS_MAX = 20;
+/** How long a write may take while votes are cast, in election timeouts. */
+const SLOW_WRITE_TIMEOUTS = 0.8;
+
+/**
+ * A leader is parted from all others and goes on writing; another is elected, and parted before its first word gets out; the
+ * first one comes back, and finds entries of its own that nobody has beside one of a later term (thesis figure 3.7).
+ */
+export function seesaw(stage: Stage): Scheme | undefined {
+  const { members, coverage, trace } = stage;
+  const first = members.find(({ isLeading }) => isLeading);
+  if (first === undefined) return undefined;
+  const term = first.node?.status().term ?? 0;
+  trace?.(`${first.name} is parted from all`);
+  const parting = new Parting(stage);
+  parting.part([first], members);
+  let isDeposed = false;
+  return {
+    said({ type, from, term: saidIn }) {
+      if (isDeposed || type !== 'appendRequest' || from === first.id || saidIn <= term) return;
+      isDeposed = true;
+      coverage.note('leader parted before its first word');
+      trace?.(`${from} is parted from all, ${first.name} comes back`);
+      parting.end();
+      parting.part(
+        members.filter(({ id }) => id === from),
+        members,
+      );
+    },
+    pass: () => parting.end(),
+  };
+}
+
+/**
+ * The leader dies and is back at once. Some disks take their time, so that of two candidates one asks long after the other;
+ * whoever told its vote dies at that moment, and may be asked again in the same term.
+ */
+export function duel(stage: Stage, crash: Crash): Scheme | undefined {
+  const { members, random, shape, clock, coverage } = stage;
+  const leader = members.find(({ isLeading }) => isLeading);
+  if (leader === undefined) return undefined;
+  const slow = members.filter(() => random() < 0.5);
+  const writeMsMax = random() * SLOW_WRITE_TIMEOUTS * shape.electionTimeoutMs;
+  for (const member of slow) member.diskFaults = { ...member.diskFaults, writeMsMax };
+  crash(leader, random() * QUICK_RESTART_MS_MAX);
+  let newestTerm = 0;
+  return {
+    said(message) {
+      const isVote = message.type === 'voteResponse' && message.granted;
+      const isBeginning = message.type === 'appendRequest' && message.term > newestTerm;
+      if (isBeginning) newestTerm = message.term;
+      if (!(isVote || isBeginning) || random() < 0.5) return;
+      const member = members.find(({ id }) => id === message.from);
+      if (member === undefined) return;
+      if (isVote) coverage.note('crash of a voter between two candidates');
+      clock.setTimeout(
+        () => crash(member, random() * QUICK_RESTART_MS_MAX),
+        isVote ? 0 : random() * shape.electionTimeoutMs,
+      );
+    },
+    pass() {
+      for (const member of slow) member.diskFaults = { ...member.diskFaults, writeMsMax: GOOD_DISK.writeMsMax };
+    },
+  };
+}
+
+/**
+ * The disk of a follower stands still while its leader sends to it. Both are parted from the others, who elect another; the
+ * follower hears that one, is made to cut what it could not write, and only then its disk goes on.
+ */
+export function deposed(stage: Stage): Scheme | undefined {
+  const { members, random, shape, clock, coverage, network, trace } = stage;
+  const leader = members.find(({ isLeading }) => isLeading);
+  const follower = pick(
+    random,
+    members.filter(member => member.isAlive && !member.isRemoved && member !== leader),
+  );
+  if (leader === undefined || follower === undefined) return undefined;
+  const others = members.filter(member => member !== leader && member !== follower);
+  const term = leader.node?.status().term ?? 0;
+  const { promise: stall, resolve: goOn } = Promise.withResolvers<void>();
+  follower.diskFaults = { ...follower.diskFaults, stall };
+  trace?.(`the disk of ${follower.name} stands still`);
+  const parting = new Parting(stage);
+  let isParted = false;
+  let isHeard = false;
+  let isDeposed = false;
+  const release = () => {
+    goOn();
+    follower.diskFaults = withoutStall(follower.diskFaults);
+  };
+  return {
+    said(message) {
+      if (message.from === leader.id) {
+        // What comes first is being written; what comes then waits for that.
+        if (isParted || message.to !== follower.id || !bringsEntries(message)) return;
+        isParted = true;
+        trace?.(`${leader.name} and ${follower.name} are parted from the others`);
+        parting.part([leader, follower], others);
+      } else if (isParted && !isHeard && message.type === 'voteResponse' && message.granted && message.term > term) {
+        // The next leader reaches the follower with its first word; the one before hears of nothing.
+        isHeard = true;
+        parting.end();
+        parting.part([leader], others);
+      } else if (isHeard && !isDeposed && message.to === follower.id && message.type === 'appendRequest') {
+        isDeposed = true;
+        coverage.note('follower with unwritten entries of a deposed leader');
+        clock.setTimeout(release, network.faults.delayMsMax + random() * shape.electionTimeoutMs);
+      }
+    },
+    pass() {
+      parting.end();
+      release();
+    },
+  };
+}
+
+function bringsEntries(message: Message): boolean {
+  return message.type === 'appendRequest' && message.entries.length > 0;
+}
+
+function withoutStall({ stall: _, ...faults }: DiskFaults): DiskFaults {
+  return faults;
+}
+
+/** Ways that one scheme has cut. */
+class Parting {
+  readonly #network: Stage['network'];
+  readonly #ways: [MemberId, MemberId][] = [];
+
+  constructor({ network }: Stage) {
+    this.#network = network;
+  }
+
+  /** Nothing passes between these and those any more. */
+  part(these: readonly SimulatedMember[], those: readonly SimulatedMember[]): void {
+    for (const one of these) {
+      for (const other of those) if (one !== other) this.#ways.push([one.id, other.id], [other.id, one.id]);
+    }
+    for (const [from, to] of this.#ways) this.#network.cut(from, to);
+  }
+
+  end(): void {
+    for (const [from, to] of this.#ways.splice(0)) this.#network.mend(from, to);
+  }
+}
