@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import type { LostEntries } from '../../store/index.ts';
+import type { LostEntries } from '../../control/operations/recover.ts';
 import { UsageError } from '../cluster/errors.ts';
 import { paths as clusterPaths } from '../cluster/layout.ts';
 import type { CommandContext } from '../context.ts';

@@ -148,6 +148,10 @@ async function announce(
 async function rebuild(options: MasterStoreOptions, known: MemberFile | undefined, cause: unknown): Promise<OpenStore> {
   const { dataDir, clock, logger, peers } = options;
   if (known === undefined || otherVoters(known).length === 0) throw needsSnapshot(options, cause);
+  logger.error(
+    { err: cause },
+    `the log cannot be trusted: this master takes no part until another master answers and gives it everything anew. If no other is left, stop it and keep what is whole (\`raftsman reset --data-dir ${dataDir} --accept-loss\`), or restore a snapshot (\`raftsman snapshot restore FILE --data-dir ${dataDir} --force\`)`,
+  );
   // Before anything is moved: there must be somebody to get the data from.
   const present = await askMembers(peers);
   if (present.clusterId !== known.clusterId) throw foreignCluster(dataDir, known.clusterId, present.clusterId);
@@ -169,8 +173,12 @@ function membershipOf({ clusterId, members }: MembersAnswer): Membership {
 
 function needsSnapshot({ dataDir }: MasterStoreOptions, cause: unknown): OperationError {
   const reason = cause instanceof Error ? cause.message : String(cause);
+  const rest =
+    codeOf(cause) === 'RAFT_LOG_CORRUPT'
+      ? `, or keep what is whole of this one: \`raftsman reset --data-dir ${dataDir} --accept-loss\``
+      : '';
   return new OperationError(
-    `${reason}. No other master has the data: restore the latest snapshot with \`raftsman snapshot restore FILE --data-dir ${dataDir} --force\` (\`ls ${paths.snapshots(dataDir)}\`)`,
+    `${reason}. No other master has the data: restore the latest snapshot with \`raftsman snapshot restore FILE --data-dir ${dataDir} --force\` (\`ls ${paths.snapshots(dataDir)}\`)${rest}`,
     { exitCode: EXIT_DO_NOT_RESTART, cause },
   );
 }

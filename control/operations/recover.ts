@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
+  type LostEntries,
   type Recovered,
   type Reset,
   refuseIfInUse,
@@ -19,6 +20,8 @@ import { writePrivately } from '../pki/files.ts';
 import { EXIT_DO_NOT_RESTART, OperationError } from './errors.ts';
 import { IDENTITY, paths, STORE } from './layout.ts';
 import { removeMemberFile } from './member-file.ts';
+
+export type { LostEntries };
 
 export interface RecoverOptions {
   /** A master's. */

@@ -37,17 +37,19 @@ async function pair(limits: Partial<TransportLimits>, handlers: Partial<Transpor
   });
   a.setPeers([{ id: B, peerAddress: `127.0.0.1:${b.address.port}` }]);
   // One at a time, so that none is left behind.
-  let asking: Promise<void> | undefined;
+  let isAsking = false;
   await until(() => {
-    asking ??= a.request(B, 'hello', new Uint8Array(), { timeoutMs: 1_000 }).then(
+    if (isAsking || isConnected) return isConnected;
+    isAsking = true;
+    a.request(B, 'hello', new Uint8Array(), { timeoutMs: 1_000 }).then(
       () => {
         isConnected = true;
       },
       () => {
-        asking = undefined;
+        isAsking = false;
       },
     );
-    return isConnected;
+    return false;
   });
   return {
     a,

@@ -1,7 +1,7 @@
 /** `raftsman up` and what it leaves behind: nothing but its data. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { connectApi } from '../helpers/api.ts';
 import { type ClusterOptions, newCluster, type TestCluster } from '../helpers/cluster.ts';
 import { makeBusyboxImage } from '../helpers/images.ts';
@@ -109,6 +109,54 @@ function lifecycle(runtime: 'docker' | 'native', requirements: readonly Requirem
 lifecycle('docker', ['docker', 'root', 'iproute2', 'busybox'], IMAGE);
 lifecycle('native', ['root', 'iproute2'], 'host');
 
+/** What probes and Prometheus get, and who gets it. */
+async function healthAndMetrics(t: ExecutionContext, cluster: TestCluster): Promise<void> {
+  const administrator = await connectApi(cluster.kubeconfig, cluster.port + 1);
+  const nobody = await connectApi(cluster.kubeconfig, cluster.port + 1, { isAnonymous: true });
+  for (const path of ['/livez', '/readyz', '/healthz']) {
+    for (const api of [administrator, nobody]) {
+      t.deepEqual(await api.call('GET', path), { status: 200, body: 'ok' }, path);
+      const verbose = await api.call('GET', `${path}?verbose`);
+      t.is(verbose.status, 200);
+      t.regex(String(verbose.body), new RegExp(`^(\\[\\+\\]\\S+ ok\\n)+${path.slice(1)} check passed\\n$`));
+    }
+  }
+  t.is((await administrator.call('GET', '/livez/no-such-check')).status, 404);
+  t.is((await nobody.call('GET', '/metrics')).status, 403);
+  const namespaces = await administrator.call('GET', '/api/v1/namespaces');
+  t.is(namespaces.status, 200);
+  const metrics = await administrator.call('GET', '/metrics');
+  t.is(metrics.status, 200);
+  const text = String(metrics.body);
+  t.regex(text, /^raftsman_store_has_leader 1$/m);
+  t.regex(text, /^etcd_server_has_leader 1$/m);
+  t.regex(text, /^raftsman_store_quota_bytes \d+$/m);
+  t.regex(text, /^process_cpu_seconds_total \d/m);
+  t.regex(text, /^apiserver_request_total\{[^}]*resource="namespaces"[^}]*\} [1-9]/m);
+  for (const line of text.split('\n')) t.regex(line, /^(|#.*|[a-zA-Z_:][\w:]*(\{.*\})? \S+)$/);
+  for (const api of [administrator, nobody]) api.close();
+}
+
+/** With nobody to start them again: the last of three masters is alive, so no supervisor ends it, and not ready. */
+async function healthWithoutQuorum(t: ExecutionContext, cluster: TestCluster): Promise<void> {
+  for (const name of ['master-1', 'master-2']) process.kill(await cluster.pidOf(name), 'SIGKILL');
+  const nobody = await connectApi(cluster.kubeconfig, cluster.port + 3, { isAnonymous: true });
+  const { body } = await until('a master that knows that it is alone', async () => {
+    const answer = await nobody.call('GET', '/readyz?verbose');
+    return answer.status === 500 && answer;
+  });
+  t.regex(String(body), /^\[-\]\S+ failed: .+$/m);
+  t.regex(String(body), /readyz check failed\n$/);
+  t.deepEqual(await nobody.call('GET', '/livez'), { status: 200, body: 'ok' });
+  const master = await connectApi(cluster.kubeconfig, cluster.port + 3);
+  const metrics = await until('the figure of no leader', async () => {
+    const answer = await master.call('GET', '/metrics');
+    return /^raftsman_store_has_leader 0$/m.test(String(answer.body)) && answer;
+  });
+  t.is(metrics.status, 200, 'what is wrong can be read while it is wrong');
+  for (const api of [nobody, master]) api.close();
+}
+
 testWith(['root', 'iproute2'])('a detached cluster is shown by status and stopped by down', async t => {
   const cluster = await newCluster();
   clusters.push(cluster);
@@ -121,6 +169,7 @@ testWith(['root', 'iproute2'])('a detached cluster is shown by status and stoppe
   t.is(status.code, 0, status.stderr);
   t.regex(status.stdout, /master-1 +running/i);
   t.regex(status.stdout, /node-2 +running/i);
+  await healthAndMetrics(t, cluster);
   const second = await cluster.raftsman(['up', '--runtime', 'fake', ...place]);
   t.is(second.code, 1);
   t.regex(second.stderr, /^error: a cluster runs already from .*\n$/);
@@ -132,6 +181,7 @@ testWith(['root', 'iproute2'])('a detached cluster is shown by status and stoppe
   });
   t.is(orphaned.code, 1);
   t.regex(orphaned.stderr, /^error: master-1, .* still run, .*raftsman down/);
+  await healthWithoutQuorum(t, cluster);
   const commandLines = (await processesOf(cluster)).join('\n');
   t.false(commandLines.includes('--token'), 'no secret stands on a command line');
   const down = await cluster.raftsman(['down', '--purge', ...place], { timeoutMs: 120_000 });

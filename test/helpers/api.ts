@@ -19,10 +19,14 @@ export interface Api {
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 
-/** A client for the server at this port, with the credentials of the kubeconfig. */
-export async function connectApi(kubeconfig: string, port: number): Promise<Api> {
+/** A client for the server at this port, with the credentials of the kubeconfig, or with none. */
+export async function connectApi(
+  kubeconfig: string,
+  port: number,
+  { isAnonymous = false }: { readonly isAnonymous?: boolean } = {},
+): Promise<Api> {
   const { authority, certificate, key } = await readKubeconfigCredentials(kubeconfig);
-  const agent = new Agent({ keepAlive: true, ca: authority, cert: certificate, key });
+  const agent = new Agent({ keepAlive: true, ca: authority, ...(!isAnonymous && { cert: certificate, key }) });
   return {
     call: (method, path, body, { timeoutMs = DEFAULT_TIMEOUT_MS, type = 'application/json' } = {}) =>
       new Promise((resolve, reject) => {

@@ -5,6 +5,7 @@ import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { dataFiles } from '../../raft/storage/testing/damage.ts';
 import { type Api, connectApi } from '../helpers/api.ts';
 import { raftsmanCommand } from '../helpers/cluster.ts';
 import { mustRun, type RunResult, run, until } from '../helpers/run.ts';
@@ -330,5 +331,57 @@ test.serial('reset: one of three goes on alone, the old ones cannot come back by
   const after = (await membersOf(third)).members.filter(({ name }) => name === 'master-22');
   t.is(after.length, 1);
   t.not(after[0]?.id, before);
-  for (const each of [alone, joined, rebuilt]) each.close();
+  rebuilt.close();
+
+  // So does one on whose disk bits have flipped; meanwhile the others go on.
+  await second.kill('SIGKILL');
+  t.true((await flipBits(second)) > 0);
+  await write(alone, 'meanwhile');
+  second.start(joining);
+  const healed = await second.ready();
+  t.is((await read(healed, 'meanwhile')).data?.text, 'meanwhile!');
+  t.regex(await second.log(), /log cannot be trusted; it was set aside, and this master joins as a new member/);
+  t.true((await readdir(second.dataDir)).some(name => name.startsWith('damaged-')));
+  const [last] = (await membersOf(third)).members.filter(({ name }) => name === 'master-22');
+  t.not(last?.id, after[0]?.id);
+  for (const each of [alone, joined, healed]) each.close();
+
+  // If it is all that is left, it neither votes nor guesses: it says what to do, and that is what helps.
+  for (const each of [first, second, third]) await each.kill('SIGKILL');
+  t.true((await flipBits(third)) > 0);
+  third.start();
+  await until('a word on what is wrong', async () =>
+    /takes no part until another master answers.*raftsman reset --data-dir \S+ --accept-loss/.test(await third.log()),
+  );
+  const status = await connectApi(third.kubeconfig, third.port);
+  await t.throwsAsync(status.call('GET', '/livez'), undefined, 'it serves nothing');
+  status.close();
+  await third.kill('SIGKILL');
+  const damaged = await tryRaftsman(['reset', '--data-dir', third.dataDir, '--yes']);
+  t.is(damaged.code, 1);
+  t.regex(damaged.stderr, /^error: the log in .* is damaged: all up to entry \d+ is whole.*--accept-loss/);
+  t.regex(
+    await raftsman(['reset', '--data-dir', third.dataDir, '--yes', '--accept-loss']),
+    /Reset: +master-23 is a cluster of its own[\s\S]*\nLost: +/,
+  );
+  third.start();
+  const recovered = await third.ready();
+  t.is((await read(recovered, 'precious')).data?.text, 'precious!');
+  await write(recovered, 'goes-on');
+  recovered.close();
 });
+
+/** Flips a bit in every kilobyte of what a stopped master's log holds, but for its first records. @returns how many */
+async function flipBits({ dataDir }: Master): Promise<number> {
+  let count = 0;
+  for (const path of await dataFiles(join(dataDir, 'store', 'raft', 'log'))) {
+    if (!/\.(log|ldb)$/.test(path)) continue;
+    const content = await readFile(path);
+    for (let at = content.length >> 1; at < content.length; at += 1024) {
+      content[at] = (content[at] ?? 0) ^ 4;
+      count++;
+    }
+    await writeFile(path, content);
+  }
+  return count;
+}
