@@ -237,3 +237,9 @@ etcdctlTest('check perf runs its whole load', async t => {
   t.regex(stdout + stderr, /(PASS|FAIL|too low|Throughput)/);
   t.notRegex(stdout + stderr, /too many errors/);
 });
+
+etcdctlTest('check datascale finds the memory of the members in their figures', async t => {
+  const endpoint = [members[0]?.options.etcdPort ?? 0];
+  const { stdout, stderr } = await ours(['check', 'datascale', '--load=s'], { only: endpoint, timeoutMs: 120_000 });
+  t.regex(stdout, /(PASS|FAIL): Approximate system memory used/, stderr);
+});
