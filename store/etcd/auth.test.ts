@@ -171,6 +171,8 @@ test('a watch ends when its range may not be read any more', async t => {
   const stream = etcd.stream(Watch.watch, bob.metadata);
   stream.send({ createRequest: { key: b('secret') } });
   t.like(await stream.next(), { created: true, canceled: true, cancelReason: reason });
+  stream.send({ createRequest: { key: b('b'), rangeEnd: b('\0') } });
+  t.like(await stream.next(), { created: true, canceled: true, cancelReason: reason });
   stream.send({ createRequest: { key: b('b'), rangeEnd: b('c') } });
   t.like(await stream.next(), { created: true, canceled: false });
   await etcd.call(KV.put, { key: b('b1') }, root);

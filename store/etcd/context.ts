@@ -13,9 +13,6 @@ import { etcdError } from './errors.ts';
 import type { CallContext } from './grpc.ts';
 import { Tokens } from './tokens.ts';
 
-/** The version of etcd whose API this is; clients look at it to know what they may ask for. */
-export const API_VERSION = '3.5.21';
-
 export interface EtcdContextOptions {
   readonly raft: RaftNode<ApplyResult>;
   readonly replica: Replica;

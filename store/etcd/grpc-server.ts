@@ -5,11 +5,13 @@ import type { TurnClock } from '../clock.ts';
 import { type Logger, silentLogger } from '../logger.ts';
 import { type Rpc, RpcTallies, type RpcTally } from '../metrics/rpcs.ts';
 import type { TlsMaterial } from '../remote/server.ts';
+import { answerStream, Front, isRead } from './front.ts';
 import { GrpcError, type Route, refuse, STATUS, STATUS_NAMES } from './grpc.ts';
 import { Http2Connection } from './http2/connection.ts';
 import { CLOSE_GRACE_MS } from './http2/limits.ts';
 import type { Http2Stream, StreamListener } from './http2/stream.ts';
 import { CALLS_MAX } from './limits.ts';
+import type { Pages } from './pages.ts';
 
 export interface GrpcServerOptions {
   readonly listen: { readonly host: string; readonly port: number };
@@ -18,6 +20,8 @@ export interface GrpcServerOptions {
   /** Clients' certificates must bear this organization too. */
   readonly organization?: string;
   readonly routes: readonly Route[];
+  /** What is answered to who does not speak gRPC. */
+  readonly pages: Pages;
   readonly toStatus: (error: unknown) => GrpcError;
   readonly clock: TurnClock;
   readonly logger?: Logger;
@@ -30,6 +34,7 @@ export class GrpcServer {
   readonly #tallies: RpcTallies;
   readonly #tallyOf: ReadonlyMap<Route, RpcTally>;
   readonly #server: Server;
+  readonly #front: Front;
   readonly #connections = new Set<Http2Connection>();
 
   constructor(options: GrpcServerOptions) {
@@ -37,13 +42,20 @@ export class GrpcServer {
     this.#routes = new Map(options.routes.map(route => [route.path, route]));
     this.#tallies = options.tallies ?? new RpcTallies();
     this.#tallyOf = new Map(options.routes.map(route => [route, this.#tallies.of(rpcOf(route))]));
-    const { tls } = options;
+    const { tls, clock, pages } = options;
+    this.#front = new Front({ clock, pages, onHttp2: socket => this.#serve(socket) });
     const accept = (socket: Socket) => this.#connect(socket);
     this.#server =
       tls === undefined
         ? createPlainServer(accept)
         : createTlsServer(
-            { ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.2', ALPNProtocols: ['h2'] },
+            {
+              ...tls,
+              requestCert: true,
+              rejectUnauthorized: true,
+              minVersion: 'TLSv1.2',
+              ALPNProtocols: ['h2', 'http/1.1'],
+            },
             accept,
           );
     this.#server.on('tlsClientError', (error: Error) => {
@@ -69,6 +81,7 @@ export class GrpcServer {
   /** Lets what is under way end for a moment, then closes. */
   async close(): Promise<void> {
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()));
+    this.#front.close();
     for (const connection of [...this.#connections]) connection.goAway();
     const cancel = this.#options.clock.setTimeout(() => {
       for (const connection of [...this.#connections]) connection.destroy();
@@ -92,13 +105,18 @@ export class GrpcServer {
       socket.destroy();
       return;
     }
-    const commonName = subject?.commonName;
+    this.#front.accept(socket);
+  }
+
+  #serve(socket: Socket): void {
+    const commonName = socket instanceof TLSSocket ? subjectOf(socket).commonName : undefined;
     let calls = 0;
-    const { clock, toStatus } = this.#options;
+    const { clock, pages, toStatus } = this.#options;
     const connection = new Http2Connection({
       socket,
       clock,
       accept: (stream, headers) => {
+        if (isRead(headers.get(':method') ?? '')) return answerStream(pages, stream, headers);
         const problem = calls >= CALLS_MAX ? TOO_MANY : requestProblem(headers);
         if (problem !== undefined) return refuse(stream, problem);
         const route = this.#routes.get(headers.get(':path') ?? '');

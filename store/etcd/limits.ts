@@ -43,3 +43,7 @@ export const TOKENS_KNOWN_MAX = 1_000;
 export const TOKEN_LENGTH_MAX = 2_048;
 /** A call is looked at anew when users or permissions changed while it was under way, so many times. */
 export const AUTH_RECHECKS_MAX = 8;
+/** Connections that speak HTTP/1, or have not said yet what they speak. */
+export const HTTP1_CONNECTIONS_MAX = 256;
+/** One that says nothing for so long is closed. */
+export const HTTP1_IDLE_MS = 30_000;

@@ -1,6 +1,6 @@
 /** etcd's Maintenance service, and gRPC's health service beside it. */
 import type { Alarm } from '../client/client.ts';
-import { API_VERSION, type EtcdContext, idFromHex, idToHex } from './context.ts';
+import { type EtcdContext, idFromHex, idToHex } from './context.ts';
 import { etcdError } from './errors.ts';
 import { GrpcError, type Route, STATUS, streaming, unary } from './grpc.ts';
 import { HEALTH_NOT_SERVING, HEALTH_SERVING } from './proto/concurrency.ts';
@@ -16,6 +16,7 @@ import {
 import type { Read } from './proto/message.ts';
 import { Health, Maintenance } from './proto/services.ts';
 import { sendSnapshot } from './snapshot.ts';
+import { API_VERSION } from './version.ts';
 
 export function maintenanceRoutes(context: EtcdContext): Route[] {
   const { access, client } = context;

@@ -14,6 +14,7 @@ import { GrpcServer } from './grpc-server.ts';
 import { kvRoutes } from './kv.ts';
 import { leaseRoutes } from './leases.ts';
 import { healthRoutes, maintenanceRoutes } from './maintenance.ts';
+import { etcdPages, type MetricsText } from './pages.ts';
 import { watchRoutes } from './watches.ts';
 
 export interface EtcdServerOptions extends EtcdContextOptions {
@@ -23,6 +24,8 @@ export interface EtcdServerOptions extends EtcdContextOptions {
   /** Clients' certificates must bear this organization too. */
   readonly organization?: string;
   readonly logger?: Logger;
+  /** What `/metrics` answers. */
+  readonly metricsText?: MetricsText;
   /** Counts the calls. */
   readonly tallies?: RpcTallies;
 }
@@ -32,7 +35,7 @@ export class EtcdServer {
   readonly #server: GrpcServer;
 
   constructor(options: EtcdServerOptions) {
-    const { listen, tls, organization, logger, clock, tallies } = options;
+    const { listen, tls, organization, logger, clock, tallies, metricsText } = options;
     const context = new EtcdContext(options);
     this.#context = context;
     this.#server = new GrpcServer({
@@ -42,6 +45,7 @@ export class EtcdServer {
       ...(organization !== undefined && { organization }),
       ...(logger !== undefined && { logger }),
       ...(tallies !== undefined && { tallies }),
+      pages: etcdPages(context, metricsText),
       toStatus: error => toStatus(error, () => context.hasLeader),
       routes: [
         ...kvRoutes(context),

@@ -9,12 +9,13 @@ import { isTombstone } from '../mvcc/command.ts';
 import type { Image } from '../mvcc/image.ts';
 import { keyBytes } from '../mvcc/keys.ts';
 import { type BoltBucket, type BoltEntry, BoltFile } from './bolt.ts';
-import { API_VERSION, type EtcdContext, kvOf } from './context.ts';
+import { type EtcdContext, kvOf } from './context.ts';
 import type { StreamingCall } from './grpc.ts';
 import { SNAPSHOT_CHUNK_BYTES } from './limits.ts';
 import { KeyValue as KeyValueMessage } from './proto/kv.ts';
 import type { SnapshotResponse } from './proto/maintenance.ts';
 import { type Init, int, message } from './proto/message.ts';
+import { API_VERSION } from './version.ts';
 
 /** server/lease/leasepb/lease.proto */
 const LeaseMessage = message('Lease', { id: int(1), ttl: int(2) });

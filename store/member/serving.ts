@@ -49,6 +49,7 @@ export async function serveEtcd(
     ...(logger !== undefined && { logger }),
     ...(wallClock !== undefined && { wallClock }),
     ...(metrics !== undefined && { tallies: metrics.rpcs }),
+    ...(options.metrics !== undefined && { metricsText: options.metrics }),
   });
   try {
     return { server, port: await server.start() };

@@ -1,5 +1,6 @@
 /** Figures about consensus: who leads, what is proposed, how fast the log's disk is. */
 import type { RaftStatus } from '../../raft/index.ts';
+import { API_LEVEL, API_VERSION } from '../etcd/version.ts';
 import { counter, type Figure, gauge } from './exposition.ts';
 import type { RaftTally } from './tallies.ts';
 
@@ -23,6 +24,22 @@ export function raftFigures(tally: RaftTally, status: () => RaftStatus): readonl
         return [{ labels: { member: id, cluster: clusterId }, value: 1 }];
       },
       etcd: { name: 'etcd_server_id', labels: ['server_id'] },
+    },
+    {
+      type: 'gauge',
+      name: 'etcd_version_info',
+      help: 'The version of etcd whose API this member speaks; always 1.',
+      labels: ['version'],
+      read: () => [{ labels: { version: API_VERSION }, value: 1 }],
+      etcd: { name: 'etcd_server_version', labels: ['server_version'] },
+    },
+    {
+      type: 'gauge',
+      name: 'etcd_level_info',
+      help: 'The level of etcd’s API that all members speak; always 1.',
+      labels: ['version'],
+      read: () => [{ labels: { version: API_LEVEL }, value: 1 }],
+      etcd: { name: 'etcd_cluster_version', labels: ['cluster_version'] },
     },
     {
       type: 'gauge',

@@ -187,6 +187,14 @@ test('permissions that touch or overlap permit a range that spans them; a gap of
   t.false(covers(of(['z', 'a']), read('z')));
 });
 
+test('a permission on one key is none on all keys after it (GHSA-xg4h-6gfc-h4m8)', t => {
+  const grants = grantsOf([{ access: 'readwrite', key: 'k' }]);
+  for (const need of [read, write]) {
+    t.true(covers(grants, need('k')));
+    for (const end of [OPEN_END, 'l', 'k\0\0']) t.false(covers(grants, need('k', end)), end);
+  }
+});
+
 const put = (key: string, lease = 0): Operation => ({ type: 'put', key, value: new Uint8Array(1), lease });
 const puts = (...operations: Operation[]): Command => ({ type: 'transaction', transaction: { then: operations } });
 const reasonOf = (result: ApplyResult) => (result.ok ? 'ok' : (result.refusal.authReason ?? result.refusal.code));

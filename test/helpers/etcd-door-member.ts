@@ -3,6 +3,7 @@
  * as JSON in the first argument; it prints `ready` once it serves.
  */
 import { readFileSync } from 'node:fs';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import { openStore, RemoteClient, systemClock } from '../../store/index.ts';
 
 export interface DoorMemberOptions {
@@ -23,6 +24,8 @@ const options = JSON.parse(process.argv[2] ?? '') as DoorMemberOptions; // writt
 const { name, dataDir, peerPort, servePort, etcdPort, join, isLearner } = options;
 const tls = JSON.parse(readFileSync(options.tlsFile, 'utf8'));
 const host = '127.0.0.1';
+const metrics = new Registry();
+collectDefaultMetrics({ register: metrics });
 const clock = systemClock;
 const others =
   join === undefined
@@ -50,5 +53,6 @@ await openStore({
     process.exit(1);
   },
   historyKeepMs: 3_600_000,
+  metrics,
 });
 console.log('ready');

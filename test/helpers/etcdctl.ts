@@ -8,10 +8,12 @@ export const etcdctl: string | undefined = process.env.RAFTSMAN_ETCDCTL ?? (onPa
 export interface EtcdctlOptions {
   readonly input?: string;
   readonly timeoutMs?: number;
+  /** Besides the environment of the tests. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
-export function runEtcdctl(args: readonly string[], options: EtcdctlOptions = {}): Promise<RunResult> {
-  return run(etcdctl ?? '', [...args], { env: { ...process.env, ETCDCTL_API: '3' }, ...options });
+export function runEtcdctl(args: readonly string[], { env, ...options }: EtcdctlOptions = {}): Promise<RunResult> {
+  return run(etcdctl ?? '', [...args], { env: { ...process.env, ETCDCTL_API: '3', ...env }, ...options });
 }
 
 /** Without what is different from cluster to cluster and from run to run. */

@@ -1,13 +1,15 @@
 /** What an operator does to a cluster in its life, with real processes: members, snapshots, reset, moved addresses. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
+import { issueCertificate } from '../../control/pki/authority.ts';
 import { dataFiles } from '../../raft/storage/testing/damage.ts';
 import { type Api, connectApi } from '../helpers/api.ts';
 import { raftsmanCommand } from '../helpers/cluster.ts';
+import { etcdctl, runEtcdctl } from '../helpers/etcdctl.ts';
 import { mustRun, type RunResult, run, until } from '../helpers/run.ts';
 
 const [program, main] = raftsmanCommand;
@@ -32,6 +34,9 @@ class Master {
 
   get port(): number {
     return BASE + this.number;
+  }
+  get etcdPort(): number {
+    return BASE + 60 + this.number;
   }
   get url(): string {
     return `https://127.0.0.1:${this.port}`;
@@ -224,10 +229,56 @@ test.serial('members: list, add a learner, promote, replace a dead one, remove o
   for (const each of [first, second]) await each.kill('SIGKILL');
 });
 
+/** etcdctl at a master's port for etcd's API, with the certificates that the master wrote for it, or with others. */
+function etcdctlAt(by: Master, args: readonly string[], credentials = join(by.dataDir, 'etcd')): Promise<RunResult> {
+  const file = (name: string) => join(credentials, name);
+  const access = ['--cacert', file('ca.crt'), '--cert', file('client.crt'), '--key', file('client.key')];
+  return runEtcdctl(['--endpoints', `https://127.0.0.1:${by.etcdPort}`, '--command-timeout=3s', ...access, ...args]);
+}
+
+/** The port serves etcd's own client, and nobody whose certificate is not an administrator's. Leaves authentication on. */
+async function checkEtcdPort(t: ExecutionContext, by: Master): Promise<void> {
+  if (etcdctl === undefined) {
+    t.log('etcd’s API is left out: needs etcdctl');
+    return;
+  }
+  const listed = await etcdctlAt(by, ['get', '/', '--prefix', '--keys-only', '--limit=3']);
+  t.regex(listed.stdout, /^\/\S+\n/, listed.stderr);
+  t.regex((await etcdctlAt(by, ['endpoint', 'status'])).stdout, /3\.5\.\d+, .*, true, false/);
+
+  // The same authority, but another organization.
+  const pki = (name: string) => readFile(join(by.dataDir, 'pki', name), 'utf8');
+  const authority = { certificate: await pki('ca.crt'), key: await pki('ca.key') };
+  const subject = { commonName: 'somebody', organizations: ['system:authenticated'], usages: ['client'] } as const;
+  const stranger = await issueCertificate(authority, subject, { nowMs: Date.now(), validDays: 1 });
+  const credentials = join(folder, 'stranger');
+  await mkdir(credentials);
+  await writeFile(join(credentials, 'ca.crt'), authority.certificate);
+  await writeFile(join(credentials, 'client.crt'), stranger.certificate);
+  await writeFile(join(credentials, 'client.key'), stranger.key);
+  const refused = await etcdctlAt(by, ['get', '/', '--prefix', '--keys-only'], credentials);
+  t.not(refused.code, 0);
+  t.is(refused.stdout, '');
+
+  for (const command of ['user add root:pw', 'user grant-role root root', 'auth enable']) {
+    t.is((await etcdctlAt(by, command.split(' '))).code, 0, command);
+  }
+  await checkAuthentication(t, by);
+}
+
+/** The administrator's certificate alone is nobody's in etcd's eyes; root's password opens. */
+async function checkAuthentication(t: ExecutionContext, by: Master): Promise<void> {
+  if (etcdctl === undefined) return;
+  t.regex((await etcdctlAt(by, ['get', '/', '--prefix'])).stderr, /permission denied/);
+  t.regex((await etcdctlAt(by, ['--user=root:pw', 'get', '/', '--prefix', '--keys-only'])).stdout, /^\/\S+\n/);
+}
+
 test.serial('snapshots: saved, listed, inspected, refused when damaged, restored into a new cluster', async t => {
   const first = master(11);
-  first.start();
+  first.start(['--etcd-listen', `127.0.0.1:${first.etcdPort}`]);
   const api = await first.ready();
+  await checkEtcdPort(t, first);
+  // What Kubernetes' API does is not subject to etcd's users.
   const revision = await write(api, 'before');
   const file = join(folder, 'cluster.snap');
   t.regex(await raftsman(['snapshot', 'save', file], first), /^saved .*cluster\.snap: .*, revision \d+, \d+ keys\n$/);
@@ -268,7 +319,7 @@ test.serial('snapshots: saved, listed, inspected, refused when damaged, restored
   await raftsman(['snapshot', 'restore', file, '--data-dir', other.dataDir]);
   const { clusterId } = await membersOf(first);
   await first.kill('SIGTERM');
-  other.start();
+  other.start(['--etcd-listen', `127.0.0.1:${other.etcdPort}`]);
   // The old kubeconfig is as good as the new one: the authority came with the snapshot.
   await copyFile(first.kubeconfig, join(folder, 'old-kubeconfig'));
   (await other.ready()).close();
@@ -280,6 +331,8 @@ test.serial('snapshots: saved, listed, inspected, refused when damaged, restored
   const late = await restored.call('GET', `${CONFIG_MAPS}?watch=1&resourceVersion=${revision}&timeoutSeconds=1`);
   t.true(late.status === 410 || JSON.stringify(late.body).includes('410'), JSON.stringify(late));
   t.not((await membersOf(other)).clusterId, clusterId);
+  // Users, roles and passwords came with the snapshot too.
+  await checkAuthentication(t, other);
   restored.close();
   api.close();
   await other.kill('SIGKILL');

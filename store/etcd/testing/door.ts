@@ -9,9 +9,9 @@ import type { ApplyResult } from '../../mvcc/command.ts';
 import { Replica } from '../../replica.ts';
 import { SingleRaft } from '../../testing/single-raft.ts';
 import type { Method } from '../proto/services.ts';
-import { EtcdServer } from '../server.ts';
+import { EtcdServer, type EtcdServerOptions } from '../server.ts';
 
-export async function makeDoor(options: { readonly wallClock?: () => Date } = {}) {
+export async function makeDoor(options: Pick<EtcdServerOptions, 'wallClock' | 'metricsText' | 'tls'> = {}) {
   const onFatal = (error: Error) => {
     throw error;
   };
