@@ -22,7 +22,7 @@ import type { Exchange, Reply } from '../types.ts';
 import { addWarnings, createObject } from './create.ts';
 import { singleReply } from './get.ts';
 import { readWriteOptions, type WriteOptions } from './options.ts';
-import { asTracked, setManagedFields, writeOf } from './ownership.ts';
+import { asTracked, setManagedFields, withinStack, writeOf } from './ownership.ts';
 import { changeObject, checkName, ObjectMissing } from './update.ts';
 
 export const APPLY_PATCH = 'application/apply-patch+yaml';
@@ -39,7 +39,7 @@ export async function apply(core: Core, request: ResourceRequest): Promise<Reply
     try {
       const stored = await changeObject(core, request, {
         isDryRun: options.isDryRun,
-        change: old => applyToObject(core, request, { old, applied }),
+        change: old => withinStack(() => applyToObject(core, request, { old, applied })),
         owners: (_, object) => object.metadata?.managedFields,
       });
       return singleReply(core, request, stored);
@@ -191,7 +191,7 @@ async function createApplied(
   request: ResourceRequest,
   { applied, options }: { readonly applied: JsonObject; readonly options: WriteOptions },
 ): Promise<Reply> {
-  const object = applyToObject(core, request, { old: {}, applied });
+  const object = withinStack(() => applyToObject(core, request, { old: {}, applied }));
   const { metadata = {} } = object;
   if (metadata.uid) {
     const why = `uid mismatch: the provided object specified uid ${metadata.uid}, and no existing object was found`;

@@ -18,6 +18,7 @@ import { zeroObject } from '../../api/apply/zero.ts';
 import type { ManagedFieldsEntry } from '../../api/generated/types.ts';
 import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
 import { findResource } from '../../api/registry.ts';
+import { badRequest } from '../../api/status.ts';
 import { type Core, type ResourceRequest, timestamp } from '../core.ts';
 import { apiVersionOf, fromStored, storedKind, toStored } from '../keys.ts';
 
@@ -81,12 +82,22 @@ export function readOwners(entries: ManagedFields): Ownerships {
   }
 }
 
+/** Values of no known type may be nested deeper than the stack goes: that is the client's mistake. Throws 400. */
+export function withinStack<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof RangeError) throw badRequest('exceeded max depth');
+    throw cause;
+  }
+}
+
 /** managedFields of an object about to be created: its creator owns all that it says. */
 export function ownersOfNew(core: Core, request: ResourceRequest, object: KubernetesObject): ManagedFields {
   const write = writeOf(core, request, 'Update');
   const managers = readOwners(object.metadata?.managedFields ?? undefined);
   const before = zeroObject(request.kind.definition);
-  return encodeManagers(trackUpdate(write, { before, after: asTracked(object), managers }));
+  return withinStack(() => encodeManagers(trackUpdate(write, { before, after: asTracked(object), managers })));
 }
 
 /**
@@ -101,7 +112,8 @@ export function ownersOfChanged(
   const managers = presentOwners(request, old, object);
   if (managers.size === 0) return undefined;
   const write = writeOf(core, request, 'Update');
-  return encodeManagers(trackUpdate(write, { before: asTracked(old), after: asTracked(object), managers }));
+  const states = { before: asTracked(old), after: asTracked(object) };
+  return withinStack(() => encodeManagers(trackUpdate(write, { ...states, managers })));
 }
 
 function presentOwners({ info }: ResourceRequest, old: KubernetesObject, object: KubernetesObject): Ownerships {
