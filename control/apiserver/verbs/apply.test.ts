@@ -303,3 +303,39 @@ test('hostile bodies are refused, whatever is in them', async t => {
   const again = await applyTo(harness, `${CONFIG_MAPS}/h`, { manager: 'm', body: configMap('h', { a: '1' }) });
   t.deepEqual(again.body.data, { a: '1' });
 });
+
+test('who may patch but not create does not create by applying or replacing', async t => {
+  const harness = await harnessOf(t);
+  const rule = {
+    apiGroups: ['', 'coordination.k8s.io'],
+    resources: ['configmaps', 'leases'],
+    verbs: ['patch', 'update', 'get'],
+  };
+  await harness.create('/apis/rbac.authorization.k8s.io/v1/clusterroles', {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRole',
+    metadata: { name: 'patcher' },
+    rules: [rule],
+  });
+  await harness.create('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRoleBinding',
+    metadata: { name: 'patcher' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'patcher' },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'mallory' }],
+  });
+  const identity = { user: 'mallory', groups: [] };
+  const headers = { 'content-type': APPLY_PATCH };
+  const path = `${CONFIG_MAPS}/m?fieldManager=m`;
+  const refused = await harness.call('PATCH', path, { identity, headers, body: configMap('m', { a: '1' }) });
+  t.is(refused.status, 403);
+  t.is(refused.body.message, 'configmaps "m" is forbidden: ');
+  const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'l' }, spec: {} };
+  const put = await harness.call('PUT', '/apis/coordination.k8s.io/v1/namespaces/default/leases/l', {
+    identity,
+    body: lease,
+  });
+  t.is(put.status, 403);
+  await harness.create(CONFIG_MAPS, configMap('m', { b: '1' }));
+  t.is((await harness.call('PATCH', path, { identity, headers, body: configMap('m', { a: '1' }) })).status, 200);
+});

@@ -13,7 +13,7 @@ import {
 } from '../../api/apply/managers.ts';
 import { ownableFields } from '../../api/apply/reset-fields.ts';
 import { type TrackedObject, trackUpdate, type Version, type Write } from '../../api/apply/track.ts';
-import { typeOfDefinition } from '../../api/apply/types.ts';
+import { type FieldType, typeOfDefinition } from '../../api/apply/types.ts';
 import { zeroObject } from '../../api/apply/zero.ts';
 import type { ManagedFieldsEntry } from '../../api/generated/types.ts';
 import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
@@ -39,12 +39,19 @@ export function writeOf(
       apiVersion: apiVersionOf(kind),
       subresource: info.subresource,
     },
-    type: typeOfDefinition(kind.definition),
+    type: typeOf(kind),
     ownable: ownableFields(kind, info.subresource),
     now: timestamp(core.clock),
+    isSchemaChanging: kind.fieldType !== undefined,
     version: apiVersion => versionOf(kind, apiVersion, info.subresource),
   };
 }
+
+const typeOf = (kind: KindDeclaration): FieldType => kind.fieldType ?? typeOfDefinition(kind.definition);
+
+/** What an object of the kind is before anybody has said anything. */
+export const emptyObject = (kind: KindDeclaration): TrackedObject =>
+  kind.fieldType ? {} : zeroObject(kind.definition);
 
 /** The kind in another version that is served, if its objects are stored as those of `kind` are. */
 function versionOf(kind: KindDeclaration, apiVersion: string, subresource: string): Version | undefined {
@@ -54,7 +61,7 @@ function versionOf(kind: KindDeclaration, apiVersion: string, subresource: strin
   const [ours, theirs] = [storedKind(kind), storedKind(other)];
   if (ours.group !== theirs.group || ours.version !== theirs.version || ours.kind !== theirs.kind) return undefined;
   return {
-    type: typeOfDefinition(other.definition),
+    type: typeOf(other),
     ownable: ownableFields(other, subresource),
     convert: object => convert(object, kind, other),
     restore: object => convert(object, other, kind),
@@ -96,7 +103,7 @@ export function withinStack<T>(work: () => T): T {
 export function ownersOfNew(core: Core, request: ResourceRequest, object: KubernetesObject): ManagedFields {
   const write = writeOf(core, request, 'Update');
   const managers = readOwners(object.metadata?.managedFields ?? undefined);
-  const before = zeroObject(request.kind.definition);
+  const before = emptyObject(request.kind);
   return withinStack(() => encodeManagers(trackUpdate(write, { before, after: asTracked(object), managers })));
 }
 
