@@ -2,6 +2,7 @@
  * What the API machinery knows of a kind. Each kind is declared once, in `kinds/`; registry, routes, discovery, OpenAPI,
  * decoding, defaulting, validation and tables all derive from that declaration and from the schema facts in `generated/`.
  */
+import type { FieldType } from './apply/types.ts';
 import type { ObjectMeta } from './generated/types.ts';
 import type { FieldError } from './status.ts';
 
@@ -99,6 +100,8 @@ export interface KindDeclaration<T extends KubernetesObject = KubernetesObject> 
   decideDeletion?(object: T, requestedGraceSeconds: number | undefined): DeletionDecision;
   /** The propagation policy when the client names none. */
   readonly defaultPropagation: 'Background' | 'Orphan';
+  /** How the fields of a custom resource are merged and owned; built-in kinds have that from their definition. */
+  readonly fieldType?: FieldType;
   /** Fields usable in a field selector besides metadata.name and metadata.namespace, with their values. */
   selectableFields(object: T): Readonly<Record<string, string>>;
   /** Names of those fields. */

@@ -18,6 +18,7 @@ import { declarationOf } from '../api/registry.ts';
 import { createAdmission } from './admission/admission.ts';
 import { serviceAllocation } from './admission/allocation.ts';
 import { certificateApproval } from './admission/certificates.ts';
+import { createPermission } from './admission/create-permission.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
 import { defaultTolerations, priority, serviceAccount } from './admission/pod-defaults.ts';
@@ -140,6 +141,7 @@ class Server implements ApiServer {
       serviceAccount({ cache, random, mountsTokens: tokens !== undefined }),
       defaultTolerations,
       priority,
+      createPermission(authorizer),
       roleEscalation(authorizer),
       certificateApproval(authorizer),
       serviceAllocation({

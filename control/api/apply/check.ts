@@ -8,7 +8,13 @@ import { elementOf, formOf, whyNoElement } from './values.ts';
 export function findMistakes(type: FieldType, value: unknown): string | undefined {
   const errors: string[] = [];
   const report = (path: string, why: string) => errors.push(`${path}: ${why}`);
-  check(type, value, { path: '', report });
+  try {
+    check(type, value, { path: '', report });
+  } catch (error) {
+    // Values of no known type may be nested deeper than the stack goes.
+    if (error instanceof RangeError) return 'exceeded max depth';
+    throw error;
+  }
   const [first] = errors;
   if (errors.length < 2) return first;
   return ['errors:', ...errors.map(error => `  ${error}`)].join('\n');

@@ -2,6 +2,7 @@
  * A set of field paths as a tree: at each node the steps that are members themselves, and the nodes below. Sets are built
  * once and then shared, so whoever gets one must not change it; the operations give new ones.
  */
+import { PATH_STEPS_MAX } from './limits.ts';
 import { canonicalElement, compareElements } from './path-element.ts';
 import type { FieldType } from './types.ts';
 
@@ -180,7 +181,7 @@ function sortedSteps({ members, children }: FieldSet): string[] {
 /** Reads fieldsV1; steps that we do not know are left out. Throws {@link FieldsError} where it is none. */
 export function decodeFields(value: unknown): FieldSet {
   const set = new FieldSet();
-  decodeInto(set, value);
+  decodeInto(set, value, 0);
   return set;
 }
 
@@ -189,7 +190,9 @@ export class FieldsError extends Error {
   override readonly name = 'FieldsError';
 }
 
-function decodeInto(set: FieldSet, value: unknown): boolean {
+/** True if the node is a member itself: it says so, or has nothing below. */
+function decodeInto(set: FieldSet, value: unknown, depth: number): boolean {
+  if (depth > PATH_STEPS_MAX) throw new FieldsError('fieldsV1 is nested too deep');
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new FieldsError('fieldsV1 is no object');
   let isMember = true;
@@ -203,7 +206,7 @@ function decodeInto(set: FieldSet, value: unknown): boolean {
     if (step === undefined) continue;
     isMember = false;
     const child = new FieldSet();
-    if (decodeInto(child, below)) set.members.add(step);
+    if (decodeInto(child, below, depth + 1)) set.members.add(step);
     if (!child.isEmpty) set.children.set(step, child);
   }
   return isMember || hasSelf;

@@ -67,6 +67,8 @@ export function showElement(text: string): string {
 /** Sorts steps as Kubernetes writes them. */
 export function compareElements(a: string, b: string): number {
   if (a === b) return 0;
+  // Nearly all steps are fields.
+  if (a.startsWith('f:') && b.startsWith('f:')) return a < b ? -1 : 1;
   const byRank = RANKS.indexOf(a[0] ?? '') - RANKS.indexOf(b[0] ?? '');
   if (byRank !== 0) return byRank;
   const [left, right] = [a.slice(2), b.slice(2)];
@@ -75,10 +77,8 @@ export function compareElements(a: string, b: string): number {
       return compareKeys(Object.entries(JSON.parse(left) as object), Object.entries(JSON.parse(right) as object));
     case 'v':
       return compareValues(JSON.parse(left), JSON.parse(right));
-    case 'i':
-      return Number(left) - Number(right);
     default:
-      return left < right ? -1 : 1;
+      return Number(left) - Number(right);
   }
 }
 

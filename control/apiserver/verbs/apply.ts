@@ -7,7 +7,6 @@ import { conflictError } from '../../api/apply/conflicts.ts';
 import { withLastApplied, withoutLastApplied } from '../../api/apply/last-applied.ts';
 import { decodeManagers, encodeManagers, ManagedFieldsError, type Ownerships } from '../../api/apply/managers.ts';
 import { applyTo, type TrackedObject, trackUpdate, type Write } from '../../api/apply/track.ts';
-import { zeroObject } from '../../api/apply/zero.ts';
 import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
 import { isObject, type JsonObject } from '../../api/patch/json.ts';
 import { structOf } from '../../api/schema/compile.ts';
@@ -22,7 +21,7 @@ import type { Exchange, Reply } from '../types.ts';
 import { addWarnings, createObject } from './create.ts';
 import { singleReply } from './get.ts';
 import { readWriteOptions, type WriteOptions } from './options.ts';
-import { asTracked, setManagedFields, writeOf } from './ownership.ts';
+import { asTracked, emptyObject, setManagedFields, withinStack, writeOf } from './ownership.ts';
 import { changeObject, checkName, ObjectMissing } from './update.ts';
 
 export const APPLY_PATCH = 'application/apply-patch+yaml';
@@ -39,7 +38,7 @@ export async function apply(core: Core, request: ResourceRequest): Promise<Reply
     try {
       const stored = await changeObject(core, request, {
         isDryRun: options.isDryRun,
-        change: old => applyToObject(core, request, { old, applied }),
+        change: old => withinStack(() => applyToObject(core, request, { old, applied })),
         owners: (_, object) => object.metadata?.managedFields,
       });
       return singleReply(core, request, stored);
@@ -107,7 +106,7 @@ function applyToObject(
   let managers = ownersOfLive(old);
   checkApplied(request.kind, write, applied);
   if (managers.size === 0) {
-    const before = zeroObject(request.kind.definition);
+    const before = emptyObject(request.kind);
     managers = trackUpdate(writeOf(core, request, 'Update', BEFORE_FIRST_APPLY), { before, after: live, managers });
   }
   const isForced = isTrue(request.exchange.query.get('force'));
@@ -191,7 +190,7 @@ async function createApplied(
   request: ResourceRequest,
   { applied, options }: { readonly applied: JsonObject; readonly options: WriteOptions },
 ): Promise<Reply> {
-  const object = applyToObject(core, request, { old: {}, applied });
+  const object = withinStack(() => applyToObject(core, request, { old: {}, applied }));
   const { metadata = {} } = object;
   if (metadata.uid) {
     const why = `uid mismatch: the provided object specified uid ${metadata.uid}, and no existing object was found`;

@@ -13,11 +13,12 @@ import {
 } from '../../api/apply/managers.ts';
 import { ownableFields } from '../../api/apply/reset-fields.ts';
 import { type TrackedObject, trackUpdate, type Version, type Write } from '../../api/apply/track.ts';
-import { typeOfDefinition } from '../../api/apply/types.ts';
+import { type FieldType, typeOfDefinition } from '../../api/apply/types.ts';
 import { zeroObject } from '../../api/apply/zero.ts';
 import type { ManagedFieldsEntry } from '../../api/generated/types.ts';
 import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
 import { findResource } from '../../api/registry.ts';
+import { badRequest } from '../../api/status.ts';
 import { type Core, type ResourceRequest, timestamp } from '../core.ts';
 import { apiVersionOf, fromStored, storedKind, toStored } from '../keys.ts';
 
@@ -38,12 +39,19 @@ export function writeOf(
       apiVersion: apiVersionOf(kind),
       subresource: info.subresource,
     },
-    type: typeOfDefinition(kind.definition),
+    type: typeOf(kind),
     ownable: ownableFields(kind, info.subresource),
     now: timestamp(core.clock),
+    isSchemaChanging: kind.fieldType !== undefined,
     version: apiVersion => versionOf(kind, apiVersion, info.subresource),
   };
 }
+
+const typeOf = (kind: KindDeclaration): FieldType => kind.fieldType ?? typeOfDefinition(kind.definition);
+
+/** What an object of the kind is before anybody has said anything. */
+export const emptyObject = (kind: KindDeclaration): TrackedObject =>
+  kind.fieldType ? {} : zeroObject(kind.definition);
 
 /** The kind in another version that is served, if its objects are stored as those of `kind` are. */
 function versionOf(kind: KindDeclaration, apiVersion: string, subresource: string): Version | undefined {
@@ -53,7 +61,7 @@ function versionOf(kind: KindDeclaration, apiVersion: string, subresource: strin
   const [ours, theirs] = [storedKind(kind), storedKind(other)];
   if (ours.group !== theirs.group || ours.version !== theirs.version || ours.kind !== theirs.kind) return undefined;
   return {
-    type: typeOfDefinition(other.definition),
+    type: typeOf(other),
     ownable: ownableFields(other, subresource),
     convert: object => convert(object, kind, other),
     restore: object => convert(object, other, kind),
@@ -81,12 +89,22 @@ export function readOwners(entries: ManagedFields): Ownerships {
   }
 }
 
+/** Values of no known type may be nested deeper than the stack goes: that is the client's mistake. Throws 400. */
+export function withinStack<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof RangeError) throw badRequest('exceeded max depth');
+    throw cause;
+  }
+}
+
 /** managedFields of an object about to be created: its creator owns all that it says. */
 export function ownersOfNew(core: Core, request: ResourceRequest, object: KubernetesObject): ManagedFields {
   const write = writeOf(core, request, 'Update');
   const managers = readOwners(object.metadata?.managedFields ?? undefined);
-  const before = zeroObject(request.kind.definition);
-  return encodeManagers(trackUpdate(write, { before, after: asTracked(object), managers }));
+  const before = emptyObject(request.kind);
+  return withinStack(() => encodeManagers(trackUpdate(write, { before, after: asTracked(object), managers })));
 }
 
 /**
@@ -101,7 +119,8 @@ export function ownersOfChanged(
   const managers = presentOwners(request, old, object);
   if (managers.size === 0) return undefined;
   const write = writeOf(core, request, 'Update');
-  return encodeManagers(trackUpdate(write, { before: asTracked(old), after: asTracked(object), managers }));
+  const states = { before: asTracked(old), after: asTracked(object) };
+  return withinStack(() => encodeManagers(trackUpdate(write, { ...states, managers })));
 }
 
 function presentOwners({ info }: ResourceRequest, old: KubernetesObject, object: KubernetesObject): Ownerships {

@@ -1,0 +1,23 @@
+/**
+ * A PUT or an apply that finds nothing creates the object, and then one needs the verb `create` besides the one that the
+ * request asked for (k/k apiserver endpoints/handlers: withAuthorization).
+ */
+import { forbidden } from '../../api/status.ts';
+import { resourceAttributes } from '../auth/attributes.ts';
+import type { Authorizer } from '../auth/authorizer.ts';
+import { resourceName } from '../keys.ts';
+import type { AdmissionPlugin } from './admission.ts';
+
+export function createPermission(authorizer: Authorizer): AdmissionPlugin {
+  return {
+    name: 'CreatePermission',
+    async conclude({ operation, info, identity, kind }) {
+      if (operation !== 'CREATE' || (info.verb !== 'update' && info.verb !== 'patch')) return {};
+      const { group, namespace, resource, name } = info;
+      const asked = resourceAttributes(identity, { verb: 'create', group, namespace, resource, name });
+      const verdict = await authorizer.authorize(asked);
+      if (!verdict.allowed) throw forbidden(resourceName(kind), name, verdict.reason ?? '');
+      return {};
+    },
+  };
+}
