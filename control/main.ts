@@ -32,6 +32,7 @@ import { refuseIfRemoved } from './operations/removed.ts';
 import { type SnapshotSettings, startSnapshots } from './operations/snapshots.ts';
 import type { StoreSettings } from './operations/store-settings.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
+import { SIGNED_USAGES, signAsRequested } from './pki/signing.ts';
 import { parseToken } from './pki/token.ts';
 import { runScheduler } from './scheduler/scheduler.ts';
 
@@ -399,7 +400,16 @@ function leaderWork({
       startControllers({
         ...shared,
         client: clientOf(CONTROLLER_MANAGER),
-        options: { clusterCidr: setup.settings.clusterCIDR, rootCa: setup.secrets.authority.certificate },
+        options: {
+          clusterCidr: setup.settings.clusterCIDR,
+          rootCa: setup.secrets.authority.certificate,
+          signCertificate: ({ request, usages, expirationSeconds }) =>
+            signAsRequested(setup.secrets.authority, request, {
+              usages: SIGNED_USAGES.filter(usage => usages.includes(usage)),
+              nowMs: context.clock.now(),
+              expirationSeconds,
+            }),
+        },
       }),
       runScheduler({ ...shared, client: clientOf(SCHEDULER) }),
     ]);
