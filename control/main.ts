@@ -424,6 +424,7 @@ function leaderWork({
         server: apiServer,
         identity: { ...MASTER, fenceTerm: term },
         serviceCIDR: setup.settings.serviceCIDR,
+        clientCa: setup.secrets.authority.certificate,
         securePort: advertise.port,
         clock: context.clock,
         logger,
