@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { DEFAULT_HEADERS } from './apiserver/auth/request-header.ts';
+import { parseTokenFile } from './apiserver/auth/token-file.ts';
 import { keepBootstrapObjects } from './apiserver/bootstrap.ts';
 import { type ApiServer, createApiServer } from './apiserver/server.ts';
 import type { Clock } from './client/clock.ts';
@@ -32,6 +35,7 @@ import { refuseIfRemoved } from './operations/removed.ts';
 import { type SnapshotSettings, startSnapshots } from './operations/snapshots.ts';
 import type { StoreSettings } from './operations/store-settings.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
+import { SIGNED_USAGES, signAsRequested } from './pki/signing.ts';
 import { parseToken } from './pki/token.ts';
 import { runScheduler } from './scheduler/scheduler.ts';
 
@@ -60,10 +64,20 @@ export interface MasterOptions {
   readonly snapshots: SnapshotSettings;
   readonly withAgent: boolean;
   readonly tlsSans: readonly string[];
+  readonly authentication: AuthenticationFlags;
   readonly clusterCIDR: string | undefined;
   readonly serviceCIDR: string | undefined;
   /** An external etcd, in place of a store of its own. */
   readonly datastore: DatastoreOptions | undefined;
+}
+/** How else users may be known than by the cluster's own certificates and tokens. */
+export interface AuthenticationFlags {
+  /** A file of static tokens. */
+  readonly tokenFile?: string | undefined;
+  /** The authority of the proxies in front, a file in PEM, and the common names that they may have. */
+  readonly proxyAuthorityFile?: string | undefined;
+  readonly proxyNames?: readonly string[] | undefined;
+  readonly isAnonymousRefused: boolean;
 }
 /** What the process hands in. */
 export interface MasterContext {
@@ -179,6 +193,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   closers.push(async () => snapshots.stop());
 
   const apiServer = createApiServer({
+    ...(await readAuthentication(options.authentication)),
     store: store.client,
     tls: {
       key: certificates.serving.key,
@@ -249,6 +264,25 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     });
     closers.push(stopAgent);
   }
+}
+
+async function readAuthentication({
+  tokenFile,
+  proxyAuthorityFile,
+  proxyNames,
+  isAnonymousRefused,
+}: AuthenticationFlags) {
+  return {
+    refusesAnonymous: isAnonymousRefused,
+    ...(tokenFile !== undefined && { staticTokens: parseTokenFile(await readFile(tokenFile, 'utf8')) }),
+    ...(proxyAuthorityFile !== undefined && {
+      requestHeader: {
+        ...DEFAULT_HEADERS,
+        clientCa: await readFile(proxyAuthorityFile, 'utf8'),
+        allowedNames: proxyNames ?? [],
+      },
+    }),
+  };
 }
 
 const clientUrl = ({ listen }: MasterOptions) => `https://${hostPort(advertised(listen.host), listen.port)}`;
@@ -390,6 +424,7 @@ function leaderWork({
         server: apiServer,
         identity: { ...MASTER, fenceTerm: term },
         serviceCIDR: setup.settings.serviceCIDR,
+        clientCa: setup.secrets.authority.certificate,
         securePort: advertise.port,
         clock: context.clock,
         logger,
@@ -399,7 +434,16 @@ function leaderWork({
       startControllers({
         ...shared,
         client: clientOf(CONTROLLER_MANAGER),
-        options: { clusterCidr: setup.settings.clusterCIDR, rootCa: setup.secrets.authority.certificate },
+        options: {
+          clusterCidr: setup.settings.clusterCIDR,
+          rootCa: setup.secrets.authority.certificate,
+          signCertificate: ({ request, usages, expirationSeconds }) =>
+            signAsRequested(setup.secrets.authority, request, {
+              usages: SIGNED_USAGES.filter(usage => usages.includes(usage)),
+              nowMs: context.clock.now(),
+              expirationSeconds,
+            }),
+        },
       }),
       runScheduler({ ...shared, client: clientOf(SCHEDULER) }),
     ]);

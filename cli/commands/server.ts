@@ -26,6 +26,10 @@ interface Flags {
   readonly snapshotRetention: number;
   readonly snapshotDir?: string;
   readonly agent: boolean;
+  readonly tokenAuthFile?: string;
+  readonly requestheaderClientCaFile?: string;
+  readonly requestheaderAllowedNames: readonly string[];
+  readonly anonymousAuth: boolean;
   readonly tlsSan: readonly string[];
   readonly clusterCidr?: string;
   readonly serviceCidr?: string;
@@ -98,6 +102,18 @@ export function register(program: Command, context: CommandContext): void {
     )
     .option('--no-agent', 'run no node on this machine')
     .option('--tls-san <host>', 'another name or address under which clients reach this master', collect, [])
+    .option('--token-auth-file <file>', 'static tokens: lines of token,user,uid,"group1,group2"')
+    .option(
+      '--requestheader-client-ca-file <file>',
+      'the authority of proxies in front, which say in X-Remote-User and X-Remote-Group who asks',
+    )
+    .option(
+      '--requestheader-allowed-names <name>',
+      'a common name that such a proxy may have (may be repeated; any if none is given)',
+      collect,
+      [],
+    )
+    .option('--no-anonymous-auth', 'refuse requests without credentials, health checks among them')
     .option('--cluster-cidr <cidr>', 'where pod addresses come from (first master only; default 10.42.0.0/16)')
     .option('--service-cidr <cidr>', 'where service addresses come from (first master only; default 10.192.0.0/12)')
     .option(
@@ -143,6 +159,12 @@ Examples:
           },
           withAgent: flags.agent,
           tlsSans: flags.tlsSan,
+          authentication: {
+            tokenFile: flags.tokenAuthFile,
+            proxyAuthorityFile: flags.requestheaderClientCaFile,
+            proxyNames: flags.requestheaderAllowedNames,
+            isAnonymousRefused: !flags.anonymousAuth,
+          },
           clusterCIDR: flags.clusterCidr,
           serviceCIDR: flags.serviceCidr,
           datastore: datastoreOf(flags),

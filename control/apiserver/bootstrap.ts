@@ -1,14 +1,16 @@
 /**
- * What a cluster has from its first moment: the namespaces, the Service `kubernetes`, the default roles, and the endpoints of that Service,
- * which list the masters that live. Every step may be repeated: it looks before it writes, and meets others doing the same.
+ * What a cluster has from its first moment: the namespaces, the Service `kubernetes`, the default roles, and the endpoints
+ * of that Service, which list the masters that live. Every step may be repeated: it looks before it writes, and meets
+ * others doing the same.
  */
 import {
+  configmaps as configMapKind,
   endpointslices as endpointSliceKind,
   endpoints as endpointsKind,
   namespaces as namespaceKind,
   services as serviceKind,
 } from '../api/generated/kinds.ts';
-import type { EndpointSlice, Endpoints, Namespace, Service } from '../api/generated/types.ts';
+import type { ConfigMap, EndpointSlice, Endpoints, Namespace, Service } from '../api/generated/types.ts';
 import type { Kind, KubernetesObject } from '../api/kind.ts';
 import { isEqual } from '../api/schema/equal.ts';
 import { addressAt, parseAddressRange } from './admission/ranges.ts';
@@ -18,6 +20,8 @@ import type { Clock, Logger } from './types.ts';
 
 export interface BootstrapOptions extends BootstrapCaller {
   readonly serviceCIDR: string;
+  /** Signs clients' certificates, PEM: told to servers behind this one, which have to know whom to believe. */
+  readonly clientCa?: string;
   /** The port behind the Service, on every master. */
   readonly securePort: number;
 }
@@ -44,6 +48,15 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
     await ensure(options, namespaceKind, namespace);
   }
   await ensure(options, serviceKind, kubernetesService(options));
+  if (options.clientCa === undefined) return;
+  const metadata = { name: 'extension-apiserver-authentication', namespace: 'kube-system' };
+  const told: ConfigMap = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata,
+    data: { 'client-ca-file': options.clientCa },
+  };
+  await put(options, configMapKind, told);
 }
 
 /** Makes the endpoints of the Service `kubernetes` list exactly `addresses`. Throws ApiError. */

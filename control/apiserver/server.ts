@@ -5,6 +5,7 @@
  * Start reading at `chain.ts` (what happens to every request), then `dispatch.ts` (which verb runs), then `verbs/`.
  */
 
+import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2';
@@ -27,6 +28,7 @@ import { roleEscalation } from './admission/role-escalation.ts';
 import type { AuthenticationOptions, StaticToken } from './auth/authentication.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import { NodeReferences } from './auth/node-references.ts';
+import type { RequestHeaderOptions } from './auth/request-header.ts';
 import { DEFAULT_ISSUER, ServiceAccountTokens } from './auth/service-account-tokens.ts';
 import { WatchCache } from './cache/watch-cache.ts';
 import { type AuditRecord, makeChain } from './chain.ts';
@@ -36,6 +38,7 @@ import { createDispatcher, type VersionInfo } from './dispatch.ts';
 import { EventLeases } from './event-leases.ts';
 import type { HealthCheck, HealthOptions } from './health.ts';
 import {
+  type Authorities,
   exchangeOf,
   giveUp,
   type HttpRequest,
@@ -71,6 +74,10 @@ export interface ApiServerOptions {
   readonly version: VersionInfo;
   /** Bearer tokens that stand for users, besides bootstrap tokens. */
   readonly staticTokens?: readonly StaticToken[];
+  /** Proxies in front that say who asks. */
+  readonly requestHeader?: RequestHeaderOptions;
+  /** True if requests without credentials are refused. */
+  readonly refusesAnonymous?: boolean;
   /** With which the server dials agents; without it there are no logs, exec and port-forward. */
   readonly kubeletClient?: AgentCredentials;
   /** Signs service accounts' tokens: RSA, PKCS#8 PEM. Without it there are none, and pods get none. */
@@ -123,6 +130,7 @@ class Server implements ApiServer {
   readonly #sockets = new Set<Socket | Duplex>();
   readonly #sessions = new Set<ServerHttp2Session>();
   #http: Http2SecureServer | undefined;
+  #authorities: Authorities | undefined;
   #isCacheStarted = false;
 
   constructor(options: ApiServerOptions) {
@@ -156,6 +164,8 @@ class Server implements ApiServer {
     const authentication: AuthenticationOptions = {
       clock,
       staticTokens: options.staticTokens ?? [],
+      ...(options.requestHeader && { requestHeader: options.requestHeader }),
+      refusesAnonymous: options.refusesAnonymous ?? false,
       readBootstrapSecret: name => readSecret(cache, name),
       serviceAccounts: tokens && { tokens, cache, clock },
     };
@@ -195,11 +205,15 @@ class Server implements ApiServer {
 
   async listen(): Promise<void> {
     this.#startCache();
-    const { tls, listen } = this.#options;
+    const { tls, listen, requestHeader } = this.#options;
+    if (requestHeader) {
+      const [clients, proxies] = [new X509Certificate(tls.ca), new X509Certificate(requestHeader.clientCa)];
+      this.#authorities = { clients, proxies };
+    }
     const server = createSecureServer({
       key: tls.key,
       cert: tls.cert,
-      ca: tls.ca,
+      ca: requestHeader ? [tls.ca, requestHeader.clientCa] : tls.ca,
       requestCert: true,
       rejectUnauthorized: false,
       allowHTTP1: true,
@@ -276,6 +290,7 @@ class Server implements ApiServer {
     const exchange = exchangeOf(request, {
       signal: AbortSignal.any([gone.signal, this.#closing.signal]),
       bodyBytesMax: this.#limits.bodyBytesMax,
+      ...(this.#authorities && { authorities: this.#authorities }),
     });
     try {
       await writeReply(response, await this.#handler(exchange), exchange);
@@ -293,6 +308,7 @@ class Server implements ApiServer {
       signal: AbortSignal.any([gone.signal, this.#closing.signal]),
       bodyBytesMax: this.#limits.bodyBytesMax,
       upgrade: { socket, head },
+      ...(this.#authorities && { authorities: this.#authorities }),
     });
     let reply: Reply;
     try {

@@ -63,6 +63,16 @@ export interface UpgradeSocket {
   readonly head: Uint8Array;
 }
 
+/** What a client's certificate says, and whose it is: our own CA's, that of the proxies in front, or, rarely, both. */
+export interface ClientCertificate {
+  readonly commonName: string;
+  readonly organizations: readonly string[];
+  /** True if it makes its holder a user. */
+  readonly isClient: boolean;
+  /** True if its holder may say in headers who asks. */
+  readonly isProxy: boolean;
+}
+
 /** One request on its way through the chain. Filters fill in `info` and `identity`. */
 export interface Exchange {
   readonly method: string;
@@ -79,8 +89,8 @@ export interface Exchange {
   streamBody(): AsyncIterable<Uint8Array>;
   /** Aborts when the client has gone or the server closes. */
   readonly signal: AbortSignal;
-  /** The subject of the client's certificate, if it sent one that our CA signed. */
-  readonly clientCertificate?: { readonly commonName: string; readonly organizations: readonly string[] };
+  /** The subject of the client's certificate, if it sent one that an authority which we know has signed. */
+  readonly clientCertificate?: ClientCertificate;
   /** Set for requests that ask to upgrade the connection. */
   readonly upgrade?: UpgradeSocket;
   readonly remoteAddress: string;

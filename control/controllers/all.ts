@@ -6,6 +6,11 @@ import { ApiEventRecorder } from '../client/events.ts';
 import { Informers } from '../client/informers.ts';
 import { holdLease } from '../client/lease.ts';
 import type { Logger } from '../client/logger.ts';
+import {
+  certificateApprovingController,
+  certificateCleaningController,
+  certificateSigningController,
+} from './certificates.ts';
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import type { Controller, ControllerContext, ControllerOptions } from './context.ts';
 import { daemonSetController } from './daemon-set.ts';
@@ -24,6 +29,7 @@ import { replicationController } from './replication-controller.ts';
 import { rootCaController } from './root-ca.ts';
 import { serviceAccountController } from './service-accounts.ts';
 import { taintEvictionController } from './taint-eviction.ts';
+import { tokenCleanerController } from './token-cleaner.ts';
 import { claimProtectionController, volumeProtectionController } from './volume-protection.ts';
 
 export type { ControllerOptions } from './context.ts';
@@ -60,6 +66,10 @@ function setUp(context: ControllerContext): Controller[] {
     serviceAccountController(context),
     rootCaController(context),
     clusterRoleAggregationController(context),
+    certificateApprovingController(context),
+    certificateSigningController(context),
+    certificateCleaningController(context),
+    tokenCleanerController(context),
     namespaceController(context, kinds),
     nodeLifecycleController(context),
     taintEvictionController(context),

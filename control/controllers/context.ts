@@ -14,6 +14,12 @@ export interface ControllerOptions {
   readonly clusterCidr?: string;
   /** The authority that signed the API servers' certificates, in PEM, for `kube-root-ca.crt`. */
   readonly rootCa?: string;
+  /** Signs a certificate request in PEM with the cluster's authority, and gives the certificate in PEM. */
+  readonly signCertificate?: (asked: {
+    readonly request: string;
+    readonly usages: readonly string[];
+    readonly expirationSeconds: number | undefined;
+  }) => Promise<string>;
   readonly nodeGracePeriodMs?: number;
   readonly terminatedPodsMax?: number;
 }

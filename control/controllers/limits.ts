@@ -40,3 +40,6 @@ export const OWNER_GRACE_MS = 500;
 /** Delay before a Job's failed pod is replaced, doubled with each failure (k/k: DefaultJobPodFailureBackOff). */
 export const JOB_BACKOFF_MS_MIN = 10_000;
 export const JOB_BACKOFF_MS_MAX = 600_000;
+
+/** What has an end far ahead is looked at again after this long at the latest: timers count no more than 24 days. */
+export const LOOK_AGAIN_MS_MAX = 24 * 3_600_000;

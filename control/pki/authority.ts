@@ -37,12 +37,14 @@ export const LEAF_VALID_DAYS = 365;
 const BACKDATE_MS = 5 * 60_000;
 const DAY_MS = 24 * 3_600_000;
 const SERIAL_BYTES = 16;
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+/** How everything is signed. */
+export const SIGNING_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 
 let library: Promise<typeof X509> | undefined;
-function x509(): Promise<typeof X509> {
+/** The X.509 library, with Node's cryptography. */
+export function loadX509(): Promise<typeof X509> {
   library ??= import('reflect-metadata')
     .then(() => import('@peculiar/x509'))
     .then(module => {
@@ -54,14 +56,14 @@ function x509(): Promise<typeof X509> {
 
 /** Makes a self-signed authority. */
 export async function createAuthority(commonName: string, options: { readonly nowMs: number }): Promise<KeyPair> {
-  const lib = await x509();
+  const lib = await loadX509();
   const keys = await generateKeys();
   const certificate = await lib.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
     name: nameOf(lib, commonName, []),
     notBefore: new Date(options.nowMs - BACKDATE_MS),
     notAfter: new Date(options.nowMs + AUTHORITY_VALID_DAYS * DAY_MS),
-    signingAlgorithm: ALGORITHM,
+    signingAlgorithm: SIGNING_ALGORITHM,
     keys,
     extensions: [
       new lib.BasicConstraintsExtension(true, undefined, true),
@@ -95,20 +97,20 @@ export async function signRequest(
   request: { readonly pem: string; readonly subject: CertificateSubject },
   options: IssueOptions,
 ): Promise<string> {
-  const lib = await x509();
+  const lib = await loadX509();
   const parsed = new lib.Pkcs10CertificateRequest(request.pem);
   if (!(await parsed.verify())) throw new Error('the certificate request is not signed by its own key');
-  return sign(authority, request.subject, await parsed.publicKey.export(ALGORITHM, ['verify']), options);
+  return sign(authority, request.subject, await parsed.publicKey.export(SIGNING_ALGORITHM, ['verify']), options);
 }
 
 /** Makes a key and a PKCS#10 request for it, so that the key never leaves this machine. */
 export async function createRequest(commonName: string): Promise<{ readonly request: string; readonly key: string }> {
-  const lib = await x509();
+  const lib = await loadX509();
   const keys = await generateKeys();
   const request = await lib.Pkcs10CertificateRequestGenerator.create({
     name: nameOf(lib, commonName, []),
     keys,
-    signingAlgorithm: ALGORITHM,
+    signingAlgorithm: SIGNING_ALGORITHM,
   });
   return { request: pem(request.toString('pem')), key: await exportKey(keys.privateKey) };
 }
@@ -125,7 +127,7 @@ async function sign(
   publicKey: webcrypto.CryptoKey,
   options: IssueOptions,
 ): Promise<string> {
-  const lib = await x509();
+  const lib = await loadX509();
   const issuer = new lib.X509Certificate(authority.certificate);
   const hosts = subject.hosts ?? [];
   const certificate = await lib.X509CertificateGenerator.create({
@@ -134,7 +136,7 @@ async function sign(
     issuer: issuer.subjectName,
     notBefore: new Date(options.nowMs - BACKDATE_MS),
     notAfter: new Date(options.nowMs + options.validDays * DAY_MS),
-    signingAlgorithm: ALGORITHM,
+    signingAlgorithm: SIGNING_ALGORITHM,
     publicKey,
     signingKey: await importKey(authority.key),
     extensions: [
@@ -154,21 +156,28 @@ async function sign(
   return pem(certificate.toString('pem'));
 }
 
-const serialNumber = () => {
+export const serialNumber = () => {
   const bytes = randomBytes(SERIAL_BYTES);
   bytes[0] = (bytes[0] ?? 0) & 0x7f; // positive, as RFC 5280 wants it
   return bytes.toString('hex');
 };
-const pem = (text: string) => (text.endsWith('\n') ? text : `${text}\n`);
+export const pem = (text: string) => (text.endsWith('\n') ? text : `${text}\n`);
 const nameOf = (lib: typeof X509, commonName: string, organizations: readonly string[]) =>
   new lib.Name([...organizations.map(organization => ({ O: [organization] })), { CN: [commonName] }]);
-const generateKeys = () => webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+const generateKeys = () => webcrypto.subtle.generateKey(SIGNING_ALGORITHM, true, ['sign', 'verify']);
 
 async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
   const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key)).toString('base64');
   return `-----BEGIN PRIVATE KEY-----\n${der.match(/.{1,64}/g)?.join('\n') ?? ''}\n-----END PRIVATE KEY-----\n`;
 }
+/** The bytes between a PEM text's lines. */
+export const base64ToDer = (text: string): Buffer<ArrayBuffer> =>
+  Buffer.from(text.replaceAll(/-----[^-]+-----|\s/g, ''), 'base64');
+
+/** An authority's key, ready to sign. */
+export const privateKeyOf = ({ key }: Pick<KeyPair, 'key'>): Promise<webcrypto.CryptoKey> => importKey(key);
+
 function importKey(keyPem: string): Promise<webcrypto.CryptoKey> {
-  const der = Buffer.from(keyPem.replaceAll(/-----[^-]+-----|\s/g, ''), 'base64');
-  return webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign']);
+  const der = base64ToDer(keyPem);
+  return webcrypto.subtle.importKey('pkcs8', der, SIGNING_ALGORITHM, false, ['sign']);
 }

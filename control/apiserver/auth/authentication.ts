@@ -1,5 +1,5 @@
 /**
- * Who asks. In this order: a client certificate that our CA signed (CN is the user, O the groups), a bearer token (a
+ * Who asks. In this order: a proxy in front that says so in headers, a client certificate that our CA signed (CN is the user, O the groups), a bearer token (a
  * static one, a bootstrap token from kube-system, or a service account's), else anonymous. A token that is wrong is refused, never taken for
  * anonymous.
  */
@@ -7,6 +7,7 @@ import { timingSafeEqual } from 'node:crypto';
 import type { Secret } from '../../api/generated/types.ts';
 import { ApiError } from '../../api/status.ts';
 import type { Clock, Exchange, Identity } from '../types.ts';
+import { proxiedIdentity, type RequestHeaderOptions } from './request-header.ts';
 import { type ServiceAccountsOptions, serviceAccountHolder, type TokenHolder } from './service-accounts.ts';
 
 export interface StaticToken {
@@ -19,6 +20,10 @@ export interface AuthenticationOptions {
   readonly staticTokens: readonly StaticToken[];
   /** Reads a Secret of kube-system; undefined if there is none. */
   readBootstrapSecret(name: string): Promise<Secret | undefined>;
+  /** Proxies in front that authenticate users; undefined if there are none. */
+  readonly requestHeader?: RequestHeaderOptions;
+  /** True if whoever says nothing of himself is refused, instead of being anonymous. */
+  readonly refusesAnonymous?: boolean;
   /** Undefined where service accounts have no tokens. */
   readonly serviceAccounts: ServiceAccountsOptions | undefined;
 }
@@ -31,11 +36,16 @@ const BOOTSTRAP_GROUP = 'system:bootstrappers';
 /** Finds out who sent the request. Throws 401 for a token that does not hold. */
 export async function authenticate(exchange: Exchange, options: AuthenticationOptions): Promise<Identity> {
   const { clientCertificate } = exchange;
-  if (clientCertificate) {
+  const proxied = options.requestHeader && proxiedIdentity(exchange, options.requestHeader);
+  if (proxied) return known(proxied);
+  if (clientCertificate?.isClient) {
     return known({ user: clientCertificate.commonName, groups: clientCertificate.organizations });
   }
   const token = bearerToken(exchange);
-  if (token === undefined) return ANONYMOUS;
+  if (token === undefined) {
+    if (options.refusesAnonymous) throw new ApiError('Unauthorized', 'Unauthorized');
+    return ANONYMOUS;
+  }
   const holder = await authenticateToken(token, [], options);
   if (holder) return holder.identity;
   throw new ApiError('Unauthorized', 'Unauthorized');
@@ -65,7 +75,9 @@ export async function authenticateToken(
   return identity && { identity: known(identity), audiences: met };
 }
 
+/** Everybody who is known is in one group; but not the anonymous one, should a proxy name him. */
 function known(identity: Identity): Identity {
+  if (identity.user === ANONYMOUS.user) return identity;
   return identity.groups.includes(EVERYONE) ? identity : { ...identity, groups: [...identity.groups, EVERYONE] };
 }
 

@@ -1,4 +1,5 @@
 /** Between Node's HTTP objects and the chain: reads a request as an Exchange, writes a Reply with back-pressure. */
+import type { X509Certificate } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
 import type { Duplex } from 'node:stream';
@@ -10,16 +11,27 @@ import type { Exchange, Headers, Reply } from '../types.ts';
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
 export type HttpResponse = ServerResponse | Http2ServerResponse;
 
+export interface Authorities {
+  readonly clients: X509Certificate;
+  readonly proxies: X509Certificate;
+}
+
 /** Reads the head of a request; its body only when asked for. */
 export function exchangeOf(
   request: HttpRequest,
-  options: { signal: AbortSignal; bodyBytesMax: number; upgrade?: { socket: Duplex; head: Uint8Array } },
+  options: {
+    signal: AbortSignal;
+    bodyBytesMax: number;
+    upgrade?: { socket: Duplex; head: Uint8Array };
+    /** Where proxies have an authority of their own: that one, and the clients'. */
+    authorities?: Authorities;
+  },
 ): Exchange {
   const url = request.url ?? '/';
   const method = request.method ?? 'GET';
   const question = url.indexOf('?');
   const socket = socketOf(request);
-  const clientCertificate = certificateOf(socket);
+  const clientCertificate = certificateOf(socket, options.authorities);
   return {
     method,
     url,
@@ -159,21 +171,26 @@ function socketOf(request: HttpRequest): TLSSocket | undefined {
 /** Reading a certificate costs more than a small request; a connection keeps its own. */
 const certificates = new WeakMap<object, Exchange['clientCertificate'] | null>();
 
-function certificateOf(socket: TLSSocket | undefined): Exchange['clientCertificate'] {
+function certificateOf(socket: TLSSocket | undefined, authorities?: Authorities): Exchange['clientCertificate'] {
   if (!socket || typeof socket.getPeerCertificate !== 'function') return undefined;
   let certificate = certificates.get(socket);
   if (certificate === undefined) {
-    certificate = readCertificate(socket) ?? null;
+    certificate = readCertificate(socket, authorities) ?? null;
     certificates.set(socket, certificate);
   }
   return certificate ?? undefined;
 }
 
-function readCertificate(socket: TLSSocket): Exchange['clientCertificate'] {
+function readCertificate(socket: TLSSocket, authorities: Authorities | undefined): Exchange['clientCertificate'] {
   if (!socket.authorized) return undefined;
   const { subject } = socket.getPeerCertificate();
   if (!subject?.CN) return undefined;
   const organizations: unknown = subject.O;
   const list = Array.isArray(organizations) ? organizations : organizations === undefined ? [] : [organizations];
-  return { commonName: String(subject.CN), organizations: list.map(String) };
+  const names = { commonName: String(subject.CN), organizations: list.map(String) };
+  if (!authorities) return { ...names, isClient: true, isProxy: false };
+  // TLS knows only that one of the two authorities stands behind it. They sign directly: neither has one beneath.
+  const certificate = socket.getPeerX509Certificate();
+  const isOf = (authority: X509Certificate) => certificate?.verify(authority.publicKey) ?? false;
+  return { ...names, isClient: isOf(authorities.clients), isProxy: isOf(authorities.proxies) };
 }
