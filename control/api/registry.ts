@@ -5,7 +5,7 @@
 import type { Kind, KindDeclaration, KubernetesObject } from './kind.ts';
 import { horizontalPodAutoscaler, horizontalPodAutoscalerV1 } from './kinds/autoscaling.ts';
 import { certificateSigningRequest } from './kinds/certificates.ts';
-import { configMap, endpoints, namespace, secret, serviceAccount } from './kinds/core.ts';
+import { componentStatus, configMap, endpoints, namespace, secret, serviceAccount } from './kinds/core.ts';
 import { cronJob } from './kinds/cron-jobs.ts';
 import { event, eventsV1Event } from './kinds/events.ts';
 import { flowSchema, priorityLevel } from './kinds/flow-control.ts';
@@ -40,6 +40,7 @@ const erase = <T extends KubernetesObject>(declaration: KindDeclaration<T>): Any
 
 /** In the order in which discovery lists them. */
 export const ALL_KINDS: readonly AnyDeclaration[] = [
+  erase(componentStatus),
   erase(configMap),
   erase(endpoints),
   erase(event),

@@ -15,6 +15,7 @@ import type { Kind, KubernetesObject } from '../api/kind.ts';
 import { isEqual } from '../api/schema/equal.ts';
 import { addressAt, parseAddressRange } from './admission/ranges.ts';
 import { type BootstrapCaller, call, ensure, pathOf, read } from './bootstrap-call.ts';
+import { makeFirstObjects } from './bootstrap-objects.ts';
 import { reconcileRoles } from './bootstrap-roles.ts';
 import type { Clock, Logger } from './types.ts';
 
@@ -48,6 +49,7 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
     await ensure(options, namespaceKind, namespace);
   }
   await ensure(options, serviceKind, kubernetesService(options));
+  await makeFirstObjects(options, options.serviceCIDR);
   if (options.clientCa === undefined) return;
   const metadata = { name: 'extension-apiserver-authentication', namespace: 'kube-system' };
   const told: ConfigMap = {

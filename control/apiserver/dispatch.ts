@@ -5,6 +5,7 @@ import { ApiError } from '../api/status.ts';
 import type { AuthenticationOptions } from './auth/authentication.ts';
 import type { Authorizer } from './auth/authorizer.ts';
 import type { ServiceAccountTokens } from './auth/service-account-tokens.ts';
+import { answerComponents, isComponentStatus } from './component-statuses.ts';
 import type { Core, ResourceRequest } from './core.ts';
 import type { Discovery } from './discovery.ts';
 import { findRoute, identityOf, methodNotAllowed } from './exchange.ts';
@@ -152,7 +153,7 @@ async function resourceReply(options: DispatchOptions, exchange: Exchange): Prom
     if (info.group === '' && info.resource === 'bindings' && method === 'POST') {
       return options.subresources.legacyBinding(exchange);
     }
-    if (isReview(options, exchange)) throw methodNotAllowed();
+    if (isVirtual(options, exchange)) throw methodNotAllowed();
     return notFoundStatus();
   }
   const isProxy = info.subresource === 'proxy';
@@ -160,11 +161,14 @@ async function resourceReply(options: DispatchOptions, exchange: Exchange): Prom
   if (kind.deprecation) exchange.warnings.push(kind.deprecation);
   const request: ResourceRequest = { exchange, info, identity: identityOf(exchange), kind };
   if (info.subresource !== '') return subresourceReply(options, request);
+  if (isComponentStatus(kind)) return answerComponents(options.core, request, allowedVerb(request));
   return VERBS[allowedVerb(request)]?.(options.core, request) ?? notFoundStatus();
 }
 
-const isReview = ({ discovery }: DispatchOptions, { info }: Exchange) =>
-  discovery.isGroupVersion(info.group, info.version) && /reviews$/.test(info.resource);
+/** What is sent and answered, never stored. */
+const isVirtual = ({ discovery }: DispatchOptions, { info }: Exchange) =>
+  discovery.isGroupVersion(info.group, info.version) &&
+  (/reviews$/.test(info.resource) || (info.group === '' && info.resource === 'bindings'));
 
 /** The verb, if the kind has it and the path fits it. Throws 404, 405. */
 function allowedVerb({ kind, info, exchange }: ResourceRequest): string {

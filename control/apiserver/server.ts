@@ -20,11 +20,14 @@ import { createAdmission } from './admission/admission.ts';
 import { serviceAllocation } from './admission/allocation.ts';
 import { certificateApproval } from './admission/certificates.ts';
 import { createPermission } from './admission/create-permission.ts';
+import { defaultIngressClass, defaultStorageClass } from './admission/default-classes.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
-import { defaultTolerations, priority, serviceAccount } from './admission/pod-defaults.ts';
+import { defaultTolerations, serviceAccount } from './admission/pod-defaults.ts';
+import { priority } from './admission/priority.ts';
 import { parseAddressRange, parsePortRange } from './admission/ranges.ts';
 import { roleEscalation } from './admission/role-escalation.ts';
+import { runtimeClass } from './admission/runtime-class.ts';
 import type { AuthenticationOptions, StaticToken } from './auth/authentication.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import { NodeReferences } from './auth/node-references.ts';
@@ -53,6 +56,7 @@ import { Metrics } from './metrics.ts';
 import { OpenApiDocuments } from './openapi.ts';
 import { REVIEWS } from './reviews.ts';
 import type { AgentCredentials } from './subresources/agent.ts';
+import { BINDINGS } from './subresources/binding.ts';
 import { createSubresources } from './subresources/subresources.ts';
 import type { ApiRequest, ApiResponse, Clock, Handler, Identity, Logger, Reply, Route } from './types.ts';
 import { cached } from './verbs/get.ts';
@@ -148,7 +152,10 @@ class Server implements ApiServer {
       nodeRestriction,
       serviceAccount({ cache, random, mountsTokens: tokens !== undefined }),
       defaultTolerations,
-      priority,
+      priority(cache),
+      runtimeClass(cache),
+      defaultStorageClass(cache),
+      defaultIngressClass(cache),
       createPermission(authorizer),
       roleEscalation(authorizer),
       certificateApproval(authorizer),
@@ -157,6 +164,8 @@ class Server implements ApiServer {
         addresses: parseAddressRange(options.serviceCIDR),
         ports: parsePortRange(options.nodePortRange),
         random,
+        newUid,
+        clock,
       }),
     ]);
     const eventLeases = new EventLeases(store, clock);
@@ -172,7 +181,7 @@ class Server implements ApiServer {
     const routes = options.routes ?? [];
     const dispatcher = createDispatcher({
       core,
-      discovery: new Discovery(REVIEWS),
+      discovery: new Discovery([...REVIEWS, BINDINGS]),
       health: healthChecks({ cache, authorizer, options, closing: this.#closing.signal }),
       version: options.version,
       openApi: new OpenApiDocuments(options.version.gitVersion),

@@ -1,4 +1,4 @@
-/** Kinds of the core group that hold data: Namespace, ConfigMap, Secret, ServiceAccount, Endpoints. */
+/** Kinds of the core group that hold data: Namespace, ConfigMap, Secret, ServiceAccount, Endpoints, ComponentStatus. */
 import * as kinds from '../generated/kinds.ts';
 import type { Endpoints } from '../generated/types.ts';
 import { textToBase64 } from '../schema/base64.ts';
@@ -92,4 +92,10 @@ export const endpoints = declare(kinds.endpoints, {
   },
   validate: validateEndpoints,
   deprecation: ENDPOINTS_DEPRECATED,
+});
+
+/** How parts of the cluster are, as far as the API server sees it: made up when asked for, never stored. */
+export const componentStatus = declare(kinds.componentstatuses, {
+  verbs: ['get', 'list'],
+  deprecation: 'v1 ComponentStatus is deprecated in v1.19+',
 });

@@ -3,10 +3,15 @@
  * and only if it is free: two masters can never give out the same one, and one that is not used any more is free in the
  * same moment. The cache only helps to guess well.
  */
-import type { Service, ServiceSpec } from '../../api/generated/types.ts';
+
+import { ipaddresses } from '../../api/generated/kinds.ts';
+import type { IPAddress, Service, ServiceSpec } from '../../api/generated/types.ts';
 import { type FieldError, invalid } from '../../api/status.ts';
 import { encodeStored } from '../cache/encoding.ts';
 import { REGISTRY, type WatchCache } from '../cache/watch-cache.ts';
+import { timestamp } from '../core.ts';
+import { resourcePrefix } from '../keys.ts';
+import type { Clock } from '../types.ts';
 import type { ExtraConditions } from '../verbs/commit.ts';
 import type { AdmissionPlugin, AdmissionRequest, States } from './admission.ts';
 import { type AddressRange, addressAt, indexOfAddress, type PortRange } from './ranges.ts';
@@ -16,9 +21,12 @@ export interface AllocationOptions {
   readonly addresses: AddressRange;
   readonly ports: PortRange;
   readonly random: () => number;
+  readonly newUid: () => string;
+  readonly clock: Clock;
 }
 
-const ADDRESSES = `${REGISTRY}allocations/addresses/`;
+/** An address that is given out is an object that everybody can see. */
+const ADDRESSES = resourcePrefix(ipaddresses);
 const PORTS = `${REGISTRY}allocations/ports/`;
 /** Guesses at random before looking one by one. */
 const GUESSES = 32;
@@ -49,21 +57,45 @@ function allocate(options: AllocationOptions, request: AdmissionRequest, { objec
     if (errors.length > 0) throw invalid(request.kind, service.metadata?.name ?? '', errors);
   }
   const after = keysOf(service);
-  const owner = `${request.info.namespace}/${(service ?? old)?.metadata?.name}`;
+  const owner = { namespace: request.info.namespace, name: (service ?? old)?.metadata?.name ?? '' };
   const taken = [...after].filter(key => !before.has(key));
   const freed = [...before].filter(key => !after.has(key));
   return {
     compare: taken.map(key => ({ key, target: 'createRevision', op: '=', value: 0 }) as const),
     then: [
-      ...taken.map(key => ({ type: 'put', key, value: allocationRecord(key, owner) }) as const),
+      ...taken.map(key => ({ type: 'put', key, value: allocationRecord(options, key, owner) }) as const),
       ...freed.map(key => ({ type: 'delete', key }) as const),
     ],
   };
 }
 
-function allocationRecord(key: string, owner: string): Uint8Array {
-  const metadata = { name: key.slice(key.lastIndexOf('/') + 1), annotations: { owner } };
+interface Owner {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+function allocationRecord(options: AllocationOptions, key: string, owner: Owner): Uint8Array {
+  const name = key.slice(key.lastIndexOf('/') + 1);
+  if (key.startsWith(ADDRESSES)) return encodeStored(addressObject(options, name, owner));
+  const metadata = { name, annotations: { owner: `${owner.namespace}/${owner.name}` } };
   return encodeStored({ kind: 'Allocation', apiVersion: 'raftsman/v1', metadata });
+}
+
+function addressObject({ newUid, clock }: AllocationOptions, name: string, owner: Owner): IPAddress {
+  return {
+    kind: 'IPAddress',
+    apiVersion: 'networking.k8s.io/v1',
+    metadata: {
+      name,
+      uid: newUid(),
+      creationTimestamp: timestamp(clock),
+      labels: {
+        'ipaddress.kubernetes.io/ip-family': 'IPv4',
+        'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io',
+      },
+    },
+    spec: { parentRef: { resource: 'services', ...owner } },
+  };
 }
 
 const isHeadless = (spec: ServiceSpec) => spec.clusterIP === 'None';

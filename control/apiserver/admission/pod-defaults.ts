@@ -1,6 +1,6 @@
-/** What every new pod gets: a service account, tolerations for nodes that fail, a priority. */
+/** What every new pod gets: a service account, and tolerations for nodes that fail. */
 import { serviceaccounts } from '../../api/generated/kinds.ts';
-import type { Pod, PodSpec, ServiceAccount, Toleration } from '../../api/generated/types.ts';
+import type { Pod, ServiceAccount, Toleration } from '../../api/generated/types.ts';
 import type { KindDeclaration } from '../../api/kind.ts';
 import { declarationOf } from '../../api/registry.ts';
 import { forbidden } from '../../api/status.ts';
@@ -16,13 +16,9 @@ const DEFAULT_ACCOUNT = 'default';
 const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 const TOLERATED_TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
 const TOLERATION_SECONDS = 300;
-/** The two classes that Kubernetes has built in (scheduling.k8s.io). */
-const SYSTEM_PRIORITIES: Readonly<Record<string, number>> = {
-  'system-node-critical': 2_000_001_000,
-  'system-cluster-critical': 2_000_000_000,
-};
 
-const isNewPod = ({ kind, operation, info }: AdmissionRequest) =>
+/** True for the creation of a pod. */
+export const isNewPod = ({ kind, operation, info }: AdmissionRequest) =>
   operation === 'CREATE' && kind.group === '' && kind.plural === 'pods' && info.subresource === '';
 
 export interface ServiceAccountAdmission {
@@ -95,30 +91,4 @@ export const defaultTolerations: AdmissionPlugin = {
 
 function isTolerating({ key, effect }: Toleration, taint: string): boolean {
   return (key === taint || !key) && (effect === 'NoExecute' || !effect);
-}
-
-/** Writes the number that a priority class stands for; without a class it is 0. */
-export const priority: AdmissionPlugin = {
-  name: 'Priority',
-  mutate(request, { object }) {
-    if (!isNewPod(request)) return;
-    const pod = object as Pod;
-    const { spec } = pod;
-    if (!spec) return;
-    const refuse = (why: string) => forbidden(resourceName(request.kind), pod.metadata?.name ?? '', why);
-    const computed = priorityOf(spec);
-    if (computed === undefined) throw refuse(`no PriorityClass with name ${spec.priorityClassName} was found`);
-    if (spec.priority !== undefined && spec.priority !== computed) {
-      throw refuse(
-        `the integer value of priority (${spec.priority}) must not be provided in pod spec; priority admission ` +
-          `controller computed ${computed} from the given PriorityClass name`,
-      );
-    }
-    spec.priority = computed;
-    spec.preemptionPolicy ??= 'PreemptLowerPriority';
-  },
-};
-
-function priorityOf({ priorityClassName }: PodSpec): number | undefined {
-  return priorityClassName ? SYSTEM_PRIORITIES[priorityClassName] : 0;
 }

@@ -5,6 +5,7 @@ import { declarationOf } from '../../api/registry.ts';
 import { decode } from '../../api/schema/decode.ts';
 import { ApiError, badRequest, conflict } from '../../api/status.ts';
 import { type Core, type ResourceRequest, timestamp } from '../core.ts';
+import type { VirtualResource } from '../discovery.ts';
 import { identityOf } from '../exchange.ts';
 import { jsonReply } from '../http/replies.ts';
 import type { Exchange, Reply } from '../types.ts';
@@ -82,3 +83,13 @@ function bound(
     status: { ...pod.status, conditions: [...others, scheduled] },
   };
 }
+
+/** Bindings can be posted without naming the pod in the path; they are listed, though never stored. */
+export const BINDINGS: VirtualResource = {
+  group: '',
+  version: 'v1',
+  kind: 'Binding',
+  plural: 'bindings',
+  singular: 'binding',
+  namespaced: true,
+};

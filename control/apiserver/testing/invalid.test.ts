@@ -62,6 +62,16 @@ const FLOORS: Readonly<Record<string, number>> = {
   auth: 100,
   review: 90,
   rbac: 100,
+  required: 100,
+  enum: 100,
+  quantity: 100,
+  volumes: 100,
+  pod: 100,
+  networking: 100,
+  autoscaling: 100,
+  policy: 100,
+  batch: 100,
+  cluster: 100,
 };
 
 const facts = existsSync(FACTS) ? (JSON.parse(readFileSync(FACTS, 'utf8')) as Facts) : undefined;

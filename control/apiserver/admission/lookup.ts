@@ -1,0 +1,29 @@
+/** How admission reads objects that others name. */
+import type { Kind, KubernetesObject } from '../../api/kind.ts';
+import { declarationOf } from '../../api/registry.ts';
+import type { WatchCache } from '../cache/watch-cache.ts';
+import { resourcePrefix } from '../keys.ts';
+import { cached } from '../verbs/get.ts';
+
+/** An object without a namespace, by name. One that the cache does not have is looked for again in a fresh one. */
+export async function findFresh<T extends KubernetesObject>(
+  cache: WatchCache,
+  kind: Kind<T>,
+  name: string,
+): Promise<T | undefined> {
+  const declaration = declarationOf<KubernetesObject>(kind);
+  const read = () => cached({ cache }, declaration, '', name)?.parse<T>();
+  const found = read();
+  if (found) return found;
+  await cache.freshen();
+  return read();
+}
+
+/** All objects of a kind that the cache has. For kinds of which there are few. */
+export function listAll<T extends KubernetesObject>(cache: WatchCache, kind: Kind<T>): T[] {
+  const prefix = resourcePrefix(kind);
+  return cache
+    .resource(prefix)
+    .list(prefix)
+    .map(object => object.parse<T>());
+}
