@@ -123,6 +123,28 @@ spec: {selector: {app: web}, ports: [{port: 80}]}
       await kubectl('wait', 'configmap/a', '--for=jsonpath={.data.y}=2', '--timeout=10s'),
       'configmap/a condition met\n',
     );
+    // From client-side to server-side apply, with conflicts told and taken over, and on to edit-like replaces.
+    await t.throwsAsync(kubectl('apply', '--server-side', '-f', manifest), {
+      message:
+        /Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using apps\/v1: .spec.replicas/,
+    });
+    const taken = await kubectl('apply', '--server-side', '--force-conflicts', '-f', manifest);
+    t.is(taken, 'deployment.apps/web serverside-applied\nservice/web serverside-applied\n');
+    const owners = '{range .metadata.managedFields[*]}{.manager} {.operation}{"\\n"}{end}';
+    t.is(
+      await kubectl('get', 'deployment', 'web', '--show-managed-fields', '-o', `jsonpath=${owners}`),
+      'kubectl Apply\nkubectl-last-applied Apply\n',
+    );
+    const text = await kubectl('get', 'deployment', 'web', '-o', 'yaml');
+    t.false(text.includes('managedFields'));
+    await writeFile(join(folder, 'edited.yaml'), text.replace('replicas: 4', 'replicas: 5'));
+    t.is(await kubectl('replace', '-f', join(folder, 'edited.yaml')), 'deployment.apps/web replaced\n');
+    // A replace notes itself as last applied, and that kubectl may take back; what somebody else wrote it may not.
+    t.is(await kubectl('apply', '--server-side', '-f', manifest), taken);
+    await kubectl('patch', 'deployment', 'web', '--field-manager=other', '-p', '{"spec":{"replicas":6}}');
+    await t.throwsAsync(kubectl('apply', '--server-side', '-f', manifest), {
+      message: /conflict with "other" using apps\/v1: .spec.replicas/,
+    });
     t.regex(await kubectl('explain', 'deployment.spec.replicas'), /FIELD: replicas <integer>/);
     t.regex(await kubectl('api-resources'), /\ndeployments +deploy +apps\/v1 +true +Deployment\n/);
     await t.throwsAsync(kubectl('get', 'configmap', 'none'), {
