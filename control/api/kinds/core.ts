@@ -47,12 +47,12 @@ export const configMap = declare(kinds.configmaps, {
 });
 
 export const secret = declare(kinds.secrets, {
+  // Before anything looks at who owns which fields: nobody owns `stringData`.
   defaults(object) {
+    mergeStringData(object);
     object.type ||= 'Opaque';
   },
-  prepareForCreate: mergeStringData,
   prepareForUpdate(object, old) {
-    mergeStringData(object);
     // An old client that knows no type means the type that is.
     object.type ||= old.type ?? 'Opaque';
   },
