@@ -197,3 +197,33 @@ test('one may speak as somebody else where one has the right to, and nothing of 
     /requested \[\{UserExtra {2}c {2}authentication.k8s.io\/v1 {2}a\/b\} \{UID {2}7 {2}authentication.k8s.io\/v1 {2}\}\] without/,
   );
 });
+
+test('what a PUT or an apply makes anew is created, and needs that verb; and no way leads past escalation', async t => {
+  const harness = await harnessOf(t);
+  const body = (name: string, rules: Rules) => ({
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'Role',
+    metadata: { name },
+    rules,
+  });
+  const put = (name: string, rules: Rules) =>
+    harness.call('PUT', `${ROLES}/${name}`, { body: body(name, rules), identity: JANE });
+  const apply = (name: string, rules: Rules) =>
+    harness.call('PATCH', `${ROLES}/${name}?fieldManager=test`, {
+      body: body(name, rules),
+      headers: { 'content-type': 'application/apply-patch+yaml' },
+      identity: JANE,
+    });
+  await grant(harness, [rbacRule('roles', 'get,update,patch')], 'changer', 'default');
+  for (const write of [put, apply]) {
+    const refused = await write('x', []);
+    t.is(refused.status, 403);
+    t.regex(refused.body.message, /^roles.rbac.authorization.k8s.io "x" is forbidden: /);
+  }
+  await grant(harness, [rbacRule('roles', 'create')], 'creator', 'default');
+  for (const [index, write] of [put, apply].entries()) {
+    t.is((await write(`held${index}`, [])).status, 201);
+    t.is((await write(`more${index}`, [rule('secrets', 'get')])).status, 403);
+    t.is((await write(`held${index}`, [rule('secrets', 'get')])).status, 403);
+  }
+});
