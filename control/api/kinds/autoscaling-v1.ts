@@ -8,6 +8,7 @@ import type {
   HorizontalPodAutoscaler,
   HorizontalPodAutoscalerBehavior,
   HorizontalPodAutoscalerCondition,
+  HPAScalingRules,
   MetricIdentifier,
   MetricSpec,
   MetricStatus,
@@ -42,6 +43,35 @@ const readList = <T>(object: HorizontalPodAutoscaler, key: string): readonly T[]
 const isCpuShare = ({ type, resource }: MetricSpec): boolean =>
   type === 'Resource' && resource?.name === 'cpu' && resource.target.averageUtilization !== undefined;
 
+/** The rules as Go writes structs that have no names for JSON. */
+function behaviorText({ scaleUp, scaleDown }: HorizontalPodAutoscalerBehavior): string {
+  const rules = (given: HPAScalingRules | undefined) =>
+    given && {
+      StabilizationWindowSeconds: given.stabilizationWindowSeconds ?? null,
+      SelectPolicy: given.selectPolicy ?? null,
+      Policies: given.policies?.map(({ type, value, periodSeconds }) => ({
+        Type: type,
+        Value: value,
+        PeriodSeconds: periodSeconds,
+      })),
+      Tolerance: given.tolerance ?? null,
+    };
+  return JSON.stringify({ ScaleUp: rules(scaleUp) ?? null, ScaleDown: rules(scaleDown) ?? null });
+}
+
+/** Go reads names in whatever case they come. */
+function readBehavior(object: HorizontalPodAutoscaler): HorizontalPodAutoscalerBehavior | undefined {
+  const given = read<Tree>(object, BEHAVIOR);
+  return given && (withSmallNames(given) as HorizontalPodAutoscalerBehavior);
+}
+
+function withSmallNames(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withSmallNames);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).filter(([, entry]) => entry !== null);
+  return Object.fromEntries(entries.map(([key, entry]) => [keyOf(key), withSmallNames(entry)]));
+}
+
 /** The same object in autoscaling/v2. Changes nothing of what it is given. */
 export function toV2(object: HorizontalPodAutoscaler): AutoscalingV2HorizontalPodAutoscaler {
   const { spec, status, metadata } = object;
@@ -53,7 +83,7 @@ export function toV2(object: HorizontalPodAutoscaler): AutoscalingV2HorizontalPo
     metrics.push({ type: 'Resource', resource: { name: 'cpu', target } });
   }
   const currentMetrics = readList<Tree>(object, CURRENT_METRICS).map(metric => statusToV2(metric));
-  const behavior = read<HorizontalPodAutoscalerBehavior>(object, BEHAVIOR);
+  const behavior = readBehavior(object);
   const conditions = readList<HorizontalPodAutoscalerCondition>(object, CONDITIONS);
   const annotations = Object.entries(metadata?.annotations ?? {}).filter(([key]) => !ALL.includes(key));
   const { annotations: _annotations, ...sameMetadata } = metadata ?? {};
@@ -94,7 +124,7 @@ export function fromV2(object: AutoscalingV2HorizontalPodAutoscaler): Horizontal
     more[CURRENT_METRICS] = JSON.stringify(currentMetrics.map(metric => metricToV1(metric, 'current')));
   }
   if (conditions.length > 0) more[CONDITIONS] = JSON.stringify(conditions);
-  if (behavior) more[BEHAVIOR] = JSON.stringify(behavior);
+  if (behavior) more[BEHAVIOR] = behaviorText(behavior);
   const annotations = { ...metadata?.annotations, ...more };
   return {
     apiVersion: 'autoscaling/v1',

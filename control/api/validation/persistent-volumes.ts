@@ -13,6 +13,7 @@ import type { FieldError } from '../status.ts';
 import { byRule, forbiddenField, IMMUTABLE, invalidText, invalidValue, oneOf, required } from './errors.ts';
 import { dns1123Subdomain } from './names.ts';
 import { validateTypedReference } from './references.ts';
+import { goQuantity } from './resources.ts';
 import { validateLabelSelector, validateNodeTerm } from './scheduling.ts';
 import { validateDriverName } from './storage.ts';
 import { hasDotDot, validateHostPath, validateNfs } from './volumes.ts';
@@ -92,7 +93,12 @@ function validateVolumeCapacity(capacity: PersistentVolumeSpec['capacity']): Fie
   const entries = Object.entries(capacity ?? {});
   const errors = entries.length === 0 ? [required('spec.capacity')] : [];
   if (entries.length !== 1 || entries[0]?.[0] !== 'storage') {
-    const shown = capacity ? `core.ResourceList{${entries.map(([name]) => `"${name}"`).join(', ')}}` : GO_NO_RESOURCES;
+    const shown = capacity
+      ? `core.ResourceList{${entries
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([name, text]) => `"${name}":${goQuantity(parseQuantity(String(text)))}`)
+          .join(', ')}}`
+      : GO_NO_RESOURCES;
     errors.push({
       type: 'FieldValueNotSupported',
       field: 'spec.capacity',

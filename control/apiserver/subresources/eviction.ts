@@ -1,4 +1,4 @@
-/** POST of an Eviction: a deletion that leaves word of why. Disruption budgets do not exist yet, so none can object. */
+/** POST of an Eviction: a deletion that leaves word of why. Disruption budgets are not asked yet. */
 import type { DeleteOptions, Eviction, Pod, PodCondition } from '../../api/generated/types.ts';
 import { decodeAs } from '../../api/schema/decode.ts';
 import { badRequest } from '../../api/status.ts';
