@@ -250,7 +250,10 @@ export class RaftDriver<Result = unknown> implements RaftNode<Result> {
     if (found.identity !== undefined) return { ...found, identity: found.identity };
     const { bootstrap, storage } = this.#dependencies;
     if (bootstrap === undefined) throw new NotInitializedError('the storage is empty and no cluster was named');
-    const { identity, membership } = bootstrap;
+    // Who joins was told by one member what that member has in its log, and not all of it need ever be committed: to be taken
+    // for granted that somebody was removed, it has to come with the log.
+    const { removed: _, ...membership } = bootstrap.membership;
+    const { identity } = bootstrap;
     // Who joins knows whom it joins; an empty answer must not become a cluster of its own.
     if (!membership.members.some(member => member.role === 'voter')) {
       throw new NotInitializedError('the cluster to join names no voter: ask another of its members');

@@ -302,6 +302,19 @@ test('a change that loses its leader goes on with the next one', async t => {
   t.is(membership.members.find(({ id }) => id === memberEntry(3).id)?.role, 'voter');
 });
 
+test('a member that joins does not believe that somebody was removed until the log says so', async t => {
+  const group = await started(t, 3);
+  const leader = await group.leaderOnce();
+  // As a member tells whose log has a removal that was never committed.
+  const membership = { ...leader.node.status().membership, removed: [leader.id] };
+  const joiner = await group.add(3, membership);
+  await leader.node.addMember(memberEntry(3));
+  await leader.node.propose(text('one'));
+  await until(() => joiner.machine.commands.length === 1);
+  t.is(leader.fatal, undefined);
+  t.is(leader.node.status().role, 'leader');
+});
+
 test('a member that joins a cluster without voters begins none of its own', async t => {
   const group = new Group();
   await t.throwsAsync(group.add(0, { clusterId: 'c'.repeat(16), members: [] }), { instanceOf: NotInitializedError });

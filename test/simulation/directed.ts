@@ -55,6 +55,7 @@ export class DirectedCluster {
       shape: { pauseMsMax: 0, historyKeepMs: 60_000, drift: 0, quotaBytes: 1_000_000 },
       drift: 0,
       isChaos: () => true,
+      isRemoving: () => false,
       stoodStill: () => 0,
       fail,
       onFailure: fail,

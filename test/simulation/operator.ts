@@ -87,8 +87,8 @@ export class Operator {
     const through = this.#sponsor();
     if (through === undefined) return;
     const { members } = through.status().membership;
-    // Who lost a member does not play with the others.
-    if (!this.isAtEase) return;
+    // Who lost a member does not play with the others; and of two, nobody could tell which of them is wrong.
+    if (!this.isAtEase || this.#context.members.some(({ mayDiverge }) => mayDiverge)) return;
     const kinds: readonly (() => void)[] = [
       () => this.#join(through, members.length),
       () => this.#addLearner(through, members.length),
@@ -102,8 +102,10 @@ export class Operator {
   }
 
   #round(): void {
-    const { members } = this.#context;
+    const { members, reference } = this.#context;
     this.#dismiss();
+    // It was given up before it was let in, and its admission was under way.
+    for (const member of members) if (member.isLost && reference.isMember(member.id)) member.isRemoved = false;
     for (const member of members) if (member.wasSentAway) this.revive(member);
     const lost = members.find(({ isLost, isRemoved }) => isLost && !isRemoved);
     const through = this.#sponsor();

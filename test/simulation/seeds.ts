@@ -42,4 +42,10 @@ export const NAMED_SEEDS: readonly NamedSeed[] = [
       'a state restored from a snapshot became durable while the log had the last entry in memory only; after a crash the ' +
       'state was ahead of the log, and the member could not start (raft/driver/snapshots.test.ts)',
   },
+  {
+    seed: 3331,
+    found:
+      'a member that joined was told of a removal that was never committed, believed it, and told the leader that it was ' +
+      'removed; the leader stopped for good (raft/driver/membership.test.ts)',
+  },
 ];

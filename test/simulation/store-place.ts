@@ -107,7 +107,7 @@ export class StorePlace implements Place {
   }
 
   begin({ clock, dependencies, onFatal, writeFault, die }: Life): SimulatedNode {
-    const { random, reference, judge, coverage } = this.#context;
+    const { random, reference, judge, coverage, isRemoving } = this.#context;
     this.#disk.setFault(writeFault);
     if (this.#disk.contents.checkpoint !== undefined) coverage.note('restart from a checkpoint');
     const replica = new Replica({
@@ -126,6 +126,7 @@ export class StorePlace implements Place {
       coverage,
       divergence: this.#divergence,
       die,
+      isRemoving,
       beforeChunk: () => writeFault('checkpoint'),
     });
     const methods = new PeerMethods();
@@ -211,6 +212,7 @@ interface JudgedReplicaOptions {
   readonly coverage: StorePlaceContext['coverage'];
   readonly divergence: Divergence;
   readonly die: () => void;
+  readonly isRemoving: () => boolean;
   /** Stands before each chunk of a snapshot that is taken over. */
   readonly beforeChunk: () => Promise<void>;
 }
@@ -281,7 +283,9 @@ class JudgedReplica implements StateMachine<ApplyResult> {
 
   /** The first put becomes another: as if a bit had flipped on its way into the state. */
   #altered(command: CommittedCommand): CommittedCommand {
-    const { divergence, coverage, judge, member } = this.#options;
+    const { divergence, coverage, judge, member, isRemoving } = this.#options;
+    // Of those who stay, most have to be right.
+    if (isRemoving()) return command;
     const decoded = decodeCommand(command.data);
     if (divergence.state !== 'wanted' || decoded.type !== 'transaction') return command;
     const { transaction } = decoded;

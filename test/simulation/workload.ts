@@ -82,6 +82,8 @@ export interface WorkloadContext {
   readonly coverage: Coverage;
   readonly shape: Pick<Shape, 'pauseMsMax' | 'historyKeepMs' | 'drift' | 'quotaBytes'>;
   readonly isChaos: () => boolean;
+  /** A member is being taken out: nothing is known for certain of who counts. */
+  readonly isRemoving: () => boolean;
   /** How long a member has stood still between two moments, in the pauses of at least `pauseMsMin`, each less `graceMs`. */
   readonly stoodStill: (
     member: MemberId,

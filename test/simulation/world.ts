@@ -105,6 +105,7 @@ class World {
     const context: WorkloadContext = {
       ...world,
       isChaos: () => this.#isChaos,
+      isRemoving: () => this.#operator.isRemoving,
       stoodStill: (id, between) => this.#members.find(member => member.id === id)?.stoodStill(between) ?? 0,
       fail: error => this.#fail(error instanceof Error ? error : new Error(String(error))),
     };
