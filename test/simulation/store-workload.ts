@@ -15,6 +15,7 @@ import {
   UnavailableError,
   UnknownOutcomeError,
 } from '../../store/index.ts';
+import { QUOTA_CLEAR_SHARE } from '../../store/limits.ts';
 import { LeaseHolder } from './lease-holder.ts';
 import { integerBetween, pick } from './random.ts';
 import { SafetyViolation } from './reference.ts';
@@ -69,9 +70,16 @@ export class StoreWorkload implements Workload {
   get isDone(): boolean {
     const { model, leases } = this.#judge;
     // Nobody renews a lease any more, so all of them have to end.
-    // And what raised an alarm is over, so it ends by itself.
-    if (this.#clientsDone < CLIENTS || leases.count > 0 || model.alarms.length > 0) return false;
+    if (this.#clientsDone < CLIENTS || leases.count > 0) return false;
+    // And what raised an alarm is over, so it ends by itself, unless the store is full all the same.
+    if (model.alarms.some(({ type, cause }) => !(type === 'NOSPACE' && cause === 'quota' && this.#isFull)))
+      return false;
     return this.#watchers.every(({ seen }) => seen === model.revision);
+  }
+
+  get #isFull(): boolean {
+    const { quotaBytes } = this.#context.shape;
+    return this.#places.some(({ life }) => (life?.replica.state.liveBytes ?? 0) >= quotaBytes * QUOTA_CLEAR_SHARE);
   }
 
   get answered(): number {
