@@ -250,10 +250,12 @@ export class Operator {
     return member;
   }
 
+  /** Who is not let in yet knows no leader to hand anything to. */
   #sponsor(): SimulatedNode | undefined {
+    const { random, members, reference } = this.#context;
     return pick(
-      this.#context.random,
-      this.#context.members.filter(({ node, isRemoved }) => node !== undefined && !isRemoved),
+      random,
+      members.filter(({ id, node, isRemoved }) => node !== undefined && !isRemoved && reference.isMember(id)),
     )?.node;
   }
 }
