@@ -210,6 +210,7 @@ export class ListPlace implements Place {
 
   readonly mayDiverge = false;
   readonly isDiverged = false;
+  readonly hasDiverged = false;
 
   fill(_isFull: boolean): boolean {
     return false;

@@ -411,8 +411,8 @@ export class SimulatedMember {
 
   #noteSentAway(): void {
     const { coverage, onFailure } = this.#context;
-    if (!this.#place.isDiverged) {
-      onFailure(new SafetyViolation(`${this.name} was sent away, and holds what the others hold`));
+    if (!this.#place.hasDiverged) {
+      onFailure(new SafetyViolation(`${this.name} was sent away, and always held what the others hold`));
       return;
     }
     coverage.note('diverged member sent away');

@@ -16,9 +16,11 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SEEDS_DEFAULT = 1_000;
 /**
  * The short form begins where each rule was noticed last time, and with another rule each day, so that all get their turn.
- * Seeds shift a little with each change of the sources, so it looks at some more.
+ * Seeds shift with each change of the sources, so it looks at many more; rules that were noticed late last time are left to
+ * the long form, since they may not be noticed even so.
  */
-const SEEDS_SHORT = 80;
+const SEEDS_SHORT = 300;
+const NOTICED_SOON = 40;
 const SHORT_MS_MAX = 85_000;
 const DAY_MS = 86_400_000;
 const RULES_A_DAY = 15;
@@ -54,7 +56,10 @@ try {
 async function run(): Promise<number> {
   const begunMs = performance.now();
   const fitting = MUTATIONS.filter(
-    ({ rule, isRedundantBecause }) => rule.includes(values.only ?? '') && isRedundantBecause === undefined,
+    ({ rule, isRedundantBecause }) =>
+      rule.includes(values.only ?? '') &&
+      isRedundantBecause === undefined &&
+      (!isShort || (NOTICED_AT[rule] ?? Number.POSITIVE_INFINITY) <= NOTICED_SOON),
   );
   const first = isShort ? (Math.floor(Date.now() / DAY_MS) * RULES_A_DAY) % fitting.length : 0;
   const chosen = [...fitting.slice(first), ...fitting.slice(0, first)];

@@ -65,7 +65,7 @@ export class StorePlace implements Place {
   #life: (StoreLife & { readonly methods: PeerMethods; readonly logger: Logger }) | undefined;
   #isStarted = false;
   #isFull = false;
-  #divergence: Divergence = { state: 'none' };
+  #divergence: Divergence = { state: 'none', hasBeen: false };
   #end: () => void = () => {};
 
   constructor(id: MemberId, context: StorePlaceContext) {
@@ -91,6 +91,10 @@ export class StorePlace implements Place {
       this.#divergence.state = 'none';
     }
     return this.#divergence.state === 'diverged';
+  }
+
+  get hasDiverged(): boolean {
+    return this.#divergence.hasBeen;
   }
 
   get mayDiverge(): boolean {
@@ -177,10 +181,18 @@ export class StorePlace implements Place {
   setAside(): void {
     this.#disk.wipe();
     if (this.#divergence.state === 'diverged') this.#divergence.state = 'none';
+    this.#divergence.hasBeen = false;
   }
 
   copy(): () => void {
-    return this.#disk.copy();
+    const putBack = this.#disk.copy();
+    const wasDiverged = this.isDiverged;
+    return () => {
+      putBack();
+      if (!wasDiverged) return;
+      this.#divergence.state = 'diverged';
+      this.#divergence.hasBeen = true;
+    };
   }
 
   diverge(): boolean {
@@ -202,6 +214,8 @@ export class StorePlace implements Place {
 /** Whether a member is to come to hold something else than the others, or does. */
 interface Divergence {
   state: 'none' | 'wanted' | 'diverged';
+  /** The state was wrong at some time since it was built; what a crash made right may be accused of it all the same. */
+  hasBeen: boolean;
 }
 
 interface JudgedReplicaOptions {
@@ -294,6 +308,7 @@ class JudgedReplica implements StateMachine<ApplyResult> {
     // Its tag never exists, so such a transaction takes the branch that puts.
     if (!isCertain || put?.type !== 'put' || (put.lease ?? 0) !== 0 || judge.model.alarms.length > 0) return command;
     divergence.state = 'diverged';
+    divergence.hasBeen = true;
     judge.diverged(member);
     coverage.note('state diverged');
     const then = [{ ...put, value: Buffer.from(`not ${put.value}`) }, ...transaction.then.slice(1)];
