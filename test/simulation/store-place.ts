@@ -181,7 +181,6 @@ export class StorePlace implements Place {
   setAside(): void {
     this.#disk.wipe();
     if (this.#divergence.state === 'diverged') this.#divergence.state = 'none';
-    this.#divergence.hasBeen = false;
   }
 
   copy(): () => void {
@@ -214,7 +213,7 @@ export class StorePlace implements Place {
 /** Whether a member is to come to hold something else than the others, or does. */
 interface Divergence {
   state: 'none' | 'wanted' | 'diverged';
-  /** The state was wrong at some time since it was built; what a crash made right may be accused of it all the same. */
+  /** The state was wrong at some time. Late news of that may accuse what a crash, or building it anew, has made right. */
   hasBeen: boolean;
 }
 

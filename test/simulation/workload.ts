@@ -58,7 +58,7 @@ export interface Place {
   readonly mayDiverge: boolean;
   /** It has done so, and the present state is not right again. */
   readonly isDiverged: boolean;
-  /** It has done so at some time since the state was built. */
+  /** It has done so at some time. */
   readonly hasDiverged: boolean;
   /** Its disk has hardly any free space, or has some again; false if nobody would notice. */
   fill(isFull: boolean): boolean;
