@@ -98,8 +98,6 @@ export class SimulatedMember {
   #wasRolledBack = false;
   /** The others had it stop, to be built again. */
   wasSentAway = false;
-  /** Its state was given up for good while it ran. */
-  #isCondemned = false;
   #whenTakingPart: () => void = () => {};
   /** Counts starts. */
   lives = 0;
@@ -368,7 +366,8 @@ export class SimulatedMember {
     }
     const found =
       error instanceof LogCorruptError ? 'log' : hasCode(error, 'STORE_STATE_CORRUPT') ? 'state' : undefined;
-    if (found === 'state' && (this.#damage === 'state' || this.#isCondemned)) {
+    // What differed was given up for good while it ran, even if it died of something else at that moment.
+    if (found === 'state' && (this.#damage === 'state' || this.#place.hasDiverged)) {
       this.#setAside(life);
       return;
     }
@@ -392,7 +391,6 @@ export class SimulatedMember {
     trace?.(`the state of ${this.name} is set aside`);
     if (this.#damage === 'state') coverage.note('damage of a state found');
     this.#damage = undefined;
-    this.#isCondemned = false;
     this.#isRebuilding = true;
     this.#endLife(life);
     this.#place.setAside();
@@ -416,7 +414,6 @@ export class SimulatedMember {
       return;
     }
     coverage.note('diverged member sent away');
-    this.#isCondemned = true;
     this.wasSentAway = true;
     this.crash();
   }
