@@ -134,6 +134,7 @@ export const EVENTS = {
   'watch moved': 'a watcher went on at another member',
   'watch lost its place': 'a watcher fell behind the compacted revision',
   'watch started too late': 'a watch was refused because its start is compacted',
+  'reader of a watch away': 'what came meanwhile had to wait for it',
   'watch told of progress': '',
   'watch of the future': 'a watch began at a revision that had not come yet',
 } as const satisfies Readonly<Record<string, string>>;

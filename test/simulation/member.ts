@@ -45,6 +45,8 @@ export interface DiskFaults {
   readonly isHanging: boolean;
   /** No write comes back before this has resolved. */
   readonly stall?: Promise<void>;
+  /** The same, of the log only: state and log are two databases, and may be two disks. */
+  readonly logStall?: Promise<void>;
 }
 
 export type DeathPoint = Extract<EventName, `crash at ${string}`>;
@@ -451,14 +453,15 @@ export class SimulatedMember {
 
   async #writeFault(failureName: 'failed write' | 'failed state write'): Promise<void> {
     const { clock, random, coverage } = this.#context;
-    const { writeMsMin, writeMsMax, failure, isHanging, stall } = this.diskFaults;
+    const { writeMsMin, writeMsMax, failure, isHanging, stall, logStall } = this.diskFaults;
     if (isHanging) {
       coverage.note('hanging write');
       await new Promise(() => {});
     }
-    if (stall !== undefined) {
+    const standsStill = stall ?? (failureName === 'failed write' ? logStall : undefined);
+    if (standsStill !== undefined) {
       coverage.note('stalled write');
-      await stall;
+      await standsStill;
     }
     await new Promise<void>(resolve => {
       clock.setTimeout(resolve, writeMsMin + random() * (writeMsMax - writeMsMin));

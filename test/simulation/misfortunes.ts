@@ -11,7 +11,7 @@ import { type DeathPoint, GOOD_DISK, type SimulatedMember } from './member.ts';
 import type { Operator } from './operator.ts';
 import { integerBetween, pick, type Random, shuffled } from './random.ts';
 import type { Reference } from './reference.ts';
-import { deposed, duel, type Scheme, seesaw } from './schemes.ts';
+import { deposed, duel, overtaken, type Scheme, seesaw } from './schemes.ts';
 import type { Misfortune, Shape } from './shape.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
@@ -49,6 +49,7 @@ const WEIGHTS: Readonly<Record<Misfortune, number>> = {
   seesaw: 1,
   duel: 1,
   deposed: 1,
+  overtaken: 1,
   rollback: 1,
   divergence: 0.7,
   fullDisk: 0.5,
@@ -205,6 +206,7 @@ export class Misfortunes {
     seesaw: () => this.#begin(() => seesaw(this.#stage)),
     duel: () => this.#begin(() => duel(this.#stage, (member, downMs) => this.#crashIfChaos(member, downMs))),
     deposed: () => this.#begin(() => deposed(this.#stage)),
+    overtaken: () => this.#begin(() => this.#overtake()),
     rollback: () => this.#begin(() => this.#rollback()),
     divergence: () => this.#diverge(),
     fullDisk: () => this.#fillDisk(),
@@ -365,6 +367,15 @@ export class Misfortunes {
       member.diskFaults = { ...member.diskFaults, failure: 0 };
       this.#stage.operator.revive(member);
     };
+  }
+
+  #overtake(): Scheme | undefined {
+    const victim = this.#pickMember(({ id, isAlive, isLeading }) => {
+      return isAlive && !isLeading && this.#stage.reference.voters.includes(id);
+    });
+    if (victim === undefined || this.#stage.operator.isRemoving || this.#stage.members.length >= MEMBERS_MAX)
+      return undefined;
+    return this.#canSpare(victim) ? overtaken(this.#stage, victim) : undefined;
   }
 
   /** A member dies, and its disk is not what it was; only if enough good ones stay. */

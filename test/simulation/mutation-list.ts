@@ -272,6 +272,9 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'raft/storage/journal.ts',
     find: 'if (sequence !== this.#nextSequence || decoded.record.sequence !== sequence) {',
     replace: 'if (false) {',
+    isRedundantBecause:
+      'each record names the chain value of the one before: behind a hole, and in a place that is not its own, that value is ' +
+      'another one, so the next check refuses the record; this one only says more clearly what is missing',
   },
   {
     rule: 'a log that lost its end is told from a short one',

@@ -171,7 +171,7 @@ export class Operator {
 
   #remove(through: SimulatedNode, members: readonly MembershipEntry[]): void {
     const victim = pick(this.#context.random, this.#present(members));
-    if (victim !== undefined && members.length > 2) {
+    if (victim !== undefined && members.length > 1) {
       this.#takeOut(victim, through.removeMember(victim.id), 'member removed');
     }
   }

@@ -137,6 +137,30 @@ export function deposed(stage: Stage): Scheme | undefined {
   };
 }
 
+/**
+ * A follower has lost its state, and is sent a snapshot, while its log takes entries that its disk does not take: the snapshot
+ * reaches further than the log on disk. Soon after the state has it, the follower dies.
+ */
+export function overtaken({ operator, clock, trace }: Stage, follower: SimulatedMember): Scheme {
+  const { promise: logStall, resolve: goOn } = Promise.withResolvers<void>();
+  follower.crash();
+  follower.damage('state');
+  trace?.(`${follower.name} has lost its state; the disk of its log stands still`);
+  follower.diskFaults = { ...follower.diskFaults, logStall };
+  follower.ambush = { point: 'crash at afterRestore', chance: 1 };
+  clock.setTimeout(() => operator.revive(follower), QUICK_RESTART_MS_MAX);
+  return {
+    said() {},
+    pass() {
+      goOn();
+      const { logStall: _, ...faults } = follower.diskFaults;
+      follower.diskFaults = faults;
+      follower.ambush = undefined;
+      operator.revive(follower);
+    },
+  };
+}
+
 function bringsEntries(message: Message): boolean {
   return message.type === 'appendRequest' && message.entries.length > 0;
 }

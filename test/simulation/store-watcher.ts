@@ -16,6 +16,9 @@ const PATIENCE_MS = 2_000;
 const BATCHES_MAX = 60;
 const PROGRESS_MS = 500;
 const PAUSE_MS = 50;
+/** How often a reader is away when something comes, and for how long at most. */
+const AWAY_CHANCE = 0.15;
+const AWAY_MS_MAX = 300;
 
 export class Watcher {
   readonly #name: string;
@@ -58,6 +61,7 @@ export class Watcher {
       const request = { ...ALL_KEYS, startRevision: this.#seen + 1, progressMs: PROGRESS_MS, signal: abort.signal };
       const batches = life.client.watch(request)[Symbol.asyncIterator]();
       for (let left = integerBetween(random, 1, BATCHES_MAX); left > 0; left--) {
+        await beAway(this.#context);
         const next = await patiently(this.#context, Promise.race([batches.next(), life.ended]));
         if (next === ENDED || next.done === true || !life.isTrusted()) return;
         if (next.value.events.length === 0) this.#context.coverage.note('watch told of progress');
@@ -119,6 +123,14 @@ export class Watcher {
   }
 }
 
+/** A reader is busy with what it was given, now and then for longer. */
+async function beAway(context: StorePlaceContext): Promise<void> {
+  const { random, coverage } = context;
+  if (random() >= AWAY_CHANCE) return;
+  coverage.note('reader of a watch away');
+  await pause(context, AWAY_MS_MAX * random());
+}
+
 /** What is awaited, or nothing if it takes too long. */
 function patiently<Value>(context: StorePlaceContext, result: Promise<Value>): Promise<Value | typeof ENDED> {
   return new Promise((resolve, reject) => {
@@ -176,6 +188,7 @@ export class Wanderer {
       const watch = life.client.watch(start === undefined ? request : { ...request, startRevision: start });
       const batches = watch[Symbol.asyncIterator]();
       for (let left = integerBetween(random, 1, WANDERER_BATCHES_MAX); left > 0; left--) {
+        await beAway(this.#context);
         const result = await patiently(this.#context, Promise.race([batches.next(), life.ended]));
         if (result === ENDED || result.done === true || !life.isTrusted()) return;
         const { revision, events } = result.value;
