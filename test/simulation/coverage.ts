@@ -32,7 +32,7 @@ export const EVENTS = {
   'one-way cut': 'a link worked in one direction only',
   clog: 'a link held everything back for a while',
   'leader parted before its first word': 'one leader was parted from all; another, the moment it was elected',
-  'follower with unwritten entries of a deposed leader': 'the next leader was heard before the disk went on',
+  'unwritten entries of a deposed leader': 'a write was under way when the next leader was heard',
   'message lost': '',
   'message doubled': '',
   'message late': 'a message came long after those sent behind it',

@@ -117,6 +117,10 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'raft/core/log.ts',
     find: 'if (index > this.#stableIndex && this.matches(index, term)) this.#stableIndex = index;',
     replace: 'if (index > this.#stableIndex) this.#stableIndex = Math.min(index, this.lastIndex);',
+    isRedundantBecause:
+      'a leader sends entries only to who has answered it in its own term, and that answer waits for a write of that term, ' +
+      'which comes after all writes with entries of older terms: when entries arrive that replace others, no write with the ' +
+      'replaced ones is under way any more',
   },
   {
     rule: 'acknowledgements of an older term that wait for the disk are dropped with the term',

@@ -87,46 +87,47 @@ export function duel(stage: Stage, crash: Crash): Scheme | undefined {
 }
 
 /**
- * The disk of a follower stands still while its leader sends to it. Both are parted from the others, who elect another; the
- * follower hears that one, is made to cut what it could not write, and only then its disk goes on.
+ * A leader, and of five or more members one of its followers with it, is parted from the others, and the disk of one of the two
+ * stands still with the next entry, which the others never see. They elect another; who waits for its disk hears that one, is
+ * made to cut what it is still writing, and only then its disk goes on.
  */
 export function deposed(stage: Stage): Scheme | undefined {
-  const { members, random, shape, clock, coverage, network, trace } = stage;
+  const { members, random, shape, clock, coverage, network, reference, trace } = stage;
   const leader = members.find(({ isLeading }) => isLeading);
-  const follower = pick(
-    random,
-    members.filter(member => member.isAlive && !member.isRemoved && member !== leader),
-  );
-  if (leader === undefined || follower === undefined) return undefined;
-  const others = members.filter(member => member !== leader && member !== follower);
+  if (leader === undefined) return undefined;
+  const canSpareTwo = reference.voters.length >= 5;
+  const followers = members.filter(member => member.isAlive && !member.isRemoved && member !== leader);
+  const victim = canSpareTwo && random() < 0.7 ? pick(random, followers) : leader;
+  if (victim === undefined) return undefined;
+  const others = members.filter(member => member !== leader && member !== victim);
   const term = leader.node?.status().term ?? 0;
   const { promise: stall, resolve: goOn } = Promise.withResolvers<void>();
-  follower.diskFaults = { ...follower.diskFaults, stall };
-  trace?.(`the disk of ${follower.name} stands still`);
+  trace?.(`${leader.name} and ${victim.name} are parted from the others`);
   const parting = new Parting(stage);
-  let isParted = false;
+  parting.part([leader, victim], others);
+  let isWriting = false;
   let isHeard = false;
   let isDeposed = false;
   const release = () => {
     goOn();
-    follower.diskFaults = withoutStall(follower.diskFaults);
+    victim.diskFaults = withoutStalls(victim.diskFaults);
   };
   return {
     said(message) {
       if (message.from === leader.id) {
-        // What comes first is being written; what comes then waits for that.
-        if (isParted || message.to !== follower.id || !bringsEntries(message)) return;
-        isParted = true;
-        trace?.(`${leader.name} and ${follower.name} are parted from the others`);
-        parting.part([leader, follower], others);
-      } else if (isParted && !isHeard && message.type === 'voteResponse' && message.granted && message.term > term) {
-        // The next leader reaches the follower with its first word; the one before hears of nothing.
+        // It sends before it writes itself, so the write that stands still is the one of this entry.
+        if (isWriting || !bringsEntries(message) || (victim !== leader && message.to !== victim.id)) return;
+        isWriting = true;
+        trace?.(`the disk of ${victim.name} stands still`);
+        victim.diskFaults = { ...victim.diskFaults, stall };
+      } else if (isWriting && !isHeard && message.type === 'voteResponse' && message.granted && message.term > term) {
+        // The next leader is heard from its first word on; of a leader and a follower, the one before hears of nothing.
         isHeard = true;
         parting.end();
-        parting.part([leader], others);
-      } else if (isHeard && !isDeposed && message.to === follower.id && message.type === 'appendRequest') {
+        if (victim !== leader) parting.part([leader], others);
+      } else if (isHeard && !isDeposed && message.to === victim.id && message.type === 'appendRequest') {
         isDeposed = true;
-        coverage.note('follower with unwritten entries of a deposed leader');
+        coverage.note('unwritten entries of a deposed leader');
         clock.setTimeout(release, network.faults.delayMsMax + random() * shape.electionTimeoutMs);
       }
     },
@@ -153,8 +154,7 @@ export function overtaken({ operator, clock, trace }: Stage, follower: Simulated
     said() {},
     pass() {
       goOn();
-      const { logStall: _, ...faults } = follower.diskFaults;
-      follower.diskFaults = faults;
+      follower.diskFaults = withoutStalls(follower.diskFaults);
       follower.ambush = undefined;
       operator.revive(follower);
     },
@@ -165,7 +165,7 @@ function bringsEntries(message: Message): boolean {
   return message.type === 'appendRequest' && message.entries.length > 0;
 }
 
-function withoutStall({ stall: _, ...faults }: DiskFaults): DiskFaults {
+function withoutStalls({ stall: _, logStall: __, ...faults }: DiskFaults): DiskFaults {
   return faults;
 }
 
