@@ -5,6 +5,7 @@ import type { KindDeclaration, StrategyContext } from '../api/kind.ts';
 import { formatTime } from '../api/schema/time.ts';
 import type { Admission } from './admission/admission.ts';
 import type { WatchCache } from './cache/watch-cache.ts';
+import type { Callout } from './callout/client.ts';
 import type { EventLeases } from './event-leases.ts';
 import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
@@ -22,6 +23,8 @@ export interface Core {
   readonly random: () => number;
   readonly admission: Admission;
   readonly eventLeases: EventLeases;
+  /** Calls to webhooks and to API servers behind this one. */
+  readonly callout: Callout;
 }
 
 /** A request for objects of a declared kind. */

@@ -34,6 +34,7 @@ import { NodeReferences } from './auth/node-references.ts';
 import type { RequestHeaderOptions } from './auth/request-header.ts';
 import { DEFAULT_ISSUER, ServiceAccountTokens } from './auth/service-account-tokens.ts';
 import { WatchCache } from './cache/watch-cache.ts';
+import { type Callout, createCallout } from './callout/client.ts';
 import { type AuditRecord, makeChain } from './chain.ts';
 import type { Core } from './core.ts';
 import { Discovery } from './discovery.ts';
@@ -129,6 +130,7 @@ class Server implements ApiServer {
   readonly #options: ApiServerOptions;
   readonly #limits: Limits;
   readonly #cache: WatchCache;
+  readonly #callout: Callout;
   readonly #handler: Handler;
   readonly #closing = new AbortController();
   readonly #sockets = new Set<Socket | Duplex>();
@@ -145,6 +147,8 @@ class Server implements ApiServer {
     const metrics = new Metrics(options.registry);
     this.#cache = new WatchCache({ store, clock, logger, limits });
     const cache = this.#cache;
+    this.#callout = createCallout({ core: { cache, clock, limits }, agents: options.kubeletClient });
+    const callout = this.#callout;
     const tokens = tokensOf(options);
     const authorizer = new Authorizer({ cache, nodeReferences: new NodeReferences(cache, clock) });
     const admission = createAdmission([
@@ -169,7 +173,19 @@ class Server implements ApiServer {
       }),
     ]);
     const eventLeases = new EventLeases(store, clock);
-    const core: Core = { store, cache, limits, clock, logger, metrics, newUid, random, admission, eventLeases };
+    const core: Core = {
+      store,
+      cache,
+      limits,
+      clock,
+      logger,
+      metrics,
+      newUid,
+      random,
+      admission,
+      eventLeases,
+      callout,
+    };
     const authentication: AuthenticationOptions = {
       clock,
       staticTokens: options.staticTokens ?? [],
@@ -275,6 +291,7 @@ class Server implements ApiServer {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#callout.close();
     await this.#cache.close();
     const server = this.#http;
     if (!server) return;

@@ -25,13 +25,13 @@ const KUBELET_PORT = 10_250;
 const ADDRESS_TYPES = ['InternalIP', 'ExternalIP', 'Hostname'];
 
 /** Where the agent of the pod's node listens. Throws 400 for a pod that has no node, 500 for a node that tells no address. */
-export function locateAgent(core: Core, pod: Pod): AgentAddress {
+export function locateAgent(core: Pick<Core, 'cache'>, pod: Pod): AgentAddress {
   const nodeName = pod.spec?.nodeName;
   if (!nodeName) throw badRequest(`pod ${pod.metadata?.name} does not have a host assigned`);
   return locateNode(core, nodeName);
 }
 
-export function locateNode(core: Core, nodeName: string): AgentAddress {
+export function locateNode(core: Pick<Core, 'cache'>, nodeName: string): AgentAddress {
   const node = cached(core, NODE, '', nodeName)?.parse<Node>();
   const addresses = node?.status?.addresses ?? [];
   const host = ADDRESS_TYPES.map(type => addresses.find(address => address.type === type)?.address).find(Boolean);
@@ -41,7 +41,7 @@ export function locateNode(core: Core, nodeName: string): AgentAddress {
 
 /** Opens a connection to an agent. Rejects with 503 when it cannot be reached in time. */
 export function dialAgent(
-  core: Core,
+  core: Pick<Core, 'clock' | 'limits'>,
   { host, port, nodeName }: AgentAddress,
   credentials: AgentCredentials,
 ): Promise<TLSSocket> {

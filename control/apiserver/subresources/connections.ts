@@ -31,7 +31,11 @@ export interface Answer {
 }
 
 /** Reads the head of the agent's answer, and for a refusal its body. */
-export function readAnswer(core: Core, socket: TLSSocket, agent: AgentAddress): Promise<Answer> {
+export function readAnswer(
+  core: Pick<Core, 'clock' | 'limits'>,
+  socket: TLSSocket,
+  agent: AgentAddress,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     let bytes = Buffer.alloc(0);
     const stop = () => {

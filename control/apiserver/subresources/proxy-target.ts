@@ -3,18 +3,16 @@
  * and how that is reached. Ports of pods are reached through the agent of the pod's node, so that a master needs no route
  * into the pod network; other addresses are dialled.
  */
-import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { endpointslices, pods } from '../../api/generated/kinds.ts';
-import type { Endpoint, EndpointSlice, Pod, Service } from '../../api/generated/types.ts';
+import { pods } from '../../api/generated/kinds.ts';
+import type { Pod, Service } from '../../api/generated/types.ts';
 import { declarationOf } from '../../api/registry.ts';
 import { ApiError, badRequest } from '../../api/status.ts';
 import type { Core, ResourceRequest } from '../core.ts';
-import { listPrefix } from '../keys.ts';
 import { cached, readConsistent } from '../verbs/get.ts';
-import { type AgentAddress, type AgentCredentials, dialAgent, locateAgent, locateNode } from './agent.ts';
-import { readAnswer } from './connections.ts';
+import { type AgentCredentials, dialAgent, locateNode } from './agent.ts';
 import { noCredentials } from './log.ts';
+import { dialAddress, reachPod, readyEndpoints } from './reach.ts';
 
 export interface ProxyTarget {
   readonly scheme: 'http' | 'https';
@@ -34,11 +32,7 @@ export interface NameParts {
 }
 
 const POD = declarationOf(pods);
-const SLICE = declarationOf(endpointslices);
-const SERVICE_NAME = 'kubernetes.io/service-name';
 const DEFAULT_PORTS = { http: '80', https: '443' } as const;
-/** What an agent is asked for to get bytes to and from a pod's port (node/streams/tunnel.ts). */
-const TUNNEL_PROTOCOL = 'tcp';
 
 /** Takes `[SCHEME:]NAME[:PORT]` apart; undefined if it is not of that form. */
 export function splitSchemeNamePort(text: string): NameParts | undefined {
@@ -83,36 +77,7 @@ function throughAgent(
   pod: Pod,
   { scheme, port }: { readonly scheme: 'http' | 'https'; readonly port: string },
 ): ProxyTarget {
-  const { name = '', namespace = '' } = pod.metadata ?? {};
-  const agent = locateAgent(core, pod);
-  const path = ['tunnel', namespace, name, port].map(encodeURIComponent).join('/');
-  return { scheme, isSecured: false, open: () => openTunnel(core, { agent, path: `/${path}`, credentials }) };
-}
-
-interface Tunnel {
-  readonly agent: AgentAddress;
-  readonly path: string;
-  readonly credentials: AgentCredentials | undefined;
-}
-
-async function openTunnel(core: Core, { agent, path, credentials }: Tunnel): Promise<Duplex> {
-  if (!credentials) throw noCredentials();
-  const socket = await dialAgent(core, agent, credentials);
-  socket.setNoDelay(true);
-  const head = [
-    `GET ${path} HTTP/1.1`,
-    `Host: ${agent.host}:${agent.port}`,
-    'Connection: Upgrade',
-    `Upgrade: ${TUNNEL_PROTOCOL}`,
-  ];
-  socket.write(`${head.join('\r\n')}\r\n\r\n`);
-  const { status, rest } = await readAnswer(core, socket, agent);
-  if (status !== 101) {
-    socket.destroy();
-    throw new Error(rest.toString().trim() || `the agent of node ${agent.nodeName} answered ${status}`);
-  }
-  if (rest.length > 0) socket.unshift(rest);
-  return socket;
+  return { scheme, isSecured: false, open: reachPod({ core, credentials }, pod, port) };
 }
 
 /** A port is named, or numbered as the Service numbers it (k/k:pkg/registry/core/service/storage: ResourceLocation). */
@@ -138,29 +103,6 @@ async function serviceTarget(locating: Locating, { scheme: asked, name, port }: 
   return dialled(core, { scheme, host: endpoint.addresses[0] ?? '', port: String(endpointPort) });
 }
 
-interface ReadyEndpoint {
-  readonly endpoint: Endpoint;
-  readonly port: number;
-}
-
-function readyEndpoints(
-  core: Core,
-  { namespace, name, portName }: { readonly namespace: string; readonly name: string; readonly portName: string },
-): ReadyEndpoint[] {
-  const prefix = listPrefix(SLICE, namespace);
-  const all = core.cache.resource(listPrefix(SLICE, '')).list(prefix);
-  return all
-    .filter(({ labels }) => labels[SERVICE_NAME] === name)
-    .flatMap(object => {
-      const { endpoints = [], ports = [] } = object.parse<EndpointSlice>();
-      const port = ports.find(candidate => (candidate.name ?? '') === portName)?.port;
-      if (port === undefined) return [];
-      return endpoints
-        .filter(({ conditions, addresses }) => conditions?.ready !== false && addresses.length > 0)
-        .map(endpoint => ({ endpoint, port }));
-    });
-}
-
 /** A node's own port is its agent's, spoken to as the cluster's own; any other port is the client's to know. */
 async function nodeTarget({ core, request, credentials }: Locating, parts: NameParts): Promise<ProxyTarget> {
   const { name, port } = parts;
@@ -177,24 +119,5 @@ function dialled(
   core: Core,
   { scheme, host, port }: { readonly scheme: 'http' | 'https'; readonly host: string; readonly port: string },
 ): ProxyTarget {
-  const open = () =>
-    new Promise<Duplex>((resolve, reject) => {
-      if (!/^\d{1,5}$/.test(port)) return reject(new Error(`dial tcp: lookup tcp/${port}: unknown port`));
-      const socket = connect({ host, port: Number(port), allowHalfOpen: true, noDelay: true });
-      const fail = (why: string) => {
-        cancel();
-        socket.destroy();
-        reject(new Error(`dial tcp ${host}:${port}: ${why}`));
-      };
-      const cancel = core.clock.setTimeout(() => fail('i/o timeout'), core.limits.agentAnswerMsMax);
-      const failed = (error: NodeJS.ErrnoException) =>
-        fail(error.code === 'ECONNREFUSED' ? 'connect: connection refused' : error.message);
-      socket.once('error', failed);
-      socket.once('connect', () => {
-        cancel();
-        socket.off('error', failed);
-        resolve(socket);
-      });
-    });
-  return { scheme, isSecured: false, open };
+  return { scheme, isSecured: false, open: () => dialAddress(core, { host, port }) };
 }

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import type { ExecutionContext } from 'ava';
-import { createMemoryStore } from '../../../store/index.ts';
+import { createMemoryStore, type MemoryStore } from '../../../store/index.ts';
 import { type CertificateSubject, createAuthority, issueCertificate, type KeyPair } from '../../pki/authority.ts';
 import { bootstrap } from '../bootstrap.ts';
 import { reconcileRoles } from '../bootstrap-roles.ts';
@@ -14,6 +14,7 @@ export interface World {
   readonly server: ApiServer;
   readonly authority: KeyPair;
   readonly port: number;
+  readonly store: MemoryStore;
   issue(subject: CertificateSubject): Promise<KeyPair>;
 }
 
@@ -23,8 +24,9 @@ export async function worldOf(t: ExecutionContext, overrides: Partial<ApiServerO
     issueCertificate(authority, subject, { nowMs: systemClock.now(), validDays: 1 });
   const own = await issue({ commonName: 'apiserver', hosts: ['127.0.0.1', 'localhost'], usages: ['server'] });
   const kubelet = await issue({ commonName: 'kube-apiserver', organizations: ['system:masters'], usages: ['client'] });
+  const store = createMemoryStore();
   const server = createApiServer({
-    store: createMemoryStore(),
+    store,
     tls: { key: own.key, cert: own.certificate, ca: authority.certificate },
     kubeletClient: { key: kubelet.key, cert: kubelet.certificate, ca: authority.certificate },
     listen: { host: '127.0.0.1', port: 0 },
@@ -55,7 +57,7 @@ export async function worldOf(t: ExecutionContext, overrides: Partial<ApiServerO
   t.teardown(() => server.close());
   await bootstrap({ server, identity: ADMIN, serviceCIDR: '10.96.0.0/16', securePort: 6443 });
   await reconcileRoles({ server, identity: ADMIN });
-  return { server, authority, port: server.address.port, issue };
+  return { server, authority, port: server.address.port, store, issue };
 }
 
 export interface Answer {
