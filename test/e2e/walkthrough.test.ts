@@ -3,7 +3,7 @@
  * a Service) and the bootcamp's kubectl sections, with the oldest and the newest kubectl at hand and one between, on real
  * containers. Where a kubectl itself has dropped a flag since, its present form stands beside the old one.
  */
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -11,7 +11,8 @@ import { newCluster, type TestCluster } from '../helpers/cluster.ts';
 import { makeNginxImage } from '../helpers/images.ts';
 import { type Kubectl, pickKubectls } from '../helpers/machine.ts';
 import { testWith } from '../helpers/requirements.ts';
-import { run, until } from '../helpers/run.ts';
+import { run } from '../helpers/run.ts';
+import { Shell } from '../helpers/shell.ts';
 
 const BOOTCAMP_V1 = 'gcr.io/google-samples/kubernetes-bootcamp:v1';
 const BOOTCAMP_V2 = 'jocatalin/kubernetes-bootcamp:v2';
@@ -62,52 +63,6 @@ spec:
  selector:
    app: nginx-deployment-dev
 `;
-
-/** A shell in a folder of its own, in which `kubectl` is the one under test. */
-class Shell {
-  readonly #t: ExecutionContext;
-  readonly #folder: string;
-  readonly #env: NodeJS.ProcessEnv;
-
-  constructor(t: ExecutionContext, folder: string, env: NodeJS.ProcessEnv) {
-    this.#t = t;
-    this.#folder = folder;
-    this.#env = env;
-  }
-
-  /** Types a line; it has to succeed and to print what `pattern` says. */
-  async type(line: string, pattern: RegExp = /(?:)/): Promise<string> {
-    const { code, stdout, stderr } = await run('bash', ['-o', 'pipefail', '-c', line], {
-      env: this.#env,
-      cwd: this.#folder,
-    });
-    const printed = `${stdout}${stderr}`;
-    if (code !== 0 || !pattern.test(printed)) {
-      this.#t.fail(`$ ${line}\nended with ${code}; wanted ${pattern}; printed:\n${printed}`);
-    }
-    return stdout;
-  }
-
-  /** Types a line again until it prints what `pattern` says. */
-  async wait(line: string, pattern: RegExp, timeoutMs = 60_000): Promise<string> {
-    return until(
-      `$ ${line} → ${pattern}`,
-      async () => {
-        const { code, stdout, stderr } = await run('bash', ['-o', 'pipefail', '-c', line], {
-          env: this.#env,
-          cwd: this.#folder,
-        });
-        if (code === 0 && pattern.test(stdout)) return stdout || ' ';
-        throw new Error(`ended with ${code}: ${stdout}${stderr}`);
-      },
-      timeoutMs,
-    );
-  }
-
-  write(name: string, text: string): Promise<void> {
-    return writeFile(join(this.#folder, name), text);
-  }
-}
 
 let cluster: TestCluster | undefined;
 test.after.always('stop the cluster', async () => {

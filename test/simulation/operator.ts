@@ -172,6 +172,7 @@ export class Operator {
   #remove(through: SimulatedNode, members: readonly MembershipEntry[]): void {
     const victim = pick(this.#context.random, this.#present(members));
     if (victim !== undefined && members.length > 1) {
+      this.#context.reference.removalAsked(victim.id);
       this.#takeOut(victim, through.removeMember(victim.id), 'member removed');
     }
   }

@@ -68,6 +68,8 @@ export class Reference {
   #committedMembership: NotedMembership | undefined;
   /** The term of the joint membership that is in force, if one is. */
   #jointBy: number | undefined;
+  /** Whose removal somebody has asked for. */
+  readonly #toBeRemoved = new Set<MemberId>();
   /** Memberships that some leader has sent. */
   #proposed: NotedMembership[] = [];
 
@@ -220,6 +222,11 @@ export class Reference {
     }
   }
 
+  /** Somebody asks for a member to be removed; whether it comes to that is not known. */
+  removalAsked(member: MemberId): void {
+    this.#toBeRemoved.add(member);
+  }
+
   /** Whether a member belongs to the cluster, as far as that is certain. */
   isMember(member: MemberId): boolean {
     return this.#committedMembership?.members.has(member) ?? true;
@@ -295,10 +302,20 @@ export class Reference {
     // A leader counts by a membership as soon as it is in its log, be it in memory alone: majorities of neighbours overlap.
     const later = [...this.#proposed, ...[...this.#durable.values()].flatMap(({ memberships }) => memberships)];
     if (later.some(membership => membership.index > own.index && isEnough(membership.voterSets))) return;
+    if (this.#isLastOfTwo(own.voterSets, isEnough)) return;
     const holders = [...this.#durable.keys()].filter(member => this.#isHeld(member, index, term));
     throw new SafetyViolation(
       `${index}@${term} was applied, but only ${holders} have it on disk, of ${JSON.stringify(own.voterSets)}`,
     );
+  }
+
+  /**
+   * Of two voters one is being removed: the other counts alone from the moment it has that in memory, and tells nobody, for
+   * there is nobody left. Should it forget the removal, it is still needed for each election among the two.
+   */
+  #isLastOfTwo([voters = [], ...others]: VoterSets, isEnough: (sets: VoterSets) => boolean): boolean {
+    if (voters.length !== 2 || others.length > 0) return false;
+    return voters.some(id => this.#toBeRemoved.has(id) && isEnough([voters.filter(other => other !== id)]));
   }
 
   #isHeldByMajority(sets: VoterSets, index: number, term: number): boolean {
