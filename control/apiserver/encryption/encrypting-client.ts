@@ -21,8 +21,8 @@ import { DamagedValueError, type Encryption, UnknownKeyError } from './encryptio
 export interface EncryptingClientOptions {
   readonly store: StoreClient;
   readonly encryption: Encryption;
-  /** Asks the other masters for keys that this one lacks. Resolves with true if there is something new. */
-  readonly fetchKeys?: () => Promise<boolean>;
+  /** Asks the other masters for keys that this one lacks. Resolves when that is done, with or without success. */
+  readonly fetchKeys?: () => Promise<void>;
   /** Hears of values that are left out of lists and watches because they are damaged: one of them must not stop all others. */
   readonly onDamaged?: (error: DamagedValueError) => void;
 }
@@ -34,7 +34,8 @@ export function encryptingClient({ store, encryption, fetchKeys, onDamaged }: En
     try {
       return open();
     } catch (error) {
-      if (!(error instanceof UnknownKeyError) || !(await fetchKeys?.())) throw error;
+      if (!(error instanceof UnknownKeyError) || !fetchKeys) throw error;
+      await fetchKeys();
       return open();
     }
   };

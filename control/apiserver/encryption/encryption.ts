@@ -35,7 +35,11 @@ export interface OwnKey {
   readonly secret: string;
 }
 
+/** What {@link labelOf} says of a value that is not encrypted. */
+export const CLEAR_TEXT = 'clear text';
 const OWN_RESOURCES = ['secrets'] as const;
+/** Where the values of {@link ownRules} lie. */
+export const OWN_PREFIXES = [`${REGISTRY}core/secrets/`] as const;
 
 /** The rules where no file says otherwise: Secrets under the active key. Without any key yet they lie in clear text. */
 export function ownRules(keys: readonly OwnKey[], active: string | null): readonly Rule[] {
@@ -92,7 +96,7 @@ export class Encryption {
   /** Under what a value of this key is written now: `aesgcm NAME`, or `clear text`. */
   writesUnder(key: string): string {
     const provider = this.#providersOf(key)?.[0] ?? identity;
-    return provider === identity ? 'clear text' : labelOf(provider.prefix);
+    return provider === identity ? CLEAR_TEXT : labelOf(provider.prefix);
   }
 
   #providersOf(key: string): readonly Provider[] | undefined {
@@ -113,7 +117,7 @@ export class Encryption {
 
 /** What a value says of its key: `aesgcm NAME`. */
 export function labelOf(value: Uint8Array): string {
-  if (!isEncrypted(value)) return 'clear text';
+  if (!isEncrypted(value)) return CLEAR_TEXT;
   const head = Buffer.from(value.buffer, value.byteOffset, Math.min(value.length, LABEL_BYTES_MAX));
   const [provider = '', , name = ''] = head.subarray(ENCRYPTED_PREFIX.length).toString('latin1').split(':');
   return `${provider} ${name}`;

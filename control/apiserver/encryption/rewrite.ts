@@ -1,7 +1,7 @@
 /** Brings what lies in the store under the key, or into the clear text, in which it would be written now. */
-import type { StoreClient } from '../../../store/index.ts';
+import { prefixEnd, type StoreClient } from '../../../store/index.ts';
 import { REGISTRY } from '../cache/watch-cache.ts';
-import { DamagedValueError, type Encryption, labelOf } from './encryption.ts';
+import { CLEAR_TEXT, DamagedValueError, type Encryption, labelOf } from './encryption.ts';
 
 /** Keys asked of the store at a time. */
 const PAGE_KEYS = 250;
@@ -12,6 +12,8 @@ export interface RewriteOptions {
   /** The store itself, with sealed values. */
   readonly store: StoreClient;
   readonly encryption: Encryption;
+  /** Beginnings of the keys to look at; all objects where none is given. */
+  readonly prefixes?: readonly string[];
   readonly signal?: AbortSignal;
 }
 
@@ -22,7 +24,7 @@ export interface RewriteOptions {
  */
 export async function rewriteStale(options: RewriteOptions): Promise<number> {
   let count = 0;
-  for await (const { key, value, modRevision, lease } of valuesOf(options.store)) {
+  for await (const { key, value, modRevision, lease } of valuesOf(options)) {
     if (options.signal?.aborted) break;
     if (await rewriteOne(options, { key, value, modRevision, lease })) count++;
   }
@@ -66,23 +68,35 @@ function openOrLeave(encryption: Encryption, key: string, value: Uint8Array): Ui
   }
 }
 
-/** How many values lie under what: by `aesgcm NAME` or `clear text`, of the kinds that are encrypted now or were. */
-export async function countByKey(store: StoreClient, encryption: Encryption): Promise<ReadonlyMap<string, number>> {
-  const counts = new Map<string, number>();
-  for await (const { key, value } of valuesOf(store)) {
-    const label = labelOf(value);
-    if (label === 'clear text' && encryption.writesUnder(key) === label) continue;
-    counts.set(label, (counts.get(label) ?? 0) + 1);
-  }
-  return counts;
+export interface ValueCounts {
+  /** By `aesgcm NAME`, or `clear text` where that is not as it should be. */
+  readonly byKey: Readonly<Record<string, number>>;
+  /** Those that {@link rewriteStale} would write. */
+  readonly stale: number;
 }
 
-async function* valuesOf(store: StoreClient): AsyncGenerator<Item> {
-  for (let start: string = REGISTRY; ; ) {
-    const { items, more } = await store.range({ key: start, end: '/registry0', limit: PAGE_KEYS });
-    yield* items;
-    const last = items.at(-1);
-    if (!more || !last) return;
-    start = `${last.key}\0`;
+/** How many values lie under what, of the kinds that are encrypted now or were. */
+export async function countByKey(options: RewriteOptions): Promise<ValueCounts> {
+  const { encryption } = options;
+  const byKey: Record<string, number> = {};
+  let stale = 0;
+  for await (const { key, value } of valuesOf(options)) {
+    const label = labelOf(value);
+    if (!encryption.isCurrent(key, value)) stale++;
+    else if (label === CLEAR_TEXT) continue;
+    byKey[label] = (byKey[label] ?? 0) + 1;
+  }
+  return { byKey, stale };
+}
+
+async function* valuesOf({ store, prefixes = [REGISTRY] }: RewriteOptions): AsyncGenerator<Item> {
+  for (const prefix of prefixes) {
+    for (let start = prefix; ; ) {
+      const { items, more } = await store.range({ key: start, end: prefixEnd(prefix), limit: PAGE_KEYS });
+      yield* items;
+      const last = items.at(-1);
+      if (!more || !last) break;
+      start = `${last.key}\0`;
+    }
   }
 }
