@@ -77,7 +77,7 @@ async function saveHere(session: Session, file: string, flags: OutputFlag): Prom
     forPeople: () => {
       session.print(`saved ${file}: ${sizeText(fileBytes)}, revision ${header.revision}, ${header.keys} keys`);
       if (keysFile === undefined) return;
-      session.print(`saved ${keysFile}: without it nobody reads the Secrets in the snapshot; keep it in another place`);
+      session.error(`saved ${keysFile}: without it nobody reads the Secrets in the snapshot; keep it in another place`);
     },
   });
 }

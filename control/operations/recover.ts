@@ -63,16 +63,18 @@ export async function restoreMaster(
     );
   }
   await refuseIfInUse(paths.store(dataDir));
-  const encryptionKeys = await findSnapshotKeys({ file, dataDir, given: options.encryptionKeys });
-  const { header, ...recovered } = await makeIncoming(dataDir, directory =>
-    restoreStore({
+  const { header, encryptionKeys, ...recovered } = await makeIncoming(dataDir, async directory => {
+    const restored = await restoreStore({
       file,
       directory,
       random,
       ...(name !== undefined && { name }),
       ...(bumpRevision !== undefined && { bumpRevision }),
-    }),
-  );
+    });
+    // The file is sound by now, and nothing that was there has been touched.
+    const keys = await findSnapshotKeys({ file, dataDir, given: options.encryptionKeys });
+    return { ...restored, encryptionKeys: keys };
+  });
   const attachments = Object.entries(header.attachments ?? {}).filter(([path]) => ATTACHED.test(path));
   const hasKeys = attachments.length > 0;
   // Without keys of its own the snapshot takes those that are there.
