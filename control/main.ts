@@ -24,6 +24,7 @@ import {
   SCHEDULER,
 } from './master/leadership.ts';
 import { startLocalAgent } from './master/local-agent.ts';
+import { SecretsAtRest } from './master/secrets-at-rest.ts';
 import { attachmentsOf, type MasterSetup, setUp } from './master/setup.ts';
 import { describeEnd } from './operations/end.ts';
 import { hasStore } from './operations/open-store.ts';
@@ -65,6 +66,8 @@ export interface MasterOptions {
   readonly withAgent: boolean;
   readonly tlsSans: readonly string[];
   readonly authentication: AuthenticationFlags;
+  /** An EncryptionConfiguration; undefined for keys of the masters' own. */
+  readonly encryptionConfigurationFile: string | undefined;
   readonly clusterCIDR: string | undefined;
   readonly serviceCIDR: string | undefined;
   /** An external etcd, in place of a store of its own. */
@@ -165,9 +168,11 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   const certificates = await issueOwn(options, setup, context.clock.now());
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS });
+  let atRest: SecretsAtRest | undefined;
+  const snapshotAttachments = () => ({ ...atRest?.snapshotNote(), ...attachmentsOf(setup) });
   const store: MasterStore =
     options.datastore === undefined
-      ? await openOwn({ options, context, logger, signal, onFatal, setup, certificates, registry })
+      ? await openOwn({ options, context, logger, signal, onFatal, certificates, registry, setup, snapshotAttachments })
       : await openDatastore({
           datastore: options.datastore,
           name: options.name,
@@ -176,9 +181,24 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
           dataDir: options.dataDir,
           random: context.random,
           logger,
-          snapshotAttachments: () => attachmentsOf(setup),
+          snapshotAttachments,
         });
   closers.push(() => store.close());
+  const secretsAtRest = await SecretsAtRest.open({
+    dataDir: options.dataDir,
+    name: options.name,
+    configurationFile: options.encryptionConfigurationFile,
+    store,
+    credentials: {
+      authority: setup.secrets.authority.certificate,
+      certificate: certificates.administrator.certificate,
+      key: certificates.administrator.key,
+    },
+    clock: context.clock,
+    logger,
+  });
+  atRest = secretsAtRest;
+  closers.push(() => secretsAtRest.close());
   const snapshots = startSnapshots({
     ...options.snapshots,
     // A store of others is theirs to save.
@@ -194,7 +214,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
 
   const apiServer = createApiServer({
     ...(await readAuthentication(options.authentication)),
-    store: store.client,
+    store: secretsAtRest.client(),
     tls: {
       key: certificates.serving.key,
       cert: certificates.serving.certificate,
@@ -218,14 +238,23 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     },
     serviceAccountKey: setup.secrets.serviceAccountKey,
     serviceAccountIssuer: `https://kubernetes.default.svc.${setup.settings.clusterDomain}`,
-    routes: productRoutes({ setup, store, now: () => context.clock.now(), more: snapshots.routes }),
+    routes: productRoutes({
+      setup,
+      encryptionKeys: secretsAtRest.keys,
+      store,
+      now: () => context.clock.now(),
+      more: [...snapshots.routes, ...secretsAtRest.routes()],
+    }),
   });
   closers.push(() => apiServer.close());
 
-  const runner = new LeaderRunner(leaderWork({ options, setup, store, apiServer, context, logger }), error => {
-    logger.error({ err: error }, 'the leader’s work broke off');
-    onFatal(error instanceof Error ? error : new Error(String(error)));
-  });
+  const runner = new LeaderRunner(
+    leaderWork({ options, setup, store, secretsAtRest, apiServer, context, logger }),
+    error => {
+      logger.error({ err: error }, 'the leader’s work broke off');
+      onFatal(error instanceof Error ? error : new Error(String(error)));
+    },
+  );
   closers.push(() => runner.close());
   const unsubscribe = store.onLeadership(leadership => runner.update(leadership));
   closers.push(async () => unsubscribe());
@@ -293,9 +322,10 @@ async function openOwn(
     readonly setup: MasterSetup;
     readonly certificates: OwnCertificates;
     readonly registry: Registry;
+    readonly snapshotAttachments: () => Record<string, string>;
   },
 ): Promise<MasterStore> {
-  const { options, context, logger, signal, onFatal, setup, certificates, registry } = parts;
+  const { options, context, logger, signal, onFatal, setup, certificates, registry, snapshotAttachments } = parts;
   const { dataDir, name, peerListen, etcdListen } = options;
   const { limits, heartbeatMs, electionTimeoutMs } = options.storeSettings;
   const { certificate, key } = certificates.administrator;
@@ -329,7 +359,7 @@ async function openOwn(
       random: context.random,
       onFatal,
       peerAddresses: options.peerAddresses,
-      snapshotAttachments: () => attachmentsOf(setup),
+      snapshotAttachments,
       metrics: registry,
       limits,
       raft: {
@@ -356,12 +386,18 @@ interface Parts {
   readonly options: MasterOptions;
   readonly setup: MasterSetup;
   readonly store: MasterStore;
+  readonly secretsAtRest: SecretsAtRest;
   readonly apiServer: ApiServer;
   readonly context: MasterContext;
 }
 
 /** Before anybody can ask: the first objects, and the token with which others may join. */
-async function prepareNewCluster({ options, store, apiServer, context }: Omit<Parts, 'setup'>): Promise<void> {
+async function prepareNewCluster({
+  options,
+  store,
+  apiServer,
+  context,
+}: Omit<Parts, 'setup' | 'secretsAtRest'>): Promise<void> {
   // In a store of others somebody else may lead.
   if (options.datastore === undefined) await firstLeadership(store, context.clock);
   if (options.token === undefined) return;
@@ -398,6 +434,7 @@ function leaderWork({
   options,
   setup,
   store,
+  secretsAtRest,
   apiServer,
   context,
   logger,
@@ -446,6 +483,7 @@ function leaderWork({
         },
       }),
       runScheduler({ ...shared, client: clientOf(SCHEDULER) }),
+      secretsAtRest.keep(signal),
     ]);
     logger.info({ term }, 'this master leads no more');
   };

@@ -63,6 +63,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'control/client/',
     'control/pki/',
     'control/join/',
+    'control/operations/',
     'control/apiserver/',
     'store/',
   ],

@@ -24,6 +24,7 @@ import { register as replace } from './replace.ts';
 import { register as rollout } from './rollout.ts';
 import { register as run } from './run.ts';
 import { register as scale } from './scale.ts';
+import { register as secrets } from './secrets.ts';
 import { register as set } from './set.ts';
 import { register as snapshot } from './snapshot.ts';
 import { register as taint } from './taint.ts';
@@ -66,6 +67,7 @@ export const kubernetesCommands: readonly RegisterCommand[] = [
   token,
   member,
   snapshot,
+  secrets,
 ];
 
 /** What kubectl can do and this program cannot yet. */

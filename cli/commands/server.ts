@@ -30,6 +30,7 @@ interface Flags {
   readonly requestheaderClientCaFile?: string;
   readonly requestheaderAllowedNames: readonly string[];
   readonly anonymousAuth: boolean;
+  readonly encryptionProviderConfig?: string;
   readonly tlsSan: readonly string[];
   readonly clusterCidr?: string;
   readonly serviceCidr?: string;
@@ -114,6 +115,10 @@ export function register(program: Command, context: CommandContext): void {
       [],
     )
     .option('--no-anonymous-auth', 'refuse requests without credentials, health checks among them')
+    .option(
+      '--encryption-provider-config <file>',
+      'an EncryptionConfiguration that says how values lie in the store (default: Secrets under keys of the masters’ own)',
+    )
     .option('--cluster-cidr <cidr>', 'where pod addresses come from (first master only; default 10.42.0.0/16)')
     .option('--service-cidr <cidr>', 'where service addresses come from (first master only; default 10.192.0.0/12)')
     .option(
@@ -165,6 +170,7 @@ Examples:
             proxyNames: flags.requestheaderAllowedNames,
             isAnonymousRefused: !flags.anonymousAuth,
           },
+          encryptionConfigurationFile: flags.encryptionProviderConfig,
           clusterCIDR: flags.clusterCidr,
           serviceCIDR: flags.serviceCidr,
           datastore: datastoreOf(flags),

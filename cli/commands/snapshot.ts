@@ -8,6 +8,7 @@ import {
   snapshotsAnswerSchema,
   snapshotTakenAnswerSchema,
 } from '../../control/join/protocol.ts';
+import type { SnapshotHeader } from '../../control/operations/files.ts';
 import { failure } from '../client/errors.ts';
 import { askMember, listMembers } from '../client/masters.ts';
 import { type Session, withSession } from '../client/session.ts';
@@ -70,11 +71,25 @@ async function saveHere(session: Session, file: string, flags: OutputFlag): Prom
   });
   const { header, fileBytes } = await inspectSnapshotFile(file);
   const { attachments: _, ...value } = header;
+  const keysFile = await saveKeys(session, file, header);
   printChoice(line => session.print(line), flags, {
-    value: { file, sizeBytes: fileBytes, ...value },
-    forPeople: () =>
-      session.print(`saved ${file}: ${sizeText(fileBytes)}, revision ${header.revision}, ${header.keys} keys`),
+    value: { file, sizeBytes: fileBytes, ...(keysFile !== undefined && { keysFile }), ...value },
+    forPeople: () => {
+      session.print(`saved ${file}: ${sizeText(fileBytes)}, revision ${header.revision}, ${header.keys} keys`);
+      if (keysFile === undefined) return;
+      session.error(`saved ${keysFile}: without it nobody reads the Secrets in the snapshot; keep it in another place`);
+    },
   });
+}
+
+/** After the snapshot, so that no key is missing that came into use while it was taken. Undefined where a file has the keys. */
+async function saveKeys(session: Session, file: string, header: SnapshotHeader): Promise<string | undefined> {
+  const { keysBeside, neededKeys } = await import('../../control/operations/snapshot-keys.ts');
+  const { encryptionKeysSchema, saveEncryptionKeys } = await import('../../control/pki/encryption-keys.ts');
+  if (neededKeys(header).length === 0) return undefined;
+  const keysFile = keysBeside(file);
+  await saveEncryptionKeys(keysFile, encryptionKeysSchema.parse(await session.api.json('GET', PATHS.encryptionKeys)));
+  return keysFile;
 }
 
 async function saveThere(session: Session, flags: OutputFlag): Promise<void> {
@@ -216,6 +231,10 @@ function registerRestore(snapshot: Command, context: CommandContext): void {
     .argument('<file>')
     .requiredOption('--data-dir <dir>', 'the data directory of the master to be; it must not hold one already')
     .option('--name <name>', 'the master’s name (default: that of the master that took the snapshot)')
+    .option(
+      '--encryption-keys <file>',
+      'the keys of the Secrets in it (default: FILE.keys, or encryption-keys.json of the master that kept it)',
+    )
     .option('--force', 'set aside what is in the data directory')
     .option('--bump-revision <count>', 'how far the revision moves on (default: 1000000000)', wholeNumber)
     .addOption(outputOption())
@@ -233,6 +252,7 @@ Then start that master as before, and join the others with empty data directorie
       const dataDir = resolve(flags.dataDir);
       const { header: _, ...outcome } = await restoreMaster({
         file: resolve(file),
+        encryptionKeys: flags.encryptionKeys === undefined ? undefined : resolve(flags.encryptionKeys),
         dataDir,
         name: flags.name,
         force: flags.force === true,
@@ -262,6 +282,7 @@ Then start that master as before, and join the others with empty data directorie
 
 interface RestoreFlags extends OutputFlag {
   readonly dataDir: string;
+  readonly encryptionKeys?: string;
   readonly name?: string;
   readonly force?: boolean;
   readonly bumpRevision?: number;

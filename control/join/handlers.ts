@@ -5,6 +5,7 @@
 import type { z } from 'zod';
 import { ApiError, badRequest } from '../api/status.ts';
 import { LEAF_VALID_DAYS, signRequest } from '../pki/authority.ts';
+import type { EncryptionKeys } from '../pki/encryption-keys.ts';
 import type { ClusterSecrets } from '../pki/files.ts';
 import {
   type AddMemberRequest,
@@ -39,6 +40,8 @@ export interface MembershipView {
 export interface JoinDependencies {
   readonly secrets: ClusterSecrets;
   readonly settings: ClusterSettings;
+  /** Undefined where a file has the keys, which every master must be given. */
+  readonly encryptionKeys?: () => EncryptionKeys;
   readonly now: () => number;
   readonly membership: () => MembershipView;
   readonly status: () => Promise<{
@@ -112,7 +115,13 @@ export function joinRoutes(dependencies: JoinDependencies): readonly JoinRoute[]
         const { name, replaces } = parse(joinMasterRequestSchema, body);
         const { clusterId, members } = dependencies.membership();
         refuseJoiner({ name, replaces, members });
-        return { membership: { clusterId, members: [...members] }, secrets, settings };
+        const encryptionKeys = dependencies.encryptionKeys?.();
+        return {
+          membership: { clusterId, members: [...members] },
+          secrets,
+          settings,
+          ...(encryptionKeys && { encryptionKeys }),
+        };
       },
     },
     {

@@ -1,5 +1,6 @@
 /** What a machine that joins and a master that takes it in say to each other, over the API server's own port. */
 import { z } from 'zod';
+import { encryptionKeysSchema } from '../pki/encryption-keys.ts';
 import { clusterSecretsSchema } from '../pki/files.ts';
 
 /** Paths beside the Kubernetes API. */
@@ -31,6 +32,12 @@ export const PATHS = {
   snapshotStream: '/raftsman/v1/snapshots/stream',
   /** POST, administrators: delete one that this master keeps. */
   deleteSnapshot: '/raftsman/v1/snapshots/delete',
+  /** GET, administrators: how Secrets lie in the store, and which keys this master knows. */
+  encryption: '/raftsman/v1/encryption',
+  /** GET, administrators: the keys themselves. POST: take these over. */
+  encryptionKeys: '/raftsman/v1/encryption/keys',
+  /** POST, administrators: a new key, on all masters and in use. */
+  rotateEncryptionKeys: '/raftsman/v1/encryption/rotate',
 } as const;
 
 /** Groups that a token puts its bearer in. Kubernetes wants the prefix for `auth-extra-groups`. */
@@ -71,6 +78,8 @@ export const joinMasterAnswerSchema = z.object({
   membership: membershipSchema,
   secrets: clusterSecretsSchema,
   settings: clusterSettingsSchema,
+  /** Under which Secrets lie in the store. */
+  encryptionKeys: encryptionKeysSchema.optional(),
 });
 export type JoinMasterAnswer = z.infer<typeof joinMasterAnswerSchema>;
 
@@ -139,3 +148,17 @@ export const statusAnswerSchema = z.object({
   members: z.array(memberSchema.extend({ role: z.enum(['voter', 'learner']) })),
 });
 export type StatusAnswer = z.infer<typeof statusAnswerSchema>;
+
+export const encryptionStatusAnswerSchema = z.object({
+  /** `masters`: the masters keep keys of their own. `file`: an EncryptionConfiguration. */
+  source: z.enum(['masters', 'file']),
+  /** What a Secret is written under now: `aesgcm NAME`, or `clear text`. */
+  writes: z.string(),
+  keys: z.array(z.object({ id: z.string(), createdAt: z.string(), state: z.enum(['active', 'next', 'old']) })),
+  /** How many values lie under what; `stale` are to be rewritten. */
+  values: z.record(z.string(), z.number()),
+  stale: z.number(),
+});
+export type EncryptionStatusAnswer = z.infer<typeof encryptionStatusAnswerSchema>;
+export const rotatedAnswerSchema = z.object({ key: z.string(), masters: z.array(z.string()) });
+export type RotatedAnswer = z.infer<typeof rotatedAnswerSchema>;

@@ -10,6 +10,14 @@ import {
   PATHS,
 } from '../join/protocol.ts';
 import {
+  createEncryptionKeys,
+  encryptionKeysFile,
+  loadEncryptionKeys,
+  mergeEncryptionKeys,
+  NO_KEYS,
+  saveEncryptionKeys,
+} from '../pki/encryption-keys.ts';
+import {
   type ClusterSecrets,
   createClusterSecrets,
   loadClusterSecrets,
@@ -88,19 +96,27 @@ export async function setUp(options: SetupOptions, tools: SetupTools): Promise<M
       `${folder} is gone, but the store is there: restore the folder from a backup, or remove ${options.dataDir} and join again`,
     );
   }
-  const { secrets, settings } = options.join ? await joiner.ask() : await decideCluster(options, tools.nowMs);
+  const decided = options.join ? await joiner.ask() : await decideCluster(options, tools.nowMs);
+  const { secrets, settings, encryptionKeys } = decided;
   await writePrivately(settingsFile, `${JSON.stringify(settings, undefined, 2)}\n`);
+  // A restored data directory may have some already, for what the snapshot holds.
+  const keysFile = encryptionKeysFile(options.dataDir);
+  const present = (await loadEncryptionKeys(keysFile)) ?? NO_KEYS;
+  await saveEncryptionKeys(keysFile, mergeEncryptionKeys(present, encryptionKeys ?? NO_KEYS));
   await saveClusterSecrets(folder, secrets);
   return { secrets, settings, ...shared };
 }
 
-async function decideCluster(options: SetupOptions, nowMs: number): Promise<Pick<MasterSetup, 'secrets' | 'settings'>> {
+async function decideCluster(
+  options: SetupOptions,
+  nowMs: number,
+): Promise<Pick<JoinMasterAnswer, 'secrets' | 'settings' | 'encryptionKeys'>> {
   const settings = {
     ...DEFAULTS,
     ...(options.clusterCIDR !== undefined && { clusterCIDR: options.clusterCIDR }),
     ...(options.serviceCIDR !== undefined && { serviceCIDR: options.serviceCIDR }),
   };
-  return { secrets: await createClusterSecrets({ nowMs }), settings };
+  return { secrets: await createClusterSecrets({ nowMs }), settings, encryptionKeys: createEncryptionKeys(nowMs) };
 }
 
 /** Talks to the cluster that this master is to join, and remembers what it said. */

@@ -5,6 +5,7 @@ import { memberRoutes } from './member-routes.ts';
 
 export interface ProductRoutesOptions {
   readonly setup: Pick<JoinDependencies, 'secrets' | 'settings'>;
+  readonly encryptionKeys: JoinDependencies['encryptionKeys'];
   readonly store: Pick<JoinDependencies, 'status' | 'addMember'> & {
     readonly client: StoreClient;
     membership(): Membership;
@@ -13,11 +14,12 @@ export interface ProductRoutesOptions {
   readonly more: readonly JoinRoute[];
 }
 
-export function productRoutes({ setup, store, now, more }: ProductRoutesOptions) {
+export function productRoutes({ setup, encryptionKeys, store, now, more }: ProductRoutesOptions) {
   const membership = () => store.membership();
   const joining = joinRoutes({
     secrets: setup.secrets,
     settings: setup.settings,
+    ...(encryptionKeys && { encryptionKeys }),
     now,
     membership,
     status: () => store.status(),

@@ -16,10 +16,12 @@ import {
   type SnapshotHeader,
   setAside,
 } from '../../store/index.ts';
+import { encryptionKeysFile, saveEncryptionKeys } from '../pki/encryption-keys.ts';
 import { writePrivately } from '../pki/files.ts';
 import { EXIT_DO_NOT_RESTART, OperationError } from './errors.ts';
 import { IDENTITY, paths, STORE } from './layout.ts';
 import { removeMemberFile } from './member-file.ts';
+import { findSnapshotKeys } from './snapshot-keys.ts';
 
 export type { LostEntries };
 
@@ -45,7 +47,13 @@ const ATTACHED = /^(?:settings\.json|pki\/[a-z-]+\.(?:crt|key))$/;
  * @throws {SnapshotError} the file is not sound; nothing was changed
  */
 export async function restoreMaster(
-  options: RecoverOptions & { readonly file: string; readonly name: string | undefined; readonly force: boolean },
+  options: RecoverOptions & {
+    readonly file: string;
+    /** Where the keys of encrypted values are, besides the usual places. */
+    readonly encryptionKeys?: string | undefined;
+    readonly name: string | undefined;
+    readonly force: boolean;
+  },
 ): Promise<Outcome & { readonly header: SnapshotHeader; readonly hasKeys: boolean }> {
   const { dataDir, file, name, force, now, bumpRevision, random } = options;
   const present = (await listFolder(dataDir)).filter(entry => IDENTITY.some(part => part === entry));
@@ -55,15 +63,18 @@ export async function restoreMaster(
     );
   }
   await refuseIfInUse(paths.store(dataDir));
-  const { header, ...recovered } = await makeIncoming(dataDir, directory =>
-    restoreStore({
+  const { header, encryptionKeys, ...recovered } = await makeIncoming(dataDir, async directory => {
+    const restored = await restoreStore({
       file,
       directory,
       random,
       ...(name !== undefined && { name }),
       ...(bumpRevision !== undefined && { bumpRevision }),
-    }),
-  );
+    });
+    // The file is sound by now, and nothing that was there has been touched.
+    const keys = await findSnapshotKeys({ file, dataDir, given: options.encryptionKeys });
+    return { ...restored, encryptionKeys: keys };
+  });
   const attachments = Object.entries(header.attachments ?? {}).filter(([path]) => ATTACHED.test(path));
   const hasKeys = attachments.length > 0;
   // Without keys of its own the snapshot takes those that are there.
@@ -73,6 +84,7 @@ export async function restoreMaster(
     await mkdir(dirname(join(dataDir, path)), { recursive: true, mode: 0o700 });
     await writePrivately(join(dataDir, path), text);
   }
+  if (encryptionKeys.keys.length > 0) await saveEncryptionKeys(encryptionKeysFile(dataDir), encryptionKeys);
   await rm(paths.removed(dataDir), { force: true });
   await rename(paths.incomingStore(dataDir), paths.store(dataDir));
   return { ...recovered, header, hasKeys, setAside: place };
