@@ -246,6 +246,14 @@ export function transportContract(test: TestFn, name: string, makePair: () => Pr
     t.is(told[0], `a by ${pair.bId}`);
     t.false(told.some(line => line.startsWith('b')));
   });
+
+  withPair('tells a member that was removed, though it says nothing', async (t, pair) => {
+    const told: MemberId[] = [];
+    await pair.connect({ a: { onRemoved: by => told.push(by) } });
+    pair.b.setPeers([], [pair.aId]);
+    await pair.until(() => told.length > 0);
+    t.is(told[0], pair.bId);
+  });
 }
 
 const METADATA: SnapshotMetadata = {

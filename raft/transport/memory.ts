@@ -79,6 +79,7 @@ export class MemoryNetwork {
   /** Opens a way that was cut. */
   mend(from: MemberId, to: MemberId): void {
     this.#cut.delete(`${from}>${to}`);
+    this.#members.get(from)?.refuseWhoCalls([to]);
   }
 
   /** Whatever `from` sends to `to` arrives in `durationMs` at the earliest. */
@@ -89,6 +90,12 @@ export class MemoryNetwork {
   heal(): void {
     this.#cut.clear();
     this.#clogged.clear();
+    for (const member of this.#members.values()) member.refuseWhoCalls(this.#members.keys());
+  }
+
+  /** A member dials others, as each does from its start on: who refuses it says so. */
+  dial(from: MemberId, others: Iterable<MemberId>): void {
+    for (const id of others) this.#members.get(id)?.refuseWhoCalls([from]);
   }
 
   /** Whom something sent now reaches; undefined if the way is cut or nobody is there. */
@@ -170,8 +177,21 @@ export class MemoryTransport implements Transport {
   }
 
   setPeers(peers: readonly Peer[], refused: readonly MemberId[] = []): void {
+    const before = this.#known;
     this.#known = new Set(peers.map(peer => peer.id));
     this.#refused = new Set(refused);
+    // Connections are there whether anything is said on them or not; those of refused members end, and they dial anew.
+    this.refuseWhoCalls(refused);
+    this.#network.dial(
+      this.id,
+      [...this.#known].filter(id => !before.has(id)),
+    );
+  }
+
+  /** These call, as far as they can: who was removed is told so. */
+  refuseWhoCalls(callers: Iterable<MemberId>): void {
+    if (!this.isListening || this.#refused.size === 0) return;
+    for (const id of callers) this.#refuses(id);
   }
 
   send(message: Message): void {

@@ -86,7 +86,7 @@ const SCRIPT: readonly Step[] = [
   (shell, minor) =>
     minor >= 24 ? shell.type('kubectl create token robot', /^eyJ/) : shell.type('kubectl get sa robot'),
   type('kubectl create quota counts --hard=configmaps=100', /created/),
-  type('kubectl create job once --image=example.org/exit-0:1', /job.batch\/once created/),
+  type('kubectl create job once --image=fake/exit-0:1', /job.batch\/once created/),
   type('kubectl create cronjob nightly --image=example.org/web:1 --schedule="0 3 * * *"', /nightly created/),
   // Looking at things.
   type('kubectl rollout status deployment/web --timeout=60s', /successfully rolled out/),
