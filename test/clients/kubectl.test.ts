@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import test from 'ava';
 import { newCluster, type TestCluster } from '../helpers/cluster.ts';
-import { findKubectls, type Kubectl } from '../helpers/machine.ts';
+import { findKubectls, type Kubectl, pickKubectls } from '../helpers/machine.ts';
 import { testWith } from '../helpers/requirements.ts';
 import { run } from '../helpers/run.ts';
 import { Shell } from '../helpers/shell.ts';
@@ -106,7 +106,7 @@ const SCRIPT: readonly Step[] = [
   type('kubectl wait --for=condition=available deployment/web --timeout=60s', /condition met/),
   // Changing things.
   type('kubectl label configmap settings tier=one', /labeled/),
-  type('kubectl annotate configmap settings note=hello', /annotated/),
+  type('kubectl annotate configmap settings note=hello', /annotated?/),
   type(`kubectl patch configmap settings --type=merge -p '{"data":{"colour":"red"}}'`, /patched/),
   type(`kubectl patch configmap settings --type=json -p '[{"op":"add","path":"/data/size","value":"big"}]'`, /patched/),
   type(
@@ -141,7 +141,7 @@ const SCRIPT: readonly Step[] = [
   type('kubectl exec one -- true'),
   type('kubectl logs one'),
   type('kubectl cp deployment.yaml one:/tmp/x 2>&1; kubectl get pod one -o wide', /one +1\/1 +Running/),
-  type('kubectl get pods --watch --output-watch-events --request-timeout=2s 2>&1 | head -n 2', /EVENT[\s\S]*ADDED/),
+  type('kubectl get pods --watch --output-watch-events --request-timeout=2s 2>&1 | sed -n 1,2p', /EVENT[\s\S]*ADDED/),
   // And away.
   type('kubectl delete pod one --now', /pod "one" deleted/),
   type('kubectl delete hpa,service web', /deleted[\s\S]*deleted/),
@@ -163,7 +163,8 @@ function sharedCluster(): Promise<TestCluster> {
   return starting;
 }
 
-const kubectls = findKubectls();
+/** `npm test` types it with the oldest, a middle one and the newest. */
+const kubectls = process.env.RAFTSMAN_EVERY_KUBECTL === 'yes' ? findKubectls() : pickKubectls();
 if (kubectls.length === 0) testWith(['kubectl'])('a script with kubectl', t => t.pass());
 
 const waiting: (() => void)[] = [];
