@@ -72,6 +72,7 @@ export interface Admission {
   admitPart(
     request: AdmissionRequest & Required<Pick<AdmissionRequest, 'part'>>,
     part: KubernetesObject,
+    old?: KubernetesObject,
   ): Promise<void>;
 }
 

@@ -291,7 +291,11 @@ test('a rule for another version of a resource is shown that version, unless it 
 
 test('connections and what is no object of the resource are asked about', async t => {
   const { api, hook, configure } = await hookWorld(t, ({ request }) => ({ allowed: request.operation !== 'CONNECT' }));
-  await configure('validating', { rules: [{ ...ON_CONFIGMAPS, apiGroups: ['*'], resources: ['pods/*', '*/scale'] }] });
+  await configure('validating', {
+    rules: [
+      { ...ON_CONFIGMAPS, apiGroups: ['*'], resources: ['pods/attach', 'pods/binding', 'pods/eviction', '*/scale'] },
+    ],
+  });
   const pods = '/api/v1/namespaces/default/pods';
   await api.create(pods, { metadata: { name: 'p' }, spec: { containers: [{ name: 'c', image: 'c:1' }] } } as object);
   const attached = await api.call('GET', `${pods}/p/attach?container=c&stdin=true`);
