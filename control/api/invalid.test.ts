@@ -47,6 +47,7 @@ interface Facts {
 const facts = existsSync(FACTS) ? (JSON.parse(readFileSync(FACTS, 'utf8')) as Facts) : undefined;
 /** Cases that another part answers, with the part. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
+  'admission-config/match-condition-cel': 'admission: CEL',
   'selector/expression-in-without-values': 'decoding: an empty list is read as none, which only Go text tells apart',
   'metadata/resource-version-on-create': 'API server: create',
   'metadata/namespace-mismatch': 'API server: names and namespaces of the URL',

@@ -3,6 +3,7 @@
  * list: a new kind is one file and one line here.
  */
 import type { Kind, KindDeclaration, KubernetesObject } from './kind.ts';
+import { apiService } from './kinds/api-services.ts';
 import { horizontalPodAutoscaler, horizontalPodAutoscalerV1 } from './kinds/autoscaling.ts';
 import { certificateSigningRequest } from './kinds/certificates.ts';
 import { componentStatus, configMap, endpoints, namespace, secret, serviceAccount } from './kinds/core.ts';
@@ -29,6 +30,7 @@ import {
   volumeAttachment,
 } from './kinds/storage.ts';
 import { controllerRevision, podTemplate } from './kinds/templates.ts';
+import { mutatingWebhookConfiguration, validatingWebhookConfiguration } from './kinds/webhooks.ts';
 import { daemonSet, deployment, replicaSet, replicationController } from './kinds/workloads.ts';
 
 /** A declaration whose object type is not known to the caller. */
@@ -56,6 +58,7 @@ export const ALL_KINDS: readonly AnyDeclaration[] = [
   erase(secret),
   erase(serviceAccount),
   erase(service),
+  erase(apiService),
   erase(controllerRevision),
   erase(daemonSet),
   erase(deployment),
@@ -82,6 +85,8 @@ export const ALL_KINDS: readonly AnyDeclaration[] = [
   erase(csiStorageCapacity),
   erase(storageClass),
   erase(volumeAttachment),
+  erase(mutatingWebhookConfiguration),
+  erase(validatingWebhookConfiguration),
   erase(priorityClass),
   erase(lease),
   erase(runtimeClass),

@@ -23,6 +23,8 @@ export interface AuditRecord {
   readonly path: string;
   readonly status: number;
   readonly durationMs: number;
+  /** What admission said of the request. */
+  readonly annotations: ReadonlyMap<string, string>;
 }
 
 export interface ChainOptions {
@@ -163,7 +165,14 @@ function audit({ audit: record, clock }: ChainOptions): Filter {
     const start = clock.now();
     const tell = (status: number) => {
       const { verb, path } = exchange.info;
-      record({ user: exchange.identity?.user ?? '', verb, path, status, durationMs: clock.now() - start });
+      record({
+        user: exchange.identity?.user ?? '',
+        verb,
+        path,
+        status,
+        durationMs: clock.now() - start,
+        annotations: exchange.auditAnnotations,
+      });
     };
     try {
       const reply = await next(exchange);

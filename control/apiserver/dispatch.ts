@@ -15,6 +15,7 @@ import { bytesReply, jsonReply, pageNotFound, textReply } from './http/replies.t
 import type { OpenApiDocuments } from './openapi.ts';
 import { answerOpenId, OPENID_PATHS } from './openid.ts';
 import { answerReview } from './reviews.ts';
+import { admitConnect } from './subresources/admit-connect.ts';
 import type { Subresources } from './subresources/subresources.ts';
 import type { Exchange, Handler, Reply, Route, RouteResponse } from './types.ts';
 import { create } from './verbs/create.ts';
@@ -193,6 +194,7 @@ async function subresourceReply({ core, subresources }: DispatchOptions, request
   if (!handler) throw notFoundError();
   // A proxy takes every method there is.
   if (!declared.verbs.includes(info.verb) && declared.name !== 'proxy') throw methodNotAllowed();
+  await admitConnect(core, request);
   return handler(core, request);
 }
 

@@ -28,6 +28,9 @@ import { priority } from './admission/priority.ts';
 import { parseAddressRange, parsePortRange } from './admission/ranges.ts';
 import { roleEscalation } from './admission/role-escalation.ts';
 import { runtimeClass } from './admission/runtime-class.ts';
+import { noConditions } from './admission/webhooks/conditions.ts';
+import { mutatingWebhooks } from './admission/webhooks/mutating.ts';
+import { validatingWebhooks } from './admission/webhooks/validating.ts';
 import type { AuthenticationOptions, StaticToken } from './auth/authentication.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import { NodeReferences } from './auth/node-references.ts';
@@ -151,6 +154,7 @@ class Server implements ApiServer {
     const callout = this.#callout;
     const tokens = tokensOf(options);
     const authorizer = new Authorizer({ cache, nodeReferences: new NodeReferences(cache, clock) });
+    const webhooks = { cache, callout, logger, newUid, conditions: noConditions };
     const admission = createAdmission([
       namespaceLifecycle(cache),
       nodeRestriction,
@@ -163,6 +167,8 @@ class Server implements ApiServer {
       createPermission(authorizer),
       roleEscalation(authorizer),
       certificateApproval(authorizer),
+      mutatingWebhooks(webhooks),
+      validatingWebhooks(webhooks),
       serviceAllocation({
         cache,
         addresses: parseAddressRange(options.serviceCIDR),

@@ -101,6 +101,8 @@ export interface Exchange {
   info: RequestInfo;
   /** Sentences for `Warning:` headers, in order. */
   readonly warnings: string[];
+  /** What admission has to say for the audit log, by key. */
+  readonly auditAnnotations: Map<string, string>;
 }
 
 export type Headers = Readonly<Record<string, string | readonly string[]>>;

@@ -47,6 +47,7 @@ export function exchangeOf(
     localAddress: hostOf(request) ?? `${socket?.localAddress ?? ''}:${socket?.localPort ?? ''}`,
     info: readRequestInfo(method, url),
     warnings: [],
+    auditAnnotations: new Map(),
   };
 }
 

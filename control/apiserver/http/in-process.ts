@@ -33,6 +33,7 @@ export function inProcessExchange(
     identity: { ...identity, groups },
     info: readRequestInfo(method, url),
     warnings: [],
+    auditAnnotations: new Map(),
   };
 }
 

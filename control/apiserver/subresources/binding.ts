@@ -38,6 +38,8 @@ async function readBinding(exchange: Exchange): Promise<Binding> {
 async function bindPod(core: Core, request: ResourceRequest, binding: Binding): Promise<Reply> {
   const { exchange, info } = request;
   const { isDryRun } = readWriteOptions(exchange.query, 'CreateOptions');
+  const part = { group: '', version: 'v1', kind: 'Binding' };
+  await core.admission.admitPart({ ...request, operation: 'CREATE', isDryRun, part }, binding);
   const target = binding.target ?? {};
   if (target.kind && target.kind !== 'Node') {
     const message = `target.kind: Unsupported value: ${JSON.stringify(target.kind)}: supported values: "Node", "<empty>"`;

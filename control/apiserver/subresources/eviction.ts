@@ -19,13 +19,15 @@ export async function evict(core: Core, request: ResourceRequest): Promise<Reply
   const eviction = readEviction(await readValue(exchange));
   if (eviction.metadata?.name !== info.name) throw badRequest('name in URL does not match name in Eviction object');
   const write = readWriteOptions(exchange.query, 'CreateOptions');
+  const part = { group: 'policy', version: 'v1', kind: 'Eviction' };
+  await core.admission.admitPart({ ...request, operation: 'CREATE', isDryRun: write.isDryRun, part }, eviction);
   const body: DeleteOptions = { ...eviction.deleteOptions };
   if (write.isDryRun) body.dryRun = ['All'];
   const options = readDeletionOptions(body, exchange.query);
   const pod = (await readConsistent(core, kind, { namespace: info.namespace, name: info.name })).parse<Pod>();
   const isEnding = pod.metadata?.deletionTimestamp || ['Succeeded', 'Failed'].includes(pod.status?.phase ?? '');
   if (!options.isDryRun && !isEnding && options.uid === undefined) await tellWhy(core, request);
-  await deleteObject(core, request, options);
+  await deleteObject(core, request, { ...options, isInternal: true });
   return jsonReply(201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
 }
 

@@ -50,10 +50,17 @@ export async function scale(core: Core, request: ResourceRequest): Promise<Reply
   const change = isApply(request.exchange) ? await readApply(core, request) : await readChange(core, request);
   const stored = await changeObject(core, request, {
     isDryRun: change.isDryRun,
-    change(old: Scalable): Scalable {
+    admitsPart: true,
+    async change(old: Scalable): Promise<Scalable> {
       const scale = scaleOf(kind, old);
       const { owners: parent, inScale } = replicasOwners(old);
       const { sent, owners } = change.apply(scale, inScale);
+      checkScale(request, sent);
+      await core.admission.admitPart(
+        { ...request, operation: 'UPDATE', isDryRun: change.isDryRun, part: SCALE },
+        sent,
+        scale,
+      );
       checkScale(request, sent);
       const { resourceVersion } = sent.metadata ?? {};
       const metadata = { ...old.metadata };

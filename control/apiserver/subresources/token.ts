@@ -36,7 +36,9 @@ export function tokenRequest(tokens: ServiceAccountTokens | undefined): Subresou
     const { exchange, info, identity, kind } = request;
     if (!tokens) throw new ApiError('', 'this server has no key to sign tokens with', { code: 501 });
     const asked = await readTokenRequest(request);
-    readWriteOptions(exchange.query, 'CreateOptions');
+    const { isDryRun } = readWriteOptions(exchange.query, 'CreateOptions');
+    const part = { ...KIND, version: 'v1' };
+    await core.admission.admitPart({ ...request, operation: 'CREATE', isDryRun, part }, asked);
     const { namespace, name } = info;
     const account = (await readConsistent(core, kind, { namespace, name })).parse();
     const spec = {

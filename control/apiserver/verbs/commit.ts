@@ -33,8 +33,13 @@ export type CommitResult =
   /** The object is as expected, but something of `extra` does not hold. */
   | { readonly outcome: 'blocked' };
 
-/** All four kinds of roles and bindings. */
-const ROLES = `${REGISTRY}rbac.authorization.k8s.io/`;
+/**
+ * What this server itself looks at in its cache: roles and bindings, webhooks and policies, who serves which group. What is
+ * acknowledged here must hold here.
+ */
+const HEEDED = ['rbac.authorization.k8s.io/', 'admissionregistration.k8s.io/', 'apiregistration.k8s.io/'].map(
+  group => REGISTRY + group,
+);
 const EVENTS = resourcePrefix({ group: '', plural: 'events' });
 
 /** Throws what the store throws: nothing is told as done that was not acknowledged. */
@@ -55,8 +60,7 @@ export async function commit(core: Core, change: Change): Promise<CommitResult> 
   const result = isEvent ? await core.eventLeases.with(transact) : await transact();
   if (result.succeeded) {
     const { revision } = result;
-    // Roles are asked from the cache: what is acknowledged here must hold here.
-    if (key.startsWith(ROLES)) await core.cache.waitFor(revision);
+    if (HEEDED.some(prefix => key.startsWith(prefix))) await core.cache.waitFor(revision);
     return { outcome: 'done', revision, stored: bytes && CachedObject.fromStored(key, bytes, revision) };
   }
   const [first] = result.results;

@@ -3,6 +3,7 @@
 import type { ManagedFieldsEntry } from '../../api/generated/types.ts';
 import type { KubernetesObject } from '../../api/kind.ts';
 import { ApiError, alreadyExists, badRequest, invalid, nameNotGenerated } from '../../api/status.ts';
+import type { AdmissionRequest } from '../admission/admission.ts';
 import { CachedObject } from '../cache/cached-object.ts';
 import { encodeStored } from '../cache/encoding.ts';
 import { type Core, type ResourceRequest, strategyContext } from '../core.ts';
@@ -72,7 +73,7 @@ export async function createObject(
     const candidate = structuredClone(object);
     if (isGenerated) nameIt(candidate, core.random);
     setManagedFields(candidate, owners ?? ownersOfNew(core, request, candidate));
-    const prepared = await prepareCreation(core, request, candidate, isDryRun);
+    const prepared = await prepareCreation(core, request, candidate, { isDryRun, isNameGenerated: isGenerated });
     const { name = '', namespace = '' } = candidate.metadata ?? {};
     const key = objectKey(kind, namespace, name);
     const stored = toStored(kind, candidate);
@@ -104,15 +105,25 @@ export async function createObject(
   });
 }
 
-async function prepareCreation(core: Core, request: ResourceRequest, candidate: KubernetesObject, isDryRun: boolean) {
+async function prepareCreation(
+  core: Core,
+  request: ResourceRequest,
+  candidate: KubernetesObject,
+  terms: Pick<AdmissionRequest, 'isDryRun' | 'isNameGenerated'>,
+) {
   const { kind, exchange } = request;
-  const admitted = { ...request, operation: 'CREATE' as const, isDryRun };
+  const admitted = { ...request, operation: 'CREATE' as const, ...terms };
+  // Admission sees the object with what makes it this one and no other.
+  const context = strategyContext(core, request);
+  const uid = core.newUid();
+  candidate.metadata = { ...candidate.metadata, uid, creationTimestamp: context.now };
   await core.admission.mutate(admitted, candidate, undefined);
-  kind.prepareForCreate(candidate, strategyContext(core, request));
+  kind.prepareForCreate(candidate, { ...context, newUid: () => uid });
   const errors = kind.validate(candidate);
   if (errors.length > 0) throw invalid(storedKind(kind), candidate.metadata?.name ?? '', errors);
   // Only what is right in itself is told what might be better.
   addWarnings(exchange, kind.warnings(candidate, undefined));
+  await core.admission.validate(admitted, candidate, undefined);
   return core.admission.conclude(admitted, candidate, undefined);
 }
 

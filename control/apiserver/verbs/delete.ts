@@ -71,10 +71,17 @@ export async function deleteObject(core: Core, request: ResourceRequest, options
     if (!current) throw notFound(resourceName(kind), info.name);
     const old = parseAs(kind, current);
     checkPreconditions(request, { options, object: old });
-    const admitted = { ...request, operation: 'DELETE' as const, isDryRun: options.isDryRun };
+    const admitted = {
+      ...request,
+      operation: 'DELETE' as const,
+      isDryRun: options.isDryRun,
+      isInternal: options.isInternal ?? false,
+      options: shownOptions(options),
+    };
     await core.admission.mutate(admitted, undefined, old);
     const plan = planDeletion(kind, parseAs(kind, current), { options, now: core.clock.now() });
     if (plan.type === 'nothing') return { object: current, isGone: false };
+    await core.admission.validate(admitted, undefined, old);
     const isGone = plan.type === 'remove';
     const extra = await core.admission.conclude(admitted, isGone ? undefined : plan.object, old);
     const stored = toStored(kind, plan.object);
@@ -99,6 +106,19 @@ export async function deleteObject(core: Core, request: ResourceRequest, options
     }
   }
   throw conflict(resourceName(kind), info.name, OBJECT_MODIFIED);
+}
+
+/** As DeleteOptions say them. */
+function shownOptions({ gracePeriodSeconds, propagation, uid, resourceVersion }: DeletionOptions): DeleteOptions {
+  const preconditions = {
+    ...(uid !== undefined && { uid }),
+    ...(resourceVersion !== undefined && { resourceVersion }),
+  };
+  return {
+    ...(gracePeriodSeconds !== undefined && { gracePeriodSeconds }),
+    ...(propagation !== undefined && { propagationPolicy: propagation }),
+    ...(Object.keys(preconditions).length > 0 && { preconditions }),
+  };
 }
 
 function checkPreconditions(

@@ -204,6 +204,8 @@ export interface DeletionOptions {
   readonly propagation: Propagation | undefined;
   readonly uid: string | undefined;
   readonly resourceVersion: string | undefined;
+  /** True for a deletion that the server makes on the way of another request. */
+  readonly isInternal?: boolean;
 }
 
 const POLICIES = ['Foreground', 'Background', 'Orphan'];

@@ -77,6 +77,8 @@ export interface ObjectChange {
   readonly isDryRun: boolean;
   /** A change that the server itself makes (binding, eviction): what clients may not write, it may. */
   readonly isInternal?: boolean;
+  /** True if `change` itself has asked webhooks about what was sent, which is another object than this one. */
+  readonly admitsPart?: boolean;
   /** managedFields of the changed object. Without it a client's change is tracked, and one of the server's own is nobody's. */
   owners?(old: KubernetesObject, object: KubernetesObject): ManagedFields;
   /**
@@ -153,20 +155,32 @@ async function planChange(
   checkVersion(request, object, current);
   const owners = ownersAfter(core, request, { wanted, old, object });
   setManagedFields(object, owners);
-  const admitted = { ...request, operation: 'UPDATE' as const, isDryRun: wanted.isDryRun };
+  const { isDryRun } = wanted;
+  const isInternal = wanted.isInternal === true || wanted.admitsPart === true;
+  const admitted = { ...request, operation: 'UPDATE' as const, isDryRun, isInternal };
   await core.admission.mutate(admitted, object, old);
   if (!wanted.isInternal) kind.prepareForUpdate(object, old, strategyContext(core, request));
   setManagedFields(object, owners);
   delete object.metadata?.resourceVersion;
   const before = { ...old, metadata: { ...old.metadata } };
   delete before.metadata.resourceVersion;
-  if (isEqualButTimes(object, before)) return { type: 'nothing' };
+  if (isEqualButTimes(object, before)) {
+    await core.admission.validate(admitted, atVersionOf(object, old), old);
+    return { type: 'nothing' };
+  }
   const errors = wanted.isInternal ? [] : validationErrors(kind, object, before);
   if (errors.length > 0) throw invalid(storedKind(kind), info.name, errors);
   if (!wanted.isInternal) addWarnings(exchange, kind.warnings(object, before));
+  await core.admission.validate(admitted, atVersionOf(object, old), old);
   const isDone = isReadyToGo(object, before);
   const extra = await core.admission.conclude(admitted, isDone ? undefined : object, before);
   return { type: isDone ? 'remove' : 'put', stored: toStored(kind, object), extra };
+}
+
+/** As validating webhooks see it: at the version that it replaces. */
+function atVersionOf(object: KubernetesObject, { metadata }: KubernetesObject): KubernetesObject {
+  const { resourceVersion } = metadata ?? {};
+  return { ...object, metadata: { ...object.metadata, ...(resourceVersion && { resourceVersion }) } };
 }
 
 function ownersAfter(

@@ -1,0 +1,103 @@
+/**
+ * Mutating webhooks: asked one after the other, in the order of their configurations' names, each about the object as the
+ * one before left it. Whoever wants is asked once more if others changed the object afterwards
+ * (apiserver/pkg/admission/plugin/webhook/mutating).
+ */
+import type { KubernetesObject } from '../../../api/kind.ts';
+import { isEqual } from '../../../api/schema/equal.ts';
+import { internalError } from '../../../api/status.ts';
+import type { AdmissionPlugin, States } from '../admission.ts';
+import { type AskOptions, ask, type Invocation, maybeInvoke } from './ask.ts';
+import { WebhookConfigurations } from './configurations.ts';
+import { patched, patchedPart, readOperations } from './patching.ts';
+import type { Verdict } from './review.ts';
+import { isExempt } from './rules.ts';
+import { inVersion, type Subject, subjectOf } from './subject.ts';
+
+/** What one request's first round leaves for the second. */
+interface Memory {
+  /** Ids of webhooks that were asked, want to be asked again, and have not been since. */
+  readonly asked: Set<string>;
+  /** Of those, the ones that were asked before somebody changed the object. */
+  readonly wanted: Set<string>;
+  /** The object as the last webhook left it. */
+  last: KubernetesObject | undefined;
+}
+
+export function mutatingWebhooks(options: AskOptions): AdmissionPlugin {
+  const configurations = new WebhookConfigurations(options.cache, 'mutating');
+  return {
+    name: 'MutatingAdmissionWebhook',
+    seesParts: true,
+    async mutate(request, states, round) {
+      const { webhooks } = configurations;
+      if (webhooks.length === 0 || request.isInternal) return;
+      if (isExempt({ group: request.kind.group, resource: request.kind.plural })) return;
+      const memory = round.remember<Memory>('webhooks', () => ({
+        asked: new Set(),
+        wanted: new Set(),
+        last: undefined,
+      }));
+      // Others than webhooks may have changed the object since.
+      if (round.isSecond && states.object && !isEqual(states.object, memory.last)) wantAgain(memory);
+      const generatedName = request.isNameGenerated ? hideName(states.object) : undefined;
+      for (const webhook of webhooks) {
+        if (round.isSecond && !memory.wanted.has(webhook.id)) continue;
+        const subject = subjectOf(request, states);
+        const invocation = await maybeInvoke(options, webhook, { request, states, subject });
+        if (!invocation) continue;
+        const verdict = await ask(options, invocation, { request, subject, isMutating: true });
+        if (verdict && change({ states, subject }, invocation, verdict)) {
+          wantAgain(memory);
+          round.wantSecond();
+        }
+        if (webhook.isReinvocable) memory.asked.add(webhook.id);
+      }
+      // A webhook may have given it a name of its own.
+      if (generatedName !== undefined && states.object?.metadata) states.object.metadata.name ||= generatedName;
+      if (states.object && memory.asked.size > 0) memory.last = structuredClone(states.object);
+    },
+  };
+}
+
+/** Takes away a name that may yet become another. */
+function hideName(object: KubernetesObject | undefined): string | undefined {
+  const name = object?.metadata?.name;
+  delete object?.metadata?.name;
+  return name;
+}
+
+/** Whoever was asked before this change is to be asked again. */
+function wantAgain({ asked, wanted }: Memory): void {
+  for (const id of asked) wanted.add(id);
+  asked.clear();
+}
+
+/** Does what the webhook said to the object, in place. True if that changed it. */
+function change(
+  { states, subject }: { readonly states: States; readonly subject: Subject },
+  { webhook, shown, object }: Invocation,
+  { patch }: Verdict,
+): boolean {
+  const operations = patch === '' ? [] : readOperations(patch);
+  if (operations.length === 0) return false;
+  if (!object || !states.object) {
+    const name = JSON.stringify(webhook.name);
+    throw internalError(
+      new Error(`admission webhook ${name} attempted to modify the object, which is not supported for this operation`),
+    );
+  }
+  const result = subject.part ? patchedPart(object, operations) : patched(shown, object, operations);
+  if (!result) return false;
+  replaceContents(states.object, inVersion(result, shown, subject.resource));
+  return true;
+}
+
+/** Who owns which field was worked out before, from what the client sent; webhooks have no say in it. */
+function replaceContents(object: KubernetesObject, contents: KubernetesObject): void {
+  const managedFields = object.metadata?.managedFields;
+  for (const key of Object.keys(object)) delete (object as Record<string, unknown>)[key];
+  Object.assign(object, contents);
+  if (managedFields) object.metadata = { ...object.metadata, managedFields };
+  else delete object.metadata?.managedFields;
+}

@@ -1,0 +1,33 @@
+/**
+ * Validating webhooks: asked all at once about the object as it will be stored. One denial is enough
+ * (apiserver/pkg/admission/plugin/webhook/validating).
+ */
+import type { AdmissionPlugin } from '../admission.ts';
+import { type AskOptions, ask, maybeInvoke } from './ask.ts';
+import { WebhookConfigurations } from './configurations.ts';
+import { isExempt } from './rules.ts';
+import { subjectOf } from './subject.ts';
+
+export function validatingWebhooks(options: AskOptions): AdmissionPlugin {
+  const configurations = new WebhookConfigurations(options.cache, 'validating');
+  return {
+    name: 'ValidatingAdmissionWebhook',
+    seesParts: true,
+    async validate(request, states) {
+      const { webhooks } = configurations;
+      if (webhooks.length === 0 || request.isInternal) return;
+      if (isExempt({ group: request.kind.group, resource: request.kind.plural })) return;
+      const subject = subjectOf(request, states);
+      const invocations = [];
+      for (const webhook of webhooks) {
+        const invocation = await maybeInvoke(options, webhook, { request, states, subject });
+        if (invocation) invocations.push(invocation);
+      }
+      const outcomes = await Promise.allSettled(
+        invocations.map(invocation => ask(options, invocation, { request, subject, isMutating: false })),
+      );
+      // Of several denials the first by order is told: the same request gets the same answer.
+      for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+    },
+  };
+}
