@@ -116,7 +116,6 @@ const ABSENT = [
   'admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy',
   'admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding',
   'admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration',
-  'apiextensions.k8s.io/v1/CustomResourceDefinition',
   'apiregistration.k8s.io/v1/APIService',
   'authentication.k8s.io/v1/SelfSubjectReview',
   'authentication.k8s.io/v1/TokenReview',

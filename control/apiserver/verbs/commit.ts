@@ -35,6 +35,8 @@ export type CommitResult =
 
 /** All four kinds of roles and bindings. */
 const ROLES = `${REGISTRY}rbac.authorization.k8s.io/`;
+/** Of the kinds that come at run time. */
+const DEFINITIONS = resourcePrefix({ group: 'apiextensions.k8s.io', plural: 'customresourcedefinitions' });
 const EVENTS = resourcePrefix({ group: '', plural: 'events' });
 
 /** Throws what the store throws: nothing is told as done that was not acknowledged. */
@@ -55,8 +57,8 @@ export async function commit(core: Core, change: Change): Promise<CommitResult> 
   const result = isEvent ? await core.eventLeases.with(transact) : await transact();
   if (result.succeeded) {
     const { revision } = result;
-    // Roles are asked from the cache: what is acknowledged here must hold here.
-    if (key.startsWith(ROLES)) await core.cache.waitFor(revision);
+    // Roles and kinds are asked from the cache: what is acknowledged here must hold here.
+    if (key.startsWith(ROLES) || key.startsWith(DEFINITIONS)) await core.cache.waitFor(revision);
     return { outcome: 'done', revision, stored: bytes && CachedObject.fromStored(key, bytes, revision) };
   }
   const [first] = result.results;
