@@ -114,7 +114,6 @@ let replayed = 0;
 const ABSENT = [
   'admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy',
   'admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding',
-  'apiextensions.k8s.io/v1/CustomResourceDefinition',
   'authentication.k8s.io/v1/SelfSubjectReview',
   'authentication.k8s.io/v1/TokenReview',
   'authorization.k8s.io/v1/LocalSubjectAccessReview',

@@ -27,8 +27,30 @@ export interface Kind<T extends KubernetesObject = KubernetesObject> {
   readonly categories: readonly string[];
   /** The schema's name in `generated/definitions`, such as `io.k8s.api.core.v1.Pod`. */
   readonly definition: string;
+  /** How objects are read, for kinds that came at run time; those of built-in kinds are read by their definition. */
+  readonly form?: ObjectForm;
   /** Never set; holds T for the type checker. */
   readonly typeOnly?: T;
+}
+
+/** What is special about the objects of a custom resource, whose schema is no part of the program. */
+export interface ObjectForm {
+  readonly listKind: string;
+  /** The status is written only through its subresource. */
+  readonly hasStatus: boolean;
+  /** The definition is on its way out: nothing may be created. */
+  readonly isTerminating: boolean;
+  /** Where the replica count stands, if there is a `scale` subresource. */
+  readonly scale?: {
+    readonly specReplicasPath: string;
+    readonly statusReplicasPath: string;
+    readonly labelSelectorPath?: string;
+  };
+  /**
+   * Reads a value as an object of the kind. It is a private copy and may be changed. `onUnknown` is told the path of each
+   * field that is left out. Throws DecodeError.
+   */
+  read(value: Record<string, unknown>, onUnknown?: (path: string) => void): KubernetesObject;
 }
 
 /** What a strategy may ask of the world. Handed in, so that strategies stay pure. */

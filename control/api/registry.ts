@@ -8,6 +8,7 @@ import { horizontalPodAutoscaler, horizontalPodAutoscalerV1 } from './kinds/auto
 import { certificateSigningRequest } from './kinds/certificates.ts';
 import { componentStatus, configMap, endpoints, namespace, secret, serviceAccount } from './kinds/core.ts';
 import { cronJob } from './kinds/cron-jobs.ts';
+import { customResourceDefinition } from './kinds/custom-resource-definitions.ts';
 import { event, eventsV1Event } from './kinds/events.ts';
 import { flowSchema, priorityLevel } from './kinds/flow-control.ts';
 import { job } from './kinds/jobs.ts';
@@ -80,6 +81,7 @@ export const ALL_KINDS: readonly AnyDeclaration[] = [
   erase(clusterRole),
   erase(roleBinding),
   erase(role),
+  erase(customResourceDefinition),
   erase(csiDriver),
   erase(csiNode),
   erase(csiStorageCapacity),

@@ -6,6 +6,7 @@ import { formatTime } from '../api/schema/time.ts';
 import type { Admission } from './admission/admission.ts';
 import type { WatchCache } from './cache/watch-cache.ts';
 import type { Callout } from './callout/client.ts';
+import type { Catalogue } from './custom/catalogue.ts';
 import type { EventLeases } from './event-leases.ts';
 import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
@@ -14,6 +15,8 @@ import type { Clock, Exchange, Identity, Logger, RequestInfo } from './types.ts'
 export interface Core {
   readonly store: StoreClient;
   readonly cache: WatchCache;
+  /** Which kinds there are at the moment. */
+  readonly kinds: Catalogue;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -3,8 +3,9 @@
  * older form (one a group and version). Everything follows from the registry and the list of virtual resources below.
  */
 import { createHash } from 'node:crypto';
+import { compareVersions } from '../api/custom/definition.ts';
 import type { Kind, KindDeclaration, Subresource } from '../api/kind.ts';
-import { ALL_KINDS } from '../api/registry.ts';
+import type { Catalogue } from './custom/catalogue.ts';
 import { type Clause, parseAccept } from './http/negotiate.ts';
 import { bytesReply, JSON_TYPE, jsonReply, pageNotFound } from './http/replies.ts';
 import { apiVersionOf, storedKind } from './keys.ts';
@@ -21,6 +22,8 @@ export interface VirtualResource {
 }
 
 interface Resource extends VirtualResource {
+  /** Discovery tells the whole kind of a resource that came at run time. */
+  readonly isCustom?: boolean;
   readonly shortNames: readonly string[];
   readonly categories: readonly string[];
   readonly verbs: readonly string[];
@@ -67,13 +70,22 @@ function rankOf(group: string): number {
 
 /** Old versions are listed, so that old manifests find them, but short names and `all` mean the present ones. */
 function resourceOf(kind: KindDeclaration): Resource {
-  const isOld = kind.storedAs !== undefined && kind.storedAs.kind.plural === kind.plural && isOldVersion(kind);
-  return { ...kind, ...(isOld && { shortNames: [], categories: [] }), stored: storedKind(kind) };
+  const { group, version, plural, singular, namespaced, shortNames, categories, verbs, subresources, form } = kind;
+  const names = { group, version, kind: kind.kind, plural, singular, namespaced, stored: storedKind(kind) };
+  if (form) {
+    const allowed = form.isTerminating ? TERMINATING_VERBS : CUSTOM_VERBS;
+    return { ...names, shortNames, categories, verbs: allowed, subresources, isCustom: true };
+  }
+  const isOld = kind.storedAs !== undefined && kind.storedAs.kind.plural === plural && isOldVersion(kind);
+  return { ...names, verbs, subresources, shortNames: isOld ? [] : shortNames, categories: isOld ? [] : categories };
 }
+/** In the order in which Kubernetes tells them of custom resources. */
+const CUSTOM_VERBS = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
+const TERMINATING_VERBS = ['delete', 'deletecollection', 'get', 'list', 'watch'];
 const isOldVersion = ({ group, version }: KindDeclaration) =>
   group === 'extensions' || /^v\d+(alpha|beta)/.test(version);
 
-function groupsOf(virtual: readonly VirtualResource[]): Group[] {
+function groupsOf(kinds: readonly KindDeclaration[], virtual: readonly VirtualResource[]): Group[] {
   const virtualResources = virtual.map(resource => ({
     ...resource,
     shortNames: [],
@@ -83,25 +95,18 @@ function groupsOf(virtual: readonly VirtualResource[]): Group[] {
     stored: undefined,
   }));
   const byGroup = new Map<string, Map<string, Resource[]>>();
-  for (const resource of [...ALL_KINDS.map(resourceOf), ...virtualResources]) {
+  for (const resource of [...kinds.map(resourceOf), ...virtualResources]) {
     const versions = byGroup.get(resource.group) ?? new Map<string, Resource[]>();
     byGroup.set(resource.group, versions);
     versions.set(resource.version, [...(versions.get(resource.version) ?? []), resource]);
   }
-  const groups = [...byGroup].sort(([a], [b]) => rankOf(a) - rankOf(b));
+  const groups = [...byGroup].sort(([a], [b]) => rankOf(a) - rankOf(b) || (a < b ? -1 : 1));
   return groups.map(([name, versions]) => ({
     name,
     versions: [...versions]
       .map(([version, resources]) => ({ version, resources: resources.sort((a, b) => (a.plural < b.plural ? -1 : 1)) }))
-      .sort((a, b) => stability(b.version) - stability(a.version)),
+      .sort((a, b) => compareVersions(a.version, b.version)),
   }));
-}
-
-/** Stable versions before beta ones, newer before older. */
-function stability(version: string): number {
-  const [, major = '0', stage, minor = '0'] = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(version) ?? [];
-  const rank = stage === undefined ? 2 : stage === 'beta' ? 1 : 0;
-  return rank * 1e6 + Number(major) * 1e3 + Number(minor);
 }
 
 const AGGREGATED_VERSIONS = ['v2', 'v2beta1'];
@@ -111,26 +116,46 @@ interface Document {
   readonly etag: string;
 }
 
-export class Discovery {
-  readonly #groups: readonly Group[];
-  /** By path and version, made once. */
-  readonly #aggregated = new Map<string, Document>();
+/** Everything that is told while no kind comes or goes. */
+interface Told {
+  readonly revision: number;
+  readonly groups: readonly Group[];
+  /** By path and version. */
+  readonly aggregated: ReadonlyMap<string, Document>;
+}
 
-  constructor(virtual: readonly VirtualResource[]) {
-    this.#groups = groupsOf(virtual);
+export class Discovery {
+  readonly #catalogue: Catalogue;
+  readonly #virtual: readonly VirtualResource[];
+  #told: Told | undefined;
+
+  constructor(catalogue: Catalogue, virtual: readonly VirtualResource[]) {
+    this.#catalogue = catalogue;
+    this.#virtual = virtual;
+  }
+
+  /** Made anew when kinds have come or gone. */
+  get #now(): Told {
+    const { revision } = this.#catalogue;
+    if (this.#told?.revision !== revision) this.#told = this.#tell(revision);
+    return this.#told;
+  }
+
+  #tell(revision: number): Told {
+    const { builtIn, published } = this.#catalogue;
+    const groups = groupsOf([...builtIn, ...published.map(({ kind }) => kind)], this.#virtual);
+    const aggregatedDocuments = new Map<string, Document>();
     for (const version of AGGREGATED_VERSIONS) {
       const isCore = ({ name }: Group) => name === '';
-      this.#aggregated.set(`/api ${version}`, documentOf(aggregated(this.#groups.filter(isCore), version)));
-      this.#aggregated.set(
-        `/apis ${version}`,
-        documentOf(
-          aggregated(
-            this.#groups.filter(group => !isCore(group)),
-            version,
-          ),
-        ),
-      );
+      const others = groups.filter(group => !isCore(group));
+      aggregatedDocuments.set(`/api ${version}`, documentOf(aggregated(groups.filter(isCore), version)));
+      aggregatedDocuments.set(`/apis ${version}`, documentOf(aggregated(others, version)));
     }
+    return { revision, groups, aggregated: aggregatedDocuments };
+  }
+
+  get #groups(): readonly Group[] {
+    return this.#now.groups;
   }
 
   isGroup(group: string): boolean {
@@ -175,7 +200,7 @@ export class Discovery {
   /** The aggregated document if the client asks for a version of it that we have, before the older form. */
   #root(exchange: Exchange, path: string, legacy: () => object): Reply {
     const version = aggregatedVersion(parseAccept(exchange.headers.accept));
-    const document = this.#aggregated.get(`${path} ${version}`);
+    const document = this.#now.aggregated.get(`${path} ${version}`);
     if (!document) return jsonReply(200, legacy(), { vary: 'Accept' });
     const headers = { etag: document.etag, vary: 'Accept', 'cache-control': 'public' };
     if (exchange.headers['if-none-match'] === document.etag) return bytesReply(304, new Uint8Array(), headers);
@@ -247,9 +272,9 @@ function aggregated(groups: readonly Group[], version: string): object {
 }
 
 function aggregatedResource(resource: Resource): object {
-  const { kind, shortNames, categories, subresources } = resource;
-  // As in Kubernetes, group and version are told only where they are not the resource's own.
-  const ownKind = { group: '', version: '', kind };
+  const { kind, shortNames, categories, subresources, isCustom, group, version } = resource;
+  // As in Kubernetes, a built-in kind's group and version are told only where they are not the resource's own.
+  const ownKind = isCustom ? { group, version, kind } : { group: '', version: '', kind };
   return {
     resource: resource.plural,
     responseKind: ownKind,

@@ -1,7 +1,6 @@
 /** The end of the chain: finds out which verb on which resource, or which document, a request is about, and runs it. */
 import type { KindDeclaration, Subresource } from '../api/kind.ts';
-import { findResource } from '../api/registry.ts';
-import { ApiError } from '../api/status.ts';
+import { ApiError, notFound } from '../api/status.ts';
 import type { AuthenticationOptions } from './auth/authentication.ts';
 import type { Authorizer } from './auth/authorizer.ts';
 import type { ServiceAccountTokens } from './auth/service-account-tokens.ts';
@@ -12,6 +11,7 @@ import { findRoute, identityOf, methodNotAllowed } from './exchange.ts';
 import { answerHealth, type HealthOptions } from './health.ts';
 import { prettyReply } from './http/pretty.ts';
 import { bytesReply, jsonReply, pageNotFound, textReply } from './http/replies.ts';
+import { resourceName } from './keys.ts';
 import type { OpenApiDocuments } from './openapi.ts';
 import { answerOpenId, OPENID_PATHS } from './openid.ts';
 import { answerReview } from './reviews.ts';
@@ -145,18 +145,20 @@ function rootPaths({ discovery, health, routes, tokens }: DispatchOptions): stri
 
 async function resourceReply(options: DispatchOptions, exchange: Exchange): Promise<Reply> {
   const { info, method } = exchange;
-  const { discovery } = options;
-  if (!discovery.isGroup(info.group)) return info.group === '' ? notFoundStatus() : pageNotFound();
-  const kind = findResource(info.group, info.version, info.resource);
+  const { discovery, core } = options;
+  const kind = await core.kinds.locate(info.group, info.version, info.resource);
   if (!kind) {
     const review = method === 'POST' && info.name === '' ? await answerReview(exchange, options) : undefined;
     if (review) return review;
+    const isOfBuiltIn = info.group === '' || (discovery.isGroup(info.group) && core.kinds.isBuiltInGroup(info.group));
+    if (!isOfBuiltIn && !isVirtual(options, exchange)) return pageNotFound();
     if (info.group === '' && info.resource === 'bindings' && method === 'POST') {
       return options.subresources.legacyBinding(exchange);
     }
     if (isVirtual(options, exchange)) throw methodNotAllowed();
     return notFoundStatus();
   }
+  if (kind.form && !fitsScope(kind, info)) return pageNotFound();
   const isProxy = info.subresource === 'proxy';
   if ((method === 'HEAD' || method === 'OPTIONS') && !isProxy) throw methodNotAllowed();
   if (kind.deprecation) exchange.warnings.push(kind.deprecation);
@@ -171,6 +173,12 @@ const isVirtual = ({ discovery }: DispatchOptions, { info }: Exchange) =>
   discovery.isGroupVersion(info.group, info.version) &&
   (/reviews$/.test(info.resource) || (info.group === '' && info.resource === 'bindings'));
 
+/** True if the path names a namespace where the kind has one, and none where it has not; lists may be of all. */
+function fitsScope({ namespaced }: KindDeclaration, { namespace, verb }: ResourceRequest['info']): boolean {
+  if (!namespaced) return namespace === '';
+  return namespace !== '' || verb === 'list' || verb === 'watch';
+}
+
 /** The verb, if the kind has it and the path fits it. Throws 404, 405. */
 function allowedVerb({ kind, info, exchange }: ResourceRequest): string {
   const isInNamespace = info.namespace !== '' && info.resource !== 'namespaces';
@@ -182,6 +190,9 @@ function allowedVerb({ kind, info, exchange }: ResourceRequest): string {
   if (isCollectionVerb !== (info.name === '') && !isWatchOfOne) throw methodNotAllowed();
   if (needsNamespace && exchange.method !== 'GET') throw methodNotAllowed();
   if (!kind.verbs.includes(info.verb)) throw methodNotAllowed();
+  if (info.verb === 'create' && kind.form?.isTerminating) {
+    throw new ApiError('MethodNotAllowed', 'create not allowed while custom resource definition is terminating');
+  }
   return info.verb;
 }
 
@@ -190,6 +201,7 @@ async function subresourceReply({ core, subresources }: DispatchOptions, request
   const isInNamespace = info.namespace !== '' && info.resource !== 'namespaces';
   if (kind.namespaced !== isInNamespace || info.name === '') throw notFoundError();
   const declared = findSubresource(kind, info.subresource);
+  if (!declared && kind.form) throw notFound(resourceName(kind), info.name);
   const handler = declared && subresources.find(kind, declared.name);
   if (!handler) throw notFoundError();
   // A proxy takes every method there is.

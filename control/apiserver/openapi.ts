@@ -1,41 +1,64 @@
 /**
  * `/openapi/v2` and `/openapi/v3`. Documents are made when first asked for and kept as bytes. The hashes in the v3 index
- * are of the server's version and its kinds, from which the documents follow, so that the index costs nothing.
+ * are of the server's version and its kinds, from which the documents follow, so that the index costs nothing. Documents
+ * with custom resources are made anew when one of their definitions has changed.
  */
 import { createHash } from 'node:crypto';
+import { type OpenApiVersion, publishedList, publishedSchema } from '../api/custom/openapi.ts';
+import type { JsonSchema } from '../api/custom/schema.ts';
+import type { CustomResourceDefinition } from '../api/generated/types.ts';
+import type { KindDeclaration } from '../api/kind.ts';
 import { encodeOpenApiV2, OPENAPI_V2_PROTOBUF_MEDIA_TYPE } from '../api/openapi/gnostic.ts';
-import { groupVersionPath, type OpenApiSource } from '../api/openapi/source.ts';
+import { groupVersionPath, type OpenApiSource, type SchemaFacts } from '../api/openapi/source.ts';
 import { openApiV2 } from '../api/openapi/v2.ts';
 import { openApiV3, openApiV3Index } from '../api/openapi/v3.ts';
-import { ALL_KINDS } from '../api/registry.ts';
 import { definition, isDefined } from '../api/schema/definitions.ts';
+import type { Catalogue, PublishedVersion } from './custom/catalogue.ts';
 import { parseAccept } from './http/negotiate.ts';
 import { bytesReply, JSON_TYPE, jsonReply } from './http/replies.ts';
 import type { Exchange, Headers, Reply } from './types.ts';
 
 const V3 = '/openapi/v3';
 
+/** What the documents are made of while no kind comes or goes. */
+interface Told {
+  readonly revision: number;
+  /** By group version: a hash that changes with the document. */
+  readonly hashes: ReadonlyMap<string, string>;
+  readonly custom: readonly PublishedVersion[];
+}
+
 export class OpenApiDocuments {
-  readonly #source: OpenApiSource;
-  readonly #hash: string;
-  readonly #groupVersions: ReadonlySet<string>;
-  readonly #made = new Map<string, Uint8Array>();
+  readonly #catalogue: Catalogue;
+  readonly #version: string;
+  readonly #ownHash: string;
+  readonly #made = new Map<string, { readonly hash: string; readonly bytes: Uint8Array }>();
+  #told: Told | undefined;
 
   /** `version` is the server's, such as `v1.33.1`. */
-  constructor(version: string) {
-    this.#source = {
-      title: 'Kubernetes',
-      version,
-      kinds: ALL_KINDS,
-      definition,
-      hasDefinition: isDefined,
-    };
-    const kinds = ALL_KINDS.map(({ definition: name, verbs, subresources }) => [name, verbs, subresources]);
-    this.#hash = createHash('sha512')
-      .update(JSON.stringify([version, kinds]))
-      .digest('hex')
-      .toUpperCase();
-    this.#groupVersions = new Set(ALL_KINDS.map(groupVersionPath));
+  constructor(catalogue: Catalogue, version: string) {
+    this.#catalogue = catalogue;
+    this.#version = version;
+    const kinds = catalogue.builtIn.map(({ definition: name, verbs, subresources }) => [name, verbs, subresources]);
+    this.#ownHash = hashOf([version, kinds]);
+  }
+
+  get #now(): Told {
+    const { revision } = this.#catalogue;
+    if (this.#told?.revision !== revision) this.#told = this.#tell(revision);
+    return this.#told;
+  }
+
+  #tell(revision: number): Told {
+    const { builtIn, published: custom } = this.#catalogue;
+    const hashes = new Map(builtIn.map(kind => [groupVersionPath(kind), this.#ownHash]));
+    const keys = new Map<string, string[]>();
+    for (const { kind, definition } of custom) {
+      const path = groupVersionPath(kind);
+      keys.set(path, [...(keys.get(path) ?? []), definition.fingerprint]);
+    }
+    for (const [path, fingerprints] of keys) hashes.set(path, hashOf([hashes.get(path), fingerprints]));
+    return { revision, hashes, custom };
   }
 
   /** Answers a GET below `/openapi/`; undefined for a path that is none of ours. */
@@ -43,53 +66,115 @@ export class OpenApiDocuments {
     const path = exchange.info.path.replace(/\/$/, '');
     if (path === '/openapi/v2') return this.#v2(exchange);
     if (path === V3) {
-      return jsonReply(200, openApiV3Index(new Map([...this.#groupVersions].map(name => [name, this.#hash]))));
+      return jsonReply(200, openApiV3Index(this.#now.hashes));
     }
     const groupVersion = path.startsWith(`${V3}/`) ? path.slice(V3.length + 1) : '';
-    return this.#groupVersions.has(groupVersion) ? this.#v3(exchange, groupVersion) : undefined;
+    return this.#now.hashes.has(groupVersion) ? this.#v3(exchange, groupVersion) : undefined;
   }
 
   /** Old clients take nothing but protobuf, whatever they say they accept. */
   #v2(exchange: Exchange): Reply {
     const isProtobuf = parseAccept(exchange.headers.accept).some(({ type }) => type.includes('proto-openapi'));
     const name = isProtobuf ? 'v2 protobuf' : 'v2 json';
-    const bytes = this.#make(name, () => {
-      const document = openApiV2(this.#source);
+    const { hashes, custom } = this.#now;
+    const hash = hashOf([...hashes]);
+    const bytes = this.#make(name, hash, () => {
+      const document = openApiV2(this.#source(this.#catalogue.builtIn, custom, 'v2'));
       return isProtobuf ? encodeOpenApiV2(document) : Buffer.from(JSON.stringify(document));
     });
     const contentType = isProtobuf ? OPENAPI_V2_PROTOBUF_MEDIA_TYPE : JSON_TYPE;
-    return this.#reply(exchange, bytes, { 'content-type': contentType, vary: 'Accept' });
+    return reply(exchange, { bytes, hash, headers: { 'content-type': contentType, vary: 'Accept' } });
   }
 
   /** A right hash makes the document immutable, a wrong one leads to the right one. */
   #v3(exchange: Exchange, groupVersion: string): Reply {
     const asked = exchange.query.get('hash');
-    if (asked !== null && asked !== this.#hash) {
-      return bytesReply(301, new Uint8Array(), { location: `${V3}/${groupVersion}?hash=${this.#hash}` });
+    const { hashes, custom } = this.#now;
+    const hash = hashes.get(groupVersion) ?? '';
+    if (asked !== null && asked !== hash) {
+      return bytesReply(301, new Uint8Array(), { location: `${V3}/${groupVersion}?hash=${hash}` });
     }
-    const bytes = this.#make(groupVersion, () => {
-      const kinds = ALL_KINDS.filter(kind => groupVersionPath(kind) === groupVersion);
-      return Buffer.from(JSON.stringify(openApiV3({ ...this.#source, kinds }).get(groupVersion)));
+    const bytes = this.#make(groupVersion, hash, () => {
+      const kinds = this.#catalogue.builtIn.filter(kind => groupVersionPath(kind) === groupVersion);
+      const own = custom.filter(({ kind }) => groupVersionPath(kind) === groupVersion);
+      return Buffer.from(JSON.stringify(openApiV3(this.#source(kinds, own, 'v3')).get(groupVersion)));
     });
-    return this.#reply(exchange, bytes, {
+    const headers = {
       'content-type': JSON_TYPE,
       vary: 'Accept',
       ...(asked !== null && { 'cache-control': 'public, immutable' }),
-    });
+    };
+    return reply(exchange, { bytes, hash, headers });
   }
 
-  #reply(exchange: Exchange, bytes: Uint8Array, headers: Headers): Reply {
-    const etag = `"${this.#hash}"`;
-    if (exchange.headers['if-none-match'] === etag) return bytesReply(304, new Uint8Array(), { ...headers, etag });
-    return bytesReply(200, bytes, { ...headers, etag });
+  #source(
+    kinds: readonly KindDeclaration[],
+    custom: readonly PublishedVersion[],
+    target: OpenApiVersion,
+  ): OpenApiSource {
+    const schemas = customSchemas(custom, target);
+    const found = (name: string) => schemas.get(name)?.();
+    return {
+      title: 'Kubernetes',
+      version: this.#version,
+      kinds: [...kinds, ...custom.map(({ kind }) => kind)],
+      definition: name => found(name) ?? definition(name),
+      hasDefinition: name => schemas.has(name) || isDefined(name),
+    };
   }
 
-  #make(name: string, make: () => Uint8Array): Uint8Array {
-    let bytes = this.#made.get(name);
-    if (!bytes) {
-      bytes = make();
-      this.#made.set(name, bytes);
+  /** Kept until it has another hash. At most one of each name is kept. */
+  #make(name: string, hash: string, make: () => Uint8Array): Uint8Array {
+    const made = this.#made.get(name);
+    if (made?.hash === hash) return made.bytes;
+    const bytes = make();
+    this.#made.set(name, { hash, bytes });
+    for (const known of this.#made.keys()) {
+      if (!known.startsWith('v2 ') && !this.#now.hashes.has(known)) this.#made.delete(known);
     }
     return bytes;
   }
+}
+
+/** Schemas by name, each made once and only when the document needs it. */
+function customSchemas(custom: readonly PublishedVersion[], target: OpenApiVersion): Map<string, () => SchemaFacts> {
+  const schemas = new Map<string, () => SchemaFacts>();
+  for (const { definition: owner, version, kind, source } of custom) {
+    const { group, kind: name, plural, definition: schemaName } = kind;
+    const { listKind } = owner.names;
+    const { selectableFields } = version;
+    const published = {
+      group,
+      version: version.name,
+      kind: name,
+      plural,
+      listKind,
+      definition: schemaName,
+      selectableFields,
+    };
+    let made: SchemaFacts | undefined;
+    schemas.set(schemaName, () => {
+      made ??= publishedSchema(published, wholeSchema(source(), version.name), target);
+      return made;
+    });
+    schemas.set(`${schemaName}List`, () => publishedList(published));
+  }
+  return schemas;
+}
+
+function wholeSchema({ spec }: CustomResourceDefinition, version: string): JsonSchema {
+  const found = spec.versions.find(({ name }) => name === version)?.schema?.openAPIV3Schema;
+  return (found ?? { 'x-kubernetes-preserve-unknown-fields': true }) as JsonSchema; // checked when it was written
+}
+
+const hashOf = (value: unknown): string =>
+  createHash('sha512').update(JSON.stringify(value)).digest('hex').toUpperCase();
+
+function reply(
+  exchange: Exchange,
+  { bytes, hash, headers }: { readonly bytes: Uint8Array; readonly hash: string; readonly headers: Headers },
+): Reply {
+  const etag = `"${hash}"`;
+  if (exchange.headers['if-none-match'] === etag) return bytesReply(304, new Uint8Array(), { ...headers, etag });
+  return bytesReply(200, bytes, { ...headers, etag });
 }

@@ -40,6 +40,8 @@ import { WatchCache } from './cache/watch-cache.ts';
 import { type Callout, createCallout } from './callout/client.ts';
 import { type AuditRecord, makeChain } from './chain.ts';
 import type { Core } from './core.ts';
+import { Catalogue } from './custom/catalogue.ts';
+import { customContext } from './custom/context.ts';
 import { Discovery } from './discovery.ts';
 import { createDispatcher, type VersionInfo } from './dispatch.ts';
 import { EventLeases } from './event-leases.ts';
@@ -179,9 +181,11 @@ class Server implements ApiServer {
       }),
     ]);
     const eventLeases = new EventLeases(store, clock);
+    const kinds = new Catalogue({ cache, context: customContext });
     const core: Core = {
       store,
       cache,
+      kinds,
       limits,
       clock,
       logger,
@@ -203,10 +207,10 @@ class Server implements ApiServer {
     const routes = options.routes ?? [];
     const dispatcher = createDispatcher({
       core,
-      discovery: new Discovery([...REVIEWS, BINDINGS]),
+      discovery: new Discovery(kinds, [...REVIEWS, BINDINGS]),
       health: healthChecks({ cache, authorizer, options, closing: this.#closing.signal }),
       version: options.version,
-      openApi: new OpenApiDocuments(options.version.gitVersion),
+      openApi: new OpenApiDocuments(kinds, options.version.gitVersion),
       subresources: createSubresources(core, { credentials: options.kubeletClient, tokens }),
       routes,
       authentication,

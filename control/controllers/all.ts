@@ -13,6 +13,7 @@ import {
 } from './certificates.ts';
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import type { Controller, ControllerContext, ControllerOptions } from './context.ts';
+import { customResourceDefinitionController } from './custom-resource-definitions.ts';
 import { daemonSetController } from './daemon-set.ts';
 import { deploymentController } from './deployment.ts';
 import { DiscoveredKinds } from './discovered-kinds.ts';
@@ -70,6 +71,7 @@ function setUp(context: ControllerContext): Controller[] {
     certificateSigningController(context),
     certificateCleaningController(context),
     tokenCleanerController(context),
+    customResourceDefinitionController(context, kinds),
     namespaceController(context, kinds),
     nodeLifecycleController(context),
     taintEvictionController(context),

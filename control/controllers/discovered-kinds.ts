@@ -1,7 +1,7 @@
 /** The kinds of the cluster as generic controllers need them: each stored thing once, and every name it goes by. */
 import type { Kind } from '../api/kind.ts';
 import type { ApiTransport } from '../client/client.ts';
-import type { Clock } from '../client/clock.ts';
+import { type Clock, sleep } from '../client/clock.ts';
 import { type DiscoveredKind, discoverKinds } from '../client/discovery.ts';
 import { apiVersionOf } from '../client/rest.ts';
 import { DISCOVERY_PERIOD_MS } from './limits.ts';
@@ -12,6 +12,9 @@ export class DiscoveredKinds {
   #all: readonly DiscoveredKind[] = [];
   #refreshedMs = Number.NEGATIVE_INFINITY;
   #refreshing: Promise<void> | undefined;
+  /** Counts how often kinds have come or gone. */
+  #changes = 0;
+  #nextChange = new AbortController();
 
   constructor(transport: ApiTransport, clock: Clock) {
     this.#transport = transport;
@@ -23,6 +26,19 @@ export class DiscoveredKinds {
     if (this.#clock.now() - this.#refreshedMs < DISCOVERY_PERIOD_MS) return;
     this.#refreshing ??= this.#read();
     await this.#refreshing;
+  }
+
+  /** What is known is no longer so: a definition has come, gone or changed. */
+  invalidate(): void {
+    this.#changes++;
+    this.#refreshedMs = Number.NEGATIVE_INFINITY;
+    this.#nextChange.abort();
+    this.#nextChange = new AbortController();
+  }
+
+  /** Resolves when kinds may have come or gone: told so, or after a while; or when the signal aborts. */
+  nextChange(signal: AbortSignal): Promise<void> {
+    return sleep(this.#clock, DISCOVERY_PERIOD_MS, AbortSignal.any([signal, this.#nextChange.signal]));
   }
 
   /** Kinds that can be listed, watched and deleted, each in one version. */
@@ -43,9 +59,10 @@ export class DiscoveredKinds {
   }
 
   async #read(): Promise<void> {
+    const changes = this.#changes;
     try {
       this.#all = await discoverKinds(this.#transport);
-      this.#refreshedMs = this.#clock.now();
+      if (changes === this.#changes) this.#refreshedMs = this.#clock.now();
     } finally {
       this.#refreshing = undefined;
     }

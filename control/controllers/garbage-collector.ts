@@ -5,7 +5,6 @@
 import type { OwnerReference } from '../api/generated/types.ts';
 import type { Kind, KubernetesObject } from '../api/kind.ts';
 import { hasReason } from '../api/status.ts';
-import { sleep } from '../client/clock.ts';
 import { type ReconcileResult, runController } from '../client/controller.ts';
 import type { EventRecorder } from '../client/events.ts';
 import { Informer } from '../client/informer.ts';
@@ -14,7 +13,7 @@ import { type Controller, type ControllerContext, newQueue } from './context.ts'
 import type { DiscoveredKinds } from './discovered-kinds.ts';
 import { FOREGROUND, GarbageGraph, type GraphNode, ORPHAN } from './garbage-graph.ts';
 import { type OwnerState, planGarbage } from './garbage-plan.ts';
-import { ABSENT_OWNERS_MAX, DISCOVERY_PERIOD_MS, GARBAGE_WORKERS, OWNER_GRACE_MS } from './limits.ts';
+import { ABSENT_OWNERS_MAX, GARBAGE_WORKERS, OWNER_GRACE_MS } from './limits.ts';
 
 export function garbageCollector(context: ControllerContext, kinds: DiscoveredKinds): Controller {
   const collector = new GarbageCollector(context, kinds);
@@ -59,7 +58,7 @@ class GarbageCollector {
       reconcile: uid => this.#reconcile(uid),
     });
     while (!signal.aborted) {
-      await sleep(clock, DISCOVERY_PERIOD_MS, signal);
+      await this.#kinds.nextChange(signal);
       if (!signal.aborted) await this.#discover();
     }
     await working;
@@ -78,7 +77,8 @@ class GarbageCollector {
     const present = new Set<string>();
     for (const kind of this.#kinds.deletable) {
       if (kind.group === '' && kind.plural === 'events') continue;
-      const name = `${kind.group}/${kind.plural}`;
+      // A custom resource may come to be served in another version only.
+      const name = `${kind.group}/${kind.version}/${kind.plural}`;
       present.add(name);
       if (!this.#monitors.has(name)) this.#monitors.set(name, this.#monitor(kind));
     }

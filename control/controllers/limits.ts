@@ -43,3 +43,6 @@ export const JOB_BACKOFF_MS_MAX = 600_000;
 
 /** What has an end far ahead is looked at again after this long at the latest: timers count no more than 24 days. */
 export const LOOK_AGAIN_MS_MAX = 24 * 3_600_000;
+
+/** How soon it is looked again whether the objects of a deleted definition are gone. */
+export const INSTANCES_RETRY_MS = 500;

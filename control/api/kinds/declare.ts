@@ -68,7 +68,7 @@ const preparedFor = new WeakMap<object, string>();
 const repeatedOwners = new WeakMap<object, readonly string[]>();
 
 /** An owner counts once. */
-function dropRepeatedOwners(object: KubernetesObject): void {
+export function dropRepeatedOwners(object: KubernetesObject): void {
   const { ownerReferences: owners } = metadataOf(object);
   if (!owners || owners.length < 2) return;
   const repeated = new Set<string>();
@@ -82,7 +82,8 @@ function dropRepeatedOwners(object: KubernetesObject): void {
   repeatedOwners.set(object, [...repeated]);
 }
 
-function ownerWarnings(object: KubernetesObject): string[] {
+/** What a client is told of owners that it named twice. */
+export function ownerWarnings(object: KubernetesObject): string[] {
   const uids = repeatedOwners.get(object);
   if (!uids) return [];
   return [
@@ -177,7 +178,8 @@ function copyMember<T extends object>(to: object, from: object, key: keyof T): v
   else (to as T)[key] = value;
 }
 
-function setServerFields(metadata: ObjectMeta, { now, newUid }: StrategyContext): void {
+/** What the server sets in the metadata of a new object. */
+export function setServerFields(metadata: ObjectMeta, { now, newUid }: StrategyContext): void {
   metadata.uid = newUid();
   metadata.creationTimestamp = now;
   delete metadata.deletionTimestamp;
@@ -186,7 +188,7 @@ function setServerFields(metadata: ObjectMeta, { now, newUid }: StrategyContext)
 }
 
 /** What a client leaves out is what it was; what it gets wrong is validation's affair. */
-function keepServerFields(metadata: ObjectMeta, old: ObjectMeta): void {
+export function keepServerFields(metadata: ObjectMeta, old: ObjectMeta): void {
   if (!metadata.uid) copyMember<ObjectMeta>(metadata, old, 'uid');
   copyMember<ObjectMeta>(metadata, old, 'creationTimestamp');
   if (!metadata.deletionTimestamp) copyMember<ObjectMeta>(metadata, old, 'deletionTimestamp');

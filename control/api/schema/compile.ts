@@ -27,6 +27,8 @@ export type Type =
   | { readonly tag: 'intOrString'; readonly go: string }
   | { readonly tag: 'time'; readonly go: string }
   | { readonly tag: 'microTime'; readonly go: string }
+  /** A schema of a custom resource, or a list of such, or something simpler that stands in its place. */
+  | { readonly tag: 'schemaOr'; readonly go: string }
   | { readonly tag: 'any'; readonly go: string };
 
 /** An object with named fields. */
@@ -52,11 +54,19 @@ export interface Field {
   readonly default?: string | number | boolean;
 }
 
+const APIEXTENSIONS = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.';
+
+/** The schema of a schema. */
+export const JSON_SCHEMA_PROPS = `${APIEXTENSIONS}JSONSchemaProps`;
+
 const SPECIAL: Readonly<Record<string, Type>> = {
   'io.k8s.apimachinery.pkg.api.resource.Quantity': { tag: 'quantity', go: 'resource.Quantity' },
   'io.k8s.apimachinery.pkg.util.intstr.IntOrString': { tag: 'intOrString', go: 'intstr.IntOrString' },
   'io.k8s.apimachinery.pkg.apis.meta.v1.Time': { tag: 'time', go: 'string' },
   'io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime': { tag: 'microTime', go: 'string' },
+  [`${APIEXTENSIONS}JSONSchemaPropsOrArray`]: { tag: 'schemaOr', go: 'v1.JSONSchemaPropsOrArray' },
+  [`${APIEXTENSIONS}JSONSchemaPropsOrBool`]: { tag: 'schemaOr', go: 'v1.JSONSchemaPropsOrBool' },
+  [`${APIEXTENSIONS}JSONSchemaPropsOrStringArray`]: { tag: 'schemaOr', go: 'v1.JSONSchemaPropsOrStringArray' },
 };
 
 const compiled = new Map<string, StructType>();
@@ -90,7 +100,7 @@ function goFields(name: string): Map<string, GoField> {
   const line = GO_FIELDS[name] ?? GO_FIELDS[derivedFrom(name) ?? ''] ?? '';
   const fields = new Map<string, GoField>();
   for (const word of line.split(' ')) {
-    const match = /^(\w+)([*&!?]*)(?:=(.*))?$/.exec(word);
+    const match = /^([\w$-]+)([*&!?]*)(?:=(.*))?$/.exec(word);
     if (match) fields.set(match[1] ?? '', { flags: match[2] ?? '', type: match[3] });
   }
   return fields;

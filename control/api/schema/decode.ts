@@ -5,10 +5,10 @@
 
 import { DEFINITION_TEXTS } from '../generated/definitions.ts';
 import type { Kind, KubernetesObject } from '../kind.ts';
-import { type ApiError, badRequest } from '../status.ts';
+import { type ApiError, badRequest, invalid } from '../status.ts';
 import { structOf } from './compile.ts';
 import { definition } from './definitions.ts';
-import { type Duplicates, JsonSyntaxError, parseJson, RawNumber } from './json.ts';
+import { type Duplicates, JsonSyntaxError, parseJson, plainValue, RawNumber } from './json.ts';
 import { DecodeError, walk } from './walk.ts';
 import { parseYaml, YamlSyntaxError } from './yaml.ts';
 
@@ -37,21 +37,21 @@ export interface Decoded<T> {
  */
 export function decode<T extends KubernetesObject>(kind: Kind<T>, body: Body, options: DecodeOptions = {}): Decoded<T> {
   const { value, duplicates, complaints } = read(kind.kind, body, options.format ?? 'json');
-  const sent = checkKind(kind, value, body);
+  const sent = kind.form ? checkCustomKind(kind, value, body) : checkKind(kind, value, body);
   const mode = options.fieldValidation ?? 'Warn';
   const unknown: string[] = [];
   let object: Record<string, unknown>;
   try {
-    object = walk(structOf(kind.definition), value ?? {}, {
-      ...(mode !== 'Ignore' && { onComplaint: (_sentence: string, path: string) => unknown.push(path) }),
-    });
+    object = readAs(kind, value ?? {}, mode === 'Ignore' ? undefined : path => unknown.push(path));
   } catch (error) {
     if (error instanceof DecodeError) throw cannotHandle(sent, kind, error.message);
     throw error;
   }
   // What has no text is the result of a patch, whose keys Go sorts.
-  if (typeof body !== 'string') unknown.sort();
-  const found = inOrder(unknown, duplicates);
+  if (typeof body !== 'string' && !kind.form) unknown.sort();
+  const found = kind.form
+    ? [...(duplicates?.paths ?? []).map(duplicateField), ...unknown.map(unknownField)]
+    : inOrder(unknown, duplicates);
   if (mode === 'Strict' && complaints.length + found.length > 0) {
     // go-yaml's own complaints come in one error of several lines.
     const yaml = complaints.length > 0 ? [`yaml: unmarshal errors:\n  ${complaints.join('\n  ')}`] : [];
@@ -62,14 +62,30 @@ export function decode<T extends KubernetesObject>(kind: Kind<T>, body: Body, op
   return { object: object as T, warnings: mode === 'Warn' ? [...complaints, ...found] : [] };
 }
 
+/**
+ * Reads a value as an object of the kind, whether its schema is part of the program or came at run time. `onUnknown` is told
+ * the paths of unknown fields. Throws {@link DecodeError}.
+ */
+export function readAs(kind: Kind, value: unknown, onUnknown?: (path: string) => void): Record<string, unknown> {
+  if (kind.form) {
+    const copy = plainValue(value) as Record<string, unknown>; // whoever calls has seen that it is an object
+    return { ...kind.form.read(copy, onUnknown) };
+  }
+  return walk(structOf(kind.definition), value, {
+    ...(onUnknown && { onComplaint: (_sentence: string, path: string) => onUnknown(path) }),
+  });
+}
+
+const unknownField = (path: string) => `unknown field "${path}"`;
+const duplicateField = (path: string) => `duplicate field "${path}"`;
+
 /** Sentences about unknown and duplicate fields, as they stand in the text. */
 function inOrder(unknown: readonly string[], duplicates: Duplicates | undefined): string[] {
-  const sentence = (path: string) => `unknown field "${path}"`;
-  if (!duplicates) return unknown.map(sentence);
+  if (!duplicates) return unknown.map(unknownField);
   const placeOf = (path: string) => duplicates.places.get(path) ?? 0;
   return [
-    ...unknown.map(path => ({ text: sentence(path), place: placeOf(path) })),
-    ...duplicates.paths.map(path => ({ text: `duplicate field "${path}"`, place: placeOf(path) })),
+    ...unknown.map(path => ({ text: unknownField(path), place: placeOf(path) })),
+    ...duplicates.paths.map(path => ({ text: duplicateField(path), place: placeOf(path) })),
   ]
     .sort((a, b) => a.place - b.place)
     .map(({ text }) => text);
@@ -206,6 +222,33 @@ function checkKind(expected: Kind, value: unknown, body: Body): SentKind {
     expected,
     `converting (${sent.version}.${sent.kind}) to (${internal}.${expected.kind}): unknown conversion`,
   );
+}
+
+/** Checks that a custom resource names its kind and the version of the URL. Throws 400, 422. */
+function checkCustomKind(expected: Kind, value: unknown, body: Body): SentKind {
+  const text = typeof body === 'string' ? body : JSON.stringify(body.value);
+  const refuse = (why: string) => unrecognized(expected.kind, why, body);
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof RawNumber) {
+    throw refuse(
+      `json: cannot unmarshal ${value === null ? 'null' : jsonWord(value)} into Go value of type ${TYPE_META}`,
+    );
+  }
+  const { apiVersion, kind } = value as { apiVersion?: unknown; kind?: unknown };
+  if (typeof kind !== 'string' || kind === '') throw refuse(`Object 'Kind' is missing in '${text}'`);
+  const version = typeof apiVersion === 'string' ? apiVersion : '';
+  const wanted = apiVersionOf(expected);
+  if (version !== wanted) {
+    throw badRequest(`the API version in the data (${version}) does not match the expected API version (${wanted})`);
+  }
+  if (kind === expected.kind) return { group: expected.group, version: expected.version, kind };
+  const { name } = ((value as { metadata?: unknown }).metadata ?? {}) as { name?: unknown };
+  throw invalid({ group: expected.group, kind }, typeof name === 'string' ? name : '', [
+    {
+      type: 'FieldValueInvalid',
+      field: 'kind',
+      message: `Invalid value: ${JSON.stringify(kind)}: must be ${expected.kind}`,
+    },
+  ]);
 }
 
 /** Versions of kinds that Kubernetes 1.33 still reads though it has no schema for them. */

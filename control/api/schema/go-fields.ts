@@ -315,6 +315,23 @@ export const GO_FIELDS: Readonly<Record<string, string>> = {
   'io.k8s.api.storage.v1.VolumeAttachmentSource': 'persistentVolumeName*',
   'io.k8s.api.storage.v1.VolumeError': 'errorCode* time&!',
   'io.k8s.api.storage.v1.VolumeNodeResources': 'count*',
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceConversion':
+    'strategy=ConversionStrategyType',
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionCondition':
+    'status=ConditionStatus type=CustomResourceDefinitionConditionType',
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionSpec':
+    'scope=ResourceScope versions!',
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionStatus':
+    'conditions! storedVersions!',
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionVersion': 'deprecationWarning*',
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceScale': 'labelSelectorPath*',
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps':
+    '$ref* default* example* maximum* minimum* maxLength* minLength* maxItems* minItems* maxProperties* minProperties* multipleOf* x-kubernetes-list-type* x-kubernetes-map-type* x-kubernetes-preserve-unknown-fields*',
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ServiceReference': 'path* port*',
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ValidationRule':
+    'optionalOldSelf* reason*=FieldValueErrorReason',
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.WebhookClientConfig': 'url*',
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.WebhookConversion': 'conversionReviewVersions!',
   'io.k8s.apimachinery.pkg.apis.meta.v1.APIGroup': 'versions!',
   'io.k8s.apimachinery.pkg.apis.meta.v1.APIGroupList': 'groups!',
   'io.k8s.apimachinery.pkg.apis.meta.v1.APIResource': 'verbs!=Verbs',

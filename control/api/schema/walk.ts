@@ -4,7 +4,7 @@
  * the schema's defaults, and brings quantities and times into their canonical text. The answer is a new object; the input
  * is left alone.
  */
-import type { Field, StructType, Type } from './compile.ts';
+import { type Field, JSON_SCHEMA_PROPS, type StructType, structOf, type Type } from './compile.ts';
 import { plainValue, RawNumber } from './json.ts';
 import { canonicalQuantity, QuantityError } from './quantity.ts';
 import { canonicalMicroTime, canonicalTime, TimeError } from './time.ts';
@@ -149,9 +149,21 @@ class Walker {
       case 'microTime':
         if (typeof value !== 'string') throw this.#refuse(value, type.go);
         return time(type.tag, value);
+      case 'schemaOr':
+        return this.#schemaOr(value);
       case 'any':
         return plainValue(value);
     }
+  }
+
+  /** Go decodes these by hand, and so does not tell unknown fields in them. */
+  #schemaOr(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map(item => this.#schemaOr(item));
+    if (!isObject(value)) return plainValue(value);
+    const quiet = new Walker({});
+    quiet.#struct = this.#struct;
+    quiet.#goPath.push(...this.#goPath);
+    return quiet.#structValue(structOf(JSON_SCHEMA_PROPS), value);
   }
 
   #list(type: Type & { tag: 'list' }, value: unknown): unknown[] {
@@ -242,6 +254,7 @@ export function isEmpty(type: Type, value: unknown): boolean {
     case 'struct':
     case 'time':
     case 'microTime':
+    case 'schemaOr':
     case 'any':
       return value === null || value === undefined;
     case 'list':

@@ -10,8 +10,8 @@ export class CachedObject {
   readonly revision: number;
   readonly ready: ReadyBytes;
   #labels: Readonly<Record<string, string>> | undefined;
-  #fields: Map<string, Readonly<Record<string, string>>> | undefined;
-  #views: Map<string, Buffer> | undefined;
+  #fields: WeakMap<object, Readonly<Record<string, string>>> | undefined;
+  #views: WeakMap<object, ReadyBytes> | undefined;
 
   private constructor(key: string, revision: number, ready: ReadyBytes) {
     this.key = key;
@@ -34,27 +34,32 @@ export class CachedObject {
     return this.#labels;
   }
 
-  /** What `read` finds in the object, kept under `name` (one name a served kind). */
+  /** What `read` finds in the object, kept for one served kind. */
   fields(
-    name: string,
+    kind: object,
     read: (object: KubernetesObject) => Readonly<Record<string, string>>,
   ): Readonly<Record<string, string>> {
-    this.#fields ??= new Map();
-    let fields = this.#fields.get(name);
+    this.#fields ??= new WeakMap();
+    let fields = this.#fields.get(kind);
     if (!fields) {
       fields = read(this.parse());
-      this.#fields.set(name, fields);
+      this.#fields.set(kind, fields);
     }
     return fields;
   }
 
-  /** Another form of the object's bytes, made once: the object in another served version. */
-  view(name: string, make: (object: KubernetesObject) => Buffer): Buffer {
-    this.#views ??= new Map();
-    let view = this.#views.get(name);
+  /**
+   * Another form of the object's bytes, made once: the object in another served version, or as its kind has it now. It goes
+   * with the kind, so that forms of definitions that are no more take no memory.
+   */
+  view(kind: object, make: (object: KubernetesObject) => ReadyBytes): ReadyBytes {
+    let view = this.#views?.get(kind);
     if (!view) {
       view = make(this.parse());
-      this.#views.set(name, view);
+      // Mostly it is what is stored.
+      if (view.bytes.equals(this.ready.bytes)) view = this.ready;
+      this.#views ??= new WeakMap();
+      this.#views.set(kind, view);
     }
     return view;
   }

@@ -9,9 +9,9 @@ import { decodeManagers, encodeManagers, ManagedFieldsError, type Ownerships } f
 import { applyTo, type TrackedObject, trackUpdate, type Write } from '../../api/apply/track.ts';
 import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
 import { isObject, type JsonObject } from '../../api/patch/json.ts';
-import { structOf } from '../../api/schema/compile.ts';
+import { readAs } from '../../api/schema/decode.ts';
 import { parseJson, plainValue } from '../../api/schema/json.ts';
-import { DecodeError, walk } from '../../api/schema/walk.ts';
+import { DecodeError } from '../../api/schema/walk.ts';
 import { parseYaml, YamlSyntaxError } from '../../api/schema/yaml.ts';
 import { ApiError, badRequest, conflict, hasReason, OBJECT_MODIFIED } from '../../api/status.ts';
 import type { Core, ResourceRequest } from '../core.ts';
@@ -176,7 +176,7 @@ export function applyObject(write: Write, { kind, live, applied, managers, isFor
 /** Reads a merged object as one of the kind. Throws 500: what is no such object was not seen by the merge. */
 function decodeMerged(kind: KindDeclaration, merged: TrackedObject): KubernetesObject {
   try {
-    const object = walk(structOf(kind.definition), merged) as KubernetesObject; // the walker checks it against the kind
+    const object = readAs(kind, merged) as KubernetesObject; // it is checked against the kind
     kind.defaults(object);
     return object;
   } catch (error) {

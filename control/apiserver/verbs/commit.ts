@@ -34,12 +34,15 @@ export type CommitResult =
   | { readonly outcome: 'blocked' };
 
 /**
- * What this server itself looks at in its cache: roles and bindings, webhooks and policies, who serves which group. What is
- * acknowledged here must hold here.
+ * What this server itself looks at in its cache: roles and bindings, webhooks and policies, kinds that
+ * come at run time, who serves which group. What is acknowledged here must hold here.
  */
-const HEEDED = ['rbac.authorization.k8s.io/', 'admissionregistration.k8s.io/', 'apiregistration.k8s.io/'].map(
-  group => REGISTRY + group,
-);
+const HEEDED = [
+  'rbac.authorization.k8s.io/',
+  'admissionregistration.k8s.io/',
+  'apiextensions.k8s.io/',
+  'apiregistration.k8s.io/',
+].map(group => REGISTRY + group);
 const EVENTS = resourcePrefix({ group: '', plural: 'events' });
 
 /** Throws what the store throws: nothing is told as done that was not acknowledged. */

@@ -2,7 +2,8 @@
  * What a DELETE does to an object: nothing more, mark it, or remove it. Pure; the order of questions is Kubernetes'
  * (apiserver/pkg/registry/rest/delete.go and registry/generic/registry/store.go).
  */
-import type { ObjectMeta } from '../../api/generated/types.ts';
+import { CLEANUP_FINALIZER, withCondition } from '../../api/custom/names.ts';
+import type { CustomResourceDefinition, ObjectMeta } from '../../api/generated/types.ts';
 import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
 import { formatTime } from '../../api/schema/time.ts';
 import type { DeletionOptions } from './options.ts';
@@ -25,7 +26,8 @@ export function planDeletion(
 ): DeletionPlan {
   object.metadata ??= {};
   const { metadata } = object;
-  if (object.kind === 'Namespace') return planNamespaceDeletion(object, now);
+  if (isNamespace(kind)) return planNamespaceDeletion(object, now);
+  if (isDefinition(kind) && !metadata.deletionTimestamp) return planDefinitionDeletion(object, now);
   if (metadata.deletionTimestamp) return planAgain(object, options);
   const grace = kind.decideDeletion?.(object, options.gracePeriodSeconds).gracePeriodSeconds;
   if (grace !== undefined) mark(metadata, grace, now);
@@ -34,6 +36,30 @@ export function planDeletion(
   if (!isHeld) delete metadata.finalizers;
   if (isHeld && grace === undefined) mark(metadata, 0, now);
   return isHeld || (grace ?? 0) > 0 ? { type: 'mark', object } : { type: 'remove', object };
+}
+
+/** A custom resource may be called so too. */
+export const isNamespace = ({ group, kind }: Pick<KindDeclaration, 'group' | 'kind'>): boolean =>
+  group === '' && kind === 'Namespace';
+
+const isDefinition = ({ group, plural }: KindDeclaration): boolean =>
+  group === 'apiextensions.k8s.io' && plural === 'customresourcedefinitions';
+
+/** A definition goes when its objects are gone: a controller sees to that, and takes this finalizer away. */
+function planDefinitionDeletion(object: KubernetesObject, now: number): DeletionPlan {
+  const crd = object as CustomResourceDefinition; // told by its kind
+  const metadata = object.metadata as ObjectMeta; // set by the caller
+  metadata.deletionTimestamp = formatTime(now);
+  const finalizers = metadata.finalizers ?? [];
+  if (!finalizers.includes(CLEANUP_FINALIZER)) metadata.finalizers = [...finalizers, CLEANUP_FINALIZER];
+  crd.status = withCondition(crd.status ?? {}, {
+    type: 'Terminating',
+    status: 'True',
+    reason: 'InstanceDeletionPending',
+    message: 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon',
+    lastTransitionTime: formatTime(now),
+  });
+  return { type: 'mark', object };
 }
 
 function mark(metadata: ObjectMeta, graceSeconds: number, now: number): void {

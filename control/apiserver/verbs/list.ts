@@ -227,7 +227,8 @@ function shapeOf(
     tail: ']}\n',
     item: object => {
       const ready = readyOf(kind, object);
-      return [OPEN, ready.bytes.subarray(ready.itemOffset)];
+      // Custom resources say in a list too what they are.
+      return kind.form ? [ready.bytes] : [OPEN, ready.bytes.subarray(ready.itemOffset)];
     },
   };
 }

@@ -17,7 +17,6 @@ import { type FieldType, typeOfDefinition } from '../../api/apply/types.ts';
 import { zeroObject } from '../../api/apply/zero.ts';
 import type { ManagedFieldsEntry } from '../../api/generated/types.ts';
 import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
-import { findResource } from '../../api/registry.ts';
 import { badRequest } from '../../api/status.ts';
 import { type Core, type ResourceRequest, timestamp } from '../core.ts';
 import { apiVersionOf, fromStored, storedKind, toStored } from '../keys.ts';
@@ -43,7 +42,7 @@ export function writeOf(
     ownable: ownableFields(kind, info.subresource),
     now: timestamp(core.clock),
     isSchemaChanging: kind.fieldType !== undefined,
-    version: apiVersion => versionOf(kind, apiVersion, info.subresource),
+    version: apiVersion => versionOf(core, kind, { apiVersion, subresource: info.subresource }),
   };
 }
 
@@ -54,9 +53,13 @@ export const emptyObject = (kind: KindDeclaration): TrackedObject =>
   kind.fieldType ? {} : zeroObject(kind.definition);
 
 /** The kind in another version that is served, if its objects are stored as those of `kind` are. */
-function versionOf(kind: KindDeclaration, apiVersion: string, subresource: string): Version | undefined {
+function versionOf(
+  { kinds }: Core,
+  kind: KindDeclaration,
+  { apiVersion, subresource }: { readonly apiVersion: string; readonly subresource: string },
+): Version | undefined {
   const [version = '', group = ''] = apiVersion.split('/').reverse();
-  const other = findResource(group, version, kind.plural);
+  const other = kinds.find(group, version, kind.plural);
   if (!other) return undefined;
   const [ours, theirs] = [storedKind(kind), storedKind(other)];
   if (ours.group !== theirs.group || ours.version !== theirs.version || ours.kind !== theirs.kind) return undefined;

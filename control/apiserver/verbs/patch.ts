@@ -2,8 +2,8 @@
 import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
 import { goText, type JsonObject } from '../../api/patch/json.ts';
 import { decodePatch, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH } from '../../api/patch/patch.ts';
-import { structOf } from '../../api/schema/compile.ts';
-import { DecodeError, walk } from '../../api/schema/walk.ts';
+import { readAs } from '../../api/schema/decode.ts';
+import { DecodeError } from '../../api/schema/walk.ts';
 import { ApiError } from '../../api/status.ts';
 import type { Core, ResourceRequest } from '../core.ts';
 import { mediaTypeOf, negotiate } from '../http/negotiate.ts';
@@ -48,7 +48,7 @@ export async function patch(core: Core, request: ResourceRequest): Promise<Reply
   const { exchange, kind } = request;
   refuseListForm(negotiate(exchange.headers.accept), kind);
   if (isApply(exchange)) return apply(core, request);
-  const read = await readPatch(request, kind.definition);
+  const read = await readPatch(request, kind.form ? undefined : kind.definition);
   const options = readWriteOptions(exchange.query, 'PatchOptions');
   const stored = await changeObject(core, request, {
     isDryRun: options.isDryRun,
@@ -79,9 +79,9 @@ export function decodePatched(
   const complaints: string[] = [];
   let object: KubernetesObject;
   try {
-    object = walk(structOf(kind.definition), patched, {
-      ...(fieldValidation !== 'Ignore' && { onComplaint: sentence => complaints.push(sentence) }),
-    }) as KubernetesObject; // the walker checked it against the kind's schema
+    // The reader checks it against the kind's schema.
+    const onUnknown = (path: string) => complaints.push(`unknown field "${path}"`);
+    object = readAs(kind, patched, fieldValidation === 'Ignore' ? undefined : onUnknown) as KubernetesObject;
   } catch (error) {
     if (error instanceof DecodeError) throw refuse(error.message);
     throw error;

@@ -14,10 +14,7 @@ import { apiVersionOf, fromStored } from '../keys.ts';
 /** An object's bytes in the version that `kind` serves. */
 export function readyOf(kind: KindDeclaration, object: CachedObject): ReadyBytes {
   if (!kind.storedAs) return object.ready;
-  const bytes = object.view(`${kind.group}/${kind.version}`, stored => {
-    return makeReady(encodeStored(fromStored(kind, stored)), object.revision).bytes;
-  });
-  return { bytes, itemOffset: bytes.indexOf('"metadata":{') };
+  return object.view(kind, stored => makeReady(encodeStored(fromStored(kind, stored)), object.revision));
 }
 
 /** A private copy of the object in the version that `kind` serves. */
@@ -104,4 +101,7 @@ export function table(
 }
 
 /** The list kind of a kind: `PodList`. */
-export const listKind = (kind: KindDeclaration) => ({ kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind) });
+export const listKind = (kind: KindDeclaration) => ({
+  kind: kind.form?.listKind ?? `${kind.kind}List`,
+  apiVersion: apiVersionOf(kind),
+});

@@ -23,7 +23,6 @@ export function readSelection(
   const fields = parseFieldSelector(options.fieldSelector, kind);
   // A list over all namespaces that asks for one need not look at the others.
   const namespace = info.namespace || requiredField(fields, 'metadata.namespace');
-  const name = `${kind.group}/${kind.version}`;
   const read = (stored: KubernetesObject) => fieldsOf(kind, stored);
   return {
     prefix: listPrefix(kind, kind.namespaced && namespace ? namespace : ''),
@@ -31,7 +30,7 @@ export function readSelection(
     matches(object) {
       if (labels.length > 0 && !matchesLabels(labels, object.labels)) return false;
       if (fields.length === 0) return true;
-      const values = object.fields(name, read);
+      const values = object.fields(kind, read);
       return fields.every(({ field, value, isEqual }) => ((values[field] ?? '') === value) === isEqual);
     },
   };

@@ -25,6 +25,7 @@ import type { Reply } from '../types.ts';
 import { readObject } from './body.ts';
 import { commit, type ExtraConditions } from './commit.ts';
 import { addWarnings, createObject, placeInNamespace } from './create.ts';
+import { isNamespace } from './deletion.ts';
 import { cached, singleReply } from './get.ts';
 import { parseUintError, readWriteOptions } from './options.ts';
 import { asTracked, type ManagedFields, ownersOfChanged, setManagedFields } from './ownership.ts';
@@ -172,7 +173,7 @@ async function planChange(
   if (errors.length > 0) throw invalid(storedKind(kind), info.name, errors);
   if (!wanted.isInternal) addWarnings(exchange, kind.warnings(object, before));
   await core.admission.validate(admitted, atVersionOf(object, old), old);
-  const isDone = isReadyToGo(object, before);
+  const isDone = isReadyToGo(kind, object, before);
   const extra = await core.admission.conclude(admitted, isDone ? undefined : object, before);
   return { type: isDone ? 'remove' : 'put', stored: toStored(kind, object), extra };
 }
@@ -205,12 +206,12 @@ function validationErrors(kind: KindDeclaration, object: KubernetesObject, old: 
 }
 
 /** True if the change took away the last thing that kept a deleted object. */
-function isReadyToGo(object: KubernetesObject, old: KubernetesObject): boolean {
+function isReadyToGo(kind: KindDeclaration, object: KubernetesObject, old: KubernetesObject): boolean {
   const { metadata } = object;
   if (!metadata?.deletionTimestamp || (metadata.finalizers ?? []).length > 0) return false;
   if ((metadata.deletionGracePeriodSeconds ?? 0) > 0) return false;
   const { finalizers: left } = (object as { spec?: { finalizers?: readonly string[] } }).spec ?? {};
-  if (object.kind === 'Namespace') return (left ?? []).length === 0;
+  if (isNamespace(kind)) return (left ?? []).length === 0;
   return (old.metadata?.finalizers ?? []).length > 0;
 }
 
