@@ -40,6 +40,8 @@ export interface ObjectForm {
   readonly hasStatus: boolean;
   /** The definition is on its way out: nothing may be created. */
   readonly isTerminating: boolean;
+  /** Reading and writing may have to wait for a webhook. */
+  readonly convertsByWebhook: boolean;
   /** Where the replica count stands, if there is a `scale` subresource. */
   readonly scale?: {
     readonly specReplicasPath: string;

@@ -7,6 +7,7 @@ import type { Admission } from './admission/admission.ts';
 import type { WatchCache } from './cache/watch-cache.ts';
 import type { Callout } from './callout/client.ts';
 import type { Catalogue } from './custom/catalogue.ts';
+import type { Conversions } from './custom/conversions.ts';
 import type { EventLeases } from './event-leases.ts';
 import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
@@ -17,6 +18,7 @@ export interface Core {
   readonly cache: WatchCache;
   /** Which kinds there are at the moment. */
   readonly kinds: Catalogue;
+  readonly conversions: Conversions;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -13,6 +13,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Registry } from 'prom-client';
 import type { StoreClient } from '../../store/index.ts';
+import type { CustomContext } from '../api/custom/declaration.ts';
 import { secrets } from '../api/generated/kinds.ts';
 import type { Secret } from '../api/generated/types.ts';
 import { declarationOf } from '../api/registry.ts';
@@ -41,7 +42,7 @@ import { type Callout, createCallout } from './callout/client.ts';
 import { type AuditRecord, makeChain } from './chain.ts';
 import type { Core } from './core.ts';
 import { Catalogue } from './custom/catalogue.ts';
-import { customContext } from './custom/context.ts';
+import { Conversions } from './custom/conversions.ts';
 import { Discovery } from './discovery.ts';
 import { createDispatcher, type VersionInfo } from './dispatch.ts';
 import { EventLeases } from './event-leases.ts';
@@ -181,11 +182,17 @@ class Server implements ApiServer {
       }),
     ]);
     const eventLeases = new EventLeases(store, clock);
-    const kinds = new Catalogue({ cache, context: customContext });
+    const conversions = new Conversions({ callout, newUid });
+    const context: CustomContext = {
+      convert: (object, toVersion, definition) => conversions.convert(object, toVersion, definition),
+      compileRules: () => undefined,
+    };
+    const kinds = new Catalogue({ cache, context });
     const core: Core = {
       store,
       cache,
       kinds,
+      conversions,
       limits,
       clock,
       logger,

@@ -25,11 +25,10 @@ import { parseJsonPath } from './json-path.ts';
 import type { RuleCompiler } from './rules.ts';
 import { validateChanged, validateNew } from './validate-object.ts';
 
-/** Turns an object of one version into one of another, both of the same definition. */
-export type Convert = (object: KubernetesObject, toVersion: string) => KubernetesObject;
+/** Turns an object of one version of a definition into one of another. It is a private copy and may be changed. */
+export type Convert = (object: KubernetesObject, toVersion: string, definition: CustomDefinition) => KubernetesObject;
 
 export interface CustomContext {
-  /** For definitions whose versions are converted by a webhook; others change their name only. */
   readonly convert: Convert;
   readonly compileRules: RuleCompiler;
 }
@@ -72,6 +71,7 @@ function declareVersion(definition: CustomDefinition, version: CustomVersion, co
     listKind: definition.names.listKind,
     hasStatus: version.hasStatus,
     isTerminating: definition.isTerminating,
+    convertsByWebhook: definition.conversion.strategy === 'Webhook',
     ...(version.scale && { scale: version.scale }),
     read: (value, onUnknown) => readSent(value, version.schema, onUnknown),
   };

@@ -31,7 +31,7 @@ export function readSent(value: JsonObject, schema: JsonSchema, onUnknown?: (pat
 export function storeAs(object: KubernetesObject, definition: CustomDefinition, convert: Convert): KubernetesObject {
   const { storageVersion } = definition;
   if (versionOf(object) === storageVersion) return object;
-  return pruned(convert(object, storageVersion), definition, storageVersion);
+  return pruned(convert(object, storageVersion, definition), definition, storageVersion);
 }
 
 interface ReadStored {
@@ -48,7 +48,7 @@ export function readStored(stored: KubernetesObject, { definition, version, conv
   if (metadata && !metadata.generation) metadata.generation = 1;
   applyDefaults(object, storedIn.schema);
   if (storedIn.name === version.name) return object;
-  return pruned(convert(object, version.name), definition, version.name);
+  return pruned(convert(object, version.name, definition), definition, version.name);
 }
 
 function pruned(object: KubernetesObject, definition: CustomDefinition, version: string): KubernetesObject {

@@ -11,7 +11,8 @@ import { validateEmbedded } from './embedded.ts';
 import { REPLICAS_MAX } from './limits.ts';
 import { validateListTypes } from './list-types.ts';
 import type { RuleCheck } from './rules.ts';
-import { isJsonObject, type JsonObject, type JsonSchema, propertyOf } from './schema.ts';
+import { type JsonObject, type JsonSchema, propertyOf } from './schema.ts';
+import { goTypeOf, valueAt } from './simple-path.ts';
 import { validateValue } from './validate-value.ts';
 
 export interface ObjectRules {
@@ -114,31 +115,4 @@ function validateCount(object: JsonObject, path: string): FieldError[] {
   if (value < 0) return [invalidValue(path, value, 'should be a non-negative integer')];
   if (value > REPLICAS_MAX) return [invalidValue(path, value, `should be less than or equal to ${REPLICAS_MAX}`)];
   return [];
-}
-
-/** The names of a simple path such as `.spec.replicas`. */
-export const namesOf = (path: string): readonly string[] => path.replace(/^\./, '').split('.');
-
-/** What stands at a simple path; an error if something on the way is no map. */
-export function valueAt(object: JsonObject, path: string): { readonly value?: unknown; readonly error?: string } {
-  let value: unknown = object;
-  for (const name of namesOf(path)) {
-    if (!isJsonObject(value)) {
-      const shown = goText(value);
-      return {
-        error: `${path} accessor error: ${shown} is of the type ${goTypeOf(value)}, expected map[string]interface{}`,
-      };
-    }
-    if (!Object.hasOwn(value, name)) return {};
-    value = value[name];
-  }
-  return { value };
-}
-
-/** Go's `%T` of a JSON value. */
-function goTypeOf(value: unknown): string {
-  if (value === null || value === undefined) return '<nil>';
-  if (Array.isArray(value)) return '[]interface {}';
-  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
-  return { string: 'string', boolean: 'bool' }[typeof value as string] ?? 'map[string]interface {}';
 }

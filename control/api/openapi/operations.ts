@@ -111,6 +111,7 @@ const PATCH_TYPES = [
   'application/merge-patch+json',
   'application/strategic-merge-patch+json',
 ];
+const CUSTOM_PATCH_TYPES = PATCH_TYPES.filter(type => type !== 'application/strategic-merge-patch+json');
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1.';
 
 /** All paths of the source's kinds, sorted. */
@@ -303,7 +304,7 @@ function operation(facts: OperationFacts): Operation {
         ...base,
         action: 'patch',
         query: PATCH_QUERY,
-        consumes: PATCH_TYPES,
+        consumes: kind.form ? CUSTOM_PATCH_TYPES : PATCH_TYPES,
         body: `${META}Patch`,
         responses: answers(200, 201),
       };

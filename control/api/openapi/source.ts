@@ -32,6 +32,8 @@ export interface ServedKind extends GroupVersionKind {
     readonly responseKind?: GroupVersionKind;
   }[];
   readonly definition: string;
+  /** Set for custom resources, which know no strategic merge patch. */
+  readonly form?: object;
 }
 
 export interface OpenApiSource {

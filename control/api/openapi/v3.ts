@@ -95,6 +95,9 @@ function contentOf(mediaTypes: readonly string[], name: string | undefined): obj
   return Object.fromEntries(mediaTypes.map(type => [type, { schema }]));
 }
 
+const enumText = (values: readonly string[]) =>
+  `Possible enum values:\n${values.map(value => ` - \`"${value}"\``).join('\n')}`;
+
 const V3_REF_PREFIX = '#/components/schemas/';
 
 /** In v3 nothing may stand beside `$ref`, so that a default wraps it in `allOf`. */
@@ -102,8 +105,11 @@ function v3Schema(schema: SchemaFacts): object {
   const { $ref, items, properties, additionalProperties, ...rest } = schema;
   const reference = $ref && { $ref: `${V3_REF_PREFIX}${$ref.slice(REF_PREFIX.length)}` };
   if (reference) return Object.keys(rest).length === 0 ? reference : { allOf: [reference], ...rest };
+  const { enum: values, type } = rest;
   return {
     ...rest,
+    // `kubectl explain` shows the words that a field takes from its description.
+    ...(values && type === 'string' && !('description' in rest) && { description: enumText(values) }),
     ...(items && { items: v3Schema(items) }),
     ...(properties && {
       properties: Object.fromEntries(Object.entries(properties).map(([name, property]) => [name, v3Schema(property)])),

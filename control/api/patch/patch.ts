@@ -12,6 +12,9 @@ export const JSON_PATCH = 'application/json-patch+json';
 export const MERGE_PATCH = 'application/merge-patch+json';
 export const STRATEGIC_MERGE_PATCH = 'application/strategic-merge-patch+json';
 
+/** Not decoded here; the types that custom resources take are told with it. */
+const APPLY_PATCH = 'application/apply-patch+yaml';
+
 /** The media types of {@link decodePatch}, in the order in which Kubernetes lists them. */
 export const PATCH_TYPES = [JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH] as const;
 export type PatchMediaType = (typeof PATCH_TYPES)[number];
@@ -45,7 +48,7 @@ export function decodePatch(mediaType: string, body: string, definition: string 
       return object => strategicMergePatch(object, patch, definition);
     }
   }
-  const accepted = PATCH_TYPES.filter(type => type !== STRATEGIC_MERGE_PATCH || definition !== undefined);
+  const accepted = definition === undefined ? [JSON_PATCH, MERGE_PATCH, APPLY_PATCH] : PATCH_TYPES;
   throw new ApiError(
     'UnsupportedMediaType',
     `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`,

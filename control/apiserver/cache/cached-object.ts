@@ -12,6 +12,8 @@ export class CachedObject {
   #labels: Readonly<Record<string, string>> | undefined;
   #fields: WeakMap<object, Readonly<Record<string, string>>> | undefined;
   #views: WeakMap<object, ReadyBytes> | undefined;
+  /** Of which this is the same content at a later revision. */
+  #origin: CachedObject | undefined;
 
   private constructor(key: string, revision: number, ready: ReadyBytes) {
     this.key = key;
@@ -34,15 +36,12 @@ export class CachedObject {
     return this.#labels;
   }
 
-  /** What `read` finds in the object, kept for one served kind. */
-  fields(
-    kind: object,
-    read: (object: KubernetesObject) => Readonly<Record<string, string>>,
-  ): Readonly<Record<string, string>> {
+  /** What `read` finds, kept for one served kind. */
+  fields(kind: object, read: () => Readonly<Record<string, string>>): Readonly<Record<string, string>> {
     this.#fields ??= new WeakMap();
     let fields = this.#fields.get(kind);
     if (!fields) {
-      fields = read(this.parse());
+      fields = read();
       this.#fields.set(kind, fields);
     }
     return fields;
@@ -55,7 +54,8 @@ export class CachedObject {
   view(kind: object, make: (object: KubernetesObject) => ReadyBytes): ReadyBytes {
     let view = this.#views?.get(kind);
     if (!view) {
-      view = make(this.parse());
+      const origin = this.#origin;
+      view = origin ? withRevision(origin.view(kind, make), origin.revision, this.revision) : make(this.parse());
       // Mostly it is what is stored.
       if (view.bytes.equals(this.ready.bytes)) view = this.ready;
       this.#views ??= new WeakMap();
@@ -66,6 +66,8 @@ export class CachedObject {
 
   /** The same content at a later revision: how a watcher is told that it is gone. */
   at(revision: number): CachedObject {
-    return new CachedObject(this.key, revision, withRevision(this.ready, this.revision, revision));
+    const later = new CachedObject(this.key, revision, withRevision(this.ready, this.revision, revision));
+    later.#origin = this;
+    return later;
   }
 }

@@ -4,10 +4,12 @@ import { fromScale, stepsOf, toScale } from '../../api/apply/scale.ts';
 import { trackUpdate, type Write } from '../../api/apply/track.ts';
 import { typeOfDefinition } from '../../api/apply/types.ts';
 import { zeroObject } from '../../api/apply/zero.ts';
+import type { JsonObject } from '../../api/custom/schema.ts';
+import { setAt, valueAt } from '../../api/custom/simple-path.ts';
 import type { LabelSelector, Scale } from '../../api/generated/types.ts';
-import type { Kind, KindDeclaration, KubernetesObject } from '../../api/kind.ts';
+import type { Kind, KindDeclaration, KubernetesObject, ObjectForm } from '../../api/kind.ts';
 import { decode } from '../../api/schema/decode.ts';
-import { badRequest, invalid } from '../../api/status.ts';
+import { badRequest, internalError, invalid } from '../../api/status.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import type { Core, ResourceRequest } from '../core.ts';
 import { bodyFormat, negotiate } from '../http/negotiate.ts';
@@ -20,7 +22,7 @@ import { readConsistent } from '../verbs/get.ts';
 import { readWriteOptions } from '../verbs/options.ts';
 import { asTracked, readOwners, setManagedFields, writeOf } from '../verbs/ownership.ts';
 import { decodePatched, isApply, readPatch } from '../verbs/patch.ts';
-import { parseAs } from '../verbs/representation.ts';
+import { parseAs, prepareView } from '../verbs/representation.ts';
 import { changeObject } from '../verbs/update.ts';
 
 const SCALE: Kind<Scale> = {
@@ -45,6 +47,8 @@ export async function scale(core: Core, request: ResourceRequest): Promise<Reply
   const { kind, info } = request;
   if (info.verb === 'get') {
     const object = await readConsistent(core, kind, { namespace: info.namespace, name: info.name });
+    await prepareView(core, kind, object);
+    mustHaveReplicas(kind, parseAs(kind, object));
     return scaleReply(request, object);
   }
   const change = isApply(request.exchange) ? await readApply(core, request) : await readChange(core, request);
@@ -52,8 +56,9 @@ export async function scale(core: Core, request: ResourceRequest): Promise<Reply
     isDryRun: change.isDryRun,
     admitsPart: true,
     async change(old: Scalable): Promise<Scalable> {
+      const path = pathOf(kind);
       const scale = scaleOf(kind, old);
-      const { owners: parent, inScale } = replicasOwners(old);
+      const { owners: parent, inScale } = replicasOwners(old, path);
       const { sent, owners } = change.apply(scale, inScale);
       checkScale(request, sent);
       await core.admission.admitPart(
@@ -65,23 +70,47 @@ export async function scale(core: Core, request: ResourceRequest): Promise<Reply
       const { resourceVersion } = sent.metadata ?? {};
       const metadata = { ...old.metadata };
       if (resourceVersion) metadata.resourceVersion = resourceVersion;
-      const changed = { ...old, metadata, spec: { ...old.spec, replicas: sent.spec?.replicas ?? 0 } };
+      const changed = withReplicas(kind, { ...old, metadata }, sent);
       const apiVersion = apiVersionOf(kind);
-      setManagedFields(changed, encodeManagers(fromScale({ parent, scale: owners, path: REPLICAS, apiVersion })));
+      setManagedFields(changed, encodeManagers(fromScale({ parent, scale: owners, path, apiVersion })));
       return changed;
     },
     owners: (_, object) => object.metadata?.managedFields,
   });
+  await prepareView(core, kind, stored);
   return scaleReply(request, stored);
 }
 
-/** Where all built-in kinds keep the count. */
-const REPLICAS = stepsOf('.spec.replicas');
+/** Where all built-in kinds keep the count; a custom resource's definition tells it. */
+const REPLICAS = '.spec.replicas';
+const pathOf = ({ form }: KindDeclaration) => stepsOf(form?.scale?.specReplicasPath ?? REPLICAS);
+
+/** The object with another replica count. Throws 400, 500 as Kubernetes does for custom resources. */
+function withReplicas({ form }: KindDeclaration, object: Scalable, sent: Scale): Scalable {
+  const count = sent.spec?.replicas;
+  if (!form?.scale) return { ...object, spec: { ...object.spec, replicas: count ?? 0 } };
+  const path = form.scale.specReplicasPath;
+  const changed = structuredClone(object) as JsonObject;
+  const missing = count === undefined && valueAt(changed, path).value === undefined;
+  if (missing) throw badRequest(`the spec replicas field "${path}" cannot be empty`);
+  setAt(changed, path, count ?? 0);
+  return changed;
+}
+
+/** A count that was never set cannot be shown. */
+function mustHaveReplicas({ form }: KindDeclaration, object: KubernetesObject): void {
+  const path = form?.scale?.specReplicasPath;
+  if (path === undefined || valueAt(object as JsonObject, path).value !== undefined) return;
+  throw internalError(`the spec replicas field ${JSON.stringify(path)} does not exist`);
+}
 
 /** The owners of the object, and those of its replica count as owners of the Scale. */
-function replicasOwners(object: KubernetesObject): { readonly owners: Ownerships; readonly inScale: Ownerships } {
+function replicasOwners(
+  object: KubernetesObject,
+  path: readonly string[],
+): { readonly owners: Ownerships; readonly inScale: Ownerships } {
   const owners = readOwners(object.metadata?.managedFields);
-  return { owners, inScale: toScale(owners, REPLICAS) };
+  return { owners, inScale: toScale(owners, path) };
 }
 
 /** The Scale as it shall be, and who owns what of it then. */
@@ -127,7 +156,7 @@ async function readApply(core: Core, request: ResourceRequest): Promise<Change> 
 
 /** The Scale is read by kind only; none of the parent's behaviour applies to it. */
 const declarationFor = ({ kind }: ResourceRequest) =>
-  ({ ...kind, ...SCALE, defaults: () => undefined }) as KindDeclaration;
+  ({ ...kind, ...SCALE, form: undefined, defaults: () => undefined }) as unknown as KindDeclaration;
 
 async function readChange(core: Core, request: ResourceRequest): Promise<Change> {
   const { isDryRun, apply } = await readSent(request);
@@ -159,13 +188,14 @@ async function readSent(request: ResourceRequest): Promise<{ readonly isDryRun: 
   return { isDryRun, apply: old => decodePatched(declaration, read, { old, fieldValidation }).object as Scale };
 }
 
-function checkScale({ info }: ResourceRequest, { metadata, spec }: Scale): void {
+function checkScale({ info, kind }: ResourceRequest, { metadata, spec }: Scale): void {
   const name = metadata?.name ?? '';
   if (name !== info.name) {
     throw badRequest(`the name of the object (${name}) does not match the name on the URL (${info.name})`);
   }
   const replicas = spec?.replicas ?? 0;
-  if (replicas >= 0) return;
+  // The definition of a custom resource says where the count stands, and its validation what it may be.
+  if (replicas >= 0 || kind.form) return;
   throw invalid({ group: 'autoscaling', kind: 'Scale' }, name, [
     {
       type: 'FieldValueInvalid',
@@ -177,7 +207,7 @@ function checkScale({ info }: ResourceRequest, { metadata, spec }: Scale): void 
 
 function scaleOf(kind: KindDeclaration, object: Scalable): Scale {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata ?? {};
-  const selector = selectorText(kind, object.spec?.selector);
+  const { replicas, ready, selector } = kind.form?.scale ? customCounts(kind.form.scale, object) : counts(kind, object);
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
@@ -188,8 +218,34 @@ function scaleOf(kind: KindDeclaration, object: Scalable): Scale {
       ...(resourceVersion && { resourceVersion }),
       ...(creationTimestamp && { creationTimestamp }),
     },
-    spec: { ...(object.spec?.replicas && { replicas: object.spec.replicas }) },
-    status: { replicas: object.status?.replicas ?? 0, ...(selector && { selector }) },
+    spec: { ...(replicas && { replicas }) },
+    status: { replicas: ready, ...(selector && { selector }) },
+  };
+}
+
+interface Counts {
+  readonly replicas: number;
+  readonly ready: number;
+  readonly selector: string;
+}
+
+function counts(kind: KindDeclaration, { spec, status }: Scalable): Counts {
+  return { replicas: spec?.replicas ?? 0, ready: status?.replicas ?? 0, selector: selectorText(kind, spec?.selector) };
+}
+
+function customCounts(
+  { specReplicasPath, statusReplicasPath, labelSelectorPath }: NonNullable<ObjectForm['scale']>,
+  object: KubernetesObject,
+): Counts {
+  const number = (path: string) => {
+    const { value } = valueAt(object as JsonObject, path);
+    return typeof value === 'number' ? value : 0;
+  };
+  const selector = labelSelectorPath ? valueAt(object as JsonObject, labelSelectorPath).value : '';
+  return {
+    replicas: number(specReplicasPath),
+    ready: number(statusReplicasPath),
+    selector: typeof selector === 'string' ? selector : '',
   };
 }
 

@@ -190,7 +190,9 @@ async function createApplied(
   request: ResourceRequest,
   { applied, options }: { readonly applied: JsonObject; readonly options: WriteOptions },
 ): Promise<Reply> {
-  const object = withinStack(() => applyToObject(core, request, { old: {}, applied }));
+  const object = await core.conversions.settle(() =>
+    withinStack(() => applyToObject(core, request, { old: {}, applied })),
+  );
   const { metadata = {} } = object;
   if (metadata.uid) {
     const why = `uid mismatch: the provided object specified uid ${metadata.uid}, and no existing object was found`;

@@ -8,14 +8,14 @@ import { CachedObject } from '../cache/cached-object.ts';
 import { encodeStored } from '../cache/encoding.ts';
 import { type Core, type ResourceRequest, strategyContext } from '../core.ts';
 import { negotiate } from '../http/negotiate.ts';
-import { objectKey, resourceName, storedKind, toStored } from '../keys.ts';
+import { objectKey, resourceName, storedKind } from '../keys.ts';
 import type { Exchange, Reply } from '../types.ts';
 import { readObject } from './body.ts';
 import { commit } from './commit.ts';
 import { singleReply } from './get.ts';
 import { readWriteOptions } from './options.ts';
 import { ownersOfNew, setManagedFields } from './ownership.ts';
-import { refuseListForm } from './representation.ts';
+import { refuseListForm, storedForm } from './representation.ts';
 
 /** No vowels and nothing that looks like another character (apimachinery/pkg/util/rand). */
 const NAME_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
@@ -72,11 +72,11 @@ export async function createObject(
   for (let attempt = 0; attempt < core.limits.transactionAttemptsMax; attempt++) {
     const candidate = structuredClone(object);
     if (isGenerated) nameIt(candidate, core.random);
-    setManagedFields(candidate, owners ?? ownersOfNew(core, request, candidate));
+    setManagedFields(candidate, owners ?? (await core.conversions.settle(() => ownersOfNew(core, request, candidate))));
     const prepared = await prepareCreation(core, request, candidate, { isDryRun, isNameGenerated: isGenerated });
     const { name = '', namespace = '' } = candidate.metadata ?? {};
     const key = objectKey(kind, namespace, name);
-    const stored = toStored(kind, candidate);
+    const stored = await storedForm(core, kind, candidate);
     if (isDryRun) {
       const { items } = await core.store.range({ key });
       const [item] = items;

@@ -8,7 +8,7 @@ import { encodeStored } from '../cache/encoding.ts';
 import type { Core, ResourceRequest } from '../core.ts';
 import { negotiate } from '../http/negotiate.ts';
 import { jsonReply } from '../http/replies.ts';
-import { objectKey, resourceName, toStored } from '../keys.ts';
+import { objectKey, resourceName } from '../keys.ts';
 import type { Exchange, Reply } from '../types.ts';
 import { readValue } from './body.ts';
 import { commit } from './commit.ts';
@@ -16,7 +16,7 @@ import { planDeletion } from './deletion.ts';
 import { cached, singleReply } from './get.ts';
 import { pageReply, readPage } from './list.ts';
 import { type DeletionOptions, readDeletionOptions, readListOptions } from './options.ts';
-import { parseAs, refuseListForm, refuseObjectForm } from './representation.ts';
+import { parseAs, prepareView, refuseListForm, refuseObjectForm, storedForm } from './representation.ts';
 
 /** Resources whose DELETE answers with the object even when it is gone (ReturnDeletedObject in k/k:pkg/registry). */
 const RETURNS_OBJECT = new Set([
@@ -69,6 +69,7 @@ export async function deleteObject(core: Core, request: ResourceRequest, options
   let current = cached(core, kind, info.namespace, info.name);
   for (let attempt = 0; attempt < core.limits.transactionAttemptsMax; attempt++) {
     if (!current) throw notFound(resourceName(kind), info.name);
+    await prepareView(core, kind, current);
     const old = parseAs(kind, current);
     checkPreconditions(request, { options, object: old });
     const admitted = {
@@ -84,7 +85,7 @@ export async function deleteObject(core: Core, request: ResourceRequest, options
     await core.admission.validate(admitted, undefined, old);
     const isGone = plan.type === 'remove';
     const extra = await core.admission.conclude(admitted, isGone ? undefined : plan.object, old);
-    const stored = toStored(kind, plan.object);
+    const stored = await storedForm(core, kind, plan.object);
     if (options.isDryRun) {
       return { object: CachedObject.fromStored(key, encodeStored(stored), current.revision), isGone };
     }

@@ -8,7 +8,15 @@ import { objectReply } from '../http/replies.ts';
 import { objectKey, resourceName, resourcePrefix, storedKind } from '../keys.ts';
 import type { Exchange, Reply } from '../types.ts';
 import { type Freshness, readGetFreshness } from './options.ts';
-import { parseAs, partialObject, readIncludeObject, readyOf, refuseListForm, table } from './representation.ts';
+import {
+  parseAs,
+  partialObject,
+  prepareView,
+  readIncludeObject,
+  readyOf,
+  refuseListForm,
+  table,
+} from './representation.ts';
 
 /** Waits until the cache is as fresh as asked. Exact reads of lists are answered elsewhere. */
 export async function waitUntil(core: Core, freshness: Freshness): Promise<void> {
@@ -57,13 +65,14 @@ export async function get(core: Core, { exchange, info, kind }: ResourceRequest)
 }
 
 /** One object in the form that the client accepts. */
-export function singleReply(
+export async function singleReply(
   core: Core,
   { exchange, kind }: { readonly exchange: Exchange; readonly kind: KindDeclaration },
   object: CachedObject,
   status = 200,
-): Reply {
+): Promise<Reply> {
   const { form, mediaType, metaVersion } = negotiate(exchange.headers.accept);
+  await prepareView(core, kind, object);
   if (form === 'Object') return objectReply(status, readyOf(kind, object).bytes, mediaType);
   const parsed = parseAs(kind, object);
   const shown =

@@ -21,6 +21,7 @@ import {
   listKind,
   parseAs,
   partialObject,
+  prepareViews,
   readIncludeObject,
   readyOf,
   refuseObjectForm,
@@ -92,7 +93,7 @@ async function pageAt(core: Core, request: ResourceRequest, wanted: PageRequest)
   if (resource.lastChange <= wanted.revision && resource.canReplayFrom(wanted.revision)) {
     return pageFromCache(core, request, wanted);
   }
-  return pageFromStore(core, wanted);
+  return pageFromStore(core, request, wanted);
 }
 
 /** The state is taken in one step, so it is that of one moment; only the looking through it takes turns. */
@@ -103,6 +104,7 @@ async function pageFromCache(core: Core, request: ResourceRequest, wanted: PageR
     const objects = limit > 0 ? all.slice(0, limit) : all;
     return makePage(wanted, objects, all.length - objects.length, all.length - objects.length);
   }
+  if (selection.looksAtFields) await prepareViews(core, request.kind, all);
   const objects: CachedObject[] = [];
   const pace = new Pace(core.clock);
   for (const object of all) {
@@ -114,7 +116,7 @@ async function pageFromCache(core: Core, request: ResourceRequest, wanted: PageR
   return { revision, objects, next: undefined, remaining: undefined };
 }
 
-async function pageFromStore(core: Core, wanted: PageRequest): Promise<Page> {
+async function pageFromStore(core: Core, { kind }: ResourceRequest, wanted: PageRequest): Promise<Page> {
   const { selection, limit, revision } = wanted;
   const end = `${selection.prefix.slice(0, -1)}0`;
   const objects: CachedObject[] = [];
@@ -122,8 +124,9 @@ async function pageFromStore(core: Core, wanted: PageRequest): Promise<Page> {
   for (;;) {
     const pageKeys = core.limits.storePageKeys;
     const result = await core.store.range({ key, end, revision, limit: pageKeys, serializable: true });
-    for (const [index, item] of result.items.entries()) {
-      const object = CachedObject.fromStored(item.key, item.value, item.modRevision);
+    const found = result.items.map(item => CachedObject.fromStored(item.key, item.value, item.modRevision));
+    if (selection.looksAtFields) await prepareViews(core, kind, found);
+    for (const [index, object] of found.entries()) {
       if (!selection.matches(object)) continue;
       if (limit > 0 && objects.length === limit) {
         return makePage(wanted, objects, 1, selection.isSelective ? undefined : result.count - index);
@@ -172,6 +175,7 @@ export async function pageReply(
   { page, representation }: { readonly page: Page; readonly representation: Representation },
 ): Promise<Reply> {
   const shape = shapeOf(core, request, { page, representation });
+  await prepareViews(core, request.kind, page.objects);
   const body = join(core, page.objects, shape);
   if (representation.mediaType === 'application/yaml' || isSmall(core, page)) {
     const chunks: Uint8Array[] = [];

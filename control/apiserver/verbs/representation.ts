@@ -8,8 +8,9 @@ import { printers } from '../../api/printers/printers.ts';
 import { ApiError } from '../../api/status.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import { encodeStored, makeReady, type ReadyBytes } from '../cache/encoding.ts';
+import type { Core } from '../core.ts';
 import type { Representation } from '../http/negotiate.ts';
-import { apiVersionOf, fromStored } from '../keys.ts';
+import { apiVersionOf, fromStored, toStored } from '../keys.ts';
 
 /** An object's bytes in the version that `kind` serves. */
 export function readyOf(kind: KindDeclaration, object: CachedObject): ReadyBytes {
@@ -19,7 +20,40 @@ export function readyOf(kind: KindDeclaration, object: CachedObject): ReadyBytes
 
 /** A private copy of the object in the version that `kind` serves. */
 export function parseAs(kind: KindDeclaration, object: CachedObject): KubernetesObject {
+  if (kind.form) return JSON.parse(readyOf(kind, object).bytes.toString()) as KubernetesObject;
   return fromStored(kind, object.parse());
+}
+
+/**
+ * Makes sure that the object can be shown in the version that `kind` serves: a webhook may have to convert it. Behind this,
+ * {@link readyOf} and {@link parseAs} do not wait.
+ */
+export async function prepareView(
+  { conversions }: Pick<Core, 'conversions'>,
+  kind: KindDeclaration,
+  object: CachedObject | undefined,
+): Promise<void> {
+  if (kind.form?.convertsByWebhook && object) await conversions.settle(() => readyOf(kind, object));
+}
+
+/** The same for many objects, in few questions. */
+export async function prepareViews(
+  { conversions }: Pick<Core, 'conversions'>,
+  kind: KindDeclaration,
+  objects: readonly (CachedObject | undefined)[],
+): Promise<void> {
+  if (!kind.form?.convertsByWebhook) return;
+  await conversions.settleAll(objects, object => object && readyOf(kind, object));
+}
+
+/** A served object as it is stored; a webhook may have to convert it. `object` stays as it is if it is a custom resource. */
+export async function storedForm(
+  { conversions }: Pick<Core, 'conversions'>,
+  kind: KindDeclaration,
+  object: KubernetesObject,
+): Promise<KubernetesObject> {
+  if (!kind.form) return toStored(kind, object);
+  return conversions.settle(() => toStored(kind, structuredClone(object)));
 }
 
 /** What a single object's representation may not be. Throws 406. */

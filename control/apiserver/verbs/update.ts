@@ -20,7 +20,7 @@ import { CachedObject } from '../cache/cached-object.ts';
 import { encodeStored } from '../cache/encoding.ts';
 import { type Core, type ResourceRequest, strategyContext } from '../core.ts';
 import { negotiate } from '../http/negotiate.ts';
-import { objectKey, resourceName, storedKind, toStored } from '../keys.ts';
+import { objectKey, resourceName, storedKind } from '../keys.ts';
 import type { Reply } from '../types.ts';
 import { readObject } from './body.ts';
 import { commit, type ExtraConditions } from './commit.ts';
@@ -29,7 +29,7 @@ import { isNamespace } from './deletion.ts';
 import { cached, singleReply } from './get.ts';
 import { parseUintError, readWriteOptions } from './options.ts';
 import { asTracked, type ManagedFields, ownersOfChanged, setManagedFields } from './ownership.ts';
-import { parseAs, refuseListForm } from './representation.ts';
+import { parseAs, prepareView, refuseListForm, storedForm } from './representation.ts';
 
 export async function update(core: Core, request: ResourceRequest): Promise<Reply> {
   const { exchange, kind, info } = request;
@@ -151,10 +151,11 @@ async function planChange(
   { wanted, current }: { readonly wanted: ObjectChange; readonly current: CachedObject },
 ): Promise<Plan> {
   const { kind, info, exchange } = request;
+  await prepareView(core, kind, current);
   const old = parseAs(kind, current);
-  const object = await wanted.change(parseAs(kind, current));
+  const object = await core.conversions.settle(() => wanted.change(parseAs(kind, current)));
   checkVersion(request, object, current);
-  const owners = ownersAfter(core, request, { wanted, old, object });
+  const owners = await core.conversions.settle(() => ownersAfter(core, request, { wanted, old, object }));
   setManagedFields(object, owners);
   const { isDryRun } = wanted;
   const isInternal = wanted.isInternal === true || wanted.admitsPart === true;
@@ -175,7 +176,8 @@ async function planChange(
   await core.admission.validate(admitted, atVersionOf(object, old), old);
   const isDone = isReadyToGo(kind, object, before);
   const extra = await core.admission.conclude(admitted, isDone ? undefined : object, before);
-  return { type: isDone ? 'remove' : 'put', stored: toStored(kind, object), extra };
+  const stored = await storedForm(core, kind, object);
+  return { type: isDone ? 'remove' : 'put', stored, extra };
 }
 
 /** As validating webhooks see it: at the version that it replaces. */

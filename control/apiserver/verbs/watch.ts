@@ -17,7 +17,15 @@ import type { Reply } from '../types.ts';
 import { FrameQueue } from './frame-queue.ts';
 import { waitUntil } from './get.ts';
 import { type ListOptions, readListOptions } from './options.ts';
-import { parseAs, partialObject, readIncludeObject, readyOf, refuseListForm, table } from './representation.ts';
+import {
+  parseAs,
+  partialObject,
+  prepareViews,
+  readIncludeObject,
+  readyOf,
+  refuseListForm,
+  table,
+} from './representation.ts';
 import { readSelection, type Selection } from './selection.ts';
 
 type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
@@ -67,6 +75,10 @@ class Watcher implements CacheWatcher {
   #after = 0;
   /** Events that wait until the first state has been sent. */
   #held: CacheEvent[] | undefined;
+  /** Events that wait for a webhook to convert them. */
+  #converting = 0;
+  /** Ends when all of them have been told; never rejects. */
+  #conversion: Promise<void> = Promise.resolve();
   /** Set while the watch runs. */
   #free: (() => void) | undefined;
 
@@ -117,14 +129,40 @@ class Watcher implements CacheWatcher {
   offer(event: CacheEvent): void {
     // This server may lag behind the one that told the client its revision: what the client has seen must not come again.
     if (event.revision <= this.#after) return;
+    if (this.#held || this.#converting > 0 || this.#request.kind.form?.convertsByWebhook) {
+      this.#offerLater(event);
+      return;
+    }
+    this.#tell(event);
+  }
+
+  #tell(event: CacheEvent): void {
+    const frame = this.#encode(event);
+    if (frame) this.#queue.push(frame);
+    if (this.#queue.hasEnded) this.#end();
+  }
+
+  /** Keeps an event until the first state has been sent, and until a webhook has converted its objects; in order. */
+  #offerLater(event: CacheEvent): void {
     if (this.#held) {
       this.#held.push(event);
       if (this.#held.length > this.#core.limits.watcherFramesMax) this.#end();
       return;
     }
-    const frame = this.#encode(event);
-    if (frame) this.#queue.push(frame);
-    if (this.#queue.hasEnded) this.#end();
+    this.#converting++;
+    if (this.#converting > this.#core.limits.watcherFramesMax) this.#end();
+    const { kind } = this.#request;
+    this.#conversion = this.#conversion.then(async () => {
+      try {
+        if (this.#queue.hasEnded) return;
+        await prepareViews(this.#core, kind, [event.object, event.previous]);
+        this.#tell(event);
+      } catch (error) {
+        this.#fail(error);
+      } finally {
+        this.#converting--;
+      }
+    });
   }
 
   lost(): void {
@@ -161,6 +199,7 @@ class Watcher implements CacheWatcher {
     const held: CacheEvent[] = [];
     this.#held = held;
     this.#attach();
+    await prepareViews(this.#core, this.#request.kind, state);
     const pace = new Pace(this.#core.clock);
     for (const object of state) {
       if (pace.isDue()) await pace.turn();
@@ -255,7 +294,8 @@ class Watcher implements CacheWatcher {
     const again = () => {
       cancel = clock.setTimeout(() => {
         const { revision } = this.#core.cache;
-        const isFollowing = this.#resource.watchers.has(this) && !this.#held && revision >= this.#after;
+        const isFollowing =
+          this.#resource.watchers.has(this) && !this.#held && this.#converting === 0 && revision >= this.#after;
         if (isFollowing) this.#bookmark(revision);
         again();
       }, limits.bookmarkMs);
@@ -315,11 +355,26 @@ function frameMaker(core: Core, { kind, exchange }: ResourceRequest, representat
   if (form !== 'Object') {
     const make = (type: EventType, object: CachedObject) =>
       jsonFrame(type, partialObject(parseAs(kind, object), metaVersion));
-    return Object.assign(make, { key: `partial ${metaVersion}` });
+    return Object.assign(make, {
+      key: `partial ${metaVersion}${kind.form ? ` ${kind.version} ${formIdOf(kind.form)}` : ''}`,
+    });
   }
   const make = (type: EventType, object: CachedObject) =>
     Buffer.concat([Buffer.from(`{"type":"${type}","object":`), readyOf(kind, object).bytes, FRAME_END]);
-  return Object.assign(make, { key: `${kind.group}/${kind.version}` });
+  // Two declarations of one custom resource may show its objects in two ways.
+  return Object.assign(make, { key: `${kind.group}/${kind.version}${kind.form ? ` ${formIdOf(kind.form)}` : ''}` });
+}
+
+let formCount = 0;
+const formIds = new WeakMap<object, number>();
+
+function formIdOf(form: object): number {
+  let id = formIds.get(form);
+  if (id === undefined) {
+    id = ++formCount;
+    formIds.set(form, id);
+  }
+  return id;
 }
 
 const FRAME_END = Buffer.from('}\n');
