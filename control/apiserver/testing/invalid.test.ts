@@ -11,6 +11,7 @@ import { findResource } from '../../api/registry.ts';
 import { aggregatedRules } from '../../controllers/cluster-role-aggregation.ts';
 import { readRequestInfo } from '../request-info.ts';
 import type { Identity } from '../types.ts';
+import { establish } from './establish.ts';
 import { ADMIN, type Answer, createHarness, type Harness } from './harness.ts';
 import { serviceAccountKey } from './service-account-key.ts';
 
@@ -72,6 +73,8 @@ const FLOORS: Readonly<Record<string, number>> = {
   policy: 100,
   batch: 100,
   cluster: 100,
+  crd: 85,
+  'custom-resource': 80,
 };
 
 const facts = existsSync(FACTS) ? (JSON.parse(readFileSync(FACTS, 'utf8')) as Facts) : undefined;
@@ -116,6 +119,7 @@ async function setUp(harness: Harness, { fixtures, applyFixtures }: Facts): Prom
   await harness.create('/api/v1/namespaces', namespace);
   for (const { path, body } of fixtures) {
     if (isServed('POST', path)) await harness.call('POST', path, { body, headers: { 'user-agent': 'apifacts' } });
+    if (body.kind === 'CustomResourceDefinition') await establish(harness);
   }
   const headers = { 'content-type': 'application/apply-patch+yaml' };
   for (const { path, body } of applyFixtures) await harness.call('PATCH', path, { headers, body });
@@ -133,16 +137,18 @@ async function aggregate(harness: Harness): Promise<void> {
   }
 }
 
+/** Of the custom resources that the fixtures define. */
+const CUSTOM_GROUP = 'invalid.example.com';
+
 function isServed(method: string, path: string): boolean {
   const { isResource, group, version, resource } = readRequestInfo(method, path);
-  return !isResource || findResource(group, version, resource) !== undefined;
+  return !isResource || group === CUSTOM_GROUP || findResource(group, version, resource) !== undefined;
 }
 
 /** Where this server differs on purpose, or the record needs what is not here. */
 const OTHERWISE: Readonly<Record<string, string>> = {
   'apis-beta-removed': 'old versions of workloads are served',
   'extensions-ingress': 'old versions of workloads are served',
-  'not-found-crd': 'there are no custom resources yet',
   'send-initial-events-no-match': 'streaming lists are served',
   'watch-old-resource-version': 'needs a compacted store',
   'exact-too-old': 'needs a compacted store',
