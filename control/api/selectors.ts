@@ -305,15 +305,15 @@ export function parseFieldSelector(
     const [, field = '', operator = '', value = ''] = match;
     requirements.push({ field, value: withoutEscapes(value), isEqual: operator !== '!=' });
   }
-  for (const { field } of requirements) checkField(field, kind.selectableFieldNames);
+  for (const { field } of requirements) checkField(field, kind.selectableFieldNames, kind.form !== undefined);
   return requirements;
 }
 
-function checkField(field: string, known: readonly string[]): void {
+function checkField(field: string, known: readonly string[], isCustom: boolean): void {
   if (field === 'metadata.name' || field === 'metadata.namespace' || known.includes(field)) return;
-  // Kinds with fields of their own have their own sentence.
+  // Kinds with fields of their own, and custom resources, have their own sentence.
   throw badRequest(
-    known.length > 0
+    known.length > 0 || isCustom
       ? `field label not supported: ${field}`
       : `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`,
   );

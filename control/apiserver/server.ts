@@ -185,7 +185,6 @@ class Server implements ApiServer {
     const conversions = new Conversions({ callout, newUid });
     const context: CustomContext = {
       convert: (object, toVersion, definition) => conversions.convert(object, toVersion, definition),
-      compileRules: () => undefined,
     };
     const kinds = new Catalogue({ cache, context });
     const core: Core = {

@@ -22,7 +22,7 @@ import { customPrinter, selectableValues } from './columns.ts';
 import type { CustomDefinition, CustomVersion } from './definition.ts';
 import { readSent, readStored, storeAs } from './form.ts';
 import { parseJsonPath } from './json-path.ts';
-import type { RuleCompiler } from './rules.ts';
+import { compileRules, type RuleCheck } from './rules.ts';
 import { validateChanged, validateNew } from './validate-object.ts';
 
 /** Turns an object of one version of a definition into one of another. It is a private copy and may be changed. */
@@ -30,7 +30,6 @@ export type Convert = (object: KubernetesObject, toVersion: string, definition: 
 
 export interface CustomContext {
   readonly convert: Convert;
-  readonly compileRules: RuleCompiler;
 }
 
 /** The name of a version's schema: the group backwards, the version, the kind. */
@@ -75,9 +74,9 @@ function declareVersion(definition: CustomDefinition, version: CustomVersion, co
     ...(version.scale && { scale: version.scale }),
     read: (value, onUnknown) => readSent(value, version.schema, onUnknown),
   };
-  let rules: { readonly check: ReturnType<RuleCompiler> } | undefined;
+  let rules: { readonly check: RuleCheck | undefined } | undefined;
   const objectRules = () => {
-    rules ??= { check: context.compileRules(version.schema) };
+    rules ??= { check: compileRules(version.schema) };
     return { isNamespaced: definition.isNamespaced, version, schema: version.schema, check: rules.check };
   };
   return {

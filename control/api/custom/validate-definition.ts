@@ -25,10 +25,10 @@ type Spec = CustomResourceDefinition['spec'];
 type Version = Spec['versions'][number];
 
 /** All that is wrong with a new definition besides its metadata. */
-export function validateDefinition(crd: CustomResourceDefinition, context: SchemaContext): FieldError[] {
+export function validateDefinition(crd: CustomResourceDefinition): FieldError[] {
   return [
     ...validateName(crd),
-    ...validateSpec(crd.spec, context),
+    ...validateSpec(crd.spec, {}),
     ...validateStatus(crd),
     ...validateStoredVersions(crd),
     ...validateApproval(crd, undefined),
@@ -37,13 +37,9 @@ export function validateDefinition(crd: CustomResourceDefinition, context: Schem
 }
 
 /** All that is wrong with a changed definition besides its metadata. */
-export function validateDefinitionUpdate(
-  crd: CustomResourceDefinition,
-  old: CustomResourceDefinition,
-  context: SchemaContext,
-): FieldError[] {
+export function validateDefinitionUpdate(crd: CustomResourceDefinition, old: CustomResourceDefinition): FieldError[] {
   return [
-    ...validateSpec(crd.spec, { ...context, oldSpec: old.spec }),
+    ...validateSpec(crd.spec, { oldSpec: old.spec }),
     ...validateImmutable(crd.spec, old.spec, hasCondition(old, 'Established')),
     ...validateStatus(crd),
     ...validateStoredVersions(crd),

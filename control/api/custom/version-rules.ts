@@ -14,17 +14,14 @@ import { validateDefaults } from './default-rules.ts';
 import { FieldPathError, findField } from './field-path.ts';
 import type { Shareable } from './inner-spec.ts';
 import { SELECTABLE_FIELDS_MAX } from './limits.ts';
-import type { JsonSchema } from './schema.ts';
+import { validateRules } from './rules.ts';
+import { type JsonSchema, someSchema } from './schema.ts';
 import { validateSchemaWords } from './schema-rules.ts';
 import { validateStructural } from './structural.ts';
 
 type Spec = CustomResourceDefinition['spec'];
 
-/** What is wrong with the rules in CEL of a structural schema. `isUnchanged`: they were accepted before. */
-export type ValidateRules = (schema: JsonSchema, path: string, how: { readonly isUnchanged: boolean }) => FieldError[];
-
 export interface SchemaContext {
-  readonly validateRules: ValidateRules;
   /** The definition as it was, if this is a change. */
   readonly oldSpec?: Spec;
 }
@@ -74,14 +71,21 @@ export function validateSchema(
   const where = `${path}.openAPIV3Schema`;
   const errors = [...(context.hasStatus ? rootWords(schema, where) : [])];
   if (schema.nullable) errors.push(forbiddenField(`${where}.nullable`, 'nullable cannot be true at the root'));
-  const structural = validateStructural(schema, where);
+  // With words that no structural schema has, nothing more can be said of its structure.
+  const structural = someSchema(schema, hasForeignWords) ? [] : validateStructural(schema, where);
   const wrong = structural.length > 0 ? structural : validateDefaults(schema, where);
   const words = validateSchemaWords(schema, where);
   const rules =
-    wrong.length === 0 && words.length === 0
-      ? context.validateRules(schema, where, { isUnchanged: isUnchanged(schema, context) })
-      : [];
+    wrong.length === 0 && words.length === 0 ? validateRules(schema, where, isUnchanged(schema, context)) : [];
   return [...errors, ...wrong, ...words, ...rules];
+}
+
+function hasForeignWords(schema: JsonSchema): boolean {
+  const { id, $ref, definitions, patternProperties, dependencies, additionalItems, items } = schema;
+  const isForeign = [id, $ref, definitions, patternProperties, dependencies, additionalItems].some(
+    word => word !== undefined,
+  );
+  return isForeign || Array.isArray(items);
 }
 
 function isUnchanged(schema: JsonSchema, { oldSpec, versionName }: VersionSchemaContext): boolean {

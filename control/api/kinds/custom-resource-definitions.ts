@@ -1,13 +1,9 @@
 /** CustomResourceDefinition: a kind that makes kinds. What its objects mean is in `custom/`. */
 import { validateDefinition, validateDefinitionUpdate, validateStatus } from '../custom/validate-definition.ts';
-import type { SchemaContext } from '../custom/version-rules.ts';
 import * as kinds from '../generated/kinds.ts';
 import type { CustomResourceDefinition } from '../generated/types.ts';
 import { subdomainName } from '../validation/names.ts';
 import { declare, STATUS } from './declare.ts';
-
-/** Rules in CEL are judged where there is an evaluator for them. */
-const CONTEXT: SchemaContext = { validateRules: () => [] };
 
 /** The port of a webhook's Service that names none. */
 const SERVICE_PORT = 443;
@@ -31,9 +27,9 @@ export const customResourceDefinition = declare(kinds.customresourcedefinitions,
   },
   prepareForCreate: addStorageVersion,
   prepareForUpdate: addStorageVersion,
-  validate: crd => validateDefinition(crd, CONTEXT),
+  validate: validateDefinition,
   validateUpdate: (crd, old, subresource) =>
-    subresource === 'status' ? validateStatus(crd) : validateDefinitionUpdate(crd, old, CONTEXT),
+    subresource === 'status' ? validateStatus(crd) : validateDefinitionUpdate(crd, old),
 });
 
 /** The version in which objects are stored from now on is one in which there may be objects. */
