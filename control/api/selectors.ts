@@ -295,7 +295,7 @@ const FIELD_TERM = /^((?:[^\\=!]|\\.|!(?!=))*)(!=|==|=)(.*)$/s;
 /** Reads a field selector for that kind. Throws ApiError (BadRequest) for text that is none and fields it has not. */
 export function parseFieldSelector(
   text: string,
-  kind: Pick<KindDeclaration, 'selectableFieldNames'>,
+  kind: Pick<KindDeclaration, 'selectableFieldNames' | 'form'>,
 ): readonly FieldRequirement[] {
   const requirements: FieldRequirement[] = [];
   for (const term of splitUnescaped(text)) {
