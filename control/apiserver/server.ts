@@ -21,6 +21,7 @@ import { serviceAllocation } from './admission/allocation.ts';
 import { certificateApproval } from './admission/certificates.ts';
 import { createPermission } from './admission/create-permission.ts';
 import { defaultIngressClass, defaultStorageClass } from './admission/default-classes.ts';
+import { limitRanger } from './admission/limit-range.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
 import { defaultTolerations, serviceAccount } from './admission/pod-defaults.ts';
@@ -159,7 +160,8 @@ class Server implements ApiServer {
     const webhooks = { cache, callout, logger, newUid, conditions: noConditions };
     const admission = createAdmission([
       namespaceLifecycle(cache),
-      nodeRestriction,
+      nodeRestriction(cache),
+      limitRanger(cache),
       serviceAccount({ cache, random, mountsTokens: tokens !== undefined }),
       defaultTolerations,
       priority(cache),

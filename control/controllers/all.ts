@@ -17,6 +17,7 @@ import { customResourceDefinitionController } from './custom-resource-definition
 import { daemonSetController } from './daemon-set.ts';
 import { deploymentController } from './deployment.ts';
 import { DiscoveredKinds } from './discovered-kinds.ts';
+import { disruptionController } from './disruption.ts';
 import { endpointSliceController } from './endpoint-slices.ts';
 import { endpointsController } from './endpoints.ts';
 import { garbageCollector } from './garbage-collector.ts';
@@ -77,6 +78,7 @@ function setUp(context: ControllerContext): Controller[] {
     taintEvictionController(context),
     nodeIpamController(context),
     podGarbageController(context),
+    disruptionController(context, kinds),
     claimProtectionController(context),
     volumeProtectionController(context),
     // Last, for it shares the informers that all others have asked for.

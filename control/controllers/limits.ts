@@ -46,3 +46,8 @@ export const LOOK_AGAIN_MS_MAX = 24 * 3_600_000;
 
 /** How soon it is looked again whether the objects of a deleted definition are gone. */
 export const INSTANCES_RETRY_MS = 500;
+
+/** An evicted pod that is not being deleted after this long is taken to stay (k/k disruption: DeletionTimeout). */
+export const DISRUPTED_POD_MS = 120_000;
+/** A pod that said it would go, and did not, takes its word back (k/k: stalePodDisruptionTimeout). */
+export const STALE_DISRUPTION_MS = 120_000;

@@ -13,7 +13,7 @@ import { mountToken } from './token-volume.ts';
 const SERVICE_ACCOUNT = declarationOf(serviceaccounts);
 const DEFAULT_ACCOUNT = 'default';
 /** A pod that an agent found on its own disk; its spec is not ours to change. */
-const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 const TOLERATED_TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
 const TOLERATION_SECONDS = 300;
 
