@@ -26,6 +26,7 @@ import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
 import { defaultTolerations, serviceAccount } from './admission/pod-defaults.ts';
 import { priority } from './admission/priority.ts';
+import { resourceQuota } from './admission/quota/resource-quota.ts';
 import { parseAddressRange, parsePortRange } from './admission/ranges.ts';
 import { roleEscalation } from './admission/role-escalation.ts';
 import { runtimeClass } from './admission/runtime-class.ts';
@@ -181,6 +182,7 @@ class Server implements ApiServer {
         newUid,
         clock,
       }),
+      resourceQuota({ cache, clock }),
     ]);
     const eventLeases = new EventLeases(store, clock);
     const kinds = new Catalogue({ cache, context: customContext });
