@@ -28,6 +28,7 @@ import { nodeLifecycleController } from './node-lifecycle.ts';
 import { podGarbageController } from './pod-garbage.ts';
 import { replicaSetController } from './replica-set.ts';
 import { replicationController } from './replication-controller.ts';
+import { resourceQuotaController } from './resource-quota.ts';
 import { rootCaController } from './root-ca.ts';
 import { serviceAccountController } from './service-accounts.ts';
 import { taintEvictionController } from './taint-eviction.ts';
@@ -79,6 +80,7 @@ function setUp(context: ControllerContext): Controller[] {
     nodeIpamController(context),
     podGarbageController(context),
     disruptionController(context, kinds),
+    resourceQuotaController(context, kinds),
     claimProtectionController(context),
     volumeProtectionController(context),
     // Last, for it shares the informers that all others have asked for.

@@ -51,3 +51,12 @@ export const INSTANCES_RETRY_MS = 500;
 export const DISRUPTED_POD_MS = 120_000;
 /** A pod that said it would go, and did not, takes its word back (k/k: stalePodDisruptionTimeout). */
 export const STALE_DISRUPTION_MS = 120_000;
+
+/** Quotas are counted anew at least this often (k/k: --resource-quota-sync-period). */
+export const QUOTA_RESYNC_MS = 300_000;
+/** Between two counts of one quota lies at least this, and ten times as long as the last took, up to a bound. */
+export const QUOTA_SPACING_MS_MIN = 100;
+export const QUOTA_SPACING_MS_MAX = 10_000;
+export const QUOTA_SPACING_FACTOR = 10;
+/** Attempts to write a count while others charge the same quota. */
+export const QUOTA_WRITES_MAX = 16;

@@ -98,3 +98,14 @@ export function areSameAmounts(a: ResourceAmounts, b: ResourceAmounts): boolean 
 function mapAmounts(amounts: ResourceAmounts, map: (amount: Quantity, name: string) => Quantity): ResourceAmounts {
   return new Map([...amounts].map(([name, amount]) => [name, map(amount, name)]));
 }
+
+/** The difference, which may be below zero. */
+export function subtractAmounts(a: ResourceAmounts, b: ResourceAmounts): ResourceAmounts {
+  return addAmounts(
+    a,
+    mapAmounts(b, amount => negateQuantity(amount)),
+  );
+}
+
+export const withoutNegatives = (amounts: ResourceAmounts): ResourceAmounts =>
+  mapAmounts(amounts, amount => (amount.unscaled < 0n ? ZERO : amount));
