@@ -106,7 +106,7 @@ for (const [title, item, object, expected] of cases) {
 test('claims are bound by what they ask for', t => {
   const claim = (storage: string) => ({ spec: { resources: { requests: { storage } } } });
   const limits = range({ type: 'PersistentVolumeClaim', min: { storage: '1Gi' }, max: { storage: '2Gi' } });
-  const of = (storage: string) => refusals(limits, 'PersistentVolumeClaim', claim(storage));
+  const of = (storage: string) => refusals(limits, 'PersistentVolumeClaim', { metadata: {}, ...claim(storage) });
   t.deepEqual(of('2Gi'), []);
   t.deepEqual(of('3Gi'), ['maximum storage usage per PersistentVolumeClaim is 2Gi, but request is 3Gi']);
   t.deepEqual(of('1'), ['minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 1']);
