@@ -25,16 +25,15 @@ export function limitRanger(cache: WatchCache): AdmissionPlugin {
         applyDefaults(range, object as Pod);
       }
     },
-    conclude(request, { object }) {
-      if (!object || !(isPod(request) || isClaim(request))) return {};
-      if (request.operation === 'UPDATE' && object.metadata?.deletionTimestamp) return {};
+    validate(request, { object }) {
+      if (!object || !(isPod(request) || isClaim(request))) return;
+      if (request.operation === 'UPDATE' && object.metadata?.deletionTimestamp) return;
       for (const range of listInNamespace(cache, limitranges, request.info.namespace)) {
         const why = refusals(range, request.kind.kind, object);
         if (why.length === 0) continue;
         const text = why.length === 1 ? (why[0] ?? '') : `[${why.join(', ')}]`;
         throw forbidden(resourceName(request.kind), object.metadata?.name ?? '', text);
       }
-      return {};
     },
   };
 }
