@@ -19,12 +19,15 @@ import { declarationOf } from '../api/registry.ts';
 import { createAdmission } from './admission/admission.ts';
 import { serviceAllocation } from './admission/allocation.ts';
 import { certificateApproval } from './admission/certificates.ts';
+import { claimResize } from './admission/claim-resize.ts';
 import { createPermission } from './admission/create-permission.ts';
 import { defaultIngressClass, defaultStorageClass } from './admission/default-classes.ts';
 import { limitRanger } from './admission/limit-range.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
+import { taintNewNodes } from './admission/node-taint.ts';
 import { defaultTolerations, serviceAccount } from './admission/pod-defaults.ts';
+import { podSecurity } from './admission/pod-security/pod-security.ts';
 import { priority } from './admission/priority.ts';
 import { resourceQuota } from './admission/quota/resource-quota.ts';
 import { parseAddressRange, parsePortRange } from './admission/ranges.ts';
@@ -162,6 +165,7 @@ class Server implements ApiServer {
     const admission = createAdmission([
       namespaceLifecycle(cache),
       nodeRestriction(cache),
+      taintNewNodes,
       limitRanger(cache),
       serviceAccount({ cache, random, mountsTokens: tokens !== undefined }),
       defaultTolerations,
@@ -169,6 +173,8 @@ class Server implements ApiServer {
       runtimeClass(cache),
       defaultStorageClass(cache),
       defaultIngressClass(cache),
+      claimResize(cache),
+      podSecurity({ cache, clock }),
       createPermission(authorizer),
       roleEscalation(authorizer),
       certificateApproval(authorizer),

@@ -3,7 +3,7 @@
  * taints (k/k plugin/pkg/admission/noderestriction). Tokens are looked at where they are made, in subresources/token.ts.
  */
 import { nodes } from '../../api/generated/kinds.ts';
-import type { Node, PersistentVolumeClaim, Pod, PodSpec } from '../../api/generated/types.ts';
+import type { Node, PersistentVolumeClaim, Pod } from '../../api/generated/types.ts';
 import type { KubernetesObject } from '../../api/kind.ts';
 import { isEqual } from '../../api/schema/equal.ts';
 import { forbidden } from '../../api/status.ts';
@@ -14,6 +14,7 @@ import type { Identity } from '../types.ts';
 import type { AdmissionPlugin, AdmissionRequest, States } from './admission.ts';
 import { findFresh } from './lookup.ts';
 import { MIRROR_ANNOTATION } from './pod-defaults.ts';
+import { type Reference, referencesIn } from './pod-references.ts';
 
 const NODE_USER = 'system:node:';
 const NODE_GROUP = 'system:nodes';
@@ -117,44 +118,18 @@ function refuseMirrorPod({ metadata, spec }: Pod, nodeName: string): string | un
   }
   if (!owner.controller) return `${node} can only create pods with a controller owner reference set to itself`;
   if (owner.blockOwnerDeletion) return `${node} must not set blockOwnerDeletion on an owner reference`;
-  const reference = referenceIn(spec);
-  return reference && `${node} can not create pods that reference ${reference}`;
+  const [reference] = referencesIn(spec).filter(each => REFUSED_REFERENCES.includes(each));
+  return reference && `${node} can not create pods that reference ${REFERENCE_NAMES[reference] ?? reference}`;
 }
 
-/** The first thing in the spec that would let a node read what is not its own. */
-function referenceIn(spec: PodSpec): string | undefined {
-  if (spec.serviceAccountName) return 'a service account';
-  const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? []), ...(spec.ephemeralContainers ?? [])];
-  const env = containers.flatMap(each => each.env ?? []);
-  const envFrom = containers.flatMap(each => each.envFrom ?? []);
-  const volumes = spec.volumes ?? [];
-  const projected = volumes.flatMap(({ projected: sources }) => sources?.sources ?? []);
-  const hasSecret =
-    (spec.imagePullSecrets ?? []).length > 0 ||
-    env.some(({ valueFrom }) => valueFrom?.secretKeyRef) ||
-    envFrom.some(({ secretRef }) => secretRef) ||
-    projected.some(({ secret }) => secret) ||
-    volumes.some(volume => volume.secret || hasSecretReference(volume));
-  if (hasSecret) return 'secrets';
-  const hasConfigMap =
-    env.some(({ valueFrom }) => valueFrom?.configMapKeyRef) ||
-    envFrom.some(({ configMapRef }) => configMapRef) ||
-    projected.some(({ configMap }) => configMap) ||
-    volumes.some(({ configMap }) => configMap);
-  if (hasConfigMap) return 'configmaps';
-  if (projected.some(({ clusterTrustBundle }) => clusterTrustBundle)) return 'clustertrustbundles';
-  return volumes.some(({ persistentVolumeClaim }) => persistentVolumeClaim) ? 'persistentvolumeclaims' : undefined;
-}
-
-/** True for volumes of drivers that read a secret of the pod's namespace. */
-function hasSecretReference(volume: object): boolean {
-  return Object.values(volume).some(
-    source =>
-      typeof source === 'object' &&
-      source !== null &&
-      ['secretRef', 'nodePublishSecretRef', 'secretName'].some(name => name in source),
-  );
-}
+const REFUSED_REFERENCES: readonly Reference[] = [
+  'service accounts',
+  'secrets',
+  'configmaps',
+  'clustertrustbundles',
+  'persistentvolumeclaims',
+];
+const REFERENCE_NAMES: Readonly<Partial<Record<Reference, string>>> = { 'service accounts': 'a service account' };
 
 /** A mirror pod's owner is the very node that is there, not one of its name. */
 async function refuseOwner(
