@@ -33,6 +33,8 @@ export interface Limits {
   readonly storePageKeys: number;
   /** Attempts at an optimistic transaction before the conflict is told. */
   readonly transactionAttemptsMax: number;
+  /** Attempts that failed on what is written beside the object, such as a quota that all masters charge at once. */
+  readonly blockedAttemptsMax: number;
   /** Attempts at a generated name (registry/generic/registry/store.go: 8). */
   readonly generateNameAttemptsMax: number;
   /** A watch without `timeoutSeconds` ends after this, plus up to as much again. */
@@ -62,6 +64,7 @@ export const DEFAULT_LIMITS: Limits = {
   listSliceBytes: 256 * KIB,
   storePageKeys: 500,
   transactionAttemptsMax: 16,
+  blockedAttemptsMax: 128,
   generateNameAttemptsMax: 8,
   watchSecondsMin: 1_800,
   bookmarkMs: 60_000,

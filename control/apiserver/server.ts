@@ -19,12 +19,17 @@ import { declarationOf } from '../api/registry.ts';
 import { createAdmission } from './admission/admission.ts';
 import { serviceAllocation } from './admission/allocation.ts';
 import { certificateApproval } from './admission/certificates.ts';
+import { claimResize } from './admission/claim-resize.ts';
 import { createPermission } from './admission/create-permission.ts';
 import { defaultIngressClass, defaultStorageClass } from './admission/default-classes.ts';
+import { limitRanger } from './admission/limit-range.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
+import { taintNewNodes } from './admission/node-taint.ts';
 import { defaultTolerations, serviceAccount } from './admission/pod-defaults.ts';
+import { podSecurity } from './admission/pod-security/pod-security.ts';
 import { priority } from './admission/priority.ts';
+import { resourceQuota } from './admission/quota/resource-quota.ts';
 import { parseAddressRange, parsePortRange } from './admission/ranges.ts';
 import { roleEscalation } from './admission/role-escalation.ts';
 import { runtimeClass } from './admission/runtime-class.ts';
@@ -159,13 +164,17 @@ class Server implements ApiServer {
     const webhooks = { cache, callout, logger, newUid, conditions: noConditions };
     const admission = createAdmission([
       namespaceLifecycle(cache),
-      nodeRestriction,
+      nodeRestriction(cache),
+      taintNewNodes,
+      limitRanger(cache),
       serviceAccount({ cache, random, mountsTokens: tokens !== undefined }),
       defaultTolerations,
       priority(cache),
       runtimeClass(cache),
       defaultStorageClass(cache),
       defaultIngressClass(cache),
+      claimResize(cache),
+      podSecurity({ cache, clock }),
       createPermission(authorizer),
       roleEscalation(authorizer),
       certificateApproval(authorizer),
@@ -179,6 +188,7 @@ class Server implements ApiServer {
         newUid,
         clock,
       }),
+      resourceQuota({ cache, clock }),
     ]);
     const eventLeases = new EventLeases(store, clock);
     const kinds = new Catalogue({ cache, context: customContext });
