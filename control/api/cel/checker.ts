@@ -3,14 +3,14 @@
  * all mistakes at once, each with its place.
  */
 import type { Overload } from './functions/library.ts';
-import type { Issue } from './syntax-errors.ts';
 import type { Comprehension, Expression, Literal } from './syntax.ts';
+import type { Issue } from './syntax-errors.ts';
 import {
   type Bindings,
   BOOL,
   BYTES,
   DOUBLE,
-  DURATION,
+  type DURATION,
   DYN,
   ERROR,
   formatType,
@@ -224,14 +224,30 @@ class Checker {
       const full = `${namespace}.${name}`;
       if (namespace !== undefined && !this.#local(namespace.split('.')[0] ?? '') && functions.has(full)) {
         info.isNamespaced = true;
-        return this.#resolve(full, args.map(arg => this.#visit(arg)), false, at, info);
+        return this.#resolve(
+          full,
+          args.map(arg => this.#visit(arg)),
+          false,
+          at,
+          info,
+        );
       }
     }
-    const types = [...(target ? [target] : []), ...args].map(part => this.#visit(part));
+    const types = [...(target ? [target] : []), ...args].map(part =>
+      name === 'format' && part.kind === 'list' ? this.#mixedList(part) : this.#visit(part),
+    );
     // The conditional's branches have to be of one type, like the elements of a list.
     if (name === '_?_:_') return this.#conditional(types, at);
     if (!functions.has(name)) return this.#complain(at, `undeclared reference to '${name}' (in container '')`);
     return this.#resolve(name, types, target !== undefined, at, info);
+  }
+
+  /** What is to be formatted may be of many types. */
+  #mixedList(list: Extract<Expression, { kind: 'list' }>): Type {
+    for (const element of list.elements) this.#visit(element);
+    const type = listOf(DYN);
+    this.infos.set(list, { type });
+    return type;
   }
 
   #conditional([condition = ERROR, then = ERROR, otherwise = ERROR]: readonly Type[], at: number): Type {
@@ -254,7 +270,9 @@ class Checker {
       const attempt = new Map(this.#bindings);
       const fresh: Bindings = new Map();
       const rename = (type: Type) => this.#renamed(type, fresh);
-      const fits = overload.parameters.map(rename).every((wanted, index) => isAssignable(attempt, types[index] ?? ERROR, wanted));
+      const fits = overload.parameters
+        .map(rename)
+        .every((wanted, index) => isAssignable(attempt, types[index] ?? ERROR, wanted));
       if (!fits) continue;
       fitting.push(overload);
       this.#keep(attempt);

@@ -23,7 +23,9 @@ const isNumber = (value: Value): value is bigint | number | Uint =>
 function compareNumbers(a: bigint | number | Uint, b: bigint | number | Uint): number {
   const left = a instanceof Uint ? a.value : a;
   const right = b instanceof Uint ? b.value : b;
-  return left < right ? -1 : left > right ? 1 : left == right ? 0 : Number.NaN;
+  if (left < right) return -1;
+  if (left > right) return 1;
+  return Number.isNaN(left) || Number.isNaN(right) ? Number.NaN : 0;
 }
 
 /** Whether two values are equal. Values of different types are not, numbers aside. */
@@ -58,7 +60,12 @@ function equalLists(a: ListValue, b: ListValue, budget: Budget): boolean {
   });
 }
 
-function equalByKey(a: ListValue, b: ListValue, keyOf: (element: Value) => string | undefined, budget: Budget): boolean {
+function equalByKey(
+  a: ListValue,
+  b: ListValue,
+  keyOf: (element: Value) => string | undefined,
+  budget: Budget,
+): boolean {
   const others = new Map<string | undefined, Value>();
   for (let index = 0; index < b.size; index++) others.set(keyOf(b.at(index)), b.at(index));
   budget.step(a.size + b.size);

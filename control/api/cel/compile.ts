@@ -1,9 +1,9 @@
 /** From text to something that can be evaluated: parse, check, plan. */
 import { type Checked, check, type Declarations } from './checker.ts';
-import { plan, type Program } from './evaluator.ts';
+import { type Program, plan } from './evaluator.ts';
 import { compilePattern } from './functions/regular-expressions.ts';
-import { formatIssues } from './syntax-errors.ts';
 import { type Expression, parseExpression } from './syntax.ts';
+import { formatIssues } from './syntax-errors.ts';
 import { EvaluationError } from './values.ts';
 
 export interface CompiledText {

@@ -1,12 +1,18 @@
 /** What all expressions may speak of: the functions and types of Kubernetes v1.33 (apiserver/pkg/cel/environment). */
 import type { Declarations } from './checker.ts';
+import { ADDRESSES } from './functions/addresses.ts';
+import { AUTHORIZATION, AUTHORIZATION_TYPES } from './functions/authorization.ts';
 import { CONVERSIONS } from './functions/conversions.ts';
+import { FORMATS } from './functions/formats.ts';
 import type { Overload } from './functions/library.ts';
 import { LISTS, SETS } from './functions/lists.ts';
 import { OPERATORS } from './functions/operators.ts';
 import { OPTIONALS } from './functions/optionals.ts';
+import { QUANTITIES } from './functions/quantities.ts';
 import { REGULAR_EXPRESSIONS } from './functions/regular-expressions.ts';
+import { SEMANTIC_VERSIONS } from './functions/semantic-versions.ts';
 import { STRINGS } from './functions/strings.ts';
+import { URLS } from './functions/urls.ts';
 import {
   BOOL,
   BYTES,
@@ -35,6 +41,12 @@ const ALL: readonly Overload[] = [
   ...LISTS,
   ...SETS,
   ...OPTIONALS,
+  ...AUTHORIZATION,
+  ...URLS,
+  ...ADDRESSES,
+  ...QUANTITIES,
+  ...FORMATS,
+  ...SEMANTIC_VERSIONS,
 ];
 
 const functions: ReadonlyMap<string, readonly Overload[]> = Map.groupBy(ALL, ({ name }) => name);
@@ -54,6 +66,7 @@ const TYPES: Readonly<Record<string, Type>> = {
   optional_type: optionalOf(DYN),
   'google.protobuf.Timestamp': TIMESTAMP,
   'google.protobuf.Duration': DURATION,
+  ...Object.fromEntries(AUTHORIZATION_TYPES.map(name => [name, opaque(name)])),
   'kubernetes.URL': opaque('kubernetes.URL'),
   'kubernetes.Quantity': opaque('kubernetes.Quantity'),
   'kubernetes.NamedFormat': opaque('kubernetes.NamedFormat'),

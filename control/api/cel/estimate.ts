@@ -115,7 +115,9 @@ class Estimator {
     if (this.#checked.info(expression).reference !== undefined) return ONE;
     const operand = this.cost(expression.operand);
     const { schema } = this.#place(expression.operand);
-    this.#places.set(expression, { schema: schema?.fields?.get(fieldKey(schema.fields, expression.field)) ?? schema?.element });
+    this.#places.set(expression, {
+      schema: schema?.fields?.get(fieldKey(schema.fields, expression.field)) ?? schema?.element,
+    });
     const { kind } = this.#checked.info(expression.operand).type;
     const isCounted = kind === 'map' || kind === 'object' || kind === 'parameter';
     return isCounted || expression.isOptional ? add(operand, ONE) : operand;
@@ -200,7 +202,10 @@ class Estimator {
     return { size, elementSize: union(first.elementSize, second.elementSize), keySize: ONE };
   }
 
-  #overload({ cost }: Overload, parts: readonly Expression[]): { cost: Range; size?: Range | undefined } {
+  #overload(
+    { name, parameters, cost }: Overload,
+    parts: readonly Expression[],
+  ): { cost: Range; size?: Range | undefined } {
     const sizes = parts.map(part => this.#size(part));
     const [first = NOTHING] = sizes;
     if (cost === 'traverse') return { cost: this.#traversal(parts[0], first) };
@@ -210,7 +215,10 @@ class Estimator {
       return { cost: scaled(first, 2 * CHARACTER_COST), size: { min: 0n, max } };
     }
     if (cost === 'join') return this.#join(parts, sizes);
-    return callEstimate(cost, sizes);
+    const estimate = callEstimate(cost, sizes);
+    // cel-go takes the text of a number to be as long as can be, and refuses messages that its own manual shows.
+    const isShort = name === 'string' && parameters[0]?.kind !== 'string' && parameters[0]?.kind !== 'bytes';
+    return isShort ? { ...estimate, size: { min: 1n, max: SHORT_TEXT_MAX } } : estimate;
   }
 
   /** Each element, and the characters of texts. */
@@ -258,12 +266,17 @@ class Estimator {
     this.#locals.length = before;
     const shape = SHAPES[macro];
     const count = this.#size(range);
-    const isMade = macro === 'map' || macro === 'filter' || macro === 'transformList' || macro.startsWith('transformMap');
+    const isMade =
+      macro === 'map' || macro === 'filter' || macro === 'transformList' || macro.startsWith('transformMap');
     this.#places.set(
       expression,
       isMade ? { size: { min: 0n, max: count.max }, elementSize, keySize: ONE } : { size: ONE },
     );
-    const step = shape.step(decision, add(made, transform || macro !== 'filter' ? NOTHING : ONE), predicate !== undefined);
+    const step = shape.step(
+      decision,
+      add(made, transform || macro !== 'filter' ? NOTHING : ONE),
+      predicate !== undefined,
+    );
     return [rangeCost, shape.before, multiply(count, step), shape.after].reduce(add);
   }
 
@@ -300,6 +313,8 @@ function typeSize({ kind }: Type): Range | undefined {
   }
 }
 
+/** Characters of a number, a moment or an address as text. */
+const SHORT_TEXT_MAX = 64n;
 const ADDRESS_SIZE: Range = { min: 4n, max: 16n };
 
 /** The cost of a call by the sizes of its arguments, and how large its result may be. */

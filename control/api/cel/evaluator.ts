@@ -3,9 +3,9 @@
  * often as wanted; every step is charged to a budget as cel-go charges it (interpreter/runtimecost.go), so an evaluation
  * ends soon whatever it is given.
  */
-import { type Budget, CostLimitError } from './budget.ts';
-import { type Checked, isOperator } from './checker.ts';
+import type { Budget } from './budget.ts';
 import { callCost } from './call-cost.ts';
+import { type Checked, isOperator } from './checker.ts';
 import type { Overload } from './functions/library.ts';
 import { Opaque } from './opaque.ts';
 import type { Comprehension, Expression } from './syntax.ts';
@@ -51,7 +51,7 @@ export function plan(checked: Checked): Program {
       return step({ variables, budget, slots: [] });
     } catch (error) {
       // Values may be nested deeper than the stack goes.
-      if (error instanceof RangeError) throw new EvaluationError('value is nested too deep', { cause: error });
+      if (error instanceof RangeError) throw new EvaluationError('value is nested too deep');
       throw error;
     }
   };
@@ -137,7 +137,8 @@ class Planner {
           if (value === !isAnd) return value;
           if (value !== isAnd) failure ??= noSuchOverload();
         } catch (error) {
-          failure ??= asFailure(error);
+          const overlooked = asFailure(error);
+          failure ??= overlooked;
         }
       }
       if (failure) throw failure;
@@ -248,7 +249,7 @@ function optionalField(value: Value, field: string): Value | undefined {
 /** What && and comprehensions may overlook; all else is thrown on. */
 function asFailure(error: unknown): EvaluationError {
   if (error instanceof EvaluationError) return error;
-  throw error instanceof CostLimitError ? error : error;
+  throw error;
 }
 
 function charged(overload: Overload, values: readonly Value[], budget: Budget): Value {
@@ -379,7 +380,8 @@ function quantify({ entries, context, predicate }: Running, decides: boolean, co
         return decides;
       }
     } catch (error) {
-      failure ??= asFailure(error);
+      const overlooked = asFailure(error);
+      failure ??= overlooked;
     }
   }
   context.budget.spend(RESULT_COST);

@@ -27,7 +27,7 @@ export const MESSAGE_LENGTH_MAX = 5 * 1024;
  * Elementary steps (elements compared, characters scanned) for which Kubernetes' cost model charges too little: one
  * unit may buy this many of them before they count themselves.
  */
-export const FREE_STEPS_PER_UNIT = 20;
+export const FREE_STEPS_PER_UNIT = 5;
 /** Bytes of a request, as estimates take it: what bounds lists and texts for which the schema names no maximum. */
 export const REQUEST_BYTES_MAX = 3 * 1024 * 1024;
 /** Regular expressions that are kept compiled. */

@@ -5,16 +5,16 @@ export class Opaque<T = unknown> {
   /** `kubernetes.URL`. */
   readonly typeName: string;
   readonly content: T;
-  readonly #equals: (a: T, b: T) => boolean;
+  readonly #isEqualTo: (content: unknown) => boolean;
 
   constructor(typeName: string, content: T, equals: (a: T, b: T) => boolean) {
     this.typeName = typeName;
     this.content = content;
-    this.#equals = equals;
+    // All values of one type are made with the same kind of content.
+    this.#isEqualTo = other => equals(content, other as T);
   }
 
   equals(other: Value): boolean {
-    // Values of one type were made with the same content type.
-    return other instanceof Opaque && other.typeName === this.typeName && this.#equals(this.content, other.content as T);
+    return other instanceof Opaque && other.typeName === this.typeName && this.#isEqualTo(other.content);
   }
 }

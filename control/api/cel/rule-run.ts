@@ -2,8 +2,9 @@
  * Runs the rules of a schema over one object. All of them share a budget; an error of a rule about what was not changed
  * is only a warning (KEP-4008), unless the rule looks at the old value.
  */
-import type { FieldError } from '../status.ts';
+
 import { isEqual } from '../schema/equal.ts';
+import type { FieldError } from '../status.ts';
 import { duplicateValue, forbiddenField, invalidValue, required } from '../validation/errors.ts';
 import { Budget, CostLimitError } from './budget.ts';
 import { builtinValue } from './environment.ts';
@@ -181,8 +182,7 @@ class Run {
 const OUT_OF_BUDGET = 'validation failed due to running out of cost budget, no further validation rules will be run';
 
 type Json = Record<string, unknown>;
-const isJson = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function errorFor(reason: string | undefined, field: string, type: string, detail: string): FieldError {
   switch (reason) {

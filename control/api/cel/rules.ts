@@ -154,7 +154,8 @@ class RuleCompiler {
     });
     if (this.errors.length > before || rules.length === 0) return [];
     if (!place.type) {
-      const why = 'internal error: failed to construct type information for x-kubernetes-validations rules: unable to convert structural schema to CEL declarations';
+      const why =
+        'internal error: failed to construct type information for x-kubernetes-validations rules: unable to convert structural schema to CEL declarations';
       this.errors.push({ type: 'InternalError', field: path, message: `Internal error: ${why}` });
       return [];
     }
@@ -187,7 +188,12 @@ class RuleCompiler {
       message && (message.error ?? (message.checked.resultType.kind === 'string' ? undefined : NOT_A_TEXT));
     if (wrongMessage !== undefined) refuse('messageExpression', `messageExpression ${wrongMessage}`);
     else if (message?.checked) {
-      this.#observe(place, 'messageExpression', 'estimated messageExpression cost', estimateCost(message.checked, known));
+      this.#observe(
+        place,
+        'messageExpression',
+        'estimated messageExpression cost',
+        estimateCost(message.checked, known),
+      );
     }
     const usesOldSelf = compiled.checked?.references.has('oldSelf') ?? false;
     this.#judgeOldSelf(rule, place, usesOldSelf, compiled.checked !== undefined);
@@ -239,7 +245,8 @@ class RuleCompiler {
 
 const NOT_A_BOOL = 'cel expression must evaluate to a bool';
 const NOT_A_TEXT = 'must evaluate to a string';
-const isOfType = (type: Type, wanted: Type): boolean => type.kind === wanted.kind && isAssignable(new Map(), type, wanted);
+const isOfType = (type: Type, wanted: Type): boolean =>
+  type.kind === wanted.kind && isAssignable(new Map(), type, wanted);
 const asSchema = (value: boolean | RuleSchema | undefined): RuleSchema | undefined =>
   typeof value === 'object' ? value : undefined;
 const fieldType = (type: SchemaType | undefined, name: string): SchemaType | undefined => type?.fields?.get(name);
@@ -249,9 +256,15 @@ const withRules = new WeakMap<RuleSchema, boolean>();
 function holdsRules(schema: RuleSchema): boolean {
   let holds = withRules.get(schema);
   if (holds === undefined) {
-    const parts = [...Object.values(schema.properties ?? {}), schema.items, asSchema(schema.additionalProperties), ...(schema.allOf ?? [])];
+    const parts = [
+      ...Object.values(schema.properties ?? {}),
+      schema.items,
+      asSchema(schema.additionalProperties),
+      ...(schema.allOf ?? []),
+    ];
     holds =
-      (schema['x-kubernetes-validations']?.length ?? 0) > 0 || parts.some(part => part !== undefined && holdsRules(part));
+      (schema['x-kubernetes-validations']?.length ?? 0) > 0 ||
+      parts.some(part => part !== undefined && holdsRules(part));
     withRules.set(schema, holds);
   }
   return holds;
@@ -316,7 +329,14 @@ function formErrors(rule: ValidationRule, path: string, schema: RuleSchema): Fie
 }
 
 /** A rule as Go prints the struct. Where Go shows an address, there is one. */
-function goRule({ rule, message = '', messageExpression = '', reason, fieldPath = '', optionalOldSelf }: ValidationRule): string {
+function goRule({
+  rule,
+  message = '',
+  messageExpression = '',
+  reason,
+  fieldPath = '',
+  optionalOldSelf,
+}: ValidationRule): string {
   const pointer = (type: string, value: unknown) => `(${type})(${value === undefined ? 'nil' : '0xc000000000'})`;
   return (
     `apiextensions.ValidationRule{Rule:${goQuote(rule)}, Message:${goQuote(message)}, ` +

@@ -99,7 +99,9 @@ function arrayType({ items, maxItems }: RuleSchema): SchemaType | undefined {
   const element = items && schemaType(items, items['x-kubernetes-embedded-resource'] === true);
   if (!element) return undefined;
   const sizeMax =
-    maxItems === undefined ? BigInt(Math.floor((REQUEST_BYTES_MAX - 2) / (element.bytesMin + 1))) : atLeastZero(maxItems);
+    maxItems === undefined
+      ? BigInt(Math.floor((REQUEST_BYTES_MAX - 2) / (element.bytesMin + 1)))
+      : atLeastZero(maxItems);
   return { type: listOf(element.type), sizeMax, bytesMin: 2, element };
 }
 

@@ -6,7 +6,7 @@
 import { type ASTNode, Environment, ParseError } from '@marcbachmann/cel-js';
 import { EXPRESSION_DEPTH_MAX, EXPRESSION_LENGTH_MAX, EXPRESSION_NODES_MAX } from './limits.ts';
 import { type Issue, syntaxIssue } from './syntax-errors.ts';
-import { Duration, Timestamp, Uint } from './values.ts';
+import { type Duration, type Timestamp, Uint } from './values.ts';
 
 export type Literal = null | boolean | bigint | Uint | number | string | Uint8Array | Timestamp | Duration;
 
@@ -23,7 +23,12 @@ export type Expression =
       readonly field: string;
       readonly isOptional: boolean;
     })
-  | (Placed & { readonly kind: 'has'; readonly operand: Expression; readonly field: string; readonly isOptional: boolean })
+  | (Placed & {
+      readonly kind: 'has';
+      readonly operand: Expression;
+      readonly field: string;
+      readonly isOptional: boolean;
+    })
   | (Placed & {
       readonly kind: 'call';
       /** cel-go's names: `_+_`, `_[_]`, `size`. */
@@ -268,8 +273,10 @@ class Reader {
     const single = Object.hasOwn(MACROS, name) ? MACROS[name] : undefined;
     const pair = Object.hasOwn(PAIR_MACROS, name) ? PAIR_MACROS[name] : undefined;
     // `map` with three arguments has one variable and a filter.
-    if (single?.argumentCounts.includes(args.length)) return this.#comprehension(single.macro, receiver, args, 1, at, depth);
-    if (pair?.argumentCounts.includes(args.length)) return this.#comprehension(pair.macro, receiver, args, 2, at, depth);
+    if (single?.argumentCounts.includes(args.length))
+      return this.#comprehension(single.macro, receiver, args, 1, at, depth);
+    if (pair?.argumentCounts.includes(args.length))
+      return this.#comprehension(pair.macro, receiver, args, 2, at, depth);
     return undefined;
   }
 

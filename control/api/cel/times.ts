@@ -53,7 +53,9 @@ export function parseDuration(text: string): Duration {
 /** `2024-01-01T00:00:00.5Z`. */
 export function formatTimestamp({ nanos }: Timestamp): string {
   const seconds = nanos >= 0n ? nanos / NANOS : -((-nanos + NANOS - 1n) / NANOS);
-  const fraction = String(nanos - seconds * NANOS).padStart(9, '0').replace(/0+$/, '');
+  const fraction = String(nanos - seconds * NANOS)
+    .padStart(9, '0')
+    .replace(/0+$/, '');
   const text = new Date(Number(seconds) * 1_000).toISOString().slice(0, 19);
   return `${text}${fraction && `.${fraction}`}Z`;
 }
@@ -61,7 +63,9 @@ export function formatTimestamp({ nanos }: Timestamp): string {
 /** Seconds, as `string(duration)` gives them: `5400s`. */
 export function formatDuration({ nanos }: Duration): string {
   const magnitude = nanos < 0n ? -nanos : nanos;
-  const fraction = String(magnitude % NANOS).padStart(9, '0').replace(/0+$/, '');
+  const fraction = String(magnitude % NANOS)
+    .padStart(9, '0')
+    .replace(/0+$/, '');
   return `${nanos < 0n ? '-' : ''}${magnitude / NANOS}${fraction && `.${fraction}`}s`;
 }
 

@@ -21,9 +21,17 @@ export type Value =
   | MapValue
   | Opaque;
 
-/** Evaluation failed as CEL defines it: && and || may go on without the operand. The message is cel-go's. */
-export class EvaluationError extends Error {
-  override readonly name = 'EvaluationError';
+/**
+ * Evaluation failed as CEL defines it: && and || may go on without the operand. The message is cel-go's. It is no Error
+ * on purpose: expressions may fail for every element of a list, and a stack trace costs more than what failed.
+ */
+export class EvaluationError {
+  readonly code = 'CEL_EVALUATION';
+  readonly message: string;
+
+  constructor(message: string) {
+    this.message = message;
+  }
 }
 
 export const noSuchKey = (key: string) => new EvaluationError(`no such key: ${key}`);
@@ -126,7 +134,8 @@ export interface MapValue {
 
 export const isList = (value: Value): value is ListValue =>
   typeof value === 'object' && value !== null && 'isList' in value;
-export const isMap = (value: Value): value is MapValue => typeof value === 'object' && value !== null && 'isMap' in value;
+export const isMap = (value: Value): value is MapValue =>
+  typeof value === 'object' && value !== null && 'isMap' in value;
 
 export class ArrayList implements ListValue {
   readonly isList = true;

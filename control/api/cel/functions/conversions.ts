@@ -10,8 +10,8 @@ import {
   Timestamp,
   TypeValue,
   typeName,
-  Uint,
   UINT_OVERFLOW,
+  type Uint,
   uint64,
   type Value,
 } from '../values.ts';
@@ -172,11 +172,4 @@ const spans: readonly Overload[] = [
   define<[Duration]>('duration->getMilliseconds(): int', ({ nanos }) => nanos / 1_000_000n),
 ];
 
-export const CONVERSIONS: readonly Overload[] = [
-  ...sizes,
-  ...numbers,
-  ...texts,
-  ...others,
-  ...moments,
-  ...spans,
-];
+export const CONVERSIONS: readonly Overload[] = [...sizes, ...numbers, ...texts, ...others, ...moments, ...spans];

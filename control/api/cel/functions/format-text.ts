@@ -47,7 +47,12 @@ function formatClause(verb: string, value: Value, digits: number | undefined, bu
     case 'd':
       return whole(value);
     case 'f':
-      return special(value) ?? number(value, 'fixed-point').toFixed(Math.min(digits ?? 6, 100)).padEnd(0);
+      return (
+        special(value) ??
+        number(value, 'fixed-point')
+          .toFixed(Math.min(digits ?? 6, 100))
+          .padEnd(0)
+      );
     case 'e':
       return (
         special(value) ??

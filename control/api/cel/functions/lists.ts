@@ -83,4 +83,3 @@ export const SETS: readonly Overload[] = [
   ),
   defineWithBudget<Lists>('sets.intersects(list(A), list(A)): bool', intersects, 'sets'),
 ];
-

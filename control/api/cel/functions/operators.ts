@@ -1,4 +1,5 @@
 /** Operators: arithmetic, comparison, containment, indexing (cel-go's standard library). */
+import type { Budget } from '../budget.ts';
 import { compare, equal, includes } from '../compare.ts';
 import {
   ArrayList,
@@ -56,7 +57,7 @@ const arithmetic: readonly Overload[] = [
 ];
 
 /** Sets and lists with keys are joined as Kubernetes merges them. */
-function addLists(budget: Parameters<Overload['call']>[1], a: ListValue, b: ListValue): Value {
+function addLists(budget: Budget, a: ListValue, b: ListValue): Value {
   const { listKind } = a;
   if (!listKind) return new JoinedList(a, b);
   const elements = Array.from({ length: a.size }, (_, index) => a.at(index));

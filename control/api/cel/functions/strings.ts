@@ -1,5 +1,7 @@
 /** Texts: cel-go's standard functions and its strings extension in the version that Kubernetes v1.33 has (2). */
-import { EvaluationError, type ListValue, type Value, ArrayList } from '../values.ts';
+
+import type { Budget } from '../budget.ts';
+import { ArrayList, EvaluationError, type ListValue, type Value } from '../values.ts';
 import { formatText } from './format-text.ts';
 import { define, defineWithBudget, type Overload } from './library.ts';
 import { matches } from './regular-expressions.ts';
@@ -48,14 +50,16 @@ function lastIndexOf(text: string, wanted: string, from?: bigint): bigint {
 }
 
 /** Go's strings.Replace: an empty text is found before every character and at the end. */
-function replace(text: string, wanted: string, by: string, count = -1n): string {
+function replace(budget: Budget, text: string, wanted: string, by: string, count = -1n): string {
   if (count === 0n) return text;
   const limit = count < 0n ? Infinity : Number(count);
   if (wanted === '') {
     const all = [...text];
+    budget.step(text.length + by.length * Math.min(limit, all.length + 1));
     return `${all.map((character, index) => (index < limit ? by : '') + character).join('')}${all.length < limit ? by : ''}`;
   }
   const parts = text.split(wanted);
+  budget.step(text.length + by.length * Math.min(limit, parts.length));
   if (parts.length - 1 <= limit) return parts.join(by);
   return parts.slice(0, limit + 1).join(by) + wanted + parts.slice(limit + 1).join(wanted);
 }
@@ -69,7 +73,7 @@ function split(text: string, separator: string, count = -1n): Value {
   return new ArrayList([...parts.slice(0, limit - 1), parts.slice(limit - 1).join(separator)]);
 }
 
-function join(budget: Parameters<Overload['call']>[1], list: ListValue, separator = ''): string {
+function join(budget: Budget, list: ListValue, separator = ''): string {
   const parts: string[] = [];
   for (let index = 0; index < list.size; index++) {
     const element = list.at(index);
@@ -113,8 +117,12 @@ export const STRINGS: readonly Overload[] = [
   define<[string]>('string->trim(): string', trim, 'scan'),
   define<[string, bigint]>('string->substring(int): string', substring, 'scan'),
   define<[string, bigint, bigint]>('string->substring(int, int): string', substring, 'scan'),
-  define<[string, string, string]>('string->replace(string, string): string', replace, 'replace'),
-  define<[string, string, string, bigint]>('string->replace(string, string, int): string', replace, 'replace'),
+  defineWithBudget<[string, string, string]>('string->replace(string, string): string', replace, 'replace'),
+  defineWithBudget<[string, string, string, bigint]>(
+    'string->replace(string, string, int): string',
+    replace,
+    'replace',
+  ),
   define<[string, string]>('string->split(string): list(string)', split, 'split'),
   define<[string, string, bigint]>('string->split(string, int): list(string)', split, 'split'),
   defineWithBudget<[ListValue]>('list(string)->join(): string', join, 'join'),
