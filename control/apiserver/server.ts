@@ -15,7 +15,7 @@ import type { Registry } from 'prom-client';
 import type { StoreClient } from '../../store/index.ts';
 import { secrets } from '../api/generated/kinds.ts';
 import type { Secret } from '../api/generated/types.ts';
-import { declarationOf } from '../api/registry.ts';
+import { declarationOf, findKind } from '../api/registry.ts';
 import { createAdmission } from './admission/admission.ts';
 import { serviceAllocation } from './admission/allocation.ts';
 import { certificateApproval } from './admission/certificates.ts';
@@ -24,6 +24,7 @@ import { defaultIngressClass, defaultStorageClass } from './admission/default-cl
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
 import { defaultTolerations, serviceAccount } from './admission/pod-defaults.ts';
+import { validatingPolicies } from './admission/policies/validating.ts';
 import { priority } from './admission/priority.ts';
 import { parseAddressRange, parsePortRange } from './admission/ranges.ts';
 import { roleEscalation } from './admission/role-escalation.ts';
@@ -170,6 +171,7 @@ class Server implements ApiServer {
       roleEscalation(authorizer),
       certificateApproval(authorizer),
       mutatingWebhooks(webhooks),
+      validatingPolicies({ cache, authorizer, findKind }),
       validatingWebhooks(webhooks),
       serviceAllocation({
         cache,

@@ -76,7 +76,7 @@ const RESOURCE_CHECK = opaque('kubernetes.authorization.ResourceCheck');
 export interface ExpressionEnvironment {
   readonly hasParams?: boolean;
   readonly hasAuthorizer?: boolean;
-  /** `variables.name`, in order; an expression sees those that were compiled before it. */
+  /** `variables.name`; an expression sees those that were compiled before it. Absent: there is no `variables`. */
   readonly variables?: ReadonlyMap<string, CompiledExpression>;
   /** Types of object, oldObject and params for checking only; all are dyn if not said. */
   readonly types?: Readonly<Partial<Record<'object' | 'oldObject' | 'params', Type>>>;
@@ -118,7 +118,7 @@ export function compileExpression(
   allowed: readonly ResultKind[] = ['bool'],
 ): CompiledExpression | { readonly error: string } {
   const { variables = new Map<string, CompiledExpression>() } = environment;
-  const compiled = compileText(text, declarations(declaredTypes(environment, variables)));
+  const compiled = compileText(text, declarations(declaredTypes(environment)));
   if (compiled.error !== undefined) return { error: compiled.error };
   const { checked, program } = compiled;
   const { resultType } = checked;
@@ -140,21 +140,18 @@ export function compileExpression(
 
 const goType = (kind: ResultKind): string => (kind === 'null' ? 'null_type' : kind);
 
-function declaredTypes(
-  { hasParams, hasAuthorizer, types = {} }: ExpressionEnvironment,
-  variables: ReadonlyMap<string, CompiledExpression>,
-): [string, Type][] {
+function declaredTypes({ hasParams, hasAuthorizer, variables, types = {} }: ExpressionEnvironment): [string, Type][] {
   const composed: ObjectType = {
     kind: 'object',
     name: 'kubernetes.variables',
-    field: name => variables.get(name)?.type,
+    field: name => variables?.get(name)?.type,
   };
   return [
     ['object', types.object ?? DYN],
     ['oldObject', types.oldObject ?? DYN],
     ['request', REQUEST],
     ['namespaceObject', NAMESPACE],
-    ['variables', composed],
+    ...(variables ? ([['variables', composed]] as [string, Type][]) : []),
     ...(hasParams ? ([['params', types.params ?? DYN]] as [string, Type][]) : []),
     ...(hasAuthorizer
       ? ([
