@@ -15,7 +15,7 @@ import type { Registry } from 'prom-client';
 import type { StoreClient } from '../../store/index.ts';
 import { secrets } from '../api/generated/kinds.ts';
 import type { Secret } from '../api/generated/types.ts';
-import { declarationOf } from '../api/registry.ts';
+import { declarationOf, findKind } from '../api/registry.ts';
 import { createAdmission } from './admission/admission.ts';
 import { serviceAllocation } from './admission/allocation.ts';
 import { certificateApproval } from './admission/certificates.ts';
@@ -28,6 +28,7 @@ import { nodeRestriction } from './admission/node-restriction.ts';
 import { taintNewNodes } from './admission/node-taint.ts';
 import { defaultTolerations, serviceAccount } from './admission/pod-defaults.ts';
 import { podSecurity } from './admission/pod-security/pod-security.ts';
+import { validatingPolicies } from './admission/policies/validating.ts';
 import { priority } from './admission/priority.ts';
 import { resourceQuota } from './admission/quota/resource-quota.ts';
 import { parseAddressRange, parsePortRange } from './admission/ranges.ts';
@@ -179,6 +180,7 @@ class Server implements ApiServer {
       roleEscalation(authorizer),
       certificateApproval(authorizer),
       mutatingWebhooks(webhooks),
+      validatingPolicies({ cache, authorizer, findKind }),
       validatingWebhooks(webhooks),
       serviceAllocation({
         cache,
