@@ -2,7 +2,9 @@
  * YAML bodies. They mean what Kubernetes' reader (YAML 1.1 without timestamps and base-60 numbers) makes of them: the JSON
  * value of the first document. Keys that come twice are reported with the line.
  */
+
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import { DEPTH_MAX, TOO_DEEP } from './json.ts';
 
 /** Text that is no YAML. The message begins as go-yaml's do. */
 export class YamlSyntaxError extends Error {
@@ -43,7 +45,7 @@ export function parseYaml(text: string): ParsedYaml {
     return parseFirst(text);
   } catch (cause) {
     // The parser is recursive: what is nested too deep for it ends the stack.
-    if (cause instanceof RangeError) throw new YamlSyntaxError('yaml: exceeded max depth', { cause });
+    if (cause instanceof RangeError) throw new YamlSyntaxError(`yaml: ${TOO_DEEP}`, { cause });
     throw cause;
   }
 }
@@ -74,10 +76,20 @@ function parseFirst(text: string): ParsedYaml {
   const duplicates: string[] = [];
   findDuplicates(document.contents, lines, duplicates);
   try {
-    return { value: document.toJS({ maxAliasCount: ALIAS_COUNT_MAX }), duplicates };
+    const value: unknown = document.toJS({ maxAliasCount: ALIAS_COUNT_MAX });
+    if (isDeeperThan(value, DEPTH_MAX)) throw new YamlSyntaxError(`yaml: ${TOO_DEEP}`);
+    return { value, duplicates };
   } catch (cause) {
+    if (cause instanceof YamlSyntaxError) throw cause;
     throw new YamlSyntaxError(`yaml: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
+}
+
+/** The readers behind this one go down step by step, and their stack ends earlier than the parser's. */
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  return Object.values(value).some(item => isDeeperThan(item, levels - 1));
 }
 
 function findDuplicates(node: Node | null, lines: LineCounter, found: string[]): void {
