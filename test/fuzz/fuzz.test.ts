@@ -1,7 +1,7 @@
 /** The short form of `npm run fuzz`, and what its long forms have found. */
 import test from 'ava';
-import { createHarness } from '../../control/apiserver/testing/harness.ts';
-import { seededRandom } from '../../control/apiserver/testing/harness.ts';
+import { createHarness, seededRandom } from '../../control/apiserver/testing/harness.ts';
+import { serviceAccountKey } from '../../control/apiserver/testing/service-account-key.ts';
 import { readCorpus } from './corpus.ts';
 import { mutate } from './mutate.ts';
 import { fuzz } from './runner.ts';
@@ -9,7 +9,8 @@ import { fuzz } from './runner.ts';
 test('spoiled requests break nothing', async t => {
   t.timeout(120_000);
   const { findings, readBack, requests } = await fuzz({ requests: 4_000, seed: 20_261_121 });
-  for (const { index, what, detail, request } of findings) t.log(`#${index} ${what}: ${detail}`, JSON.stringify(request));
+  for (const { index, what, detail, request } of findings)
+    t.log(`#${index} ${what}: ${detail}`, JSON.stringify(request));
   t.is(findings.length, 0);
   t.true(readBack > requests / 100, 'enough of it is accepted to be read back');
 });
@@ -21,7 +22,14 @@ test('a seed tells it all', t => {
 });
 
 /** What was answered with 500 once, by request. */
-const FOUND: readonly (readonly [name: string, method: string, path: string, body: unknown, status: number, type?: string])[] = [
+const FOUND: readonly (readonly [
+  name: string,
+  method: string,
+  path: string,
+  body: unknown,
+  status: number,
+  type?: string,
+])[] = [
   [
     'a rule of a failure policy whose values are null',
     'POST',
@@ -38,7 +46,14 @@ const FOUND: readonly (readonly [name: string, method: string, path: string, bod
     422,
   ],
   ['a review in broken YAML', 'POST', '/apis/authentication.k8s.io/v1/tokenreviews', '{"a"b', 400, 'application/yaml'],
-  ['a deletion with options in broken YAML', 'DELETE', '/api/v1/namespaces/default/configmaps/x', '{"a"b', 400, 'application/yaml'],
+  [
+    'a deletion with options in broken YAML',
+    'DELETE',
+    '/api/v1/namespaces/default/configmaps/x',
+    '{"a"b',
+    400,
+    'application/yaml',
+  ],
   [
     'a review whose user is an object',
     'POST',
@@ -53,7 +68,13 @@ const FOUND: readonly (readonly [name: string, method: string, path: string, bod
     { spec: { resourceAttributes: 'x' } },
     400,
   ],
-  ['an eviction whose version is a list', 'POST', '/api/v1/namespaces/default/pods/p/eviction', { apiVersion: ['a'] }, 400],
+  [
+    'an eviction whose version is a list',
+    'POST',
+    '/api/v1/namespaces/default/pods/p/eviction',
+    { apiVersion: ['a'] },
+    400,
+  ],
   [
     'a token request whose version is a list',
     'POST',
@@ -66,7 +87,7 @@ const FOUND: readonly (readonly [name: string, method: string, path: string, bod
 
 for (const [name, method, path, body, status, type] of FOUND) {
   test(name, async t => {
-    const harness = await createHarness();
+    const harness = await createHarness({ overrides: { serviceAccountKey: serviceAccountKey() } });
     t.teardown(() => harness.close());
     const answer = await harness.call(method, path, {
       ...(body !== undefined && { body: body as object | string }),

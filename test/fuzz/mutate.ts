@@ -32,7 +32,7 @@ const ODD_TEXTS = [
   '\r\nSet-Cookie: a=b',
   '<script>',
   '$(id)',
-  '${{7*7}}',
+  '{{7*7}}',
   '(a+)+$',
   'a'.repeat(64),
   'a'.repeat(254),
