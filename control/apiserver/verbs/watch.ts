@@ -53,10 +53,10 @@ interface WatchSetup {
   readonly representation: Representation;
 }
 
-/** One client's watch. */
 /** As far as timers reach. */
 const LIFETIME_MS_MAX = 2 ** 31 - 1;
 
+/** One client's watch. */
 class Watcher implements CacheWatcher {
   readonly #core: Core;
   readonly #request: ResourceRequest;
