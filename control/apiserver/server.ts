@@ -257,6 +257,7 @@ class Server implements ApiServer {
       const [clients, proxies] = [new X509Certificate(tls.ca), new X509Certificate(requestHeader.clientCa)];
       this.#authorities = { clients, proxies };
     }
+    const { headersMsMax } = this.#limits;
     const server = createSecureServer({
       key: tls.key,
       cert: tls.cert,
@@ -267,11 +268,14 @@ class Server implements ApiServer {
       // A stream's client may have said everything and still listen: `kubectl exec` at the end of its input.
       allowHalfOpen: true,
       minVersion: 'TLSv1.2',
+      handshakeTimeout: headersMsMax,
+      ...http1Options(this.#limits),
       maxHeaderListPairs: 200,
       settings: { maxConcurrentStreams: 250, maxHeaderListSize: this.#limits.headerBytesMax },
     });
     this.#http = server;
-    configureHttp1(server);
+    server.maxConnections = this.#limits.connectionsMax;
+    Object.assign(server, http1Settings(headersMsMax));
     server.on('request', (request, response) => void this.#serve(request, response));
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       void this.#serveUpgrade(request, socket, head);
@@ -368,9 +372,15 @@ class Server implements ApiServer {
   }
 }
 
-/** The HTTP/1.1 half of the server has the settings of a plain HTTPS server, which http2's types do not show. */
-function configureHttp1(server: Http2SecureServer): void {
-  Object.assign(server, { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: KEEP_ALIVE_MS + 1_000, requestTimeout: 0 });
+/**
+ * The HTTP/1.1 half of the server has the settings of a plain HTTPS server, which http2's types do not show. The time for
+ * headers does not count while a connection waits for its next request.
+ */
+function http1Settings(headersTimeout: number): object {
+  return { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout, requestTimeout: 0 };
+}
+function http1Options({ headersMsMax, headerBytesMax }: Limits): object {
+  return { connectionsCheckingInterval: Math.ceil(headersMsMax / 4), maxHeaderSize: headerBytesMax };
 }
 
 /** An answer on a connection that was to be upgraded: written by hand, and the connection closed behind it. */

@@ -49,7 +49,8 @@ export async function evict(core: Core, request: ResourceRequest): Promise<Reply
 }
 
 function readEviction(value: unknown): Eviction {
-  const { apiVersion = 'policy/v1', kind = 'Eviction' } = (value ?? {}) as Eviction;
+  const sent = (value ?? {}) as Eviction;
+  const [apiVersion, kind] = [String(sent.apiVersion ?? 'policy/v1'), String(sent.kind ?? 'Eviction')];
   if (kind !== 'Eviction' || !VERSIONS.has(apiVersion)) {
     const version = apiVersion.split('/').at(-1);
     throw badRequest(
