@@ -3,6 +3,7 @@
  * list: a new kind is one file and one line here.
  */
 import type { Kind, KindDeclaration, KubernetesObject } from './kind.ts';
+import { validatingAdmissionPolicy, validatingAdmissionPolicyBinding } from './kinds/admission-policies.ts';
 import { apiService } from './kinds/api-services.ts';
 import { horizontalPodAutoscaler, horizontalPodAutoscalerV1 } from './kinds/autoscaling.ts';
 import { certificateSigningRequest } from './kinds/certificates.ts';
@@ -88,6 +89,8 @@ export const ALL_KINDS: readonly AnyDeclaration[] = [
   erase(storageClass),
   erase(volumeAttachment),
   erase(mutatingWebhookConfiguration),
+  erase(validatingAdmissionPolicy),
+  erase(validatingAdmissionPolicyBinding),
   erase(validatingWebhookConfiguration),
   erase(priorityClass),
   erase(lease),

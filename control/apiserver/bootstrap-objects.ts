@@ -48,8 +48,8 @@ export async function makeFirstObjects(options: BootstrapCaller, serviceCIDR: st
         },
       ],
     })),
-    ...LEVELS.map(level => ensure(options, priorityLevelKind, level)),
-    ...SCHEMAS.map(schema => ensureWithStatus(options, flowSchemaKind, schema, now => schemaStatus(schema, now))),
+    ...FIRST_LEVELS.map(level => ensure(options, priorityLevelKind, level)),
+    ...FIRST_SCHEMAS.map(schema => ensureWithStatus(options, flowSchemaKind, schema, now => schemaStatus(schema, now))),
   ]);
 }
 
@@ -98,7 +98,8 @@ function queueing(
   return level(name, { type: 'Limited', limited: { ...shares, limitResponse } });
 }
 
-const LEVELS: readonly PriorityLevelConfiguration[] = [
+/** The priority levels of every cluster. */
+export const FIRST_LEVELS: readonly PriorityLevelConfiguration[] = [
   level('exempt', { type: 'Exempt', exempt: { nominalConcurrencyShares: 0, lendablePercent: 0 } }),
   level('catch-all', {
     type: 'Limited',
@@ -160,7 +161,8 @@ function schema(name: string, { level: levelName, precedence, by, rules }: Schem
   };
 }
 
-const SCHEMAS: readonly FlowSchema[] = [
+/** The flow schemas of every cluster. */
+export const FIRST_SCHEMAS: readonly FlowSchema[] = [
   schema('exempt', { level: 'exempt', precedence: 1, rules: everything(group('system:masters')) }),
   schema('probes', {
     level: 'exempt',

@@ -8,6 +8,10 @@ export interface Limits {
   readonly bodyBytesMax: number;
   /** All request headers together; Go's default for servers is 1 MiB, clients send a few KiB. */
   readonly headerBytesMax: number;
+  /** From a connection's first byte to the end of a request's headers, and for the TLS handshake before it. */
+  readonly headersMsMax: number;
+  /** Connections at a time; more are closed at once. */
+  readonly connectionsMax: number;
   /** Operations in one JSON patch (apiserver: maxJSONPatchOperations). */
   readonly jsonPatchOperationsMax: number;
   /** From the request's arrival to its answer, for everything but watches and streams. */
@@ -33,6 +37,8 @@ export interface Limits {
   readonly storePageKeys: number;
   /** Attempts at an optimistic transaction before the conflict is told. */
   readonly transactionAttemptsMax: number;
+  /** Attempts that failed on what is written beside the object, such as a quota that all masters charge at once. */
+  readonly blockedAttemptsMax: number;
   /** Attempts at a generated name (registry/generic/registry/store.go: 8). */
   readonly generateNameAttemptsMax: number;
   /** A watch without `timeoutSeconds` ends after this, plus up to as much again. */
@@ -48,6 +54,8 @@ export interface Limits {
 export const DEFAULT_LIMITS: Limits = {
   bodyBytesMax: 3 * MIB,
   headerBytesMax: 64 * KIB,
+  headersMsMax: 10_000,
+  connectionsMax: 20_000,
   jsonPatchOperationsMax: 10_000,
   requestMsMax: 60_000,
   freshnessWaitMsMax: 3_000,
@@ -62,6 +70,7 @@ export const DEFAULT_LIMITS: Limits = {
   listSliceBytes: 256 * KIB,
   storePageKeys: 500,
   transactionAttemptsMax: 16,
+  blockedAttemptsMax: 128,
   generateNameAttemptsMax: 8,
   watchSecondsMin: 1_800,
   bookmarkMs: 60_000,

@@ -9,6 +9,7 @@ import type {
   TokenReviewStatus,
   UserInfo,
 } from '../api/generated/types.ts';
+import { decodeAs } from '../api/schema/decode.ts';
 import { badRequest } from '../api/status.ts';
 import { answerLocal, answerRules, answerSelf, answerSubject } from './access-reviews.ts';
 import { type AuthenticationOptions, authenticateToken } from './auth/authentication.ts';
@@ -106,8 +107,9 @@ export async function answerReview(
       candidate.namespaced === (namespace !== ''),
   );
   if (!review) return undefined;
-  const sent = await readValue(exchange);
-  if (typeof sent !== 'object' || sent === null) throw badRequest('a review needs an object as its body');
+  const value = await readValue(exchange);
+  if (typeof value !== 'object' || value === null) throw badRequest('a review needs an object as its body');
+  const sent = decodeAs<object>(`io.k8s.api.${group.split('.')[0]}.v1.${review.kind}`, value, review.kind);
   const answer = await review.answer({ exchange, sent, authentication, authorizer });
   const meta = { kind: review.kind, apiVersion: `${group}/${version}` };
   return jsonReply(201, { metadata: {}, ...answer, ...meta });

@@ -16,16 +16,22 @@ import type { StoreClient } from '../../store/index.ts';
 import type { CustomContext } from '../api/custom/declaration.ts';
 import { secrets } from '../api/generated/kinds.ts';
 import type { Secret } from '../api/generated/types.ts';
-import { declarationOf } from '../api/registry.ts';
+import { declarationOf, findKind } from '../api/registry.ts';
 import { createAdmission } from './admission/admission.ts';
 import { serviceAllocation } from './admission/allocation.ts';
 import { certificateApproval } from './admission/certificates.ts';
+import { claimResize } from './admission/claim-resize.ts';
 import { createPermission } from './admission/create-permission.ts';
 import { defaultIngressClass, defaultStorageClass } from './admission/default-classes.ts';
+import { limitRanger } from './admission/limit-range.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
+import { taintNewNodes } from './admission/node-taint.ts';
 import { defaultTolerations, serviceAccount } from './admission/pod-defaults.ts';
+import { podSecurity } from './admission/pod-security/pod-security.ts';
+import { validatingPolicies } from './admission/policies/validating.ts';
 import { priority } from './admission/priority.ts';
+import { resourceQuota } from './admission/quota/resource-quota.ts';
 import { parseAddressRange, parsePortRange } from './admission/ranges.ts';
 import { roleEscalation } from './admission/role-escalation.ts';
 import { runtimeClass } from './admission/runtime-class.ts';
@@ -160,17 +166,22 @@ class Server implements ApiServer {
     const webhooks = { cache, callout, logger, newUid, conditions: noConditions };
     const admission = createAdmission([
       namespaceLifecycle(cache),
-      nodeRestriction,
+      nodeRestriction(cache),
+      taintNewNodes,
+      limitRanger(cache),
       serviceAccount({ cache, random, mountsTokens: tokens !== undefined }),
       defaultTolerations,
       priority(cache),
       runtimeClass(cache),
       defaultStorageClass(cache),
       defaultIngressClass(cache),
+      claimResize(cache),
+      podSecurity({ cache, clock }),
       createPermission(authorizer),
       roleEscalation(authorizer),
       certificateApproval(authorizer),
       mutatingWebhooks(webhooks),
+      validatingPolicies({ cache, authorizer, findKind }),
       validatingWebhooks(webhooks),
       serviceAllocation({
         cache,
@@ -180,6 +191,7 @@ class Server implements ApiServer {
         newUid,
         clock,
       }),
+      resourceQuota({ cache, clock }),
     ]);
     const eventLeases = new EventLeases(store, clock);
     const conversions = new Conversions({ callout, newUid });
@@ -251,6 +263,7 @@ class Server implements ApiServer {
       const [clients, proxies] = [new X509Certificate(tls.ca), new X509Certificate(requestHeader.clientCa)];
       this.#authorities = { clients, proxies };
     }
+    const { headersMsMax } = this.#limits;
     const server = createSecureServer({
       key: tls.key,
       cert: tls.cert,
@@ -261,11 +274,14 @@ class Server implements ApiServer {
       // A stream's client may have said everything and still listen: `kubectl exec` at the end of its input.
       allowHalfOpen: true,
       minVersion: 'TLSv1.2',
+      handshakeTimeout: headersMsMax,
+      ...http1Options(this.#limits),
       maxHeaderListPairs: 200,
       settings: { maxConcurrentStreams: 250, maxHeaderListSize: this.#limits.headerBytesMax },
     });
     this.#http = server;
-    configureHttp1(server);
+    server.maxConnections = this.#limits.connectionsMax;
+    Object.assign(server, http1Settings(headersMsMax));
     server.on('request', (request, response) => void this.#serve(request, response));
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       void this.#serveUpgrade(request, socket, head);
@@ -362,9 +378,15 @@ class Server implements ApiServer {
   }
 }
 
-/** The HTTP/1.1 half of the server has the settings of a plain HTTPS server, which http2's types do not show. */
-function configureHttp1(server: Http2SecureServer): void {
-  Object.assign(server, { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: KEEP_ALIVE_MS + 1_000, requestTimeout: 0 });
+/**
+ * The HTTP/1.1 half of the server has the settings of a plain HTTPS server, which http2's types do not show. The time for
+ * headers does not count while a connection waits for its next request.
+ */
+function http1Settings(headersTimeout: number): object {
+  return { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout, requestTimeout: 0 };
+}
+function http1Options({ headersMsMax, headerBytesMax }: Limits): object {
+  return { connectionsCheckingInterval: Math.ceil(headersMsMax / 4), maxHeaderSize: headerBytesMax };
 }
 
 /** An answer on a connection that was to be upgraded: written by hand, and the connection closed behind it. */

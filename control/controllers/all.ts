@@ -17,6 +17,7 @@ import { customResourceDefinitionController } from './custom-resource-definition
 import { daemonSetController } from './daemon-set.ts';
 import { deploymentController } from './deployment.ts';
 import { DiscoveredKinds } from './discovered-kinds.ts';
+import { disruptionController } from './disruption.ts';
 import { endpointSliceController } from './endpoint-slices.ts';
 import { endpointsController } from './endpoints.ts';
 import { garbageCollector } from './garbage-collector.ts';
@@ -27,6 +28,7 @@ import { nodeLifecycleController } from './node-lifecycle.ts';
 import { podGarbageController } from './pod-garbage.ts';
 import { replicaSetController } from './replica-set.ts';
 import { replicationController } from './replication-controller.ts';
+import { resourceQuotaController } from './resource-quota.ts';
 import { rootCaController } from './root-ca.ts';
 import { serviceAccountController } from './service-accounts.ts';
 import { taintEvictionController } from './taint-eviction.ts';
@@ -77,6 +79,8 @@ function setUp(context: ControllerContext): Controller[] {
     taintEvictionController(context),
     nodeIpamController(context),
     podGarbageController(context),
+    disruptionController(context, kinds),
+    resourceQuotaController(context, kinds),
     claimProtectionController(context),
     volumeProtectionController(context),
     // Last, for it shares the informers that all others have asked for.

@@ -46,3 +46,17 @@ export const LOOK_AGAIN_MS_MAX = 24 * 3_600_000;
 
 /** How soon it is looked again whether the objects of a deleted definition are gone. */
 export const INSTANCES_RETRY_MS = 500;
+
+/** An evicted pod that is not being deleted after this long is taken to stay (k/k disruption: DeletionTimeout). */
+export const DISRUPTED_POD_MS = 120_000;
+/** A pod that said it would go, and did not, takes its word back (k/k: stalePodDisruptionTimeout). */
+export const STALE_DISRUPTION_MS = 120_000;
+
+/** Quotas are counted anew at least this often (k/k: --resource-quota-sync-period). */
+export const QUOTA_RESYNC_MS = 300_000;
+/** Between two counts of one quota lies at least this, and ten times as long as the last took, up to a bound. */
+export const QUOTA_SPACING_MS_MIN = 100;
+export const QUOTA_SPACING_MS_MAX = 10_000;
+export const QUOTA_SPACING_FACTOR = 10;
+/** Attempts to write a count while others charge the same quota. */
+export const QUOTA_WRITES_MAX = 16;

@@ -66,7 +66,9 @@ export const GO_FIELDS: Readonly<Record<string, string>> = {
   'io.k8s.api.autoscaling.v2.ContainerResourceMetricSource': 'name=v1.ResourceName',
   'io.k8s.api.autoscaling.v2.ContainerResourceMetricStatus': 'name=v1.ResourceName',
   'io.k8s.api.autoscaling.v2.HPAScalingPolicy': 'type=HPAScalingPolicyType',
-  'io.k8s.api.autoscaling.v2.HPAScalingRules': 'selectPolicy*=ScalingPolicySelect stabilizationWindowSeconds*',
+  // Rules without policies are wrong; those that say nothing of policies get the usual ones. So an empty list is kept.
+  'io.k8s.api.autoscaling.v2.HPAScalingRules':
+    'policies* selectPolicy*=ScalingPolicySelect stabilizationWindowSeconds*',
   'io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerCondition':
     'lastTransitionTime&! status=v1.ConditionStatus type=HorizontalPodAutoscalerConditionType',
   'io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerList': 'items!',

@@ -34,7 +34,9 @@ export interface Duplicates {
 }
 
 /** Deeper texts are refused. Go stops at 10,000; nothing of the API comes near, and the stack has to last. */
-const DEPTH_MAX = 1_000;
+export const DEPTH_MAX = 1_000;
+/** What is said of such a text. */
+export const TOO_DEEP = 'exceeded max depth';
 
 /** Parses `text`. Throws {@link JsonSyntaxError}. Numbers of unusual form come as {@link RawNumber}. */
 export function parseJson(text: string): ParsedJson {
@@ -73,7 +75,7 @@ function scanKeys(text: string): number | undefined {
     digits = 0;
     if (code === COLON) keys++;
     else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
-      if (++depth > DEPTH_MAX) throw new JsonSyntaxError('exceeded max depth');
+      if (++depth > DEPTH_MAX) throw new JsonSyntaxError(TOO_DEEP);
     } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;
     else if (code === QUOTE) {
       for (index++; text.charCodeAt(index) !== QUOTE; index++) if (text.charCodeAt(index) === BACKSLASH) index++;
@@ -148,7 +150,7 @@ class SlowParser {
   }
 
   #nested<T>(read: () => T): T {
-    if (++this.#depth > DEPTH_MAX) throw new JsonSyntaxError('exceeded max depth');
+    if (++this.#depth > DEPTH_MAX) throw new JsonSyntaxError(TOO_DEEP);
     this.#index++;
     this.#skipSpace();
     const value = read();

@@ -154,6 +154,13 @@ export function roundUpToMilli(quantity: Quantity): Quantity {
   return { ...rest, ...roundAway(quantity.unscaled, quantity.scale, -3) };
 }
 
+/** Rounds up to a whole number. Text that needs no rounding is kept. */
+export function roundUpToWhole(quantity: Quantity): Quantity {
+  if (isWhole(quantity)) return quantity;
+  const { text: _text, ...rest } = quantity;
+  return { ...rest, ...roundAway(quantity.unscaled, quantity.scale, 0) };
+}
+
 function withoutFactors(value: bigint, factor: bigint): { value: bigint; times: number } {
   let times = 0;
   let rest = value;

@@ -2,7 +2,9 @@
  * YAML bodies. They mean what Kubernetes' reader (YAML 1.1 without timestamps and base-60 numbers) makes of them: the JSON
  * value of the first document. Keys that come twice are reported with the line.
  */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
+
+import { isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import { DEPTH_MAX, TOO_DEEP } from './json.ts';
 
 /** Text that is no YAML. The message begins as go-yaml's do. */
 export class YamlSyntaxError extends Error {
@@ -43,18 +45,21 @@ export function parseYaml(text: string): ParsedYaml {
     return parseFirst(text);
   } catch (cause) {
     // The parser is recursive: what is nested too deep for it ends the stack.
-    if (cause instanceof RangeError) throw new YamlSyntaxError('yaml: exceeded max depth', { cause });
+    if (cause instanceof RangeError) throw new YamlSyntaxError(`yaml: ${TOO_DEEP}`, { cause });
     throw cause;
   }
 }
 
 function parseFirst(text: string): ParsedYaml {
+  refuseCostly(text);
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, {
     version: '1.1',
     merge: true,
     uniqueKeys: false,
     lineCounter: lines,
+    // Each would show a part of the text, and a bad text can have a hundred thousand of them.
+    prettyErrors: false,
     customTags: tags =>
       tags.filter(
         tag => typeof tag === 'string' || !(LEFT_OUT.has(tag.tag) || ('format' in tag && tag.format === 'TIME')),
@@ -74,10 +79,53 @@ function parseFirst(text: string): ParsedYaml {
   const duplicates: string[] = [];
   findDuplicates(document.contents, lines, duplicates);
   try {
-    return { value: document.toJS({ maxAliasCount: ALIAS_COUNT_MAX }), duplicates };
+    const value: unknown = document.toJS({ maxAliasCount: ALIAS_COUNT_MAX });
+    if (isDeeperThan(value, DEPTH_MAX)) throw new YamlSyntaxError(`yaml: ${TOO_DEEP}`);
+    return { value, duplicates };
   } catch (cause) {
+    if (cause instanceof YamlSyntaxError) throw cause;
     throw new YamlSyntaxError(`yaml: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
+}
+
+/** The parser takes a second and more for what comes near to this, and nobody else has his turn meanwhile. */
+const TEXT_LENGTH_MAX = 1024 * 1024;
+/** Lists and maps in brackets within each other: the parser looks at the rest of the text on every level. */
+const FLOW_DEPTH_MAX = 400;
+/** Tags and anchors of one node: one of each makes sense. */
+const PROPERTIES_IN_A_ROW_MAX = 10;
+
+/** The lexer's sign before a plain or a block scalar. */
+const SCALAR_FOLLOWS = '\u001f';
+
+function refuseCostly(text: string): void {
+  if (text.length > TEXT_LENGTH_MAX) {
+    throw new YamlSyntaxError(`yaml: the text is longer than ${TEXT_LENGTH_MAX} characters: send JSON`);
+  }
+  const mayBeDeep = (text.match(/[[{]/g)?.length ?? 0) > FLOW_DEPTH_MAX;
+  const mayHaveMany = (text.match(/[!&]/g)?.length ?? 0) > PROPERTIES_IN_A_ROW_MAX;
+  if (!mayBeDeep && !mayHaveMany) return;
+  let depth = 0;
+  let properties = 0;
+  let isText = false;
+  for (const token of new Lexer().lex(text)) {
+    // What stands in a text is no bracket.
+    const first = isText ? '' : token[0];
+    isText = token === SCALAR_FOLLOWS;
+    if (first === '[' || first === '{') depth++;
+    else if (first === ']' || first === '}') depth--;
+    if (first === '!' || first === '&') properties++;
+    else if (token.trim() !== '') properties = 0;
+    if (depth > FLOW_DEPTH_MAX) throw new YamlSyntaxError(`yaml: ${TOO_DEEP}`);
+    if (properties > PROPERTIES_IN_A_ROW_MAX) throw new YamlSyntaxError('yaml: a node can have at most one tag');
+  }
+}
+
+/** The readers behind this one go down step by step, and their stack ends earlier than the parser's. */
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  return Object.values(value).some(item => isDeeperThan(item, levels - 1));
 }
 
 function findDuplicates(node: Node | null, lines: LineCounter, found: string[]): void {

@@ -133,7 +133,9 @@ function validateFailureRule(
     errors.push(invalidValue(`${path}.action`, action, 'requires the backoffLimitPerIndex to be set'));
   }
   if (onExitCodes) {
-    const { operator, values = [], containerName } = onExitCodes;
+    const { operator, containerName } = onExitCodes;
+    // The field may come as null.
+    const values = onExitCodes.values ?? [];
     const field = `${path}.onExitCodes`;
     errors.push(...oneOf(`${field}.operator`, operator, ['In', 'NotIn']));
     if (containerName !== undefined && !names.has(containerName)) {

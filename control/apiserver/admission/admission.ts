@@ -94,12 +94,22 @@ export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission 
     async conclude(request, object, old) {
       const compare: ExtraConditions['compare'][number][] = [];
       const then: ExtraConditions['then'][number][] = [];
-      for (const plugin of plugins) {
-        const more = await plugin.conclude?.(request, { object, old });
-        compare.push(...(more?.compare ?? []));
-        then.push(...(more?.then ?? []));
+      const settles: NonNullable<ExtraConditions['settle']>[] = [];
+      const settle = (revision?: number) => {
+        for (const each of settles) each(revision);
+      };
+      try {
+        for (const plugin of plugins) {
+          const more = await plugin.conclude?.(request, { object, old });
+          compare.push(...(more?.compare ?? []));
+          then.push(...(more?.then ?? []));
+          if (more?.settle) settles.push(more.settle);
+        }
+      } catch (error) {
+        settle();
+        throw error;
       }
-      return { compare, then };
+      return { compare, then, ...(settles.length > 0 && { settle }) };
     },
     async admitPart(request, part, old) {
       const states = { object: part, old };

@@ -8,12 +8,13 @@ import type { WatchCache } from '../cache/watch-cache.ts';
 import { resourceName } from '../keys.ts';
 import { cached } from '../verbs/get.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './admission.ts';
+import { mirrorPodRefusal, secretsRefusal } from './pod-references.ts';
 import { mountToken } from './token-volume.ts';
 
 const SERVICE_ACCOUNT = declarationOf(serviceaccounts);
 const DEFAULT_ACCOUNT = 'default';
 /** A pod that an agent found on its own disk; its spec is not ours to change. */
-const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 const TOLERATED_TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
 const TOLERATION_SECONDS = 300;
 
@@ -39,7 +40,7 @@ export function serviceAccount({ cache, random, mountsTokens }: ServiceAccountAd
     async mutate(request, { object }) {
       if (!isNewPod(request)) return;
       const pod = object as Pod;
-      if (pod.metadata?.annotations?.[MIRROR_ANNOTATION] !== undefined) return;
+      if (isMirrorPod(pod)) return;
       pod.spec ??= { containers: [] };
       pod.spec.serviceAccountName ||= pod.spec.serviceAccount || DEFAULT_ACCOUNT;
       pod.spec.serviceAccount = pod.spec.serviceAccountName;
@@ -50,7 +51,21 @@ export function serviceAccount({ cache, random, mountsTokens }: ServiceAccountAd
       const wantsToken = pod.spec.automountServiceAccountToken ?? account?.automountServiceAccountToken ?? true;
       if (mountsTokens && wantsToken) mountToken(pod.spec, random);
     },
+    validate(request, { object }) {
+      if (!isNewPod(request) || !object) return;
+      const pod = object as Pod;
+      const why = isMirrorPod(pod) ? mirrorPodRefusal(pod) : secretsRefusal(pod, knownAccount(cache, pod));
+      if (why !== undefined) throw forbidden(resourceName(request.kind), pod.metadata?.name ?? '', why);
+    },
   };
+}
+
+/** True for what an agent shows of a pod that it found on its own disk. */
+const isMirrorPod = ({ metadata }: Pod): boolean => metadata?.annotations?.[MIRROR_ANNOTATION] !== undefined;
+
+function knownAccount(cache: WatchCache, { metadata, spec }: Pod): ServiceAccount | undefined {
+  const name = spec?.serviceAccountName ?? '';
+  return cached({ cache }, SERVICE_ACCOUNT, metadata?.namespace ?? '', name)?.parse<ServiceAccount>();
 }
 
 async function readAccount(cache: WatchCache, kind: KindDeclaration, pod: Pod): Promise<ServiceAccount | undefined> {

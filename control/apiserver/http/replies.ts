@@ -10,7 +10,7 @@ import {
   UnavailableError,
   UnknownOutcomeError,
 } from '../../../store/index.ts';
-import { ApiError, internalError } from '../../api/status.ts';
+import { ApiError, badRequest, internalError } from '../../api/status.ts';
 import type { Headers, Reply } from '../types.ts';
 
 export const JSON_TYPE = 'application/json';
@@ -83,5 +83,8 @@ export function toApiError(error: unknown): ApiError {
   if (error instanceof InvalidRequestError) {
     return new ApiError('RequestEntityTooLarge', `Request entity too large: ${error.message}`, { cause: error });
   }
+  // What is nested too deep for some step ends the stack; that is the sender's doing, and nothing has been written.
+  if (error instanceof RangeError && error.message === STACK_ENDED) return badRequest('exceeded max depth');
   return internalError(error);
 }
+const STACK_ENDED = 'Maximum call stack size exceeded';

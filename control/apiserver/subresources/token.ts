@@ -66,7 +66,7 @@ export function tokenRequest(tokens: ServiceAccountTokens | undefined): Subresou
 async function readTokenRequest({ exchange, info }: ResourceRequest): Promise<TokenRequest> {
   const value = await readValue(exchange);
   const { kind, apiVersion } = (value ?? {}) as TokenRequest;
-  if ((kind ?? KIND.kind) !== KIND.kind || !(apiVersion ?? `${KIND.group}/v1`).startsWith(`${KIND.group}/`)) {
+  if ((kind ?? KIND.kind) !== KIND.kind || !String(apiVersion ?? `${KIND.group}/v1`).startsWith(`${KIND.group}/`)) {
     throw badRequest(
       `the object provided is unrecognized (must be of type TokenRequest): ${apiVersion ?? ''}, Kind=${kind ?? ''}`,
     );

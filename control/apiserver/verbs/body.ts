@@ -2,7 +2,8 @@
 import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
 import { decodeProtobuf } from '../../api/protobuf/decode.ts';
 import { decode } from '../../api/schema/decode.ts';
-import { parseYaml } from '../../api/schema/yaml.ts';
+import { JsonSyntaxError, parseJson, plainValue, TOO_DEEP } from '../../api/schema/json.ts';
+import { parseYaml, YamlSyntaxError } from '../../api/schema/yaml.ts';
 import { ApiError, badRequest } from '../../api/status.ts';
 import { bodyFormat } from '../http/negotiate.ts';
 import type { Exchange } from '../types.ts';
@@ -34,14 +35,24 @@ export async function readValue(exchange: Exchange): Promise<unknown> {
   if (bytes.byteLength === 0) return undefined;
   if (format === 'protobuf') return decodeProtobuf(bytes);
   const text = decoder.decode(bytes);
-  if (format === 'yaml') return parseYaml(text).value;
+  if (format === 'yaml') return fromYaml(text);
   try {
-    return JSON.parse(text);
+    return plainValue(parseJson(text).value);
   } catch (error) {
+    if (error instanceof JsonSyntaxError && error.message === TOO_DEEP) throw badRequest(TOO_DEEP);
     throw new ApiError('', "couldn't get version/kind; json parse error: unexpected end of JSON input", {
       code: 500,
       cause: error,
     });
+  }
+}
+
+function fromYaml(text: string): unknown {
+  try {
+    return parseYaml(text).value;
+  } catch (error) {
+    if (!(error instanceof YamlSyntaxError)) throw error;
+    throw badRequest(`error converting YAML to JSON: ${error.message}`);
   }
 }
 

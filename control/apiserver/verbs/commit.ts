@@ -24,6 +24,8 @@ export interface Change {
 export interface ExtraConditions {
   readonly compare: readonly Compare[];
   readonly then: readonly Operation[];
+  /** Called once it is known what became of the transaction: with its revision, or with none if it did not happen. */
+  readonly settle?: ((revision?: number) => void) | undefined;
 }
 
 export type CommitResult =
@@ -47,6 +49,17 @@ const EVENTS = resourcePrefix({ group: '', plural: 'events' });
 
 /** Throws what the store throws: nothing is told as done that was not acknowledged. */
 export async function commit(core: Core, change: Change): Promise<CommitResult> {
+  let revision: number | undefined;
+  try {
+    const result = await transactChange(core, change);
+    if (result.outcome === 'done') revision = result.revision;
+    return result;
+  } finally {
+    change.extra?.settle?.(revision);
+  }
+}
+
+async function transactChange(core: Core, change: Change): Promise<CommitResult> {
   const { key, expectedRevision, object, extra, fenceTerm } = change;
   const bytes = object && encodeStored(object);
   const transact = (lease?: number) => {

@@ -24,7 +24,7 @@ export function decodeContinue(token: string): ContinueToken {
   }
   let parsed: { v?: unknown; rv?: unknown; start?: unknown };
   try {
-    parsed = JSON.parse(Buffer.from(token, 'base64url').toString());
+    parsed = JSON.parse(Buffer.from(token, 'base64url').toString()) ?? {};
   } catch (error) {
     throw refuse(error instanceof Error ? error.message : String(error));
   }

@@ -69,6 +69,7 @@ export async function createObject(
   const { kind } = request;
   const isGenerated = !object.metadata?.name && !!object.metadata?.generateName;
   let namesTaken = 0;
+  let blocked = 0;
   for (let attempt = 0; attempt < core.limits.transactionAttemptsMax; attempt++) {
     const candidate = structuredClone(object);
     if (isGenerated) nameIt(candidate, core.random);
@@ -96,7 +97,8 @@ export async function createObject(
         throw nameTaken(request, candidate, result.current);
       }
     } else {
-      // What admission saw in the cache is no longer so: look again at a fresh one.
+      // What admission saw in the cache is no longer so: look again at a fresh one. Somebody else was served meanwhile.
+      if (++blocked < core.limits.blockedAttemptsMax) attempt--;
       await core.cache.freshen();
     }
   }

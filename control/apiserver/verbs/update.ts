@@ -96,6 +96,7 @@ export async function changeObject(core: Core, request: ResourceRequest, wanted:
   const key = objectKey(kind, info.namespace, name);
   let current = cached(core, kind, info.namespace, name);
   let isLatest = false;
+  let blocked = 0;
   const refresh = async () => {
     await core.cache.freshen();
     isLatest = true;
@@ -132,8 +133,10 @@ export async function changeObject(core: Core, request: ResourceRequest, wanted:
     if (result.outcome === 'done') {
       return result.stored ?? CachedObject.fromStored(key, encodeStored(plan.stored), result.revision);
     }
-    if (result.outcome === 'blocked') await refresh();
-    else {
+    if (result.outcome === 'blocked') {
+      if (++blocked < core.limits.blockedAttemptsMax) attempt--;
+      await refresh();
+    } else {
       current = result.current;
       isLatest = true;
     }

@@ -61,6 +61,9 @@ interface WatchSetup {
   readonly representation: Representation;
 }
 
+/** As far as timers reach. */
+const LIFETIME_MS_MAX = 2 ** 31 - 1;
+
 /** One client's watch. */
 class Watcher implements CacheWatcher {
   readonly #core: Core;
@@ -172,7 +175,7 @@ class Watcher implements CacheWatcher {
   #lifetimeMs(): number {
     const { timeoutSeconds } = this.#setup.options;
     const seconds = timeoutSeconds || this.#core.limits.watchSecondsMin * (1 + this.#core.random());
-    return seconds * 1000;
+    return Math.min(Math.max(seconds, 0) * 1000, LIFETIME_MS_MAX);
   }
 
   async #start(): Promise<void> {
