@@ -49,6 +49,9 @@ const facts = existsSync(FACTS) ? (JSON.parse(readFileSync(FACTS, 'utf8')) as Fa
 const ELSEWHERE: Readonly<Record<string, string>> = {
   'admission-config/match-condition-cel': 'admission: CEL',
   'selector/expression-in-without-values': 'decoding: an empty list is read as none, which only Go text tells apart',
+  'crd/no-versions': 'decoding: an empty list is read as none, which only Go text tells apart',
+  'immutable/crd-scope': 'API server: the definition has to be established',
+  'immutable/crd-names-kind': 'API server: the definition has to be established',
   'metadata/resource-version-on-create': 'API server: create',
   'metadata/namespace-mismatch': 'API server: names and namespaces of the URL',
   'metadata/name-mismatch-put': 'API server: names and namespaces of the URL',
@@ -210,7 +213,7 @@ function normalized(text: string, isGo: boolean): string {
   if (!isGo) return plain;
   return plain
     .replaceAll(
-      /Invalid value: .*?: (minAvailable and|cannot set|field is immutable|Only one|requires indexed|strict decoding|json:|illegal)/g,
+      /Invalid value: .*?: (minAvailable and|cannot set|field is immutable|Only one|requires indexed|strict decoding|json:|illegal|must have exactly one|must contain unique)/g,
       'Invalid value: <go value>: $1',
     )
     .replaceAll(/\n(?: {2}spec\.\w+\n?)+/g, '\n<go diff>');
