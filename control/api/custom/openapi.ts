@@ -82,13 +82,14 @@ function gvkOf({ group, version, selectableFields }: PublishedKind, kind: string
   };
 }
 
-/** What version 2 has words for. */
-const V2_WORDS = ['type', 'format', 'description', 'enum', 'required'] as const;
+/** What version 2 has no words for, and what is looked at one by one. */
+const NOT_COPIED: ReadonlySet<string> = new Set(
+  'allOf anyOf oneOf not nullable default example items properties additionalProperties'.split(' '),
+);
 
 function forV2(schema: JsonSchema): JsonSchema {
   const kept: JsonObject = {};
-  for (const word of V2_WORDS) if (schema[word] !== undefined) kept[word] = schema[word];
-  for (const [key, value] of Object.entries(schema)) if (key.startsWith('x-kubernetes-')) kept[key] = value;
+  for (const [word, value] of Object.entries(schema)) if (!NOT_COPIED.has(word)) kept[word] = value;
   const keepsUnknown = schema['x-kubernetes-preserve-unknown-fields'] === true;
   // What has no type must have neither items nor properties, else kubectl cannot read it.
   const isOpen = schema.nullable === true || keepsUnknown;
