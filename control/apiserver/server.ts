@@ -169,7 +169,8 @@ class Server implements ApiServer {
     const callout = this.#callout;
     const tokens = tokensOf(options);
     const authorizer = new Authorizer({ cache, nodeReferences: new NodeReferences(cache, clock) });
-    const webhooks = { cache, callout, logger, newUid, conditions: noConditions };
+    const kinds = new Catalogue({ cache, context: customContext });
+    const webhooks = { cache, callout, kinds, logger, newUid, conditions: noConditions };
     const admission = createAdmission([
       namespaceLifecycle(cache),
       nodeRestriction,
@@ -194,7 +195,6 @@ class Server implements ApiServer {
       }),
     ]);
     const eventLeases = new EventLeases(store, clock);
-    const kinds = new Catalogue({ cache, context: customContext });
     const core: Core = {
       store,
       cache,
