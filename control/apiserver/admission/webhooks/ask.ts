@@ -19,11 +19,12 @@ import type { MatchConditions } from './conditions.ts';
 import type { Webhook } from './configurations.ts';
 import { denialOf, makeReview, type Question, readVerdict, reviewVersionOf, type Verdict } from './review.ts';
 import { isNamespaces } from './rules.ts';
-import { inVersion, type Subject, versionFor } from './subject.ts';
+import { inVersion, type KnownKinds, type Subject, versionFor } from './subject.ts';
 
 export interface AskOptions {
   readonly cache: WatchCache;
   readonly callout: Callout;
+  readonly kinds: KnownKinds;
   readonly logger: Logger;
   readonly newUid: () => string;
   readonly conditions: MatchConditions;
@@ -51,7 +52,7 @@ export async function maybeInvoke(
     subject,
   }: { readonly request: AdmissionRequest; readonly states: States; readonly subject: Subject },
 ): Promise<Invocation | undefined> {
-  const shown = versionFor(webhook, subject);
+  const shown = versionFor(webhook, subject, options.kinds);
   if (!shown || !matchesObject(webhook, states)) return undefined;
   if (!(await matchesNamespace(options, webhook, { states, subject }))) return undefined;
   const object = inVersion(states.object, subject.resource, shown);
