@@ -236,6 +236,10 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
       cert: certificates.kubelet.certificate,
       ca: setup.secrets.authority.certificate,
     },
+    proxyClient: {
+      key: certificates.frontProxy.client.key,
+      cert: certificates.frontProxy.client.certificate,
+    },
     serviceAccountKey: setup.secrets.serviceAccountKey,
     serviceAccountIssuer: `https://kubernetes.default.svc.${setup.settings.clusterDomain}`,
     routes: productRoutes({
@@ -249,7 +253,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   closers.push(() => apiServer.close());
 
   const runner = new LeaderRunner(
-    leaderWork({ options, setup, store, secretsAtRest, apiServer, context, logger }),
+    leaderWork({ options, setup, certificates, store, secretsAtRest, apiServer, context, logger }),
     error => {
       logger.error({ err: error }, 'the leader’s work broke off');
       onFatal(error instanceof Error ? error : new Error(String(error)));
@@ -385,6 +389,7 @@ async function openOwn(
 interface Parts {
   readonly options: MasterOptions;
   readonly setup: MasterSetup;
+  readonly certificates: OwnCertificates;
   readonly store: MasterStore;
   readonly secretsAtRest: SecretsAtRest;
   readonly apiServer: ApiServer;
@@ -397,7 +402,7 @@ async function prepareNewCluster({
   store,
   apiServer,
   context,
-}: Omit<Parts, 'setup' | 'secretsAtRest'>): Promise<void> {
+}: Omit<Parts, 'setup' | 'certificates' | 'secretsAtRest'>): Promise<void> {
   // In a store of others somebody else may lead.
   if (options.datastore === undefined) await firstLeadership(store, context.clock);
   if (options.token === undefined) return;
@@ -433,6 +438,7 @@ async function firstLeadership(store: MasterStore, clock: Clock): Promise<void> 
 function leaderWork({
   options,
   setup,
+  certificates,
   store,
   secretsAtRest,
   apiServer,
@@ -462,12 +468,14 @@ function leaderWork({
         identity: { ...MASTER, fenceTerm: term },
         serviceCIDR: setup.settings.serviceCIDR,
         clientCa: setup.secrets.authority.certificate,
+        frontProxyCa: certificates.frontProxy.authority,
         securePort: advertise.port,
         clock: context.clock,
         logger,
         signal,
         livingMasters: async () => livingMasters(store, options, advertise.host),
       }),
+      apiServer.keepApiServices({ ...MASTER, fenceTerm: term }, signal),
       startControllers({
         ...shared,
         client: clientOf(CONTROLLER_MANAGER),

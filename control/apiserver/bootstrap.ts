@@ -3,6 +3,7 @@
  * of that Service, which list the masters that live. Every step may be repeated: it looks before it writes, and meets
  * others doing the same.
  */
+import { X509Certificate } from 'node:crypto';
 import {
   configmaps as configMapKind,
   endpointslices as endpointSliceKind,
@@ -23,6 +24,8 @@ export interface BootstrapOptions extends BootstrapCaller {
   readonly serviceCIDR: string;
   /** Signs clients' certificates, PEM: told to servers behind this one, which have to know whom to believe. */
   readonly clientCa?: string;
+  /** Signs the certificates with which masters tell such servers who asks, PEM. */
+  readonly frontProxyCa?: string;
   /** The port behind the Service, on every master. */
   readonly securePort: number;
 }
@@ -50,15 +53,41 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
   }
   await ensure(options, serviceKind, kubernetesService(options));
   await makeFirstObjects(options, options.serviceCIDR);
-  if (options.clientCa === undefined) return;
+  await tellAuthentication(options);
+}
+
+/** How servers behind the masters find out who asks: by whose certificates, and by which headers. */
+async function tellAuthentication(options: BootstrapOptions): Promise<void> {
+  const { clientCa, frontProxyCa } = options;
+  if (clientCa === undefined) return;
   const metadata = { name: 'extension-apiserver-authentication', namespace: 'kube-system' };
-  const told: ConfigMap = {
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    metadata,
-    data: { 'client-ca-file': options.clientCa },
-  };
+  const told: ConfigMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { 'client-ca-file': clientCa } };
+  const present = await read(options, configMapKind, told);
+  if (frontProxyCa !== undefined) {
+    const known = (present as ConfigMap | undefined)?.data?.[FRONT_PROXY_CA];
+    told.data = {
+      ...told.data,
+      'requestheader-allowed-names': JSON.stringify([FRONT_PROXY_NAME]),
+      // Each master makes the certificate anew, but the key is one: what is known stays good.
+      [FRONT_PROXY_CA]: known !== undefined && hasSameKey(known, frontProxyCa) ? known : frontProxyCa,
+      'requestheader-extra-headers-prefix': JSON.stringify(['X-Remote-Extra-']),
+      'requestheader-group-headers': JSON.stringify(['X-Remote-Group']),
+      'requestheader-username-headers': JSON.stringify(['X-Remote-User']),
+    };
+  }
   await put(options, configMapKind, told);
+}
+
+const FRONT_PROXY_CA = 'requestheader-client-ca-file';
+/** The only name that a front proxy may have. */
+const FRONT_PROXY_NAME = 'front-proxy-client';
+
+function hasSameKey(a: string, b: string): boolean {
+  try {
+    return new X509Certificate(a).publicKey.equals(new X509Certificate(b).publicKey);
+  } catch {
+    return false;
+  }
 }
 
 /** Makes the endpoints of the Service `kubernetes` list exactly `addresses`. Throws ApiError. */

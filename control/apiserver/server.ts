@@ -16,7 +16,8 @@ import type { StoreClient } from '../../store/index.ts';
 import type { CustomContext } from '../api/custom/declaration.ts';
 import { secrets } from '../api/generated/kinds.ts';
 import type { Secret } from '../api/generated/types.ts';
-import { declarationOf, findKind } from '../api/registry.ts';
+import type { KindDeclaration } from '../api/kind.ts';
+import { ALL_KINDS, declarationOf } from '../api/registry.ts';
 import { createAdmission } from './admission/admission.ts';
 import { serviceAllocation } from './admission/allocation.ts';
 import { certificateApproval } from './admission/certificates.ts';
@@ -38,6 +39,10 @@ import { runtimeClass } from './admission/runtime-class.ts';
 import { noConditions } from './admission/webhooks/conditions.ts';
 import { mutatingWebhooks } from './admission/webhooks/mutating.ts';
 import { validatingWebhooks } from './admission/webhooks/validating.ts';
+import { withAggregation } from './aggregation/aggregator.ts';
+import { ApiServiceKeeper } from './aggregation/keeper.ts';
+import { DEFAULT_AGGREGATION_LIMITS } from './aggregation/limits.ts';
+import type { GroupVersion } from './aggregation/local-services.ts';
 import type { AuthenticationOptions, StaticToken } from './auth/authentication.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import { NodeReferences } from './auth/node-references.ts';
@@ -45,6 +50,7 @@ import type { RequestHeaderOptions } from './auth/request-header.ts';
 import { DEFAULT_ISSUER, ServiceAccountTokens } from './auth/service-account-tokens.ts';
 import { WatchCache } from './cache/watch-cache.ts';
 import { type Callout, createCallout } from './callout/client.ts';
+import type { ClientCredentials } from './callout/connections.ts';
 import { type AuditRecord, makeChain } from './chain.ts';
 import type { Core } from './core.ts';
 import { Catalogue } from './custom/catalogue.ts';
@@ -97,6 +103,8 @@ export interface ApiServerOptions {
   readonly refusesAnonymous?: boolean;
   /** With which the server dials agents; without it there are no logs, exec and port-forward. */
   readonly kubeletClient?: AgentCredentials;
+  /** With which the server shows API servers behind it that it may say who asks. */
+  readonly proxyClient?: ClientCredentials;
   /** Signs service accounts' tokens: RSA, PKCS#8 PEM. Without it there are none, and pods get none. */
   readonly serviceAccountKey?: string;
   /** Who says so in the tokens; {@link DEFAULT_ISSUER} if not given. */
@@ -123,6 +131,11 @@ export interface ApiServer {
    * must drain the body or return it.
    */
   handle(request: ApiRequest, identity: Identity): Promise<ApiResponse>;
+  /**
+   * What a leader does for the servers behind this one: lists who serves what, and tells whether they are there. Until the
+   * signal aborts; never rejects.
+   */
+  keepApiServices(identity: Identity, signal: AbortSignal): Promise<void>;
   /** Ends watches and streams, lets answers under way finish for a moment, and closes the port. */
   close(): Promise<void>;
 }
@@ -143,6 +156,7 @@ class Server implements ApiServer {
   readonly #limits: Limits;
   readonly #cache: WatchCache;
   readonly #callout: Callout;
+  readonly #keeper: ApiServiceKeeper;
   readonly #handler: Handler;
   readonly #closing = new AbortController();
   readonly #sockets = new Set<Socket | Duplex>();
@@ -163,7 +177,12 @@ class Server implements ApiServer {
     const callout = this.#callout;
     const tokens = tokensOf(options);
     const authorizer = new Authorizer({ cache, nodeReferences: new NodeReferences(cache, clock) });
-    const webhooks = { cache, callout, logger, newUid, conditions: noConditions };
+    const conversions = new Conversions({ callout, newUid });
+    const context: CustomContext = {
+      convert: (object, toVersion, definition) => conversions.convert(object, toVersion, definition),
+    };
+    const kinds = new Catalogue({ cache, context });
+    const webhooks = { cache, callout, kinds, conversions, logger, newUid, conditions: noConditions };
     const admission = createAdmission([
       namespaceLifecycle(cache),
       nodeRestriction(cache),
@@ -181,7 +200,12 @@ class Server implements ApiServer {
       roleEscalation(authorizer),
       certificateApproval(authorizer),
       mutatingWebhooks(webhooks),
-      validatingPolicies({ cache, authorizer, findKind }),
+      validatingPolicies({
+        cache,
+        kinds,
+        authorizer,
+        findKind: (apiVersion, name) => kindNamed(kinds, apiVersion, name),
+      }),
       validatingWebhooks(webhooks),
       serviceAllocation({
         cache,
@@ -194,11 +218,6 @@ class Server implements ApiServer {
       resourceQuota({ cache, clock }),
     ]);
     const eventLeases = new EventLeases(store, clock);
-    const conversions = new Conversions({ callout, newUid });
-    const context: CustomContext = {
-      convert: (object, toVersion, definition) => conversions.convert(object, toVersion, definition),
-    };
-    const kinds = new Catalogue({ cache, context });
     const core: Core = {
       store,
       cache,
@@ -235,6 +254,15 @@ class Server implements ApiServer {
       authorizer,
       tokens,
     });
+    this.#keeper = new ApiServiceKeeper({
+      cache,
+      callout,
+      credentials: options.proxyClient,
+      clock,
+      logger,
+      limits: DEFAULT_AGGREGATION_LIMITS,
+      builtIn: groupVersionsOf([...ALL_KINDS, ...REVIEWS, BINDINGS]),
+    });
     this.#handler = makeChain(
       {
         limits,
@@ -246,7 +274,7 @@ class Server implements ApiServer {
         routes,
         ...(options.audit && { audit: options.audit }),
       },
-      dispatcher,
+      withAggregation({ core, credentials: options.proxyClient }, dispatcher),
     );
   }
 
@@ -321,6 +349,11 @@ class Server implements ApiServer {
     return toApiResponse(await this.#handler(exchange), exchange.warnings);
   }
 
+  async keepApiServices(identity: Identity, signal: AbortSignal): Promise<void> {
+    this.#startCache();
+    await this.#keeper.run({ server: this, identity }, AbortSignal.any([signal, this.#closing.signal]));
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
     this.#callout.close();
@@ -376,6 +409,18 @@ class Server implements ApiServer {
     }
     if (!('taken' in reply)) await writeRawReply(socket, reply, exchange.warnings);
   }
+}
+
+/** The kind that an object names, be it built in or custom. */
+function kindNamed({ all }: Catalogue, apiVersion: string, name: string): KindDeclaration | undefined {
+  return all.find(({ group, version, kind }) => kind === name && joined({ group, version }) === apiVersion);
+}
+const joined = ({ group, version }: GroupVersion) => (group === '' ? version : `${group}/${version}`);
+
+/** Each group and version once. */
+function groupVersionsOf(resources: readonly GroupVersion[]): GroupVersion[] {
+  const byName = new Map(resources.map(({ group, version }) => [`${group}/${version}`, { group, version }]));
+  return [...byName.values()];
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The certificates with which a master shows who it is: to clients, to its peers, to agents, and its administrator's. */
 import { issueCertificate, type KeyPair, LEAF_VALID_DAYS } from '../pki/authority.ts';
+import { createFrontProxy, type FrontProxy } from '../pki/front-proxy.ts';
 import { firstAddress, servingHosts } from './addresses.ts';
 import type { MasterSetup } from './setup.ts';
 
@@ -16,6 +17,7 @@ export interface OwnCertificates {
   readonly peer: KeyPair;
   readonly kubelet: KeyPair;
   readonly administrator: KeyPair;
+  readonly frontProxy: FrontProxy;
 }
 
 /** Made afresh at each start: a master that restarts within a year never serves an expired certificate. */
@@ -30,7 +32,7 @@ export async function issueOwn(
     clusterDomain: settings.clusterDomain,
     serviceAddress: firstAddress(settings.serviceCIDR),
   });
-  const [serving, peer, kubelet, administrator] = await Promise.all([
+  const [serving, peer, kubelet, administrator, frontProxy] = await Promise.all([
     issueCertificate(secrets.authority, { commonName: 'kube-apiserver', hosts, usages: ['server'] }, terms),
     issueCertificate(
       secrets.peerAuthority,
@@ -43,6 +45,7 @@ export async function issueOwn(
       terms,
     ),
     issueCertificate(secrets.authority, ADMINISTRATOR, terms),
+    createFrontProxy(secrets.authority, terms),
   ]);
-  return { serving, peer, kubelet, administrator };
+  return { serving, peer, kubelet, administrator, frontProxy };
 }

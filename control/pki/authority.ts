@@ -2,7 +2,7 @@
  * Certificates: makes authorities, issues leaves, signs requests. Keys are ECDSA P-256: small, fast, and every client
  * speaks it. The X.509 library is loaded at first use, because a process that only serves never issues anything.
  */
-import { createHash, randomBytes, webcrypto } from 'node:crypto';
+import { createHash, createPublicKey, randomBytes, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
 import type * as X509 from '@peculiar/x509';
 
@@ -56,8 +56,29 @@ export function loadX509(): Promise<typeof X509> {
 
 /** Makes a self-signed authority. */
 export async function createAuthority(commonName: string, options: { readonly nowMs: number }): Promise<KeyPair> {
+  return selfSigned(commonName, await generateKeys(), options);
+}
+
+/** The same with a key that is there already: PKCS#8 PEM. */
+export async function authorityOfKey(
+  commonName: string,
+  key: string,
+  options: { readonly nowMs: number },
+): Promise<KeyPair> {
+  const publicDer = createPublicKey(key).export({ type: 'spki', format: 'der' });
+  const [privateKey, publicKey] = await Promise.all([
+    webcrypto.subtle.importKey('pkcs8', base64ToDer(key), SIGNING_ALGORITHM, true, ['sign']),
+    webcrypto.subtle.importKey('spki', new Uint8Array(publicDer), SIGNING_ALGORITHM, true, ['verify']),
+  ]);
+  return selfSigned(commonName, { privateKey, publicKey }, options);
+}
+
+async function selfSigned(
+  commonName: string,
+  keys: webcrypto.CryptoKeyPair,
+  options: { readonly nowMs: number },
+): Promise<KeyPair> {
   const lib = await loadX509();
-  const keys = await generateKeys();
   const certificate = await lib.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
     name: nameOf(lib, commonName, []),

@@ -103,6 +103,7 @@ export class CalloutAgent extends Agent {
     serverName: string,
     { trust, signal }: { readonly trust: Trust; readonly signal: AbortSignal },
   ): Promise<Duplex> {
+    const { core, limits } = this.#options;
     const isAddress = isIP(serverName) !== 0;
     const isBlind = trust.insecureSkipTLSVerify ?? false;
     return new Promise((resolve, reject) => {
@@ -121,7 +122,12 @@ export class CalloutAgent extends Agent {
         return reject(error);
       }
       const abort = () => secured.destroy(signal.reason);
+      const cancel = core.clock.setTimeout(
+        () => secured.destroy(new Error('net/http: TLS handshake timeout')),
+        limits.handshakeMsMax,
+      );
       const fail = (error: Error) => {
+        cancel();
         signal.removeEventListener('abort', abort);
         socket.destroy();
         reject(error);
@@ -131,6 +137,7 @@ export class CalloutAgent extends Agent {
       socket.once('error', fail);
       secured.once('close', () => socket.destroy());
       secured.once('secureConnect', () => {
+        cancel();
         signal.removeEventListener('abort', abort);
         secured.off('error', fail);
         socket.off('error', fail);

@@ -17,6 +17,8 @@ export interface CalloutLimits {
   readonly idleMs: number;
   /** How long one endpoint may take to accept a connection while others are left to try. */
   readonly dialMsMax: number;
+  /** How long a server may take to agree on TLS. */
+  readonly handshakeMsMax: number;
   /** An endpoint that could not be reached is tried last for this long. */
   readonly shunMs: number;
   /** How many such endpoints are remembered. */
@@ -33,6 +35,7 @@ export const DEFAULT_CALLOUT_LIMITS: CalloutLimits = {
   idleMax: 256,
   idleMs: 60_000,
   dialMsMax: 3_000,
+  handshakeMsMax: 10_000,
   shunMs: 10_000,
   shunnedMax: 1_000,
   anchorsMax: 256,

@@ -32,7 +32,17 @@ export function dumpFor(path: string, { levels }: SeatScheduler): string | undef
         ...all.flatMap(([name, { queues }]) =>
           queues.map(({ waiting, executing, seatsInUse }, index) => {
             const seats = waiting.reduce((sum, ticket) => sum + ticket.seats, 0);
-            return [name, index, waiting.length, executing, seatsInUse, `${waiting[0]?.startTag ?? 0}ss`, seats, seats, `${seats}ss`];
+            return [
+              name,
+              index,
+              waiting.length,
+              executing,
+              seatsInUse,
+              `${waiting[0]?.startTag ?? 0}ss`,
+              seats,
+              seats,
+              `${seats}ss`,
+            ];
           }),
         ),
       ]);
@@ -58,5 +68,13 @@ export function dumpFor(path: string, { levels }: SeatScheduler): string | undef
 function table(rows: readonly (readonly (string | number | boolean)[])[]): string {
   const texts = rows.map(row => row.map((cell, index) => `${cell}${index === row.length - 1 ? '' : ','}`));
   const widths = (texts[0] ?? []).map((_, column) => Math.max(...texts.map(row => row[column]?.length ?? 0)));
-  return texts.map(row => `${row.map((cell, column) => cell.padEnd((widths[column] ?? 0) + 1)).join('').trimEnd()}\n`).join('');
+  return texts
+    .map(
+      row =>
+        `${row
+          .map((cell, column) => cell.padEnd((widths[column] ?? 0) + 1))
+          .join('')
+          .trimEnd()}\n`,
+    )
+    .join('');
 }

@@ -59,7 +59,11 @@ export class Fairness {
    */
   async admit(
     asked: Asked,
-    { seats, signal, headers }: { readonly seats: number; readonly signal: AbortSignal; readonly headers: Record<string, string> },
+    {
+      seats,
+      signal,
+      headers,
+    }: { readonly seats: number; readonly signal: AbortSignal; readonly headers: Record<string, string> },
   ): Promise<() => void> {
     const matcher = this.classify(asked);
     headers['x-kubernetes-pf-flowschema-uid'] = matcher.uid;
@@ -131,7 +135,11 @@ function settingsOf({ metadata, spec }: PriorityLevelConfiguration): LevelSettin
     isExempt,
     queuing:
       type === 'Queue' && queuing
-        ? { queues: queuing.queues ?? 1, handSize: queuing.handSize ?? 1, queueLengthLimit: queuing.queueLengthLimit ?? 0 }
+        ? {
+            queues: queuing.queues ?? 1,
+            handSize: queuing.handSize ?? 1,
+            queueLengthLimit: queuing.queueLengthLimit ?? 0,
+          }
         : undefined,
     shares: (isExempt ? exempt?.nominalConcurrencyShares : limited?.nominalConcurrencyShares) ?? 0,
     lendablePercent: (isExempt ? exempt?.lendablePercent : limited?.lendablePercent) ?? 0,

@@ -10,7 +10,9 @@ export interface LevelSettings {
   readonly uid: string;
   readonly isExempt: boolean;
   /** Undefined where requests that find no seat are turned away. */
-  readonly queuing: { readonly queues: number; readonly handSize: number; readonly queueLengthLimit: number } | undefined;
+  readonly queuing:
+    | { readonly queues: number; readonly handSize: number; readonly queueLengthLimit: number }
+    | undefined;
   readonly shares: number;
   readonly lendablePercent: number;
   /** Undefined for as much as there is. */
@@ -77,7 +79,11 @@ export class Level {
     this.#hands.clear();
     const count = this.settings.queuing?.queues ?? 0;
     // Queues that are one too many stay until they are empty.
-    while (this.queues.length > count && this.queues.at(-1)?.waiting.length === 0 && this.queues.at(-1)?.executing === 0) {
+    while (
+      this.queues.length > count &&
+      this.queues.at(-1)?.waiting.length === 0 &&
+      this.queues.at(-1)?.executing === 0
+    ) {
       this.queues.pop();
     }
     while (this.queues.length < count) this.queues.push({ waiting: [], finishTag: 0, executing: 0, seatsInUse: 0 });

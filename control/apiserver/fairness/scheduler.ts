@@ -29,7 +29,11 @@ export class SeatScheduler {
   /** Told how long each waited that had to. */
   readonly #onWaited: (wish: Wish, waitedMs: number) => void;
 
-  constructor(options: { readonly clock: Clock; readonly seats: number; readonly onWaited?: (wish: Wish, waitedMs: number) => void }) {
+  constructor(options: {
+    readonly clock: Clock;
+    readonly seats: number;
+    readonly onWaited?: (wish: Wish, waitedMs: number) => void;
+  }) {
     this.#clock = options.clock;
     this.#seats = options.seats;
     this.#onWaited = options.onWaited ?? (() => {});

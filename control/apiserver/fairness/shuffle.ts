@@ -4,7 +4,10 @@
  */
 
 /** A hand of `handSize` different queues of `queues`, always the same for the same flow. */
-export function dealHand(flow: string, { queues, handSize }: { readonly queues: number; readonly handSize: number }): readonly number[] {
+export function dealHand(
+  flow: string,
+  { queues, handSize }: { readonly queues: number; readonly handSize: number },
+): readonly number[] {
   let hash = hash64(flow);
   const hand: number[] = [];
   for (let left = queues; hand.length < Math.min(handSize, queues); left--) {

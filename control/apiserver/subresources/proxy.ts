@@ -3,10 +3,11 @@
  * a node, and the answer is passed back, both as they come. A connection that asks for an upgrade is joined with the one
  * behind it. What cannot be reached is told as 503 (apimachinery/pkg/util/proxy).
  */
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { type ClientRequest, request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import { type Duplex, Readable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { ApiError } from '../../api/status.ts';
+import { whyFailed } from '../callout/errors.ts';
 import type { Core, ResourceRequest } from '../core.ts';
 import type { Exchange, Headers, Reply } from '../types.ts';
 import { countStream, pipeBothWays } from './connections.ts';
@@ -39,7 +40,23 @@ export function proxy({ credentials }: StreamOptions): SubresourceHandler {
     const release = countStream(core);
     try {
       const socket = await openSocket(core, target);
-      return await passOn(exchange, { socket, path: rest || '/', prefix, release });
+      const path = rest || '/';
+      const { method, signal, upgrade } = exchange;
+      return await passOn(exchange, {
+        begin: headers =>
+          httpRequest({
+            createConnection: () => socket,
+            method,
+            path,
+            headers,
+            setHost: false,
+            signal: upgrade ? undefined : signal,
+          }),
+        drop: () => socket.destroy(),
+        path,
+        prefix,
+        release,
+      });
     } catch (error) {
       release();
       throw error;
@@ -99,41 +116,45 @@ function secure(core: Core, socket: Duplex): Promise<Duplex> {
   });
 }
 
-interface Passing {
-  readonly socket: Duplex;
+export interface Passing {
+  /** Begins the request to the one behind; its head, its bodies and its events are dealt with here. */
+  begin(headers: OutgoingHttpHeaders): ClientRequest;
+  /** Closes the connection to the one behind. */
+  drop(): void;
+  /** Path and query for the one behind. */
   readonly path: string;
+  /** What of the URL stands before that path. */
   readonly prefix: string;
   /** To be called when nothing goes over the connection any more. */
   readonly release: () => void;
+  /** Headers besides the client's; they take the place of equal ones. */
+  readonly more?: OutgoingHttpHeaders;
+  /** Headers of the client that are not passed on besides its credentials. */
+  readonly hidden?: RegExp;
 }
 
-async function passOn(exchange: Exchange, passing: Passing): Promise<Reply> {
-  const { socket, path, release } = passing;
+/** Passes a request on and its answer back; a wished upgrade joins the two connections. Rejects with 503. */
+export async function passOn(exchange: Exchange, passing: Passing): Promise<Reply> {
+  const { release, drop, more } = passing;
   const body = exchange.upgrade ? undefined : await peek(exchange.streamBody());
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => {
       release();
-      socket.destroy();
-      reject(unavailable(`error trying to reach service: ${error.message}`));
+      drop();
+      reject(unavailable(`error trying to reach service: ${whyFailed(error)}`));
     };
-    const outgoing = httpRequest({
-      createConnection: () => socket,
-      method: exchange.method,
-      path,
-      headers: requestHeaders(exchange, { ...passing, hasBody: body !== undefined }),
-      setHost: false,
-      signal: exchange.upgrade ? undefined : exchange.signal,
-    });
+    const headers = requestHeaders(exchange, { ...passing, hasBody: body !== undefined });
+    const outgoing = passing.begin({ ...headers, ...more });
     outgoing.once('error', fail);
     // A tunnel's socket stands still until somebody listens.
-    outgoing.once('socket', () => socket.resume());
+    outgoing.once('socket', socket => socket.resume());
     outgoing.once('response', answer => {
       outgoing.off('error', fail);
       // From here on a failure shows as the end of the answer's body.
-      outgoing.on('error', () => socket.destroy());
+      outgoing.on('error', drop);
       answer.once('close', () => {
         release();
-        socket.destroy();
+        drop();
       });
       resolve({ status: answer.statusCode ?? 502, headers: answerHeaders(answer, exchange, passing), body: answer });
     });
@@ -163,13 +184,13 @@ async function peek(chunks: AsyncIterable<Uint8Array>): Promise<Readable | undef
 
 function requestHeaders(
   exchange: Exchange,
-  { path, prefix, hasBody }: Pick<Passing, 'path' | 'prefix'> & { readonly hasBody: boolean },
+  { path, prefix, hidden, hasBody }: Pick<Passing, 'path' | 'prefix' | 'hidden'> & { readonly hasBody: boolean },
 ): Record<string, string> {
   const { headers, upgrade, remoteAddress, localAddress, method } = exchange;
   const kept: Record<string, string> = {};
   const named = namedByConnection(headers.connection);
   for (const [name, value] of Object.entries(headers)) {
-    if (HOP_BY_HOP.has(name) || named.has(name) || CREDENTIALS.test(name)) continue;
+    if (HOP_BY_HOP.has(name) || named.has(name) || CREDENTIALS.test(name) || hidden?.test(name)) continue;
     if (name !== 'expect' && name !== 'content-length') kept[name] = value;
   }
   const length = headers['content-length'];

@@ -10,18 +10,25 @@ import { resourceName } from '../../keys.ts';
 import type { States } from '../admission.ts';
 import { findFresh } from '../lookup.ts';
 import { isNamespaces } from '../webhooks/rules.ts';
-import { type Subject, versionFor } from '../webhooks/subject.ts';
+import { type KnownKinds, type Subject, versionFor } from '../webhooks/subject.ts';
 import type { Matcher } from './policies.ts';
+
+export interface MatchSources {
+  readonly cache: WatchCache;
+  readonly kinds: KnownKinds;
+}
 
 /** A request, with what is looked up for it once. */
 export class Candidate {
   readonly states: States;
   readonly subject: Subject;
   readonly #cache: WatchCache;
+  readonly #kinds: KnownKinds;
   #namespace: Promise<Namespace | undefined> | undefined;
 
-  constructor(cache: WatchCache, subject: Subject, states: States) {
+  constructor({ cache, kinds }: MatchSources, subject: Subject, states: States) {
     this.#cache = cache;
+    this.#kinds = kinds;
     this.subject = subject;
     this.states = states;
   }
@@ -49,7 +56,7 @@ export class Candidate {
     const rules = matcher[which].filter(
       ({ resourceNames = [] }) => resourceNames.length === 0 || resourceNames.includes(name),
     );
-    return versionFor({ rules, matchesEquivalents: matcher.matchesEquivalents }, this.subject);
+    return versionFor({ rules, matchesEquivalents: matcher.matchesEquivalents }, this.subject, this.#kinds);
   }
 
   /** Either state may fit. */

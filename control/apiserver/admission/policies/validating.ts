@@ -14,11 +14,11 @@ import { makeReview } from '../webhooks/review.ts';
 import { isExempt } from '../webhooks/rules.ts';
 import { inVersion, subjectOf } from '../webhooks/subject.ts';
 import { Evaluation, matchConditions } from './evaluate.ts';
-import { Candidate } from './matching.ts';
+import { Candidate, type MatchSources } from './matching.ts';
 import { collectParams, ParamError, type ParamSource } from './params.ts';
 import { Policies, type Policy, type PolicyBinding } from './policies.ts';
 
-export interface PolicyOptions extends ParamSource {
+export interface PolicyOptions extends ParamSource, MatchSources {
   readonly authorizer: Pick<Authorizer, 'authorize'>;
 }
 
@@ -63,7 +63,7 @@ class Judge {
   constructor(options: PolicyOptions, request: AdmissionRequest, states: States) {
     this.#options = options;
     this.#request = request;
-    this.#candidate = new Candidate(options.cache, subjectOf(request, states), states);
+    this.#candidate = new Candidate(options, subjectOf(request, states), states);
   }
 
   async judge(policy: Policy): Promise<void> {

@@ -10,6 +10,7 @@ import { ApiError, badRequest, internalError, notFound } from '../../../api/stat
 import type { WatchCache } from '../../cache/watch-cache.ts';
 import type { Callout } from '../../callout/client.ts';
 import { callReview } from '../../callout/review.ts';
+import type { Conversions } from '../../custom/conversions.ts';
 import { resourceName } from '../../keys.ts';
 import type { Logger } from '../../types.ts';
 import { addWarnings } from '../../verbs/create.ts';
@@ -19,14 +20,17 @@ import type { MatchConditions } from './conditions.ts';
 import type { Webhook } from './configurations.ts';
 import { denialOf, makeReview, type Question, readVerdict, reviewVersionOf, type Verdict } from './review.ts';
 import { isNamespaces } from './rules.ts';
-import { inVersion, type Subject, versionFor } from './subject.ts';
+import { inVersion, type KnownKinds, type Subject, versionFor } from './subject.ts';
 
 export interface AskOptions {
   readonly cache: WatchCache;
   readonly callout: Callout;
+  readonly kinds: KnownKinds;
   readonly logger: Logger;
   readonly newUid: () => string;
   readonly conditions: MatchConditions;
+  /** Another webhook may have to convert what this one is shown. */
+  readonly conversions: Pick<Conversions, 'settle'>;
 }
 
 /** A webhook that wants to be asked, with what it is shown. */
@@ -51,11 +55,12 @@ export async function maybeInvoke(
     subject,
   }: { readonly request: AdmissionRequest; readonly states: States; readonly subject: Subject },
 ): Promise<Invocation | undefined> {
-  const shown = versionFor(webhook, subject);
+  const shown = versionFor(webhook, subject, options.kinds);
   if (!shown || !matchesObject(webhook, states)) return undefined;
   if (!(await matchesNamespace(options, webhook, { states, subject }))) return undefined;
-  const object = inVersion(states.object, subject.resource, shown);
-  const old = inVersion(states.old, subject.resource, shown);
+  const { conversions } = options;
+  const object = await conversions.settle(() => inVersion(states.object, subject.resource, shown));
+  const old = await conversions.settle(() => inVersion(states.old, subject.resource, shown));
   const invocation = { webhook, shown, object, old };
   if (webhook.matchConditions.length === 0) return invocation;
   const question: Question = { uid: '', request, subject, shown, object, old };

@@ -47,7 +47,7 @@ export function mutatingWebhooks(options: AskOptions): AdmissionPlugin {
         const invocation = await maybeInvoke(options, webhook, { request, states, subject });
         if (!invocation) continue;
         const verdict = await ask(options, invocation, { request, subject, isMutating: true });
-        if (verdict && change({ states, subject }, invocation, verdict)) {
+        if (verdict && (await change(options, { states, subject, invocation }, verdict))) {
           wantAgain(memory);
           round.wantSecond();
         }
@@ -74,11 +74,15 @@ function wantAgain({ asked, wanted }: Memory): void {
 }
 
 /** Does what the webhook said to the object, in place. True if that changed it. */
-function change(
-  { states, subject }: { readonly states: States; readonly subject: Subject },
-  { webhook, shown, object }: Invocation,
+async function change(
+  { conversions }: Pick<AskOptions, 'conversions'>,
+  {
+    states,
+    subject,
+    invocation: { webhook, shown, object },
+  }: { readonly states: States; readonly subject: Subject; readonly invocation: Invocation },
   { patch }: Verdict,
-): boolean {
+): Promise<boolean> {
   const operations = patch === '' ? [] : readOperations(patch);
   if (operations.length === 0) return false;
   if (!object || !states.object) {
@@ -89,7 +93,7 @@ function change(
   }
   const result = subject.part ? patchedPart(object, operations) : patched(shown, object, operations);
   if (!result) return false;
-  replaceContents(states.object, inVersion(result, shown, subject.resource));
+  replaceContents(states.object, await conversions.settle(() => inVersion(result, shown, subject.resource)));
   return true;
 }
 

@@ -3,7 +3,6 @@
  * version of the resource, and do not insist on it, is shown the object in that version.
  */
 import type { KindDeclaration, KubernetesObject } from '../../../api/kind.ts';
-import { ALL_KINDS } from '../../../api/registry.ts';
 import { fromStored, storedKind, toStored } from '../../keys.ts';
 import type { AdmissionRequest, States } from '../admission.ts';
 import type { Webhook } from './configurations.ts';
@@ -38,16 +37,22 @@ export function subjectOf(request: AdmissionRequest, { object, old }: States): S
   };
 }
 
+/** The kinds that are served at the moment. */
+export interface KnownKinds {
+  readonly all: readonly KindDeclaration[];
+}
+
 /** In which version a webhook wants to see the request; undefined if its rules are not about it. */
 export function versionFor(
   webhook: Pick<Webhook, 'rules' | 'matchesEquivalents'>,
   subject: Subject,
+  kinds: KnownKinds,
 ): KindDeclaration | undefined {
   const { asked, resource, part } = subject;
   if (webhook.rules.some(rule => matchesRule(rule, asked))) return resource;
   // A part has one version only; the whole object is converted.
   if (!webhook.matchesEquivalents || part) return undefined;
-  const others = equivalents(resource);
+  const others = equivalents(resource, kinds);
   for (const rule of webhook.rules) {
     for (const other of others) {
       const { group, version, plural } = other;
@@ -58,9 +63,9 @@ export function versionFor(
 }
 
 /** The other kinds whose objects are the same objects. */
-function equivalents(kind: KindDeclaration): KindDeclaration[] {
+function equivalents(kind: KindDeclaration, { all }: KnownKinds): KindDeclaration[] {
   const { group, plural } = storedKind(kind);
-  return ALL_KINDS.filter(other => {
+  return all.filter(other => {
     if (other.group === kind.group && other.version === kind.version && other.plural === kind.plural) return false;
     const stored = storedKind(other);
     return stored.group === group && stored.plural === plural;

@@ -1,6 +1,7 @@
 /** Admission webhooks behind real HTTPS servers, through the whole chain of a server. */
 import { existsSync, readFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
+import { DEFINITIONS, establish } from '../../testing/establish.ts';
 import { createHarness, type Harness } from '../../testing/harness.ts';
 import { type Answer, type Answerer, type HookServer, hookServer, patchAnswer } from '../../testing/hook-server.ts';
 
@@ -384,6 +385,49 @@ test('validating webhooks are asked at the same time, and the first denial by or
     [denied.status, denied.body.reason, denied.body.message],
     [403, 'Forbidden', 'admission webhook "a.example.com" denied the request: /a'],
   );
+});
+
+test('custom resources are shown in the version of the rule, and what a webhook adds is pruned and defaulted', async t => {
+  const { api, hook, configure } = await hookWorld(t, ({ request }) => {
+    if (request.operation === 'DELETE') return { allowed: request.oldObject?.spec?.keep !== true };
+    return patchAnswer(
+      { op: 'add', path: '/spec/added', value: request.object.apiVersion },
+      { op: 'add', path: '/spec/unknown', value: 'x' },
+    );
+  });
+  const openAPIV3Schema = {
+    type: 'object',
+    properties: {
+      spec: {
+        type: 'object',
+        properties: { added: { type: 'string' }, keep: { type: 'boolean' }, late: { type: 'string', default: 'd' } },
+      },
+    },
+  };
+  await api.create(DEFINITIONS, {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'things.example.com' },
+    spec: {
+      group: 'example.com',
+      scope: 'Namespaced',
+      names: { kind: 'Thing', plural: 'things' },
+      versions: ['v1', 'v2'].map(name => ({ name, served: true, storage: name === 'v1', schema: { openAPIV3Schema } })),
+    },
+  } as object);
+  await establish(api);
+  const rules = [{ apiGroups: ['example.com'], apiVersions: ['v2'], operations: ['*'], resources: ['things'] }];
+  await configure('mutating', { rules });
+  const things = '/apis/example.com/v1/namespaces/default/things';
+  const made = await api.call('POST', things, {
+    body: { apiVersion: 'example.com/v1', kind: 'Thing', metadata: { name: 'a' }, spec: { keep: true } },
+  });
+  t.is(made.status, 201, made.text);
+  t.is(made.body.apiVersion, 'example.com/v1');
+  t.deepEqual(made.body.spec, { keep: true, added: 'example.com/v2', late: 'd' });
+  t.is(hook.asked.length, 1);
+  const kept = await api.call('DELETE', `${things}/a`);
+  t.is(kept.status, 400, kept.text);
 });
 
 const FACTS = new URL('../../../../../shared/api/invalid.json', import.meta.url);
