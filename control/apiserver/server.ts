@@ -15,7 +15,7 @@ import type { Registry } from 'prom-client';
 import type { StoreClient } from '../../store/index.ts';
 import { secrets } from '../api/generated/kinds.ts';
 import type { Secret } from '../api/generated/types.ts';
-import { declarationOf, findKind } from '../api/registry.ts';
+import { declarationOf } from '../api/registry.ts';
 import { createAdmission } from './admission/admission.ts';
 import { serviceAllocation } from './admission/allocation.ts';
 import { certificateApproval } from './admission/certificates.ts';
@@ -162,6 +162,7 @@ class Server implements ApiServer {
     const callout = this.#callout;
     const tokens = tokensOf(options);
     const authorizer = new Authorizer({ cache, nodeReferences: new NodeReferences(cache, clock) });
+    const kinds = new Catalogue({ cache, context: customContext });
     const webhooks = { cache, callout, logger, newUid, conditions: noConditions };
     const admission = createAdmission([
       namespaceLifecycle(cache),
@@ -180,7 +181,7 @@ class Server implements ApiServer {
       roleEscalation(authorizer),
       certificateApproval(authorizer),
       mutatingWebhooks(webhooks),
-      validatingPolicies({ cache, authorizer, findKind }),
+      validatingPolicies({ cache, authorizer, kinds }),
       validatingWebhooks(webhooks),
       serviceAllocation({
         cache,
@@ -193,7 +194,6 @@ class Server implements ApiServer {
       resourceQuota({ cache, clock }),
     ]);
     const eventLeases = new EventLeases(store, clock);
-    const kinds = new Catalogue({ cache, context: customContext });
     const core: Core = {
       store,
       cache,
