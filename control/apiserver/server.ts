@@ -16,7 +16,6 @@ import type { StoreClient } from '../../store/index.ts';
 import type { CustomContext } from '../api/custom/declaration.ts';
 import { secrets } from '../api/generated/kinds.ts';
 import type { Secret } from '../api/generated/types.ts';
-import type { KindDeclaration } from '../api/kind.ts';
 import { ALL_KINDS, declarationOf } from '../api/registry.ts';
 import { createAdmission } from './admission/admission.ts';
 import { serviceAllocation } from './admission/allocation.ts';
@@ -200,12 +199,7 @@ class Server implements ApiServer {
       roleEscalation(authorizer),
       certificateApproval(authorizer),
       mutatingWebhooks(webhooks),
-      validatingPolicies({
-        cache,
-        kinds,
-        authorizer,
-        findKind: (apiVersion, name) => kindNamed(kinds, apiVersion, name),
-      }),
+      validatingPolicies({ cache, authorizer, kinds }),
       validatingWebhooks(webhooks),
       serviceAllocation({
         cache,
@@ -410,12 +404,6 @@ class Server implements ApiServer {
     if (!('taken' in reply)) await writeRawReply(socket, reply, exchange.warnings);
   }
 }
-
-/** The kind that an object names, be it built in or custom. */
-function kindNamed({ all }: Catalogue, apiVersion: string, name: string): KindDeclaration | undefined {
-  return all.find(({ group, version, kind }) => kind === name && joined({ group, version }) === apiVersion);
-}
-const joined = ({ group, version }: GroupVersion) => (group === '' ? version : `${group}/${version}`);
 
 /** Each group and version once. */
 function groupVersionsOf(resources: readonly GroupVersion[]): GroupVersion[] {
