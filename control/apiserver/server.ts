@@ -57,6 +57,7 @@ import { customContext } from './custom/context.ts';
 import { Discovery } from './discovery.ts';
 import { createDispatcher, type VersionInfo } from './dispatch.ts';
 import { EventLeases } from './event-leases.ts';
+import { Fairness } from './fairness/fairness.ts';
 import type { HealthCheck, HealthOptions } from './health.ts';
 import {
   type Authorities,
@@ -236,6 +237,13 @@ class Server implements ApiServer {
       serviceAccounts: tokens && { tokens, cache, clock },
     };
     const routes = options.routes ?? [];
+    const fairness = new Fairness({
+      cache,
+      clock,
+      seats: limits.readsInFlightMax + limits.writesInFlightMax,
+      requestMsMax: limits.requestMsMax,
+      registry: metrics.registry,
+    });
     const dispatcher = createDispatcher({
       core,
       discovery: new Discovery(kinds, [...REVIEWS, BINDINGS]),
@@ -247,6 +255,7 @@ class Server implements ApiServer {
       authentication,
       authorizer,
       tokens,
+      fairness,
     });
     this.#keeper = new ApiServiceKeeper({
       cache,
@@ -265,6 +274,8 @@ class Server implements ApiServer {
         metrics,
         authentication,
         authorizer,
+        fairness,
+        cache,
         routes,
         ...(options.audit && { audit: options.audit }),
       },
