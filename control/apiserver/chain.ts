@@ -3,6 +3,7 @@
  * whatever is thrown anywhere becomes a Status at the top.
  */
 import { ApiError, badRequest } from '../api/status.ts';
+import type { Auditor } from './audit/audit.ts';
 import { attributesOf } from './auth/attributes.ts';
 import { ANONYMOUS, type AuthenticationOptions, authenticate } from './auth/authentication.ts';
 import { denial } from './auth/authorization.ts';
@@ -44,6 +45,9 @@ export interface ChainOptions {
   readonly routes: readonly Route[];
   /** Called for every request that was answered. */
   readonly audit?: (record: AuditRecord) => void;
+  /** Writes requests down as a policy says. */
+  readonly auditor?: Auditor;
+  readonly newUid: () => string;
 }
 
 /** Puts the filters before `handler`. */
@@ -56,6 +60,7 @@ export function makeChain(options: ChainOptions, handler: Handler): Handler {
     limitTime(options),
     authenticateFilter(options),
     audit(options),
+    writeDown(options),
     impersonateFilter(options),
     fairnessFilter(options.fairness, { cache: options.cache, isExempt: isStream }),
     authorizeFilter(options),
@@ -160,11 +165,34 @@ function readTimeout(query: URLSearchParams): number | undefined {
   return seconds ? seconds * 1000 : undefined;
 }
 
-function authenticateFilter({ authentication, routes }: ChainOptions): Filter {
+function authenticateFilter({ authentication, routes, auditor, newUid }: ChainOptions): Filter {
   return async (exchange, next) => {
+    if (!exchange.isInProcess) exchange.answerHeaders = { 'audit-id': auditIdOf(exchange, newUid) };
     if (findRoute(routes, exchange)?.authenticate === false) exchange.identity ??= ANONYMOUS;
-    exchange.identity ??= await authenticate(exchange, authentication);
+    try {
+      exchange.identity ??= await authenticate(exchange, authentication);
+    } catch (error) {
+      const status = toApiError(error).toStatus();
+      auditor?.refused(exchange, { auditId: exchange.answerHeaders?.['audit-id'] ?? newUid(), status });
+      throw error;
+    }
     return next(exchange);
+  };
+}
+
+const AUDIT_ID_LENGTH_MAX = 64;
+
+/** A client may give its request a name; what is no name is passed over. */
+function auditIdOf({ headers }: Exchange, newUid: () => string): string {
+  const given = headers['audit-id'] ?? '';
+  return given !== '' && given.length <= AUDIT_ID_LENGTH_MAX && /^[\x21-\x7e]+$/.test(given) ? given : newUid();
+}
+
+function writeDown({ auditor, newUid }: ChainOptions): Filter {
+  return async (exchange, next) => {
+    if (!auditor) return next(exchange);
+    const auditId = exchange.answerHeaders?.['audit-id'] ?? newUid();
+    return auditor.run(exchange, next, { auditId, isLongRunning: isLongRunning(exchange) });
   };
 }
 
@@ -205,13 +233,17 @@ function impersonateFilter({ authorizer }: ChainOptions): Filter {
   };
 }
 
-function authorizeFilter({ routes, authorizer }: ChainOptions): Filter {
+function authorizeFilter({ routes, authorizer, auditor }: ChainOptions): Filter {
   return async (exchange, next) => {
     const identity = identityOf(exchange);
     const route = findRoute(routes, exchange);
     if (route && (!route.authenticate || identity.user !== ANONYMOUS.user)) return next(exchange);
     const asked = attributesOf(identity, exchange.info, exchange.query);
     const verdict = await authorizer.authorize(asked);
+    if (auditor) {
+      exchange.auditAnnotations.set('authorization.k8s.io/decision', verdict.allowed ? 'allow' : 'forbid');
+      exchange.auditAnnotations.set('authorization.k8s.io/reason', verdict.reason ?? '');
+    }
     if (!verdict.allowed) throw denial(asked, verdict.reason);
     return next(exchange);
   };

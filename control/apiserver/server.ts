@@ -42,6 +42,7 @@ import { withAggregation } from './aggregation/aggregator.ts';
 import { ApiServiceKeeper } from './aggregation/keeper.ts';
 import { DEFAULT_AGGREGATION_LIMITS } from './aggregation/limits.ts';
 import type { GroupVersion } from './aggregation/local-services.ts';
+import { Auditor, type AuditorOptions } from './audit/audit.ts';
 import type { AuthenticationOptions, StaticToken } from './auth/authentication.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import { NodeReferences } from './auth/node-references.ts';
@@ -116,6 +117,8 @@ export interface ApiServerOptions {
   /** Where the server's metrics go, and what else `/metrics` shows. */
   readonly registry?: Registry;
   readonly audit?: (record: AuditRecord) => void;
+  /** What is written down of requests, and where: a line of JSON an event. */
+  readonly auditLog?: Pick<AuditorOptions, 'policy' | 'write'>;
   /** Extra paths of the product. */
   readonly routes?: readonly Route[];
   readonly limits?: Partial<Limits>;
@@ -277,7 +280,9 @@ class Server implements ApiServer {
         fairness,
         cache,
         routes,
+        newUid,
         ...(options.audit && { audit: options.audit }),
+        ...(options.auditLog && { auditor: new Auditor({ ...options.auditLog, clock }) }),
       },
       withAggregation({ core, credentials: options.proxyClient }, dispatcher),
     );

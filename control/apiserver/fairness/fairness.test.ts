@@ -225,16 +225,21 @@ test('deciding costs a few microseconds', t => {
     level('n'),
   ]);
   const request = asked('jane', ['developers'], 'GET /api/v1/namespaces/default/pods');
-  const rounds = 20_000;
+  const rounds = 2_000;
   const decide = () => {
     matchers.find(({ matches }) => matches(request));
     const seat = scheduler.take(wish('l', 'jane', { signal: STILL }));
     if ('release' in seat) seat.release();
   };
   for (let round = 0; round < 2_000; round++) decide();
-  const before = process.cpuUsage().user;
-  for (let round = 0; round < rounds; round++) decide();
-  const micros = (process.cpuUsage().user - before) / rounds;
+  // The best of some: other tests run in this process, too.
+  const micros = Math.min(
+    ...Array.from({ length: 10 }, () => {
+      const before = performance.now();
+      for (let round = 0; round < rounds; round++) decide();
+      return ((performance.now() - before) * 1_000) / rounds;
+    }),
+  );
   t.log(`${micros.toFixed(2)} µs`);
   t.true(micros < 20);
 });
