@@ -42,6 +42,7 @@ import { withAggregation } from './aggregation/aggregator.ts';
 import { ApiServiceKeeper } from './aggregation/keeper.ts';
 import { DEFAULT_AGGREGATION_LIMITS } from './aggregation/limits.ts';
 import type { GroupVersion } from './aggregation/local-services.ts';
+import { Auditor, type AuditorOptions } from './audit/audit.ts';
 import type { AuthenticationOptions, StaticToken } from './auth/authentication.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import { NodeReferences } from './auth/node-references.ts';
@@ -57,6 +58,7 @@ import { Conversions } from './custom/conversions.ts';
 import { Discovery } from './discovery.ts';
 import { createDispatcher, type VersionInfo } from './dispatch.ts';
 import { EventLeases } from './event-leases.ts';
+import { Fairness } from './fairness/fairness.ts';
 import type { HealthCheck, HealthOptions } from './health.ts';
 import {
   type Authorities,
@@ -115,6 +117,8 @@ export interface ApiServerOptions {
   /** Where the server's metrics go, and what else `/metrics` shows. */
   readonly registry?: Registry;
   readonly audit?: (record: AuditRecord) => void;
+  /** What is written down of requests, and where: a line of JSON an event. */
+  readonly auditLog?: Pick<AuditorOptions, 'policy' | 'write'>;
   /** Extra paths of the product. */
   readonly routes?: readonly Route[];
   readonly limits?: Partial<Limits>;
@@ -236,6 +240,13 @@ class Server implements ApiServer {
       serviceAccounts: tokens && { tokens, cache, clock },
     };
     const routes = options.routes ?? [];
+    const fairness = new Fairness({
+      cache,
+      clock,
+      seats: limits.readsInFlightMax + limits.writesInFlightMax,
+      requestMsMax: limits.requestMsMax,
+      registry: metrics.registry,
+    });
     const dispatcher = createDispatcher({
       core,
       discovery: new Discovery(kinds, [...REVIEWS, BINDINGS]),
@@ -247,6 +258,7 @@ class Server implements ApiServer {
       authentication,
       authorizer,
       tokens,
+      fairness,
     });
     this.#keeper = new ApiServiceKeeper({
       cache,
@@ -265,8 +277,12 @@ class Server implements ApiServer {
         metrics,
         authentication,
         authorizer,
+        fairness,
+        cache,
         routes,
+        newUid,
         ...(options.audit && { audit: options.audit }),
+        ...(options.auditLog && { auditor: new Auditor({ ...options.auditLog, clock }) }),
       },
       withAggregation({ core, credentials: options.proxyClient }, dispatcher),
     );
