@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { parseAllDocuments } from 'yaml';
 import type { JsonObject } from './api.ts';
 import { failure } from './errors.ts';
+import { yaml } from './yaml.ts';
 
 export interface Manifest {
   readonly object: JsonObject;
@@ -77,8 +77,10 @@ function readText(path: string): string {
 
 function parseText(source: string, text: string): Manifest[] {
   const manifests: Manifest[] = [];
+  const json = parsedJson(text);
+  if (json !== undefined) return objectsOf(json, source);
   // YAML 1.1, as Kubernetes reads it: `yes` is true, `0o7` is text.
-  for (const document of parseAllDocuments(text, { version: '1.1', merge: true, uniqueKeys: true })) {
+  for (const document of yaml().parseAllDocuments(text, { version: '1.1', merge: true, uniqueKeys: false })) {
     const [error] = document.errors;
     if (error) {
       const line = error.linePos?.[0].line;
@@ -92,6 +94,16 @@ function parseText(source: string, text: string): Manifest[] {
     manifests.push(...objectsOf(value, source));
   }
   return manifests;
+}
+
+/** JSON is read as such: a key that comes twice is no mistake there, and no YAML parser need be loaded. */
+function parsedJson(text: string): unknown {
+  if (!/^\s*[{[]/.test(text)) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function objectsOf(value: unknown, source: string): Manifest[] {

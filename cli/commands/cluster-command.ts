@@ -19,15 +19,18 @@ export class ClusterCommand extends Command {
   }
 
   #normalised(word: string): string[] {
+    // A flag with an optional value takes it behind an equals sign only: `--dry-run server` has a word too many.
+    const bare = this.options.find(({ long, optional }) => optional && long === word);
+    if (bare) return [`${word}=${String(bare.presetArg ?? 'true')}`];
     const short = /^(-\w)=(.*)$/s.exec(word);
     if (short)
       return this.options.some(option => option.short === short[1] && option.required)
         ? [`${short[1]}${short[2]}`]
         : [word];
-    const long = /^(--[\w-]+)=(true|false)$/.exec(word);
+    const long = /^(--[\w-]+)=(true|false|1|0|t|f|T|F|True|False|TRUE|FALSE)$/.exec(word);
     const option = long && this.options.find(({ long: name }) => name === long[1]);
     if (!long || !option?.isBoolean()) return [word];
-    this.setOptionValueWithSource(option.attributeName(), long[2] === 'true', 'cli');
+    this.setOptionValueWithSource(option.attributeName(), /^(?:1|t|true)$/i.test(long[2] ?? ''), 'cli');
     return [];
   }
 }
@@ -78,7 +81,21 @@ export function withGlobalFlags<T extends Command>(command: T): T {
     .addOption(hidden('--tls-server-name <name>', 'the name that the server’s certificate must have'))
     .addOption(hidden('--as <user>', 'act as this user'))
     .addOption(new Option('--as-group <group>', 'act as a member of this group').argParser(repeated).hideHelp())
-    .addOption(hidden('--request-timeout <duration>', 'how long to wait for one answer'))
-    .addOption(hidden('--cache-dir <dir>', 'accepted for kubectl’s sake; nothing is cached'));
+    .addOption(hidden('--as-uid <uid>', 'act as the user with this uid'))
+    .addOption(hidden('--username <name>', 'the user of basic authentication'))
+    .addOption(hidden('--password <password>', 'the password of basic authentication'))
+    .addOption(
+      new Option('--request-timeout <duration>', 'how long to wait for one answer').argParser(durationMs).hideHelp(),
+    )
+    .addOption(new Option('-v, --verbosity <level>', 'from 6 on: tell of each request').argParser(integer).hideHelp())
+    .addOption(new Option('--v <level>', 'as -v').argParser(integer).hideHelp())
+    .addOption(hidden('--warnings-as-errors', 'warnings of the server end the command with an error'))
+    .addOption(hidden('--cache-dir <dir>', 'accepted for kubectl’s sake; nothing is cached'))
+    .addOption(hidden('--disable-compression', 'accepted for kubectl’s sake; nothing is compressed'))
+    .addOption(hidden('--match-server-version', 'accepted for kubectl’s sake'))
+    .addOption(hidden('--profile <name>', 'accepted for kubectl’s sake'))
+    .addOption(hidden('--profile-output <file>', 'accepted for kubectl’s sake'))
+    .addOption(hidden('--log-flush-frequency <duration>', 'accepted for kubectl’s sake'))
+    .addOption(hidden('--vmodule <patterns>', 'accepted for kubectl’s sake'));
   return command;
 }

@@ -47,6 +47,7 @@ interface Found {
 
 async function describe(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   const { found, hasFailed } = await find(session, words, flags);
+  if (hasFailed) return;
   if (found.length === 0 && !hasFailed)
     session.error(flags.allNamespaces ? 'No resources found' : `No resources found in ${session.namespace} namespace.`);
   for (const [index, { resource, object }] of found.entries()) {

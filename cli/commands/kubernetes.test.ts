@@ -26,6 +26,7 @@ async function run(words: readonly string[], env: Record<string, string> = {}, i
     stderr,
     stdin: Readable.from(input === '' ? [] : [Buffer.from(input)]),
     env: { HOME: '/nonexistent', ...env },
+    name: 'raftsman',
     command: ['raftsman'],
     pid: 1,
     clock: {
@@ -44,7 +45,7 @@ async function run(words: readonly string[], env: Record<string, string> = {}, i
     },
   };
   const program = new Command('raftsman').exitOverride().enablePositionalOptions();
-  registerClusterCommands(program, context);
+  await registerClusterCommands(program, context, words);
   await program.parseAsync(words, { from: 'user' });
   const text = (stream: PassThrough) => String(stream.read() ?? '');
   return { stdout: text(stdout), stderr: text(stderr), exitCode };

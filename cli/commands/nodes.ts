@@ -23,10 +23,18 @@ interface Flags {
 const EVICTION_RETRY_MS = 5000;
 
 export function registerCordon(program: Command, context: CommandContext): void {
-  for (const [name, isUnschedulable, what] of [
-    ['cordon', true, 'Lets no new pods onto nodes.'],
-    ['uncordon', false, 'Lets new pods onto nodes again.'],
-  ] as const) {
+  registerMark(program, context, ['cordon', true, 'Lets no new pods onto nodes.']);
+}
+
+export function registerUncordon(program: Command, context: CommandContext): void {
+  registerMark(program, context, ['uncordon', false, 'Lets new pods onto nodes again.']);
+}
+
+function registerMark(
+  program: Command,
+  context: CommandContext,
+  [name, isUnschedulable, what]: readonly [string, boolean, string],
+): void {
     const command = new ClusterCommand(name)
       .argument('[nodes...]')
       .usage('NODE [flags]')
@@ -41,7 +49,6 @@ export function registerCordon(program: Command, context: CommandContext): void 
         }),
       );
     program.addCommand(withGlobalFlags(command));
-  }
 }
 
 export function registerDrain(program: Command, context: CommandContext): void {

@@ -1,11 +1,11 @@
 /** `raftsman patch`: changes some fields of objects. */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { parse } from 'yaml';
 import { failure } from '../client/errors.ts';
 import { forEachObject, objectPath, type SelectionFlags, selectedReferences } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
+import { yaml } from '../client/yaml.ts';
 import type { CommandContext } from '../context.ts';
 import { definitionOf } from './apply-patch.ts';
 import { ClusterCommand, repeated, withGlobalFlags } from './cluster-command.ts';
@@ -70,7 +70,7 @@ function patchOf(flags: Flags): unknown {
   const text = flags.patchFile === undefined ? flags.patch : readText(flags.patchFile);
   if (!text) throw failure('must specify --patch or --patch-file containing the contents of the patch');
   try {
-    return parse(text);
+    return yaml().parse(text);
   } catch (error) {
     throw failure(
       `unable to parse ${JSON.stringify(text)}: ${error instanceof Error ? error.message.split('\n')[0] : error}`,

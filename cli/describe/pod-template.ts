@@ -97,7 +97,7 @@ function oneContainer(
 
 function portsText(ports: readonly ContainerPort[], number: (port: ContainerPort) => number): string {
   if (ports.length === 0) return '<none>';
-  return ports.map(port => `${number(port)}/${port.protocol ?? 'TCP'}${port.name ? ` (${port.name})` : ''}`).join(', ');
+  return ports.map(port => `${number(port)}/${port.protocol ?? 'TCP'}`).join(', ');
 }
 
 function wordLines(title: string, words: readonly string[] | undefined): string[] {
