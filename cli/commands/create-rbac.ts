@@ -2,7 +2,8 @@
 import type { JsonObject } from '../client/api.ts';
 import { failure } from '../client/errors.ts';
 import type { Session } from '../client/session.ts';
-import { list } from './cluster-command.ts';
+import { list, ownOption } from './cluster-command.ts';
+import { RBAC, type SubjectFlags, subjectsOf } from '../client/subjects.ts';
 import { kind, onlyName, type RegisterKind } from './create-kind.ts';
 
 interface RoleFlags {
@@ -13,7 +14,6 @@ interface RoleFlags {
   readonly aggregationRule?: string;
 }
 
-const RBAC = 'rbac.authorization.k8s.io';
 
 /** Rules: one an API group, with all resources of that group. */
 async function rulesOf(session: Session, flags: RoleFlags): Promise<JsonObject[]> {
@@ -83,25 +83,9 @@ const clusterRole = kind<RoleFlags>({
   },
 });
 
-interface BindingFlags {
+interface BindingFlags extends SubjectFlags {
   readonly role?: string;
   readonly clusterrole?: string;
-  readonly user?: readonly string[];
-  readonly group?: readonly string[];
-  readonly serviceaccount?: readonly string[];
-}
-
-/** The subjects of `--user`, `--group` and `--serviceaccount=NAMESPACE:NAME`. */
-export function subjectsOf(flags: Pick<BindingFlags, 'user' | 'group' | 'serviceaccount'>): JsonObject[] {
-  return [
-    ...(flags.user ?? []).map(name => ({ kind: 'User', apiGroup: RBAC, name })),
-    ...(flags.group ?? []).map(name => ({ kind: 'Group', apiGroup: RBAC, name })),
-    ...(flags.serviceaccount ?? []).map(text => {
-      const [namespace = '', name, ...more] = text.split(':');
-      if (namespace === '' || !name || more.length > 0) throw failure('serviceaccount must be <namespace>:<name>');
-      return { kind: 'ServiceAccount', name, namespace };
-    }),
-  ];
 }
 
 function binding(kindName: 'RoleBinding' | 'ClusterRoleBinding'): RegisterKind {
@@ -117,7 +101,7 @@ function binding(kindName: 'RoleBinding' | 'ClusterRoleBinding'): RegisterKind {
       if (!isCluster) command.option('--role <name>', 'the role');
       command
         .option('--clusterrole <name>', 'the cluster role')
-        .option('--user <names>', 'users who have it', list)
+        .addOption(ownOption('--user <names>', 'users who have it', { attribute: 'subjectUsers', parse: list }))
         .option('--group <names>', 'groups that have it', list)
         .option('--serviceaccount <namespace:name>', 'service accounts that have it', list);
     },
