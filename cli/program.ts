@@ -1,7 +1,8 @@
 /** The `raftsman` command: hands streams, clock and signals to the commands, and turns failures into one line and an exit code. */
+
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { basename } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { operationNames } from './commands/operation-names.ts';
 import type { CommandContext } from './context.ts';

@@ -53,7 +53,11 @@ function stateOf({ status }: Pod, name: string) {
 
 /** Whether a container has ended, so that only its log is left. */
 export function hasEnded(pod: Pod, container: string): boolean {
-  return stateOf(pod, container)?.terminated !== undefined || pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+  return (
+    stateOf(pod, container)?.terminated !== undefined ||
+    pod.status?.phase === 'Succeeded' ||
+    pod.status?.phase === 'Failed'
+  );
 }
 
 /** Joins the streams until the container ends, or prints what one that has ended wrote. Gives its exit code. */

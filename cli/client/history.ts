@@ -29,7 +29,9 @@ const FIRST_REVISION = 1;
 /** Watches of the past end by themselves after this. */
 const REPLAY_SECONDS = 5;
 
-type Moment = { readonly type: 'revision'; readonly revision: number } | { readonly type: 'time'; readonly timeMs: number };
+type Moment =
+  | { readonly type: 'revision'; readonly revision: number }
+  | { readonly type: 'time'; readonly timeMs: number };
 
 /** `4711`, `5m` (ago), `2026-01-31T15:04:05Z`. @throws CommandError for anything else. */
 export function parseMoment(text: string, nowMs: number): Moment {
@@ -42,7 +44,9 @@ export function parseMoment(text: string, nowMs: number): Moment {
   }
   const timeMs = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(timeMs)) {
-    throw failure(`${JSON.stringify(text)} is neither a revision (4711), nor how long ago (5m), nor a time (2026-01-31T15:04:05Z)`);
+    throw failure(
+      `${JSON.stringify(text)} is neither a revision (4711), nor how long ago (5m), nor a time (2026-01-31T15:04:05Z)`,
+    );
   }
   return { type: 'time', timeMs };
 }

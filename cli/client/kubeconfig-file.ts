@@ -118,7 +118,14 @@ export function readKubeconfig(explicit: string | undefined, env: Environment): 
       currentContextFile = path;
     }
   }
-  return { clusters, users, contexts, currentContext, currentContextFile, files: paths.filter(path => existsSync(path)) };
+  return {
+    clusters,
+    users,
+    contexts,
+    currentContext,
+    currentContextFile,
+    files: paths.filter(path => existsSync(path)),
+  };
 }
 
 function addEntries<T extends object>(
@@ -194,7 +201,14 @@ function problemOf(content: unknown): string | undefined {
 }
 
 const FLAGS: ReadonlySet<string> = new Set(['insecure-skip-tls-verify', 'disable-compression']);
-const STRUCTURED: ReadonlySet<string> = new Set(['exec', 'auth-provider', 'extensions', 'as-groups', 'as-user-extra', 'act-as-groups']);
+const STRUCTURED: ReadonlySet<string> = new Set([
+  'exec',
+  'auth-provider',
+  'extensions',
+  'as-groups',
+  'as-user-extra',
+  'act-as-groups',
+]);
 
 function contentProblem(content: unknown): string | undefined {
   if (content === undefined || content === null) return undefined;

@@ -71,10 +71,17 @@ export function loadConnection(flags: GlobalFlags, env: Environment, isTerminal 
     throw failure(`proxy-url ${JSON.stringify(found['proxy-url'])}: raftsman speaks to http:// proxies only`);
   }
   const tls = tlsOf(flags, found, who);
-  const credentials = flags.token === undefined && who?.exec ? fromPlugin(who.exec, { server, tls, found }, { env, isTerminal }) : undefined;
+  const credentials =
+    flags.token === undefined && who?.exec
+      ? fromPlugin(who.exec, { server, tls, found }, { env, isTerminal })
+      : undefined;
   return {
     server: serverUrl(server),
-    tls: { ...tls, ...(credentials?.cert && { cert: credentials.cert }), ...(credentials?.key && { key: credentials.key }) },
+    tls: {
+      ...tls,
+      ...(credentials?.cert && { cert: credentials.cert }),
+      ...(credentials?.key && { key: credentials.key }),
+    },
     token: flags.token ?? credentials?.token ?? tokenOf(who, userName),
     headers: headersOf(flags, who),
     namespace: flags.namespace || context?.namespace || 'default',
@@ -84,7 +91,11 @@ export function loadConnection(flags: GlobalFlags, env: Environment, isTerminal 
 
 function fromPlugin(
   exec: ExecEntry,
-  { server, tls, found }: { readonly server: string; readonly tls: TlsCredentials; readonly found: ClusterEntry | undefined },
+  {
+    server,
+    tls,
+    found,
+  }: { readonly server: string; readonly tls: TlsCredentials; readonly found: ClusterEntry | undefined },
   surroundings: PluginSurroundings,
 ): ExecCredentials {
   const cluster = {

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { sorted } from '../output/documents.ts';
 import type { JsonObject } from './api.ts';
 import { failure } from './errors.ts';
 import { yaml } from './yaml.ts';
@@ -78,7 +79,7 @@ function readText(path: string): string {
 function parseText(source: string, text: string): Manifest[] {
   const manifests: Manifest[] = [];
   const json = parsedJson(text);
-  if (json !== undefined) return objectsOf(json, source);
+  if (json) return json.flatMap(value => objectsOf(value, source));
   // YAML 1.1, as Kubernetes reads it: `yes` is true, `0o7` is text.
   for (const document of yaml().parseAllDocuments(text, { version: '1.1', merge: true, uniqueKeys: false })) {
     const [error] = document.errors;
@@ -96,14 +97,41 @@ function parseText(source: string, text: string): Manifest[] {
   return manifests;
 }
 
-/** JSON is read as such: a key that comes twice is no mistake there, and no YAML parser need be loaded. */
-function parsedJson(text: string): unknown {
+/**
+ * JSON is read as such: a key that comes twice is no mistake there, values may follow each other, and no YAML parser need be
+ * loaded. Undefined for what is not JSON.
+ */
+function parsedJson(text: string): unknown[] | undefined {
   if (!/^\s*[{[]/.test(text)) return undefined;
   try {
-    return JSON.parse(text);
+    return jsonTexts(text).map(part => JSON.parse(part));
   } catch {
     return undefined;
   }
+}
+
+/** The values that stand one behind the other. */
+function jsonTexts(text: string): string[] {
+  const parts: string[] = [];
+  let depth = 0;
+  let start = 0;
+  let isText = false;
+  for (let index = 0; index < text.length; index++) {
+    const sign = text[index];
+    if (isText) {
+      if (sign === '\\') index++;
+      else if (sign === '"') isText = false;
+      continue;
+    }
+    if (sign === '"') isText = true;
+    else if (sign === '{' || sign === '[') depth++;
+    else if ((sign === '}' || sign === ']') && --depth === 0) {
+      parts.push(text.slice(start, index + 1));
+      start = index + 1;
+    }
+  }
+  const rest = text.slice(start);
+  return rest.trim() === '' ? parts : [...parts, rest];
 }
 
 function objectsOf(value: unknown, source: string): Manifest[] {
@@ -123,5 +151,6 @@ function objectsOf(value: unknown, source: string): Manifest[] {
       ),
     );
   }
-  return [{ object, source }];
+  // In the order of their names, as Go writes maps: warnings of the server come in that order.
+  return [{ object: sorted(object) as JsonObject, source }];
 }

@@ -69,7 +69,9 @@ export async function manifestObjects(
   verb: string,
 ): Promise<ManifestObject[]> {
   if (flags.kustomize !== undefined) {
-    throw failure(`raftsman has no kustomize of its own: use "kustomize build ${flags.kustomize} | raftsman ${verb} -f -"`);
+    throw failure(
+      `raftsman has no kustomize of its own: use "kustomize build ${flags.kustomize} | raftsman ${verb} -f -"`,
+    );
   }
   const manifests = await readManifests(flags.filename ?? [], {
     stdin: session.context.stdin,

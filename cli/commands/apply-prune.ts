@@ -73,7 +73,12 @@ async function remove(
   if (mode !== 'client') {
     await session.api
       .json('DELETE', objectPath(reference), {
-        body: { kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy: 'Background' },
+        body: {
+          kind: 'DeleteOptions',
+          apiVersion: 'v1',
+          propagationPolicy: 'Background',
+          ...(mode === 'server' && { dryRun: ['All'] }),
+        },
         query: { dryRun: dryRunQuery(flags) },
       })
       .catch(error => {

@@ -17,8 +17,8 @@ import { type Session, withSession } from '../client/session.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { definitionOf, LAST_APPLIED, lastApplied, threeWayPatch, withLastApplied } from './apply-patch.ts';
-import { ClusterCommand, integer, list, repeated, withGlobalFlags } from './cluster-command.ts';
 import { prune } from './apply-prune.ts';
+import { ClusterCommand, integer, list, repeated, withGlobalFlags } from './cluster-command.ts';
 import { fieldValidation } from './create.ts';
 import { lastAppliedCommands } from './last-applied.ts';
 

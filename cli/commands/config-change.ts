@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { failure } from '../client/errors.ts';
+import type { GlobalFlags } from '../client/kubeconfig.ts';
 import {
   CONTENT,
   fileForNew,
@@ -11,7 +12,6 @@ import {
   type Section,
   writeDocument,
 } from '../client/kubeconfig-file.ts';
-import type { GlobalFlags } from '../client/kubeconfig.ts';
 import type { CommandContext } from '../context.ts';
 import { yamlText } from '../output/documents.ts';
 import { list } from './cluster-command.ts';
@@ -266,7 +266,9 @@ const typed = (field: string, value: string): string | boolean =>
 
 function sectionOf(text: string): Section {
   if (text === 'clusters' || text === 'users' || text === 'contexts') return text;
-  throw failure(`unable to parse path ${JSON.stringify(text)}: it begins with clusters, contexts, users or current-context`);
+  throw failure(
+    `unable to parse path ${JSON.stringify(text)}: it begins with clusters, contexts, users or current-context`,
+  );
 }
 
 export const configChanges: readonly ConfigCommand[] = [
@@ -282,7 +284,8 @@ export const configChanges: readonly ConfigCommand[] = [
     name: 'set-cluster',
     usage: 'NAME [--server=URL] [--certificate-authority=FILE] [--embed-certs]',
     description: 'Set a cluster.',
-    example: 'raftsman config set-cluster prod --server=https://10.0.0.1:6443 --certificate-authority=ca.crt --embed-certs',
+    example:
+      'raftsman config set-cluster prod --server=https://10.0.0.1:6443 --certificate-authority=ca.crt --embed-certs',
     flags: command =>
       command
         .option('--embed-certs', 'write the certificate into the kubeconfig')
@@ -293,7 +296,8 @@ export const configChanges: readonly ConfigCommand[] = [
     name: 'set-credentials',
     usage: 'NAME [--client-certificate=FILE --client-key=FILE] [--token=TOKEN] [--exec-command=PROGRAM]',
     description: 'Set a user.',
-    example: 'raftsman config set-credentials admin --client-certificate=admin.crt --client-key=admin.key --embed-certs',
+    example:
+      'raftsman config set-credentials admin --client-certificate=admin.crt --client-key=admin.key --embed-certs',
     flags: command =>
       command
         .option('--embed-certs', 'write certificate and key into the kubeconfig')

@@ -19,9 +19,7 @@ export interface ConfigCommand {
 }
 
 /** A sub-command: its work needs no server. */
-export function configCommand<F>(
-  spec: Omit<ConfigCommand, 'work'> & { readonly work: ConfigWork<F> },
-): ConfigCommand {
+export function configCommand<F>(spec: Omit<ConfigCommand, 'work'> & { readonly work: ConfigWork<F> }): ConfigCommand {
   // The flags are those that the command itself declares.
   return spec as ConfigCommand;
 }

@@ -92,8 +92,7 @@ const shows: readonly ConfigCommand[] = [
     usage: '[NAME...] [flags]',
     description: 'List contexts.',
     example: 'raftsman config get-contexts -o name',
-    flags: command =>
-      command.option('-o, --output <format>', 'name').option('--no-headers', 'leave out the header'),
+    flags: command => command.option('-o, --output <format>', 'name').option('--no-headers', 'leave out the header'),
     work: getContexts,
   }),
   ...(['clusters', 'users'] as const).map(section =>

@@ -7,7 +7,7 @@ import { type Session, withSession } from '../client/session.ts';
 import { dryRunOf, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { withEmptyFields } from '../output/generated.ts';
-import { withLastApplied } from './apply-patch.ts';
+import { LAST_APPLIED } from './apply-patch.ts';
 import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
 import { createObject } from './create.ts';
 
@@ -74,7 +74,7 @@ async function create(session: Session, object: JsonObject, flags: CreateFlags):
         resource,
         namespace: session.namespace,
         name,
-        object: flags.saveConfig ? withLastApplied(whole) : whole,
+        object: flags.saveConfig ? withTypedConfiguration(whole) : whole,
       },
       flags,
     );
@@ -84,6 +84,15 @@ async function create(session: Session, object: JsonObject, flags: CreateFlags):
     if (!(error instanceof ApiError) || context === undefined) throw error;
     throw failure(`failed to create ${context} ${error.message}`, error);
   }
+}
+
+/** The object with its own configuration, in the order in which Go writes the fields of a type. */
+function withTypedConfiguration(object: JsonObject): JsonObject {
+  const { apiVersion, kind: kindName, metadata, ...rest } = withEmptyFields(object);
+  const { name, namespace: where, creationTimestamp: _none, ...more } = metadata as JsonObject;
+  const ordered = { name, ...(where !== undefined && { namespace: where }), creationTimestamp: null, ...more };
+  const text = `${JSON.stringify({ kind: kindName, apiVersion, metadata: ordered, ...rest })}\n`;
+  return { ...object, metadata: { ...(object.metadata as JsonObject), annotations: { [LAST_APPLIED]: text } } };
 }
 
 /** kubectl words what fails by kind; of the other kinds the server's word is told as it is. */

@@ -2,15 +2,15 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
-import { pathOf } from '../client/discovery.ts';
 import type { JsonObject } from '../client/api.ts';
+import { pathOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
 import type { Session } from '../client/session.ts';
 import { ClusterCommand, integer, list, repeated } from './cluster-command.ts';
+import { kind, nameIn, onlyName, type RegisterKind } from './create-kind.ts';
 import { policyKinds } from './create-policy.ts';
 import { rbacKinds } from './create-rbac.ts';
 import { tokenKind } from './create-token.ts';
-import { kind, nameIn, onlyName, type RegisterKind } from './create-kind.ts';
 
 interface ImageFlags {
   readonly image?: readonly string[];
@@ -203,7 +203,9 @@ function registrySecret(name: string, flags: RegistryFlags): JsonObject {
     ...(dockerServer ? [] : ['docker-server']),
   ];
   if (missing.length > 0) {
-    throw failure(`either --from-file or the combination of --docker-username, --docker-password and --docker-server is required`);
+    throw failure(
+      `either --from-file or the combination of --docker-username, --docker-password and --docker-server is required`,
+    );
   }
   const auth = Buffer.from(`${username}:${password}`).toString('base64');
   const config = { auths: { [dockerServer]: { username, password, ...(email && { email }), auth } } };
@@ -315,7 +317,13 @@ async function jobFrom(session: Session, name: string, from: string): Promise<Js
       annotations: { 'cronjob.kubernetes.io/instantiate': 'manual', ...template?.annotations },
       ...(template?.labels && { labels: template.labels }),
       ownerReferences: [
-        { apiVersion: 'batch/v1', kind: 'CronJob', name: object.metadata?.name, uid: object.metadata?.uid, controller: true },
+        {
+          apiVersion: 'batch/v1',
+          kind: 'CronJob',
+          name: object.metadata?.name,
+          uid: object.metadata?.uid,
+          controller: true,
+        },
       ],
     },
     spec,

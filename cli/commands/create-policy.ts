@@ -29,9 +29,7 @@ const quota = kind<QuotaFlags>({
   description: 'Creates a quota.',
   example: 'raftsman create quota team --hard=cpu=8,memory=16Gi,pods=20',
   flags: command =>
-    command
-      .option('--hard <pairs>', 'what may be used at most')
-      .option('--scopes <scopes>', 'what is counted', list),
+    command.option('--hard <pairs>', 'what may be used at most').option('--scopes <scopes>', 'what is counted', list),
   build: (words, flags) => ({
     apiVersion: 'v1',
     kind: 'ResourceQuota',
@@ -136,7 +134,9 @@ const ingress = kind<IngressFlags>({
   build: (words, flags) => {
     const name = onlyName(words);
     if (!flags.rule?.length && !flags.defaultBackend) {
-      throw failure('not enough information provided: every ingress has to either specify a default-backend (which catches all traffic) or a list of rules (which catch specific paths)');
+      throw failure(
+        'not enough information provided: every ingress has to either specify a default-backend (which catches all traffic) or a list of rules (which catch specific paths)',
+      );
     }
     const rules = (flags.rule ?? []).map(parseRule);
     const hosts = [...new Set(rules.map(({ host }) => host))];
@@ -158,7 +158,10 @@ const ingress = kind<IngressFlags>({
           })),
         }),
         ...(tls.length > 0 && {
-          tls: tls.map(({ host, secret }) => ({ ...(host && { hosts: [host] }), ...(secret && { secretName: secret }) })),
+          tls: tls.map(({ host, secret }) => ({
+            ...(host && { hosts: [host] }),
+            ...(secret && { secretName: secret }),
+          })),
         }),
       },
     };

@@ -2,8 +2,8 @@
 import type { JsonObject } from '../client/api.ts';
 import { failure } from '../client/errors.ts';
 import type { Session } from '../client/session.ts';
-import { list, ownOption } from './cluster-command.ts';
 import { RBAC, type SubjectFlags, subjectsOf } from '../client/subjects.ts';
+import { list, ownOption } from './cluster-command.ts';
 import { kind, onlyName, type RegisterKind } from './create-kind.ts';
 
 interface RoleFlags {
@@ -13,7 +13,6 @@ interface RoleFlags {
   readonly nonResourceUrl?: readonly string[];
   readonly aggregationRule?: string;
 }
-
 
 /** Rules: one an API group, with all resources of that group. */
 async function rulesOf(session: Session, flags: RoleFlags): Promise<JsonObject[]> {
@@ -70,7 +69,9 @@ const clusterRole = kind<RoleFlags>({
     const head = { apiVersion: `${RBAC}/v1`, kind: 'ClusterRole', metadata: { name } };
     if (flags.aggregationRule) {
       if (flags.verb || flags.resource || flags.nonResourceUrl || flags.resourceName) {
-        throw failure('aggregation rule must be specified without verbs, resources, resource names, or non-resource URLs');
+        throw failure(
+          'aggregation rule must be specified without verbs, resources, resource names, or non-resource URLs',
+        );
       }
       const matchLabels = Object.fromEntries(flags.aggregationRule.split(',').map(pair => pair.split('=')));
       return { ...head, aggregationRule: { clusterRoleSelectors: [{ matchLabels }] }, rules: null };
@@ -109,7 +110,9 @@ function binding(kindName: 'RoleBinding' | 'ClusterRoleBinding'): RegisterKind {
       const name = onlyName(words);
       if (isCluster && !flags.clusterrole) throw failure('required flag(s) "clusterrole" not set');
       if (!flags.clusterrole === !flags.role) {
-        throw failure(isCluster ? 'clusterrole must be specified' : 'exactly one of clusterrole or role must be specified');
+        throw failure(
+          isCluster ? 'clusterrole must be specified' : 'exactly one of clusterrole or role must be specified',
+        );
       }
       return {
         apiVersion: `${RBAC}/v1`,
@@ -126,4 +129,9 @@ function binding(kindName: 'RoleBinding' | 'ClusterRoleBinding'): RegisterKind {
   });
 }
 
-export const rbacKinds: readonly RegisterKind[] = [role, clusterRole, binding('RoleBinding'), binding('ClusterRoleBinding')];
+export const rbacKinds: readonly RegisterKind[] = [
+  role,
+  clusterRole,
+  binding('RoleBinding'),
+  binding('ClusterRoleBinding'),
+];

@@ -47,9 +47,7 @@ export const tokenKind: RegisterKind = (parent, context) => {
           spec: {
             audiences: flags.audience ?? null,
             expirationSeconds: flags.duration === undefined ? null : Math.floor(flags.duration / 1000),
-            boundObjectRef: kind
-              ? { apiVersion: BOUND_KINDS[kind], kind, name: boundName, ...(uid && { uid }) }
-              : null,
+            boundObjectRef: kind ? { apiVersion: BOUND_KINDS[kind], kind, name: boundName, ...(uid && { uid }) } : null,
           },
         };
         const answer = await session.api
@@ -59,7 +57,9 @@ export const tokenKind: RegisterKind = (parent, context) => {
             throw failure(`failed to create token: ${error.message}`, error);
           });
         if (flags.output) {
-          session.context.stdout.write(objectPrinter(flags.output)({ objects: [{ resource, object: answer }], isList: false }));
+          session.context.stdout.write(
+            objectPrinter(flags.output)({ objects: [{ resource, object: answer }], isList: false }),
+          );
           return;
         }
         session.print((answer.status as { token?: string } | undefined)?.token ?? '');

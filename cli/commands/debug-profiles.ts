@@ -12,7 +12,10 @@ export interface Profile {
 
 type Security = NonNullable<Container['securityContext']>;
 
-const withSecurity = (container: Container, securityContext: Security): Container => ({ ...container, securityContext });
+const withSecurity = (container: Container, securityContext: Security): Container => ({
+  ...container,
+  securityContext,
+});
 const same = (spec: PodSpec): PodSpec => spec;
 
 /** Without the node's own namespaces and files. */

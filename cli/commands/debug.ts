@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import type { Container, Pod } from '../../control/api/generated/types.ts';
 import { resolveTargets } from '../client/arguments.ts';
+import { attachTo, waitForContainer } from '../client/attach.ts';
 import { pathOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
-import { attachTo, waitForContainer } from '../client/attach.ts';
 import { type Session, withSession } from '../client/session.ts';
 import type { CommandContext } from '../context.ts';
 import { ClusterCommand, list, repeated, withGlobalFlags } from './cluster-command.ts';
@@ -97,8 +97,7 @@ async function debug(session: Session, words: readonly string[], flags: Flags, s
   const [target] = targets;
   if (target?.name === undefined) throw failure('name a pod or a node');
   const work: Work = { session, flags, profile, command };
-  const made =
-    target.resource.kind === 'Node' ? await debugNode(work, target.name) : await debugPod(work, target.name);
+  const made = target.resource.kind === 'Node' ? await debugNode(work, target.name) : await debugPod(work, target.name);
   const joins = flags.attach ?? flags.stdin ?? false;
   if (!joins) return;
   const pod = await waitForContainer(session, made.pod, made.container);
@@ -214,7 +213,8 @@ async function copyPod(work: Work, pod: Pod): Promise<Made> {
   else if (flags.image) {
     name = containerName(work, pod);
     containers.push(profile.container(newContainer(work, name), 'copy'));
-  } else if (command.length > 0) throw failure('you must specify an existing container or a new image when specifying args.');
+  } else if (command.length > 0)
+    throw failure('you must specify an existing container or a new image when specifying args.');
   const { nodeName, ephemeralContainers: _ephemeral, initContainers, ...rest } = spec;
   const copy: Pod = {
     apiVersion: 'v1',
@@ -274,7 +274,11 @@ async function debugNode(work: Work, name: string): Promise<Made> {
   const pod: Pod = {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name: podName, namespace: session.namespace, labels: { 'app.kubernetes.io/managed-by': 'kubectl-debug' } },
+    metadata: {
+      name: podName,
+      namespace: session.namespace,
+      labels: { 'app.kubernetes.io/managed-by': 'kubectl-debug' },
+    },
     spec: profile.pod(
       {
         containers: [profile.container(withRoot, 'node')],

@@ -155,6 +155,8 @@ async function removeOne(
             apiVersion: 'v1',
             propagationPolicy,
             ...(graceSeconds !== undefined && { gracePeriodSeconds: graceSeconds }),
+            // A body hides the query, so that it must say so itself.
+            ...(mode === 'server' && { dryRun: ['All'] }),
           },
           query: { dryRun: dryRunQuery(flags) },
         });

@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from '../client/api.ts';
 import { groupVersionOf, pathOf } from '../client/discovery.ts';
-import { CommandError, failure } from '../client/errors.ts';
+import { CommandError, describeApiError, failure } from '../client/errors.ts';
 import {
   type ManifestObject,
   manifestObjects,
@@ -84,7 +84,9 @@ async function diff(session: Session, words: readonly string[], flags: Flags): P
     if (error instanceof CommandError && error.exitCode === 1 && error.message !== '') {
       throw new CommandError(error.message, { exitCode: EXIT_FAILED, cause: error });
     }
-    if (error instanceof ApiError) session.context.setExitCode(EXIT_FAILED);
+    if (error instanceof ApiError) {
+      throw new CommandError(describeApiError(error), { exitCode: EXIT_FAILED, cause: error });
+    }
     throw error;
   }
 }
@@ -153,7 +155,10 @@ async function patchDry(
   flags: Flags,
 ): Promise<JsonObject> {
   const definition = definitionOf(manifest.resource);
-  const body = threeWayPatch({ original: lastApplied(live) ?? {}, modified: manifest.object, current: live }, definition);
+  // As in what apply keeps: without its own annotation, but with the map that would hold it.
+  const { annotations, ...metadata } = (manifest.object.metadata ?? {}) as JsonObject;
+  const modified = { ...manifest.object, metadata: { ...metadata, annotations: annotations ?? {} } };
+  const body = threeWayPatch({ original: lastApplied(live) ?? {}, modified, current: live }, definition);
   return session.api.json('PATCH', objectPath(manifest), {
     contentType: definition ? 'application/strategic-merge-patch+json' : 'application/merge-patch+json',
     body,
@@ -185,7 +190,11 @@ function masked(live: JsonObject | undefined, merged: JsonObject): [JsonObject |
 }
 
 /** Lets the program `diff` compare two folders of files. */
-function compare(session: Session, pairs: readonly Pair[], names: readonly [string, string] = ['LIVE', 'MERGED']): void {
+function compare(
+  session: Session,
+  pairs: readonly Pair[],
+  names: readonly [string, string] = ['LIVE', 'MERGED'],
+): void {
   const [live, merged] = names.map(name => mkdtempSync(join(tmpdir(), `${name}-`))) as [string, string]; // two names
   try {
     for (const pair of pairs) {

@@ -34,7 +34,9 @@ export function register(program: Command, context: CommandContext): void {
     .argument('[words...]')
     .usage('(TYPE NAME | TYPE/NAME | -f FILENAME)')
     .summary('change objects in an editor')
-    .description('Opens objects in the editor that KUBE_EDITOR or EDITOR names (vi otherwise), and sends what was changed.')
+    .description(
+      'Opens objects in the editor that KUBE_EDITOR or EDITOR names (vi otherwise), and sends what was changed.',
+    )
     .option('-f, --filename <file>', 'the objects of this file', list)
     .option('-R, --recursive', 'read folders within folders')
     .option('-k, --kustomize <folder>', 'the objects of a kustomization')
@@ -45,7 +47,10 @@ export function register(program: Command, context: CommandContext): void {
     .option('--validate [mode]', 'accepted for kubectl’s sake')
     .option('--output-patch', 'print the patch')
     .option('--windows-line-endings', 'accepted for kubectl’s sake')
-    .addHelpText('after', '\nExamples:\n  raftsman edit deployment/web\n  KUBE_EDITOR="code --wait" raftsman edit cm settings')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  raftsman edit deployment/web\n  KUBE_EDITOR="code --wait" raftsman edit cm settings',
+    )
     .action(withSession<Flags>(context, edit));
   program.addCommand(withWriteFlags(withGlobalFlags(command)));
 }
@@ -57,7 +62,7 @@ async function edit(session: Session, words: readonly string[], flags: Flags): P
 }
 
 const HEAD = [
-  '# Please edit the object below. Lines beginning with a \'#\' will be ignored,',
+  "# Please edit the object below. Lines beginning with a '#' will be ignored,",
   '# and an empty file will abort the edit. If an error occurs while saving this file will be',
   '# reopened with the relevant failures.',
   '#',
@@ -133,7 +138,9 @@ function parsed(text: string): JsonObject {
   try {
     value = yaml().parse(text);
   } catch (error) {
-    throw new SyntaxError(`error converting YAML to JSON: ${error instanceof Error ? error.message.split('\n')[0] : error}`);
+    throw new SyntaxError(
+      `error converting YAML to JSON: ${error instanceof Error ? error.message.split('\n')[0] : error}`,
+    );
   }
   if (typeof value !== 'object' || value === null) throw new SyntaxError('it is no object');
   return value as JsonObject; // just checked

@@ -131,7 +131,11 @@ function summary(fields: readonly string[]): string {
 }
 
 /** Fields of every write, which tell nothing. */
-const UNTOLD: ReadonlySet<string> = new Set(['metadata.managedFields', 'metadata.resourceVersion', 'metadata.generation']);
+const UNTOLD: ReadonlySet<string> = new Set([
+  'metadata.managedFields',
+  'metadata.resourceVersion',
+  'metadata.generation',
+]);
 
 /** The paths at which two objects differ, with short values: `spec.replicas: 2 → 3`. */
 export function changedPaths(before: unknown, after: unknown, path = ''): string[] {

@@ -110,4 +110,8 @@ export async function registerClusterCommands(
 }
 
 /** Other names of commands. */
-const ALIASES: Readonly<Record<string, string>> = { clusterinfo: 'cluster-info', apiversions: 'api-versions', log: 'logs' };
+const ALIASES: Readonly<Record<string, string>> = {
+  clusterinfo: 'cluster-info',
+  apiversions: 'api-versions',
+  log: 'logs',
+};

@@ -74,9 +74,7 @@ async function viewLastApplied(session: Session, words: readonly string[], flags
     }
     const configuration = lastApplied(reference.object) ?? {};
     session.print(
-      flags.output === 'json'
-        ? JSON.stringify(sorted(configuration), undefined, 2)
-        : yamlText(configuration),
+      flags.output === 'json' ? JSON.stringify(sorted(configuration), undefined, 2) : yamlText(configuration),
     );
   }
 }

@@ -35,20 +35,20 @@ function registerMark(
   context: CommandContext,
   [name, isUnschedulable, what]: readonly [string, boolean, string],
 ): void {
-    const command = new ClusterCommand(name)
-      .argument('[nodes...]')
-      .usage('NODE [flags]')
-      .summary(isUnschedulable ? 'let no new pods onto a node' : 'let pods onto a node again')
-      .description(what)
-      .option('-l, --selector <labels>', 'nodes with these labels')
-      .addHelpText('after', `\nExamples:\n  raftsman ${name} node-1`)
-      .action(
-        withSession<Flags>(context, async (session, words, flags) => {
-          for (const node of await findNodes(session, words, flags))
-            await setUnschedulable(session, node, isUnschedulable);
-        }),
-      );
-    program.addCommand(withGlobalFlags(command));
+  const command = new ClusterCommand(name)
+    .argument('[nodes...]')
+    .usage('NODE [flags]')
+    .summary(isUnschedulable ? 'let no new pods onto a node' : 'let pods onto a node again')
+    .description(what)
+    .option('-l, --selector <labels>', 'nodes with these labels')
+    .addHelpText('after', `\nExamples:\n  raftsman ${name} node-1`)
+    .action(
+      withSession<Flags>(context, async (session, words, flags) => {
+        for (const node of await findNodes(session, words, flags))
+          await setUnschedulable(session, node, isUnschedulable);
+      }),
+    );
+  program.addCommand(withGlobalFlags(command));
 }
 
 export function registerDrain(program: Command, context: CommandContext): void {

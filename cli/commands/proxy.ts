@@ -142,6 +142,12 @@ function serveFile(folder: string, path: string, response: http.ServerResponse):
   }
 }
 
+/** Names of headers as Go's proxy writes them: `Content-Type`. */
+const canonical = (headers: http.IncomingHttpHeaders): http.OutgoingHttpHeaders =>
+  Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.replaceAll(/(^|-)[a-z]/g, text => text.toUpperCase()), value]),
+  );
+
 /** Sends requests on with the credentials of the kubeconfig, and answers back as they come. */
 function forwarder({ server, tls, token, headers: extra }: Connection) {
   const base = new URL(server);
@@ -167,7 +173,7 @@ function forwarder({ server, tls, token, headers: extra }: Connection) {
     request(incoming: http.IncomingMessage, path: string, response: http.ServerResponse): void {
       const outgoing = start(incoming, path, {});
       outgoing.on('response', answer => {
-        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        response.writeHead(answer.statusCode ?? 502, canonical(answer.headers));
         answer.pipe(response);
         answer.on('error', () => response.destroy());
       });

@@ -83,14 +83,18 @@ async function write(session: Session, manifest: ManifestObject, flags: Flags, m
   const object =
     dryRunOf(flags) === 'client'
       ? manifest.object
-      : await session.api.json(method, method === 'PUT' ? objectPath(manifest, flags.subresource) : pathOf(resource, namespace), {
-          body: method === 'PUT' ? manifest.object : withoutVersion(manifest.object),
-          query: {
-            fieldManager: flags.fieldManager ?? 'kubectl-replace',
-            fieldValidation: fieldValidation(flags.validate),
-            dryRun: dryRunQuery(flags),
+      : await session.api.json(
+          method,
+          method === 'PUT' ? objectPath(manifest, flags.subresource) : pathOf(resource, namespace),
+          {
+            body: method === 'PUT' ? manifest.object : withoutVersion(manifest.object),
+            query: {
+              fieldManager: flags.fieldManager ?? 'kubectl-replace',
+              fieldValidation: fieldValidation(flags.validate),
+              dryRun: dryRunQuery(flags),
+            },
           },
-        });
+        );
   printWritten(session, { ...manifest, object }, 'replaced', flags);
 }
 

@@ -26,7 +26,8 @@ export async function revisionsOf(
 ): Promise<Revision[]> {
   const kind = String(reference.object.kind);
   if (kind === 'Deployment') return sortedByNumber(await replicaSetRevisions(session, reference));
-  if (kind === 'DaemonSet' || kind === 'StatefulSet') return sortedByNumber(await controllerRevisions(session, reference));
+  if (kind === 'DaemonSet' || kind === 'StatefulSet')
+    return sortedByNumber(await controllerRevisions(session, reference));
   const { group } = reference.resource;
   throw failure(`no ${purpose} has been implemented for ${JSON.stringify({ Group: group, Kind: kind })}`);
 }

@@ -234,7 +234,11 @@ async function undo(session: Session, words: readonly string[], flags: Flags): P
 }
 
 /** The revision named, else the one before the last. */
-function targetOf({ object, name }: ObjectReference & { object: JsonObject }, revisions: readonly Revision[], to: number) {
+function targetOf(
+  { object, name }: ObjectReference & { object: JsonObject },
+  revisions: readonly Revision[],
+  to: number,
+) {
   if (to < 0) throw failure(`invalid revision: ${to}: it must be 1 or more; 0 is the one before`);
   const found = to === 0 ? revisions.at(-2) : revisions.find(({ number }) => number === to);
   if (found) return found;

@@ -30,7 +30,10 @@ function specOf(object: JsonObject, { resource, name }: ObjectReference): PodSpe
 
 /** `*`, `web`, `web-*` */
 function matcher(pattern: string): (name: string) => boolean {
-  const text = pattern.replaceAll(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
+  const text = pattern
+    .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
   const expression = new RegExp(`^${text}$`);
   return name => expression.test(name);
 }
@@ -77,7 +80,8 @@ const env: SetCommand = {
   name: 'env',
   usage: 'TYPE/NAME KEY_1=VAL_1 ... KEY_N- [--from=TYPE/NAME] [--list] [flags]',
   description: 'Set, remove and list environment variables of containers.',
-  example: 'raftsman set env deployment/web MODE=fast DEBUG-\n  raftsman set env deployment/web --from=secret/login\n  raftsman set env deployment/web --list',
+  example:
+    'raftsman set env deployment/web MODE=fast DEBUG-\n  raftsman set env deployment/web --from=secret/login\n  raftsman set env deployment/web --list',
   done: 'env updated',
   failed: 'failed to patch env update to pod template:',
   flags: command =>
@@ -102,7 +106,10 @@ const env: SetCommand = {
     if (changes.length === 0 && added.length === 0) throw failure('at least one environment variable must be provided');
     const removed = new Set(changes.filter(change => !change.includes('=')).map(change => change.slice(0, -1)));
     const set = [
-      ...changes.filter(change => change.includes('=')).map(splitPair).map(([name, value]) => ({ name, value })),
+      ...changes
+        .filter(change => change.includes('='))
+        .map(splitPair)
+        .map(([name, value]) => ({ name, value })),
       ...added,
     ];
     return {
@@ -110,9 +117,12 @@ const env: SetCommand = {
       change(object, reference) {
         const containers = (specOf(object, reference).containers ?? []).filter(({ name }) => isMine(name));
         if (containers.length === 0) {
-          session.error(`warning: ${reference.resource.name}/${reference.name} does not have any containers matching ${JSON.stringify(own.containers)}`);
+          session.error(
+            `warning: ${reference.resource.name}/${reference.name} does not have any containers matching ${JSON.stringify(own.containers)}`,
+          );
         }
-        for (const container of containers) container.env = changedVariables(container.env ?? [], set, { removed, own });
+        for (const container of containers)
+          container.env = changedVariables(container.env ?? [], set, { removed, own });
         return object;
       },
     };
@@ -167,7 +177,12 @@ function listVariables(
 ): void {
   for (const { name, env: variables } of specOf(object, reference).containers ?? []) {
     if (!isMine(name)) continue;
-    session.print(`# ${String(object.kind)} ${reference.name}, container ${name}`.replace(/^# (\w)/, (_, first: string) => `# ${first.toUpperCase()}`));
+    session.print(
+      `# ${String(object.kind)} ${reference.name}, container ${name}`.replace(
+        /^# (\w)/,
+        (_, first: string) => `# ${first.toUpperCase()}`,
+      ),
+    );
     for (const variable of variables ?? []) session.print(variableLine(variable));
   }
 }
@@ -194,7 +209,8 @@ const resources: SetCommand = {
   name: 'resources',
   usage: '(-f FILENAME | TYPE NAME) ([--limits=LIMITS] [--requests=REQUESTS]) [flags]',
   description: 'Set how much of a node containers ask for and may use.',
-  example: 'raftsman set resources deployment/web --limits=cpu=200m,memory=512Mi --requests=cpu=100m\n  raftsman set resources deployment/web --limits=cpu=0',
+  example:
+    'raftsman set resources deployment/web --limits=cpu=200m,memory=512Mi --requests=cpu=100m\n  raftsman set resources deployment/web --limits=cpu=0',
   done: 'resource requirements updated',
   failed: 'failed to patch resources update to pod template',
   flags: command =>
@@ -212,7 +228,8 @@ const resources: SetCommand = {
       words,
       change(object, reference) {
         const found = (specOf(object, reference).containers ?? []).filter(({ name }) => isMine(name));
-        if (found.length === 0) throw failure('none of the resource requirements could be changed: no container matches');
+        if (found.length === 0)
+          throw failure('none of the resource requirements could be changed: no container matches');
         for (const container of found) setAmounts(container, { limits, requests });
         return object;
       },
@@ -230,7 +247,9 @@ function setAmounts(container: Container, given: { limits: string | undefined; r
     }
     if (Object.keys(amounts).length > 0) next[field] = amounts;
   }
-  container.resources = { ...container.resources, limits: undefined, requests: undefined, ...next } as NonNullable<Container['resources']>; // as JSON has it: undefined is absent
+  container.resources = { ...container.resources, limits: undefined, requests: undefined, ...next } as NonNullable<
+    Container['resources']
+  >; // as JSON has it: undefined is absent
   for (const field of ['limits', 'requests'] as const) {
     if (container.resources?.[field] === undefined) delete container.resources?.[field];
   }

@@ -62,7 +62,9 @@ export const clusterRoleBinding = describing<ClusterRoleBinding>(bindingLines);
 type Backend = NonNullable<NonNullable<Ingress['spec']>['defaultBackend']>;
 
 const backendText = ({ service, resource }: Backend): string =>
-  service ? `${service.name}:${service.port?.number ?? service.port?.name ?? ''}` : `${resource?.kind}/${resource?.name}`;
+  service
+    ? `${service.name}:${service.port?.number ?? service.port?.name ?? ''}`
+    : `${resource?.kind}/${resource?.name}`;
 
 export const ingress = describing<Ingress>(({ metadata, spec, status }) => [
   `Name:\t${metadata?.name}`,

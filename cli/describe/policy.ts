@@ -48,7 +48,11 @@ function metricLine(metric: Metric, current: Metric | undefined): string {
   const [kind, other, seen] = metric.pods
     ? ['on pods', metric.pods, current?.pods]
     : metric.object
-      ? [`on ${metric.object.describedObject?.kind}/${metric.object.describedObject?.name}`, metric.object, current?.object]
+      ? [
+          `on ${metric.object.describedObject?.kind}/${metric.object.describedObject?.name}`,
+          metric.object,
+          current?.object,
+        ]
       : ['(target average value)', metric.external, current?.external];
   const wanted = other?.target?.averageValue ?? other?.target?.value;
   const now = seen?.current?.averageValue ?? seen?.current?.value ?? UNKNOWN;

@@ -1,10 +1,5 @@
 /** Claims, volumes and classes of storage. */
-import type {
-  PersistentVolume,
-  PersistentVolumeClaim,
-  Pod,
-  StorageClass,
-} from '../../control/api/generated/types.ts';
+import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '../../control/api/generated/types.ts';
 import { type DescribeHelp, describing } from './description.ts';
 import { annotationLines, labelLines } from './lines.ts';
 
@@ -91,7 +86,10 @@ function sourceLines(spec: PersistentVolume['spec']): string[] {
     ];
   }
   if (spec?.local) {
-    return ['    Type:\tLocalVolume (a persistent volume backed by local storage on a node)', `    Path:\t${spec.local.path}`];
+    return [
+      '    Type:\tLocalVolume (a persistent volume backed by local storage on a node)',
+      `    Path:\t${spec.local.path}`,
+    ];
   }
   if (spec?.nfs) {
     return [
