@@ -119,8 +119,19 @@ async function describeObject(
 }
 
 /** Kinds of which kubectl shows no events. */
+const NO_EVENTS: ReadonlySet<string> = new Set([
+  'ClusterRole',
+  'ClusterRoleBinding',
+  'LimitRange',
+  'Namespace',
+  'ResourceQuota',
+  'Role',
+  'RoleBinding',
+  'Secret',
+]);
+
 function hasEvents({ kind }: Resource): boolean {
-  return !['Namespace', 'Secret'].includes(kind);
+  return !NO_EVENTS.has(kind);
 }
 
 async function eventsOf(session: Session, resource: Resource, object: JsonObject): Promise<Event[]> {

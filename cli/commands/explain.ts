@@ -94,6 +94,7 @@ function olderLines(
   const isList = field.items !== undefined;
   const typeText = (schema: Schema): string => {
     const text = typeOf(schema);
+    if (text === 'IntOrString' || text === 'Quantity') return 'string';
     return refOf(schema) !== undefined || schema.items ? text.replace(/[A-Z]\w*$/, 'Object') : text;
   };
   const fields = Object.entries(described.properties ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
