@@ -9,8 +9,8 @@ import type { CommandContext } from './context.ts';
 import { describeFailure } from './failure.ts';
 import { productVersion } from './version.ts';
 
-/** kubectl's exit codes: 1 for what went wrong, 2 for what was typed wrong. */
-const EXIT_USAGE = 2;
+/** 1 for what went wrong, 2 for what was typed wrong; kubectl knows 1 alone, and so does a program of that name. */
+const EXIT_USAGE = basename(process.argv[1] ?? '') === 'kubectl' ? 1 : 2;
 
 const context: CommandContext = {
   stdout: process.stdout,
@@ -85,8 +85,8 @@ function overrideExit(command: Command): void {
 function usageText(text: string): string {
   return text
     .replaceAll(/\s*\n\s*/g, ' ')
-    .replace(/^error: unknown option '(-[^-].*)'/, "error: unknown shorthand flag: '$1'")
-    .replace(/^error: unknown option '(.*?)'/, 'error: unknown flag: $1')
+    .replace(/^error: unknown option '-([^-])(.*)'/, "error: unknown shorthand flag: '$1' in -$1$2")
+    .replace(/^error: unknown option '([^=']*).*?'/, 'error: unknown flag: $1')
     .replace(/^error: unknown command '(.*?)'/, `error: unknown command "$1" for "${context.name}"`)
     .replace(/^error: option '(?:-\w, )?(--[\w-]+)[^']*' argument missing/, 'error: flag needs an argument: $1')
     .replace(

@@ -86,7 +86,7 @@ function parseText(source: string, text: string): Manifest[] {
     if (error) {
       const line = error.linePos?.[0].line;
       throw failure(
-        `error parsing ${source}: error converting YAML to JSON: yaml: ${line === undefined ? '' : `line ${line}: `}${error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '')}`,
+        `error parsing ${source}: error converting YAML to JSON: yaml: ${line === undefined ? '' : `line ${line}: `}${goText(error.message)}`,
         error,
       );
     }
@@ -95,6 +95,13 @@ function parseText(source: string, text: string): Manifest[] {
     manifests.push(...objectsOf(value, source));
   }
   return manifests;
+}
+
+/** Some messages in the words of Go's parser, which people look for. */
+function goText(message: string): string {
+  const [first = ''] = message.split('\n');
+  if (/^Tabs are not allowed/.test(first)) return 'found character that cannot start any token';
+  return first.replace(/ at line \d+, column \d+:?$/, '');
 }
 
 /**

@@ -21,6 +21,7 @@ import { prune } from './apply-prune.ts';
 import { ClusterCommand, integer, list, repeated, withGlobalFlags } from './cluster-command.ts';
 import { fieldValidation } from './create.ts';
 import { lastAppliedCommands } from './last-applied.ts';
+import { migrate } from './server-side-migration.ts';
 
 interface Flags extends WriteFlags, SelectionFlags {
   readonly serverSide?: boolean;
@@ -36,6 +37,7 @@ interface Flags extends WriteFlags, SelectionFlags {
 
 /** How often a patch that met another's write is made anew. */
 const CONFLICT_RETRIES_MAX = 5;
+const SERVER_SIDE_MANAGER = 'kubectl';
 const FIELD_MANAGER = 'kubectl-client-side-apply';
 
 export function register(program: Command, context: CommandContext): void {
@@ -93,17 +95,44 @@ async function apply(session: Session, words: readonly string[], flags: Flags): 
 }
 
 async function applyOnServer(session: Session, manifest: ManifestObject, flags: Flags): Promise<void> {
-  const object = await session.api.json('PATCH', objectPath(manifest, flags.subresource), {
-    contentType: 'application/apply-patch+yaml',
-    body: manifest.object,
-    query: {
-      fieldManager: flags.fieldManager ?? 'kubectl',
-      fieldValidation: fieldValidation(flags.validate),
-      force: flags.forceConflicts ? true : undefined,
-      dryRun: dryRunQuery(flags),
-    },
-  });
+  const manager = flags.fieldManager ?? SERVER_SIDE_MANAGER;
+  const send = () =>
+    session.api.json('PATCH', objectPath(manifest, flags.subresource), {
+      contentType: 'application/apply-patch+yaml',
+      body: manifest.object,
+      query: {
+        fieldManager: manager,
+        fieldValidation: fieldValidation(flags.validate),
+        force: flags.forceConflicts ? true : undefined,
+        dryRun: dryRunQuery(flags),
+      },
+    });
+  const first = await during('', send().catch(explainConflicts));
+  const isMigrated =
+    manager === SERVER_SIDE_MANAGER && dryRunOf(flags) === 'none' && (await migrate(session, manifest, first));
+  const object = isMigrated ? await send() : first;
   printWritten(session, { ...manifest, object }, 'serverside-applied', flags);
+}
+
+/** Tells of fields that belong to others what can be done about them. */
+function explainConflicts(error: unknown): never {
+  if (!(error instanceof ApiError) || error.reason !== 'Conflict' || !error.message.startsWith('Apply failed with'))
+    throw error;
+  throw failure(
+    `${error.message}
+Please review the fields above--they currently have other managers. Here
+are the ways you can resolve this warning:
+* If you intend to manage all of these fields, please re-run the apply
+  command with the \`--force-conflicts\` flag.
+* If you do not intend to manage all of the fields, please edit your
+  manifest to remove references to the fields that should keep their
+  current managers.
+* You may co-own fields by updating your manifest to match the existing
+  value; in this case, you'll become the manager if the other manager(s)
+  stop managing the field (remove it from their configuration).
+See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts`,
+    error,
+  );
 }
 
 async function applyObject(session: Session, manifest: ManifestObject, flags: Flags): Promise<void> {
@@ -123,12 +152,27 @@ async function applyObject(session: Session, manifest: ManifestObject, flags: Fl
   }
 }
 
+/** kubectl's long way of saying which object could not be read. */
+function retrieving({ resource, name, namespace, source }: ManifestObject, message: string): string {
+  const { group, version } = resource;
+  return [
+    'error when retrieving current configuration of:',
+    `Resource: "${group}/${version}, Resource=${resource.name}", GroupVersionKind: "${group}/${version}, Kind=${resource.kind}"`,
+    `Name: ${JSON.stringify(name)}, Namespace: ${JSON.stringify(namespace)}`,
+    `from server for: ${JSON.stringify(source)}: ${message}`,
+  ].join('\n');
+}
+
 async function find(session: Session, manifest: ManifestObject): Promise<JsonObject | undefined> {
   try {
     return await session.api.json('GET', objectPath(manifest));
   } catch (error) {
-    if (error instanceof ApiError && error.reason === 'NotFound') return undefined;
-    throw error;
+    if (!(error instanceof ApiError)) throw error;
+    if (error.reason === 'NotFound') return undefined;
+    return during(
+      '',
+      Promise.reject(new ApiError(error.reason, retrieving(manifest, error.message), { code: error.code })),
+    );
   }
 }
 

@@ -84,7 +84,7 @@ async function status(session: Session, words: readonly string[], flags: Flags):
   for (const reference of await selectedObjects(session, words, flags)) {
     let last = '';
     for (let object = reference.object; ; object = await session.api.json('GET', objectPath(reference))) {
-      const { text, isDone } = statusOf(object, reference, flags.revision);
+      const { text, isDone } = statusOf(object, flags.revision);
       if (text !== last) session.print(text);
       last = text;
       if (isDone || !flags.watch) break;
@@ -101,11 +101,7 @@ interface RolloutStatus {
   readonly isDone: boolean;
 }
 
-function statusOf(
-  object: JsonObject,
-  { resource, name }: ObjectReference,
-  revision: number | undefined,
-): RolloutStatus {
+function statusOf(object: JsonObject, revision: number | undefined): RolloutStatus {
   switch (object.kind) {
     case 'Deployment':
       return deploymentStatus(object as Deployment, revision);
@@ -114,9 +110,7 @@ function statusOf(
     case 'StatefulSet':
       return statefulSetStatus(object as StatefulSet);
     default:
-      throw failure(
-        `no status viewer has been implemented for ${String(object.kind)} (${nameWithGroup(resource)}/${name})`,
-      );
+      throw failure(`no status viewer has been implemented for ${String(object.kind)}`);
   }
 }
 

@@ -52,8 +52,9 @@ async function scale(session: Session, words: readonly string[], flags: Flags): 
   await forEachObject(session, references, async reference => {
     const path = objectPath(reference, 'scale');
     const before = await session.api.json('GET', objectPath(reference)).catch(error => {
-      const isMissing = error instanceof ApiError && error.reason === 'NotFound';
-      throw isMissing && isFirst ? failure(`no objects passed to scale ${error.message}`, error) : error;
+      throw error instanceof ApiError && isFirst
+        ? failure(`no objects passed to scale ${error.message}`, error)
+        : error;
     });
     if (flags.currentReplicas !== undefined && flags.currentReplicas >= 0) {
       const current = (await session.api.json<Scale>('GET', path)).spec?.replicas ?? 0;
