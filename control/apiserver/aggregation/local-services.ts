@@ -11,6 +11,9 @@ const MANAGED = 'kube-aggregator.kubernetes.io/automanaged';
 const ON_START = 'onstart';
 const ALWAYS = 'true';
 
+/** The group of the APIServices: nobody else could serve it. */
+const ITSELF = 'apiregistration.k8s.io';
+
 export interface GroupVersion {
   readonly group: string;
   readonly version: string;
@@ -34,6 +37,7 @@ export function planLocalServices(
     wanted.set(nameOf(object), object);
   }
   for (const { group, version } of builtIn) {
+    if (group === ITSELF) continue;
     const object = localService({ group, version }, { priority: builtInPriority(group, version), mark: ON_START });
     wanted.set(nameOf(object), object);
   }

@@ -1,6 +1,9 @@
 /** The pure parts of the aggregation layer: orders, merged documents, APIServices of the server's own, headers. */
+import { existsSync, readFileSync } from 'node:fs';
 import test from 'ava';
 import type { APIService } from '../../api/generated/types.ts';
+import { ALL_KINDS } from '../../api/registry.ts';
+import { REVIEWS } from '../reviews.ts';
 import { conditionsAfter } from './availability.ts';
 import { mergeGroups, mergeListedGroups } from './discovery-merge.ts';
 import { planLocalServices } from './local-services.ts';
@@ -117,6 +120,22 @@ test('the server’s own APIServices are made, mended and taken away; those of o
   );
   const theirs = bent.map(object => ({ ...object, metadata: { name: object.metadata?.name ?? '' } }));
   t.deepEqual(plan(theirs, []), []);
+});
+
+const FACTS = new URL('../../../../shared/api/namespace-bootstrap.json', import.meta.url);
+const facts = existsSync(FACTS) ? JSON.parse(readFileSync(FACTS, 'utf8')) : undefined;
+
+(facts ? test : test.skip)('a new cluster has the APIServices of Kubernetes', t => {
+  const builtIn = [...ALL_KINDS, ...REVIEWS].map(({ group, version }) => ({ group, version }));
+  const made = new Map(
+    planLocalServices([], { builtIn, custom: [] }).map(({ object }) => [object.metadata?.name, object]),
+  );
+  for (const [name, { labels, spec }] of Object.entries<{ labels: object; spec: object }>(facts.apiServices)) {
+    t.like(made.get(name), { metadata: { labels }, spec } as object, name);
+    made.delete(name);
+  }
+  // What Kubernetes does not serve any more.
+  t.deepEqual([...made.keys()].sort(), ['v1beta1.apps', 'v1beta1.extensions', 'v1beta2.apps']);
 });
 
 test('a condition keeps the time of its last change of status', t => {
