@@ -47,7 +47,6 @@ interface Facts {
 const facts = existsSync(FACTS) ? (JSON.parse(readFileSync(FACTS, 'utf8')) as Facts) : undefined;
 /** Cases that another part answers, with the part. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
-  'admission-config/match-condition-cel': 'admission: CEL',
   'selector/expression-in-without-values': 'decoding: an empty list is read as none, which only Go text tells apart',
   'crd/no-versions': 'decoding: an empty list is read as none, which only Go text tells apart',
   'immutable/crd-scope': 'API server: the definition has to be established',

@@ -125,21 +125,21 @@ function measure({ metrics, clock }: ChainOptions): Filter {
   };
 }
 
+/** Whoever waits for others on the request's behalf learns by its signal that nobody waits for the answer any more. */
 function limitTime({ limits, clock }: ChainOptions): Filter {
   return (exchange, next) => {
     if (isLongRunning(exchange)) return next(exchange);
     const timeoutMs = Math.min(readTimeout(exchange.query) ?? limits.requestMsMax, limits.requestMsMax);
     return new Promise<Reply>((resolve, reject) => {
-      const cancel = clock.setTimeout(
-        () =>
-          reject(
-            new ApiError('Timeout', 'Timeout: request did not complete within the allotted time', {
-              details: { kind: exchange.info.resource },
-            }),
-          ),
-        timeoutMs,
-      );
-      next(exchange).then(
+      const late = new AbortController();
+      const cancel = clock.setTimeout(() => {
+        const error = new ApiError('Timeout', 'Timeout: request did not complete within the allotted time', {
+          details: { kind: exchange.info.resource },
+        });
+        late.abort(error);
+        reject(error);
+      }, timeoutMs);
+      next({ ...exchange, signal: AbortSignal.any([exchange.signal, late.signal]) }).then(
         reply => {
           cancel();
           resolve(reply);

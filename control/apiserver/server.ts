@@ -35,7 +35,6 @@ import { resourceQuota } from './admission/quota/resource-quota.ts';
 import { parseAddressRange, parsePortRange } from './admission/ranges.ts';
 import { roleEscalation } from './admission/role-escalation.ts';
 import { runtimeClass } from './admission/runtime-class.ts';
-import { noConditions } from './admission/webhooks/conditions.ts';
 import { mutatingWebhooks } from './admission/webhooks/mutating.ts';
 import { validatingWebhooks } from './admission/webhooks/validating.ts';
 import { withAggregation } from './aggregation/aggregator.ts';
@@ -185,7 +184,7 @@ class Server implements ApiServer {
       convert: (object, toVersion, definition) => conversions.convert(object, toVersion, definition),
     };
     const kinds = new Catalogue({ cache, context });
-    const webhooks = { cache, callout, kinds, conversions, logger, newUid, conditions: noConditions };
+    const webhooks = { cache, callout, kinds, conversions, logger, newUid, authorizer };
     const admission = createAdmission([
       namespaceLifecycle(cache),
       nodeRestriction(cache),

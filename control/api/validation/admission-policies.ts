@@ -1,11 +1,6 @@
 /** Validation of ValidatingAdmissionPolicies and their bindings (k/k:pkg/apis/admissionregistration/validation). */
 
-import {
-  type CompiledExpression,
-  compileExpression,
-  type ExpressionEnvironment,
-  type ResultKind,
-} from '../cel/index.ts';
+import { type CompiledExpression, compileExpression, type ResultKind } from '../cel/index.ts';
 import type {
   AuditAnnotation,
   MatchResources,
@@ -30,9 +25,9 @@ import {
   oneOf,
   required,
 } from './errors.ts';
+import { validateMatchConditions } from './match-conditions.ts';
 import { dns1035Label, dns1123Subdomain, pathSegment, qualifiedName } from './names.ts';
 import { validateLabelSelector } from './scheduling.ts';
-import { validateMatchConditions } from './webhooks.ts';
 
 const FAILURE_POLICIES = ['Fail', 'Ignore'];
 const MATCH_POLICIES = ['Equivalent', 'Exact'];
@@ -59,8 +54,7 @@ export function validatePolicy({ metadata, spec = {} }: ValidatingAdmissionPolic
             : []),
         ]
       : [required('spec.matchConstraints')]),
-    ...validateMatchConditions(matchConditions, 'spec.matchConditions'),
-    ...validateConditionExpressions(matchConditions, 'spec.matchConditions', { hasParams, hasAuthorizer: true }),
+    ...validateMatchConditions(matchConditions, 'spec.matchConditions', { hasParams, hasAuthorizer: true }),
     ...variables.flatMap((variable, index) => validateVariable(variable, checker, `spec.variables[${index}]`)),
     ...(validations.length === 0 && auditAnnotations.length === 0
       ? [required('spec.validations', NOTHING_TO_SAY), required('spec.auditAnnotations', NOTHING_TO_SAY)]
@@ -74,20 +68,6 @@ export function validatePolicy({ metadata, spec = {} }: ValidatingAdmissionPolic
 
 const enumerated = (field: string, value: string | undefined, supported: readonly string[]): FieldError[] =>
   value === undefined ? [required(field)] : oneOf(field, value, supported);
-
-/** Compiles the expressions of match conditions. What else is to be said of them, others say. */
-export function validateConditionExpressions(
-  conditions: readonly { readonly expression: string }[],
-  path: string,
-  environment: ExpressionEnvironment,
-): FieldError[] {
-  return conditions.flatMap(({ expression }, index) => {
-    const text = expression.trim();
-    if (text === '') return [];
-    const compiled = compileExpression(text, environment);
-    return 'error' in compiled ? [invalidValue(`${path}[${index}].expression`, text, compiled.error)] : [];
-  });
-}
 
 /** Compiles a policy's expressions one after the other: later ones may use the variables of earlier ones. */
 class ExpressionChecker {

@@ -1,6 +1,5 @@
 /** Validation of webhook configurations (k/k:pkg/apis/admissionregistration/validation). */
 import type {
-  MatchCondition,
   MutatingWebhook,
   MutatingWebhookConfiguration,
   ServiceReference,
@@ -9,24 +8,15 @@ import type {
 } from '../generated/types.ts';
 import type { FieldError } from '../status.ts';
 import { validateAdmissionRule } from './admission-rules.ts';
-import {
-  byRule,
-  duplicateValue,
-  invalidText,
-  invalidValue,
-  notSupported,
-  oneOf,
-  required,
-  tooManyValues,
-} from './errors.ts';
+import { byRule, duplicateValue, invalidText, invalidValue, notSupported, oneOf, required } from './errors.ts';
 import { goStrings } from './go-text.ts';
-import { dns1035Label, dns1123Subdomain, portNumber, qualifiedName } from './names.ts';
+import { validateMatchConditions } from './match-conditions.ts';
+import { dns1035Label, dns1123Subdomain, portNumber } from './names.ts';
 import { validateLabelSelector } from './scheduling.ts';
 
 const SIDE_EFFECTS = ['None', 'NoneOnDryRun'];
 const REVIEW_VERSIONS = ['v1', 'v1beta1'];
 const TIMEOUT_SECONDS_MAX = 30;
-const MATCH_CONDITIONS_MAX = 64;
 const NAME_SEGMENTS_MIN = 3;
 const URL_FORM = '; desired format: https://host[/path]';
 
@@ -69,7 +59,7 @@ function validateWebhook(webhook: MutatingWebhook, path: string): FieldError[] {
     ...validateLabelSelector(webhook.objectSelector, `${path}.objectSelector`),
     ...enumeration('reinvocationPolicy', reinvocationPolicy, ['IfNeeded', 'Never']),
     ...validateClientConfig(webhook.clientConfig ?? {}, `${path}.clientConfig`),
-    ...validateMatchConditions(webhook.matchConditions ?? [], `${path}.matchConditions`),
+    ...validateMatchConditions(webhook.matchConditions ?? [], `${path}.matchConditions`, { hasAuthorizer: true }),
   ];
 }
 
@@ -142,23 +132,6 @@ function validateUrlPath(path: string, field: string): FieldError[] {
     if (segment === '') errors.push(invalidValue(field, path, `segment[${index}] may not be empty`));
     else
       for (const why of dns1123Subdomain(segment)) errors.push(invalidValue(field, path, `segment[${index}]: ${why}`));
-  }
-  return errors;
-}
-
-/** Whether the conditions have names of their own; what they say is compiled elsewhere. */
-export function validateMatchConditions(conditions: readonly MatchCondition[], path: string): FieldError[] {
-  const errors: FieldError[] = [];
-  if (conditions.length > MATCH_CONDITIONS_MAX) {
-    errors.push(tooManyValues(path, conditions.length, MATCH_CONDITIONS_MAX));
-  }
-  const names = new Set<string>();
-  for (const [index, { name, expression }] of conditions.entries()) {
-    const at = `${path}[${index}]`;
-    if (expression.trim() === '') errors.push(required(`${at}.expression`));
-    errors.push(...(name === '' ? [required(`${at}.name`)] : byRule(`${at}.name`, name, qualifiedName(name))));
-    if (name !== '' && names.has(name)) errors.push(duplicateValue(`${at}.name`, name));
-    names.add(name);
   }
   return errors;
 }

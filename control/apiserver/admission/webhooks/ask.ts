@@ -16,7 +16,8 @@ import type { Logger } from '../../types.ts';
 import { addWarnings } from '../../verbs/create.ts';
 import type { AdmissionRequest, States } from '../admission.ts';
 import { findFresh } from '../lookup.ts';
-import type { MatchConditions } from './conditions.ts';
+import type { Asking } from '../policies/evaluate.ts';
+import { meetsConditions } from './conditions.ts';
 import type { Webhook } from './configurations.ts';
 import { denialOf, makeReview, type Question, readVerdict, reviewVersionOf, type Verdict } from './review.ts';
 import { isNamespaces } from './rules.ts';
@@ -28,9 +29,10 @@ export interface AskOptions {
   readonly kinds: KnownKinds;
   readonly logger: Logger;
   readonly newUid: () => string;
-  readonly conditions: MatchConditions;
   /** Another webhook may have to convert what this one is shown. */
   readonly conversions: Pick<Conversions, 'settle'>;
+  /** Answers the questions of conditions. */
+  readonly authorizer: Asking['authorizer'];
 }
 
 /** A webhook that wants to be asked, with what it is shown. */
@@ -64,8 +66,7 @@ export async function maybeInvoke(
   const invocation = { webhook, shown, object, old };
   if (webhook.matchConditions.length === 0) return invocation;
   const question: Question = { uid: '', request, subject, shown, object, old };
-  const doesMatch = await options.conditions.match(webhook, question);
-  return doesMatch ? invocation : undefined;
+  return (await meetsConditions(options.authorizer, webhook, question)) ? invocation : undefined;
 }
 
 const isEverything = (selector: LabelRequirements) => selector.length === 0;

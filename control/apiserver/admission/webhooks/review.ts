@@ -35,8 +35,8 @@ export interface AdmissionReview {
 const kindOf = ({ group, version, kind }: GroupVersionKind) => ({ group, version, kind });
 const resourceOf = ({ group, version, plural }: KindDeclaration) => ({ group, version, resource: plural });
 
-/** The request as webhooks and their conditions see it, without the objects. */
-export function requestOf({
+/** What the request is about, and who makes it. */
+function requestOf({
   uid,
   request,
   subject,
@@ -73,6 +73,12 @@ export function makeReview(version: ReviewVersion, question: Question): Admissio
       options: optionsOf(request),
     },
   };
+}
+
+/** The request as conditions see it: without the objects, which they know by names of their own. */
+export function requestForConditions(question: Question): Readonly<Record<string, unknown>> {
+  const { request } = question;
+  return { ...requestOf(question), dryRun: request.isDryRun, options: optionsOf(request) };
 }
 
 function userInfo({ user, uid, groups, extra }: Identity): object {

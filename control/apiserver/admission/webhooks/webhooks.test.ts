@@ -1,6 +1,7 @@
 /** Admission webhooks behind real HTTPS servers, through the whole chain of a server. */
 import { existsSync, readFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
+import type { Limits } from '../../limits.ts';
 import { DEFINITIONS, establish } from '../../testing/establish.ts';
 import { createHarness, type Harness } from '../../testing/harness.ts';
 import { type Answer, type Answerer, type HookServer, hookServer, patchAnswer } from '../../testing/hook-server.ts';
@@ -16,8 +17,8 @@ interface HookWorld {
   configure(type: 'mutating' | 'validating', webhook?: object, name?: string): Promise<void>;
 }
 
-async function hookWorld(t: ExecutionContext, answerer: Answerer): Promise<HookWorld> {
-  const api = await createHarness();
+async function hookWorld(t: ExecutionContext, answerer: Answerer, limits: Partial<Limits> = {}): Promise<HookWorld> {
+  const api = await createHarness({ limits });
   t.teardown(() => api.close());
   const hook = await hookServer(t, answerer);
   return {
@@ -345,6 +346,52 @@ test('a dry run is not shown to a webhook with side effects, and is told to othe
   const dry = await api.call('POST', `${CONFIGMAPS}?dryRun=All`, { body: configMap('x') });
   t.is(dry.status, 201);
   t.like(hook.asked[0]?.request, { dryRun: true, options: { dryRun: ['All'] } });
+});
+
+test('conditions decide who is asked, and one that cannot be judged counts as the failure policy says', async t => {
+  const { api, hook, configure } = await hookWorld(t, () => ({ allowed: false }));
+  const conditions = (...expressions: string[]) => ({
+    matchConditions: expressions.map((expression, index) => ({ name: `c${index}`, expression })),
+  });
+  await configure(
+    'validating',
+    conditions(
+      "!(request.userInfo.groups.exists(group, group == 'robots'))",
+      "request.operation == 'CREATE' && has(object.data) && object.data.ask == 'yes'",
+      "authorizer.group('').resource('configmaps').check('create').allowed()",
+    ),
+  );
+  const create = (name: string, data: object, groups = ['system:masters']) =>
+    api.call('POST', CONFIGMAPS, { body: configMap(name, { data }), identity: { user: 'u', groups } });
+  t.is((await create('a', {})).status, 201);
+  t.is((await create('b', { ask: 'yes' }, ['system:masters', 'robots'])).status, 201);
+  t.is(hook.asked.length, 0);
+  t.is((await create('c', { ask: 'yes' })).status, 400);
+  t.is(hook.asked.length, 1);
+  await api.call('DELETE', `${ADMISSION}/validatingwebhookconfigurations/hooks`);
+  await configure('mutating', conditions('object.data.missing == "x"'));
+  const unjudged = await create('d', {});
+  t.is(unjudged.status, 403);
+  t.is(
+    unjudged.body.message,
+    `configmaps "d" is forbidden: expression 'object.data.missing == "x"' resulted in error: no such key: data`,
+  );
+  await api.call('DELETE', `${ADMISSION}/mutatingwebhookconfigurations/hooks`);
+  await configure('mutating', { ...conditions('object.data.missing == "x"'), failurePolicy: 'Ignore' });
+  t.is((await create('d', {})).status, 201);
+  t.is(hook.asked.length, 1);
+});
+
+test('a request that has used up its time changes nothing, whatever its webhooks tolerate', async t => {
+  const { api, hook, configure } = await hookWorld(t, () => undefined, { requestMsMax: 2_500 });
+  await configure('mutating', { failurePolicy: 'Ignore', timeoutSeconds: 5 });
+  const late = await api.call('POST', CONFIGMAPS, { body: configMap('late') });
+  t.deepEqual([late.status, late.body.reason], [504, 'Timeout']);
+  t.is(hook.asked.length, 1);
+  await api.call('DELETE', `${ADMISSION}/mutatingwebhookconfigurations/hooks`);
+  // Whatever was under way has come to its end once a later write has.
+  await api.create(CONFIGMAPS, configMap('next'));
+  t.is((await api.call('GET', `${CONFIGMAPS}/late`)).status, 404);
 });
 
 test('a generated name is not shown to mutating webhooks', async t => {
