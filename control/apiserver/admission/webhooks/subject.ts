@@ -3,7 +3,6 @@
  * version of the resource, and do not insist on it, is shown the object in that version.
  */
 import type { KindDeclaration, KubernetesObject } from '../../../api/kind.ts';
-import { ALL_KINDS } from '../../../api/registry.ts';
 import { fromStored, storedKind, toStored } from '../../keys.ts';
 import type { AdmissionRequest, States } from '../admission.ts';
 import type { Webhook } from './configurations.ts';
@@ -43,13 +42,11 @@ export interface KnownKinds {
   readonly all: readonly KindDeclaration[];
 }
 
-const BUILT_IN: KnownKinds = { all: ALL_KINDS };
-
 /** In which version a webhook wants to see the request; undefined if its rules are not about it. */
 export function versionFor(
   webhook: Pick<Webhook, 'rules' | 'matchesEquivalents'>,
   subject: Subject,
-  kinds: KnownKinds = BUILT_IN,
+  kinds: KnownKinds,
 ): KindDeclaration | undefined {
   const { asked, resource, part } = subject;
   if (webhook.rules.some(rule => matchesRule(rule, asked))) return resource;
