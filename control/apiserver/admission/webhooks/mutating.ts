@@ -24,6 +24,9 @@ interface Memory {
   last: KubernetesObject | undefined;
 }
 
+/** What the audit log is told of each webhook (KEP-1693). */
+const AUDIT = 'mutation.webhook.admission.k8s.io';
+
 export function mutatingWebhooks(options: AskOptions): AdmissionPlugin {
   const configurations = new WebhookConfigurations(options.cache, 'mutating');
   return {
@@ -41,16 +44,23 @@ export function mutatingWebhooks(options: AskOptions): AdmissionPlugin {
       // Others than webhooks may have changed the object since.
       if (round.isSecond && states.object && !isEqual(states.object, memory.last)) wantAgain(memory);
       const generatedName = request.isNameGenerated ? hideName(states.object) : undefined;
-      for (const webhook of webhooks) {
+      for (const [index, webhook] of webhooks.entries()) {
         if (round.isSecond && !memory.wanted.has(webhook.id)) continue;
         const subject = subjectOf(request, states);
         const invocation = await maybeInvoke(options, webhook, { request, states, subject });
         if (!invocation) continue;
         const verdict = await ask(options, invocation, { request, subject, isMutating: true });
-        if (verdict && (await change(options, { states, subject, invocation }, verdict))) {
+        const mutated = verdict !== undefined && (await change(options, { states, subject, invocation }, verdict));
+        if (mutated) {
           wantAgain(memory);
           round.wantSecond();
         }
+        const place = `round_${round.isSecond ? 1 : 0}_index_${index}`;
+        const { auditAnnotations } = request.exchange;
+        const { name, configurationName: configuration } = webhook;
+        if (verdict)
+          auditAnnotations.set(`${AUDIT}/${place}`, JSON.stringify({ configuration, webhook: name, mutated }));
+        else auditAnnotations.set(`failed-open.${AUDIT}/${place}`, name);
         if (webhook.isReinvocable) memory.asked.add(webhook.id);
       }
       // A webhook may have given it a name of its own.

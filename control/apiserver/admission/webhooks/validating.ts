@@ -26,6 +26,14 @@ export function validatingWebhooks(options: AskOptions): AdmissionPlugin {
       const outcomes = await Promise.allSettled(
         invocations.map(invocation => ask(options, invocation, { request, subject, isMutating: false })),
       );
+      for (const [index, outcome] of outcomes.entries()) {
+        if (outcome.status !== 'fulfilled' || outcome.value) continue;
+        const name = invocations[index]?.webhook.name ?? '';
+        request.exchange.auditAnnotations.set(
+          `failed-open.validating.webhook.admission.k8s.io/round_0_index_${index}`,
+          name,
+        );
+      }
       // Of several denials the first by order is told: the same request gets the same answer.
       for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     },

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import type { Limits } from '../../limits.ts';
+import type { ApiServerOptions } from '../../server.ts';
 import { DEFINITIONS, establish } from '../../testing/establish.ts';
 import { createHarness, type Harness } from '../../testing/harness.ts';
 import { type Answer, type Answerer, type HookServer, hookServer, patchAnswer } from '../../testing/hook-server.ts';
@@ -17,8 +18,13 @@ interface HookWorld {
   configure(type: 'mutating' | 'validating', webhook?: object, name?: string): Promise<void>;
 }
 
-async function hookWorld(t: ExecutionContext, answerer: Answerer, limits: Partial<Limits> = {}): Promise<HookWorld> {
-  const api = await createHarness({ limits });
+async function hookWorld(
+  t: ExecutionContext,
+  answerer: Answerer,
+  limits: Partial<Limits> = {},
+  overrides: Partial<ApiServerOptions> = {},
+): Promise<HookWorld> {
+  const api = await createHarness({ limits, overrides });
   t.teardown(() => api.close());
   const hook = await hookServer(t, answerer);
   return {
@@ -392,6 +398,34 @@ test('a request that has used up its time changes nothing, whatever its webhooks
   // Whatever was under way has come to its end once a later write has.
   await api.create(CONFIGMAPS, configMap('next'));
   t.is((await api.call('GET', `${CONFIGMAPS}/late`)).status, 404);
+});
+
+test('the audit log is told what webhooks did', async t => {
+  const told = new Map<string, string>();
+  const audit: ApiServerOptions['audit'] = ({ verb, annotations }) => {
+    if (verb === 'create') for (const [key, value] of annotations) told.set(key, value);
+  };
+  const answerer: Answerer = ({ path }) =>
+    path.startsWith('/broken')
+      ? { status: 500, text: '' }
+      : { ...patchAnswer({ op: 'add', path: '/data', value: { a: 'b' } }), auditAnnotations: { why: 'because' } };
+  const { api, hook, configure } = await hookWorld(t, answerer, {}, { audit });
+  const broken = {
+    name: 'broken.example.com',
+    failurePolicy: 'Ignore',
+    clientConfig: { url: `https://127.0.0.1:${hook.port}/broken`, caBundle: hook.caBundle },
+  };
+  await configure('mutating', {}, 'a');
+  await configure('mutating', broken, 'b');
+  await configure('validating', broken, 'c');
+  t.is((await api.call('POST', CONFIGMAPS, { body: configMap('x') })).status, 201);
+  t.deepEqual(Object.fromEntries(told), {
+    'hook.example.com/why': 'because',
+    'mutation.webhook.admission.k8s.io/round_0_index_0':
+      '{"configuration":"a","webhook":"hook.example.com","mutated":true}',
+    'failed-open.mutation.webhook.admission.k8s.io/round_0_index_1': 'broken.example.com',
+    'failed-open.validating.webhook.admission.k8s.io/round_0_index_0': 'broken.example.com',
+  });
 });
 
 test('a generated name is not shown to mutating webhooks', async t => {
