@@ -139,7 +139,8 @@ function limitTime({ limits, clock }: ChainOptions): Filter {
         late.abort(error);
         reject(error);
       }, timeoutMs);
-      next({ ...exchange, signal: AbortSignal.any([exchange.signal, late.signal]) }).then(
+      exchange.signal = AbortSignal.any([exchange.signal, late.signal]);
+      next(exchange).then(
         reply => {
           cancel();
           resolve(reply);
