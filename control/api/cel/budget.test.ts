@@ -43,10 +43,10 @@ const HOSTILE: Readonly<Record<string, readonly [expression: string, object: unk
   'loops within loops': [nested(6), LIST],
   'lists of lists': ['o.map(a, o.map(b, o.map(c, [a, b, c]))).size() > 0', LIST],
   'text that grows': [
-    Array.from({ length: 60 }).reduce<string>(
+    `${Array.from({ length: 60 }).reduce<string>(
       (text, _, index) => `cel.bind(v${index}, ${text}, v${index} + v${index})`,
       "'aaaaaaaa'",
-    ) + '.size() > 0',
+    )}.size() > 0`,
     null,
   ],
   'text that is replaced by itself': ["o.replace('', o).replace('', o).size() > 0", 'x'.repeat(100_000)],
