@@ -8,11 +8,11 @@ import { forbiddenField, goQuote, invalidText, invalidValue, notSupported, requi
 import { compileText } from './compile.ts';
 import { declarations } from './environment.ts';
 import { estimateCost } from './estimate.ts';
-import type { Program } from './evaluator.ts';
 import { EXPENSIVE_RULES_MAX, RULE_ESTIMATE_MAX, SCHEMA_ESTIMATE_MAX } from './limits.ts';
 import { rulePath } from './rule-path.ts';
 import { type RuleRunOptions, validateByRules } from './rule-run.ts';
 import { cardinalityMax, type RuleSchema, type SchemaType, schemaType, type ValidationRule } from './schema.ts';
+import type { Program } from './steps.ts';
 import { Bindings, BOOL, isAssignable, optionalOf, type Type } from './types.ts';
 
 /** The rules of a schema, ready to run. */
