@@ -7,10 +7,10 @@ import type { Budget } from './budget.ts';
 import { compileText } from './compile.ts';
 import { builtinValue, declarations } from './environment.ts';
 import { estimateCost } from './estimate.ts';
-import type { Program } from './evaluator.ts';
 import { authorizerValue, type Decisions, requestResourceValue } from './functions/authorization.ts';
 import { dynamicValue, typedValue } from './json-values.ts';
 import { type RuleSchema, schemaType } from './schema.ts';
+import type { Program } from './steps.ts';
 import { DYN, type ObjectType, opaque, type Type } from './types.ts';
 import { EvaluationError, type MapValue, type Value } from './values.ts';
 

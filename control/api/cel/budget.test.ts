@@ -29,8 +29,12 @@ function run(text: string, o: unknown, costMax: number): { end: string; cost: nu
 }
 
 const EXCEEDED = 'operation cancelled: actual cost limit exceeded';
-/** Well within a second on any machine: the budget is about a tenth of that. */
+/** Of the processor's time: other programs on the machine do not count. */
 const SOON_MS = 5_000;
+const usedMs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+};
 const nested = (depth: number) => {
   const names = Array.from({ length: depth }, (_, index) => `v${index}`);
   return names.reduceRight((inner, name) => `o.all(${name}, ${inner})`, names.map(name => `${name} >= 0`).join(' && '));
@@ -39,10 +43,10 @@ const HOSTILE: Readonly<Record<string, readonly [expression: string, object: unk
   'loops within loops': [nested(6), LIST],
   'lists of lists': ['o.map(a, o.map(b, o.map(c, [a, b, c]))).size() > 0', LIST],
   'text that grows': [
-    Array.from({ length: 60 }).reduce<string>(
+    `${Array.from({ length: 60 }).reduce<string>(
       (text, _, index) => `cel.bind(v${index}, ${text}, v${index} + v${index})`,
       "'aaaaaaaa'",
-    ) + '.size() > 0',
+    )}.size() > 0`,
     null,
   ],
   'text that is replaced by itself': ["o.replace('', o).replace('', o).size() > 0", 'x'.repeat(100_000)],
@@ -59,10 +63,10 @@ const HOSTILE: Readonly<Record<string, readonly [expression: string, object: unk
 };
 for (const [name, [expression, object]] of Object.entries(HOSTILE)) {
   test(`${name} end soon`, t => {
-    const before = performance.now();
+    const before = usedMs();
     const { end, cost } = run(expression, object, CALL_COST_MAX);
     t.is(end, EXCEEDED);
-    t.true(performance.now() - before < SOON_MS, `${performance.now() - before} ms`);
+    t.true(usedMs() - before < SOON_MS, `${usedMs() - before} ms`);
     t.true(cost > 0);
   });
 }
@@ -78,13 +82,31 @@ test('expressions that are too deep or too long are refused at once', t => {
     `${'true ? '.repeat(10_000)}1${' : 1'.repeat(10_000)}`,
     'a'.repeat(200_000),
   ];
-  const before = performance.now();
+  const before = usedMs();
   for (const text of deep) t.truthy(parseExpression(text).issues, text.slice(0, 20));
-  t.true(performance.now() - before < SOON_MS);
+  t.true(usedMs() - before < SOON_MS);
   t.is(
     compileText('a'.repeat(100_001), DECLARED).error,
     'compilation failed: ERROR: <input>:-1:0: expression code point size exceeds limit: size: 100001, limit 100000',
   );
+});
+
+test('expressions as long as they may be are compiled in time', t => {
+  const before = usedMs();
+  for (const part of ["o.a == '1' && ", 'o.list.all(x, x > 1) || ', "(o.a + o.b < 3 ? 'x' : o.c) != 'y' && "]) {
+    const compiled = compileText(`${part.repeat(Math.floor(99_000 / part.length))}true`, DECLARED);
+    t.is(compiled.error, undefined);
+  }
+  const list = `[${'o.a + 1, '.repeat(10_000)}1].size() > 0`;
+  t.is(compileText(list, DECLARED).error, undefined);
+  t.true(usedMs() - before < SOON_MS * 2, `${usedMs() - before} ms`);
+});
+
+test('of many mistakes the first are told', t => {
+  const { error = '' } = compileText(`${'nope == 1 && '.repeat(7_000)}true`, DECLARED);
+  t.true(error.length < 300_000, `${error.length}`);
+  t.regex(error, /^compilation failed: ERROR: <input>:1:1: undeclared reference to 'nope'/);
+  t.regex(error, /\n\d+ more errors were truncated$/);
 });
 
 test('a chain of && is no deeper than its parts', t => {

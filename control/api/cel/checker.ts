@@ -6,7 +6,7 @@ import type { Overload } from './functions/library.ts';
 import type { Comprehension, Expression, Literal } from './syntax.ts';
 import type { Issue } from './syntax-errors.ts';
 import {
-  type Bindings,
+  Bindings,
   BOOL,
   BYTES,
   DOUBLE,
@@ -92,7 +92,7 @@ class Checker {
   readonly references = new Set<string>();
   readonly infos = new Map<Expression, NodeInfo>();
   readonly #declarations: Declarations;
-  readonly #bindings: Bindings = new Map();
+  readonly #bindings = new Bindings();
   /** Variables of comprehensions, the innermost last. */
   readonly #scopes: Map<string, Type>[] = [];
   #freshCount = 0;
@@ -251,15 +251,8 @@ class Checker {
   }
 
   #conditional([condition = ERROR, then = ERROR, otherwise = ERROR]: readonly Type[], at: number): Type {
-    const attempt = new Map(this.#bindings);
-    const result = isAssignable(attempt, condition, BOOL) ? joined(attempt, then, otherwise) : undefined;
-    if (!result) return this.#noOverload('_?_:_', [condition, then, otherwise], false, at);
-    this.#keep(attempt);
-    return result;
-  }
-
-  #keep(bindings: Bindings): void {
-    for (const [name, type] of bindings) this.#bindings.set(name, type);
+    const result = this.#bindings.keepIf(() => this.#isBool(condition) && joined(this.#bindings, then, otherwise));
+    return result ?? this.#noOverload('_?_:_', [condition, then, otherwise], false, at);
   }
 
   #resolve(name: string, types: readonly Type[], isMember: boolean, at: number, info: NodeInfo): Type {
@@ -267,16 +260,15 @@ class Checker {
     let result: Type | undefined;
     for (const overload of this.#declarations.functions.get(name) ?? []) {
       if (overload.isMember !== isMember || overload.parameters.length !== types.length) continue;
-      const attempt = new Map(this.#bindings);
-      const fresh: Bindings = new Map();
-      const rename = (type: Type) => this.#renamed(type, fresh);
-      const fits = overload.parameters
-        .map(rename)
-        .every((wanted, index) => isAssignable(attempt, types[index] ?? ERROR, wanted));
+      const fresh = new Map<string, Type>();
+      const fits = this.#bindings.keepIf(() =>
+        overload.parameters.every((wanted, index) =>
+          isAssignable(this.#bindings, types[index] ?? ERROR, this.#renamed(wanted, fresh)),
+        ),
+      );
       if (!fits) continue;
       fitting.push(overload);
-      this.#keep(attempt);
-      const type = substitute(rename(overload.result), attempt);
+      const type = substitute(this.#renamed(overload.result, fresh), this.#bindings);
       result = result === undefined || isSameType(result, type) ? type : DYN;
     }
     if (result === undefined) return this.#noOverload(name, types, isMember, at);
@@ -285,7 +277,7 @@ class Checker {
   }
 
   /** The type with parameters that nobody else uses. */
-  #renamed(type: Type, fresh: Bindings): Type {
+  #renamed(type: Type, fresh: Map<string, Type>): Type {
     switch (type.kind) {
       case 'parameter': {
         const known = fresh.get(type.name) ?? this.#fresh();

@@ -1,7 +1,8 @@
 /** From text to something that can be evaluated: parse, check, plan. */
 import { type Checked, check, type Declarations } from './checker.ts';
-import { type Program, plan } from './evaluator.ts';
+import { plan } from './evaluator.ts';
 import { compilePattern } from './functions/regular-expressions.ts';
+import type { Program } from './steps.ts';
 import { type Expression, parseExpression } from './syntax.ts';
 import { formatIssues } from './syntax-errors.ts';
 import { EvaluationError } from './values.ts';

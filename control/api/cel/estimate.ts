@@ -4,41 +4,28 @@
  */
 import { AUTHORIZATION_COST, CHARACTER_COST, PATTERN_COST } from './call-cost.ts';
 import type { Checked } from './checker.ts';
-import { LIST_COST, MAP_COST } from './evaluator.ts';
 import type { CostKind, Overload } from './functions/library.ts';
+import {
+  add,
+  capped,
+  exactly,
+  MAX,
+  maximum,
+  minimum,
+  multiply,
+  NOTHING,
+  ONE,
+  type Range,
+  scaled,
+  scan,
+  UNKNOWN,
+  union,
+} from './ranges.ts';
 import { fieldKey, type SchemaType } from './schema.ts';
+import { LIST_COST, MAP_COST } from './steps.ts';
 import type { Comprehension, Expression } from './syntax.ts';
 import type { Type } from './types.ts';
 import { sizeOf } from './values.ts';
-
-/** Costs and sizes are unsigned 64 bit numbers that stay at their greatest value. */
-const MAX = 2n ** 64n - 1n;
-const capped = (value: bigint): bigint => (value > MAX ? MAX : value);
-const minimum = (a: bigint, b: bigint): bigint => (a < b ? a : b);
-const maximum = (a: bigint, b: bigint): bigint => (a > b ? a : b);
-
-/** From the least to the most. */
-interface Range {
-  readonly min: bigint;
-  readonly max: bigint;
-}
-const exactly = (value: bigint | number): Range => ({ min: BigInt(value), max: BigInt(value) });
-const ONE = exactly(1);
-const NOTHING = exactly(0);
-const UNKNOWN: Range = { min: 0n, max: MAX };
-const add = (a: Range, b: Range): Range => ({ min: capped(a.min + b.min), max: capped(a.max + b.max) });
-const multiply = (a: Range, b: Range): Range => ({ min: capped(a.min * b.min), max: capped(a.max * b.max) });
-const union = (a: Range, b: Range): Range => ({ min: minimum(a.min, b.min), max: maximum(a.max, b.max) });
-
-/** Times a factor, rounded up. */
-function scaled(range: Range, factor: number): Range {
-  const scale = (value: bigint) => {
-    const result = Math.ceil(Number(value) * factor);
-    return result >= 2 ** 64 ? MAX : BigInt(result);
-  };
-  return { min: scale(range.min), max: scale(range.max) };
-}
-const scan = (size: Range): Range => scaled(size, CHARACTER_COST);
 
 /** The types, with their bounds, of variables whose schema is known. */
 export type KnownTypes = ReadonlyMap<string, SchemaType>;

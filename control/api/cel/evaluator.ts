@@ -6,8 +6,10 @@
 import type { Budget } from './budget.ts';
 import { callCost } from './call-cost.ts';
 import { type Checked, isOperator } from './checker.ts';
+import { iterate, RUNNERS } from './comprehensions.ts';
 import type { Overload } from './functions/library.ts';
 import { Opaque } from './opaque.ts';
+import { asFailure, LIST_COST, MAP_COST, type Program, type Step } from './steps.ts';
 import type { Comprehension, Expression } from './syntax.ts';
 import type { Type } from './types.ts';
 import {
@@ -25,23 +27,6 @@ import {
   Uint,
   type Value,
 } from './values.ts';
-
-/** Gives the value of a variable; undefined if it has none. */
-export type Variables = (name: string) => Value | undefined;
-
-/** Evaluates. Throws {@link EvaluationError} for what CEL calls an error, and CostLimitError when the budget is used up. */
-export type Program = (variables: Variables, budget: Budget) => Value;
-
-interface Context {
-  readonly variables: Variables;
-  readonly budget: Budget;
-  /** Variables of comprehensions that are running. */
-  readonly slots: Value[];
-}
-type Step = (context: Context) => Value;
-
-export const LIST_COST = 10;
-export const MAP_COST = 30;
 
 /** Plans a checked expression that has no issues. */
 export function plan(checked: Checked): Program {
@@ -246,12 +231,6 @@ function optionalField(value: Value, field: string): Value | undefined {
   return inner === undefined ? undefined : fieldOf(inner, field);
 }
 
-/** What && and comprehensions may overlook; all else is thrown on. */
-function asFailure(error: unknown): EvaluationError {
-  if (error instanceof EvaluationError) return error;
-  throw error;
-}
-
 function charged(overload: Overload, values: readonly Value[], budget: Budget): Value {
   // What is sure to be charged is charged before the work is done.
   if (overload.cost !== 'join') budget.spend(callCost(overload.cost, values, null));
@@ -323,129 +302,3 @@ function lazyOptional(name: string, [target, other]: readonly Step[]): Step {
     return name === 'or' ? value : value.value;
   };
 }
-
-interface Running {
-  /** Sets the variables and yields once for each element. */
-  readonly entries: Iterable<readonly [Value, Value]>;
-  readonly context: Context;
-  readonly firstSlot: number;
-  readonly predicate: Step | undefined;
-  readonly transform: Step | undefined;
-  readonly isPair: boolean;
-}
-
-function* iterate(range: Value, isPair: boolean, { slots }: Context, slot: number): Generator<readonly [Value, Value]> {
-  if (typeof range !== 'object' || range === null) throw noSuchOverload();
-  if (isList(range)) {
-    for (let index = 0; index < range.size; index++) {
-      const element = range.at(index);
-      slots[slot] = isPair ? BigInt(index) : element;
-      if (isPair) slots[slot + 1] = element;
-      yield [BigInt(index), element];
-    }
-    return;
-  }
-  if (!isMap(range)) throw noSuchOverload();
-  for (const key of range.keys()) {
-    const value = isPair ? (range.get(key) ?? null) : null;
-    slots[slot] = key;
-    if (isPair) slots[slot + 1] = value;
-    yield [key, isPair ? value : key];
-  }
-}
-
-/** What cel-go's expansions of the macros cost for each element, besides predicate and transformation. */
-const ALL_COST = 3;
-const EXISTS_COST = 4;
-const KEEP_COST = 1;
-const COUNT_COST = 2;
-const APPEND_COST = 1 + LIST_COST + 1;
-const INSERT_COST = 1 + 1;
-const RESULT_COST = 1;
-
-function decided(predicate: Step | undefined, context: Context): boolean {
-  const decision = predicate ? predicate(context) : true;
-  if (typeof decision !== 'boolean') throw noSuchOverload();
-  return decision;
-}
-
-/** `all` and `exists`: an element that decides makes the errors of others meaningless. */
-function quantify({ entries, context, predicate }: Running, decides: boolean, cost: number): Value {
-  let failure: EvaluationError | undefined;
-  for (const _ of entries) {
-    context.budget.spend(cost);
-    try {
-      if (decided(predicate, context) === decides) {
-        context.budget.spend(RESULT_COST);
-        return decides;
-      }
-    } catch (error) {
-      const overlooked = asFailure(error);
-      failure ??= overlooked;
-    }
-  }
-  context.budget.spend(RESULT_COST);
-  if (failure) throw failure;
-  return !decides;
-}
-
-function collect({ entries, context, predicate, transform }: Running): Value {
-  const made: Value[] = [];
-  context.budget.spend(LIST_COST);
-  for (const [, element] of entries) {
-    if (!decided(predicate, context)) {
-      context.budget.spend(KEEP_COST);
-      continue;
-    }
-    context.budget.spend(APPEND_COST + (transform ? 0 : 1));
-    made.push(transform ? transform(context) : element);
-  }
-  context.budget.spend(RESULT_COST);
-  return new ArrayList(made);
-}
-
-function collectMap({ entries, context, predicate, transform }: Running, areEntries: boolean): Value {
-  const made: (readonly [Value, Value])[] = [];
-  context.budget.spend(MAP_COST);
-  for (const [key] of entries) {
-    if (!decided(predicate, context)) {
-      context.budget.spend(KEEP_COST);
-      continue;
-    }
-    context.budget.spend(INSERT_COST);
-    const value = transform ? transform(context) : null;
-    if (!areEntries) {
-      made.push([key, value]);
-      continue;
-    }
-    if (typeof value !== 'object' || value === null || !isMap(value)) throw noSuchOverload();
-    for (const inner of value.keys()) {
-      context.budget.step(1);
-      made.push([inner, value.get(inner) ?? null]);
-    }
-  }
-  context.budget.spend(RESULT_COST);
-  return new EntryMap(made);
-}
-
-function countOne({ entries, context, predicate }: Running): Value {
-  let count = 0;
-  for (const _ of entries) {
-    const holds = decided(predicate, context);
-    context.budget.spend(holds ? COUNT_COST : KEEP_COST);
-    if (holds) count++;
-  }
-  context.budget.spend(RESULT_COST + 1);
-  return count === 1;
-}
-
-const RUNNERS: Readonly<Record<Comprehension['macro'], (running: Running) => Value>> = {
-  all: running => quantify(running, false, ALL_COST),
-  exists: running => quantify(running, true, EXISTS_COST),
-  exists_one: countOne,
-  map: collect,
-  filter: collect,
-  transformList: collect,
-  transformMap: running => collectMap(running, false),
-  transformMapEntry: running => collectMap(running, true),
-};

@@ -21,6 +21,9 @@ export const EXPRESSION_LENGTH_MAX = 100_000;
 export const EXPRESSION_DEPTH_MAX = 250;
 /** Syntax nodes of one expression: an expression of the greatest length does not reach it. */
 export const EXPRESSION_NODES_MAX = 100_000;
+/** Mistakes of one expression that are told, and characters that telling them may take; the first is always told. */
+export const ISSUES_MAX = 100;
+export const ISSUES_LENGTH_MAX = 64 * 1024;
 /** Bytes that a computed message may have. */
 export const MESSAGE_LENGTH_MAX = 5 * 1024;
 /**

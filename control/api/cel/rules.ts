@@ -8,12 +8,12 @@ import { forbiddenField, goQuote, invalidText, invalidValue, notSupported, requi
 import { compileText } from './compile.ts';
 import { declarations } from './environment.ts';
 import { estimateCost } from './estimate.ts';
-import type { Program } from './evaluator.ts';
 import { EXPENSIVE_RULES_MAX, RULE_ESTIMATE_MAX, SCHEMA_ESTIMATE_MAX } from './limits.ts';
 import { rulePath } from './rule-path.ts';
 import { type RuleRunOptions, validateByRules } from './rule-run.ts';
 import { cardinalityMax, type RuleSchema, type SchemaType, schemaType, type ValidationRule } from './schema.ts';
-import { BOOL, isAssignable, optionalOf, type Type } from './types.ts';
+import type { Program } from './steps.ts';
+import { Bindings, BOOL, isAssignable, optionalOf, type Type } from './types.ts';
 
 /** The rules of a schema, ready to run. */
 export interface CompiledRules {
@@ -246,7 +246,7 @@ class RuleCompiler {
 const NOT_A_BOOL = 'cel expression must evaluate to a bool';
 const NOT_A_TEXT = 'must evaluate to a string';
 const isOfType = (type: Type, wanted: Type): boolean =>
-  type.kind === wanted.kind && isAssignable(new Map(), type, wanted);
+  type.kind === wanted.kind && isAssignable(new Bindings(), type, wanted);
 const asSchema = (value: boolean | RuleSchema | undefined): RuleSchema | undefined =>
   typeof value === 'object' ? value : undefined;
 const fieldType = (type: SchemaType | undefined, name: string): SchemaType | undefined => type?.fields?.get(name);

@@ -1,5 +1,6 @@
 /** Mistakes in the text of expressions, in the words and the layout of cel-go. */
 import type { ParseError } from '@marcbachmann/cel-js';
+import { ISSUES_LENGTH_MAX, ISSUES_MAX } from './limits.ts';
 
 /** One thing wrong with an expression. */
 export interface Issue {
@@ -68,10 +69,16 @@ function tokenAt(text: string, at: number): string {
 
 /** All issues as one text: `ERROR: <input>:1:5: undefined field 'nope'`, the line, and where it is. */
 export function formatIssues(text: string, issues: readonly Issue[]): string {
-  return [...issues]
-    .sort((a, b) => a.at - b.at)
-    .map(issue => formatIssue(text, issue))
-    .join('\n');
+  const texts: string[] = [];
+  let length = 0;
+  for (const issue of issues.toSorted((a, b) => a.at - b.at).slice(0, ISSUES_MAX)) {
+    const shown = formatIssue(text, issue);
+    length += shown.length;
+    if (texts.length > 0 && length > ISSUES_LENGTH_MAX) break;
+    texts.push(shown);
+  }
+  const rest = issues.length - texts.length;
+  return texts.join('\n') + (rest > 0 ? `\n${rest} more errors were truncated` : '');
 }
 
 function formatIssue(text: string, { at, message }: Issue): string {

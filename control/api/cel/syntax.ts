@@ -103,6 +103,14 @@ export function parseExpression(text: string): Parsed {
   }
 }
 
+/** The parser takes the low byte of each character; what is written without escapes is UTF-8. */
+function bytesOf(source: string, value: Uint8Array): Uint8Array {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+  if (/^[\u0000-\u007f]*$/.test(source) || source.includes('\\')) return value;
+  const [, text = ''] = /^[bB]?(?:"""|'''|["'])([\s\S]*?)(?:"""|'''|["'])?$/.exec(source) ?? [];
+  return Buffer.from(text, 'utf8');
+}
+
 const BINARY: ReadonlySet<string> = new Set(['==', '!=', '<', '<=', '>', '>=', '+', '-', '*', '/', '%', 'in']);
 const INT_MIN = -(2n ** 63n);
 const INT_MAX = 2n ** 63n - 1n;
@@ -138,7 +146,7 @@ class Reader {
     const next = (inner: ASTNode) => this.read(inner, depth + 1);
     switch (node.op) {
       case 'value':
-        return this.#literal(node.args, node.pos);
+        return this.#literal(node.args, node);
       case 'id':
         return { kind: 'name', name: node.args, at: node.pos };
       case '.':
@@ -207,9 +215,11 @@ class Reader {
     return { kind: 'logic', isAnd: node.op === '&&', operands: operands.reverse(), at };
   }
 
-  #literal(value: unknown, at: number): Expression {
+  #literal(value: unknown, { pos: at, start, end }: ASTNode): Expression {
+    if (value instanceof Uint8Array)
+      return { kind: 'literal', value: bytesOf(this.#text.slice(start, end), value), at };
     if (typeof value === 'bigint' && value > INT_MAX) return this.#wrong(at, 'invalid int literal');
-    if (typeof value === 'object' && value !== null && !(value instanceof Uint8Array)) {
+    if (typeof value === 'object' && value !== null) {
       // The parser's own unsigned integers.
       const uint = Uint.of(BigInt(String((value as { valueOf(): unknown }).valueOf())));
       return uint ? { kind: 'literal', value: uint, at } : this.#wrong(at, 'invalid uint literal');

@@ -86,8 +86,31 @@ export function formatType(type: Type): string {
   }
 }
 
-/** What the parameters of types stand for, as far as is known. */
-export type Bindings = Map<string, Type>;
+/** What the parameters of types stand for, as far as is known. What was tried in vain can be taken back. */
+export class Bindings {
+  readonly #types = new Map<string, Type>();
+  /** Names in the order in which they were bound. */
+  readonly #trail: string[] = [];
+
+  get(name: string): Type | undefined {
+    return this.#types.get(name);
+  }
+
+  /** Binds a name that is free. */
+  set(name: string, type: Type): void {
+    this.#types.set(name, type);
+    this.#trail.push(name);
+  }
+
+  /** What `attempt` binds is kept only if it gives something. */
+  keepIf<T>(attempt: () => T | undefined | false): T | undefined {
+    const before = this.#trail.length;
+    const result = attempt();
+    if (result !== undefined && result !== false) return result;
+    for (const name of this.#trail.splice(before)) this.#types.delete(name);
+    return undefined;
+  }
+}
 
 /** `type` with its parameters replaced; those that are still free become dyn if `isFinal`. */
 export function substitute(type: Type, bindings: Bindings, isFinal = false): Type {
@@ -183,10 +206,7 @@ const isNullable = ({ kind }: Type): boolean =>
 /** The type that both fit, or undefined: what a list of both would have as its element. */
 export function joined(bindings: Bindings, a: Type, b: Type): Type | undefined {
   if (isDyn(a) || isDyn(b)) return a.kind === 'error' ? b : a.kind === 'dyn' ? a : b.kind === 'error' ? a : b;
-  const attempt = new Map(bindings);
-  if (!isAssignable(attempt, b, a)) return undefined;
-  for (const [name, type] of attempt) bindings.set(name, type);
-  return a;
+  return bindings.keepIf(() => isAssignable(bindings, b, a)) && a;
 }
 
 /** True if both are the same to the letter. */

@@ -386,6 +386,55 @@ test('an expression that costs too much is a failure', async t => {
   t.true(why.endsWith(`expression '${loops}' resulted in error: operation cancelled: actual cost limit exceeded`), why);
 });
 
+test('policies and bindings can be made, read, changed and removed, and have their status', async t => {
+  const { api } = await worldOf(t);
+  const merge = { 'content-type': 'application/merge-patch+json' };
+  const bodies = {
+    ValidatingAdmissionPolicy: { matchConstraints: ON_CONFIGMAPS, validations: [{ expression: 'true' }] },
+    ValidatingAdmissionPolicyBinding: { policyName: 'x.example.com', validationActions: ['Deny'] },
+  };
+  for (const [kind, spec] of Object.entries(bodies)) {
+    const path = `${ADMISSION}/${kind === 'ValidatingAdmissionPolicy' ? 'validatingadmissionpolicies' : 'validatingadmissionpolicybindings'}`;
+    const object = {
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind,
+      metadata: { generateName: 'e2e-', labels: { e2e: 'yes' } },
+      spec,
+    } as object;
+    await api.create(path, object);
+    await api.create(path, object);
+    const made = (await api.call('POST', path, { body: object })).body;
+    const own = `${path}/${made.metadata.name}`;
+    const annotated = await api.call('PATCH', own, {
+      body: { metadata: { annotations: { patched: 'true' } } },
+      headers: merge,
+    });
+    t.is(annotated.body.metadata.annotations.patched, 'true');
+    t.is(annotated.body.metadata.generation, 1, 'what is not of the spec is no new generation');
+    if (kind === 'ValidatingAdmissionPolicy') {
+      t.is((await api.call('GET', `${own}/status`)).body.kind, kind);
+      const condition = {
+        type: 'T',
+        status: 'False',
+        reason: 'e2e',
+        message: 'm',
+        lastTransitionTime: '2024-01-01T00:00:00Z',
+      };
+      const body = { status: { conditions: [condition] }, spec: { failurePolicy: 'Ignore' } };
+      const patched = await api.call('PATCH', `${own}/status`, { body, headers: merge });
+      t.deepEqual(patched.body.status.conditions, [condition]);
+      t.is(patched.body.spec.failurePolicy, 'Fail');
+      const wrong = { status: { typeChecking: { expressionWarnings: [{ fieldRef: 'spec.x', warning: '' }] } } };
+      t.is((await api.call('PATCH', `${own}/status`, { body: wrong, headers: merge })).status, 422);
+    }
+    t.is((await api.call('DELETE', own)).status, 200);
+    const listed = await api.call('GET', `${path}?labelSelector=e2e%3Dyes`);
+    t.is(listed.body.items.length, 2);
+    t.is((await api.call('DELETE', `${path}?labelSelector=e2e%3Dyes`)).status, 200);
+    t.is((await api.call('GET', path)).body.items.length, 0);
+  }
+});
+
 test('policies are not asked about policies', async t => {
   const world = await worldOf(t);
   await world.deny('p', {
