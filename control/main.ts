@@ -19,6 +19,7 @@ import { type DatastoreOptions, type MasterStore, openDatastore, refuseOtherStor
 import { ADMINISTRATORS, writeEtcdCredentials } from './master/etcd-credentials.ts';
 import {
   CONTROLLER_MANAGER,
+  controllerUser,
   inProcessTransport,
   LeaderRunner,
   type LeaderWork,
@@ -497,12 +498,12 @@ function leaderWork({
 }: Parts & { readonly logger: Logger }): LeaderWork {
   return async ({ term, signal }) => {
     logger.info({ term }, 'this master leads');
-    const clientOf = (user: typeof MASTER) =>
+    const clientOf = (user: typeof MASTER, userAgent = user.user.replace(/^system:/, '')) =>
       new RestClient({
         transport: inProcessTransport(apiServer, user, term),
         clock: context.clock,
         // The program's name: it becomes the manager of the fields that it writes.
-        userAgent: user.user.replace(/^system:/, ''),
+        userAgent,
       });
     const shared = {
       clock: context.clock,
@@ -511,6 +512,7 @@ function leaderWork({
       signal,
       identity: `${options.name}_${term}`,
     };
+    const bootstrapped = Promise.withResolvers<void>();
     const advertise = options.advertise ?? { host: advertised(options.listen.host), port: options.listen.port };
     await Promise.all([
       keepBootstrapObjects({
@@ -524,27 +526,39 @@ function leaderWork({
         logger,
         signal,
         livingMasters: async () => livingMasters(store, options, advertise.host),
+        onMade: () => bootstrapped.resolve(),
       }),
       apiServer.keepApiServices({ ...MASTER, fenceTerm: term }, signal),
-      startControllers({
-        ...shared,
-        client: clientOf(CONTROLLER_MANAGER),
-        options: {
-          clusterCidr: setup.settings.clusterCIDR,
-          rootCa: setup.secrets.authority.certificate,
-          signCertificate: ({ request, usages, expirationSeconds }) =>
-            signAsRequested(setup.secrets.authority, request, {
-              usages: SIGNED_USAGES.filter(usage => usages.includes(usage)),
-              nowMs: context.clock.now(),
-              expirationSeconds,
-            }),
-        },
-      }),
+      // Before the cluster has its roles, controllers may nothing.
+      afterwards(bootstrapped.promise, signal, () =>
+        startControllers({
+          ...shared,
+          client: clientOf(CONTROLLER_MANAGER),
+          clientFor: account => clientOf(controllerUser(account), 'kube-controller-manager'),
+          options: {
+            clusterCidr: setup.settings.clusterCIDR,
+            rootCa: setup.secrets.authority.certificate,
+            signCertificate: ({ request, usages, expirationSeconds }) =>
+              signAsRequested(setup.secrets.authority, request, {
+                usages: SIGNED_USAGES.filter(usage => usages.includes(usage)),
+                nowMs: context.clock.now(),
+                expirationSeconds,
+              }),
+          },
+        }),
+      ),
       runScheduler({ ...shared, client: clientOf(SCHEDULER) }),
       secretsAtRest.keep(signal),
     ]);
     logger.info({ term }, 'this master leads no more');
   };
+}
+
+/** Runs `work` once `first` has happened, or not at all. */
+async function afterwards(first: Promise<void>, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  const aborted = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
+  await Promise.race([first, aborted]);
+  if (!signal.aborted) await work();
 }
 
 /** Whom the `kubernetes` Service should lead to: an address for all if one was given, else every master that is heard of. */

@@ -18,7 +18,7 @@ import type { Kind, KubernetesObject } from '../api/kind.ts';
 import { isEqual } from '../api/schema/equal.ts';
 import { missingRules } from './auth/rbac/cover.ts';
 import { type BootstrapCaller, call, create, pathOf } from './bootstrap-call.ts';
-import { PRODUCT_BINDINGS } from './product-roles.ts';
+import { PRODUCT_BINDINGS, PRODUCT_ROLES } from './product-roles.ts';
 
 const AUTO_UPDATE = 'rbac.authorization.kubernetes.io/autoupdate';
 /** How many are written at once: enough to share the store's batches, few beside what clients send. */
@@ -34,7 +34,11 @@ export type Step =
 
 /** Makes what is missing. Throws ApiError; the caller tries again. */
 export async function reconcileRoles(caller: BootstrapCaller): Promise<void> {
-  await reconcileKind<AnyRole>(caller, { kind: clusterroles, wanted: CLUSTER_ROLES, plan: planRole });
+  await reconcileKind<AnyRole>(caller, {
+    kind: clusterroles,
+    wanted: [...CLUSTER_ROLES, ...PRODUCT_ROLES],
+    plan: planRole,
+  });
   const bindings = [...CLUSTER_ROLE_BINDINGS, ...PRODUCT_BINDINGS];
   await reconcileKind<AnyBinding>(caller, { kind: clusterrolebindings, wanted: bindings, plan: planBinding });
   await reconcileKind<AnyRole>(caller, { kind: roles, wanted: ROLES, plan: planRole });

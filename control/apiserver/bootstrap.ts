@@ -37,6 +37,8 @@ export interface KeepOptions extends BootstrapOptions {
   readonly signal: AbortSignal;
   /** The addresses of the masters that live now. */
   livingMasters(): Promise<readonly string[]>;
+  /** Hears when the first objects and the roles are there. */
+  onMade?(): void;
 }
 
 /** Between two looks at who lives. */
@@ -107,6 +109,7 @@ export async function keepBootstrapObjects(options: KeepOptions): Promise<void> 
         await bootstrap(options);
         await reconcileRoles(options);
       }
+      if (!isMade) options.onMade?.();
       isMade = true;
       await keepMandatoryLevels(options);
       await publishMasters(options, await options.livingMasters());

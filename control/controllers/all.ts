@@ -41,6 +41,8 @@ export type { ControllerOptions } from './context.ts';
 export interface StartControllersOptions {
   /** Acts under the leadership term, where there is one: the transport beneath fences. */
   readonly client: Client;
+  /** The client of a controller's service account in kube-system; `client` for all where there are none. */
+  readonly clientFor?: (account: string) => Client;
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
@@ -55,38 +57,38 @@ export interface StartControllersOptions {
   readonly metrics?: ControllerMetrics;
 }
 
-/** Every controller of the cluster, in one list. */
-function setUp(context: ControllerContext): Controller[] {
-  const kinds = new DiscoveredKinds(context.client.transport, context.clock);
+/** Every controller of the cluster, in one list, each under the service account of kube-system whose roles it has. */
+function setUp(manager: ControllerContext, as: (account: string) => ControllerContext): Controller[] {
+  const kinds = new DiscoveredKinds(manager.client.transport, manager.clock);
   const controllers = [
-    replicaSetController(context),
-    replicationController(context),
-    deploymentController(context),
-    daemonSetController(context),
-    jobController(context),
-    ttlController(context),
-    endpointsController(context),
-    endpointSliceController(context),
-    serviceAccountController(context),
-    rootCaController(context),
-    clusterRoleAggregationController(context),
-    certificateApprovingController(context),
-    certificateSigningController(context),
-    certificateCleaningController(context),
-    tokenCleanerController(context),
-    customResourceDefinitionController(context, kinds),
-    admissionPolicyController(context),
-    namespaceController(context, kinds),
-    nodeLifecycleController(context),
-    taintEvictionController(context),
-    nodeIpamController(context),
-    podGarbageController(context),
-    disruptionController(context, kinds),
-    resourceQuotaController(context, kinds),
-    claimProtectionController(context),
-    volumeProtectionController(context),
+    replicaSetController(as('replicaset-controller')),
+    replicationController(as('replication-controller')),
+    deploymentController(as('deployment-controller')),
+    daemonSetController(as('daemon-set-controller')),
+    jobController(as('job-controller')),
+    ttlController(as('ttl-after-finished-controller')),
+    endpointsController(as('endpoint-controller')),
+    endpointSliceController(as('endpointslice-controller')),
+    serviceAccountController(as('service-account-controller')),
+    rootCaController(as('root-ca-cert-publisher')),
+    clusterRoleAggregationController(as('clusterrole-aggregation-controller')),
+    certificateApprovingController(as('certificate-controller')),
+    certificateSigningController(as('certificate-controller')),
+    certificateCleaningController(as('certificate-controller')),
+    tokenCleanerController(as('token-cleaner')),
+    customResourceDefinitionController(as('custom-resource-definition-controller'), kinds),
+    admissionPolicyController(as('validatingadmissionpolicy-status-controller')),
+    namespaceController(as('namespace-controller'), kinds),
+    nodeLifecycleController(as('node-controller')),
+    taintEvictionController(as('node-controller')),
+    nodeIpamController(as('node-controller')),
+    podGarbageController(as('pod-garbage-collector')),
+    disruptionController(as('disruption-controller'), kinds),
+    resourceQuotaController(as('resourcequota-controller'), kinds),
+    claimProtectionController(as('pvc-protection-controller')),
+    volumeProtectionController(as('pv-protection-controller')),
     // Last, for it shares the informers that all others have asked for.
-    garbageCollector(context, kinds),
+    garbageCollector(as('generic-garbage-collector'), kinds),
   ];
   return controllers.filter(controller => controller !== undefined);
 }
@@ -95,12 +97,16 @@ function setUp(context: ControllerContext): Controller[] {
 export async function startControllers(settings: StartControllersOptions): Promise<void> {
   const { signal, logger, client, clock } = settings;
   const informers = settings.informers ?? new Informers(settings);
-  const context: ControllerContext = {
+  const contextOf = (own: Client): ControllerContext => ({
     ...settings,
+    client: own,
+    reader: client,
+    // All see the same state, read once.
     informers,
-    recorder: component => new ApiEventRecorder({ client, clock, logger, component }),
-  };
-  const controllers = setUp(context);
+    recorder: component => new ApiEventRecorder({ client: own, clock, logger, component }),
+  });
+  const { clientFor } = settings;
+  const controllers = setUp(contextOf(client), account => contextOf(clientFor?.(account) ?? client));
   informers.start(signal);
   logger.info({ term: String(settings.leaderTerm ?? ''), controllers: controllers.length }, 'controllers starting');
   const lease = holdLease({ ...settings, name: 'kube-controller-manager' }, signal);

@@ -25,7 +25,10 @@ export interface ControllerOptions {
 }
 
 export interface ControllerContext {
+  /** Acts as the controller's own account. */
   readonly client: Client;
+  /** Lists and watches for all controllers: their own accounts need not be allowed to. */
+  readonly reader?: Client;
   readonly clock: Clock;
   /** In [0, 1). */
   readonly random: () => number;
@@ -37,6 +40,9 @@ export interface ControllerContext {
   /** Events whose source is this component. */
   recorder(component: string): EventRecorder;
 }
+
+/** With whom a controller of this context lists and watches. */
+export const readerOf = ({ reader, client }: ControllerContext): Client => reader ?? client;
 
 /**
  * A controller that is set up: its handlers are on their informers. `run` is called when all caches are filled, and resolves

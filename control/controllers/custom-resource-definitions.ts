@@ -10,7 +10,7 @@ import type { Kind } from '../api/kind.ts';
 import { hasReason } from '../api/status.ts';
 import { timestamp } from '../client/clock.ts';
 import { Informer } from '../client/informer.ts';
-import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
+import { type Controller, type ControllerContext, newQueue, queueController, readerOf } from './context.ts';
 import type { DiscoveredKinds } from './discovered-kinds.ts';
 import { INSTANCES_RETRY_MS } from './limits.ts';
 
@@ -20,7 +20,12 @@ type Remembered = Pick<CustomResourceDefinition, 'metadata' | 'spec' | 'status'>
 export function customResourceDefinitionController(context: ControllerContext, kinds: DiscoveredKinds): Controller {
   const { client, clock, signal } = context;
   const queue = newQueue(context);
-  const informer = new Informer<CustomResourceDefinition>({ ...context, kind: definitionsKind, metadataOnly: true });
+  const informer = new Informer<CustomResourceDefinition>({
+    ...context,
+    client: readerOf(context),
+    kind: definitionsKind,
+    metadataOnly: true,
+  });
   /** By name; entries go with their definitions. */
   const known = new Map<string, Remembered>();
 

@@ -9,7 +9,7 @@ import { type ReconcileResult, runController } from '../client/controller.ts';
 import type { EventRecorder } from '../client/events.ts';
 import { Informer } from '../client/informer.ts';
 import type { WorkQueue } from '../client/workqueue.ts';
-import { type Controller, type ControllerContext, newQueue } from './context.ts';
+import { type Controller, type ControllerContext, newQueue, readerOf } from './context.ts';
 import type { DiscoveredKinds } from './discovered-kinds.ts';
 import { FOREGROUND, GarbageGraph, type GraphNode, ORPHAN } from './garbage-graph.ts';
 import { type OwnerState, planGarbage } from './garbage-plan.ts';
@@ -92,7 +92,8 @@ class GarbageCollector {
   /** Whole objects that another controller keeps are not kept twice. */
   #monitor(kind: Kind): Monitor {
     const existing = this.#context.informers.existing(kind);
-    const informer = existing ?? new Informer({ ...this.#context, kind, metadataOnly: true });
+    const informer =
+      existing ?? new Informer({ ...this.#context, client: readerOf(this.#context), kind, metadataOnly: true });
     informer.addHandler({
       added: object => this.#seen(kind, object),
       updated: object => this.#seen(kind, object),

@@ -10,7 +10,7 @@ import { timestamp } from '../client/clock.ts';
 import type { EventRecorder } from '../client/events.ts';
 import { Informer } from '../client/informer.ts';
 import { objectKey } from '../client/keys.ts';
-import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
+import { type Controller, type ControllerContext, newQueue, queueController, readerOf } from './context.ts';
 import { NODE_GRACE_PERIOD_MS } from './limits.ts';
 import { isNodeReady, nodeCondition, planNodeTaints, planSilentConditions } from './node-plan.ts';
 import { isPodReady } from './pods.ts';
@@ -28,7 +28,12 @@ export function nodeLifecycleController(context: ControllerContext): Controller 
   const nodes = informers.for<Node>(nodesKind);
   const pods = informers.for<Pod>(podsKind);
   pods.addIndex(NODE_INDEX, byNodeName);
-  const leases = new Informer<Lease>({ ...context, kind: leasesKind, namespace: LEASE_NAMESPACE });
+  const leases = new Informer<Lease>({
+    ...context,
+    client: readerOf(context),
+    kind: leasesKind,
+    namespace: LEASE_NAMESPACE,
+  });
   /** When each node was last heard of, by our clock. */
   const heardMs = new Map<string, number>();
   let isDisrupted = false;

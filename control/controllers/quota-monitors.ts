@@ -5,7 +5,7 @@
 import type { Kind, KubernetesObject } from '../api/kind.ts';
 import { evaluatorOf } from '../api/quota/evaluators.ts';
 import { Informer } from '../client/informer.ts';
-import type { ControllerContext } from './context.ts';
+import { type ControllerContext, readerOf } from './context.ts';
 import type { QuotaKind } from './resource-quota-plan.ts';
 
 export interface QuotaMonitorsOptions {
@@ -65,7 +65,7 @@ export class QuotaMonitors {
   }
 
   #start(kind: Kind): void {
-    const informer = new Informer({ ...this.#context, kind, metadataOnly: true });
+    const informer = new Informer({ ...this.#context, client: readerOf(this.#context), kind, metadataOnly: true });
     this.follow(informer);
     const stop = new AbortController();
     this.#stops.set(`${kind.group}/${kind.plural}`, () => stop.abort());

@@ -3,7 +3,7 @@ import { configmaps as configMapsKind, namespaces as namespacesKind } from '../a
 import type { Namespace } from '../api/generated/types.ts';
 import { hasReason } from '../api/status.ts';
 import { Informer } from '../client/informer.ts';
-import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
+import { type Controller, type ControllerContext, newQueue, queueController, readerOf } from './context.ts';
 import { isNamespaceTerminating } from './pod-control.ts';
 
 const NAME = 'kube-root-ca.crt';
@@ -18,7 +18,12 @@ export function rootCaController(context: ControllerContext): Controller | undef
   const queue = newQueue(context);
   const namespaces = informers.for<Namespace>(namespacesKind);
   // Only these ConfigMaps, not everybody's.
-  const maps = new Informer({ ...context, kind: configMapsKind, fieldSelector: `metadata.name=${NAME}` });
+  const maps = new Informer({
+    ...context,
+    client: readerOf(context),
+    kind: configMapsKind,
+    fieldSelector: `metadata.name=${NAME}`,
+  });
   namespaces.addHandler({
     added: ({ metadata }) => queue.add(metadata?.name ?? ''),
     updated: ({ metadata }) => queue.add(metadata?.name ?? ''),

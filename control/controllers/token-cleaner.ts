@@ -3,7 +3,7 @@ import { secrets as secretsKind } from '../api/generated/kinds.ts';
 import type { Secret } from '../api/generated/types.ts';
 import { hasReason } from '../api/status.ts';
 import { Informer } from '../client/informer.ts';
-import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
+import { type Controller, type ControllerContext, newQueue, queueController, readerOf } from './context.ts';
 import { LOOK_AGAIN_MS_MAX } from './limits.ts';
 
 const NAMESPACE = 'kube-system';
@@ -15,6 +15,7 @@ export function tokenCleanerController(context: ControllerContext): Controller {
   // Only these Secrets, not everybody's.
   const tokens = new Informer<Secret>({
     ...context,
+    client: readerOf(context),
     kind: secretsKind,
     namespace: NAMESPACE,
     fieldSelector: `type=${TYPE}`,

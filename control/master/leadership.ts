@@ -8,10 +8,18 @@ export interface InternalUser {
   readonly user: string;
   readonly groups: readonly string[];
 }
+/** Reads for all controllers, and holds their lease; may what its roles say, and no more. */
 export const CONTROLLER_MANAGER: InternalUser = {
   user: 'system:kube-controller-manager',
-  groups: ['system:masters', 'system:authenticated'],
+  groups: ['system:authenticated'],
 };
+/** One controller, as the service account whose roles it has. It needs no token, and so the account need not be there. */
+export function controllerUser(account: string): InternalUser {
+  return {
+    user: `system:serviceaccount:kube-system:${account}`,
+    groups: ['system:serviceaccounts', 'system:serviceaccounts:kube-system', 'system:authenticated'],
+  };
+}
 /** May what its roles say, and no more. */
 export const SCHEDULER: InternalUser = {
   user: 'system:kube-scheduler',
