@@ -9,6 +9,8 @@ export interface CommandContext {
   readonly stderr: Writable;
   readonly stdin: Readable;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The name that the program was called by: `raftsman`, or `kubectl` where a link of that name leads to it. */
+  readonly name: string;
   /** The program itself, to run more of it. */
   readonly command: readonly [string, ...string[]];
   readonly pid: number;

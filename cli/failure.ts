@@ -1,5 +1,5 @@
 /** Failures as the operator reads them: one line that says what is wrong, as kubectl words it, and an exit code. */
-import { StartError } from './cluster/up.ts';
+import { StartError } from './cluster/errors.ts';
 
 export interface Failure {
   readonly text: string;

@@ -1,20 +1,23 @@
 /** The `raftsman` command: hands streams, clock and signals to the commands, and turns failures into one line and an exit code. */
+
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
-import { operationCommands, operationNames } from './commands/operations.ts';
+import { operationNames } from './commands/operation-names.ts';
 import type { CommandContext } from './context.ts';
 import { describeFailure } from './failure.ts';
 import { productVersion } from './version.ts';
 
-/** kubectl's exit codes: 1 for what went wrong, 2 for what was typed wrong. */
-const EXIT_USAGE = 2;
+/** 1 for what went wrong, 2 for what was typed wrong; kubectl knows 1 alone, and so does a program of that name. */
+const EXIT_USAGE = basename(process.argv[1] ?? '') === 'kubectl' ? 1 : 2;
 
 const context: CommandContext = {
   stdout: process.stdout,
   stderr: process.stderr,
   stdin: process.stdin,
   env: process.env,
+  name: basename(process.argv[1] ?? '') === 'kubectl' ? 'kubectl' : 'raftsman',
   command: [
     process.execPath,
     ...process.execArgv,
@@ -60,9 +63,12 @@ const program = new Command('raftsman')
   .configureHelp({ sortSubcommands: true, showGlobalOptions: false })
   .exitOverride()
   .enablePositionalOptions();
-for (const register of operationCommands) register(program, context);
-if (!operationNames.has(process.argv[2] ?? '')) {
-  (await import('./commands/kubernetes.ts')).registerClusterCommands(program, context);
+const words = process.argv.slice(2);
+const isOperation = operationNames.has(words[0] ?? '');
+if (!isOperation) await (await import('./commands/kubernetes.ts')).registerClusterCommands(program, context, words);
+// A command that speaks to a cluster need not load what runs one; help and unknown words show all.
+if (isOperation || program.commands.length > 1) {
+  for (const register of (await import('./commands/operations.ts')).operationCommands) register(program, context);
 }
 overrideExit(program);
 
@@ -70,7 +76,7 @@ overrideExit(program);
 function overrideExit(command: Command): void {
   command.exitOverride();
   command.configureOutput({
-    outputError: (text, write) => write(`${usageText(text.trim())}; see '${nameOf(command)} --help'\n`),
+    outputError: (text, write) => write(`${usageText(text.trim())}\nSee '${nameOf(command)} --help' for usage.\n`),
   });
   for (const child of command.commands) overrideExit(child);
 }
@@ -79,9 +85,9 @@ function overrideExit(command: Command): void {
 function usageText(text: string): string {
   return text
     .replaceAll(/\s*\n\s*/g, ' ')
-    .replace(/^error: unknown option '(-[^-].*)'/, "error: unknown shorthand flag: '$1'")
-    .replace(/^error: unknown option '(.*?)'/, 'error: unknown flag: $1')
-    .replace(/^error: unknown command '(.*?)'/, 'error: unknown command "$1" for "raftsman"')
+    .replace(/^error: unknown option '-([^-])(.*)'/, "error: unknown shorthand flag: '$1' in -$1$2")
+    .replace(/^error: unknown option '([^=']*).*?'/, 'error: unknown flag: $1')
+    .replace(/^error: unknown command '(.*?)'/, `error: unknown command "$1" for "${context.name}"`)
     .replace(/^error: option '(?:-\w, )?(--[\w-]+)[^']*' argument missing/, 'error: flag needs an argument: $1')
     .replace(
       /^error: option '(?:-\w, )?(--[\w-]+)[^']*' argument '(.*?)' is invalid\. (.*?)\.?$/,
@@ -90,7 +96,7 @@ function usageText(text: string): string {
 }
 
 function nameOf(command: Command): string {
-  return command.parent ? `${nameOf(command.parent)} ${command.name()}` : command.name();
+  return command.parent ? `${nameOf(command.parent)} ${command.name()}` : context.name;
 }
 
 try {

@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { LogFile } from './apiserver/audit/log-file.ts';
+import { AuditPolicyError, readAuditPolicy } from './apiserver/audit/policy.ts';
 import { DEFAULT_HEADERS } from './apiserver/auth/request-header.ts';
 import { parseTokenFile } from './apiserver/auth/token-file.ts';
 import { keepBootstrapObjects } from './apiserver/bootstrap.ts';
@@ -66,6 +68,7 @@ export interface MasterOptions {
   readonly withAgent: boolean;
   readonly tlsSans: readonly string[];
   readonly authentication: AuthenticationFlags;
+  readonly audit: AuditFlags;
   /** An EncryptionConfiguration; undefined for keys of the masters' own. */
   readonly encryptionConfigurationFile: string | undefined;
   readonly clusterCIDR: string | undefined;
@@ -81,6 +84,16 @@ export interface AuthenticationFlags {
   readonly proxyAuthorityFile?: string | undefined;
   readonly proxyNames?: readonly string[] | undefined;
   readonly isAnonymousRefused: boolean;
+}
+/** What is written down of requests; nothing without a policy. */
+export interface AuditFlags {
+  readonly policyFile: string | undefined;
+  readonly logPath: string | undefined;
+  /** Days; 0 for ever. */
+  readonly ageDaysMax: number;
+  /** 0 for all. */
+  readonly backupsMax: number;
+  readonly sizeMebibytesMax: number;
 }
 /** What the process hands in. */
 export interface MasterContext {
@@ -214,6 +227,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
 
   const apiServer = createApiServer({
     ...(await readAuthentication(options.authentication)),
+    ...(await openAudit({ options, context, logger, closers })),
     store: secretsAtRest.client(),
     tls: {
       key: certificates.serving.key,
@@ -316,6 +330,42 @@ async function readAuthentication({
       },
     }),
   };
+}
+
+const DAY_MS = 86_400_000;
+const MEBIBYTE = 1024 * 1024;
+
+/** The audit log, if there is to be one. @throws {AuditPolicyError} */
+async function openAudit({
+  options: { audit },
+  context,
+  logger,
+  closers,
+}: Pick<Start, 'options' | 'context' | 'logger' | 'closers'>) {
+  const { policyFile, logPath, ageDaysMax, backupsMax, sizeMebibytesMax } = audit;
+  if (policyFile === undefined || logPath === undefined) return {};
+  const policy = await readPolicy(policyFile);
+  if (logPath === '-') return { auditLog: { policy, write: (line: string) => void process.stdout.write(`${line}\n`) } };
+  const log = new LogFile({
+    path: logPath,
+    sizeBytesMax: sizeMebibytesMax * MEBIBYTE,
+    backupsMax,
+    ageMsMax: ageDaysMax * DAY_MS,
+    now: () => context.clock.now(),
+    onError: error => logger.error({ err: error, path: logPath }, 'the audit log could not be written'),
+  });
+  closers.push(() => log.close());
+  return { auditLog: { policy, write: (line: string) => log.write(line) } };
+}
+
+async function readPolicy(file: string) {
+  try {
+    return readAuditPolicy(await readFile(file, 'utf8'));
+  } catch (error) {
+    throw new AuditPolicyError(
+      `--audit-policy-file: ${file}: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
 }
 
 const clientUrl = ({ listen }: MasterOptions) => `https://${hostPort(advertised(listen.host), listen.port)}`;

@@ -3,6 +3,7 @@
 import type { Status } from '../../control/api/generated/types.ts';
 import { ApiError } from '../../control/api/status.ts';
 import type { ApiRequest, ApiResponse, ApiTransport } from '../../control/client/client.ts';
+import type { Clock } from '../../control/client/clock.ts';
 import { lineBatches } from '../../control/client/lines.ts';
 import { CommandError } from './errors.ts';
 
@@ -17,6 +18,14 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A request and its answer, for `-v`. */
+export interface RequestTold {
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly durationMs: number;
+}
+
 /** One line of a watch holds one object; nothing the store takes is larger. */
 const WATCH_LINE_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -24,15 +33,22 @@ export class Api {
   readonly #transport: ApiTransport;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #onWarning: (text: string) => void;
+  readonly #onRequest: ((told: RequestTold) => void) | undefined;
+  readonly #clock: Clock | undefined;
 
   constructor(options: {
     readonly transport: ApiTransport;
     readonly headers: Readonly<Record<string, string>>;
     readonly onWarning: (text: string) => void;
+    readonly onRequest?: (told: RequestTold) => void;
+    /** Measures requests for `onRequest`. */
+    readonly clock?: Clock;
   }) {
     this.#transport = options.transport;
     this.#headers = options.headers;
     this.#onWarning = options.onWarning;
+    this.#onRequest = options.onRequest;
+    this.#clock = options.clock;
   }
 
   /** The answer's JSON. @throws ApiError for every status from 300 on. */
@@ -54,7 +70,15 @@ export class Api {
     path: string,
     options: RequestOptions = {},
   ): Promise<AsyncIterable<Uint8Array>> {
-    const response = await this.#transport.request(this.#request(method, path, options));
+    const request = this.#request(method, path, options);
+    const startedAt = this.#clock?.now() ?? 0;
+    const response = await this.#transport.request(request);
+    this.#onRequest?.({
+      method,
+      path: request.path,
+      status: response.status,
+      durationMs: (this.#clock?.now() ?? 0) - startedAt,
+    });
     for (const warning of warningsOf(response)) this.#onWarning(warning);
     if (response.status < 300) return wholeBody(response.body, options.signal);
     const chunks: Uint8Array[] = [];

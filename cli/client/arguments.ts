@@ -52,7 +52,7 @@ async function resolveSlashed(words: readonly string[], discovery: Discovery): P
     }
     if (parts.length > 2) throw failure('arguments in resource/name form may not have more than one slash');
     const [type = '', name = ''] = parts;
-    if (type === '' || name === '') {
+    if (type === '' || name === '' || type.includes(',')) {
       throw failure('arguments in resource/name form must have a single resource and name');
     }
     targets.push({ resource: await discovery.find(type), name });

@@ -15,6 +15,8 @@ export interface Resource {
   readonly verbs: readonly string[];
   readonly shortNames: readonly string[];
   readonly categories: readonly string[];
+  /** Parts with a path of their own, such as `status` and `scale`. Undefined if the server did not tell. */
+  readonly subresources?: readonly string[];
 }
 
 /** `apps/v1`, `v1`. */
@@ -54,6 +56,7 @@ interface DiscoveryGroup {
       readonly verbs?: readonly string[];
       readonly shortNames?: readonly string[];
       readonly categories?: readonly string[];
+      readonly subresources?: readonly { readonly subresource: string }[];
     }[];
   }[];
 }
@@ -138,8 +141,13 @@ export class Discovery {
     const found =
       resources.find(resource => isNamed(resource) && isIn(resource)) ??
       resources.find(resource => resource.shortNames.includes(first) && isIn(resource));
-    if (!found) throw failure(`the server doesn't have a resource type "${word}"`);
+    if (!found) throw failure(`the server doesn't have a resource type "${first}"`);
     return found;
+  }
+
+  /** Whether a resource has such a part. Servers that do not tell are believed to. */
+  hasSubresource(resource: Resource, name: string): boolean {
+    return resource.subresources === undefined || resource.subresources.includes(name);
   }
 
   /** The resources of a category such as `all`; undefined if there is no such category. */
@@ -189,6 +197,7 @@ function resourcesOfGroup(group: DiscoveryGroup): Resource[] {
               verbs: entry.verbs ?? [],
               shortNames: entry.shortNames ?? [],
               categories: entry.categories ?? [],
+              subresources: (entry.subresources ?? []).map(({ subresource }) => subresource),
             },
           ]
         : [],

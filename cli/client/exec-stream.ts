@@ -36,7 +36,7 @@ const BUFFERED_BYTES_MAX = 1024 * 1024;
  * @throws ApiError if the server refuses, CommandError if the connection breaks.
  */
 export async function execute(connection: Connection, path: string, streams: ExecStreams): Promise<number> {
-  const socket = open(connection, path);
+  const socket = openSocket(connection, path, [V5, V4]);
   const outcome = settle(socket, streams);
   await Promise.race([once(socket, 'open'), outcome]);
   const stop = startInput(socket, streams);
@@ -47,9 +47,14 @@ export async function execute(connection: Connection, path: string, streams: Exe
   }
 }
 
-function open({ server, tls, token, headers }: Connection, path: string): WebSocket {
+/** Opens a WebSocket to a path of the server. */
+export function openSocket(
+  { server, tls, token, headers }: Connection,
+  path: string,
+  protocols: readonly string[],
+): WebSocket {
   const url = new URL(server.replace(/^http/, 'ws') + path);
-  return new WebSocket(url, [V5, V4], {
+  return new WebSocket(url, [...protocols], {
     headers: { ...headers, ...(token && { authorization: `Bearer ${token}` }) },
     perMessageDeflate: false,
     ...(tls.ca && { ca: tls.ca }),
@@ -95,7 +100,8 @@ function pass(socket: WebSocket, target: Writable, content: Uint8Array): void {
   target.once('drain', () => socket.resume());
 }
 
-function refusal(code: number, text: string): Error {
+/** What the server said when it did not open the connection. */
+export function refusal(code: number, text: string): Error {
   try {
     const status = JSON.parse(text) as Status;
     if (status.kind === 'Status') return ApiError.fromStatus({ ...status, code });

@@ -1,11 +1,15 @@
-/** Reads kubeconfig files, and finds out which server to speak to, as whom, in which namespace. */
-import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { delimiter, dirname, join, resolve } from 'node:path';
-import { parse } from 'yaml';
-import { z } from 'zod';
+/** Finds out which server to speak to, as whom, in which namespace: by flags, then kubeconfig. */
+import { readFileSync } from 'node:fs';
 import type { TlsCredentials } from '../../control/client/https.ts';
 import { failure } from './errors.ts';
+import { type ExecCredentials, execCredentials, type PluginSurroundings } from './exec-credentials.ts';
+import {
+  type ClusterEntry,
+  type ExecEntry,
+  type Kubeconfig,
+  readKubeconfig,
+  type UserEntry,
+} from './kubeconfig-file.ts';
 
 /** Flags that every command of the cluster CLI takes. */
 export interface GlobalFlags {
@@ -23,6 +27,13 @@ export interface GlobalFlags {
   readonly tlsServerName?: string;
   readonly as?: string;
   readonly asGroup?: readonly string[];
+  readonly asUid?: string;
+  readonly username?: string;
+  readonly password?: string;
+  /** Milliseconds; 0 for no limit. */
+  readonly requestTimeout?: number;
+  readonly verbosity?: number;
+  readonly warningsAsErrors?: boolean;
 }
 
 export interface Connection {
@@ -32,53 +43,8 @@ export interface Connection {
   /** Headers of every request: impersonation, basic authentication. */
   readonly headers: Readonly<Record<string, string>>;
   readonly namespace: string;
-}
-
-const cluster = z.object({
-  server: z.string().optional(),
-  'certificate-authority': z.string().optional(),
-  'certificate-authority-data': z.string().optional(),
-  'insecure-skip-tls-verify': z.boolean().optional(),
-  'tls-server-name': z.string().optional(),
-});
-const user = z.object({
-  'client-certificate': z.string().optional(),
-  'client-certificate-data': z.string().optional(),
-  'client-key': z.string().optional(),
-  'client-key-data': z.string().optional(),
-  token: z.string().optional(),
-  tokenFile: z.string().optional(),
-  username: z.string().optional(),
-  password: z.string().optional(),
-  exec: z.unknown().optional(),
-  'auth-provider': z.unknown().optional(),
-});
-const contextSchema = z.object({
-  cluster: z.string().optional(),
-  user: z.string().optional(),
-  namespace: z.string().optional(),
-});
-const fileSchema = z.object({
-  apiVersion: z.literal('v1').optional(),
-  kind: z.literal('Config').optional(),
-  clusters: z.array(z.object({ name: z.string(), cluster: cluster.nullish() })).nullish(),
-  users: z.array(z.object({ name: z.string(), user: user.nullish() })).nullish(),
-  contexts: z.array(z.object({ name: z.string(), context: contextSchema.nullish() })).nullish(),
-  'current-context': z.string().nullish(),
-});
-
-type Cluster = z.infer<typeof cluster>;
-type User = z.infer<typeof user>;
-type Context = z.infer<typeof contextSchema>;
-
-/** All files merged: the first that names a thing wins. Relative paths have been made absolute. */
-interface Kubeconfig {
-  readonly clusters: Map<string, Cluster>;
-  readonly users: Map<string, User>;
-  readonly contexts: Map<string, Context>;
-  currentContext: string | undefined;
-  /** For messages. */
-  readonly files: readonly string[];
+  /** An HTTP proxy on the way; undefined if there is none. */
+  readonly proxyUrl: string | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -87,27 +53,59 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * Where to connect, by flags, then kubeconfig.
  * @throws CommandError with one clear line for files that are missing, unreadable or foreign.
  */
-export function loadConnection(flags: GlobalFlags, env: Environment): Connection {
-  const config = readFiles(kubeconfigFiles(flags, env), flags.kubeconfig !== undefined);
+export function loadConnection(flags: GlobalFlags, env: Environment, isTerminal = false): Connection {
+  const config = readKubeconfig(flags.kubeconfig, env);
   const contextName = flags.context ?? config.currentContext;
-  const context = contextName === undefined || contextName === '' ? undefined : config.contexts.get(contextName);
+  const context = contextName === undefined || contextName === '' ? undefined : config.contexts.get(contextName)?.value;
   if (flags.context !== undefined && !context) throw failure(`context "${flags.context}" does not exist`);
   const clusterName = flags.cluster ?? context?.cluster;
-  const found = clusterName === undefined ? undefined : config.clusters.get(clusterName);
+  const found = clusterName === undefined ? undefined : config.clusters.get(clusterName)?.value;
   if (flags.cluster !== undefined && !found) throw failure(`cluster "${flags.cluster}" does not exist`);
   const userName = flags.user ?? context?.user;
-  const who = userName === undefined ? undefined : config.users.get(userName);
+  const who = userName === undefined ? undefined : config.users.get(userName)?.value;
   if (flags.user !== undefined && !who) throw failure(`auth info "${flags.user}" does not exist`);
 
   const server = flags.server ?? found?.server;
   if (!server) throw failure(noServerText(config, contextName, clusterName));
+  if (found?.['proxy-url'] && !/^http:\/\//.test(found['proxy-url'])) {
+    throw failure(`proxy-url ${JSON.stringify(found['proxy-url'])}: raftsman speaks to http:// proxies only`);
+  }
+  const tls = tlsOf(flags, found, who);
+  const credentials =
+    flags.token === undefined && who?.exec
+      ? fromPlugin(who.exec, { server, tls, found }, { env, isTerminal })
+      : undefined;
   return {
     server: serverUrl(server),
-    tls: tlsOf(flags, found, who),
-    token: flags.token ?? tokenOf(who, userName),
+    tls: {
+      ...tls,
+      ...(credentials?.cert && { cert: credentials.cert }),
+      ...(credentials?.key && { key: credentials.key }),
+    },
+    token: flags.token ?? credentials?.token ?? tokenOf(who, userName),
     headers: headersOf(flags, who),
-    namespace: flags.namespace ?? context?.namespace ?? 'default',
+    namespace: flags.namespace || context?.namespace || 'default',
+    proxyUrl: found?.['proxy-url'] || undefined,
   };
+}
+
+function fromPlugin(
+  exec: ExecEntry,
+  {
+    server,
+    tls,
+    found,
+  }: { readonly server: string; readonly tls: TlsCredentials; readonly found: ClusterEntry | undefined },
+  surroundings: PluginSurroundings,
+): ExecCredentials {
+  const cluster = {
+    server,
+    ...(tls.ca && { 'certificate-authority-data': Buffer.from(tls.ca).toString('base64') }),
+    ...(tls.insecure && { 'insecure-skip-tls-verify': true }),
+    ...(tls.serverName && { 'tls-server-name': tls.serverName }),
+    ...(found?.['proxy-url'] && { 'proxy-url': found['proxy-url'] }),
+  };
+  return execCredentials(exec, cluster, surroundings);
 }
 
 function noServerText(config: Kubeconfig, contextName: string | undefined, clusterName: string | undefined): string {
@@ -128,77 +126,9 @@ function serverUrl(text: string): string {
   return url.href.replace(/\/$/, '');
 }
 
-/**
- * Which files to read: --kubeconfig, else KUBECONFIG, else the one that `raftsman up` wrote, else ~/.kube/config. The
- * cluster's own comes before the user's, because a command of raftsman means a raftsman cluster.
- */
-function kubeconfigFiles(flags: GlobalFlags, env: Environment): readonly string[] {
-  if (flags.kubeconfig !== undefined) return [flags.kubeconfig];
-  if (env.KUBECONFIG) return env.KUBECONFIG.split(delimiter).filter(path => path !== '');
-  const home = env.HOME ?? homedir();
-  const local = join(env.RAFTSMAN_DATA_DIR ?? join(home, '.raftsman'), 'kubeconfig');
-  return [local, join(home, '.kube', 'config')].filter(path => existsSync(path)).slice(0, 1);
-}
-
-function readFiles(paths: readonly string[], isExplicit: boolean): Kubeconfig {
-  const config: Kubeconfig = {
-    clusters: new Map(),
-    users: new Map(),
-    contexts: new Map(),
-    currentContext: undefined,
-    files: paths.filter(path => existsSync(path)),
-  };
-  for (const path of paths) {
-    if (isExplicit && !existsSync(path)) throw failure(`stat ${path}: no such file or directory`);
-    if (existsSync(path)) mergeFile(config, path);
-  }
-  return config;
-}
-
-function mergeFile(config: Kubeconfig, path: string): void {
-  const file = parseFile(path);
-  const directory = dirname(resolve(path));
-  const add = <T extends object>(map: Map<string, T>, name: string, value: T | null | undefined) => {
-    if (value && !map.has(name)) map.set(name, absolute(value, directory));
-  };
-  for (const { name, cluster } of file.clusters ?? []) add(config.clusters, name, cluster);
-  for (const { name, user } of file.users ?? []) add(config.users, name, user);
-  for (const { name, context } of file.contexts ?? []) add(config.contexts, name, context);
-  config.currentContext ??= file['current-context'] || undefined;
-}
-
-const PATH_KEYS = ['certificate-authority', 'client-certificate', 'client-key', 'tokenFile'];
-
-/** Paths in a kubeconfig are relative to it. */
-function absolute<T extends object>(value: T, directory: string): T {
-  const copy = { ...value };
-  for (const key of PATH_KEYS) {
-    const path: unknown = Reflect.get(copy, key);
-    if (typeof path === 'string' && path !== '') Reflect.set(copy, key, resolve(directory, path));
-  }
-  return copy;
-}
-
-function parseFile(path: string): z.infer<typeof fileSchema> {
-  let content: unknown;
-  try {
-    content = parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw failure(`error loading config file "${path}": ${firstLine(error)}`, error);
-  }
-  if (content === null || content === undefined) return fileSchema.parse({});
-  const parsed = fileSchema.safeParse(content);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const where = issue?.path.join('.');
-  throw failure(
-    `error loading config file "${path}": it is no kubeconfig: ${where ? `${where}: ` : ''}${issue?.message ?? ''}`,
-  );
-}
-
 const firstLine = (error: unknown) => String(error instanceof Error ? error.message : error).split('\n')[0];
 
-function tlsOf(flags: GlobalFlags, cluster: Cluster | undefined, user: User | undefined): TlsCredentials {
+function tlsOf(flags: GlobalFlags, cluster: ClusterEntry | undefined, user: UserEntry | undefined): TlsCredentials {
   const ca = flags.certificateAuthority
     ? fileText(flags.certificateAuthority, 'certificate-authority')
     : pem(cluster, 'certificate-authority');
@@ -218,7 +148,7 @@ function tlsOf(flags: GlobalFlags, cluster: Cluster | undefined, user: User | un
 }
 
 /** `…-data` (base64) wins over the path. */
-function pem(holder: Cluster | User | undefined, name: string): string | undefined {
+function pem(holder: ClusterEntry | UserEntry | undefined, name: string): string | undefined {
   const data: unknown = holder && Reflect.get(holder, `${name}-data`);
   if (typeof data === 'string' && data !== '') return Buffer.from(data, 'base64').toString();
   const path: unknown = holder && Reflect.get(holder, name);
@@ -233,21 +163,30 @@ function fileText(path: string, what: string): string {
   }
 }
 
-function tokenOf(user: User | undefined, name: string | undefined): string | undefined {
-  if (user?.exec || user?.['auth-provider']) {
+function tokenOf(user: UserEntry | undefined, name: string | undefined): string | undefined {
+  if (user?.['auth-provider']) {
     throw failure(
-      `the kubeconfig's user "${name ?? ''}" logs in through a plugin, which raftsman does not run: give a token with --token`,
+      `the kubeconfig's user "${name ?? ''}" logs in through an auth-provider, which Kubernetes gave up in v1.26: use an exec plugin or --token`,
     );
   }
   return user?.token || (user?.tokenFile ? fileText(user.tokenFile, 'tokenFile').trim() : undefined);
 }
 
-function headersOf(flags: GlobalFlags, user: User | undefined): Record<string, string> {
+function headersOf(flags: GlobalFlags, user: UserEntry | undefined): Record<string, string> {
   const headers: Record<string, string> = {};
-  if (user?.username) {
-    headers.authorization = `Basic ${Buffer.from(`${user.username}:${user.password ?? ''}`).toString('base64')}`;
+  const name = flags.username ?? user?.username;
+  if (name) {
+    const password = flags.password ?? user?.password ?? '';
+    headers.authorization = `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`;
   }
-  if (flags.as) headers['impersonate-user'] = flags.as;
-  if (flags.asGroup?.length) headers['impersonate-group'] = flags.asGroup.join(', ');
+  const as = flags.as ?? user?.as;
+  const uid = flags.asUid ?? user?.['as-uid'];
+  const groups = flags.asGroup ?? user?.['as-groups'];
+  if ((uid || groups?.length) && !as) {
+    throw failure('requesting uid, groups or user-extra for a user without impersonating a user: name one with --as');
+  }
+  if (as) headers['impersonate-user'] = as;
+  if (groups?.length) headers['impersonate-group'] = groups.join(', ');
+  if (uid) headers['impersonate-uid'] = uid;
   return headers;
 }

@@ -2,9 +2,10 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { parseAllDocuments } from 'yaml';
+import { sorted } from '../output/documents.ts';
 import type { JsonObject } from './api.ts';
 import { failure } from './errors.ts';
+import { yaml } from './yaml.ts';
 
 export interface Manifest {
   readonly object: JsonObject;
@@ -77,13 +78,15 @@ function readText(path: string): string {
 
 function parseText(source: string, text: string): Manifest[] {
   const manifests: Manifest[] = [];
+  const json = parsedJson(text);
+  if (json) return json.flatMap(value => objectsOf(value, source));
   // YAML 1.1, as Kubernetes reads it: `yes` is true, `0o7` is text.
-  for (const document of parseAllDocuments(text, { version: '1.1', merge: true, uniqueKeys: true })) {
+  for (const document of yaml().parseAllDocuments(text, { version: '1.1', merge: true, uniqueKeys: false })) {
     const [error] = document.errors;
     if (error) {
       const line = error.linePos?.[0].line;
       throw failure(
-        `error parsing ${source}: error converting YAML to JSON: yaml: ${line === undefined ? '' : `line ${line}: `}${error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '')}`,
+        `error parsing ${source}: error converting YAML to JSON: yaml: ${line === undefined ? '' : `line ${line}: `}${goText(error.message)}`,
         error,
       );
     }
@@ -92,6 +95,50 @@ function parseText(source: string, text: string): Manifest[] {
     manifests.push(...objectsOf(value, source));
   }
   return manifests;
+}
+
+/** Some messages in the words of Go's parser, which people look for. */
+function goText(message: string): string {
+  const [first = ''] = message.split('\n');
+  if (/^Tabs are not allowed/.test(first)) return 'found character that cannot start any token';
+  return first.replace(/ at line \d+, column \d+:?$/, '');
+}
+
+/**
+ * JSON is read as such: a key that comes twice is no mistake there, values may follow each other, and no YAML parser need be
+ * loaded. Undefined for what is not JSON.
+ */
+function parsedJson(text: string): unknown[] | undefined {
+  if (!/^\s*[{[]/.test(text)) return undefined;
+  try {
+    return jsonTexts(text).map(part => JSON.parse(part));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The values that stand one behind the other. */
+function jsonTexts(text: string): string[] {
+  const parts: string[] = [];
+  let depth = 0;
+  let start = 0;
+  let isText = false;
+  for (let index = 0; index < text.length; index++) {
+    const sign = text[index];
+    if (isText) {
+      if (sign === '\\') index++;
+      else if (sign === '"') isText = false;
+      continue;
+    }
+    if (sign === '"') isText = true;
+    else if (sign === '{' || sign === '[') depth++;
+    else if ((sign === '}' || sign === ']') && --depth === 0) {
+      parts.push(text.slice(start, index + 1));
+      start = index + 1;
+    }
+  }
+  const rest = text.slice(start);
+  return rest.trim() === '' ? parts : [...parts, rest];
 }
 
 function objectsOf(value: unknown, source: string): Manifest[] {
@@ -111,5 +158,6 @@ function objectsOf(value: unknown, source: string): Manifest[] {
       ),
     );
   }
-  return [{ object, source }];
+  // In the order of their names, as Go writes maps: warnings of the server come in that order.
+  return [{ object: sorted(object) as JsonObject, source }];
 }

@@ -1,9 +1,10 @@
 /** The objects that a command works on: those of files, or those that words and selectors name. */
+import { matchesLabels, parseLabelSelector } from '../../control/api/selectors.ts';
 import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from './api.ts';
 import { resolveTargets } from './arguments.ts';
 import { groupVersionOf, pathOf, type Resource, singularWithGroup } from './discovery.ts';
-import { describeApiError, failure } from './errors.ts';
+import { CommandError, describeApiError, failure } from './errors.ts';
 import { readManifests } from './manifests.ts';
 import type { Session } from './session.ts';
 
@@ -45,6 +46,7 @@ export interface ManifestObject extends ObjectReference {
 
 export interface SelectionFlags {
   readonly filename?: readonly string[];
+  readonly kustomize?: string;
   readonly recursive?: boolean;
   readonly selector?: string;
   readonly fieldSelector?: string;
@@ -66,14 +68,21 @@ export async function manifestObjects(
   flags: SelectionFlags,
   verb: string,
 ): Promise<ManifestObject[]> {
+  if (flags.kustomize !== undefined) {
+    throw failure(
+      `raftsman has no kustomize of its own: use "kustomize build ${flags.kustomize} | raftsman ${verb} -f -"`,
+    );
+  }
   const manifests = await readManifests(flags.filename ?? [], {
     stdin: session.context.stdin,
     isRecursive: flags.recursive ?? false,
   });
   if (manifests.length === 0) throw failure(`no objects passed to ${verb}`);
+  const labels = flags.selector === undefined ? undefined : labelFilter(flags.selector);
   const objects: ManifestObject[] = [];
   for (const { object, source } of manifests) {
     const metadata = metadataOf(object);
+    if (labels && !labels.matches(metadata.labels)) continue;
     const described = `name: "${metadata.name ?? ''}" namespace: "${metadata.namespace ?? ''}" from "${source}"`;
     const resource = await session.discovery.ofKind(String(object.apiVersion), String(object.kind), described);
     const namespace = namespaceOf(session, resource, metadata);
@@ -81,6 +90,15 @@ export async function manifestObjects(
     objects.push({ resource, namespace, name: metadata.name ?? '', object: completed, source });
   }
   return objects;
+}
+
+function labelFilter(text: string): { matches(labels: Metadata['labels']): boolean } {
+  try {
+    const requirements = parseLabelSelector(text);
+    return { matches: labels => matchesLabels(requirements, labels) };
+  } catch (error) {
+    throw failure(error instanceof Error ? error.message : String(error), error);
+  }
 }
 
 function namespaceOf(session: Session, resource: Resource, metadata: Metadata): string {
@@ -122,8 +140,9 @@ export async function selectedReferences(
   const references: (ObjectReference & { object?: JsonObject })[] = [];
   for (const { resource, name } of targets) {
     if (name !== undefined) {
-      if (flags.selector !== undefined) throw failure('name cannot be provided when a selector is specified');
-      if (flags.all) throw failure("setting 'all' parameter but found a non empty selector or names. ");
+      if (flags.selector !== undefined || flags.all) {
+        throw failure('name cannot be provided when a selector is specified');
+      }
       references.push({ resource, namespace: session.namespace, name });
       continue;
     }
@@ -195,8 +214,8 @@ export async function listObjects<T extends object = JsonObject>(
 const LIST_CHUNK = 500;
 
 /**
- * Does the work for each object. What the server refuses is told, sets the exit code, and does not stop the others.
- * @param describe What was being done, for objects of files: `error when creating "f.yaml"`.
+ * Does the work for each object. What fails does not stop the others; it is told at the end, and sets the exit code.
+ * @param doing What was being done, for objects of files: `creating`.
  */
 export async function forEachObject<T extends object>(
   session: Session,
@@ -204,14 +223,40 @@ export async function forEachObject<T extends object>(
   work: (object: T) => Promise<void>,
   doing = '',
 ): Promise<void> {
+  const failures: { readonly error: ApiError | CommandError; readonly context: string }[] = [];
   for (const object of objects) {
     try {
       await work(object);
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      const source = doing && 'source' in object ? `error when ${doing} "${String(object.source)}"` : '';
-      session.error(describeApiError(error, source));
-      session.context.setExitCode(1);
+      if (!(error instanceof ApiError || error instanceof CommandError)) throw error;
+      const activity = ACTIVITIES.get(error) ?? doing;
+      const context = activity && 'source' in object ? `error when ${activity} "${String(object.source)}"` : '';
+      failures.push({ error, context });
     }
+  }
+  tellFailures(session, failures);
+}
+
+/** What an error happened at, where that is not what the command is about. */
+const ACTIVITIES = new WeakMap<object, string>();
+
+/** Notes what was being done when the error came. */
+export function during<T>(activity: string, work: Promise<T>): Promise<T> {
+  return work.catch(error => {
+    if (typeof error === 'object' && error !== null) ACTIVITIES.set(error, activity);
+    throw error;
+  });
+}
+
+/** One failure alone is the command's; of several, each has its line. */
+function tellFailures(
+  session: Session,
+  failures: readonly { readonly error: ApiError | CommandError; readonly context: string }[],
+): void {
+  const isOne = failures.length === 1;
+  for (const { error, context } of failures) {
+    if (error instanceof ApiError) session.error(describeApiError(error, context));
+    else session.error(isOne ? error.message : error.message.replace(/^error: /, ''));
+    session.context.setExitCode(1);
   }
 }

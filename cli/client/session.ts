@@ -3,9 +3,9 @@ import type { Command } from 'commander';
 import { HttpsTransport } from '../../control/client/https.ts';
 import type { CommandContext } from '../context.ts';
 import { productVersion } from '../version.ts';
-import { Api } from './api.ts';
+import { Api, type RequestTold } from './api.ts';
 import { Discovery } from './discovery.ts';
-import { describeError } from './errors.ts';
+import { describeError, failure } from './errors.ts';
 import { type Connection, type GlobalFlags, loadConnection } from './kubeconfig.ts';
 
 /** How long to wait for a server to answer a request; watches answer at once. */
@@ -21,27 +21,41 @@ export class Session {
   /** True if it was named on the command line. */
   readonly isNamespaceExplicit: boolean;
   readonly transport: HttpsTransport;
+  #warningCount = 0;
 
-  constructor(context: CommandContext, flags: GlobalFlags) {
+  constructor(context: CommandContext, flags: GlobalFlags & { readonly v?: number }) {
     this.context = context;
-    this.connection = loadConnection(flags, context.env);
+    this.connection = loadConnection(flags, context.env, isTerminal(context.stdin));
     this.namespace = this.connection.namespace;
     this.isNamespaceExplicit = flags.namespace !== undefined;
     const { server, tls, token, headers } = this.connection;
     this.transport = new HttpsTransport({
       servers: [server],
       tls,
+      ...(this.connection.proxyUrl && { proxyUrl: this.connection.proxyUrl }),
       clock: context.clock,
       random: context.random,
-      responseTimeoutMs: REQUEST_TIMEOUT_MS,
+      responseTimeoutMs: flags.requestTimeout || REQUEST_TIMEOUT_MS,
       ...(token && { token }),
     });
     this.api = new Api({
       transport: this.transport,
       headers: { 'user-agent': `raftsman/${productVersion}`, ...headers },
-      onWarning: text => this.error(`Warning: ${text}`),
+      onWarning: text => {
+        this.#warningCount++;
+        this.error(`Warning: ${text}`);
+      },
+      ...((flags.verbosity ?? flags.v ?? 0) >= REQUESTS_TOLD_FROM && {
+        onRequest: (told: RequestTold) => this.error(requestLine(told, server)),
+        clock: context.clock,
+      }),
     });
     this.discovery = new Discovery(this.api);
+  }
+
+  /** How often the server has warned. */
+  get warningCount(): number {
+    return this.#warningCount;
   }
 
   /** A line of the result. */
@@ -75,18 +89,41 @@ export function withSession<F>(context: CommandContext, run: SessionAction<F>) {
     try {
       session = new Session(context, flags);
       await run(session, args, flags, command);
+      if (flags.warningsAsErrors && session.warningCount > 0) {
+        const count = session.warningCount;
+        throw failure(`${count} ${count === 1 ? 'warning' : 'warnings'} received`);
+      }
     } catch (error) {
-      const { text, exitCode } = describeError(error, session?.connection.server);
-      if (text !== '') context.stderr.write(`${text}\n`);
-      context.setExitCode(exitCode);
+      tellFailure(context, error, session?.connection.server);
     } finally {
       await session?.close();
     }
   };
 }
 
+const isTerminal = (stream: object): boolean => 'isTTY' in stream && stream.isTTY === true;
+
+/** Prints what a command threw, in the words and with the exit code of kubectl. */
+export function tellFailure(context: CommandContext, error: unknown, server?: string): void {
+  const { text, exitCode } = describeError(error, server);
+  if (text !== '') context.stderr.write(`${inOwnName(text, context.name)}\n`);
+  context.setExitCode(exitCode);
+}
+
+/** Hints such as "use 'raftsman get -h'" name the program as it was called. */
+export function inOwnName(text: string, name: string): string {
+  return name === 'raftsman' ? text : text.replaceAll(/(['"`])raftsman /g, `$1${name} `);
+}
+
+/** From this level on `-v` tells of each request. */
+const REQUESTS_TOLD_FROM = 6;
+
+function requestLine({ method, path, status, durationMs }: RequestTold, server: string): string {
+  return `${method} ${server}${path} ${status} in ${Math.round(durationMs)} milliseconds`;
+}
+
 /** What was given to the command and, before its name, to those it stands under. */
-function flagsOf<F>(command: Command): F {
+export function flagsOf<F>(command: Command): F {
   const chain: Command[] = [];
   for (let current: Command | null = command; current; current = current.parent) chain.unshift(current);
   return Object.assign({}, ...chain.map(each => each.opts()));

@@ -11,12 +11,16 @@ import type { Session } from './session.ts';
 export interface WriteFlags {
   readonly dryRun?: string | true;
   readonly output?: string;
+  readonly showManagedFields?: boolean;
 }
 
 export function withWriteFlags<T extends Command>(command: T): T {
   command
     .addOption(new Option('--dry-run [mode]', 'none, client or server: only show what would be sent or stored'))
-    .option('-o, --output <format>', 'print the object: yaml, json, name, jsonpath=…');
+    .option('-o, --output <format>', 'print the object: yaml, json, name, jsonpath=…')
+    .option('--template <template>', 'the template for -o go-template or jsonpath')
+    .option('--allow-missing-template-keys', 'keys that are missing are empty', true)
+    .option('--show-managed-fields', 'keep managedFields in yaml and json');
   return command;
 }
 
@@ -33,6 +37,13 @@ export function dryRunOf({ dryRun }: WriteFlags): DryRun {
 export const dryRunQuery = (flags: WriteFlags): string | undefined =>
   dryRunOf(flags) === 'server' ? 'All' : undefined;
 
+/** Who set which field interests few. */
+export function withoutManagedFields(object: JsonObject): JsonObject {
+  if (typeof object.metadata !== 'object' || object.metadata === null) return object;
+  const { managedFields: _hidden, ...metadata } = object.metadata as JsonObject;
+  return { ...object, metadata };
+}
+
 /** Prints `pod/x created`, or the object if `-o` asks for it. */
 export function printWritten(
   session: Session,
@@ -43,7 +54,8 @@ export function printWritten(
   const mode = dryRunOf(flags);
   if (flags.output) {
     const print = objectPrinter(flags.output);
-    session.context.stdout.write(print({ objects: [written], isList: false }));
+    const object = flags.showManagedFields ? written.object : withoutManagedFields(written.object);
+    session.context.stdout.write(print({ objects: [{ ...written, object }], isList: false }));
     return;
   }
   const suffix = mode === 'client' ? ' (dry run)' : mode === 'server' ? ' (server dry run)' : '';

@@ -9,7 +9,7 @@ import { paths as masterPaths } from '../../control/operations/layout.ts';
 import { type Credentials, readKubeconfigCredentials, writeKubeconfig } from '../../control/pki/kubeconfig.ts';
 import { type Backend, Balancer } from './balancer.ts';
 import { type ChooseRuntime, decide, type Wishes } from './decide.ts';
-import { UsageError } from './errors.ts';
+import { StartError, UsageError } from './errors.ts';
 import { isNodeReady, isReady } from './health.ts';
 import { type ClusterPlan, HOST, LayoutError, loadPlan, paths } from './layout.ts';
 import { Progress } from './progress.ts';
@@ -249,16 +249,6 @@ class Session {
   }
 }
 
-/** A process of the cluster did not come up. */
-export class StartError extends Error {
-  override readonly name = 'StartError';
-  readonly code = 'CLUSTER_START';
-  readonly log: string;
-  constructor(process: string, what: string, log: string) {
-    super(`${process} ${what}`);
-    this.log = log;
-  }
-}
 /** The operator stopped the cluster while it was starting. */
 export class StoppedError extends Error {
   override readonly name = 'StoppedError';

@@ -84,7 +84,7 @@ function patchField(
   at: At,
 ): JsonObject {
   const now = at.current[key];
-  if (value === null) return now === undefined ? {} : { [key]: null };
+  if (value === null) return now === undefined || now === null ? {} : { [key]: null };
   if (isObject(value) && isObject(now)) {
     const rule = ruleOf(at.place, key);
     const patch = patchMap(isObject(before) ? before : {}, value, {

@@ -5,9 +5,11 @@ import type { JsonObject } from '../client/api.ts';
 import { nameWithGroup, pathOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
 import {
+  during,
   forEachObject,
   type ManifestObject,
   manifestObjects,
+  metadataOf,
   objectPath,
   type SelectionFlags,
 } from '../client/objects.ts';
@@ -15,8 +17,11 @@ import { type Session, withSession } from '../client/session.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { definitionOf, LAST_APPLIED, lastApplied, threeWayPatch, withLastApplied } from './apply-patch.ts';
-import { ClusterCommand, repeated, withGlobalFlags } from './cluster-command.ts';
+import { prune } from './apply-prune.ts';
+import { ClusterCommand, integer, list, repeated, withGlobalFlags } from './cluster-command.ts';
 import { fieldValidation } from './create.ts';
+import { lastAppliedCommands } from './last-applied.ts';
+import { migrate } from './server-side-migration.ts';
 
 interface Flags extends WriteFlags, SelectionFlags {
   readonly serverSide?: boolean;
@@ -24,10 +29,15 @@ interface Flags extends WriteFlags, SelectionFlags {
   readonly fieldManager?: string;
   readonly validate?: string | true;
   readonly prune?: boolean;
+  readonly subresource?: string;
+  readonly pruneAllowlist?: readonly string[];
+  readonly all?: boolean;
+  readonly overwrite: boolean;
 }
 
 /** How often a patch that met another's write is made anew. */
 const CONFLICT_RETRIES_MAX = 5;
+const SERVER_SIDE_MANAGER = 'kubectl';
 const FIELD_MANAGER = 'kubectl-client-side-apply';
 
 export function register(program: Command, context: CommandContext): void {
@@ -36,9 +46,21 @@ export function register(program: Command, context: CommandContext): void {
     .usage('-f FILENAME [flags]')
     .summary('make objects what a file says')
     .description('Creates the objects of a file, or changes those that exist to what it says.')
-    .option('-f, --filename <file>', 'a file, a folder, a URL, or - for standard input', repeated)
+    .option('-f, --filename <file>', 'a file, a folder, a URL, or - for standard input', list)
+    .option('-k, --kustomize <folder>', 'the objects of a kustomization')
     .option('-R, --recursive', 'read folders within folders')
-    .option('-l, --selector <labels>', 'accepted for kubectl’s sake; all objects of the files are applied')
+    .option('-l, --selector <labels>', 'only the objects with these labels')
+    .option('--all', 'with --prune: all objects, whatever their labels')
+    .option('--prune', 'delete what was applied before and is no longer in the files')
+    .option('--prune-allowlist <group/version/kind>', 'with --prune: only these kinds (repeatable)', repeated)
+    .option('--overwrite', 'take back what others changed', true)
+    .option('--force', 'delete and create anew what cannot be changed')
+    .option('--grace-period <seconds>', 'with --prune: how long pods have to stop', integer, -1)
+    .option('--cascade [mode]', 'with --prune: background, foreground or orphan', 'background')
+    .option('--wait', 'with --prune: wait until they are gone')
+    .option('--timeout <duration>', 'accepted for kubectl’s sake')
+    .option('--openapi-patch', 'accepted for kubectl’s sake', true)
+    .option('--subresource <name>', 'with --server-side: apply to this part of the object')
     .option('--server-side', 'let the server merge')
     .option('--force-conflicts', 'take over fields of others (with --server-side)')
     .option('--field-manager <name>', 'who owns the fields')
@@ -47,30 +69,70 @@ export function register(program: Command, context: CommandContext): void {
       'after',
       '\nExamples:\n  raftsman apply -f app.yaml\n  raftsman apply -f manifests/ -R\n  cat app.json | raftsman apply -f -',
     )
+    .enablePositionalOptions()
     .action(withSession<Flags>(context, apply));
+  for (const sub of lastAppliedCommands(context)) command.addCommand(sub);
   program.addCommand(withWriteFlags(withGlobalFlags(command)));
 }
 
 async function apply(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   if (words.length > 0) throw failure(`Unexpected args: [${words.join(' ')}]\nSee 'raftsman apply --help' for usage.`);
   if (!flags.filename?.length) throw failure('must specify one of -f and -k');
+  if (flags.prune && flags.selector === undefined && !flags.all) {
+    throw failure(
+      'all resources selected for prune without explicitly passing --all. To prune all resources, pass the --all flag. If you did not mean to prune all resources, specify a label selector',
+    );
+  }
+  if (flags.forceConflicts && !flags.serverSide) throw failure('--force-conflicts only works with --server-side');
   const manifests = await manifestObjects(session, flags, 'apply');
+  for (const { name, object } of manifests) {
+    const { generateName } = metadataOf(object);
+    if (name === '' && generateName) throw failure(`from ${generateName}: cannot use generate name with apply`);
+  }
   const work = flags.serverSide ? applyOnServer : applyObject;
   await forEachObject(session, manifests, manifest => work(session, manifest, flags), 'applying patch to');
+  if (flags.prune) await prune(session, manifests, flags);
 }
 
 async function applyOnServer(session: Session, manifest: ManifestObject, flags: Flags): Promise<void> {
-  const object = await session.api.json('PATCH', objectPath(manifest), {
-    contentType: 'application/apply-patch+yaml',
-    body: manifest.object,
-    query: {
-      fieldManager: flags.fieldManager ?? 'kubectl',
-      fieldValidation: fieldValidation(flags.validate),
-      force: flags.forceConflicts ? true : undefined,
-      dryRun: dryRunQuery(flags),
-    },
-  });
+  const manager = flags.fieldManager ?? SERVER_SIDE_MANAGER;
+  const send = () =>
+    session.api.json('PATCH', objectPath(manifest, flags.subresource), {
+      contentType: 'application/apply-patch+yaml',
+      body: manifest.object,
+      query: {
+        fieldManager: manager,
+        fieldValidation: fieldValidation(flags.validate),
+        force: flags.forceConflicts ? true : undefined,
+        dryRun: dryRunQuery(flags),
+      },
+    });
+  const first = await during('', send().catch(explainConflicts));
+  const isMigrated =
+    manager === SERVER_SIDE_MANAGER && dryRunOf(flags) === 'none' && (await migrate(session, manifest, first));
+  const object = isMigrated ? await send() : first;
   printWritten(session, { ...manifest, object }, 'serverside-applied', flags);
+}
+
+/** Tells of fields that belong to others what can be done about them. */
+function explainConflicts(error: unknown): never {
+  if (!(error instanceof ApiError) || error.reason !== 'Conflict' || !error.message.startsWith('Apply failed with'))
+    throw error;
+  throw failure(
+    `${error.message}
+Please review the fields above--they currently have other managers. Here
+are the ways you can resolve this warning:
+* If you intend to manage all of these fields, please re-run the apply
+  command with the \`--force-conflicts\` flag.
+* If you do not intend to manage all of the fields, please edit your
+  manifest to remove references to the fields that should keep their
+  current managers.
+* You may co-own fields by updating your manifest to match the existing
+  value; in this case, you'll become the manager if the other manager(s)
+  stop managing the field (remove it from their configuration).
+See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts`,
+    error,
+  );
 }
 
 async function applyObject(session: Session, manifest: ManifestObject, flags: Flags): Promise<void> {
@@ -80,7 +142,7 @@ async function applyObject(session: Session, manifest: ManifestObject, flags: Fl
   for (let attempt = 0; ; attempt++) {
     const current = await find(session, manifest);
     try {
-      if (current === undefined) await create(session, { ...manifest, object: modified }, flags);
+      if (current === undefined) await during('creating', create(session, { ...manifest, object: modified }, flags));
       else await patch(session, { ...manifest, object: modified }, current, flags);
       return;
     } catch (error) {
@@ -90,12 +152,27 @@ async function applyObject(session: Session, manifest: ManifestObject, flags: Fl
   }
 }
 
+/** kubectl's long way of saying which object could not be read. */
+function retrieving({ resource, name, namespace, source }: ManifestObject, message: string): string {
+  const { group, version } = resource;
+  return [
+    'error when retrieving current configuration of:',
+    `Resource: "${group}/${version}, Resource=${resource.name}", GroupVersionKind: "${group}/${version}, Kind=${resource.kind}"`,
+    `Name: ${JSON.stringify(name)}, Namespace: ${JSON.stringify(namespace)}`,
+    `from server for: ${JSON.stringify(source)}: ${message}`,
+  ].join('\n');
+}
+
 async function find(session: Session, manifest: ManifestObject): Promise<JsonObject | undefined> {
   try {
     return await session.api.json('GET', objectPath(manifest));
   } catch (error) {
-    if (error instanceof ApiError && error.reason === 'NotFound') return undefined;
-    throw error;
+    if (!(error instanceof ApiError)) throw error;
+    if (error.reason === 'NotFound') return undefined;
+    return during(
+      '',
+      Promise.reject(new ApiError(error.reason, retrieving(manifest, error.message), { code: error.code })),
+    );
   }
 }
 
@@ -119,10 +196,14 @@ const writeQuery = (flags: Flags) => ({
 async function patch(session: Session, manifest: ManifestObject, current: JsonObject, flags: Flags): Promise<void> {
   const { resource, name, object: modified } = manifest;
   const original = lastApplied(current);
+  const program = session.context.name;
   if (!original) {
     session.error(
-      `Warning: resource ${nameWithGroup(resource)}/${name} is missing the ${LAST_APPLIED} annotation which is required by raftsman apply. raftsman apply should only be used on resources created declaratively by either raftsman create --save-config or raftsman apply. The missing annotation will be patched automatically.`,
+      `Warning: resource ${nameWithGroup(resource)}/${name} is missing the ${LAST_APPLIED} annotation which is required by ${program} apply. ${program} apply should only be used on resources created declaratively by either ${program} create --save-config or ${program} apply. The missing annotation will be patched automatically.`,
     );
+  }
+  if (metadataOf(current).deletionTimestamp) {
+    session.error(`Warning: Detected changes to resource ${name} which is currently being deleted.`);
   }
   const definition = definitionOf(resource);
   const body = threeWayPatch({ original: original ?? {}, modified, current }, definition);

@@ -19,15 +19,18 @@ export class ClusterCommand extends Command {
   }
 
   #normalised(word: string): string[] {
+    // A flag with an optional value takes it behind an equals sign only: `--dry-run server` has a word too many.
+    const bare = this.options.find(({ long, optional }) => optional && long === word);
+    if (bare) return [`${word}=${String(bare.presetArg ?? 'true')}`];
     const short = /^(-\w)=(.*)$/s.exec(word);
     if (short)
       return this.options.some(option => option.short === short[1] && option.required)
         ? [`${short[1]}${short[2]}`]
         : [word];
-    const long = /^(--[\w-]+)=(true|false)$/.exec(word);
+    const long = /^(--[\w-]+)=(true|false|1|0|t|f|T|F|True|False|TRUE|FALSE)$/.exec(word);
     const option = long && this.options.find(({ long: name }) => name === long[1]);
     if (!long || !option?.isBoolean()) return [word];
-    this.setOptionValueWithSource(option.attributeName(), long[2] === 'true', 'cli');
+    this.setOptionValueWithSource(option.attributeName(), /^(?:1|t|true)$/i.test(long[2] ?? ''), 'cli');
     return [];
   }
 }
@@ -60,25 +63,59 @@ export function durationMs(text: string): number {
   return text.startsWith('-') ? -sum : sum;
 }
 
+/**
+ * A flag of a command whose name is that of a global one but means something else there, such as `--user` of a role binding.
+ * @param attribute The name under which its value is found.
+ */
+export function ownOption(
+  flags: string,
+  description: string,
+  { attribute, parse }: { readonly attribute: string; readonly parse: typeof list },
+): Option {
+  const option = new Option(flags, description).argParser(parse);
+  option.attributeName = () => attribute;
+  return option;
+}
+
 /** Adds the flags that say which server, as whom and where. Hidden in help but for the most common. */
 export function withGlobalFlags<T extends Command>(command: T): T {
-  const hidden = (flags: string, description: string) => new Option(flags, description).hideHelp();
-  command
-    .option('-n, --namespace <namespace>', 'the namespace to work in')
-    .option('--kubeconfig <file>', 'the kubeconfig to use')
-    .addOption(hidden('--context <name>', 'the context of the kubeconfig to use'))
-    .addOption(hidden('--cluster <name>', 'the cluster of the kubeconfig to use'))
-    .addOption(hidden('--user <name>', 'the user of the kubeconfig to be'))
-    .addOption(hidden('-s, --server <url>', 'the address of the API server'))
-    .addOption(hidden('--token <token>', 'a bearer token'))
-    .addOption(hidden('--certificate-authority <file>', 'the certificate that signed the server’s'))
-    .addOption(hidden('--client-certificate <file>', 'a certificate to prove who one is'))
-    .addOption(hidden('--client-key <file>', 'the key of that certificate'))
-    .addOption(hidden('--insecure-skip-tls-verify', 'trust any server'))
-    .addOption(hidden('--tls-server-name <name>', 'the name that the server’s certificate must have'))
-    .addOption(hidden('--as <user>', 'act as this user'))
-    .addOption(new Option('--as-group <group>', 'act as a member of this group').argParser(repeated).hideHelp())
-    .addOption(hidden('--request-timeout <duration>', 'how long to wait for one answer'))
-    .addOption(hidden('--cache-dir <dir>', 'accepted for kubectl’s sake; nothing is cached'));
+  const taken = new Set(command.options.flatMap(({ short, long }) => [short, long]));
+  for (const option of globalFlags()) {
+    if (!taken.has(option.long) && !(option.short && taken.has(option.short))) command.addOption(option);
+  }
   return command;
+}
+
+function globalFlags(): Option[] {
+  const hidden = (flags: string, description: string) => new Option(flags, description).hideHelp();
+  return [
+    new Option('-n, --namespace <namespace>', 'the namespace to work in'),
+    new Option('--kubeconfig <file>', 'the kubeconfig to use'),
+    hidden('--context <name>', 'the context of the kubeconfig to use'),
+    hidden('--cluster <name>', 'the cluster of the kubeconfig to use'),
+    hidden('--user <name>', 'the user of the kubeconfig to be'),
+    hidden('-s, --server <url>', 'the address of the API server'),
+    hidden('--token <token>', 'a bearer token'),
+    hidden('--certificate-authority <file>', 'the certificate that signed the server’s'),
+    hidden('--client-certificate <file>', 'a certificate to prove who one is'),
+    hidden('--client-key <file>', 'the key of that certificate'),
+    hidden('--insecure-skip-tls-verify', 'trust any server'),
+    hidden('--tls-server-name <name>', 'the name that the server’s certificate must have'),
+    hidden('--as <user>', 'act as this user'),
+    hidden('--as-group <group>', 'act as a member of this group').argParser(repeated),
+    hidden('--as-uid <uid>', 'act as the user with this uid'),
+    hidden('--username <name>', 'the user of basic authentication'),
+    hidden('--password <password>', 'the password of basic authentication'),
+    hidden('--request-timeout <duration>', 'how long to wait for one answer').argParser(durationMs),
+    hidden('-v, --verbosity <level>', 'from 6 on: tell of each request').argParser(integer),
+    hidden('--v <level>', 'as -v').argParser(integer),
+    hidden('--warnings-as-errors', 'warnings of the server end the command with an error'),
+    hidden('--cache-dir <dir>', 'accepted for kubectl’s sake; nothing is cached'),
+    hidden('--disable-compression', 'accepted for kubectl’s sake; nothing is compressed'),
+    hidden('--match-server-version', 'accepted for kubectl’s sake'),
+    hidden('--profile <name>', 'accepted for kubectl’s sake'),
+    hidden('--profile-output <file>', 'accepted for kubectl’s sake'),
+    hidden('--log-flush-frequency <duration>', 'accepted for kubectl’s sake'),
+    hidden('--vmodule <patterns>', 'accepted for kubectl’s sake'),
+  ];
 }

@@ -2,92 +2,15 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
-import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from '../client/api.ts';
+import { pathOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
-import { type Session, withSession } from '../client/session.ts';
-import { dryRunOf, type WriteFlags, withWriteFlags } from '../client/write.ts';
-import type { CommandContext } from '../context.ts';
-import { withEmptyFields } from '../output/generated.ts';
-import { ClusterCommand, integer, list, repeated, withGlobalFlags } from './cluster-command.ts';
-import { createObject } from './create.ts';
-
-type RegisterKind = (parent: Command, context: CommandContext) => void;
-
-interface KindSpec<F> {
-  readonly name: string;
-  readonly aliases?: readonly string[];
-  readonly usage: string;
-  readonly description: string;
-  readonly example: string;
-  flags(command: Command): void;
-  /** `words[0]` is the object's name, if there was one. */
-  build(words: readonly string[], flags: F): JsonObject;
-}
-
-function kind<F>(spec: KindSpec<F>): RegisterKind {
-  return (parent, context) => {
-    const command = new ClusterCommand(spec.name)
-      .argument('[words...]')
-      .usage(spec.usage)
-      .description(spec.description)
-      .option('--validate [mode]', 'strict, warn or ignore')
-      .option('--save-config', 'accepted for kubectl’s sake')
-      .addHelpText('after', `\nExamples:\n  ${spec.example}`)
-      .action(
-        withSession<F & WriteFlags>(context, async (session, words, flags) => {
-          await create(session, spec.build(words, flags), flags);
-        }),
-      );
-    for (const alias of spec.aliases ?? []) command.alias(alias);
-    spec.flags(command);
-    parent.addCommand(withWriteFlags(withGlobalFlags(command)));
-  };
-}
-
-/** Creates an object whose kind the server must know. */
-async function create(session: Session, object: JsonObject, flags: WriteFlags): Promise<void> {
-  const { name } = object.metadata as { name: string };
-  const resource = await session.discovery.ofKind(String(object.apiVersion), String(object.kind), `name: "${name}"`);
-  const isNamespaceShown = resource.isNamespaced && session.isNamespaceExplicit;
-  const metadata = isNamespaceShown
-    ? { ...(object.metadata as object), namespace: session.namespace }
-    : object.metadata;
-  try {
-    await createObject(
-      session,
-      { resource, namespace: session.namespace, name, object: shown({ ...object, metadata }, flags) },
-      flags,
-    );
-  } catch (error) {
-    const context = FAILURES[resource.kind];
-    if (!(error instanceof ApiError) || context === undefined || error.reason === 'Invalid') throw error;
-    throw failure(`failed to create ${context} ${error.message}`, error);
-  }
-}
-
-/** kubectl words what fails by kind; of the other kinds the server's word is told as it is. */
-const FAILURES: Readonly<Record<string, string>> = {
-  ConfigMap: 'configmap:',
-  Deployment: 'deployment:',
-  Job: 'job:',
-  Secret: 'secret',
-  ServiceAccount: 'serviceaccount:',
-};
-
-const shown = (object: JsonObject, flags: WriteFlags): JsonObject =>
-  dryRunOf(flags) === 'client' ? withEmptyFields(object) : object;
-
-function nameIn(words: readonly string[]): string {
-  const [name] = words;
-  if (name === undefined) throw failure('exactly one NAME is required, got 0');
-  return name;
-}
-
-const onlyName = (words: readonly string[]): string => {
-  if (words.length !== 1) throw failure(`exactly one NAME is required, got ${words.length}`);
-  return nameIn(words);
-};
+import type { Session } from '../client/session.ts';
+import { ClusterCommand, integer, list, repeated } from './cluster-command.ts';
+import { kind, nameIn, onlyName, type RegisterKind } from './create-kind.ts';
+import { policyKinds } from './create-policy.ts';
+import { rbacKinds } from './create-rbac.ts';
+import { tokenKind } from './create-token.ts';
 
 interface ImageFlags {
   readonly image?: readonly string[];
@@ -189,6 +112,7 @@ const configMap = kind<DataFlags>({
     const data: Record<string, string> = {};
     const binaryData: Record<string, string> = {};
     for (const [key, bytes] of dataOf(flags)) {
+      checkKey(key);
       const text = bytes.toString('utf8');
       if (Buffer.from(text).equals(bytes)) data[key] = text;
       else binaryData[key] = bytes.toString('base64');
@@ -203,6 +127,14 @@ const configMap = kind<DataFlags>({
   },
 });
 
+/** A config map's keys can be file names. */
+function checkKey(key: string): void {
+  if (/^[-._a-zA-Z0-9]+$/.test(key) && key.length <= 253) return;
+  throw failure(
+    `${JSON.stringify(key)} is not a valid key name for a ConfigMap: a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')`,
+  );
+}
+
 const secret: RegisterKind = (parent, context) => {
   const command = new ClusterCommand('secret')
     .description('Creates a secret: generic, tls or docker-registry.')
@@ -215,6 +147,21 @@ const secret: RegisterKind = (parent, context) => {
       example: 'raftsman create secret generic login --from-literal=password=s3cret',
       flags: sub => withDataFlags(sub).option('--type <type>', 'the secret’s type'),
       build: (words, flags) => secretOf(onlyName(words), flags.type, Object.fromEntries(dataOf(flags))),
+    }),
+    kind<RegistryFlags>({
+      name: 'docker-registry',
+      usage: 'NAME --docker-username=user --docker-password=password [--docker-server=string]',
+      description: 'Creates a secret for pulling images.',
+      example: 'raftsman create secret docker-registry pull --docker-username=me --docker-password=s3cret',
+      flags: sub =>
+        sub
+          .option('--docker-server <server>', 'the registry', 'https://index.docker.io/v1/')
+          .option('--docker-username <name>', 'the name to log in with')
+          .option('--docker-password <password>', 'the password')
+          .option('--docker-email <email>', 'an address')
+          .option('--append-hash', 'accepted for kubectl’s sake')
+          .option('--from-file <[key=]path>', 'a configuration of docker (repeatable)', repeated),
+      build: (words, flags) => registrySecret(onlyName(words), flags),
     }),
     kind<{ readonly cert?: string; readonly key?: string }>({
       name: 'tls',
@@ -234,6 +181,36 @@ const secret: RegisterKind = (parent, context) => {
   for (const register of kinds) register(command, context);
   parent.addCommand(command);
 };
+
+interface RegistryFlags extends DataFlags {
+  readonly dockerServer: string;
+  readonly dockerUsername?: string;
+  readonly dockerPassword?: string;
+  readonly dockerEmail?: string;
+}
+
+function registrySecret(name: string, flags: RegistryFlags): JsonObject {
+  const type = 'kubernetes.io/dockerconfigjson';
+  if (flags.fromFile?.length) {
+    const data = dataOf(flags);
+    const config = data.get('.dockerconfigjson') ?? data.get('config.json') ?? [...data.values()][0];
+    return secretOf(name, type, config ? { '.dockerconfigjson': config } : {});
+  }
+  const { dockerServer, dockerUsername: username, dockerPassword: password, dockerEmail: email } = flags;
+  const missing = [
+    ...(username ? [] : ['docker-username']),
+    ...(password ? [] : ['docker-password']),
+    ...(dockerServer ? [] : ['docker-server']),
+  ];
+  if (missing.length > 0) {
+    throw failure(
+      `either --from-file or the combination of --docker-username, --docker-password and --docker-server is required`,
+    );
+  }
+  const auth = Buffer.from(`${username}:${password}`).toString('base64');
+  const config = { auths: { [dockerServer]: { username, password, ...(email && { email }), auth } } };
+  return secretOf(name, type, { '.dockerconfigjson': Buffer.from(JSON.stringify(config)) });
+}
 
 function secretOf(name: string, type: string | undefined, data: Readonly<Record<string, Buffer>>): JsonObject {
   const encoded = Object.fromEntries(Object.entries(data).map(([key, bytes]) => [key, bytes.toString('base64')]));
@@ -290,28 +267,97 @@ function fileBytes(path: string): Buffer {
 
 interface JobFlags {
   readonly image?: string;
+  readonly from?: string;
 }
 
 const job = kind<JobFlags>({
   name: 'job',
-  usage: 'NAME --image=image -- [COMMAND] [args...]',
-  description: 'Creates a job.',
-  example: 'raftsman create job once --image=busybox -- date',
-  flags: command => command.option('--image <image>', 'the image to run'),
+  usage: 'NAME --image=image [--from=cronjob/name] -- [COMMAND] [args...]',
+  description: 'Creates a job, from an image or as a cron job would.',
+  example: 'raftsman create job once --image=busybox -- date\n  raftsman create job now --from=cronjob/backup',
+  flags: command =>
+    command.option('--image <image>', 'the image to run').option('--from <cronjob/name>', 'the cron job to run now'),
+  build: (words, flags, session) => {
+    const name = nameIn(words);
+    const command = words.slice(1);
+    if (!flags.image && !flags.from) throw failure('either --image or --from must be specified');
+    if (flags.image && flags.from) throw failure('can not specify both --image and --from');
+    if (flags.from) {
+      if (command.length > 0) throw failure('cannot specify --from and command');
+      return jobFrom(session, name, flags.from);
+    }
+    return { apiVersion: 'batch/v1', kind: 'Job', metadata: { name }, spec: jobSpec(name, flags.image, command) };
+  },
+});
+
+function jobSpec(name: string, image: string | undefined, command: readonly string[], restartPolicy = 'Never') {
+  return {
+    template: {
+      spec: { containers: [{ name, image, ...(command.length > 0 && { command }) }], restartPolicy },
+    },
+  };
+}
+
+/** A job as the cron job would make it now. */
+async function jobFrom(session: Session, name: string, from: string): Promise<JsonObject> {
+  const [type = '', source = ''] = from.split('/');
+  const resource = await session.discovery.find(type);
+  const object = await session.api.json<{
+    kind?: string;
+    metadata?: { name?: string; uid?: string };
+    spec?: { jobTemplate?: { metadata?: { labels?: object; annotations?: object }; spec?: object } };
+  }>('GET', pathOf(resource, session.namespace, source));
+  if (resource.kind !== 'CronJob') throw failure('from must be an existing cronjob');
+  const { metadata: template, spec } = object.spec?.jobTemplate ?? {};
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name,
+      annotations: { 'cronjob.kubernetes.io/instantiate': 'manual', ...template?.annotations },
+      ...(template?.labels && { labels: template.labels }),
+      ownerReferences: [
+        {
+          apiVersion: 'batch/v1',
+          kind: 'CronJob',
+          name: object.metadata?.name,
+          uid: object.metadata?.uid,
+          controller: true,
+        },
+      ],
+    },
+    spec,
+  };
+}
+
+interface CronJobFlags {
+  readonly image?: string;
+  readonly schedule?: string;
+  readonly restart: string;
+}
+
+const cronJob = kind<CronJobFlags>({
+  name: 'cronjob',
+  aliases: ['cj'],
+  usage: "NAME --image=image --schedule='0/5 * * * ?' -- [COMMAND] [args...]",
+  description: 'Creates a cron job.',
+  example: "raftsman create cronjob backup --image=busybox --schedule='@daily' -- date",
+  flags: command =>
+    command
+      .option('--image <image>', 'the image to run')
+      .option('--schedule <schedule>', 'when to run, as cron has it')
+      .option('--restart <policy>', 'OnFailure or Never', 'OnFailure'),
   build: (words, flags) => {
-    if (!flags.image) throw failure('either --image or --from must be specified');
-    const [name = '', ...command] = [nameIn(words), ...words.slice(1)];
+    const name = nameIn(words);
+    const missing = (['image', 'schedule'] as const).filter(flag => flags[flag] === undefined);
+    if (missing.length > 0) throw failure(`required flag(s) ${missing.map(flag => `"${flag}"`).join(', ')} not set`);
     return {
       apiVersion: 'batch/v1',
-      kind: 'Job',
+      kind: 'CronJob',
       metadata: { name },
       spec: {
-        template: {
-          spec: {
-            containers: [{ name, image: flags.image, ...(command.length > 0 && { command }) }],
-            restartPolicy: 'Never',
-          },
-        },
+        jobTemplate: { metadata: { name }, spec: jobSpec(name, flags.image, words.slice(1), flags.restart) },
+        schedule: flags.schedule,
       },
     };
   },
@@ -382,10 +428,14 @@ function servicePort(text: string, nodePort: number | undefined): JsonObject {
 /** The kinds that `create` knows besides `-f`. */
 export const createKinds: readonly RegisterKind[] = [
   configMap,
+  cronJob,
   deployment,
   job,
   namespace,
   secret,
   service,
   serviceAccount,
+  tokenKind,
+  ...policyKinds,
+  ...rbacKinds,
 ];

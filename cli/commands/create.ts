@@ -14,13 +14,24 @@ import { type Session, withSession } from '../client/session.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { withLastApplied } from './apply-patch.ts';
-import { ClusterCommand, repeated, withGlobalFlags } from './cluster-command.ts';
+import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
 import { createKinds } from './create-kinds.ts';
+import { sendRaw } from './raw.ts';
 
 interface Flags extends WriteFlags, SelectionFlags {
   readonly saveConfig?: boolean;
   readonly validate?: string | true;
-  readonly editSource?: boolean;
+  readonly fieldManager?: string;
+  readonly raw?: string;
+  readonly edit?: boolean;
+}
+
+/** How a command other than `create` makes its objects. */
+interface CreationFlags extends Flags {
+  /** What is told to have happened. */
+  readonly operation?: string;
+  /** Who owns the fields, unless --field-manager says. */
+  readonly manager?: string;
 }
 
 export function register(program: Command, context: CommandContext): void {
@@ -30,10 +41,16 @@ export function register(program: Command, context: CommandContext): void {
     .summary('create objects')
     .description('Creates objects from a file, from standard input, or of a kind from flags.')
     .enablePositionalOptions()
-    .option('-f, --filename <file>', 'a file, a folder, a URL, or - for standard input', repeated)
+    .option('-f, --filename <file>', 'a file, a folder, a URL, or - for standard input', list)
     .option('-R, --recursive', 'read folders within folders')
     .option('--save-config', 'remember the configuration for a later apply')
     .option('--validate [mode]', 'strict, warn or ignore: what to do about unknown fields')
+    .option('-l, --selector <labels>', 'only the objects with these labels')
+    .option('-k, --kustomize <folder>', 'the objects of a kustomization')
+    .option('--raw <path>', 'send the file to this path of the server')
+    .option('--edit', 'change it in an editor first')
+    .option('--field-manager <name>', 'who owns the fields')
+    .option('--windows-line-endings', 'accepted for kubectl’s sake')
     .addHelpText(
       'after',
       `
@@ -48,6 +65,7 @@ Examples:
 }
 
 async function create(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  if (flags.raw !== undefined) return sendRaw(session, 'POST', flags.raw, flags.filename);
   if (!flags.filename?.length) {
     throw failure(
       words[0] === undefined
@@ -91,7 +109,7 @@ export function fieldValidation(mode: string | boolean | undefined): string {
 export async function createObject(
   session: Session,
   manifest: Pick<ManifestObject, 'resource' | 'namespace' | 'name' | 'object'>,
-  flags: Flags,
+  flags: CreationFlags,
 ): Promise<JsonObject> {
   const isDry = dryRunOf(flags) === 'client';
   const created = isDry
@@ -99,12 +117,12 @@ export async function createObject(
     : await session.api.json('POST', pathOf(manifest.resource, manifest.namespace), {
         body: manifest.object,
         query: {
-          fieldManager: 'kubectl-create',
+          fieldManager: flags.fieldManager ?? flags.manager ?? 'kubectl-create',
           fieldValidation: fieldValidation(flags.validate),
           dryRun: dryRunQuery(flags),
         },
       });
   const name = metadataOf(created).name ?? manifest.name;
-  printWritten(session, { resource: manifest.resource, name, object: created }, 'created', flags);
+  printWritten(session, { resource: manifest.resource, name, object: created }, flags.operation ?? 'created', flags);
   return created;
 }

@@ -13,7 +13,8 @@ import {
 import { type Session, withSession } from '../client/session.ts';
 import { dryRunOf, dryRunQuery, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
-import { ClusterCommand, durationMs, integer, repeated, withGlobalFlags } from './cluster-command.ts';
+import { ClusterCommand, durationMs, integer, list, withGlobalFlags } from './cluster-command.ts';
+import { sendRaw } from './raw.ts';
 
 interface Flags extends WriteFlags, SelectionFlags {
   readonly gracePeriod: number;
@@ -22,6 +23,8 @@ interface Flags extends WriteFlags, SelectionFlags {
   readonly wait: boolean;
   readonly cascade: string;
   readonly ignoreNotFound?: boolean;
+  readonly raw?: string;
+  readonly interactive?: boolean;
   readonly timeout?: number;
 }
 
@@ -33,7 +36,7 @@ export function register(program: Command, context: CommandContext): void {
     .usage('([-f FILENAME] | TYPE [(NAME | -l label | --all)])')
     .summary('delete objects')
     .description('Deletes objects by file, by name or by selector, and waits until they are gone.')
-    .option('-f, --filename <file>', 'the objects of this file', repeated)
+    .option('-f, --filename <file>', 'the objects of this file', list)
     .option('-R, --recursive', 'read folders within folders')
     .option('-l, --selector <labels>', 'objects with these labels')
     .option('--field-selector <fields>', 'objects with these field values')
@@ -47,6 +50,9 @@ export function register(program: Command, context: CommandContext): void {
     .option('--timeout <duration>', 'how long to wait', durationMs)
     .option('--cascade [mode]', 'background, foreground or orphan: what becomes of what it owns', 'background')
     .option('--ignore-not-found', 'what does not exist is no error')
+    .option('--raw <path>', 'send DELETE to this path of the server')
+    .option('-i, --interactive', 'ask before anything is deleted')
+    .option('-k, --kustomize <folder>', 'the objects of a kustomization')
     .addHelpText(
       'after',
       '\nExamples:\n  raftsman delete pod web-1\n  raftsman delete -f app.yaml\n  raftsman delete pods,services -l app=web\n  raftsman delete pods --all',
@@ -56,6 +62,10 @@ export function register(program: Command, context: CommandContext): void {
 }
 
 async function remove(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  if (flags.raw !== undefined) return sendRaw(session, 'DELETE', flags.raw, flags.filename);
+  if (flags.all && (flags.selector !== undefined || flags.fieldSelector !== undefined)) {
+    throw failure("setting 'all' parameter but found a non empty selector. ");
+  }
   const graceSeconds = graceOf(session, flags);
   const propagationPolicy = policyOf(flags.cascade);
   if (words.length === 0 && !flags.filename?.length) {
@@ -65,6 +75,10 @@ async function remove(session: Session, words: readonly string[], flags: Flags):
   }
   const references = await selectedReferences(session, words, flags);
   if (references.length === 0) session.print('No resources found');
+  if (flags.interactive && !(await confirmed(session, references))) {
+    session.print('deletion is cancelled');
+    return;
+  }
   const going: { reference: ObjectReference; uid: string | undefined }[] = [];
   for (const reference of references) {
     try {
@@ -81,6 +95,15 @@ async function remove(session: Session, words: readonly string[], flags: Flags):
   if (!flags.wait || dryRunOf(flags) !== 'none') return;
   const deadline = flags.timeout ? session.context.clock.now() + flags.timeout : undefined;
   for (const { reference, uid } of going) await waitUntilGone(session, reference, { uid, deadline });
+}
+
+/** Asks a person. */
+async function confirmed(session: Session, references: readonly ObjectReference[]): Promise<boolean> {
+  session.print('You are about to delete the following '.concat(`${references.length} resource(s):`));
+  for (const { resource, name } of references) session.print(`${singularWithGroup(resource)}/${name}`);
+  session.context.stdout.write('Do you want to continue? (y/N): ');
+  for await (const chunk of session.context.stdin) return /^y/i.test(String(chunk).trim());
+  return false;
 }
 
 function graceOf(session: Session, flags: Flags): number | undefined {
@@ -132,6 +155,8 @@ async function removeOne(
             apiVersion: 'v1',
             propagationPolicy,
             ...(graceSeconds !== undefined && { gracePeriodSeconds: graceSeconds }),
+            // A body hides the query, so that it must say so itself.
+            ...(mode === 'server' && { dryRun: ['All'] }),
           },
           query: { dryRun: dryRunQuery(flags) },
         });

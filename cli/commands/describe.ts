@@ -47,6 +47,7 @@ interface Found {
 
 async function describe(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   const { found, hasFailed } = await find(session, words, flags);
+  if (hasFailed) return;
   if (found.length === 0 && !hasFailed)
     session.error(flags.allNamespaces ? 'No resources found' : `No resources found in ${session.namespace} namespace.`);
   for (const [index, { resource, object }] of found.entries()) {
@@ -118,8 +119,19 @@ async function describeObject(
 }
 
 /** Kinds of which kubectl shows no events. */
+const NO_EVENTS: ReadonlySet<string> = new Set([
+  'ClusterRole',
+  'ClusterRoleBinding',
+  'LimitRange',
+  'Namespace',
+  'ResourceQuota',
+  'Role',
+  'RoleBinding',
+  'Secret',
+]);
+
 function hasEvents({ kind }: Resource): boolean {
-  return !['Namespace', 'Secret'].includes(kind);
+  return !NO_EVENTS.has(kind);
 }
 
 async function eventsOf(session: Session, resource: Resource, object: JsonObject): Promise<Event[]> {

@@ -9,6 +9,7 @@ import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
 interface Flags {
   readonly recursive?: boolean;
   readonly apiVersion?: string;
+  readonly output: string;
 }
 
 interface Schema {
@@ -40,6 +41,7 @@ export function register(program: Command, context: CommandContext): void {
     .summary('show which fields a kind has')
     .description('Shows the fields of a kind, or of one of its fields, with their types.')
     .option('--recursive', 'the fields of fields too')
+    .option('--output <format>', 'plaintext or plaintext-openapiv2', 'plaintext')
     .option('--api-version <version>', 'of this version of the kind, such as apps/v1')
     .addHelpText(
       'after',
@@ -66,6 +68,10 @@ async function explain(session: Session, words: readonly string[], flags: Flags)
     ),
   );
   if (!start) throw failure(`the server describes no fields of ${word}`);
+  if (flags.output === 'plaintext-openapiv2') {
+    for (const line of olderLines(resource, start, { path, schemas })) session.print(line);
+    return;
+  }
   const heading = [
     ...(resource.group === '' ? [] : [`GROUP:      ${resource.group}`]),
     `KIND:       ${resource.kind}`,
@@ -75,6 +81,38 @@ async function explain(session: Session, words: readonly string[], flags: Flags)
   for (const line of heading) session.print(line);
   for (const line of fieldHeading(start, path, schemas)) session.print(line);
   for (const line of content(propertyAt(start, path, schemas), schemas, flags.recursive ?? false)) session.print(line);
+}
+
+/** The form of earlier versions of kubectl. */
+function olderLines(
+  resource: Resource,
+  start: Schema,
+  { path, schemas }: { readonly path: readonly string[]; readonly schemas: Schemas },
+): string[] {
+  const field = propertyAt(start, path, schemas);
+  const described = inner(field, schemas);
+  const isList = field.items !== undefined;
+  const typeText = (schema: Schema): string => {
+    const text = typeOf(schema);
+    if (text === 'IntOrString' || text === 'Quantity') return 'string';
+    return refOf(schema) !== undefined || schema.items ? text.replace(/[A-Z]\w*$/, 'Object') : text;
+  };
+  const fields = Object.entries(described.properties ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  return [
+    `KIND:     ${resource.kind}`,
+    `VERSION:  ${groupVersionOf(resource)}`,
+    '',
+    ...(path.length > 0 ? [`RESOURCE: ${path.at(-1)} <${isList ? '[]' : ''}Object>`, ''] : []),
+    'DESCRIPTION:',
+    ...wrapped(field.description ?? described.description ?? '<empty>', '     '),
+    '',
+    ...(fields.length > 0 ? ['FIELDS:'] : []),
+    ...fields.flatMap(([name, schema]) => [
+      `   ${name}\t<${typeText(schema)}>${described.required?.includes(name) ? ' -required-' : ''}`,
+      ...wrapped(schema.description ?? '', '     '),
+      '',
+    ]),
+  ];
 }
 
 /** The longest beginning of the word that names a resource; the rest are fields. */
@@ -95,7 +133,7 @@ async function find(
       apiVersion === undefined
         ? found
         : all.find(other => other.kind === found.kind && groupVersionOf(other) === apiVersion);
-    if (!versioned) throw failure(`couldn't find resource for "${apiVersion}, Kind=${found.kind}"`);
+    if (!versioned) throw failure(`GVR (${apiVersion}, Resource=${found.name}) not found in OpenAPI schema`);
     return { resource: versioned, path: parts.slice(count) };
   }
   throw new CommandError(`the server doesn't have a resource type ${JSON.stringify(parts[0])}`);

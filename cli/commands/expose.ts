@@ -131,7 +131,7 @@ function selectorOf(object: JsonObject, resource: string): Record<string, string
       return matchLabels;
     }
     default:
-      throw failure(`cannot expose a ${resource}`);
+      throw failure(`cannot expose a ${String(object.kind ?? resource)}`);
   }
 }
 

@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from '../client/api.ts';
 import { resolveTargets, type Target } from '../client/arguments.ts';
-import { pathOf, type Resource, singularWithGroup } from '../client/discovery.ts';
+import { nameWithGroup, pathOf, type Resource, singularWithGroup } from '../client/discovery.ts';
 import { describeApiError, failure } from '../client/errors.ts';
+import { explainExpired, revisionOf } from '../client/history.ts';
 import { readManifests } from '../client/manifests.ts';
 import { describeListError } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
@@ -12,7 +13,7 @@ import type { CommandContext } from '../context.ts';
 import { JsonPath, relaxed } from '../output/jsonpath.ts';
 import { objectPrinter, type PrintedObject } from '../output/objects.ts';
 import { ServerTable, TABLE_MEDIA_TYPE, type TableDocument } from '../output/server-table.ts';
-import { ClusterCommand, integer, list, repeated, withGlobalFlags } from './cluster-command.ts';
+import { ClusterCommand, integer, list, withGlobalFlags } from './cluster-command.ts';
 
 interface Flags {
   readonly output?: string;
@@ -34,6 +35,9 @@ interface Flags {
   readonly chunkSize: number;
   readonly raw?: string;
   readonly subresource?: string;
+  readonly asOf?: string;
+  readonly template?: string;
+  readonly kustomize?: string;
 }
 
 export function register(program: Command, context: CommandContext): void {
@@ -56,11 +60,16 @@ export function register(program: Command, context: CommandContext): void {
     .option('--show-kind', 'name the resource of each object')
     .option('--ignore-not-found', 'objects that do not exist are no error')
     .option('--show-managed-fields', 'keep managedFields in yaml and json')
-    .option('-f, --filename <file>', 'show the objects that this file names', repeated)
+    .option('-f, --filename <file>', 'show the objects that this file names', list)
     .option('-R, --recursive', 'read folders within folders')
     .option('--chunk-size <number>', 'ask for at most so many at once', integer, 500)
     .option('--subresource <name>', 'show this part of the object')
     .option('--raw <path>', 'print what this path of the server answers')
+    .option('--as-of <moment>', 'as it was: at a revision (4711), some time ago (5m), or at a time')
+    .option('--template <template>', 'the template for -o go-template or jsonpath')
+    .option('--allow-missing-template-keys', 'keys that are missing are empty', true)
+    .option('-k, --kustomize <folder>', 'show the objects of a kustomization')
+    .option('--server-print', 'accepted for kubectl’s sake', true)
     .addHelpText(
       'after',
       `
@@ -69,7 +78,8 @@ Examples:
   raftsman get pods -A -o wide
   raftsman get deployment/web -o yaml
   raftsman get pods -l app=web -w
-  raftsman get svc web -o jsonpath='{.spec.clusterIP}'`,
+  raftsman get svc web -o jsonpath='{.spec.clusterIP}'
+  raftsman get deployment/web -o yaml --as-of=5m`,
     )
     .action(withSession<Flags>(context, get));
   program.addCommand(withGlobalFlags(command));
@@ -87,7 +97,16 @@ async function get(session: Session, words: readonly string[], flags: Flags): Pr
     throw failure('name cannot be provided when a selector is specified');
   }
   const isTable = flags.output === undefined || flags.output === '' || flags.output === 'wide';
-  const request: GetRequest = { session, flags, targets, isMixed };
+  const output = flags.template && flags.output ? `${flags.output}=${flags.template}` : flags.output;
+  const request: GetRequest = {
+    session,
+    flags: output === undefined ? flags : { ...flags, output },
+    targets,
+    isMixed,
+    revision: flags.asOf === undefined ? undefined : await revisionOf(session, flags.asOf),
+  };
+  if (flags.asOf !== undefined && (flags.watch || flags.watchOnly))
+    throw failure('the past does not change: use either --as-of or --watch');
   if (flags.watch || flags.watchOnly) await watch(request, isTable);
   else if (isTable) await printTables(request);
   else await printObjects(request);
@@ -98,6 +117,8 @@ interface GetRequest {
   readonly flags: Flags;
   readonly targets: readonly Target[];
   readonly isMixed: boolean;
+  /** The moment to read at; undefined: now. */
+  readonly revision: number | undefined;
 }
 
 async function targetsOfFiles(session: Session, flags: Flags): Promise<{ targets: Target[]; isMixed: boolean }> {
@@ -204,7 +225,8 @@ async function fetchTables(
   name: string | undefined,
 ): Promise<readonly TableDocument[]> {
   const { session, flags } = request;
-  const path = pathOf(resource, namespaceOf(request), name, name === undefined ? undefined : flags.subresource);
+  if (request.revision !== undefined) return [await pastTable(request, resource, name)];
+  const path = pathOf(resource, namespaceOf(request), name, flags.subresource);
   const includeObject = flags.sortBy === undefined ? undefined : 'Object';
   if (name !== undefined) {
     return [await session.api.json<TableDocument>('GET', path, { accept: TABLE_MEDIA_TYPE, query: { includeObject } })];
@@ -246,6 +268,47 @@ async function printObjects(request: GetRequest): Promise<void> {
   if (errors.length > 0) session.context.setExitCode(1);
 }
 
+/** The query of a list as of a past revision. */
+const pastQuery = ({ flags, revision }: GetRequest, name: string | undefined) => ({
+  labelSelector: flags.selector,
+  fieldSelector: name === undefined ? flags.fieldSelector : `metadata.name=${name}`,
+  resourceVersion: revision,
+  resourceVersionMatch: 'Exact',
+});
+
+async function past<T>(
+  request: GetRequest,
+  resource: Resource,
+  { name, accept }: { readonly name: string | undefined; readonly accept: string },
+): Promise<T> {
+  const { session, revision = 0 } = request;
+  return session.api
+    .json<T>('GET', pathOf(resource, namespaceOf(request)), { accept, query: pastQuery(request, name) })
+    .catch(error => {
+      throw explainExpired(describeListError(error, resource, request.flags), revision);
+    });
+}
+
+const wasMissing = (resource: Resource, name: string, revision: number | undefined) =>
+  new ApiError('NotFound', `${nameWithGroup(resource)} ${JSON.stringify(name)} not found at revision ${revision}`);
+
+async function pastTable(request: GetRequest, resource: Resource, name: string | undefined): Promise<TableDocument> {
+  const table = await past<TableDocument>(request, resource, { name, accept: TABLE_MEDIA_TYPE });
+  if (name !== undefined && !table.rows?.length) throw wasMissing(resource, name, request.revision);
+  return table;
+}
+
+async function pastObjects(
+  request: GetRequest,
+  resource: Resource,
+  name: string | undefined,
+): Promise<PrintedObject[]> {
+  const list = await past<ListDocument>(request, resource, { name, accept: 'application/json' });
+  if (name !== undefined && !list.items?.length) throw wasMissing(resource, name, request.revision);
+  const own = { apiVersion: list.apiVersion ?? '', kind: (list.kind ?? '').replace(/List$/, '') };
+  return (list.items ?? []).map(item => ({ resource, object: shown({ ...own, ...item }, request.flags) }));
+}
+
 interface ListDocument {
   readonly kind?: string;
   readonly apiVersion?: string;
@@ -259,7 +322,8 @@ async function fetchObjects(
   name: string | undefined,
 ): Promise<PrintedObject[]> {
   const { session, flags } = request;
-  const path = pathOf(resource, namespaceOf(request), name, name === undefined ? undefined : flags.subresource);
+  if (request.revision !== undefined) return pastObjects(request, resource, name);
+  const path = pathOf(resource, namespaceOf(request), name, flags.subresource);
   if (name !== undefined) return [{ resource, object: shown(await session.api.json('GET', path), flags) }];
   const objects: PrintedObject[] = [];
   for (let token: string | undefined; ; ) {

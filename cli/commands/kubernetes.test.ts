@@ -4,51 +4,10 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
 import test, { type ExecutionContext } from 'ava';
-import { Command } from 'commander';
 import { WebSocketServer } from 'ws';
-import type { CommandContext } from '../context.ts';
-import { registerClusterCommands } from './kubernetes.ts';
-
-interface Outcome {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly exitCode: number;
-}
-
-/** Runs the program in process. */
-async function run(words: readonly string[], env: Record<string, string> = {}, input = ''): Promise<Outcome> {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  let exitCode = 0;
-  const context: CommandContext = {
-    stdout,
-    stderr,
-    stdin: Readable.from(input === '' ? [] : [Buffer.from(input)]),
-    env: { HOME: '/nonexistent', ...env },
-    command: ['raftsman'],
-    pid: 1,
-    clock: {
-      now: () => Date.parse('2026-01-01T00:00:10Z'),
-      setTimeout: (callback, delayMs) => {
-        const timer = setTimeout(callback, delayMs);
-        return () => clearTimeout(timer);
-      },
-    },
-    random: () => 0.5,
-    delay: () => new Promise(resolve => setImmediate(resolve)),
-    every: () => ({ [Symbol.dispose]: () => undefined }),
-    onSignal: () => () => undefined,
-    setExitCode: code => {
-      exitCode = code;
-    },
-  };
-  const program = new Command('raftsman').exitOverride().enablePositionalOptions();
-  registerClusterCommands(program, context);
-  await program.parseAsync(words, { from: 'user' });
-  const text = (stream: PassThrough) => String(stream.read() ?? '');
-  return { stdout: text(stdout), stderr: text(stderr), exitCode };
-}
+import { runInProcess as run } from '../../test/helpers/cli-in-process.ts';
+import { kubernetesCommands, verbOf } from './kubernetes.ts';
 
 const pods = {
   resource: 'pods',
@@ -87,16 +46,20 @@ const missing = (name: string) => ({
 interface Cluster {
   readonly url: string;
   readonly requests: string[];
+  /** The authorization headers that came. */
+  readonly tokens: ReadonlySet<string>;
 }
 
 async function startCluster(t: ExecutionContext): Promise<Cluster> {
   const requests: string[] = [];
   const deleted = new Set<string>();
+  const tokens = new Set<string>();
   const server = http.createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const url = new URL(request.url ?? '/', 'http://x');
+      tokens.add(request.headers.authorization ?? '');
       requests.push(`${request.method} ${request.url} ${Buffer.concat(chunks)}`);
       const answer = (body: unknown, code = 200) => {
         response.writeHead(code, { 'content-type': 'application/json', warning: '299 - "be \\"careful\\""' });
@@ -133,7 +96,7 @@ async function startCluster(t: ExecutionContext): Promise<Cluster> {
     server.closeAllConnections();
     server.close();
   });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests, tokens };
 }
 
 test('get shows the server’s tables', async t => {
@@ -213,7 +176,10 @@ test('a server that is not there, and files that are no kubeconfig, are one clea
   t.regex((await run(['get', 'pods'], write('a: [\n'))).stderr, /^error: error loading config file /);
   const config = (user: string) =>
     `apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\ncontexts: [{name: x, context: {cluster: c, user: u}}]\nusers: [{name: u, user: ${user}}]\ncurrent-context: x\n`;
-  t.regex((await run(['get', 'pods'], write(config('{exec: {command: x}}')))).stderr, /logs in through a plugin/);
+  t.regex(
+    (await run(['get', 'pods'], write(config('{exec: {command: x}}')))).stderr,
+    /exec plugin: invalid apiVersion ""/,
+  );
   t.regex(
     (await run(['get', 'pods', '--context', 'q'], write(config('{}')))).stderr,
     /^error: context "q" does not exist\n$/,
@@ -224,8 +190,65 @@ test('a server that is not there, and files that are no kubeconfig, are one clea
   );
 });
 
-test('a verb that is not there yet says so', async t => {
-  const outcome = await run(['edit', 'pod', 'a']);
-  t.regex(outcome.stderr, /^error: raftsman has no "edit" yet/);
+test('a program that the kubeconfig names gives the credentials', async t => {
+  const directory = mkdtempSync(join(tmpdir(), 'raftsman-plugin-'));
+  const path = join(directory, 'config');
+  const answer = {
+    apiVersion: 'client.authentication.k8s.io/v1',
+    kind: 'ExecCredential',
+    status: { token: 'from-plugin' },
+  };
+  const { url, requests, tokens } = await startCluster(t);
+  const user = (script: string) => ({
+    exec: { apiVersion: answer.apiVersion, command: 'sh', args: ['-c', script], env: [{ name: 'EXTRA', value: 'x' }] },
+  });
+  const write = (script: string) => {
+    const config = {
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'c', cluster: { server: url } }],
+      users: [{ name: 'u', user: user(script) }],
+      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+      'current-context': 'x',
+    };
+    writeFileSync(path, JSON.stringify(config));
+    return { KUBECONFIG: path, PATH: process.env.PATH ?? '' };
+  };
+  const good = await run(['get', 'pods'], write(`test "$EXTRA" = x && echo '${JSON.stringify(answer)}'`));
+  t.is(good.exitCode, 0, good.stderr);
+  t.true(requests.length > 0);
+  t.true(tokens.has('Bearer from-plugin'));
+  const failing = await run(['get', 'pods'], write('exit 4'));
+  t.regex(failing.stderr, /^error: getting credentials: exec: executable sh failed with exit code 4\n$/);
+  const foreign = await run(['get', 'pods'], write('echo "{}"'));
+  t.regex(foreign.stderr, /plugin returned version/);
+});
+
+test('the verb is found behind flags and their values', t => {
+  t.is(verbOf(['get', 'pods']), 'get');
+  t.is(verbOf(['-n', 'prod', '--kubeconfig', 'x', 'logs', 'a']), 'logs');
+  t.is(verbOf(['--namespace=prod', '-A', 'describe']), 'describe');
+  t.is(verbOf(['--help']), undefined);
+});
+
+test('every command can be loaded and has examples', async t => {
+  for (const name of Object.keys(kubernetesCommands)) {
+    if (name === '__complete') continue;
+    const { stdout } = await run([name, '--help']);
+    t.regex(stdout, /Examples:/, name);
+  }
+});
+
+test('several failures are told at the end, one a line, and do not stop the rest', async t => {
+  const { url } = await startCluster(t);
+  const outcome = await run(['label', 'pods', 'nope', 'neither', 'x=y', '-s', url]);
+  t.regex(outcome.stderr, /pods "nope" not found/);
   t.is(outcome.exitCode, 1);
+});
+
+test('a flag with an optional value takes it behind an equals sign only', async t => {
+  const { url, requests } = await startCluster(t);
+  const outcome = await run(['delete', 'pod', 'a', '--dry-run=server', '-s', url]);
+  t.is(outcome.stdout, 'pod "a" deleted (server dry run)\n');
+  t.true(requests.some(request => request.startsWith('DELETE') && request.includes('"dryRun":["All"]')));
 });

@@ -23,25 +23,32 @@ interface Flags {
 const EVICTION_RETRY_MS = 5000;
 
 export function registerCordon(program: Command, context: CommandContext): void {
-  for (const [name, isUnschedulable, what] of [
-    ['cordon', true, 'Lets no new pods onto nodes.'],
-    ['uncordon', false, 'Lets new pods onto nodes again.'],
-  ] as const) {
-    const command = new ClusterCommand(name)
-      .argument('[nodes...]')
-      .usage('NODE [flags]')
-      .summary(isUnschedulable ? 'let no new pods onto a node' : 'let pods onto a node again')
-      .description(what)
-      .option('-l, --selector <labels>', 'nodes with these labels')
-      .addHelpText('after', `\nExamples:\n  raftsman ${name} node-1`)
-      .action(
-        withSession<Flags>(context, async (session, words, flags) => {
-          for (const node of await findNodes(session, words, flags))
-            await setUnschedulable(session, node, isUnschedulable);
-        }),
-      );
-    program.addCommand(withGlobalFlags(command));
-  }
+  registerMark(program, context, ['cordon', true, 'Lets no new pods onto nodes.']);
+}
+
+export function registerUncordon(program: Command, context: CommandContext): void {
+  registerMark(program, context, ['uncordon', false, 'Lets new pods onto nodes again.']);
+}
+
+function registerMark(
+  program: Command,
+  context: CommandContext,
+  [name, isUnschedulable, what]: readonly [string, boolean, string],
+): void {
+  const command = new ClusterCommand(name)
+    .argument('[nodes...]')
+    .usage('NODE [flags]')
+    .summary(isUnschedulable ? 'let no new pods onto a node' : 'let pods onto a node again')
+    .description(what)
+    .option('-l, --selector <labels>', 'nodes with these labels')
+    .addHelpText('after', `\nExamples:\n  raftsman ${name} node-1`)
+    .action(
+      withSession<Flags>(context, async (session, words, flags) => {
+        for (const node of await findNodes(session, words, flags))
+          await setUnschedulable(session, node, isUnschedulable);
+      }),
+    );
+  program.addCommand(withGlobalFlags(command));
 }
 
 export function registerDrain(program: Command, context: CommandContext): void {

@@ -11,5 +11,3 @@ import { register as up } from './up.ts';
 export type RegisterCommand = (program: Command, context: CommandContext) => void;
 
 export const operationCommands: readonly RegisterCommand[] = [up, down, status, server, agent, reset];
-/** Their names: a process of the cluster need not load the commands that speak to one. */
-export const operationNames: ReadonlySet<string> = new Set(['up', 'down', 'status', 'server', 'agent', 'reset']);

@@ -1,11 +1,11 @@
 /** `raftsman patch`: changes some fields of objects. */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { parse } from 'yaml';
 import { failure } from '../client/errors.ts';
 import { forEachObject, objectPath, type SelectionFlags, selectedReferences } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
+import { yaml } from '../client/yaml.ts';
 import type { CommandContext } from '../context.ts';
 import { definitionOf } from './apply-patch.ts';
 import { ClusterCommand, repeated, withGlobalFlags } from './cluster-command.ts';
@@ -15,6 +15,7 @@ interface Flags extends WriteFlags, SelectionFlags {
   readonly patchFile?: string;
   readonly type: string;
   readonly subresource?: string;
+  readonly fieldManager?: string;
 }
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -30,6 +31,8 @@ export function register(program: Command, context: CommandContext): void {
     .summary('change some fields of an object')
     .description('Changes fields of objects with a strategic merge patch, a merge patch or a JSON patch.')
     .option('-p, --patch <patch>', 'the patch, JSON or YAML')
+    .option('--field-manager <name>', 'who owns the fields')
+    .option('-k, --kustomize <folder>', 'the objects of a kustomization')
     .option('--patch-file <file>', 'a file that holds the patch')
     .option('--type <type>', 'json, merge or strategic', 'strategic')
     .option('--subresource <name>', 'change this part of the object')
@@ -58,7 +61,7 @@ async function patch(session: Session, words: readonly string[], flags: Flags): 
     const object = await session.api.json('PATCH', objectPath(reference, flags.subresource), {
       contentType,
       body,
-      query: { fieldManager: 'kubectl-patch', dryRun: dryRunQuery(flags) },
+      query: { fieldManager: flags.fieldManager ?? 'kubectl-patch', dryRun: dryRunQuery(flags) },
     });
     const version = (value: object) => (value as { metadata?: { resourceVersion?: string } }).metadata?.resourceVersion;
     const isChanged = version(before) !== version(object) || dryRunQuery(flags) !== undefined;
@@ -69,8 +72,10 @@ async function patch(session: Session, words: readonly string[], flags: Flags): 
 function patchOf(flags: Flags): unknown {
   const text = flags.patchFile === undefined ? flags.patch : readText(flags.patchFile);
   if (!text) throw failure('must specify --patch or --patch-file containing the contents of the patch');
+  // JSON goes as it is: the server says what is wrong with it.
+  if (/^\s*[{[]/.test(text)) return text;
   try {
-    return parse(text);
+    return yaml().parse(text);
   } catch (error) {
     throw failure(
       `unable to parse ${JSON.stringify(text)}: ${error instanceof Error ? error.message.split('\n')[0] : error}`,

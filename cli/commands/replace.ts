@@ -19,12 +19,16 @@ import { withLastApplied } from './apply-patch.ts';
 import { ClusterCommand, durationMs, integer, repeated, withGlobalFlags } from './cluster-command.ts';
 import { fieldValidation } from './create.ts';
 import { waitUntilGone } from './delete.ts';
+import { sendRaw } from './raw.ts';
 
 interface Flags extends WriteFlags, SelectionFlags {
   readonly force?: boolean;
   readonly gracePeriod: number;
   readonly timeout?: number;
   readonly saveConfig?: boolean;
+  readonly raw?: string;
+  readonly subresource?: string;
+  readonly fieldManager?: string;
   readonly validate?: string | true;
 }
 
@@ -39,6 +43,12 @@ export function register(program: Command, context: CommandContext): void {
     .option('--force', 'delete the objects first, then create them')
     .option('--grace-period <seconds>', 'with --force: how long pods have to stop', integer, -1)
     .option('--timeout <duration>', 'with --force: how long to wait until they are gone', durationMs)
+    .option('--raw <path>', 'send the file to this path of the server')
+    .option('--subresource <name>', 'replace this part of the object')
+    .option('--field-manager <name>', 'who owns the fields')
+    .option('-k, --kustomize <folder>', 'the objects of a kustomization')
+    .option('--cascade [mode]', 'with --force: background, foreground or orphan', 'background')
+    .option('--wait', 'with --force: wait until they are gone', true)
     .option('--save-config', 'remember the configuration for a later apply')
     .option('--validate [mode]', 'strict, warn or ignore: what to do about unknown fields')
     .addHelpText(
@@ -50,6 +60,7 @@ export function register(program: Command, context: CommandContext): void {
 }
 
 async function replace(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  if (flags.raw !== undefined) return sendRaw(session, 'PUT', flags.raw, flags.filename);
   if (words.length > 0)
     throw failure(`Unexpected args: [${words.join(' ')}]\nSee 'raftsman replace -h' for help and examples`);
   if (!flags.filename?.length) throw failure('must specify --filename to replace');
@@ -72,14 +83,18 @@ async function write(session: Session, manifest: ManifestObject, flags: Flags, m
   const object =
     dryRunOf(flags) === 'client'
       ? manifest.object
-      : await session.api.json(method, method === 'PUT' ? objectPath(manifest) : pathOf(resource, namespace), {
-          body: method === 'PUT' ? manifest.object : withoutVersion(manifest.object),
-          query: {
-            fieldManager: 'kubectl-replace',
-            fieldValidation: fieldValidation(flags.validate),
-            dryRun: dryRunQuery(flags),
+      : await session.api.json(
+          method,
+          method === 'PUT' ? objectPath(manifest, flags.subresource) : pathOf(resource, namespace),
+          {
+            body: method === 'PUT' ? manifest.object : withoutVersion(manifest.object),
+            query: {
+              fieldManager: flags.fieldManager ?? 'kubectl-replace',
+              fieldValidation: fieldValidation(flags.validate),
+              dryRun: dryRunQuery(flags),
+            },
           },
-        });
+        );
   printWritten(session, { ...manifest, object }, 'replaced', flags);
 }
 

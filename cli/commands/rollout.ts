@@ -1,13 +1,12 @@
 /** `raftsman rollout`: watch, undo, restart, pause and resume the roll-out of deployments and daemon sets. */
 import type { Command } from 'commander';
-import type { DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../../control/api/generated/types.ts';
+import type { DaemonSet, Deployment, StatefulSet } from '../../control/api/generated/types.ts';
 import type { JsonObject } from '../client/api.ts';
-import { nameWithGroup, singularWithGroup } from '../client/discovery.ts';
+import { nameWithGroup } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
 import {
   displayName,
   forEachObject,
-  listObjects,
   metadataOf,
   type ObjectReference,
   objectPath,
@@ -15,11 +14,12 @@ import {
   selectedObjects,
 } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
-import { podSelectorOf } from '../client/templates.ts';
 import { dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { templateLines } from '../describe/pod-template.ts';
-import { ClusterCommand, durationMs, integer, repeated, withGlobalFlags } from './cluster-command.ts';
+import { expandTabs } from '../output/tabs.ts';
+import { ClusterCommand, durationMs, integer, list, withGlobalFlags } from './cluster-command.ts';
+import { REVISION, type Revision, revisionsOf } from './rollout-revisions.ts';
 
 interface Flags extends WriteFlags, SelectionFlags {
   readonly revision?: number;
@@ -28,8 +28,6 @@ interface Flags extends WriteFlags, SelectionFlags {
   readonly timeout?: number;
 }
 
-const REVISION = 'deployment.kubernetes.io/revision';
-const CHANGE_CAUSE = 'kubernetes.io/change-cause';
 const POLL_MS = 250;
 
 type Work = (session: Session, words: readonly string[], flags: Flags) => Promise<void>;
@@ -50,7 +48,7 @@ export function register(program: Command, context: CommandContext): void {
       .description(description)
       .addHelpText('after', `\nExamples:\n  raftsman rollout ${name} deployment/web`)
       .option('-l, --selector <labels>', 'objects with these labels')
-      .option('-f, --filename <file>', 'the objects of this file', repeated)
+      .option('-f, --filename <file>', 'the objects of this file', list)
       .option('-R, --recursive', 'read folders within folders')
       .action(
         withSession<Flags>(context, async (session, words, flags) => {
@@ -86,7 +84,7 @@ async function status(session: Session, words: readonly string[], flags: Flags):
   for (const reference of await selectedObjects(session, words, flags)) {
     let last = '';
     for (let object = reference.object; ; object = await session.api.json('GET', objectPath(reference))) {
-      const { text, isDone } = statusOf(object, reference, flags.revision);
+      const { text, isDone } = statusOf(object, flags.revision);
       if (text !== last) session.print(text);
       last = text;
       if (isDone || !flags.watch) break;
@@ -103,11 +101,7 @@ interface RolloutStatus {
   readonly isDone: boolean;
 }
 
-function statusOf(
-  object: JsonObject,
-  { resource, name }: ObjectReference,
-  revision: number | undefined,
-): RolloutStatus {
+function statusOf(object: JsonObject, revision: number | undefined): RolloutStatus {
   switch (object.kind) {
     case 'Deployment':
       return deploymentStatus(object as Deployment, revision);
@@ -116,9 +110,7 @@ function statusOf(
     case 'StatefulSet':
       return statefulSetStatus(object as StatefulSet);
     default:
-      throw failure(
-        `no status viewer has been implemented for ${String(object.kind)} (${nameWithGroup(resource)}/${name})`,
-      );
+      throw failure(`no status viewer has been implemented for ${String(object.kind)}`);
   }
 }
 
@@ -182,46 +174,24 @@ function statefulSetStatus({ metadata, spec, status }: StatefulSet): RolloutStat
   };
 }
 
-/** A deployment's replica sets by revision, oldest first. */
-async function revisionsOf(
-  session: Session,
-  reference: ObjectReference & { readonly object: JsonObject },
-): Promise<Map<number, ReplicaSet>> {
-  if (reference.object.kind !== 'Deployment') {
-    throw failure(`no history viewer has been implemented for ${String(reference.object.kind)}`);
-  }
-  const uid = metadataOf(reference.object).uid;
-  const replicaSets = await listObjects<ReplicaSet>(session, await session.discovery.find('replicasets.apps'), {
-    selector: podSelectorOf(reference.object),
-    namespace: reference.namespace,
-  });
-  const own = replicaSets
-    .filter(({ metadata }) => metadata?.ownerReferences?.some(owner => owner.uid === uid && owner.controller))
-    .map(replicaSet => [Number(replicaSet.metadata?.annotations?.[REVISION] ?? 0), replicaSet] as const);
-  return new Map(own.sort(([a], [b]) => a - b));
-}
-
 async function history(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   await forEachObject(session, await selectedObjects(session, words, flags), async reference => {
-    const revisions = await revisionsOf(session, reference);
+    const revisions = await revisionsOf(session, reference, 'history viewer');
     if (flags.revision) {
-      const replicaSet = revisions.get(flags.revision);
-      if (!replicaSet) throw failure(`unable to find the specified revision`);
+      const found = revisions.find(({ number }) => number === flags.revision);
+      if (!found) throw failure('unable to find the specified revision');
       session.print(`${displayName(reference)} with revision #${flags.revision}`);
-      session.print('Pod Template:');
-      for (const line of templateLines(replicaSet.spec?.template)) session.print(line);
+      const lines = ['Pod Template:', ...templateLines(found.template)];
+      for (const line of expandTabs(lines)) session.print(line);
       session.print('');
       return;
     }
     session.print(`${displayName(reference)} `);
-    if (revisions.size === 0) {
+    if (revisions.length === 0) {
       session.print('No rollout history found.');
       return;
     }
-    const rows = [...revisions].map(([revision, { metadata }]) => [
-      String(revision),
-      metadata?.annotations?.[CHANGE_CAUSE] ?? '<none>',
-    ]);
+    const rows = revisions.map(({ number, cause }) => [String(number), cause ?? '<none>']);
     // This table has kubectl's narrow form: two blanks between columns.
     const width = Math.max('REVISION'.length, ...rows.map(([revision = '']) => revision.length)) + 2;
     for (const [revision = '', cause = ''] of [['REVISION', 'CHANGE-CAUSE'], ...rows]) {
@@ -233,45 +203,66 @@ async function history(session: Session, words: readonly string[], flags: Flags)
 
 async function undo(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   await forEachObject(session, await selectedObjects(session, words, flags), async reference => {
-    const deployment = reference.object as Deployment;
-    const name = `${singularWithGroup(reference.resource)} "${reference.name}"`;
-    if (deployment.spec?.paused) {
+    const revisions = await revisionsOf(session, reference, 'rollbacker');
+    const isDeployment = reference.object.kind === 'Deployment';
+    const target = targetOf(reference, revisions, flags.toRevision ?? 0);
+    if (isDeployment && (reference.object as Deployment).spec?.paused) {
       throw failure(
         `you cannot rollback a paused deployment; resume it first with 'raftsman rollout resume' and try again`,
       );
     }
-    const revisions = await revisionsOf(session, reference);
-    const current = Number(metadataOf(reference.object).annotations?.[REVISION] ?? 0);
-    const target = flags.toRevision || [...revisions.keys()].filter(revision => revision !== current).at(-1);
-    const replicaSet = target === undefined ? undefined : revisions.get(target);
-    if (!replicaSet) {
-      throw failure(
-        flags.toRevision
-          ? `unable to find specified revision ${flags.toRevision} in history`
-          : `no rollout history found for ${name}`,
-      );
-    }
-    if (target === current) {
-      printWritten(session, reference, `skipped rollback (current template already matches revision ${target})`, flags);
+    const current = isDeployment
+      ? Number(metadataOf(reference.object).annotations?.[REVISION] ?? 0)
+      : revisions.at(-1)?.number;
+    if (target.number === current) {
+      const text = `skipped rollback (current template already matches revision ${target.number})`;
+      printWritten(session, reference, text, flags);
       return;
     }
-    const template = structuredClone(replicaSet.spec?.template ?? {});
-    // The controller's own label; it gives the new replica set another.
-    if (template.metadata?.labels) delete template.metadata.labels['pod-template-hash'];
     const object = await session.api.json('PATCH', objectPath(reference), {
-      contentType: 'application/json-patch+json',
-      body: [
-        { op: 'replace', path: '/spec/template', value: template },
-        { op: 'replace', path: '/metadata/annotations', value: annotationsOf(deployment, replicaSet) },
-      ],
+      ...(isDeployment ? deploymentPatch(reference.object as Deployment, target) : revisionPatch(target)),
       query: { fieldManager: 'kubectl-rollout', dryRun: dryRunQuery(flags) },
     });
     printWritten(session, { ...reference, object }, 'rolled back', flags);
   });
 }
 
+/** The revision named, else the one before the last. */
+function targetOf(
+  { object, name }: ObjectReference & { object: JsonObject },
+  revisions: readonly Revision[],
+  to: number,
+) {
+  if (to < 0) throw failure(`invalid revision: ${to}: it must be 1 or more; 0 is the one before`);
+  const found = to === 0 ? revisions.at(-2) : revisions.find(({ number }) => number === to);
+  if (found) return found;
+  throw failure(
+    to === 0
+      ? `no rollout history found for ${String(object.kind).toLowerCase()} "${name}"`
+      : `unable to find specified revision ${to} in history`,
+  );
+}
+
+function deploymentPatch(deployment: Deployment, { template, annotations }: Revision) {
+  const copy = structuredClone(template ?? {});
+  // The controller's own label; it gives the new replica set another.
+  if (copy.metadata?.labels) delete copy.metadata.labels['pod-template-hash'];
+  return {
+    contentType: 'application/json-patch+json',
+    body: [
+      { op: 'replace', path: '/spec/template', value: copy },
+      { op: 'replace', path: '/metadata/annotations', value: annotationsOf(deployment, annotations) },
+    ],
+  };
+}
+
+const revisionPatch = ({ patch }: Revision) => ({
+  contentType: 'application/strategic-merge-patch+json',
+  body: patch,
+});
+
 /** Annotations come back with the template, but for those that belong to the deployment itself. */
-function annotationsOf(deployment: Deployment, replicaSet: ReplicaSet): Record<string, string> {
+function annotationsOf(deployment: Deployment, former: Readonly<Record<string, string>>): Record<string, string> {
   const KEPT = ['kubectl.kubernetes.io/last-applied-configuration', REVISION];
   const DROPPED = [
     ...KEPT,
@@ -280,10 +271,10 @@ function annotationsOf(deployment: Deployment, replicaSet: ReplicaSet): Record<s
     'deployment.kubernetes.io/max-replicas',
     'deprecated.deployment.rollback.to',
   ];
-  const pick = (annotations: Record<string, string> | undefined, isWanted: (key: string) => boolean) =>
+  const pick = (annotations: Readonly<Record<string, string>> | undefined, isWanted: (key: string) => boolean) =>
     Object.entries(annotations ?? {}).filter(([key]) => isWanted(key));
   return Object.fromEntries([
-    ...pick(replicaSet.metadata?.annotations, key => !DROPPED.includes(key)),
+    ...pick(former, key => !DROPPED.includes(key)),
     ...pick(deployment.metadata?.annotations, key => KEPT.includes(key)),
   ]);
 }
@@ -291,10 +282,12 @@ function annotationsOf(deployment: Deployment, replicaSet: ReplicaSet): Record<s
 async function restart(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   await forEachObject(session, await selectedObjects(session, words, flags), async reference => {
     if (!['Deployment', 'DaemonSet', 'StatefulSet'].includes(String(reference.object.kind))) {
-      throw failure(`${displayName(reference)} restarting is not supported`);
+      throw failure(`${nameWithGroup(reference.resource)} "${reference.name}" restarting is not supported`);
     }
     if ((reference.object as Deployment).spec?.paused)
-      throw failure(`can't restart paused deployment (run rollout resume first)`);
+      throw failure(
+        `${nameWithGroup(reference.resource)} "${reference.name}" can't restart paused deployment (run rollout resume first)`,
+      );
     const restartedAt = `${new Date(session.context.clock.now()).toISOString().slice(0, 19)}Z`;
     const annotations = { 'kubectl.kubernetes.io/restartedAt': restartedAt };
     const object = await session.api.json('PATCH', objectPath(reference), {
@@ -310,10 +303,14 @@ function setPaused(paused: boolean): Work {
   return async (session, words, flags) => {
     await forEachObject(session, await selectedObjects(session, words, flags), async reference => {
       if (reference.object.kind !== 'Deployment') {
-        throw failure(`${displayName(reference)} ${paused ? 'pausing' : 'resuming'} is not supported`);
+        throw failure(
+          `${nameWithGroup(reference.resource)} "${reference.name}" ${paused ? 'pausing' : 'resuming'} is not supported`,
+        );
       }
       if (Boolean((reference.object as Deployment).spec?.paused) === paused) {
-        throw failure(`${displayName(reference)} is ${paused ? 'already paused' : 'not paused'}`);
+        throw failure(
+          `${nameWithGroup(reference.resource)} "${reference.name}" is ${paused ? 'already paused' : 'not paused'}`,
+        );
       }
       const object = await session.api.json('PATCH', objectPath(reference), {
         contentType: 'application/strategic-merge-patch+json',

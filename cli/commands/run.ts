@@ -1,12 +1,16 @@
 /** `raftsman run`: one pod from an image. */
 import type { Command } from 'commander';
+import type { Pod } from '../../control/api/generated/types.ts';
 import type { JsonObject } from '../client/api.ts';
-import { failure } from '../client/errors.ts';
+import { attachTo, waitForContainer } from '../client/attach.ts';
+import { pathOf } from '../client/discovery.ts';
+import { CommandError, failure } from '../client/errors.ts';
+import { type ObjectReference, objectPath } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { dryRunOf, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { withEmptyFields } from '../output/generated.ts';
-import { ClusterCommand, integer, repeated, withGlobalFlags } from './cluster-command.ts';
+import { ClusterCommand, durationMs, integer, repeated, withGlobalFlags } from './cluster-command.ts';
 import { createObject } from './create.ts';
 import { labelMap } from './expose.ts';
 
@@ -26,6 +30,12 @@ interface Flags extends WriteFlags {
   readonly attach?: boolean;
   readonly expose?: boolean;
   readonly overrides?: string;
+  readonly overrideType: string;
+  readonly quiet?: boolean;
+  readonly leaveStdinOpen?: boolean;
+  readonly fieldManager?: string;
+  readonly podRunningTimeout: number;
+  readonly gracePeriod: number;
 }
 
 export function register(program: Command, context: CommandContext): void {
@@ -45,10 +55,21 @@ export function register(program: Command, context: CommandContext): void {
     .option('--privileged', 'run the container privileged')
     .option('--overrides <json>', 'JSON that changes the pod')
     .option('--expose', 'make a service as well')
-    .option('-i, --stdin', 'not available yet')
-    .option('-t, --tty', 'not available yet')
-    .option('--rm', 'not available yet')
-    .option('--attach', 'not available yet')
+    .option('-i, --stdin', 'pass standard input on')
+    .option('-t, --tty', 'with a terminal')
+    .option('--rm', 'delete the pod when it has ended')
+    .option('--attach', 'show what it writes')
+    .option('-q, --quiet', 'only print what the pod prints')
+    .option('--leave-stdin-open', 'keep standard input open after the first who was attached')
+    .option('--override-type <type>', 'merge, strategic or json', 'merge')
+    .option('--field-manager <name>', 'who owns the fields')
+    .option('--save-config', 'remember the configuration for a later apply')
+    .option('--pod-running-timeout <duration>', 'how long to wait until it runs', durationMs, 60_000)
+    .option('--grace-period <seconds>', 'with --rm: how long it has to stop', integer, -1)
+    .option('--cascade [mode]', 'accepted for kubectl’s sake', 'background')
+    .option('--force', 'accepted for kubectl’s sake')
+    .option('--wait', 'accepted for kubectl’s sake')
+    .option('--timeout <duration>', 'accepted for kubectl’s sake')
     .addHelpText(
       'after',
       '\nExamples:\n  raftsman run web --image=nginx --port=80\n  raftsman run once --image=busybox --restart=Never -- date',
@@ -61,9 +82,13 @@ async function run(session: Session, words: readonly string[], flags: Flags): Pr
   const [name, ...rest] = words;
   if (name === undefined) throw failure('NAME is required for run');
   if (!flags.image) throw failure('required flag(s) "image" not set');
-  if (flags.stdin || flags.tty || flags.rm || flags.attach) {
+  const isAttached = flags.attach ?? flags.stdin ?? false;
+  if (flags.tty && !flags.stdin) throw failure('-i/--stdin is required for containers with -t/--tty=true');
+  if (flags.rm && !isAttached) throw failure('--rm should only be used for attached containers');
+  if (flags.rm && dryRunOf(flags) !== 'none') throw failure("--rm can't be used together with --dry-run");
+  if (isAttached && dryRunOf(flags) !== 'none') {
     throw failure(
-      `run with -i, -t, --rm or --attach is not available yet: run the pod without them, then use "raftsman logs ${name}" or "raftsman exec -it ${name} -- sh"`,
+      "--dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)",
     );
   }
   if (!['Always', 'OnFailure', 'Never'].includes(flags.restart))
@@ -91,6 +116,8 @@ async function run(session: Session, words: readonly string[], flags: Flags): Pr
             env: flags.env.map(text => pair(text, 'env')).map(([key, value]) => ({ name: key, value })),
           }),
           ...(flags.port !== undefined && { ports: [{ containerPort: flags.port }] }),
+          ...(flags.stdin && { stdin: true, stdinOnce: !flags.leaveStdinOpen }),
+          ...(flags.tty && { tty: true }),
           ...(flags.privileged && { securityContext: { privileged: true } }),
         },
       ],
@@ -111,7 +138,68 @@ async function run(session: Session, words: readonly string[], flags: Flags): Pr
     await createObject(session, { resource, namespace: session.namespace, name, object: shown(service) }, flags);
   }
   const resource = await session.discovery.find('pods');
-  await createObject(session, { resource, namespace: session.namespace, name, object }, flags);
+  if (!isAttached) {
+    await createObject(
+      session,
+      { resource, namespace: session.namespace, name, object },
+      { ...flags, manager: 'kubectl-run' },
+    );
+    return;
+  }
+  const created = await session.api.json<Pod>('POST', pathOf(resource, session.namespace), {
+    body: object,
+    query: { fieldManager: flags.fieldManager ?? 'kubectl-run' },
+  });
+  await follow(session, created, flags);
+}
+
+/** Joins the pod until it ends, ends with its exit code, and removes it if that is wanted. */
+async function follow(session: Session, pod: Pod, flags: Flags): Promise<void> {
+  const container = pod.spec?.containers[0]?.name ?? '';
+  const reference = {
+    resource: await session.discovery.find('pods'),
+    namespace: pod.metadata?.namespace ?? session.namespace,
+    name: pod.metadata?.name ?? '',
+  };
+  try {
+    const running = await waitForContainer(session, pod, container, flags.podRunningTimeout);
+    await attachTo(session, running, { container, ...flags });
+    if (flags.restart === 'Always') return;
+    const exitCode = await exitCodeOf(session, reference, container);
+    if (exitCode !== 0)
+      throw new CommandError(`pod ${reference.namespace}/${reference.name} terminated (Error)`, { exitCode });
+  } finally {
+    if (flags.rm) await remove(session, reference, flags);
+  }
+}
+
+async function remove(session: Session, reference: ObjectReference, flags: Flags): Promise<void> {
+  await session.api.json('DELETE', objectPath(reference), {
+    body: {
+      kind: 'DeleteOptions',
+      apiVersion: 'v1',
+      propagationPolicy: 'Background',
+      ...(flags.gracePeriod >= 0 && { gracePeriodSeconds: flags.gracePeriod }),
+    },
+  });
+  if (!flags.quiet) session.print(`pod ${JSON.stringify(reference.name)} deleted`);
+}
+
+const POLL_MS = 200;
+/** How long the node may take to tell that a container has ended. */
+const END_TIMEOUT_MS = 30_000;
+
+async function exitCodeOf(session: Session, reference: ObjectReference, container: string): Promise<number> {
+  const deadline = session.context.clock.now() + END_TIMEOUT_MS;
+  for (;;) {
+    const pod = await session.api.json<Pod>('GET', objectPath(reference));
+    const state = pod.status?.containerStatuses?.find(({ name }) => name === container)?.state;
+    if (state?.terminated) return state.terminated.exitCode;
+    if (pod.status?.phase === 'Succeeded') return 0;
+    if (session.context.clock.now() >= deadline)
+      throw failure(`timed out waiting for the end of pod/${reference.name}`);
+    await session.context.delay(POLL_MS);
+  }
 }
 
 function pair(text: string, what: string): [string, string] {

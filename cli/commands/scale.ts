@@ -51,6 +51,11 @@ async function scale(session: Session, words: readonly string[], flags: Flags): 
   let isFirst = true;
   await forEachObject(session, references, async reference => {
     const path = objectPath(reference, 'scale');
+    const before = await session.api.json('GET', objectPath(reference)).catch(error => {
+      throw error instanceof ApiError && isFirst
+        ? failure(`no objects passed to scale ${error.message}`, error)
+        : error;
+    });
     if (flags.currentReplicas !== undefined && flags.currentReplicas >= 0) {
       const current = (await session.api.json<Scale>('GET', path)).spec?.replicas ?? 0;
       if (current !== flags.currentReplicas) {
@@ -66,13 +71,10 @@ async function scale(session: Session, words: readonly string[], flags: Flags): 
         },
         query: { fieldManager: 'kubectl', dryRun: dryRunQuery(flags) },
       });
-      await scaled.catch(error => {
-        const isMissing = error instanceof ApiError && error.reason === 'NotFound';
-        throw isMissing && isFirst ? failure(`no objects passed to scale ${error.message}`, error) : error;
-      });
+      await scaled;
     }
     isFirst = false;
-    const object = flags.output ? await session.api.json('GET', objectPath(reference)) : {};
+    const object = flags.output ? await session.api.json('GET', objectPath(reference)) : before;
     printWritten(session, { ...reference, object }, 'scaled', flags);
   });
 }

@@ -5,7 +5,7 @@ import type { Schedule } from '../../control/operations/schedule.ts';
 import type { StoreSettings } from '../../control/operations/store-settings.ts';
 import { UsageError } from '../cluster/errors.ts';
 import type { CommandContext } from '../context.ts';
-import { hostAndPort, namedAddress, positiveNumber, snapshotSchedule, urls } from './options.ts';
+import { hostAndPort, namedAddress, positiveNumber, snapshotSchedule, urls, wholeNumber } from './options.ts';
 
 interface Flags {
   readonly name: string;
@@ -31,6 +31,11 @@ interface Flags {
   readonly requestheaderAllowedNames: readonly string[];
   readonly anonymousAuth: boolean;
   readonly encryptionProviderConfig?: string;
+  readonly auditPolicyFile?: string;
+  readonly auditLogPath?: string;
+  readonly auditLogMaxage: number;
+  readonly auditLogMaxbackup: number;
+  readonly auditLogMaxsize: number;
   readonly tlsSan: readonly string[];
   readonly clusterCidr?: string;
   readonly serviceCidr?: string;
@@ -119,6 +124,11 @@ export function register(program: Command, context: CommandContext): void {
       '--encryption-provider-config <file>',
       'an EncryptionConfiguration that says how values lie in the store (default: Secrets under keys of the masters’ own)',
     )
+    .option('--audit-policy-file <file>', 'an audit policy (audit.k8s.io/v1): which requests are written down')
+    .option('--audit-log-path <file>', 'where they are written, a line of JSON each; - for standard output')
+    .option('--audit-log-maxage <days>', 'how long old audit logs are kept (0 for ever)', wholeNumber, 0)
+    .option('--audit-log-maxbackup <count>', 'how many old audit logs are kept (0 for all)', wholeNumber, 0)
+    .option('--audit-log-maxsize <MiB>', 'how large an audit log grows before a new one begins', positiveNumber, 100)
     .option('--cluster-cidr <cidr>', 'where pod addresses come from (first master only; default 10.42.0.0/16)')
     .option('--service-cidr <cidr>', 'where service addresses come from (first master only; default 10.192.0.0/12)')
     .option(
@@ -141,6 +151,9 @@ Examples:
     )
     .action(async (flags: Flags) => {
       refuseWithoutJoin(flags);
+      if (flags.auditLogPath !== undefined && flags.auditPolicyFile === undefined) {
+        throw new UsageError('--audit-log-path needs --audit-policy-file: it says what is to be written');
+      }
       const storeSettings = await storeSettingsOf(flags);
       const { runMaster } = await import('../../control/main.ts');
       await runMaster(
@@ -169,6 +182,13 @@ Examples:
             proxyAuthorityFile: flags.requestheaderClientCaFile,
             proxyNames: flags.requestheaderAllowedNames,
             isAnonymousRefused: !flags.anonymousAuth,
+          },
+          audit: {
+            policyFile: flags.auditPolicyFile,
+            logPath: flags.auditLogPath,
+            ageDaysMax: flags.auditLogMaxage,
+            backupsMax: flags.auditLogMaxbackup,
+            sizeMebibytesMax: flags.auditLogMaxsize,
           },
           encryptionConfigurationFile: flags.encryptionProviderConfig,
           clusterCIDR: flags.clusterCidr,

@@ -1,131 +1,119 @@
-/** `raftsman set image`, `env`: change parts of pod templates. */
+/** `raftsman set`: changes one part of objects: images, environment, resources, service account, selector, subjects. */
 import type { Command } from 'commander';
+import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from '../client/api.ts';
 import { failure } from '../client/errors.ts';
-import { forEachObject, objectPath, type SelectionFlags, selectedObjects } from '../client/objects.ts';
-import { type Session, withSession } from '../client/session.ts';
-import { templatePathOf, templateSpecOf } from '../client/templates.ts';
+import {
+  forEachObject,
+  type ManifestObject,
+  manifestObjects,
+  type ObjectReference,
+  objectPath,
+  type SelectionFlags,
+  selectedObjects,
+} from '../client/objects.ts';
+import { type Session, type SessionAction, withSession } from '../client/session.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
-import { ClusterCommand, list, repeated, withGlobalFlags } from './cluster-command.ts';
+import { definitionOf, threeWayPatch } from './apply-patch.ts';
+import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
+import { setChanges } from './set-changes.ts';
 
-interface Flags extends WriteFlags, SelectionFlags {
-  readonly containers?: readonly string[];
+export interface SetFlags extends WriteFlags, SelectionFlags {
+  readonly local?: boolean;
+  readonly fieldManager?: string;
+}
+
+/** One sub-command: how its words divide, and what it makes of an object. */
+export interface SetCommand {
+  readonly name: string;
+  readonly usage: string;
+  readonly description: string;
+  readonly example: string;
+  /** What is told: `image updated`. */
+  readonly done: string;
+  /** What is told of what the server refuses: `failed to patch …`. Undefined: the server's word alone. */
+  readonly failed?: string;
+  flags?(command: Command): void;
+  /** The words that name objects, and what is to become of each. Gives undefined where there is nothing to write. */
+  plan(session: Session, words: readonly string[], flags: SetFlags): Promise<SetPlan>;
+}
+export interface SetPlan {
+  readonly words: readonly string[];
+  change(object: JsonObject, reference: ObjectReference): Promise<JsonObject | undefined> | JsonObject | undefined;
 }
 
 export function register(program: Command, context: CommandContext): void {
   const command = new ClusterCommand('set')
-    .description('Changes parts of objects: image, env.')
-    .summary('change an image or environment variables')
+    .summary('change an image, environment variables and the like')
+    .description('Changes one part of objects.')
     .enablePositionalOptions()
     .addHelpText(
       'after',
-      '\nExamples:\n  raftsman set image deployment/web web=nginx:1.8\n  raftsman set env deployment/web MODE=fast',
+      '\nExamples:\n  raftsman set image deployment/web web=nginx:1.8\n  raftsman set env deployment/web MODE=fast\n  raftsman set resources deployment/web --limits=cpu=200m,memory=512Mi',
     );
-  const image = new ClusterCommand('image')
-    .argument('[words...]')
-    .usage('(-f FILENAME | TYPE NAME) CONTAINER_NAME_1=CONTAINER_IMAGE_1 ... [flags]')
-    .description('Sets the images of containers; * means all containers.')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  raftsman set image deployment/web nginx=nginx:1.27\n  raftsman set image daemonset/agent *=agent:2',
-    )
-    .action(withSession<Flags>(context, setImage));
-  const env = new ClusterCommand('env')
-    .argument('[words...]')
-    .usage('TYPE/NAME KEY_1=VAL_1 ... KEY_N- [flags]')
-    .description('Sets and removes environment variables of containers.')
-    .option('-c, --containers <names>', 'only these containers', list)
-    .addHelpText('after', '\nExamples:\n  raftsman set env deployment/web MODE=fast DEBUG-')
-    .action(withSession<Flags>(context, setEnv));
-  for (const sub of [image, env]) {
-    sub
+  for (const spec of setChanges) {
+    const sub = new ClusterCommand(spec.name)
+      .argument('[words...]')
+      .usage(spec.usage)
+      .summary(spec.description.charAt(0).toLowerCase() + spec.description.slice(1, -1))
+      .description(spec.description)
+      .addHelpText('after', `\nExamples:\n  ${spec.example}`)
       .option('--all', 'all objects of the type in the namespace')
       .option('-l, --selector <labels>', 'objects with these labels')
-      .option('-f, --filename <file>', 'the objects of this file', repeated)
+      .option('-f, --filename <file>', 'the objects of this file', list)
+      .option('-k, --kustomize <folder>', 'the objects of a kustomization')
       .option('-R, --recursive', 'read folders within folders')
+      .option('--local', 'change the file’s objects without asking the server')
+      .option('--field-manager <name>', 'who owns the fields')
       .option('--record', 'accepted for kubectl’s sake');
+    spec.flags?.(sub);
+    sub.action(withSession<SetFlags>(context, runOf(spec)));
     command.addCommand(withWriteFlags(withGlobalFlags(sub)));
   }
   program.addCommand(command);
 }
 
-interface Container {
-  readonly name: string;
-  readonly image?: string;
-  readonly env?: readonly { readonly name: string; readonly value?: string }[];
+type Target = ObjectReference & { readonly object: JsonObject };
+
+const runOf =
+  (spec: SetCommand): SessionAction<SetFlags> =>
+  async (session, words, flags) => {
+    const plan = await spec.plan(session, words, flags);
+    await forEachObject<Target>(session, await targetsOf(session, plan.words, flags), async target => {
+      const after = await plan.change(structuredClone(target.object), target);
+      if (after !== undefined) await write(session, target, { after, flags, spec });
+    });
+  };
+
+async function targetsOf(session: Session, words: readonly string[], flags: SetFlags): Promise<readonly Target[]> {
+  if (!flags.local) return selectedObjects(session, words, flags);
+  if (!flags.filename?.length) throw failure('--local needs the objects of a file: name one with -f');
+  const manifests: ManifestObject[] = await manifestObjects(session, flags, 'set');
+  return manifests;
 }
 
-/** What one kind of change does to the containers of a pod template; undefined if nothing changes. */
-type Change = (containers: readonly Container[], field: 'containers' | 'initContainers') => JsonObject[];
-
-async function setImage(session: Session, words: readonly string[], flags: Flags): Promise<void> {
-  const { objects, pairs } = split(words, word => word.includes('='));
-  if (pairs.length === 0) throw failure('at least one image update is required');
-  const images = new Map(pairs.map(pair => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
-  await update(session, objects, flags, 'image updated', all => {
-    const names = new Set(all.map(({ name }) => name));
-    const unknown = [...images.keys()].find(name => name !== '*' && !names.has(name));
-    if (unknown !== undefined) throw failure(`unable to find container named "${unknown}"`);
-    return containers =>
-      containers.flatMap(({ name, image }) => {
-        const wanted = images.get(name) ?? images.get('*');
-        return wanted !== undefined && wanted !== image ? [{ name, image: wanted }] : [];
-      });
-  });
-}
-
-async function setEnv(session: Session, words: readonly string[], flags: Flags): Promise<void> {
-  const { objects, pairs } = split(words, word => word.includes('=') || /^\w[\w.]*-$/.test(word));
-  if (pairs.length === 0) throw failure('at least one environment variable must be provided');
-  await update(session, objects, flags, 'env updated', () => (containers, field) => {
-    if (field === 'initContainers') return [];
-    return containers
-      .filter(({ name }) => !flags.containers || flags.containers.includes(name))
-      .map(({ name }) => ({
-        name,
-        env: pairs.map(pair => {
-          const equals = pair.indexOf('=');
-          return equals < 0
-            ? { name: pair.slice(0, -1), $patch: 'delete' }
-            : { name: pair.slice(0, equals), value: pair.slice(equals + 1) };
-        }),
-      }));
-  });
-}
-
-function split(words: readonly string[], isPair: (word: string) => boolean) {
-  return { objects: words.filter(word => !isPair(word)), pairs: words.filter(isPair) };
-}
-
-async function update(
+async function write(
   session: Session,
-  words: readonly string[],
-  flags: Flags,
-  operation: string,
-  changeFor: (containers: readonly Container[]) => Change,
+  target: Target,
+  { after, flags, spec }: { readonly after: JsonObject; readonly flags: SetFlags; readonly spec: SetCommand },
 ): Promise<void> {
-  await forEachObject(session, await selectedObjects(session, words, flags), async object => {
-    const spec = templateSpecOf(object.object) as
-      | { containers?: Container[]; initContainers?: Container[] }
-      | undefined;
-    if (!spec) throw failure(`${object.resource.name}/${object.name} has no pod template`);
-    const change = changeFor([...(spec.containers ?? []), ...(spec.initContainers ?? [])]);
-    const patch: JsonObject = {};
-    for (const field of ['containers', 'initContainers'] as const) {
-      const changes = change(spec[field] ?? [], field);
-      if (changes.length > 0) patch[field] = changes;
-    }
-    if (Object.keys(patch).length === 0) return;
-    const body = templatePathOf(object.object).reduceRight<unknown>((inner, key) => ({ [key]: inner }), patch);
-    const after =
-      dryRunOf(flags) === 'client'
-        ? object.object
-        : await session.api.json('PATCH', objectPath(object), {
-            contentType: 'application/strategic-merge-patch+json',
-            body,
-            query: { fieldManager: 'kubectl-set', dryRun: dryRunQuery(flags) },
-          });
-    printWritten(session, { ...object, object: after }, operation, flags);
-  });
+  if (flags.local || dryRunOf(flags) === 'client') {
+    printWritten(session, { ...target, object: after }, spec.done, flags);
+    return;
+  }
+  const definition = definitionOf(target.resource);
+  const body = threeWayPatch({ original: target.object, modified: after, current: target.object }, definition);
+  if (Object.keys(body).length === 0) return;
+  const object = await session.api
+    .json('PATCH', objectPath(target), {
+      contentType: definition ? 'application/strategic-merge-patch+json' : 'application/merge-patch+json',
+      body,
+      query: { fieldManager: flags.fieldManager ?? 'kubectl-set', dryRun: dryRunQuery(flags) },
+    })
+    .catch(error => {
+      if (!(error instanceof ApiError) || spec.failed === undefined) throw error;
+      throw failure(`${spec.failed} ${error.message}`, error);
+    });
+  printWritten(session, { ...target, object }, spec.done, flags);
 }

@@ -1,14 +1,21 @@
 /** What `describe` says of each kind: one line a kind. Kinds that are not here are described by their fields. */
+import { clusterRole, clusterRoleBinding, ingress, role, roleBinding } from './access.ts';
 import { configMap, namespace, secret, serviceAccount } from './configuration.ts';
 import type { Describe } from './description.ts';
 import { node } from './nodes.ts';
 import { pod } from './pods.ts';
+import { horizontalPodAutoscaler, limitRange, podDisruptionBudget, priorityClass, resourceQuota } from './policy.ts';
 import { endpointSlice, endpoints, service } from './services.ts';
-import { daemonSet, deployment, job, replicaSet, replicationController } from './workloads.ts';
+import { persistentVolume, persistentVolumeClaim, storageClass } from './storage.ts';
+import { cronJob, daemonSet, deployment, job, replicaSet, replicationController, statefulSet } from './workloads.ts';
 
 /** By group and kind. */
 export const describers: Readonly<Record<string, Describe>> = {
   '/ConfigMap': configMap,
+  '/LimitRange': limitRange,
+  '/PersistentVolume': persistentVolume,
+  '/PersistentVolumeClaim': persistentVolumeClaim,
+  '/ResourceQuota': resourceQuota,
   '/Endpoints': endpoints,
   '/Namespace': namespace,
   '/Node': node,
@@ -20,6 +27,17 @@ export const describers: Readonly<Record<string, Describe>> = {
   'apps/DaemonSet': daemonSet,
   'apps/Deployment': deployment,
   'apps/ReplicaSet': replicaSet,
+  'apps/StatefulSet': statefulSet,
+  'autoscaling/HorizontalPodAutoscaler': horizontalPodAutoscaler,
+  'batch/CronJob': cronJob,
   'batch/Job': job,
   'discovery.k8s.io/EndpointSlice': endpointSlice,
+  'networking.k8s.io/Ingress': ingress,
+  'policy/PodDisruptionBudget': podDisruptionBudget,
+  'rbac.authorization.k8s.io/ClusterRole': clusterRole,
+  'rbac.authorization.k8s.io/ClusterRoleBinding': clusterRoleBinding,
+  'rbac.authorization.k8s.io/Role': role,
+  'rbac.authorization.k8s.io/RoleBinding': roleBinding,
+  'scheduling.k8s.io/PriorityClass': priorityClass,
+  'storage.k8s.io/StorageClass': storageClass,
 };

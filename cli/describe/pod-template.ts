@@ -12,6 +12,7 @@ import type {
   Probe,
   Volume,
 } from '../../control/api/generated/types.ts';
+import { milliValue, parseQuantity } from '../../control/api/schema/quantity.ts';
 import { indent, labelLines, mapLines, timeText } from './lines.ts';
 
 /** A pod template, with tabs. */
@@ -90,14 +91,14 @@ function oneContainer(
     ...(container.readinessProbe ? [`Readiness:\t${probeText(container.readinessProbe)}`] : []),
     ...(container.startupProbe ? [`Startup:\t${probeText(container.startupProbe)}`] : []),
     ...environmentSourceLines(container.envFrom),
-    ...environmentLines(container.env, metadata),
+    ...environmentLines(container, metadata),
     ...mountLines(container),
   ];
 }
 
 function portsText(ports: readonly ContainerPort[], number: (port: ContainerPort) => number): string {
   if (ports.length === 0) return '<none>';
-  return ports.map(port => `${number(port)}/${port.protocol ?? 'TCP'}${port.name ? ` (${port.name})` : ''}`).join(', ');
+  return ports.map(port => `${number(port)}/${port.protocol ?? 'TCP'}`).join(', ');
 }
 
 function wordLines(title: string, words: readonly string[] | undefined): string[] {
@@ -161,16 +162,30 @@ function environmentSourceLines(sources: readonly EnvFromSource[] | undefined): 
   ];
 }
 
-function environmentLines(variables: readonly EnvVar[] | undefined, metadata: ObjectMeta | undefined): string[] {
+function environmentLines(container: Container, metadata: ObjectMeta | undefined): string[] {
+  const { env: variables } = container;
   if (!variables?.length) return ['Environment:\t<none>'];
   return [
     'Environment:',
     ...variables.flatMap(variable =>
-      variableText(variable, metadata)
+      variableText(variable, { metadata, container })
         .split('\n')
         .map((line, index) => `${index === 0 ? `  ${variable.name}:` : '  '}\t${line}`),
     ),
   ];
+}
+
+/** What a reference to the container's own resources gives, as far as that is known before it runs. */
+function resourceText(
+  { resource, divisor = '1' }: { readonly resource: string; readonly divisor?: string | number },
+  container: Container,
+): string {
+  const [kind = '', name = ''] = resource.split('.');
+  const amounts = (kind === 'limits' ? container.resources?.limits : container.resources?.requests) ?? {};
+  const amount = (amounts as Readonly<Record<string, string | number>>)[name];
+  if (amount === undefined) return kind === 'limits' ? 'node allocatable' : '0';
+  const unit = milliValue(parseQuantity(String(divisor))) || 1000;
+  return String(Math.ceil(milliValue(parseQuantity(String(amount))) / unit));
 }
 
 /** What a field reference to the pod's metadata gives; other fields are known on the node only. */
@@ -182,12 +197,18 @@ function fieldText(path: string, metadata: ObjectMeta | undefined): string {
   return (map === 'labels' ? metadata?.labels : map === 'annotations' ? metadata?.annotations : undefined)?.[key] ?? '';
 }
 
-function variableText({ value, valueFrom }: EnvVar, metadata: ObjectMeta | undefined): string {
+function variableText(
+  { value, valueFrom }: EnvVar,
+  { metadata, container }: { readonly metadata: ObjectMeta | undefined; readonly container: Container },
+): string {
   if (valueFrom?.fieldRef) {
     const { apiVersion = 'v1', fieldPath } = valueFrom.fieldRef;
     return `${fieldText(fieldPath, metadata)} (${apiVersion}:${fieldPath})`;
   }
-  if (valueFrom?.resourceFieldRef) return ` (${valueFrom.resourceFieldRef.resource})`;
+  if (valueFrom?.resourceFieldRef) {
+    const { resource } = valueFrom.resourceFieldRef;
+    return `${resourceText(valueFrom.resourceFieldRef, container)} (${resource})`;
+  }
   if (valueFrom?.secretKeyRef) {
     const { key, name = '', optional = false } = valueFrom.secretKeyRef;
     return `<set to the key '${key}' in secret '${name}'>\tOptional: ${optional}`;

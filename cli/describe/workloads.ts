@@ -1,11 +1,14 @@
 /** What keeps pods running: deployments, replica sets, daemon sets, jobs. */
 import type {
+  CronJob,
   DaemonSet,
   Deployment,
   Job,
+  PersistentVolumeClaim,
   Pod,
   ReplicaSet,
   ReplicationController,
+  StatefulSet,
 } from '../../control/api/generated/types.ts';
 import { humanDuration } from '../../control/api/printers/human-duration.ts';
 import { labelsText, selectorOrNone } from '../../control/api/printers/printer.ts';
@@ -159,3 +162,64 @@ const conditionLines = (
         ...conditions.map(({ type, status, reason }) => `  ${type} \t${status}\t${reason ?? ''}`),
       ]
     : [];
+
+export const statefulSet = describing<StatefulSet>(async (object, help) => {
+  const { metadata, spec, status } = object;
+  const rolling = spec?.updateStrategy?.rollingUpdate;
+  return [
+    `Name:\t${metadata?.name}`,
+    `Namespace:\t${metadata?.namespace}`,
+    `CreationTimestamp:\t${timeText(metadata?.creationTimestamp)}`,
+    selectorLine(spec?.selector),
+    ...labelLines(metadata?.labels),
+    ...annotationLines(metadata),
+    `Replicas:\t${spec?.replicas ?? 0} desired | ${status?.replicas ?? 0} total`,
+    `Update Strategy:\t${spec?.updateStrategy?.type ?? ''}`,
+    ...(rolling?.partition === undefined ? [] : [`  Partition:\t${rolling.partition}`]),
+    ...(rolling?.maxUnavailable === undefined ? [] : [`  MaxUnavailable:\t${rolling.maxUnavailable}`]),
+    `Pods Status:\t${podCounts(await ownedPods(help, object, selectorOrNone(spec?.selector)))}`,
+    'Pod Template:',
+    ...templateLines(spec?.template),
+    ...claimLines(spec?.volumeClaimTemplates),
+  ];
+});
+
+function claimLines(claims: readonly PersistentVolumeClaim[] | undefined): string[] {
+  if (!claims?.length) return ['Volume Claims:\t<none>'];
+  return [
+    'Volume Claims:',
+    ...claims.flatMap(({ metadata, spec }) => [
+      `  Name:\t${metadata?.name}`,
+      `  StorageClass:\t${spec?.storageClassName ?? ''}`,
+      ...labelLines(metadata?.labels).map(line => `  ${line}`),
+      ...annotationLines(metadata).map(line => `  ${line}`),
+      `  Capacity:\t${spec?.resources?.requests?.storage ?? '<default>'}`,
+      `  Access Modes:\t[${(spec?.accessModes ?? []).join(' ')}]`,
+    ]),
+  ];
+}
+
+export const cronJob = describing<CronJob>(({ metadata, spec, status }) => {
+  const job = spec?.jobTemplate?.spec;
+  const active = (status?.active ?? []).map(({ name }) => name ?? '');
+  return [
+    `Name:\t${metadata?.name}`,
+    `Namespace:\t${metadata?.namespace}`,
+    ...labelLines(metadata?.labels),
+    ...annotationLines(metadata),
+    `Schedule:\t${spec?.schedule ?? ''}`,
+    `Concurrency Policy:\t${spec?.concurrencyPolicy ?? ''}`,
+    `Suspend:\t${spec?.suspend === undefined ? '<unset>' : spec.suspend ? 'True' : 'False'}`,
+    `Successful Job History Limit:\t${spec?.successfulJobsHistoryLimit ?? '<unset>'}`,
+    `Failed Job History Limit:\t${spec?.failedJobsHistoryLimit ?? '<unset>'}`,
+    `Starting Deadline Seconds:\t${spec?.startingDeadlineSeconds === undefined ? '<unset>' : `${spec.startingDeadlineSeconds}s`}`,
+    job?.selector ? selectorLine(job.selector) : 'Selector:\t<unset>',
+    `Parallelism:\t${job?.parallelism ?? '<unset>'}`,
+    `Completions:\t${job?.completions ?? '<unset>'}`,
+    ...(job?.activeDeadlineSeconds === undefined ? [] : [`Active Deadline Seconds:\t${job.activeDeadlineSeconds}s`]),
+    'Pod Template:',
+    ...templateLines(job?.template),
+    `Last Schedule Time:\t${timeText(status?.lastScheduleTime)}`,
+    `Active Jobs:\t${active.join(', ') || '<none>'}`,
+  ];
+});

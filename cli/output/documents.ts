@@ -1,5 +1,6 @@
 /** Objects as JSON and YAML in the form that kubectl gives them: keys sorted, and quoted as Go's YAML quotes. */
-import { Document, isNode, isPair, isScalar, parseDocument, Scalar, visit } from 'yaml';
+import type { Scalar } from 'yaml';
+import { yaml } from '../client/yaml.ts';
 
 export function jsonText(value: unknown): string {
   return JSON.stringify(sorted(value), undefined, 4);
@@ -7,6 +8,7 @@ export function jsonText(value: unknown): string {
 
 /** Without the final newline. */
 export function yamlText(value: unknown): string {
+  const { Document, isScalar, visit } = yaml();
   const document = new Document(sorted(value));
   visit(document, {
     Scalar(_key, node) {
@@ -21,7 +23,7 @@ export function yamlText(value: unknown): string {
 /** Text that would be read as something else is quoted twice, text with special signs once, text of lines is a block. */
 function styleOf(text: string): Scalar.Type {
   if (text.includes('\n') && !/[^\n\t\x20-\x7e\x85\xa0-\ud7ff]/.test(text) && !/^\s|[ \t]\n|[ \t]$/.test(text)) {
-    return Scalar.BLOCK_LITERAL;
+    return 'BLOCK_LITERAL';
   }
   const isAmbiguous =
     text === '' ||
@@ -31,7 +33,7 @@ function styleOf(text: string): Scalar.Type {
     /^\d{4}-\d\d?-\d\d?/.test(text) ||
     text === '<<' ||
     text === '=';
-  return isAmbiguous || /[\n\t]/.test(text) ? Scalar.QUOTE_DOUBLE : Scalar.PLAIN;
+  return isAmbiguous || /[\n\t]/.test(text) ? 'QUOTE_DOUBLE' : 'PLAIN';
 }
 
 /** Behind this column Go's YAML goes on in the next line, as soon as there is a blank. */
@@ -40,11 +42,12 @@ const LINE_WIDTH = 80;
 /** Folds long texts as Go's YAML does; blocks of lines stay as they are. */
 function foldLines(text: string): string {
   if (!text.split('\n').some(line => line.length > LINE_WIDTH)) return text;
+  const { isNode, isPair, parseDocument, visit } = yaml();
   const folded: { start: number; end: number; text: string }[] = [];
   visit(parseDocument(text, { version: '1.1' }), {
     Scalar(key, node, path) {
       const [start = 0, end = 0] = node.range ?? [];
-      if (key === 'key' || (node.type !== Scalar.PLAIN && !node.type?.startsWith('QUOTE'))) return;
+      if (key === 'key' || (node.type !== 'PLAIN' && !node.type?.startsWith('QUOTE'))) return;
       const parent = path.at(-1);
       const owner = isPair(parent) && isNode(parent.key) ? parent.key.range?.[0] : undefined;
       const column = (position: number) => position - (text.lastIndexOf('\n', position - 1) + 1);

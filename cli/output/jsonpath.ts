@@ -3,6 +3,7 @@
  * descent and filters; `{range …}…{end}`; quoted text. (k8s.io/client-go/util/jsonpath)
  */
 import { failure } from '../client/errors.ts';
+import { sorted } from './documents.ts';
 
 type Node =
   | { readonly type: 'text'; readonly text: string }
@@ -71,10 +72,10 @@ function render(node: Node, current: unknown, root: unknown): string {
   }
 }
 
-/** Values as kubectl prints them: text as it is, the rest as JSON. */
+/** Values as kubectl prints them: text as it is, the rest as JSON with keys in order. */
 export function valueText(value: unknown): string {
-  if (value === null || value === undefined) return '';
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  if (value === undefined) return '';
+  return typeof value === 'object' ? JSON.stringify(sorted(value)) : String(value);
 }
 
 function evaluate(steps: readonly Step[], start: readonly unknown[], root: unknown): unknown[] {

@@ -88,6 +88,8 @@ function documentOf({ objects, isList }: PrintedResult): unknown {
   };
 }
 
+const columnText = (value: unknown): string => (value === null ? '<none>' : valueText(value));
+
 /** `NAME:.metadata.name,IMAGE:.spec.containers[*].image` */
 function customColumns(specification: string, hasHeaders: boolean): ObjectPrinter {
   const columns = specification
@@ -102,7 +104,7 @@ function customColumns(specification: string, hasHeaders: boolean): ObjectPrinte
     });
   return ({ objects }) => {
     const rows = objects.map(({ object }) =>
-      columns.map(({ path }) => path.find(object).map(valueText).join(',') || '<none>'),
+      columns.map(({ path }) => path.find(object).map(columnText).join(',') || '<none>'),
     );
     const lines: string[] = [];
     new TableWriter(line => lines.push(`${line}\n`)).print(

@@ -2,7 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import test from 'ava';
 import type { KubernetesObject } from '../api/kind.ts';
-import { createHarness } from './testing/harness.ts';
+import { keepMandatoryLevels } from './bootstrap-objects.ts';
+import { ADMIN, createHarness } from './testing/harness.ts';
 
 const FACTS = new URL('../../../shared/api/namespace-bootstrap.json', import.meta.url);
 
@@ -45,3 +46,24 @@ for (const [section, path] of SECTIONS) {
     t.deepEqual(found as object, (facts?.[section] ?? {}) as object);
   });
 }
+
+test('mandatory flow schemas and priority levels come back, with their specs', async t => {
+  const { call, close, server } = await createHarness();
+  t.teardown(close);
+  const root = '/apis/flowcontrol.apiserver.k8s.io/v1';
+  const schema = `${root}/flowschemas/catch-all`;
+  const level = `${root}/prioritylevelconfigurations/catch-all`;
+  t.is((await call('DELETE', schema)).status, 200);
+  const changed = await call('PATCH', level, {
+    headers: { 'content-type': 'application/merge-patch+json' },
+    body: { spec: { limited: { nominalConcurrencyShares: 77 } } },
+  });
+  t.is(changed.status, 200);
+  await keepMandatoryLevels({ server, identity: ADMIN });
+  t.is((await call('GET', schema)).status, 200);
+  const restored = await call('GET', level);
+  t.is(restored.body.spec.limited.nominalConcurrencyShares, 5);
+  await keepMandatoryLevels({ server, identity: ADMIN });
+  const after = await call('GET', level);
+  t.is(after.body.metadata.resourceVersion, restored.body.metadata.resourceVersion, 'nothing is written twice');
+});

@@ -20,6 +20,7 @@ import type {
   Subject,
 } from '../api/generated/types.ts';
 import type { Kind, KubernetesObject } from '../api/kind.ts';
+import { isEqual } from '../api/schema/equal.ts';
 import { SYSTEM_PRIORITY_CLASSES } from '../api/validation/priority-class.ts';
 import { type BootstrapCaller, call, ensure, pathOf, read } from './bootstrap-call.ts';
 
@@ -52,6 +53,37 @@ export async function makeFirstObjects(options: BootstrapCaller, serviceCIDR: st
     ...FIRST_SCHEMAS.map(schema => ensureWithStatus(options, flowSchemaKind, schema, now => schemaStatus(schema, now))),
   ]);
 }
+
+const MANDATORY = new Set(['exempt', 'catch-all']);
+const isMandatory = ({ metadata }: KubernetesObject) => MANDATORY.has(metadata?.name ?? '');
+
+/**
+ * Brings back the flow schemas and priority levels without which no request could be placed, and their specs. Throws ApiError.
+ * The shares of the exempt level are its administrator's.
+ */
+export async function keepMandatoryLevels(options: BootstrapCaller): Promise<void> {
+  for (const object of FIRST_LEVELS.filter(isMandatory)) {
+    await restore(options, priorityLevelKind, object, object.spec?.type !== 'Exempt');
+  }
+  for (const object of FIRST_SCHEMAS.filter(isMandatory)) await restore(options, flowSchemaKind, object, true);
+}
+
+async function restore(
+  options: BootstrapCaller,
+  kind: Kind,
+  wanted: PriorityLevelConfiguration | FlowSchema,
+  hasFixedSpec: boolean,
+): Promise<void> {
+  const present: PriorityLevelConfiguration | FlowSchema | undefined = await read(options, kind, wanted);
+  if (!present) {
+    await ensure(options, kind, wanted);
+    return;
+  }
+  if (!hasFixedSpec || isEqual(withoutAbsent(present.spec), withoutAbsent(wanted.spec))) return;
+  await call(options, { method: 'PUT', path: pathOf(kind, wanted), body: { ...present, spec: wanted.spec } });
+}
+
+const withoutAbsent = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? {}));
 
 /** Makes an object with its status, which cannot be sent along. `statusAt` is given the time of the creation. */
 async function ensureWithStatus(

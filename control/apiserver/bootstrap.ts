@@ -16,7 +16,7 @@ import type { Kind, KubernetesObject } from '../api/kind.ts';
 import { isEqual } from '../api/schema/equal.ts';
 import { addressAt, parseAddressRange } from './admission/ranges.ts';
 import { type BootstrapCaller, call, ensure, pathOf, read } from './bootstrap-call.ts';
-import { makeFirstObjects } from './bootstrap-objects.ts';
+import { keepMandatoryLevels, makeFirstObjects } from './bootstrap-objects.ts';
 import { reconcileRoles } from './bootstrap-roles.ts';
 import type { Clock, Logger } from './types.ts';
 
@@ -108,6 +108,7 @@ export async function keepBootstrapObjects(options: KeepOptions): Promise<void> 
         await reconcileRoles(options);
       }
       isMade = true;
+      await keepMandatoryLevels(options);
       await publishMasters(options, await options.livingMasters());
     } catch (error) {
       logger.warn({ error: String(error) }, 'the first objects of the cluster could not be written');

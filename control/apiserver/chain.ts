@@ -2,18 +2,23 @@
  * The chain that every request passes, as one list to be read from top to bottom. Each filter either answers or hands on;
  * whatever is thrown anywhere becomes a Status at the top.
  */
-import { ApiError } from '../api/status.ts';
+import { ApiError, badRequest } from '../api/status.ts';
+import type { Auditor } from './audit/audit.ts';
 import { attributesOf } from './auth/attributes.ts';
 import { ANONYMOUS, type AuthenticationOptions, authenticate } from './auth/authentication.ts';
 import { denial } from './auth/authorization.ts';
 import type { Authorizer } from './auth/authorizer.ts';
 import { impersonate, lacksUser, refuseWithoutUser, wantedIdentity } from './auth/impersonation.ts';
-import { findRoute, identityOf, tooManyRequests } from './exchange.ts';
+import type { WatchCache } from './cache/watch-cache.ts';
+import { findRoute, identityOf } from './exchange.ts';
+import type { Fairness } from './fairness/fairness.ts';
+import { fairnessFilter } from './fairness/filter.ts';
 import { isForPeople, prettyReply } from './http/pretty.ts';
 import { errorReply, toApiError } from './http/replies.ts';
 import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { Clock, Exchange, Handler, Logger, Reply, Route } from './types.ts';
+import { readDuration } from './verbs/options.ts';
 
 export type Filter = (exchange: Exchange, next: Handler) => Promise<Reply>;
 
@@ -34,37 +39,53 @@ export interface ChainOptions {
   readonly metrics: Metrics;
   readonly authentication: AuthenticationOptions;
   readonly authorizer: Authorizer;
+  readonly fairness: Fairness;
+  readonly cache: WatchCache;
   /** The product's own paths say themselves who may use them. */
   readonly routes: readonly Route[];
   /** Called for every request that was answered. */
   readonly audit?: (record: AuditRecord) => void;
+  /** Writes requests down as a policy says. */
+  readonly auditor?: Auditor;
+  readonly newUid: () => string;
 }
 
 /** Puts the filters before `handler`. */
 export function makeChain(options: ChainOptions, handler: Handler): Handler {
   const filters: readonly Filter[] = [
+    addHeaders,
     layOut,
     tellFailures(options),
     measure(options),
-    limitInFlight(options),
     limitTime(options),
     authenticateFilter(options),
     audit(options),
+    writeDown(options),
     impersonateFilter(options),
+    fairnessFilter(options.fairness, { cache: options.cache, isExempt: isStream }),
     authorizeFilter(options),
   ];
   return filters.reduceRight<Handler>((next, filter) => exchange => filter(exchange, next), handler);
 }
 
 /** Streams and watches last; they have limits of their own. */
-export function isLongRunning({ info }: Exchange): boolean {
+export function isLongRunning(exchange: Exchange): boolean {
+  return (exchange.info.isResource && exchange.info.verb === 'watch') || isStream(exchange);
+}
+
+function isStream({ info }: Exchange): boolean {
   if (!info.isResource) return false;
   return (
-    info.verb === 'watch' ||
     (info.resource === 'pods' && ['exec', 'attach', 'portforward', 'log'].includes(info.subresource)) ||
     info.subresource === 'proxy'
   );
 }
+
+const addHeaders: Filter = async (exchange, next) => {
+  const reply = await next(exchange);
+  if (!exchange.answerHeaders || 'taken' in reply) return reply;
+  return { ...reply, headers: { ...reply.headers, ...exchange.answerHeaders } };
+};
 
 /** People get answers, and errors, that they can read. */
 const layOut: Filter = async (exchange, next) => {
@@ -104,29 +125,10 @@ function measure({ metrics, clock }: ChainOptions): Filter {
   };
 }
 
-/**
- * Bounds what is being worked on: reads, writes and streams apart. The product's own controllers, in process, are never
- * turned away: they are few, and what they do frees others. Watches are counted where they run.
- */
-function limitInFlight({ limits }: ChainOptions): Filter {
-  const inFlight = { read: 0, write: 0 };
-  return async (exchange, next) => {
-    if (isLongRunning(exchange) || exchange.identity) return next(exchange);
-    const kind = exchange.method === 'GET' || exchange.method === 'HEAD' ? 'read' : 'write';
-    const max = kind === 'read' ? limits.readsInFlightMax : limits.writesInFlightMax;
-    if (inFlight[kind] >= max) throw tooManyRequests();
-    inFlight[kind]++;
-    try {
-      return await next(exchange);
-    } finally {
-      inFlight[kind]--;
-    }
-  };
-}
-
 function limitTime({ limits, clock }: ChainOptions): Filter {
   return (exchange, next) => {
     if (isLongRunning(exchange)) return next(exchange);
+    const timeoutMs = Math.min(readTimeout(exchange.query) ?? limits.requestMsMax, limits.requestMsMax);
     return new Promise<Reply>((resolve, reject) => {
       const cancel = clock.setTimeout(
         () =>
@@ -135,7 +137,7 @@ function limitTime({ limits, clock }: ChainOptions): Filter {
               details: { kind: exchange.info.resource },
             }),
           ),
-        limits.requestMsMax,
+        timeoutMs,
       );
       next(exchange).then(
         reply => {
@@ -151,11 +153,46 @@ function limitTime({ limits, clock }: ChainOptions): Filter {
   };
 }
 
-function authenticateFilter({ authentication, routes }: ChainOptions): Filter {
+/** What `?timeout=` grants, in milliseconds; undefined where it says nothing. Throws 400. */
+function readTimeout(query: URLSearchParams): number | undefined {
+  const text = query.get('timeout') ?? '';
+  if (text === '') return undefined;
+  const seconds = readDuration(text);
+  if (seconds === undefined && !/^[+-]?0$/.test(text)) {
+    throw badRequest(`invalid timeout specified in the request URL - time: invalid duration ${JSON.stringify(text)}`);
+  }
+  // None is as much as there is.
+  return seconds ? seconds * 1000 : undefined;
+}
+
+function authenticateFilter({ authentication, routes, auditor, newUid }: ChainOptions): Filter {
   return async (exchange, next) => {
+    if (!exchange.isInProcess) exchange.answerHeaders = { 'audit-id': auditIdOf(exchange, newUid) };
     if (findRoute(routes, exchange)?.authenticate === false) exchange.identity ??= ANONYMOUS;
-    exchange.identity ??= await authenticate(exchange, authentication);
+    try {
+      exchange.identity ??= await authenticate(exchange, authentication);
+    } catch (error) {
+      const status = toApiError(error).toStatus();
+      auditor?.refused(exchange, { auditId: exchange.answerHeaders?.['audit-id'] ?? newUid(), status });
+      throw error;
+    }
     return next(exchange);
+  };
+}
+
+const AUDIT_ID_LENGTH_MAX = 64;
+
+/** A client may give its request a name; what is no name is passed over. */
+function auditIdOf({ headers }: Exchange, newUid: () => string): string {
+  const given = headers['audit-id'] ?? '';
+  return given !== '' && given.length <= AUDIT_ID_LENGTH_MAX && /^[\x21-\x7e]+$/.test(given) ? given : newUid();
+}
+
+function writeDown({ auditor, newUid }: ChainOptions): Filter {
+  return async (exchange, next) => {
+    if (!auditor) return next(exchange);
+    const auditId = exchange.answerHeaders?.['audit-id'] ?? newUid();
+    return auditor.run(exchange, next, { auditId, isLongRunning: isLongRunning(exchange) });
   };
 }
 
@@ -196,13 +233,17 @@ function impersonateFilter({ authorizer }: ChainOptions): Filter {
   };
 }
 
-function authorizeFilter({ routes, authorizer }: ChainOptions): Filter {
+function authorizeFilter({ routes, authorizer, auditor }: ChainOptions): Filter {
   return async (exchange, next) => {
     const identity = identityOf(exchange);
     const route = findRoute(routes, exchange);
     if (route && (!route.authenticate || identity.user !== ANONYMOUS.user)) return next(exchange);
     const asked = attributesOf(identity, exchange.info, exchange.query);
     const verdict = await authorizer.authorize(asked);
+    if (auditor) {
+      exchange.auditAnnotations.set('authorization.k8s.io/decision', verdict.allowed ? 'allow' : 'forbid');
+      exchange.auditAnnotations.set('authorization.k8s.io/reason', verdict.reason ?? '');
+    }
     if (!verdict.allowed) throw denial(asked, verdict.reason);
     return next(exchange);
   };

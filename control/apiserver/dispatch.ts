@@ -8,6 +8,8 @@ import { answerComponents, isComponentStatus } from './component-statuses.ts';
 import type { Core, ResourceRequest } from './core.ts';
 import type { Discovery } from './discovery.ts';
 import { findRoute, identityOf, methodNotAllowed } from './exchange.ts';
+import { dumpFor } from './fairness/dump.ts';
+import type { Fairness } from './fairness/fairness.ts';
 import { answerHealth, type HealthOptions } from './health.ts';
 import { prettyReply } from './http/pretty.ts';
 import { bytesReply, jsonReply, pageNotFound, textReply } from './http/replies.ts';
@@ -51,6 +53,7 @@ export interface DispatchOptions {
   readonly authorizer: Authorizer;
   /** Undefined where service accounts have no tokens. */
   readonly tokens: ServiceAccountTokens | undefined;
+  readonly fairness: Fairness;
 }
 
 type Verb = (core: Core, request: ResourceRequest) => Promise<Reply>;
@@ -116,6 +119,8 @@ async function findDocument(
         return textReply(200, await registry.metrics(), { 'content-type': registry.contentType });
       };
   }
+  const dump = dumpFor(path, options.fairness.scheduler);
+  if (dump !== undefined) return () => textReply(200, dump);
   const reply =
     (await answerHealth(exchange, options.health)) ??
     (options.tokens && (await answerOpenId(exchange, options.tokens))) ??

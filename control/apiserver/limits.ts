@@ -20,7 +20,7 @@ export interface Limits {
   readonly freshnessWaitMsMax: number;
   /** How long a read that takes any state waits for the newest one. */
   readonly anyStateWaitMsMax: number;
-  /** Requests being worked on at a time, reading and changing ones apart (kube-apiserver: 400 and 200). */
+  /** Requests being worked on at a time (kube-apiserver: 400 and 200); priority levels share both together. */
   readonly readsInFlightMax: number;
   readonly writesInFlightMax: number;
   /** Watches and exec-like streams open at a time. */

@@ -16,7 +16,6 @@ import type { StoreClient } from '../../store/index.ts';
 import type { CustomContext } from '../api/custom/declaration.ts';
 import { secrets } from '../api/generated/kinds.ts';
 import type { Secret } from '../api/generated/types.ts';
-import type { KindDeclaration } from '../api/kind.ts';
 import { ALL_KINDS, declarationOf } from '../api/registry.ts';
 import { createAdmission } from './admission/admission.ts';
 import { serviceAllocation } from './admission/allocation.ts';
@@ -43,6 +42,7 @@ import { withAggregation } from './aggregation/aggregator.ts';
 import { ApiServiceKeeper } from './aggregation/keeper.ts';
 import { DEFAULT_AGGREGATION_LIMITS } from './aggregation/limits.ts';
 import type { GroupVersion } from './aggregation/local-services.ts';
+import { Auditor, type AuditorOptions } from './audit/audit.ts';
 import type { AuthenticationOptions, StaticToken } from './auth/authentication.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import { NodeReferences } from './auth/node-references.ts';
@@ -58,6 +58,7 @@ import { Conversions } from './custom/conversions.ts';
 import { Discovery } from './discovery.ts';
 import { createDispatcher, type VersionInfo } from './dispatch.ts';
 import { EventLeases } from './event-leases.ts';
+import { Fairness } from './fairness/fairness.ts';
 import type { HealthCheck, HealthOptions } from './health.ts';
 import {
   type Authorities,
@@ -116,6 +117,8 @@ export interface ApiServerOptions {
   /** Where the server's metrics go, and what else `/metrics` shows. */
   readonly registry?: Registry;
   readonly audit?: (record: AuditRecord) => void;
+  /** What is written down of requests, and where: a line of JSON an event. */
+  readonly auditLog?: Pick<AuditorOptions, 'policy' | 'write'>;
   /** Extra paths of the product. */
   readonly routes?: readonly Route[];
   readonly limits?: Partial<Limits>;
@@ -200,12 +203,7 @@ class Server implements ApiServer {
       roleEscalation(authorizer),
       certificateApproval(authorizer),
       mutatingWebhooks(webhooks),
-      validatingPolicies({
-        cache,
-        kinds,
-        authorizer,
-        findKind: (apiVersion, name) => kindNamed(kinds, apiVersion, name),
-      }),
+      validatingPolicies({ cache, authorizer, kinds }),
       validatingWebhooks(webhooks),
       serviceAllocation({
         cache,
@@ -242,6 +240,13 @@ class Server implements ApiServer {
       serviceAccounts: tokens && { tokens, cache, clock },
     };
     const routes = options.routes ?? [];
+    const fairness = new Fairness({
+      cache,
+      clock,
+      seats: limits.readsInFlightMax + limits.writesInFlightMax,
+      requestMsMax: limits.requestMsMax,
+      registry: metrics.registry,
+    });
     const dispatcher = createDispatcher({
       core,
       discovery: new Discovery(kinds, [...REVIEWS, BINDINGS]),
@@ -253,6 +258,7 @@ class Server implements ApiServer {
       authentication,
       authorizer,
       tokens,
+      fairness,
     });
     this.#keeper = new ApiServiceKeeper({
       cache,
@@ -271,8 +277,12 @@ class Server implements ApiServer {
         metrics,
         authentication,
         authorizer,
+        fairness,
+        cache,
         routes,
+        newUid,
         ...(options.audit && { audit: options.audit }),
+        ...(options.auditLog && { auditor: new Auditor({ ...options.auditLog, clock }) }),
       },
       withAggregation({ core, credentials: options.proxyClient }, dispatcher),
     );
@@ -410,12 +420,6 @@ class Server implements ApiServer {
     if (!('taken' in reply)) await writeRawReply(socket, reply, exchange.warnings);
   }
 }
-
-/** The kind that an object names, be it built in or custom. */
-function kindNamed({ all }: Catalogue, apiVersion: string, name: string): KindDeclaration | undefined {
-  return all.find(({ group, version, kind }) => kind === name && joined({ group, version }) === apiVersion);
-}
-const joined = ({ group, version }: GroupVersion) => (group === '' ? version : `${group}/${version}`);
 
 /** Each group and version once. */
 function groupVersionsOf(resources: readonly GroupVersion[]): GroupVersion[] {

@@ -101,6 +101,10 @@ export interface Exchange {
   info: RequestInfo;
   /** Sentences for `Warning:` headers, in order. */
   readonly warnings: string[];
+  /** True for callers in the process. */
+  readonly isInProcess?: boolean;
+  /** Headers that filters add to whatever is answered. */
+  answerHeaders?: Record<string, string>;
   /** What admission has to say for the audit log, by key. */
   readonly auditAnnotations: Map<string, string>;
 }

@@ -6,6 +6,7 @@ import { ApiEventRecorder } from '../client/events.ts';
 import { Informers } from '../client/informers.ts';
 import { holdLease } from '../client/lease.ts';
 import type { Logger } from '../client/logger.ts';
+import { admissionPolicyController } from './admission-policies.ts';
 import {
   certificateApprovingController,
   certificateCleaningController,
@@ -74,6 +75,7 @@ function setUp(context: ControllerContext): Controller[] {
     certificateCleaningController(context),
     tokenCleanerController(context),
     customResourceDefinitionController(context, kinds),
+    admissionPolicyController(context),
     namespaceController(context, kinds),
     nodeLifecycleController(context),
     taintEvictionController(context),

@@ -1,15 +1,16 @@
 /**
  * kubectl prints what it prints against Kubernetes v1.33: replays recorded transcripts, where they are at hand. The cases
- * in `whole.txt` have to match to the letter; the list only grows.
+ * in `whole.txt` have to match to the letter; the list only grows. Those in `cli-whole.txt` have to match with the program's
+ * own command line in kubectl's place; `cli-known.txt` says why others do not.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import test from 'ava';
-import { newCluster, type TestCluster } from '../helpers/cluster.ts';
+import test, { type ExecutionContext } from 'ava';
+import { newCluster, raftsmanCommand, type TestCluster } from '../helpers/cluster.ts';
 import { findKubectls } from '../helpers/machine.ts';
 import { mustRun, run, until } from '../helpers/run.ts';
 
@@ -25,11 +26,11 @@ const lacks = [
 
 let cluster: TestCluster | undefined;
 let hollow: ChildProcess | undefined;
-let folder = '';
+const folders: string[] = [];
 test.after.always('stop the cluster', async () => {
   hollow?.kill();
   await cluster?.remove();
-  if (folder !== '') await rm(folder, { recursive: true, force: true });
+  for (const folder of folders) await rm(folder, { recursive: true, force: true });
 });
 
 /**
@@ -40,7 +41,8 @@ test.after.always('stop the cluster', async () => {
  * what the message asks for: a restart begins in a later second than the last one ended. All else goes straight through.
  */
 async function patientKubectl(kubectlPath: string): Promise<string> {
-  folder = await mkdtemp(join(tmpdir(), 'raftsman-parity-'));
+  const folder = await mkdtemp(join(tmpdir(), 'raftsman-parity-'));
+  folders.push(folder);
   const path = join(folder, 'kubectl');
   const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
   await writeFile(
@@ -59,53 +61,89 @@ exit $code
   return path;
 }
 
+/** The program's own command line under the name of kubectl, as a link of that name would run it. */
+async function ownKubectl(): Promise<string> {
+  const [program, main] = raftsmanCommand;
+  const own = await mkdtemp(join(tmpdir(), 'raftsman-parity-cli-'));
+  folders.push(own);
+  await mkdir(join(own, 'link'));
+  await symlink(main, join(own, 'link', 'kubectl'));
+  const path = join(own, 'kubectl');
+  await writeFile(path, `#!/bin/sh\nexec '${program}' '${join(own, 'link', 'kubectl')}' "$@"\n`);
+  await chmod(path, 0o755);
+  return path;
+}
+
+const listOf = (name: string): readonly string[] =>
+  readFileSync(join(here, name), 'utf8')
+    .split('\n')
+    .filter(line => line && !line.startsWith('#'));
+
+/** Plays cases, and what failed beside others once more, alone: transcripts hold time-outs of a second. */
+async function replay(
+  t: ExecutionContext,
+  cases: readonly string[],
+  { kubeconfig, program }: { readonly kubeconfig: string; readonly program: string },
+): Promise<void> {
+  const play = (names: readonly string[], jobs: number) =>
+    run(
+      process.execPath,
+      [
+        join(transcripts, 'parity.mjs'),
+        'check',
+        ...['--kubeconfig', kubeconfig, '--kubectl', program, '--jobs', String(jobs)],
+        ...names,
+      ],
+      { timeoutMs: 840_000 },
+    );
+  const first = await play(cases, 2);
+  t.log(first.stdout.trimEnd().split('\n').at(-1) ?? '');
+  const failed = [...first.stdout.matchAll(/^FAIL (\S+)/gm)].map(match => match[1] ?? '');
+  t.true(first.code === 0 || failed.length > 0, first.stdout + first.stderr);
+  if (failed.length === 0) return;
+  t.log(
+    `once more, alone: ${failed.join(', ')}\n${first.stdout
+      .split('\n')
+      .filter(line => !line.startsWith('ok'))
+      .join('\n')}`,
+  );
+  const second = await play(failed, 1);
+  t.is(second.code, 0, second.stdout);
+}
+
+/** The cluster with its hollow nodes, started once. */
+async function startCluster(kubectlPath: string): Promise<TestCluster> {
+  const running = await newCluster({ nodes: 0 });
+  cluster = running;
+  await running.start();
+  hollow = spawn(
+    process.execPath,
+    [join(transcripts, 'hollow.mjs'), '--kubeconfig', running.kubeconfig, '--kubectl', kubectlPath],
+    { stdio: 'ignore' },
+  );
+  await until(
+    'the hollow nodes',
+    async () =>
+      (await mustRun(kubectlPath, ['get', 'nodes', '-o', 'name'], { env: running.env })).split('\n').filter(Boolean)
+        .length === 2,
+  );
+  return running;
+}
+
 const title = 'recorded transcripts of kubectl read the same';
-if (lacks.length > 0 || !kubectl) test.skip(`${title} (needs ${lacks.join(', ')})`, t => t.pass());
-else {
+const ownTitle = 'recorded transcripts of kubectl read the same with the own command line';
+if (lacks.length > 0 || !kubectl) {
+  for (const each of [title, ownTitle]) test.skip(`${each} (needs ${lacks.join(', ')})`, t => t.pass());
+} else {
   test.serial(title, async t => {
     t.timeout(900_000);
-    const cases = readFileSync(join(here, 'whole.txt'), 'utf8')
-      .split('\n')
-      .filter(line => line && !line.startsWith('#'));
-    const running = await newCluster({ nodes: 0 });
-    cluster = running;
-    await running.start();
-    hollow = spawn(
-      process.execPath,
-      [join(transcripts, 'hollow.mjs'), '--kubeconfig', running.kubeconfig, '--kubectl', kubectl.path],
-      { stdio: 'ignore' },
-    );
-    await until(
-      'the hollow nodes',
-      async () =>
-        (await mustRun(kubectl.path, ['get', 'nodes', '-o', 'name'], { env: running.env })).split('\n').filter(Boolean)
-          .length === 2,
-    );
-    const patient = await patientKubectl(kubectl.path);
-    const play = (names: readonly string[], jobs: number) =>
-      run(
-        process.execPath,
-        [
-          join(transcripts, 'parity.mjs'),
-          'check',
-          ...['--kubeconfig', running.kubeconfig, '--kubectl', patient, '--jobs', String(jobs)],
-          ...names,
-        ],
-        { timeoutMs: 600_000 },
-      );
-    const first = await play(cases, 2);
-    t.log(first.stdout.trimEnd().split('\n').at(-1) ?? '');
-    // The transcripts hold time-outs of a second, which a busy machine may miss: what failed beside others plays once more, alone.
-    const failed = [...first.stdout.matchAll(/^FAIL (\S+)/gm)].map(match => match[1] ?? '');
-    t.true(first.code === 0 || failed.length > 0, first.stdout + first.stderr);
-    if (failed.length === 0) return;
-    t.log(
-      `once more, alone: ${failed.join(', ')}\n${first.stdout
-        .split('\n')
-        .filter(line => !line.startsWith('ok'))
-        .join('\n')}`,
-    );
-    const second = await play(failed, 1);
-    t.is(second.code, 0, second.stdout);
+    const { kubeconfig } = await startCluster(kubectl.path);
+    await replay(t, listOf('whole.txt'), { kubeconfig, program: await patientKubectl(kubectl.path) });
+  });
+  test.serial(ownTitle, async t => {
+    t.timeout(900_000);
+    const { kubeconfig } = cluster ?? (await startCluster(kubectl.path));
+    const program = await patientKubectl(await ownKubectl());
+    await replay(t, listOf('cli-whole.txt'), { kubeconfig, program });
   });
 }

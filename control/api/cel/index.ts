@@ -13,7 +13,9 @@ export {
 } from './admission.ts';
 export { Budget, CostLimitError } from './budget.ts';
 export { type AuthorizationDecision, type AuthorizationQuestion, PendingDecision } from './functions/authorization.ts';
+export { definitionType } from './kind-types.ts';
 export { CALL_COST_MAX, MATCH_CONDITIONS_COST_MAX, POLICY_COST_MAX } from './limits.ts';
+export { checkPolicyTypes, namedResources, type TypedKind } from './policy-check.ts';
 export { type RuleRunOptions, usableMessage } from './rule-run.ts';
 export { type CompiledRules, compileValidationRules, type RuleOptions } from './rules.ts';
 export { type RuleSchema, type SchemaType, schemaType, type ValidationRule } from './schema.ts';

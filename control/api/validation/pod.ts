@@ -173,7 +173,8 @@ function validateResize(spec: PodSpec, { status }: Pod, old: PodSpec): FieldErro
   if (running && !running.resources) {
     errors.push(forbiddenField('spec', 'Pod running on node without support for resize'));
   }
-  const names = (list: readonly Container[]) => list.map(({ name }) => name).sort();
+  // A patch may have taken them away altogether.
+  const names = (list: readonly Container[] | null) => (list ?? []).map(({ name }) => name).sort();
   if (!isEqual(names(spec.containers), names(old.containers))) {
     errors.push(forbiddenField('spec.containers', 'containers may not be added or removed on resize'));
   }

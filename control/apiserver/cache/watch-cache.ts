@@ -84,6 +84,11 @@ export class WatchCache {
     return resource;
   }
 
+  /** How many objects of a resource there are, without making a cache for one that nobody has. */
+  sizeOf(prefix: string): number {
+    return this.#resources.get(prefix)?.size ?? 0;
+  }
+
   /** Waits until the cache holds every write acknowledged before this call, and tells its revision. */
   async freshen(): Promise<number> {
     const revision = await this.#readIndex.current();

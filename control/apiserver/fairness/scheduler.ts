@@ -152,7 +152,7 @@ export class SeatScheduler {
       if (other === level || other.settings.isExempt) continue;
       kept += Math.max(other.inUse, other.guaranteed);
     }
-    return wanted + kept <= Math.max(this.#seats, level.guaranteed + kept);
+    return wanted + kept <= this.#seats;
   }
 
   /** Gives free seats to those who wait: first in levels that have less than their own, then to those that borrow. */

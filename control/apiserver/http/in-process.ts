@@ -32,6 +32,7 @@ export function inProcessExchange(
     localAddress: '',
     identity: { ...identity, groups },
     info: readRequestInfo(method, url),
+    isInProcess: true,
     warnings: [],
     auditAnnotations: new Map(),
   };

@@ -188,7 +188,8 @@ function readInteger(text: string | null): number | undefined {
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1, ms: 0.001 };
 /** A Go duration such as `6m20s` in seconds. */
-function readDuration(text: string | null): number | undefined {
+/** Seconds of a duration as Go writes it: `1m30s`. Undefined for what is none. */
+export function readDuration(text: string | null): number | undefined {
   if (!text || !/^(\d+(\.\d+)?(ms|h|m|s))+$/.test(text)) return undefined;
   let seconds = 0;
   for (const [, amount, , unit] of text.matchAll(/(\d+(\.\d+)?)(ms|h|m|s)/g)) {

@@ -9,8 +9,8 @@ import { cached } from '../../verbs/get.ts';
 
 export interface ParamSource {
   readonly cache: WatchCache;
-  /** The kind that an object names, as far as this server knows now. */
-  findKind(apiVersion: string, kind: string): KindDeclaration | undefined;
+  /** All kinds that there are at the moment, those of custom resources too. */
+  readonly kinds: { readonly all: readonly KindDeclaration[] };
 }
 
 /** A binding cannot be used as it is. The message is Kubernetes'. */
@@ -30,13 +30,20 @@ export function collectParams(
 ): readonly (KubernetesObject | undefined)[] {
   if (!paramKind || !paramRef) return [undefined];
   const { apiVersion = '', kind: name = '' } = paramKind;
-  const kind = source.findKind(apiVersion, name);
+  const kind = findKind(source, apiVersion, name);
   if (!kind) throw new ParamError(`failed to find resource referenced by paramKind: '${goKind(apiVersion, name)}'`);
   const found = read(source, kind, paramRef, namespaceFor(kind, paramRef, requestNamespace));
   if (found.length === 0 && paramRef.parameterNotFoundAction === 'Deny') {
     throw new ParamError('no params found for policy binding with `Deny` parameterNotFoundAction');
   }
   return found;
+}
+
+/** The kind that a policy names. */
+function findKind({ kinds }: ParamSource, apiVersion: string, name: string): KindDeclaration | undefined {
+  const slash = apiVersion.indexOf('/');
+  const [group, version] = [apiVersion.slice(0, Math.max(slash, 0)), apiVersion.slice(slash + 1)];
+  return kinds.all.find(kind => kind.kind === name && kind.group === group && kind.version === version);
 }
 
 /** `group/version, Kind=Name`, as Go writes it. */

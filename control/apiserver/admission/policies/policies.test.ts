@@ -6,6 +6,7 @@ import type {
   ValidatingAdmissionPolicySpec,
 } from '../../../api/generated/types.ts';
 import type { AuditRecord } from '../../chain.ts';
+import { DEFINITIONS, establish } from '../../testing/establish.ts';
 import { createHarness, type Harness } from '../../testing/harness.ts';
 
 const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
@@ -305,6 +306,52 @@ test('a policy whose kind of parameters is not known denies', async t => {
     (await refusal(world, configMap('a'))).endsWith(
       "failed to configure binding: failed to find resource referenced by paramKind: 'x.example.com/v1, Kind=Nope'",
     ),
+  );
+});
+
+test('parameters may be custom resources, and so may be what is judged', async t => {
+  const world = await worldOf(t);
+  const schema = {
+    type: 'object',
+    properties: { spec: { type: 'object', properties: { max: { type: 'integer' }, size: { type: 'integer' } } } },
+  };
+  await world.api.create(DEFINITIONS, {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'limits.x.example.com' },
+    spec: {
+      group: 'x.example.com',
+      scope: 'Cluster',
+      names: { plural: 'limits', singular: 'limit', kind: 'Limit' },
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: schema } }],
+    },
+  } as object);
+  await establish(world.api);
+  const rule = { apiGroups: ['x.example.com'], apiVersions: ['v1'], operations: ['*'], resources: ['limits'] };
+  await world.policy('p', {
+    paramKind: { apiVersion: 'x.example.com/v1', kind: 'Limit' },
+    matchConstraints: { resourceRules: [...ON_CONFIGMAPS.resourceRules, rule] },
+    validations: [
+      {
+        expression:
+          "request.resource.resource == 'limits' ? object.spec.size <= params.spec.max : size(object.data) <= params.spec.max",
+      },
+    ],
+  });
+  await world.binding('p', { paramRef: { name: 'l', parameterNotFoundAction: 'Allow' } });
+  const limit = (name: string, spec: object) => ({
+    apiVersion: 'x.example.com/v1',
+    kind: 'Limit',
+    metadata: { name },
+    spec,
+  });
+  await world.api.create('/apis/x.example.com/v1/limits', limit('l', { max: 1, size: 0 }));
+  t.is(await refusal(world, configMap('a', { a: '1' })), '');
+  t.not(await refusal(world, configMap('b', { a: '1', b: '2' })), '');
+  t.is(await refusal(world, limit('m', { size: 1 }), '/apis/x.example.com/v1/limits'), '');
+  t.regex(
+    await refusal(world, limit('n', { size: 2 }), '/apis/x.example.com/v1/limits'),
+    /^limits.x.example.com "n" is forbidden: Valid/,
   );
 });
 

@@ -1,0 +1,122 @@
+/** `apply view-last-applied`, `set-last-applied`, `edit-last-applied`: what `apply` was told last. */
+import type { Command } from 'commander';
+import { failure } from '../client/errors.ts';
+import {
+  displayName,
+  forEachObject,
+  type ManifestObject,
+  manifestObjects,
+  metadataOf,
+  type ObjectReference,
+  objectPath,
+  type SelectionFlags,
+  selectedObjects,
+} from '../client/objects.ts';
+import { type Session, withSession } from '../client/session.ts';
+import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
+import { yaml } from '../client/yaml.ts';
+import type { CommandContext } from '../context.ts';
+import { sorted, yamlText } from '../output/documents.ts';
+import { LAST_APPLIED, lastApplied, withLastApplied } from './apply-patch.ts';
+import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
+import { editText } from './editor.ts';
+
+interface Flags extends WriteFlags, SelectionFlags {
+  readonly createAnnotation?: boolean;
+}
+
+export function lastAppliedCommands(context: CommandContext): readonly Command[] {
+  const view = new ClusterCommand('view-last-applied')
+    .argument('[words...]')
+    .usage('(TYPE [NAME | -l label] | TYPE/NAME | -f FILENAME)')
+    .description('Shows what apply was told last.')
+    .option('-o, --output <format>', 'yaml or json', 'yaml')
+    .option('--all', 'all objects of the type in the namespace')
+    .addHelpText('after', '\nExamples:\n  raftsman apply view-last-applied deployment/web -o json')
+    .action(withSession<Flags>(context, viewLastApplied));
+  const set = new ClusterCommand('set-last-applied')
+    .argument('[words...]')
+    .usage('-f FILENAME')
+    .description('Makes a file what apply was told last, and changes nothing else.')
+    .option('--create-annotation', 'also where nothing was applied before')
+    .addHelpText('after', '\nExamples:\n  raftsman apply set-last-applied -f app.yaml --create-annotation')
+    .action(withSession<Flags>(context, setLastApplied));
+  const edit = new ClusterCommand('edit-last-applied')
+    .argument('[words...]')
+    .usage('(TYPE NAME | TYPE/NAME | -f FILENAME)')
+    .description('Opens what apply was told last in an editor.')
+    .addHelpText('after', '\nExamples:\n  raftsman apply edit-last-applied deployment/web')
+    .action(withSession<Flags>(context, editLastApplied));
+  for (const command of [view, set, edit]) {
+    command
+      .option('-f, --filename <file>', 'the objects of this file', list)
+      .option('-R, --recursive', 'read folders within folders')
+      .option('-k, --kustomize <folder>', 'the objects of a kustomization')
+      .option('-l, --selector <labels>', 'objects with these labels');
+    if (command !== view) withWriteFlags(command);
+    withGlobalFlags(command);
+  }
+  return [view, set, edit];
+}
+
+const noAnnotation = ({ resource, name }: ObjectReference) =>
+  failure(`no last-applied-configuration annotation found on resource: ${name} (${resource.kind})`);
+
+async function viewLastApplied(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  if (flags.output !== 'yaml' && flags.output !== 'json') {
+    throw failure(`Unexpected -o output mode: ${flags.output}, the flag 'output' must be one of yaml|json`);
+  }
+  for (const reference of await selectedObjects(session, words, { ...flags, isTypeEnough: true })) {
+    const { annotations } = metadataOf(reference.object);
+    if (annotations?.[LAST_APPLIED] === undefined) {
+      session.print('');
+      continue;
+    }
+    const configuration = lastApplied(reference.object) ?? {};
+    session.print(
+      flags.output === 'json' ? JSON.stringify(sorted(configuration), undefined, 2) : yamlText(configuration),
+    );
+  }
+}
+
+async function setLastApplied(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  if (words.length > 0) throw failure(`Unexpected args: [${words.join(' ')}]`);
+  await forEachObject(session, await manifestObjects(session, flags, 'set-last-applied'), manifest =>
+    annotate(session, manifest, flags),
+  );
+}
+
+async function annotate(session: Session, manifest: ManifestObject, flags: Flags): Promise<void> {
+  const current = await session.api.json('GET', objectPath(manifest));
+  const before = metadataOf(current).annotations?.[LAST_APPLIED];
+  if (before === undefined && !flags.createAnnotation) {
+    throw failure(
+      `no last-applied-configuration annotation found on resource: ${manifest.name}, to create the annotation, run the command with --create-annotation`,
+    );
+  }
+  const text = metadataOf(withLastApplied(manifest.object)).annotations?.[LAST_APPLIED];
+  const after =
+    before === text || dryRunOf(flags) === 'client'
+      ? current
+      : await session.api.json('PATCH', objectPath(manifest), {
+          contentType: 'application/merge-patch+json',
+          body: { metadata: { annotations: { [LAST_APPLIED]: text } } },
+          query: { fieldManager: 'kubectl-set-last-applied', dryRun: dryRunQuery(flags) },
+        });
+  printWritten(session, { ...manifest, object: after }, 'configured', flags);
+}
+
+async function editLastApplied(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+  for (const reference of await selectedObjects(session, words, flags)) {
+    const configuration = lastApplied(reference.object);
+    if (!configuration) throw noAnnotation(reference);
+    const before = `${yamlText(configuration)}\n`;
+    const after = await editText(session, before, displayName(reference));
+    if (after.trim() === before.trim()) {
+      session.error('Edit cancelled, no changes made.');
+      continue;
+    }
+    const object = yaml().parse(after);
+    await annotate(session, { ...reference, object, source: '' }, flags);
+  }
+}
