@@ -109,6 +109,47 @@ test('a definition is established, its objects own and end with others, and go w
   t.is((await call('GET', `/apis/${GROUP}/v1/things`)).status, 404);
 });
 
+test('a definition takes along what it does not serve any more, and nothing of the server itself', async t => {
+  const harness = await clusterOf(t);
+  const { call, create } = harness;
+  const isGone = (url: string) => async () => (await call('GET', url)).status === 404;
+  await create(DEFINITIONS, definition('things', 'Thing'));
+  await established(harness, 'things');
+  await create(path('default'), thing('a'));
+  await call('PATCH', `${DEFINITIONS}/things.${GROUP}`, {
+    headers: { 'content-type': 'application/json-patch+json' },
+    body: [{ op: 'replace', path: '/spec/versions/0/served', value: false }],
+  });
+  t.is((await call('GET', `${path('default')}/a`)).status, 404);
+  await call('DELETE', `${DEFINITIONS}/things.${GROUP}`);
+  await until('the definition is gone', isGone(`${DEFINITIONS}/things.${GROUP}`));
+  await create(DEFINITIONS, definition('things', 'Thing'));
+  await established(harness, 'things');
+  t.is((await call('GET', path('default'))).body.items.length, 0);
+
+  const leases = definition('leases', 'Lease');
+  const overlapping = {
+    ...leases,
+    metadata: {
+      name: 'leases.coordination.k8s.io',
+      annotations: { 'api-approved.kubernetes.io': 'unapproved, a test' },
+    },
+    spec: { ...leases.spec, group: 'coordination.k8s.io', versions: [{ ...leases.spec.versions[0], name: 'v9' }] },
+  };
+  await create(DEFINITIONS, overlapping as object);
+  const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'kept' } };
+  await create('/apis/coordination.k8s.io/v1/namespaces/default/leases', lease);
+  const name = 'leases.coordination.k8s.io';
+  await until('it is established', async () => {
+    const { body } = await call('GET', `${DEFINITIONS}/${name}`);
+    return (body.status?.conditions ?? []).length > 1;
+  });
+  t.is((await call('GET', '/apis/coordination.k8s.io/v9/namespaces/default/leases')).status, 404);
+  await call('DELETE', `${DEFINITIONS}/${name}`);
+  await until('the overlapping definition is gone', isGone(`${DEFINITIONS}/${name}`));
+  t.is((await call('GET', '/apis/coordination.k8s.io/v1/namespaces/default/leases/kept')).status, 200);
+});
+
 test('a name that another definition has is free when that one is gone', async t => {
   const harness = await clusterOf(t);
   await harness.create(DEFINITIONS, definition('things', 'Thing'));
