@@ -7,6 +7,7 @@ import { CLEANUP_FINALIZER, planNames, withCondition } from '../api/custom/names
 import { customresourcedefinitions as definitionsKind } from '../api/generated/kinds.ts';
 import type { CustomResourceDefinition, CustomResourceDefinitionStatus } from '../api/generated/types.ts';
 import type { Kind } from '../api/kind.ts';
+import { ALL_KINDS } from '../api/registry.ts';
 import { hasReason } from '../api/status.ts';
 import { timestamp } from '../client/clock.ts';
 import { Informer } from '../client/informer.ts';
@@ -104,6 +105,9 @@ export function customResourceDefinitionController(context: ControllerContext, k
   const empty = async (crd: CustomResourceDefinition) => {
     const finalizers = crd.metadata?.finalizers ?? [];
     if (!finalizers.includes(CLEANUP_FINALIZER)) return undefined;
+    if (isBuiltIn(crd)) {
+      return release(crd, 'OverlappingBuiltInResource', 'instances overlap with built-in resources in storage');
+    }
     const kind = kindOf(crd);
     if (!kind) return release(crd, 'NeverEstablished', 'resource was never established');
     const told = await writeStatus(
@@ -162,14 +166,17 @@ function remembered({ metadata, spec, status }: CustomResourceDefinition): Remem
   };
 }
 
+/** Definitions of what the server has anyway make nothing, and take nothing along. */
+const isBuiltIn = ({ spec }: CustomResourceDefinition): boolean =>
+  ALL_KINDS.some(({ group, plural }) => group === spec.group && plural === spec.names.plural);
+
 /** The kind through which the objects can be reached; undefined if they never could. */
 function kindOf({ spec, status }: CustomResourceDefinition): Kind | undefined {
   const isEstablished = (status?.conditions ?? []).some(
     ({ type, status: is }) => type === 'Established' && is === 'True',
   );
-  const served = spec.versions.filter(version => version.served);
-  // As they are stored, no converter is asked.
-  const version = served.find(({ storage }) => storage) ?? served[0];
+  // As they are stored, no converter is asked; and in that version a definition that goes can be reached in any case.
+  const version = spec.versions.find(({ storage }) => storage);
   const names = status?.acceptedNames;
   if (!isEstablished || !version || !names) return undefined;
   return {

@@ -19,6 +19,8 @@ const only = (...paths: string[]): OwnableFields => ({ only: FieldSet.of(...path
 const EVERYTHING: OwnableFields = {};
 const NO_STATUS = without('status');
 const NO_SPEC = without('spec');
+/** Of a custom resource, whose status' writers change no metadata either. */
+const ONLY_STATUS = without('spec', 'metadata');
 
 /** Kinds without a status of their own, or whose strategies take nothing back. */
 const WITHOUT_STATUS = new Set(['networkpolicies', 'events', 'componentstatuses']);
@@ -45,7 +47,14 @@ const EXCEPTIONS: Readonly<Record<string, OwnableFields>> = {
   'storage.k8s.io/volumeattachments/status': without('spec', 'metadata'),
 };
 
-export function ownableFields({ group, plural }: Pick<Kind, 'group' | 'plural'>, subresource: string): OwnableFields {
+export function ownableFields(
+  { group, plural, form }: Pick<Kind, 'group' | 'plural' | 'form'>,
+  subresource: string,
+): OwnableFields {
+  if (form) {
+    if (subresource === 'status') return ONLY_STATUS;
+    return subresource === '' && form.hasStatus ? NO_STATUS : EVERYTHING;
+  }
   const exception = EXCEPTIONS[`${group === 'extensions' ? 'apps' : group}/${plural}/${subresource}`];
   if (exception) return exception;
   if (subresource === 'status') return NO_SPEC;

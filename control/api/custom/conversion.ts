@@ -48,7 +48,8 @@ export function readConversion(
   const about = `conversion webhook for ${first ? shownKind(first) : ''}`;
   const { response } = answer;
   if (!isJsonObject(response)) throw new ConversionError(`${about} failed: no response provided`);
-  if (response.uid !== uid) {
+  // The older review was never held to its question.
+  if (answer.apiVersion !== 'apiextensions.k8s.io/v1beta1' && response.uid !== uid) {
     throw new ConversionError(
       `${about} failed: expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response.uid ?? '')}`,
     );
@@ -58,7 +59,7 @@ export function readConversion(
     if (typeof result.message === 'string' && result.message !== '') {
       throw new ConversionError(`${about} failed: ${result.message}`);
     }
-    throw new ConversionError(`${about} failed: unsuccessful response, no message provided`);
+    throw new ConversionError(`${about} failed: response.result.status was '${result.status ?? ''}', not 'Success'`);
   }
   const converted = Array.isArray(response.convertedObjects) ? response.convertedObjects : [];
   if (converted.length !== objects.length) {
@@ -66,8 +67,8 @@ export function readConversion(
   }
   return objects.map((object, index) => {
     const one: unknown = converted[index];
-    const refuse = (why: string) =>
-      new ConversionError(`${about} returned invalid converted object at index ${index}: ${why}`);
+    const what = objects.length === 1 ? 'object' : 'converted object';
+    const refuse = (why: string) => new ConversionError(`${about} returned invalid ${what} at index ${index}: ${why}`);
     if (!isJsonObject(one)) throw refuse('invalid object');
     return checked(object, one as KubernetesObject, desiredAPIVersion, refuse);
   });
@@ -79,17 +80,16 @@ function checked(
   apiVersion: string,
   refuse: (why: string) => ConversionError,
 ): KubernetesObject {
-  if (converted.kind !== object.kind)
-    throw refuse(`invalid kind (received "${converted.kind}", expected "${object.kind}")`);
   if (converted.apiVersion !== apiVersion) {
     throw refuse(`invalid groupVersion (expected ${apiVersion}, received ${converted.apiVersion})`);
+  }
+  if (converted.kind !== object.kind) {
+    throw refuse(`invalid kind (expected ${object.kind}, received ${converted.kind})`);
   }
   const [before, after]: [ObjectMeta, ObjectMeta] = [object.metadata ?? {}, converted.metadata ?? {}];
   for (const key of ['name', 'namespace', 'uid'] as const) {
     if ((before[key] ?? '') !== (after[key] ?? '')) {
-      throw refuse(
-        `must have the same ${key === 'uid' ? 'UID' : key}: "${after[key] ?? ''}" != "${before[key] ?? ''}"`,
-      );
+      throw refuse(`must have the same ${key === 'uid' ? 'UID' : key}: ${before[key] ?? ''} != ${after[key] ?? ''}`);
     }
   }
   const wrong = [

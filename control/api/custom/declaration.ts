@@ -39,9 +39,10 @@ export const schemaNameOf = ({ group, names }: CustomDefinition, version: string
 /** Declares the versions of a definition that are served. */
 export function declareCustom(definition: CustomDefinition, context: CustomContext): KindDeclaration[] {
   if (!definition.isServed) return [];
-  return definition.versions
-    .filter(({ isServed }) => isServed)
-    .map(version => declareVersion(definition, version, context));
+  // What is not served any more must yet be found by whoever empties the definition.
+  const isReachable = ({ isServed, name }: CustomVersion) =>
+    isServed || (definition.isTerminating && name === definition.storageVersion);
+  return definition.versions.filter(isReachable).map(version => declareVersion(definition, version, context));
 }
 
 type WithStatus = KubernetesObject & { status?: unknown };

@@ -213,9 +213,10 @@ function ruleWords(schema: JsonSchema, rule: ValidationRule, path: string): Fiel
   const { message = '', messageExpression = '', fieldPath = '', reason } = rule;
   const isBlank = (text: string) => text !== '' && text.trim() === '';
   if (rule.rule.trim() === '') errors.push(required(`${path}.rule`, 'rule is not specified'));
-  else if (isBlank(message)) errors.push(invalidValue(`${path}.message`, message, 'must be non-empty if specified'));
+  else if (isBlank(message))
+    errors.push(invalidValue(`${path}.message`, message, 'message must be non-empty if specified'));
   else if (hasLineBreak(message.trim())) {
-    errors.push(invalidValue(`${path}.message`, message, 'must not contain line breaks'));
+    errors.push(invalidValue(`${path}.message`, message, 'message must not contain line breaks'));
   } else if (hasLineBreak(rule.rule.trim()) && message.trim() === '') {
     errors.push(required(`${path}.message`, 'message must be specified if rule contains line breaks'));
   }
@@ -225,11 +226,12 @@ function ruleWords(schema: JsonSchema, rule: ValidationRule, path: string): Fiel
   if (reason !== undefined && !REASONS.includes(reason)) {
     errors.push(notSupported(`${path}.reason`, reason, REASONS));
   }
-  if (isBlank(fieldPath)) errors.push(invalidValue(`${path}.fieldPath`, fieldPath, 'must be non-empty if specified'));
+  if (isBlank(fieldPath))
+    errors.push(invalidValue(`${path}.fieldPath`, fieldPath, 'fieldPath must be non-empty if specified'));
   if (hasLineBreak(fieldPath))
-    errors.push(invalidValue(`${path}.fieldPath`, fieldPath, 'must not contain line breaks'));
+    errors.push(invalidValue(`${path}.fieldPath`, fieldPath, 'fieldPath must not contain line breaks'));
   if (fieldPath !== '' && !isFieldPath(fieldPath, schema)) {
-    errors.push(invalidValue(`${path}.fieldPath`, fieldPath, 'must be a valid path'));
+    errors.push(invalidValue(`${path}.fieldPath`, fieldPath, 'fieldPath must be a valid path'));
   }
   return errors;
 }

@@ -36,6 +36,8 @@ export interface PublishedVersion {
 }
 
 const DEFINITIONS = resourcePrefix(customresourcedefinitions);
+/** A definition of one of these makes no kind: its objects would be those of the program. */
+const BUILT_IN_RESOURCES: ReadonlySet<string> = new Set(ALL_KINDS.map(({ group, plural }) => `${group}/${plural}`));
 const BUILT_IN_GROUPS: ReadonlySet<string> = new Set(ALL_KINDS.map(({ group }) => group));
 
 export class Catalogue {
@@ -135,7 +137,8 @@ export class Catalogue {
       readDefinition(object.parse<CustomResourceDefinition>(), () => object.parse<CustomResourceDefinition>());
     if (definition && definition.fingerprint === before?.definition.fingerprint) return;
     if (definition && object) {
-      const kinds = declareCustom(definition, this.#options.context);
+      const isOurs = BUILT_IN_RESOURCES.has(`${definition.group}/${definition.names.plural}`);
+      const kinds = isOurs ? [] : declareCustom(definition, this.#options.context);
       this.#entries.set(key, { definition, kinds, revision: object.revision });
     } else this.#entries.delete(key);
     this.#index();

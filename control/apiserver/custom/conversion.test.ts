@@ -212,7 +212,7 @@ for (const [title, answer, message] of [
         metadata: { ...object.metadata, name: 'other' },
       })),
     }),
-    'returned invalid converted object at index 0: must have the same name',
+    'returned invalid object at index 0: must have the same name: a != other',
   ],
 ] as const satisfies readonly (readonly [string, World['answer'], string])[]) {
   test(`a webhook that ${title} is told of`, async t => {
