@@ -7,13 +7,13 @@ import { createHash } from 'node:crypto';
 import { type OpenApiVersion, publishedList, publishedSchema } from '../api/custom/openapi.ts';
 import type { JsonSchema } from '../api/custom/schema.ts';
 import type { CustomResourceDefinition } from '../api/generated/types.ts';
-import type { KindDeclaration } from '../api/kind.ts';
 import { encodeOpenApiV2, OPENAPI_V2_PROTOBUF_MEDIA_TYPE } from '../api/openapi/gnostic.ts';
-import { groupVersionPath, type OpenApiSource, type SchemaFacts } from '../api/openapi/source.ts';
+import { groupVersionPath, type OpenApiSource, type SchemaFacts, type ServedKind } from '../api/openapi/source.ts';
 import { openApiV2 } from '../api/openapi/v2.ts';
 import { openApiV3, openApiV3Index } from '../api/openapi/v3.ts';
 import { definition, isDefined } from '../api/schema/definitions.ts';
 import type { Catalogue, PublishedVersion } from './custom/catalogue.ts';
+import type { VirtualResource } from './discovery.ts';
 import { parseAccept } from './http/negotiate.ts';
 import { bytesReply, JSON_TYPE, jsonReply } from './http/replies.ts';
 import type { Exchange, Headers, Reply } from './types.ts';
@@ -32,14 +32,16 @@ export class OpenApiDocuments {
   readonly #catalogue: Catalogue;
   readonly #version: string;
   readonly #ownHash: string;
+  readonly #builtIn: readonly ServedKind[];
   readonly #made = new Map<string, { readonly hash: string; readonly bytes: Uint8Array }>();
   #told: Told | undefined;
 
-  /** `version` is the server's, such as `v1.33.1`. */
-  constructor(catalogue: Catalogue, version: string) {
+  /** `version` is the server's, such as `v1.33.1`; `reviews` are what is sent and answered, never stored. */
+  constructor(catalogue: Catalogue, version: string, reviews: readonly VirtualResource[] = []) {
     this.#catalogue = catalogue;
     this.#version = version;
-    const kinds = catalogue.builtIn.map(({ definition: name, verbs, subresources }) => [name, verbs, subresources]);
+    this.#builtIn = [...catalogue.builtIn, ...reviews.map(servedReview)];
+    const kinds = this.#builtIn.map(({ definition: name, verbs, subresources }) => [name, verbs, subresources]);
     this.#ownHash = hashOf([version, kinds]);
   }
 
@@ -50,8 +52,8 @@ export class OpenApiDocuments {
   }
 
   #tell(revision: number): Told {
-    const { builtIn, published: custom } = this.#catalogue;
-    const hashes = new Map(builtIn.map(kind => [groupVersionPath(kind), this.#ownHash]));
+    const { published: custom } = this.#catalogue;
+    const hashes = new Map(this.#builtIn.map(kind => [groupVersionPath(kind), this.#ownHash]));
     const keys = new Map<string, string[]>();
     for (const { kind, definition } of custom) {
       const path = groupVersionPath(kind);
@@ -79,7 +81,7 @@ export class OpenApiDocuments {
     const { hashes, custom } = this.#now;
     const hash = hashOf([...hashes]);
     const bytes = this.#make(name, hash, () => {
-      const document = openApiV2(this.#source(this.#catalogue.builtIn, custom, 'v2'));
+      const document = openApiV2(this.#source(this.#builtIn, custom, 'v2'));
       return isProtobuf ? encodeOpenApiV2(document) : Buffer.from(JSON.stringify(document));
     });
     const contentType = isProtobuf ? OPENAPI_V2_PROTOBUF_MEDIA_TYPE : JSON_TYPE;
@@ -95,7 +97,7 @@ export class OpenApiDocuments {
       return bytesReply(301, new Uint8Array(), { location: `${V3}/${groupVersion}?hash=${hash}` });
     }
     const bytes = this.#make(groupVersion, hash, () => {
-      const kinds = this.#catalogue.builtIn.filter(kind => groupVersionPath(kind) === groupVersion);
+      const kinds = this.#builtIn.filter(kind => groupVersionPath(kind) === groupVersion);
       const own = custom.filter(({ kind }) => groupVersionPath(kind) === groupVersion);
       return Buffer.from(JSON.stringify(openApiV3(this.#source(kinds, own, 'v3')).get(groupVersion)));
     });
@@ -107,11 +109,7 @@ export class OpenApiDocuments {
     return reply(exchange, { bytes, hash, headers });
   }
 
-  #source(
-    kinds: readonly KindDeclaration[],
-    custom: readonly PublishedVersion[],
-    target: OpenApiVersion,
-  ): OpenApiSource {
+  #source(kinds: readonly ServedKind[], custom: readonly PublishedVersion[], target: OpenApiVersion): OpenApiSource {
     const schemas = customSchemas(custom, target);
     const found = (name: string) => schemas.get(name)?.();
     return {
@@ -134,6 +132,12 @@ export class OpenApiDocuments {
     }
     return bytes;
   }
+}
+
+/** A review as the documents show it: one POST. */
+function servedReview({ group, version, kind, plural, namespaced }: VirtualResource): ServedKind {
+  const definition = `io.k8s.api.${group.replace(/\.k8s\.io$/, '')}.${version}.${kind}`;
+  return { group, version, kind, plural, namespaced, verbs: ['create'], subresources: [], definition };
 }
 
 /** Schemas by name, each made once and only when the document needs it. */

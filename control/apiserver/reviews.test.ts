@@ -78,3 +78,13 @@ test('a review of no token is refused', async t => {
   t.deepEqual(wrong.body.status, { user: {}, error: 'invalid bearer token' });
   await harness.close();
 });
+
+test('reviews stand in the OpenAPI documents, as what is only created: kubectl looks there before it sends one', async t => {
+  const harness = await createHarness();
+  t.teardown(() => harness.close());
+  const { body } = await harness.call('GET', '/openapi/v3/apis/authorization.k8s.io/v1');
+  const path = body.paths['/apis/authorization.k8s.io/v1/subjectaccessreviews'];
+  t.deepEqual(Object.keys(path), ['post']);
+  t.true(path.post.parameters.some(({ name }: { name: string }) => name === 'fieldValidation'));
+  t.truthy(body.components.schemas['io.k8s.api.authorization.v1.SubjectAccessReview']);
+});

@@ -251,7 +251,7 @@ class Server implements ApiServer {
       discovery: new Discovery(kinds, [...REVIEWS, BINDINGS]),
       health: healthChecks({ cache, authorizer, options, closing: this.#closing.signal }),
       version: options.version,
-      openApi: new OpenApiDocuments(kinds, options.version.gitVersion),
+      openApi: new OpenApiDocuments(kinds, options.version.gitVersion, REVIEWS),
       subresources: createSubresources(core, { credentials: options.kubeletClient, tokens }),
       routes,
       authentication,

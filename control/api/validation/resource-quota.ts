@@ -29,7 +29,9 @@ const isQuotaHugePages = (name: string): boolean => /^(?:requests\.)?hugepages-/
 
 /** Scopes that a pod has or has not; only the others are compared with values. */
 const PLAIN_SCOPES = ['Terminating', 'NotTerminating', 'BestEffort', 'NotBestEffort', 'CrossNamespacePodAffinity'];
-const SCOPES = new Set([...PLAIN_SCOPES, 'PriorityClass']);
+const SCOPES = new Set([...PLAIN_SCOPES, 'PriorityClass', 'VolumeAttributesClass']);
+/** What a quota about claims by their attributes may limit. */
+const CLAIM_RESOURCES = new Set(['persistentvolumeclaims', 'requests.storage']);
 const CONFLICTS = [
   ['BestEffort', 'NotBestEffort'],
   ['Terminating', 'NotTerminating'],
@@ -66,6 +68,7 @@ const goScopes = (scopes: readonly string[]): string => `[]core.ResourceQuotaSco
 
 function isScopeFor(scope: string, resource: string): boolean {
   if (!SCOPES.has(scope)) return true;
+  if (scope === 'VolumeAttributesClass') return CLAIM_RESOURCES.has(resource);
   return resource === 'pods' || (scope !== 'BestEffort' && COMPUTE.has(resource));
 }
 
