@@ -187,5 +187,5 @@ async function clusterInfo(session: Session, words: readonly string[]): Promise<
     session.print(`${name} is running at ${server}${path}`);
   }
   session.print('');
-  session.print("To further debug and diagnose cluster problems, use 'raftsman get events -A'.");
+  session.print(`To further debug and diagnose cluster problems, use '${session.context.name} cluster-info dump'.`);
 }
