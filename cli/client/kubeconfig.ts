@@ -43,8 +43,6 @@ export interface Connection {
   /** Headers of every request: impersonation, basic authentication. */
   readonly headers: Readonly<Record<string, string>>;
   readonly namespace: string;
-  /** An HTTP proxy on the way; undefined if there is none. */
-  readonly proxyUrl: string | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -67,14 +65,14 @@ export function loadConnection(flags: GlobalFlags, env: Environment, isTerminal 
 
   const server = flags.server ?? found?.server;
   if (!server) throw failure(noServerText(config, contextName, clusterName));
-  if (found?.['proxy-url'] && !/^http:\/\//.test(found['proxy-url'])) {
-    throw failure(`proxy-url ${JSON.stringify(found['proxy-url'])}: raftsman speaks to http:// proxies only`);
+  if (found?.['proxy-url']) {
+    throw failure(
+      `the kubeconfig's cluster has a proxy-url (${found['proxy-url']}), and raftsman speaks through no proxy: leave it out, or use kubectl`,
+    );
   }
   const tls = tlsOf(flags, found, who);
   const credentials =
-    flags.token === undefined && who?.exec
-      ? fromPlugin(who.exec, { server, tls, found }, { env, isTerminal })
-      : undefined;
+    flags.token === undefined && who?.exec ? fromPlugin(who.exec, { server, tls }, { env, isTerminal }) : undefined;
   return {
     server: serverUrl(server),
     tls: {
@@ -85,17 +83,12 @@ export function loadConnection(flags: GlobalFlags, env: Environment, isTerminal 
     token: flags.token ?? credentials?.token ?? tokenOf(who, userName),
     headers: headersOf(flags, who),
     namespace: flags.namespace || context?.namespace || 'default',
-    proxyUrl: found?.['proxy-url'] || undefined,
   };
 }
 
 function fromPlugin(
   exec: ExecEntry,
-  {
-    server,
-    tls,
-    found,
-  }: { readonly server: string; readonly tls: TlsCredentials; readonly found: ClusterEntry | undefined },
+  { server, tls }: { readonly server: string; readonly tls: TlsCredentials },
   surroundings: PluginSurroundings,
 ): ExecCredentials {
   const cluster = {
@@ -103,7 +96,6 @@ function fromPlugin(
     ...(tls.ca && { 'certificate-authority-data': Buffer.from(tls.ca).toString('base64') }),
     ...(tls.insecure && { 'insecure-skip-tls-verify': true }),
     ...(tls.serverName && { 'tls-server-name': tls.serverName }),
-    ...(found?.['proxy-url'] && { 'proxy-url': found['proxy-url'] }),
   };
   return execCredentials(exec, cluster, surroundings);
 }

@@ -32,7 +32,6 @@ export class Session {
     this.transport = new HttpsTransport({
       servers: [server],
       tls,
-      ...(this.connection.proxyUrl && { proxyUrl: this.connection.proxyUrl }),
       clock: context.clock,
       random: context.random,
       responseTimeoutMs: flags.requestTimeout || REQUEST_TIMEOUT_MS,

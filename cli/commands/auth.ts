@@ -2,15 +2,19 @@
 import type { Command } from 'commander';
 import { failure } from '../client/errors.ts';
 import { type Session, withSession } from '../client/session.ts';
+import { withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { objectPrinter } from '../output/objects.ts';
 import { TableWriter } from '../output/tables.ts';
-import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
+import { listAllowed, type ReconcileFlags, reconcile } from './auth-more.ts';
+import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
 
 interface CanFlags {
   readonly allNamespaces?: boolean;
   readonly quiet?: boolean;
   readonly subresource?: string;
+  readonly list?: boolean;
+  readonly headers: boolean;
 }
 
 export function register(program: Command, context: CommandContext): void {
@@ -26,6 +30,8 @@ export function register(program: Command, context: CommandContext): void {
         .description('Says yes or no; ends with 1 for no.')
         .option('-A, --all-namespaces', 'in all namespaces')
         .option('-q, --quiet', 'only set the exit code')
+        .option('--list', 'show all that is allowed in the namespace')
+        .option('--no-headers', 'with --list: leave out the header')
         .option('--subresource <name>', 'a part of the object, such as log')
         .addHelpText(
           'after',
@@ -46,11 +52,33 @@ export function register(program: Command, context: CommandContext): void {
         .action(withSession<{ readonly output?: string }>(context, whoAmI)),
     ),
   );
+  auth.addCommand(
+    withWriteFlags(
+      withGlobalFlags(
+        new ClusterCommand('reconcile')
+          .argument('[words...]')
+          .usage('-f FILENAME')
+          .summary('make roles and bindings hold what files say')
+          .description('Makes roles and bindings hold at least what files say. What they hold besides stays.')
+          .option('-f, --filename <file>', 'a file, a folder, a URL, or - for standard input', list)
+          .option('-k, --kustomize <folder>', 'the objects of a kustomization')
+          .option('-R, --recursive', 'read folders within folders')
+          .option('--remove-extra-permissions', 'what roles allow besides goes')
+          .option('--remove-extra-subjects', 'who has them besides loses them')
+          .addHelpText('after', '\nExamples:\n  raftsman auth reconcile -f roles.yaml')
+          .action(withSession<ReconcileFlags>(context, reconcile)),
+      ),
+    ),
+  );
   auth.addHelpText('after', '\nExamples:\n  raftsman auth can-i delete nodes\n  raftsman auth whoami');
   program.addCommand(auth);
 }
 
 async function canI(session: Session, words: readonly string[], flags: CanFlags): Promise<void> {
+  if (flags.list) {
+    if (words.length > 0) throw failure('list option must be specified with no arguments');
+    return listAllowed(session, flags);
+  }
   const [verb, what, ...more] = words;
   if (verb === undefined || what === undefined || more.length > 1) {
     throw failure('you must specify two arguments: verb resource or verb resource/resourceName');

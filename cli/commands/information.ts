@@ -9,6 +9,7 @@ import { jsonText, yamlText } from '../output/documents.ts';
 import { TableWriter } from '../output/tables.ts';
 import { productVersion } from '../version.ts';
 import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
+import { type DumpFlags, dump } from './cluster-dump.ts';
 
 export function registerVersion(program: Command, context: CommandContext): void {
   const command = new ClusterCommand('version')
@@ -149,14 +150,29 @@ export function registerClusterInfo(program: Command, context: CommandContext): 
     .usage('[flags]')
     .summary('show where the control plane is')
     .description('Shows the addresses of the control plane and of the cluster’s services.')
-    .addHelpText('after', '\nExamples:\n  raftsman cluster-info')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  raftsman cluster-info\n  raftsman cluster-info dump --output-directory=./dump',
+    )
+    .enablePositionalOptions()
     .action(withSession(context, clusterInfo));
+  const dumpCommand = new ClusterCommand('dump')
+    .argument('[words...]')
+    .usage('[flags]')
+    .description('Writes objects and logs that tell what a cluster is doing.')
+    .option('--output-directory <folder>', 'write files there; otherwise to standard output')
+    .option('-A, --all-namespaces', 'of all namespaces')
+    .option('--namespaces <names>', 'of these namespaces', list)
+    .option('-o, --output <format>', 'accepted for kubectl’s sake')
+    .option('--pod-running-timeout <duration>', 'accepted for kubectl’s sake')
+    .addHelpText('after', '\nExamples:\n  raftsman cluster-info dump --output-directory=./dump -A')
+    .action(withSession<DumpFlags>(context, (session, _words, flags) => dump(session, flags)));
+  command.addCommand(withGlobalFlags(dumpCommand));
   program.addCommand(withGlobalFlags(command));
 }
 
 async function clusterInfo(session: Session, words: readonly string[]): Promise<void> {
-  if (words[0] === 'dump')
-    throw failure('cluster-info dump is not available yet: use "raftsman get all -A -o yaml" and "raftsman logs"');
+  if (words.length > 0) throw failure(`unknown command ${JSON.stringify(words[0])} for "raftsman cluster-info"`);
   const { server } = session.connection;
   const services = await session.api.json<{
     items?: { metadata?: Metadata; spec?: { ports?: { name?: string }[] } }[];
@@ -171,5 +187,5 @@ async function clusterInfo(session: Session, words: readonly string[]): Promise<
     session.print(`${name} is running at ${server}${path}`);
   }
   session.print('');
-  session.print("To further debug and diagnose cluster problems, use 'raftsman get events -A'.");
+  session.print(`To further debug and diagnose cluster problems, use '${session.context.name} cluster-info dump'.`);
 }

@@ -12,22 +12,50 @@ import { annotationLines, labelLines } from './lines.ts';
 
 const inBrackets = (list: readonly string[] | undefined): string => `[${(list ?? []).join(' ')}]`;
 
-/** One row a resource or path, in order. */
+interface SimpleRule {
+  readonly verbs: string[];
+  readonly groups: readonly string[];
+  readonly resources: readonly string[];
+  readonly names: readonly string[];
+  readonly paths: readonly string[];
+}
+
+/** One rule for each resource (and name) with all its verbs, and one for each path and verb. */
+function simpleRules(rules: readonly PolicyRule[]): SimpleRule[] {
+  const byResource = new Map<string, SimpleRule>();
+  const ofPaths: SimpleRule[] = [];
+  for (const rule of rules) {
+    for (const path of rule.nonResourceURLs ?? []) {
+      for (const verb of rule.verbs)
+        ofPaths.push({ verbs: [verb], groups: [], resources: [], names: [], paths: [path] });
+    }
+    for (const group of rule.apiGroups ?? []) {
+      for (const resource of rule.resources ?? []) {
+        for (const names of rule.resourceNames?.length ? rule.resourceNames.map(name => [name]) : [[]]) {
+          const key = JSON.stringify([group, resource, names]);
+          const known = byResource.get(key) ?? { verbs: [], groups: [group], resources: [resource], names, paths: [] };
+          byResource.set(key, known);
+          for (const verb of rule.verbs) if (!known.verbs.includes(verb)) known.verbs.push(verb);
+        }
+      }
+    }
+  }
+  return [...byResource.values(), ...ofPaths];
+}
+
+/** One row a resource or path, in the order of the text in which Go writes a rule: by verbs first. */
 export function ruleRows(rules: readonly PolicyRule[] | undefined): string[][] {
-  const rows = (rules ?? []).flatMap(rule => {
-    const names = inBrackets(rule.resourceNames);
-    const verbs = inBrackets(rule.verbs);
-    const groups = rule.apiGroups ?? [''];
-    const resources = (rule.resources ?? []).flatMap(resource =>
-      groups.map(group => {
-        const [name = '', sub] = resource.split('/');
-        return [`${name}${group ? `.${group}` : ''}${sub ? `/${sub}` : ''}`, '[]', names, verbs];
-      }),
-    );
-    const paths = (rule.nonResourceURLs ?? []).map(path => ['', `[${path}]`, names, verbs]);
-    return [...resources, ...paths];
-  });
-  return rows.sort(([a = ''], [b = '']) => (a < b ? -1 : a > b ? 1 : 0));
+  const textOf = ({ verbs, groups, resources, names, paths }: SimpleRule) =>
+    [verbs, groups, resources, names, paths].map(inBrackets).join(',');
+  return simpleRules(rules ?? [])
+    .map(rule => ({ rule, text: textOf(rule) }))
+    .sort((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : 0))
+    .map(({ rule: { verbs, groups, resources, names, paths } }) => {
+      const [name = '', sub] = (resources[0] ?? '').split('/');
+      const group = groups[0] ?? '';
+      const shown = `${name}${group ? `.${group}` : ''}${sub ? `/${sub}` : ''}`;
+      return [shown, inBrackets(paths), inBrackets(names), inBrackets(verbs)];
+    });
 }
 
 const roleLines = ({ metadata, rules }: Role | ClusterRole): string[] => [

@@ -23,8 +23,21 @@ export const labelLines = (labels: Readonly<Record<string, string>> | undefined)
 /** Annotations, without the long one that `apply` keeps. */
 export function annotationLines(metadata: ObjectMeta | undefined): string[] {
   const { 'kubectl.kubernetes.io/last-applied-configuration': _hidden, ...annotations } = metadata?.annotations ?? {};
-  return mapLines('Annotations', annotations, ': ');
+  const entries = Object.entries(annotations).sort(byText);
+  if (entries.length === 0) return ['Annotations:\t<none>'];
+  return entries.flatMap(([key, text], index) => {
+    const title = index === 0 ? 'Annotations:' : '';
+    const value = text.replace(/\n$/, '');
+    if (value.length + key.length + 2 <= ANNOTATION_LENGTH_MAX && !value.includes('\n')) {
+      return [`${title}\t${key}: ${value}`];
+    }
+    return [`${title}\t${key}:`, ...value.split('\n').map(line => `\t  ${shortened(line, ANNOTATION_LENGTH_MAX - 2)}`)];
+  });
 }
+
+/** Longer ones have lines of their own, and are cut. */
+const ANNOTATION_LENGTH_MAX = 140;
+const shortened = (text: string, length: number) => (text.length > length ? `${text.slice(0, length)}...` : text);
 
 /** `Tue, 24 Nov 2026 10:11:12 +0000`; `<unset>` without a time. */
 export function timeText(time: string | null | undefined): string {
