@@ -116,6 +116,8 @@ export interface KindDeclaration<T extends KubernetesObject = KubernetesObject> 
   validate(object: T): FieldError[];
   /** What is wrong with a changed object, in Kubernetes' order: with the change, and with the object as it is now. */
   validateUpdate(object: T, old: T): FieldError[];
+  /** True if neither discovery nor OpenAPI tells of it: it is served to who asks for its path. */
+  readonly isUnlisted?: boolean;
   /** The sentence with which every request for a kind on its way out is answered, in a `Warning:` header. */
   readonly deprecation?: string;
   /** Sentences for `Warning:` headers. */

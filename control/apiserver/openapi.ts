@@ -7,10 +7,11 @@ import { createHash } from 'node:crypto';
 import { type OpenApiVersion, publishedList, publishedSchema } from '../api/custom/openapi.ts';
 import type { JsonSchema } from '../api/custom/schema.ts';
 import type { CustomResourceDefinition } from '../api/generated/types.ts';
+import { type PlainPath, plainPaths } from '../api/openapi/discovery-paths.ts';
 import { encodeOpenApiV2, OPENAPI_V2_PROTOBUF_MEDIA_TYPE } from '../api/openapi/gnostic.ts';
 import { groupVersionPath, type OpenApiSource, type SchemaFacts, type ServedKind } from '../api/openapi/source.ts';
 import { openApiV2 } from '../api/openapi/v2.ts';
-import { openApiV3, openApiV3Index } from '../api/openapi/v3.ts';
+import { openApiV3, openApiV3Index, openApiV3Plain } from '../api/openapi/v3.ts';
 import { definition, isDefined } from '../api/schema/definitions.ts';
 import type { Catalogue, PublishedVersion } from './custom/catalogue.ts';
 import type { VirtualResource } from './discovery.ts';
@@ -26,6 +27,8 @@ interface Told {
   /** By group version: a hash that changes with the document. */
   readonly hashes: ReadonlyMap<string, string>;
   readonly custom: readonly PublishedVersion[];
+  /** What has a document and is no resource. */
+  readonly plain: ReadonlyMap<string, PlainPath>;
 }
 
 export class OpenApiDocuments {
@@ -60,7 +63,9 @@ export class OpenApiDocuments {
       keys.set(path, [...(keys.get(path) ?? []), definition.fingerprint]);
     }
     for (const [path, fingerprints] of keys) hashes.set(path, hashOf([hashes.get(path), fingerprints]));
-    return { revision, hashes, custom };
+    const plain = plainPaths([...this.#builtIn, ...custom.map(({ kind }) => kind)].map(({ group }) => group));
+    for (const path of plain.keys()) hashes.set(path, this.#ownHash);
+    return { revision, hashes, custom, plain };
   }
 
   /** Answers a GET below `/openapi/`; undefined for a path that is none of ours. */
@@ -91,12 +96,14 @@ export class OpenApiDocuments {
   /** A right hash makes the document immutable, a wrong one leads to the right one. */
   #v3(exchange: Exchange, groupVersion: string): Reply {
     const asked = exchange.query.get('hash');
-    const { hashes, custom } = this.#now;
+    const { hashes, custom, plain } = this.#now;
     const hash = hashes.get(groupVersion) ?? '';
     if (asked !== null && asked !== hash) {
       return bytesReply(301, new Uint8Array(), { location: `${V3}/${groupVersion}?hash=${hash}` });
     }
     const bytes = this.#make(groupVersion, hash, () => {
+      const path = plain.get(groupVersion);
+      if (path) return Buffer.from(JSON.stringify(openApiV3Plain(this.#source([], [], 'v3'), path)));
       const kinds = this.#builtIn.filter(kind => groupVersionPath(kind) === groupVersion);
       const own = custom.filter(({ kind }) => groupVersionPath(kind) === groupVersion);
       return Buffer.from(JSON.stringify(openApiV3(this.#source(kinds, own, 'v3')).get(groupVersion)));

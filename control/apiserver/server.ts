@@ -16,7 +16,7 @@ import type { StoreClient } from '../../store/index.ts';
 import type { CustomContext } from '../api/custom/declaration.ts';
 import { secrets } from '../api/generated/kinds.ts';
 import type { Secret } from '../api/generated/types.ts';
-import { ALL_KINDS, declarationOf } from '../api/registry.ts';
+import { declarationOf } from '../api/registry.ts';
 import { createAdmission } from './admission/admission.ts';
 import { serviceAllocation } from './admission/allocation.ts';
 import { certificateApproval } from './admission/certificates.ts';
@@ -266,7 +266,7 @@ class Server implements ApiServer {
       clock,
       logger,
       limits: DEFAULT_AGGREGATION_LIMITS,
-      builtIn: groupVersionsOf([...ALL_KINDS, ...REVIEWS, BINDINGS]),
+      builtIn: groupVersionsOf([...kinds.builtIn, ...REVIEWS, BINDINGS]),
     });
     this.#handler = makeChain(
       {

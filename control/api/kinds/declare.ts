@@ -41,6 +41,7 @@ export interface Behaviour<T extends KubernetesObject> {
   readonly judgesWholeFirst?: boolean;
   /** True if an update is refused only for what it changes and for its metadata, not for what was there before. */
   readonly judgesOnlyChanges?: boolean;
+  readonly isUnlisted?: boolean;
   readonly deprecation?: string;
   warnings?(object: T, old: T | undefined): string[];
   decideDeletion?: KindDeclaration<T>['decideDeletion'];
@@ -155,6 +156,7 @@ export function declare<T extends KubernetesObject>(
         ? [...first, ...whole, ...metadata, ...changes]
         : [...first, ...metadata, ...changes, ...whole];
     },
+    ...(behaviour.isUnlisted && { isUnlisted: true }),
     ...(behaviour.deprecation && { deprecation: behaviour.deprecation }),
     warnings: (object, old) => [...ownerWarnings(object), ...(behaviour.warnings?.(object, old) ?? [])],
     ...(behaviour.decideDeletion && { decideDeletion: behaviour.decideDeletion }),

@@ -32,6 +32,8 @@ interface Era {
   readonly daemonSetStrategy: 'OnDelete' | 'RollingUpdate';
   /** Selector and labels come from the template where they are missing. */
   readonly isSelectorDefaulted: boolean;
+  /** Discovery tells of no version that v1.33 has not, but for the one that founding documents need. */
+  readonly isUnlisted: boolean;
 }
 
 const INT32_MAX = 2_147_483_647;
@@ -46,6 +48,7 @@ const EXTENSIONS_V1BETA1: Era = {
   progressDeadlineSeconds: INT32_MAX,
   daemonSetStrategy: 'OnDelete',
   isSelectorDefaulted: true,
+  isUnlisted: false,
 };
 const APPS_V1BETA1: Era = {
   group: 'apps',
@@ -56,6 +59,7 @@ const APPS_V1BETA1: Era = {
   progressDeadlineSeconds: 600,
   daemonSetStrategy: 'RollingUpdate',
   isSelectorDefaulted: true,
+  isUnlisted: true,
 };
 const APPS_V1BETA2: Era = {
   group: 'apps',
@@ -66,6 +70,7 @@ const APPS_V1BETA2: Era = {
   progressDeadlineSeconds: 600,
   daemonSetStrategy: 'RollingUpdate',
   isSelectorDefaulted: false,
+  isUnlisted: true,
 };
 
 function inEra<T extends KubernetesObject>(kind: Kind<T>, era: Era): Kind<T> {
@@ -117,6 +122,7 @@ function declareOld<T extends Workload>(
 ): KindDeclaration<T> {
   return declare(inEra(kind, era), {
     ...behaviour,
+    isUnlisted: era.isUnlisted,
     storedAs: { kind, toStored: toApps, fromStored: fromApps<T>(era) },
     defaults(object) {
       defaultFromTemplate(object, era);

@@ -86,6 +86,12 @@ test('v2 holds the served paths with the names that Kubernetes gives their opera
     ),
   ]);
   t.deepEqual(Object.fromEntries(ids), {
+    '/.well-known/openid-configuration/': { get: 'getServiceAccountIssuerOpenIDConfiguration' },
+    '/api/': { get: 'getCoreAPIVersions' },
+    '/apis/': { get: 'getAPIVersions' },
+    '/apis/apps/': { get: 'getAppsAPIGroup' },
+    '/openid/v1/jwks/': { get: 'getServiceAccountIssuerOpenIDKeyset' },
+    '/version/': { get: 'getCodeVersion' },
     '/api/v1/namespaces/{namespace}/pods/{name}': { get: 'readCoreV1NamespacedPod' },
     '/api/v1/namespaces/{namespace}/pods/{name}/exec': {
       get: 'connectCoreV1GetNamespacedPodExec',
@@ -126,7 +132,7 @@ test('watches have paths of their own, as they used to', t => {
   });
   const told = Object.entries(paths).map(([path, { get }]) => [path, get?.operationId, get?.['x-kubernetes-action']]);
   t.deepEqual(
-    told.filter(([path]) => path?.startsWith('/apis/apps/')),
+    told.filter(([path]) => path?.startsWith('/apis/apps/v1')),
     [
       ['/apis/apps/v1/watch/deployments', 'watchAppsV1DeploymentListForAllNamespaces', 'watchlist'],
       ['/apis/apps/v1/watch/namespaces/{namespace}/deployments', 'watchAppsV1NamespacedDeploymentList', 'watchlist'],

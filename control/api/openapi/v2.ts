@@ -1,4 +1,6 @@
 /** OpenAPI v2 (`/openapi/v2`), as JSON. `gnostic.ts` makes the protobuf form that kubectl up to 1.28 insists on. */
+
+import { plainPaths, v2PlainPath } from './discovery-paths.ts';
 import { BOOLEAN_PARAMETERS, INTEGER_PARAMETERS, type Operation, type PathOperations, pathsOf } from './operations.ts';
 import { type OpenApiSource, REF_PREFIX, reachable, type SchemaFacts } from './source.ts';
 
@@ -18,8 +20,9 @@ export interface V2Operation {
   readonly produces: readonly string[];
   readonly parameters: readonly V2Parameter[];
   readonly responses: Readonly<Record<string, { readonly description: string; readonly schema?: V2Schema }>>;
-  readonly 'x-kubernetes-action': string;
-  readonly 'x-kubernetes-group-version-kind': object;
+  /** Only of operations on resources. */
+  readonly 'x-kubernetes-action'?: string;
+  readonly 'x-kubernetes-group-version-kind'?: object;
 }
 export interface V2PathItem {
   readonly parameters?: readonly V2Parameter[];
@@ -46,13 +49,21 @@ export interface V2Document {
   readonly info: { readonly title: string; readonly version: string };
   readonly paths: Readonly<Record<string, V2PathItem>>;
   readonly definitions: Readonly<Record<string, V2Schema>>;
+  /** Shared ones; each of ours stands where it is used. */
+  readonly parameters: Readonly<Record<string, V2Parameter>>;
+  readonly securityDefinitions: Readonly<Record<string, object>>;
+  readonly security: readonly object[];
 }
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1.';
 
-/** The schemas that the operations name, and all that those reach. */
-export function definitionsOf(paths: readonly PathOperations[], source: OpenApiSource): string[] {
-  const roots = new Set([`${META}Status`]);
+/** The schemas that the operations name, those of `besides`, and all that those reach. */
+export function definitionsOf(
+  paths: readonly PathOperations[],
+  source: OpenApiSource,
+  besides: readonly string[] = [],
+): string[] {
+  const roots = new Set([`${META}Status`, ...besides]);
   for (const { operations } of paths) {
     for (const { body, responses } of operations.values()) {
       for (const name of [body, ...responses.values()]) if (name !== undefined) roots.add(name);
@@ -64,13 +75,28 @@ export function definitionsOf(paths: readonly PathOperations[], source: OpenApiS
 
 export function openApiV2(source: OpenApiSource): V2Document {
   const paths = pathsOf(source);
+  const plain = [...plainPaths(source.kinds.map(({ group }) => group)).values()];
+  const plainSchemas = plain.flatMap(({ schema }) => schema ?? []).filter(name => source.hasDefinition(name));
   return {
     swagger: '2.0',
     info: { title: source.title, version: source.version },
-    paths: Object.fromEntries(paths.map(path => [path.path, pathItem(path)])),
+    paths: Object.fromEntries([
+      ...plain.map(path => [path.path, v2PlainPath(path)]),
+      ...paths.map(path => [path.path, pathItem(path)]),
+    ]),
     definitions: Object.fromEntries(
-      definitionsOf(paths, source).map(name => [name, v2Schema(source.definition(name))]),
+      definitionsOf(paths, source, plainSchemas).map(name => [name, v2Schema(source.definition(name))]),
     ),
+    parameters: {},
+    securityDefinitions: {
+      BearerToken: {
+        description: 'Bearer Token authentication',
+        in: 'header',
+        name: 'authorization',
+        type: 'apiKey',
+      },
+    },
+    security: [{ BearerToken: [] }],
   };
 }
 

@@ -1,6 +1,8 @@
 /** OpenAPI v3: an index (`/openapi/v3`) and one document a group version (`/openapi/v3/apis/apps/v1`). */
+
+import { type PlainPath, v3PlainPath } from './discovery-paths.ts';
 import { type Operation, type PathOperations, pathsOf } from './operations.ts';
-import { groupVersionPath, type OpenApiSource, REF_PREFIX, type SchemaFacts } from './source.ts';
+import { groupVersionPath, type OpenApiSource, REF_PREFIX, reachable, type SchemaFacts } from './source.ts';
 import { definitionsOf, descriptionOf, parameterType } from './v2.ts';
 
 export interface V3Document {
@@ -26,6 +28,17 @@ export function openApiV3(source: OpenApiSource): ReadonlyMap<string, V3Document
     );
   }
   return documents;
+}
+
+/** The document of a path that is no resource, by its name in `plainPaths`. */
+export function openApiV3Plain(source: OpenApiSource, plain: PlainPath): V3Document {
+  const names = plain.schema === undefined ? [] : reachable([plain.schema], name => source.definition(name));
+  return {
+    openapi: '3.0.0',
+    info: { title: source.title, version: source.version },
+    paths: { [plain.path]: v3PlainPath(plain) },
+    components: { schemas: Object.fromEntries(names.map(name => [name, v3Schema(source.definition(name))])) },
+  };
 }
 
 /**

@@ -92,8 +92,8 @@ export class Catalogue {
     return BUILT_IN_GROUPS.has(group);
   }
 
-  /** The kinds of the program. */
-  readonly builtIn: readonly KindDeclaration[] = ALL_KINDS;
+  /** The kinds of the program that discovery and OpenAPI tell of. */
+  readonly builtIn: readonly KindDeclaration[] = ALL_KINDS.filter(({ isUnlisted }) => !isUnlisted);
 
   /** All kinds that can be reached: those of the program, then those of definitions. */
   get all(): readonly KindDeclaration[] {
