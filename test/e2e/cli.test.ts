@@ -104,7 +104,7 @@ const cases: readonly Case[] = [
   { args: 'top nodes' },
   { args: 'create quota NAME --hard=pods=10 -o yaml --dry-run=client' },
   { args: 'create role NAME --verb=get,list --resource=pods,deployments.apps/scale -o yaml --dry-run=client' },
-  { args: 'create ingress NAME --rule=a.b/x*=web:80,tls=cert -o json --dry-run=client' },
+  { args: 'create ingress NAME --rule=a.b/x*=web:80,tls=cert -o yaml --dry-run=client' },
   { args: 'create cronjob NAME --image=busybox --schedule=@daily -o yaml --dry-run=client' },
   { args: 'create job NAME' },
   { args: 'api-versions' },
