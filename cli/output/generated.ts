@@ -13,6 +13,27 @@ export function withEmptyFields(object: JsonObject): JsonObject {
       return { ...shown, spec: workloadSpec(object.spec), status: {} };
     case 'Service':
       return { ...shown, status: { loadBalancer: {} } };
+    case 'CronJob': {
+      const spec = fieldsOf(object.spec);
+      const jobTemplate = fieldsOf(spec.jobTemplate);
+      const template = {
+        ...jobTemplate,
+        metadata: withCreation(jobTemplate.metadata),
+        spec: workloadSpec(jobTemplate.spec),
+      };
+      return { ...shown, spec: { ...spec, jobTemplate: template }, status: {} };
+    }
+    case 'ResourceQuota':
+      return { ...shown, status: {} };
+    case 'Ingress':
+      return { ...shown, status: { loadBalancer: {} } };
+    case 'HorizontalPodAutoscaler':
+      return { ...shown, status: { currentReplicas: 0, desiredReplicas: 0 } };
+    case 'PodDisruptionBudget':
+      return {
+        ...shown,
+        status: { currentHealthy: 0, desiredHealthy: 0, disruptionsAllowed: 0, expectedPods: 0 },
+      };
     case 'Namespace':
       return { ...shown, spec: {}, status: {} };
     default:
