@@ -5,6 +5,7 @@ import { type Logger, pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { LogFile } from './apiserver/audit/log-file.ts';
 import { AuditPolicyError, readAuditPolicy } from './apiserver/audit/policy.ts';
+import type { OidcOptions } from './apiserver/auth/oidc.ts';
 import { DEFAULT_HEADERS } from './apiserver/auth/request-header.ts';
 import { parseTokenFile } from './apiserver/auth/token-file.ts';
 import { keepBootstrapObjects } from './apiserver/bootstrap.ts';
@@ -85,6 +86,8 @@ export interface AuthenticationFlags {
   readonly proxyAuthorityFile?: string | undefined;
   readonly proxyNames?: readonly string[] | undefined;
   readonly isAnonymousRefused: boolean;
+  /** An OpenID Connect provider. */
+  readonly oidc?: (Omit<OidcOptions, 'authority'> & { readonly authorityFile: string | undefined }) | undefined;
 }
 /** What is written down of requests; nothing without a policy. */
 export interface AuditFlags {
@@ -319,9 +322,16 @@ async function readAuthentication({
   proxyAuthorityFile,
   proxyNames,
   isAnonymousRefused,
+  oidc,
 }: AuthenticationFlags) {
   return {
     refusesAnonymous: isAnonymousRefused,
+    ...(oidc && {
+      oidc: {
+        ...oidc,
+        ...(oidc.authorityFile !== undefined && { authority: await readFile(oidc.authorityFile, 'utf8') }),
+      },
+    }),
     ...(tokenFile !== undefined && { staticTokens: parseTokenFile(await readFile(tokenFile, 'utf8')) }),
     ...(proxyAuthorityFile !== undefined && {
       requestHeader: {

@@ -30,6 +30,15 @@ interface Flags {
   readonly requestheaderClientCaFile?: string;
   readonly requestheaderAllowedNames: readonly string[];
   readonly anonymousAuth: boolean;
+  readonly oidcIssuerUrl?: string;
+  readonly oidcClientId?: string;
+  readonly oidcUsernameClaim?: string;
+  readonly oidcUsernamePrefix?: string;
+  readonly oidcGroupsClaim?: string;
+  readonly oidcGroupsPrefix?: string;
+  readonly oidcRequiredClaim: readonly string[];
+  readonly oidcSigningAlgs?: string;
+  readonly oidcCaFile?: string;
   readonly encryptionProviderConfig?: string;
   readonly auditPolicyFile?: string;
   readonly auditLogPath?: string;
@@ -119,6 +128,15 @@ export function register(program: Command, context: CommandContext): void {
       collect,
       [],
     )
+    .option('--oidc-issuer-url <url>', 'an OpenID Connect provider that vouches for users; https only')
+    .option('--oidc-client-id <id>', 'whom its tokens must be for')
+    .option('--oidc-username-claim <claim>', 'the claim that names the user (default: sub)')
+    .option('--oidc-username-prefix <prefix>', 'what stands before it; - for nothing (default: the issuer and #)')
+    .option('--oidc-groups-claim <claim>', 'the claim that names the groups')
+    .option('--oidc-groups-prefix <prefix>', 'what stands before each of them')
+    .option('--oidc-required-claim <key=value>', 'a claim that a token must have (may be repeated)', collect, [])
+    .option('--oidc-signing-algs <list>', 'how tokens may be signed, by commas (default: RS256)')
+    .option('--oidc-ca-file <file>', 'the authority of the provider’s certificate')
     .option('--no-anonymous-auth', 'refuse requests without credentials, health checks among them')
     .option(
       '--encryption-provider-config <file>',
@@ -182,6 +200,7 @@ Examples:
             proxyAuthorityFile: flags.requestheaderClientCaFile,
             proxyNames: flags.requestheaderAllowedNames,
             isAnonymousRefused: !flags.anonymousAuth,
+            oidc: oidcOf(flags),
           },
           audit: {
             policyFile: flags.auditPolicyFile,
@@ -215,6 +234,35 @@ async function storeSettingsOf(flags: Flags): Promise<StoreSettings> {
 function refuseWithoutJoin({ join, learner, replace }: Flags): void {
   if (join !== undefined || (learner !== true && replace === undefined)) return;
   throw new UsageError(`${learner === true ? '--learner' : '--replace'} needs --join: it says how to join a cluster`);
+}
+
+function oidcOf(flags: Flags) {
+  const { oidcIssuerUrl: issuerUrl, oidcClientId: clientId } = flags;
+  if (issuerUrl === undefined && clientId === undefined) return undefined;
+  if (issuerUrl === undefined || clientId === undefined) {
+    throw new UsageError('--oidc-issuer-url and --oidc-client-id need each other');
+  }
+  const requiredClaims = Object.fromEntries(
+    flags.oidcRequiredClaim.map(pair => {
+      const [, claim, value] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
+      if (claim === undefined || value === undefined)
+        throw new UsageError(`--oidc-required-claim: ${pair} must be key=value`);
+      return [claim, value];
+    }),
+  );
+  const { oidcUsernameClaim: usernameClaim, oidcUsernamePrefix: usernamePrefix } = flags;
+  const { oidcGroupsClaim: groupsClaim, oidcGroupsPrefix: groupsPrefix } = flags;
+  return {
+    issuerUrl,
+    clientId,
+    ...(usernameClaim !== undefined && { usernameClaim }),
+    ...(usernamePrefix !== undefined && { usernamePrefix }),
+    ...(groupsClaim !== undefined && { groupsClaim }),
+    ...(groupsPrefix !== undefined && { groupsPrefix }),
+    requiredClaims,
+    ...(flags.oidcSigningAlgs !== undefined && { signingAlgorithms: flags.oidcSigningAlgs.split(',') }),
+    authorityFile: flags.oidcCaFile,
+  };
 }
 
 function datastoreOf(flags: Flags): DatastoreOptions | undefined {

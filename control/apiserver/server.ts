@@ -45,6 +45,7 @@ import { Auditor, type AuditorOptions } from './audit/audit.ts';
 import type { AuthenticationOptions, StaticToken } from './auth/authentication.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import { NodeReferences } from './auth/node-references.ts';
+import { OidcAuthenticator, type OidcOptions } from './auth/oidc.ts';
 import type { RequestHeaderOptions } from './auth/request-header.ts';
 import { DEFAULT_ISSUER, ServiceAccountTokens } from './auth/service-account-tokens.ts';
 import { WatchCache } from './cache/watch-cache.ts';
@@ -99,6 +100,8 @@ export interface ApiServerOptions {
   readonly staticTokens?: readonly StaticToken[];
   /** Proxies in front that say who asks. */
   readonly requestHeader?: RequestHeaderOptions;
+  /** An OpenID Connect provider that vouches for users. */
+  readonly oidc?: OidcOptions;
   /** True if requests without credentials are refused. */
   readonly refusesAnonymous?: boolean;
   /** With which the server dials agents; without it there are no logs, exec and port-forward. */
@@ -236,6 +239,7 @@ class Server implements ApiServer {
       ...(options.requestHeader && { requestHeader: options.requestHeader }),
       refusesAnonymous: options.refusesAnonymous ?? false,
       readBootstrapSecret: name => readSecret(cache, name),
+      ...(options.oidc && { oidc: new OidcAuthenticator(options.oidc, { clock, logger }) }),
       serviceAccounts: tokens && { tokens, cache, clock },
     };
     const routes = options.routes ?? [];

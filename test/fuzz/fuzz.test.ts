@@ -114,3 +114,17 @@ for (const timeoutSeconds of ['-1', '9223372036854775807']) {
     t.deepEqual(warnings, []);
   });
 }
+
+test('a resize that takes the containers away', async t => {
+  const harness = await createHarness();
+  t.teardown(() => harness.close());
+  const pods = '/api/v1/namespaces/default/pods';
+  await harness.create('/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } });
+  const pod = { metadata: { name: 'p' }, spec: { containers: [{ name: 'c', image: 'i' }] } };
+  await harness.create(pods, pod as never);
+  const answer = await harness.call('PATCH', `${pods}/p/resize`, {
+    headers: { 'content-type': 'application/strategic-merge-patch+json' },
+    body: { spec: { $patch: 'replace', replicas: 1 } },
+  });
+  t.is(answer.status, 422, answer.text);
+});

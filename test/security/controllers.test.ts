@@ -1,6 +1,5 @@
 /** Every controller acts under its own service account, and none is refused anything in the life of a cluster. */
 import test from 'ava';
-import * as kinds from '../../control/api/generated/kinds.ts';
 import { createHarness, silentLogger } from '../../control/apiserver/testing/harness.ts';
 import type { ApiRequest } from '../../control/client/client.ts';
 import { RestClient } from '../../control/client/rest.ts';

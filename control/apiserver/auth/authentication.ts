@@ -7,6 +7,7 @@ import { timingSafeEqual } from 'node:crypto';
 import type { Secret } from '../../api/generated/types.ts';
 import { ApiError } from '../../api/status.ts';
 import type { Clock, Exchange, Identity } from '../types.ts';
+import type { OidcAuthenticator } from './oidc.ts';
 import { proxiedIdentity, type RequestHeaderOptions } from './request-header.ts';
 import { type ServiceAccountsOptions, serviceAccountHolder, type TokenHolder } from './service-accounts.ts';
 
@@ -26,6 +27,8 @@ export interface AuthenticationOptions {
   readonly refusesAnonymous?: boolean;
   /** Undefined where service accounts have no tokens. */
   readonly serviceAccounts: ServiceAccountsOptions | undefined;
+  /** A provider that vouches for users; undefined if there is none. */
+  readonly oidc?: Pick<OidcAuthenticator, 'identify'>;
 }
 
 export const ANONYMOUS: Identity = { user: 'system:anonymous', groups: ['system:unauthenticated'] };
@@ -71,7 +74,8 @@ export async function authenticateToken(
   if (met.length === 0 && wanted.length > 0) return undefined;
   const identity =
     staticTokens.find(candidate => isSame(candidate.token, token))?.identity ??
-    (await bootstrapIdentity(token, options));
+    (await bootstrapIdentity(token, options)) ??
+    (await options.oidc?.identify(token));
   return identity && { identity: known(identity), audiences: met };
 }
 
