@@ -16,6 +16,8 @@ interface Counts {
 const counts: Counts = { passed: 0, failed: 0, skipped: [] };
 /** They run beside those of the store. */
 const PATIENT_E2E = ['test/e2e/errors.test.ts', 'test/e2e/join.test.ts'];
+/** The same commands with several clients. */
+const SCRIPT = 'test/clients/kubectl.test.ts';
 const PATIENT_CHAOS = 'test/chaos/nodes.test.ts';
 const only = process.argv.slice(2);
 const started = performance.now();
@@ -106,8 +108,9 @@ else {
   await simulation;
   // These measure nothing, and stand still for minutes: until a node counts as dead, until etcdctl has put its load.
   await files('store', ['test/store/**/*.test.ts', PATIENT_CHAOS, ...PATIENT_E2E], { concurrency: 4 });
+  await files('security', ['test/security/**/*.test.ts', 'test/fuzz/**/*.test.ts', SCRIPT], { concurrency: 3 });
   // How long clients wait for the next leader.
-  await files('chaos', ['test/chaos/**/*.test.ts', `!${PATIENT_CHAOS}`]);
+  await files('chaos', ['test/chaos/**/*.test.ts', `!${PATIENT_CHAOS}`, 'test/clients/**/*.test.ts', `!${SCRIPT}`]);
   await files('soak', ['test/soak/**/*.test.ts']);
 }
 if (counts.skipped.length > 0) {
