@@ -77,6 +77,7 @@ test('informers and leader election while masters are killed', async t => {
   await objects.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
 
   const informers = KINDS.flatMap(kind => Array.from({ length: INFORMERS_A_KIND }, () => new Informed(config, kind)));
+  t.teardown(() => Promise.all(informers.map(informer => informer.stop())));
   await Promise.all(informers.map(informer => informer.start()));
 
   const end = Date.now() + SECONDS * 1000;
@@ -107,7 +108,6 @@ test('informers and leader election while masters are killed', async t => {
       90_000,
     );
   }
-  for (const informer of informers) await informer.stop();
 });
 
 /** Names and versions, sorted: one line an object. */

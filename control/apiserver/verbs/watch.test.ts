@@ -53,6 +53,42 @@ test('a watch from a revision tells only what came after it', async t => {
   t.deepEqual(first, { type: 'ADDED', object: b });
 });
 
+test('a watch of one namespace tells nothing of another, from its state on, from a revision, and behind it', async t => {
+  const { create, call, watch } = await harnessOf(t);
+  await call('POST', '/api/v1/namespaces', {
+    body: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'other' } },
+  });
+  // Begins as the watched one does: a prefix of names is no prefix of keys.
+  const longer = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default-2' } };
+  await call('POST', '/api/v1/namespaces', { body: longer });
+  const { metadata } = await create(CONFIG_MAPS, configMap('first'));
+  const { resourceVersion } = metadata as { resourceVersion?: string };
+  const fromState = watch(`${CONFIG_MAPS}?watch=1`, aborter(t));
+  t.is((await take(fromState, 1))[0]?.object.metadata.name, 'first');
+  const watches = [
+    fromState,
+    watch(`${CONFIG_MAPS}?watch=1&resourceVersion=${resourceVersion}`, aborter(t)),
+    watch(`/api/v1/watch/namespaces/default/configmaps?resourceVersion=${resourceVersion}`, aborter(t)),
+    watch(
+      `/api/v1/configmaps?watch=1&fieldSelector=metadata.namespace%3Ddefault&resourceVersion=${resourceVersion}`,
+      aborter(t),
+    ),
+  ];
+  for (const namespace of ['other', 'default-2', 'default']) {
+    const path = `/api/v1/namespaces/${namespace}/configmaps`;
+    await create(path, configMap('x'));
+    await call('PUT', `${path}/x`, { body: configMap('x', {}, '2') });
+    await call('DELETE', `${path}/x`);
+  }
+  for (const frames of watches) {
+    const seen = await take(frames, 3);
+    t.deepEqual(
+      seen.map(({ type, object }) => `${type} ${object.metadata.namespace}/${object.metadata.name}`),
+      ['ADDED default/x', 'MODIFIED default/x', 'DELETED default/x'],
+    );
+  }
+});
+
 test('an object that comes to match is ADDED, one that ceases to is DELETED with its old content and the new revision', async t => {
   const { create, call, watch } = await harnessOf(t);
   const { metadata } = await create(CONFIG_MAPS, configMap('a', { on: 'no' }));

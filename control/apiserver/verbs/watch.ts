@@ -132,6 +132,9 @@ class Watcher implements CacheWatcher {
   offer(event: CacheEvent): void {
     // This server may lag behind the one that told the client its revision: what the client has seen must not come again.
     if (event.revision <= this.#after) return;
+    // The cache tells of a whole resource: what lies in other namespaces is none of this watcher's business.
+    const { key } = (event.object ?? event.previous) as CachedObject;
+    if (!key.startsWith(this.#setup.selection.prefix)) return;
     if (this.#held || this.#converting > 0 || this.#request.kind.form?.convertsByWebhook) {
       this.#offerLater(event);
       return;
