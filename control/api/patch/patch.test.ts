@@ -355,7 +355,7 @@ test('bodies that are no patch are told apart', t => {
   t.is(refusal(STRATEGIC_MERGE_PATCH, '{"x', POD), '400 unexpected end of JSON input');
   t.regex(
     refusal(STRATEGIC_MERGE_PATCH, '{}'),
-    /^415 .*include: application\/json-patch\+json, application\/merge-patch\+json$/,
+    /^415 .*include: application\/json-patch\+json, application\/merge-patch\+json, application\/apply-patch\+yaml$/,
   );
   t.regex(refusal('application/json', '{}', POD), /^415 the body of the request was in an unknown format/);
 });
