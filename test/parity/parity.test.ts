@@ -130,6 +130,10 @@ async function startCluster(kubectlPath: string): Promise<TestCluster> {
   return running;
 }
 
+/** Each command of ours starts a Node: `npm test` plays a part of the cases, another one each day; all, if asked for. */
+const SHARES = 3;
+const DAY_MS = 86_400_000;
+
 const title = 'recorded transcripts of kubectl read the same';
 const ownTitle = 'recorded transcripts of kubectl read the same with the own command line';
 if (lacks.length > 0 || !kubectl) {
@@ -144,6 +148,9 @@ if (lacks.length > 0 || !kubectl) {
     t.timeout(900_000);
     const { kubeconfig } = cluster ?? (await startCluster(kubectl.path));
     const program = await patientKubectl(await ownKubectl());
-    await replay(t, listOf('cli-whole.txt'), { kubeconfig, program });
+    const cases = listOf('cli-whole.txt');
+    const today = Math.floor(Date.now() / DAY_MS) % SHARES;
+    const chosen = process.env.RAFTSMAN_CLI_CASES === 'all' ? cases : cases.filter((_, at) => at % SHARES === today);
+    await replay(t, chosen, { kubeconfig, program });
   });
 }
