@@ -107,8 +107,14 @@ else {
   await files('e2e', ['test/e2e/**/*.test.ts', ...PATIENT_E2E.map(file => `!${file}`)]);
   await simulation;
   // These measure nothing, and stand still for minutes: until a node counts as dead, until etcdctl has put its load.
-  await files('store', ['test/store/**/*.test.ts', PATIENT_CHAOS, ...PATIENT_E2E], { concurrency: 4 });
-  await files('security', ['test/security/**/*.test.ts', 'test/fuzz/**/*.test.ts', SCRIPT], { concurrency: 3 });
+  await files(
+    'store, security and clients',
+    [
+      ...['test/store/**/*.test.ts', 'test/security/**/*.test.ts', 'test/fuzz/**/*.test.ts'],
+      ...[PATIENT_CHAOS, ...PATIENT_E2E, SCRIPT],
+    ],
+    { concurrency: 4 },
+  );
   // How long clients wait for the next leader.
   await files('chaos', ['test/chaos/**/*.test.ts', `!${PATIENT_CHAOS}`, 'test/clients/**/*.test.ts', `!${SCRIPT}`]);
   await files('soak', ['test/soak/**/*.test.ts']);

@@ -18,7 +18,7 @@ import test, { type ExecutionContext } from 'ava';
 import { newCluster, type TestCluster } from '../helpers/cluster.ts';
 import { until } from '../helpers/run.ts';
 
-const SECONDS = Number(process.env.RAFTSMAN_INFORMER_SECONDS ?? 40);
+const SECONDS = Number(process.env.RAFTSMAN_INFORMER_SECONDS ?? 25);
 const INFORMERS_A_KIND = 10;
 const MASTERS = 3;
 const RESTART_DELAY_S = 1;
