@@ -17,7 +17,7 @@ const counts: Counts = { passed: 0, failed: 0, skipped: [] };
 /** They run beside those of the store. */
 const PATIENT_E2E = ['test/e2e/errors.test.ts', 'test/e2e/join.test.ts'];
 /** The same commands with several clients. */
-const SCRIPT = 'test/clients/kubectl.test.ts';
+const SCRIPTS = ['test/clients/kubectl.test.ts', 'test/clients/helm.test.ts'];
 const PATIENT_CHAOS = 'test/chaos/nodes.test.ts';
 const only = process.argv.slice(2);
 const started = performance.now();
@@ -111,12 +111,17 @@ else {
     'store, security and clients',
     [
       ...['test/store/**/*.test.ts', 'test/security/**/*.test.ts', 'test/fuzz/**/*.test.ts'],
-      ...[PATIENT_CHAOS, ...PATIENT_E2E, SCRIPT],
+      ...[PATIENT_CHAOS, ...PATIENT_E2E, ...SCRIPTS],
     ],
     { concurrency: 4 },
   );
   // How long clients wait for the next leader.
-  await files('chaos', ['test/chaos/**/*.test.ts', `!${PATIENT_CHAOS}`, 'test/clients/**/*.test.ts', `!${SCRIPT}`]);
+  await files('chaos', [
+    'test/chaos/**/*.test.ts',
+    `!${PATIENT_CHAOS}`,
+    'test/clients/**/*.test.ts',
+    ...SCRIPTS.map(file => `!${file}`),
+  ]);
   await files('soak', ['test/soak/**/*.test.ts']);
 }
 if (counts.skipped.length > 0) {
