@@ -33,6 +33,7 @@ export const EVENTS = {
   clog: 'a link held everything back for a while',
   'leader parted before its first word': 'one leader was parted from all; another, the moment it was elected',
   'unwritten entries of a deposed leader': 'a write was under way when the next leader was heard',
+  'leader parted with a membership of its own': 'and asked for a second one at the same time',
   'message lost': '',
   'message doubled': '',
   'message late': 'a message came long after those sent behind it',

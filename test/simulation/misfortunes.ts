@@ -11,7 +11,7 @@ import { type DeathPoint, GOOD_DISK, type SimulatedMember } from './member.ts';
 import type { Operator } from './operator.ts';
 import { integerBetween, pick, type Random, shuffled } from './random.ts';
 import type { Reference } from './reference.ts';
-import { deposed, duel, overtaken, type Scheme, seesaw } from './schemes.ts';
+import { deposed, duel, overtaken, rush, type Scheme, seesaw } from './schemes.ts';
 import type { Misfortune, Shape } from './shape.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
@@ -50,6 +50,7 @@ const WEIGHTS: Readonly<Record<Misfortune, number>> = {
   duel: 1,
   deposed: 1,
   overtaken: 1,
+  rush: 1,
   rollback: 1,
   divergence: 0.7,
   fullDisk: 0.5,
@@ -206,6 +207,7 @@ export class Misfortunes {
     seesaw: () => this.#begin(() => seesaw(this.#stage)),
     duel: () => this.#begin(() => duel(this.#stage, (member, downMs) => this.#crashIfChaos(member, downMs))),
     deposed: () => this.#begin(() => deposed(this.#stage)),
+    rush: () => this.#begin(() => rush(this.#stage)),
     overtaken: () => this.#begin(() => this.#overtake()),
     rollback: () => this.#begin(() => this.#rollback()),
     divergence: () => this.#diverge(),

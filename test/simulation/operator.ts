@@ -2,7 +2,7 @@
 import type { MemberId, Membership, MembershipEntry, NewMember } from '../../raft/index.ts';
 import type { Coverage, EventName } from './coverage.ts';
 import type { SimulatedMember } from './member.ts';
-import { pick, type Random } from './random.ts';
+import { pick, type Random, shuffled } from './random.ts';
 import type { Reference } from './reference.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 import type { SimulatedNode } from './workload.ts';
@@ -167,6 +167,21 @@ export class Operator {
     const member = this.#create(through);
     if (member === undefined) return;
     this.#count(through.addMember(entryOf(member)), 'member joined');
+  }
+
+  /** Asks one member for two removals at once, of which it may take up one. False if there are not two to remove. */
+  removeTwoOthers(leader: SimulatedMember): boolean {
+    const { node } = leader;
+    if (node === undefined || !this.isAtEase || this.#context.members.some(({ mayDiverge }) => mayDiverge))
+      return false;
+    const voters = node.status().membership.members.filter(({ id, role }) => role === 'voter' && id !== leader.id);
+    const victims = shuffled(this.#context.random, this.#present(voters)).slice(0, 2);
+    if (victims.length < 2) return false;
+    for (const victim of victims) {
+      this.#context.reference.removalAsked(victim.id);
+      this.#takeOut(victim, node.removeMember(victim.id), 'member removed');
+    }
+    return true;
   }
 
   #remove(through: SimulatedNode, members: readonly MembershipEntry[]): void {

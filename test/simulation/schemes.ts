@@ -139,6 +139,29 @@ export function deposed(stage: Stage): Scheme | undefined {
 }
 
 /**
+ * A leader is asked for two removals at once, and parted from all others the moment it takes one up. Should it take up both, it
+ * could be left with itself for a majority, while the others, who know of nothing, elect another.
+ */
+export function rush(stage: Stage): Scheme | undefined {
+  const { members, operator, coverage, trace } = stage;
+  const leader = members.find(({ isLeading }) => isLeading);
+  if (leader === undefined || !operator.removeTwoOthers(leader)) return undefined;
+  trace?.(`${leader.name} is asked for two removals at once`);
+  const parting = new Parting(stage);
+  let isParted = false;
+  return {
+    said(message) {
+      if (isParted || message.from !== leader.id || message.type !== 'appendRequest') return;
+      if (!message.entries.some(({ kind }) => kind === 'membership')) return;
+      isParted = true;
+      coverage.note('leader parted with a membership of its own');
+      parting.part([leader], members);
+    },
+    pass: () => parting.end(),
+  };
+}
+
+/**
  * A follower has lost its state, and is sent a snapshot, while its log takes entries that its disk does not take: the snapshot
  * reaches further than the log on disk. Soon after the state has it, the follower dies.
  */

@@ -28,6 +28,7 @@ export const MISFORTUNES = [
   'duel',
   'deposed',
   'overtaken',
+  'rush',
   'rollback',
   'divergence',
   'fullDisk',
