@@ -107,14 +107,9 @@ else {
   await files('e2e', ['test/e2e/**/*.test.ts', ...PATIENT_E2E.map(file => `!${file}`)]);
   await simulation;
   // These measure nothing, and stand still for minutes: until a node counts as dead, until etcdctl has put its load.
-  await files(
-    'store, security and clients',
-    [
-      ...['test/store/**/*.test.ts', 'test/security/**/*.test.ts', 'test/fuzz/**/*.test.ts'],
-      ...[PATIENT_CHAOS, ...PATIENT_E2E, ...SCRIPTS],
-    ],
-    { concurrency: 4 },
-  );
+  await files('store', ['test/store/**/*.test.ts', PATIENT_CHAOS, ...PATIENT_E2E], { concurrency: 4 });
+  const attacks = ['test/security/**/*.test.ts', 'test/fuzz/**/*.test.ts'];
+  await files('security and clients', [...attacks, ...SCRIPTS], { concurrency: 3 });
   // How long clients wait for the next leader.
   await files('chaos', [
     'test/chaos/**/*.test.ts',
