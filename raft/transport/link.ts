@@ -112,6 +112,9 @@ export class Link {
   }
 
   #receive(data: Buffer): void {
+    // The socket still hands out what it had read when it was closed. A later connection of the peer may have taken this one's
+    // place, and the peer may have lost since what it acknowledged here (simulation seed 1903).
+    if (this.#isClosed) return;
     this.#observer?.peerReceived?.(this.peer, data.length);
     try {
       // Entries stay in the log as views into their frame, so the frame must not belong to the socket's read pool.

@@ -48,6 +48,7 @@ export class MemoryNetwork {
   readonly clock: Clock;
   readonly #random: () => number;
   readonly #members = new Map<MemberId, MemoryTransport>();
+  #lives = 0;
   /** Directed pairs between which nothing gets through. */
   readonly #cut = new Set<string>();
   /** Directed pairs in which everything waits until a moment, and then comes at once. */
@@ -66,7 +67,8 @@ export class MemoryNetwork {
   /** The transport of a member. A second one for the same id takes the first one's place, as after a restart. */
   join(id: MemberId, gate: Gate = () => undefined): MemoryTransport {
     this.#members.get(id)?.vanish();
-    const transport = new MemoryTransport(id, this, gate);
+    this.#lives++;
+    const transport = new MemoryTransport({ id, network: this, gate, life: this.#lives });
     this.#members.set(id, transport);
     return transport;
   }
@@ -159,13 +161,23 @@ export class MemoryTransport implements Transport {
   #refused: ReadonlySet<MemberId> = new Set();
   /** Members that called this one can be answered, also if their address is not known yet. */
   readonly #callers = new Set<MemberId>();
+  /** The latest life of each member that was heard: its connections took the place of those of the lives before. */
+  readonly #latest = new Map<MemberId, number>();
+  /** Counts the lives of all members: a later one of the same member has a higher number. */
+  readonly life: number;
   /** Snapshots on their way here. */
   readonly #streams = new Set<SnapshotStream>();
 
-  constructor(id: MemberId, network: MemoryNetwork, gate: Gate) {
-    this.id = id;
-    this.gate = gate;
-    this.#network = network;
+  constructor(of: {
+    readonly id: MemberId;
+    readonly network: MemoryNetwork;
+    readonly gate: Gate;
+    readonly life: number;
+  }) {
+    this.id = of.id;
+    this.gate = of.gate;
+    this.life = of.life;
+    this.#network = of.network;
   }
 
   get isListening(): boolean {
@@ -243,8 +255,8 @@ export class MemoryTransport implements Transport {
   }
 
   /** Something of another member arrives. Nobody who was removed is heard; it is told so. */
-  receive(message: Message): void {
-    if (this.#refuses(message.from)) return;
+  receive(message: Message, life: number): void {
+    if (this.#refuses(message.from) || !this.#isLatest(message.from, life)) return;
     this.#callers.add(message.from);
     this.#handlers?.onMessage(message);
   }
@@ -260,8 +272,10 @@ export class MemoryTransport implements Transport {
     }
   }
 
-  async answer(from: MemberId, method: string, body: Uint8Array): Promise<Uint8Array> {
-    if (this.#handlers === undefined || this.#refuses(from)) throw new PeerUnreachableError('refused');
+  async answer(from: MemberId, method: string, body: Uint8Array, life: number): Promise<Uint8Array> {
+    if (this.#handlers === undefined || this.#refuses(from) || !this.#isLatest(from, life)) {
+      throw new PeerUnreachableError('refused');
+    }
     this.#callers.add(from);
     return this.#handlers.onRequest(from, method, body);
   }
@@ -269,6 +283,13 @@ export class MemoryTransport implements Transport {
   /** A member of the cluster refuses this one. */
   toldRemoved(by: MemberId): void {
     if (this.#known.has(by)) this.#handlers?.onRemoved?.(by);
+  }
+
+  /** Whoever is heard again after a restart calls anew, which ends the connection before and what was still on it. */
+  #isLatest(from: MemberId, life: number): boolean {
+    if (life < (this.#latest.get(from) ?? 0)) return false;
+    this.#latest.set(from, life);
+    return true;
   }
 
   #refuses(from: MemberId): boolean {
@@ -283,7 +304,7 @@ export class MemoryTransport implements Transport {
   }
 
   #sendOnce(message: Message): void {
-    this.#deliver(message.to, target => target.receive(message));
+    this.#deliver(message.to, target => target.receive(message, this.life));
   }
 
   #deliver(to: MemberId, receive: (target: MemoryTransport) => void): void {
@@ -309,7 +330,7 @@ export class MemoryTransport implements Transport {
     if (target === undefined || isLost) throw new PeerUnreachableError('the connection broke');
     let answer: Uint8Array;
     try {
-      answer = await target.answer(this.id, method, body);
+      answer = await target.answer(this.id, method, body, this.life);
     } catch (error) {
       if (!(await this.#isBack(target))) throw new PeerUnreachableError('the connection broke', { cause: error });
       throw asPeerError(error);
