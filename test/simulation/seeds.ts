@@ -48,4 +48,11 @@ export const NAMED_SEEDS: readonly NamedSeed[] = [
       'a member that joined was told of a removal that was never committed, believed it, and told the leader that it was ' +
       'removed; the leader stopped for good (raft/driver/membership.test.ts)',
   },
+  {
+    seed: 1903,
+    found:
+      'a member with a rolled-back disk was let in again while what it had acknowledged before was still on its old connection; ' +
+      'the harness heard old connections beside new ones, and so did the product, for what its socket had read ' +
+      '(raft/transport/link.test.ts)',
+  },
 ];
