@@ -2,11 +2,12 @@
  * What a definition's schema may say (apiextensions-apiserver pkg/apis/apiextensions/validation): words that Kubernetes
  * does not know, lists with keys, and the outer form of rules.
  */
+import type { ValidationRule } from '../cel/index.ts';
 import type { FieldError } from '../status.ts';
 import { forbiddenField, goQuote, invalidText, invalidValue, notSupported, required } from '../validation/errors.ts';
 import { goStrings } from '../validation/go-text.ts';
 import { isFieldPath } from './field-path.ts';
-import { isJsonObject, itemsOf, type JsonSchema, META_FIELDS, type ValidationRule, valuesOf } from './schema.ts';
+import { isJsonObject, itemsOf, type JsonSchema, META_FIELDS, valuesOf } from './schema.ts';
 
 const TYPES = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
 const REASONS = ['FieldValueDuplicate', 'FieldValueForbidden', 'FieldValueInvalid', 'FieldValueRequired'];

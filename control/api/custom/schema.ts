@@ -3,6 +3,7 @@
  * questions that everybody asks of it. A schema that has passed validation is structural (KEP-20190603): every value that
  * is judged has a type in one place.
  */
+import type { ValidationRule } from '../cel/index.ts';
 
 /** One node of a schema. Read-only: the same node is shared by all that work with a version. */
 export interface JsonSchema {
@@ -50,16 +51,6 @@ export interface JsonSchema {
   readonly 'x-kubernetes-list-map-keys'?: readonly string[];
   readonly 'x-kubernetes-map-type'?: string;
   readonly 'x-kubernetes-validations'?: readonly ValidationRule[];
-}
-
-/** A rule in CEL that values must keep. */
-export interface ValidationRule {
-  readonly rule: string;
-  readonly message?: string;
-  readonly messageExpression?: string;
-  readonly reason?: string;
-  readonly fieldPath?: string;
-  readonly optionalOldSelf?: boolean;
 }
 
 export type JsonObject = Record<string, unknown>;
