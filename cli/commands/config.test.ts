@@ -1,10 +1,20 @@
 /** `config`: what it prints, and what it makes of files. */
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import test from 'ava';
 import { parse } from 'yaml';
 import { runInProcess } from '../../test/helpers/cli-in-process.ts';
+
+const folders: string[] = [];
+test.after.always('remove the folders', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+function newFolder(prefix: string): string {
+  const folder = mkdtempSync(join(tmpdir(), prefix));
+  folders.push(folder);
+  return folder;
+}
 
 const CONFIG = {
   apiVersion: 'v1',
@@ -23,7 +33,7 @@ const CONFIG = {
 };
 
 function world(config: object = CONFIG) {
-  const folder = mkdtempSync(join(tmpdir(), 'raftsman-config-'));
+  const folder = newFolder('raftsman-config-');
   const path = join(folder, 'config');
   writeFileSync(path, JSON.stringify(config), { mode: 0o600 });
   const run = (...words: string[]) => runInProcess(['config', ...words], { KUBECONFIG: path });
@@ -125,7 +135,7 @@ test('of several files the first that names a thing wins, and a thing that is ch
 });
 
 test('a kubeconfig that does not exist yet is made', async t => {
-  const folder = mkdtempSync(join(tmpdir(), 'raftsman-config-'));
+  const folder = newFolder('raftsman-config-');
   const path = join(folder, 'deep', 'config');
   const outcome = await runInProcess(['config', 'set-cluster', 'c', '--server=https://x', '--kubeconfig', path]);
   t.is(outcome.stdout, 'Cluster "c" set.\n');

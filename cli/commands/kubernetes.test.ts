@@ -1,5 +1,5 @@
 /** The commands against a small HTTP server that answers as a cluster would. */
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,6 +8,16 @@ import test, { type ExecutionContext } from 'ava';
 import { WebSocketServer } from 'ws';
 import { runInProcess as run } from '../../test/helpers/cli-in-process.ts';
 import { kubernetesCommands, verbOf } from './kubernetes.ts';
+
+const folders: string[] = [];
+test.after.always('remove the folders', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+function newFolder(prefix: string): string {
+  const folder = mkdtempSync(join(tmpdir(), prefix));
+  folders.push(folder);
+  return folder;
+}
 
 const pods = {
   resource: 'pods',
@@ -163,7 +173,7 @@ test('a server that is not there, and files that are no kubeconfig, are one clea
     /^error: stat \/none: no such file or directory\n$/,
   );
 
-  const directory = mkdtempSync(join(tmpdir(), 'raftsman-kubeconfig-'));
+  const directory = newFolder('raftsman-kubeconfig-');
   const write = (text: string) => {
     const path = join(directory, 'config');
     writeFileSync(path, text);
@@ -191,7 +201,7 @@ test('a server that is not there, and files that are no kubeconfig, are one clea
 });
 
 test('a program that the kubeconfig names gives the credentials', async t => {
-  const directory = mkdtempSync(join(tmpdir(), 'raftsman-plugin-'));
+  const directory = newFolder('raftsman-plugin-');
   const path = join(directory, 'config');
   const answer = {
     apiVersion: 'client.authentication.k8s.io/v1',
