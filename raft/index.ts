@@ -17,5 +17,6 @@ export { MemoryDisk, MemoryStorage } from './storage/memory.ts';
 export * from './storage/storage.ts';
 export { TRANSPORT_LIMITS, type TransportLimits } from './transport/limits.ts';
 export type * from './transport/observer.ts';
+export { OpenSockets } from './transport/open-sockets.ts';
 export * from './transport/transport.ts';
 export { WebSocketTransport, type WebSocketTransportOptions } from './transport/websocket.ts';

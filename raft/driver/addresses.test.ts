@@ -3,6 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Membership } from '../core/types.ts';
 import { MemoryDisk, MemoryStorage } from '../storage/memory.ts';
 import { TestAuthority } from '../transport/testing/certificates.ts';
+import { freePort } from '../transport/testing/free-port.ts';
 import { until } from '../transport/testing/until.ts';
 import { WebSocketTransport } from '../transport/websocket.ts';
 import { createRaftNode, type RaftDriver } from './driver.ts';
@@ -42,7 +43,8 @@ class Machine {
     const transport = new WebSocketTransport({
       clusterId: CLUSTER_ID,
       memberId: id,
-      listen: { host: '127.0.0.1', port: options.port ?? 0 },
+      // Not any port: one that comes back must not find its place taken by somebody's way out.
+      listen: { host: '127.0.0.1', port: options.port ?? (await freePort()) },
       tls,
       clock: systemClock,
       random: Math.random,

@@ -1,4 +1,5 @@
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { connect as connectPlain, createServer } from 'node:net';
 import { connect } from 'node:tls';
 import test from 'ava';
 import type { Message } from '../core/messages.ts';
@@ -7,6 +8,7 @@ import { systemClock } from '../driver/system-clock.ts';
 import { IGNORE, transportContract } from './contract.ts';
 import { decodeHello, decodeItems, encodeHello, FrameError } from './frames.ts';
 import { TestAuthority, type TestTls } from './testing/certificates.ts';
+import { freePort } from './testing/free-port.ts';
 import { until } from './testing/until.ts';
 import { WebSocketTransport, type WebSocketTransportOptions } from './websocket.ts';
 
@@ -140,17 +142,42 @@ test('a certificate of another authority is refused', async t => {
   await victim.transport.close();
 });
 
+test('a client that says nothing does not hold up the end', async t => {
+  const { transport } = make(B);
+  await transport.start(IGNORE);
+  const silent = connectPlain({ port: transport.address.port, host: '127.0.0.1' });
+  silent.on('error', () => undefined);
+  t.teardown(() => silent.destroy());
+  await once(silent, 'connect');
+  const ended = once(silent, 'close');
+  silent.resume();
+  await transport.close();
+  await ended;
+  t.pass();
+});
+
+test('a client that says nothing is let go in time', async t => {
+  const { transport } = make(B, { limits: { handshakeTimeoutMs: 100 } });
+  await transport.start(IGNORE);
+  t.teardown(() => transport.close());
+  const silent = connectPlain({ port: transport.address.port, host: '127.0.0.1' });
+  silent.on('error', () => undefined);
+  silent.resume();
+  await once(silent, 'close');
+  t.pass();
+});
+
 test('a member that comes back at its address is dialled again', async t => {
-  const [a, b] = [make(A).transport, make(B).transport];
+  const listen = { host: '127.0.0.1', port: await freePort() };
+  const [a, b] = [make(A).transport, make(B, { listen }).transport];
   await a.start(IGNORE);
   await b.start(IGNORE);
-  const { port } = b.address;
   a.setPeers([{ id: B, peerAddress: addressOf(b) }]);
   await untilReached(a, B);
   await b.close();
   await until(() => true);
   t.false(await canReach(a, B));
-  const again = make(B, { listen: { host: '127.0.0.1', port } }).transport;
+  const again = make(B, { listen }).transport;
   await again.start(IGNORE);
   await untilReached(a, B);
   await a.close();

@@ -15,6 +15,7 @@ import { decodeHello, encodeHello, type Hello, type Item } from './frames.ts';
 import { resolveTransportLimits, type TransportLimits } from './limits.ts';
 import { Link } from './link.ts';
 import type { TransportObserver } from './observer.ts';
+import { OpenSockets } from './open-sockets.ts';
 import { PendingRequests } from './requests.ts';
 import { receiveSnapshotFrom, sendSnapshotOver } from './snapshot-stream.ts';
 import {
@@ -62,6 +63,8 @@ export class WebSocketTransport implements Transport {
   readonly #logger: Logger;
   readonly #limits: TransportLimits;
   readonly #server: Server | PlainServer;
+  /** Also those that never became a WebSocket. */
+  readonly #openSockets: OpenSockets;
   readonly #webSockets: WebSocketServer;
   readonly #requests: PendingRequests;
   readonly #peers = new Map<MemberId, DialledPeer>();
@@ -80,8 +83,12 @@ export class WebSocketTransport implements Transport {
     this.#requests = new PendingRequests(options.clock, this.#limits);
     const { tls } = options;
     this.#server = tls
-      ? createServer({ ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' })
+      ? createServer({
+          ...{ ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
+          handshakeTimeout: this.#limits.handshakeTimeoutMs,
+        })
       : createPlainServer();
+    this.#openSockets = new OpenSockets(this.#server);
     this.#webSockets = new WebSocketServer({
       server: this.#server,
       path: PATH,
@@ -170,6 +177,7 @@ export class WebSocketTransport implements Transport {
     for (const link of [...this.#accepted.values()]) link.close();
     for (const socket of this.#sockets) socket.terminate();
     this.#webSockets.close();
+    this.#openSockets.destroy();
     if (!this.#server.listening) return;
     await new Promise<void>(resolve => this.#server.close(() => resolve()));
   }
