@@ -62,6 +62,8 @@ export const JOIN_TIMEOUT_MS = 120_000;
 export const JOIN_PAUSE_MS = 200;
 /** Setting up a connection to one member. */
 export const CONNECT_TIMEOUT_MS = 2_000;
+/** A client that has not finished its TLS handshake by then is let go. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Parts of a snapshot that are on their way to a remote client without having been taken. */
 export const SNAPSHOT_WINDOW_PARTS = 8;
 /** Snapshots that one connection reads at a time. */

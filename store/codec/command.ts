@@ -5,6 +5,7 @@ import type { Command } from '../mvcc/command.ts';
 import { readAlarm, readAlarmFilter, writeAlarm, writeAlarmFilter } from './alarm.ts';
 import { readAuthAction, writeAuthAction } from './auth.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
+import { Slabs } from './slabs.ts';
 
 const FORMAT = 1;
 /** A command on somebody's behalf: who that is comes first. */
@@ -30,6 +31,7 @@ const KEEPS_VALUE = 1;
 const KEEPS_LEASE = 2;
 
 const writer = new ByteWriter();
+const slabs = new Slabs();
 
 /** A command as the log has it. */
 export interface LoggedCommand {
@@ -77,7 +79,9 @@ export function encodeCommand(command: Command, by?: Caller): Buffer {
       writeAuthAction(writer, command.change);
       break;
   }
-  return writer.take();
+  const bytes = slabs.copy(writer.peek());
+  writer.clear();
+  return bytes;
 }
 
 /** Decodes an entry of the log; its values are views into `bytes`. @throws {RangeError} they are not a command of a known format */

@@ -1,7 +1,9 @@
 /** Listens for gRPC clients, in mutual TLS or in plain text, and hands their calls to the routes. */
 import { createServer as createPlainServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, TLSSocket } from 'node:tls';
+import { OpenSockets } from '../../raft/index.ts';
 import type { TurnClock } from '../clock.ts';
+import { HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
 import { type Logger, silentLogger } from '../logger.ts';
 import { type Rpc, RpcTallies, type RpcTally } from '../metrics/rpcs.ts';
 import type { TlsMaterial } from '../remote/server.ts';
@@ -34,6 +36,7 @@ export class GrpcServer {
   readonly #tallies: RpcTallies;
   readonly #tallyOf: ReadonlyMap<Route, RpcTally>;
   readonly #server: Server;
+  readonly #openSockets: OpenSockets;
   readonly #front: Front;
   readonly #connections = new Set<Http2Connection>();
 
@@ -51,6 +54,7 @@ export class GrpcServer {
         : createTlsServer(
             {
               ...tls,
+              handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
               requestCert: true,
               rejectUnauthorized: true,
               minVersion: 'TLSv1.2',
@@ -58,6 +62,7 @@ export class GrpcServer {
             },
             accept,
           );
+    this.#openSockets = new OpenSockets(this.#server);
     this.#server.on('tlsClientError', (error: Error) => {
       this.#logger.warn({ error }, 'an etcd client was not let in');
     });
@@ -85,6 +90,7 @@ export class GrpcServer {
     for (const connection of [...this.#connections]) connection.goAway();
     const cancel = this.#options.clock.setTimeout(() => {
       for (const connection of [...this.#connections]) connection.destroy();
+      this.#openSockets.destroy();
     }, CLOSE_GRACE_MS);
     await closed;
     cancel();

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { TestAuthority } from '../../raft/transport/testing/certificates.ts';
+import { freePort } from '../../raft/transport/testing/free-port.ts';
 import { systemClock } from '../clock.ts';
-import { freePort } from '../testing/cluster.ts';
 import type { CrashChildOptions } from '../testing/crash-child.ts';
 import { openStore } from './open.ts';
 

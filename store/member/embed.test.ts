@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { TestAuthority } from '../../raft/transport/testing/certificates.ts';
+import { freePort } from '../../raft/transport/testing/free-port.ts';
 import { bytes, text } from '../client/contract.ts';
-import { freePort } from '../testing/cluster.ts';
 import { connectStore, EmbedError, type EmbedOptions, embedStore } from './embed.ts';
 import type { OpenStore } from './options.ts';
 

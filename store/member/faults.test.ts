@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import test from 'ava';
 import { copyTo, smallDisk } from '../../raft/storage/testing/damage.ts';
 import { TestAuthority } from '../../raft/transport/testing/certificates.ts';
+import { freePort } from '../../raft/transport/testing/free-port.ts';
 import { LevelBackend } from '../backend/level.ts';
 import { bytes, text } from '../client/contract.ts';
 import { systemClock } from '../clock.ts';
 import { encodeImage } from '../codec/image.ts';
 import { Replica } from '../replica.ts';
-import { freePort, TestCluster } from '../testing/cluster.ts';
+import { TestCluster } from '../testing/cluster.ts';
 import { openStore } from './open.ts';
 import type { OpenStore, OpenStoreOptions } from './options.ts';
 

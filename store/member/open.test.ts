@@ -1,14 +1,18 @@
+import { once } from 'node:events';
 import { readdir, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import test from 'ava';
 import { Level } from 'level';
 import { TestAuthority } from '../../raft/transport/testing/certificates.ts';
+import { freePort } from '../../raft/transport/testing/free-port.ts';
 import { StateCorruptError } from '../backend/backend.ts';
 import type { StoreClient } from '../client/client.ts';
 import { bytes, open, storeContract, text } from '../client/contract.ts';
 import { systemClock } from '../clock.ts';
+import { HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
 import { RemoteClient } from '../remote/client.ts';
-import { freePort, TestCluster } from '../testing/cluster.ts';
+import { TestCluster } from '../testing/cluster.ts';
 import { openStore } from './open.ts';
 import { DataDirectoryError, ListenError, LogMissingError } from './options.ts';
 
@@ -52,6 +56,31 @@ test('a member finds its data again, also after many restarts', async t => {
     revision = (await member.client.put(`/${life}`, bytes(`${life}`))).revision;
     await member.close();
   }
+  await cluster[Symbol.asyncDispose]();
+});
+
+test('clients that say nothing, on any port of a member, do not hold up its end', async t => {
+  const cluster = await makeCluster();
+  const { tls } = cluster;
+  const port = await freePort();
+  const member = await openStore({
+    ...cluster.options('one', port),
+    serveEtcd: { listen: { host: '127.0.0.1', port: 0 }, tls },
+  });
+  const silent = await Promise.all(
+    [port, member.servedPort, member.etcdPort].map(async one => {
+      const socket = connect({ host: '127.0.0.1', port: one ?? 0 });
+      socket.on('error', () => undefined);
+      t.teardown(() => socket.destroy());
+      await once(socket, 'connect');
+      return socket.resume();
+    }),
+  );
+  const ends = silent.map(socket => once(socket, 'close'));
+  const startedAt = performance.now();
+  await member.close();
+  await Promise.all(ends);
+  t.true(performance.now() - startedAt < HANDSHAKE_TIMEOUT_MS, 'nobody waited for their handshakes');
   await cluster[Symbol.asyncDispose]();
 });
 

@@ -6,6 +6,7 @@ import { createServer as createPlainServer, type Server as PlainServer } from 'n
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { OpenSockets } from '../../raft/index.ts';
 import type { CommandClient } from '../client/base.ts';
 import { CompactedError, InvalidRequestError, UnavailableError, type WatchBatch } from '../client/client.ts';
 import type { TurnClock } from '../clock.ts';
@@ -13,6 +14,7 @@ import { decodeCommand } from '../codec/command.ts';
 import {
   CONNECTION_SNAPSHOTS_MAX,
   FRAME_BYTES_MAX,
+  HANDSHAKE_TIMEOUT_MS,
   SNAPSHOT_WINDOW_PARTS,
   STORE_LIMITS,
   type StoreLimits,
@@ -54,6 +56,8 @@ export interface StoreServerOptions {
 export class StoreServer {
   readonly #options: StoreServerOptions;
   readonly #http: PlainServer | TlsServer;
+  /** Also those that never became a WebSocket. */
+  readonly #openSockets: OpenSockets;
   readonly #sockets: WebSocketServer;
 
   constructor(options: StoreServerOptions) {
@@ -62,7 +66,11 @@ export class StoreServer {
     this.#http =
       tls === undefined
         ? createPlainServer()
-        : createTlsServer({ ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' });
+        : createTlsServer({
+            ...{ ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
+            handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+          });
+    this.#openSockets = new OpenSockets(this.#http);
     this.#sockets = new WebSocketServer({
       server: this.#http,
       perMessageDeflate: false,
@@ -90,6 +98,7 @@ export class StoreServer {
   async close(): Promise<void> {
     for (const socket of this.#sockets.clients) socket.terminate();
     this.#sockets.close();
+    this.#openSockets.destroy();
     await new Promise<void>(resolve => this.#http.close(() => resolve()));
   }
 

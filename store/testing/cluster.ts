@@ -1,10 +1,9 @@
 /** A cluster in one process for tests: each member with its own directory and ports, all with one certificate. */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { threadId } from 'node:worker_threads';
 import type { Membership } from '../../raft/index.ts';
+import { freePort } from '../../raft/transport/testing/free-port.ts';
 import { systemClock } from '../clock.ts';
 import { openStore } from '../member/open.ts';
 import type { OpenStore, OpenStoreOptions } from '../member/options.ts';
@@ -70,35 +69,4 @@ export class TestCluster {
     for (const member of this.members) await member.close();
     await rm(this.#root, { recursive: true });
   }
-}
-
-/** Below what the system gives out by itself, so that nobody who asks it for any port gets one of these in between. */
-const PORTS_FROM = 10_000;
-/** Test files run side by side: each has a window of its own, as far as there are windows. */
-const WINDOW_PORTS = 100;
-const WINDOWS = 99;
-let nextPort = 0;
-
-/** A port that nobody listens on, and that this file's tests have not been given before. */
-export async function freePort(): Promise<number> {
-  const window = (process.pid * 7 + threadId) % WINDOWS;
-  for (let tries = 0; tries < WINDOW_PORTS; tries++) {
-    const port = PORTS_FROM + window * WINDOW_PORTS + (nextPort++ % WINDOW_PORTS);
-    if (await isFree(port)) return port;
-  }
-  throw new Error('there is no free port in the window of this file');
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, '127.0.0.1', resolve);
-    });
-  } catch {
-    return false;
-  }
-  await new Promise(resolve => server.close(resolve));
-  return true;
 }

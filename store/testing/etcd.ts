@@ -4,7 +4,7 @@ import { accessSync, constants } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { freePort } from './cluster.ts';
+import { freePort } from '../../raft/transport/testing/free-port.ts';
 
 /** Where the program is; undefined where there is none. */
 export function findEtcd(): string | undefined {
