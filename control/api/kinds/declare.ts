@@ -10,7 +10,12 @@ import { canonical } from '../schema/decode.ts';
 import { definition, derivedFrom } from '../schema/definitions.ts';
 import { isEqual } from '../schema/equal.ts';
 import type { FieldError } from '../status.ts';
-import { validateMetadataContents, validateObjectMeta, validateObjectMetaUpdate } from '../validation/metadata.ts';
+import {
+  validateMetadataContents,
+  validateObjectMeta,
+  validateObjectMetaUpdate,
+  validateStandardFinalizers,
+} from '../validation/metadata.ts';
 import { type NameRule, subdomainName } from '../validation/names.ts';
 
 /** What a kind may say of itself; see {@link KindDeclaration} for each member. */
@@ -92,6 +97,9 @@ export function ownerWarnings(object: KubernetesObject): string[] {
   ];
 }
 
+/** Groups whose objects may have finalizers of any name. */
+const ANY_FINALIZERS = new Set(['admissionregistration.k8s.io', 'apiextensions.k8s.io', 'apiregistration.k8s.io']);
+
 /** Declares a kind. */
 export function declare<T extends KubernetesObject>(
   kind: Kind<T>,
@@ -104,6 +112,7 @@ export function declare<T extends KubernetesObject>(
   const shown = printers[kind.definition] ?? printers[derivedFrom(kind.definition) ?? ''] ?? defaultPrinter;
   const validateWhole = (object: T): FieldError[] => [
     ...validateObjectMeta(metadataOf(object), kind.namespaced, nameRule),
+    ...(ANY_FINALIZERS.has(kind.group) ? [] : validateStandardFinalizers(metadataOf(object))),
     ...(behaviour.validate?.(object) ?? []),
   ];
   return {
@@ -138,7 +147,8 @@ export function declare<T extends KubernetesObject>(
         behaviour.prepareForUpdate?.(object, old, context);
       }
       dropRepeatedOwners(object);
-      settle(kind, object);
+      if (context.subresource === 'status') settleStatus(kind, object);
+      else settle(kind, object);
       if (tracksGeneration) {
         const isChanged = context.subresource !== 'status' && (behaviour.isSpecChanged ?? isBodyChanged)(object, old);
         metadataOf(object).generation = (metadataOf(old).generation ?? 0) + (isChanged ? 1 : 0);
@@ -209,8 +219,11 @@ function keepAllButStatus(object: KubernetesObject, old: KubernetesObject): void
   }
 }
 
+/** What a write through `status` may write. */
+const STATUS_MEMBERS: readonly (keyof WithStatus)[] = ['metadata', 'status'];
+
 const isOwnMember = (key: string): boolean =>
-  key === 'metadata' || key === 'status' || key === 'kind' || key === 'apiVersion';
+  (STATUS_MEMBERS as readonly string[]).includes(key) || key === 'kind' || key === 'apiVersion';
 
 function isBodyChanged(object: KubernetesObject, old: KubernetesObject): boolean {
   const body = ({
@@ -230,4 +243,11 @@ function settle<T extends KubernetesObject>(kind: Kind<T>, object: T): void {
   const settled = canonical(kind, object);
   for (const key of Object.keys(object) as (keyof T)[]) if (!(key in settled)) delete object[key];
   Object.assign(object, settled);
+}
+
+/** The same for what a write through `status` may have changed; the rest is as it was stored. */
+function settleStatus(kind: Kind, object: WithStatus): void {
+  const { metadata, status } = object;
+  const settled = canonical<WithStatus>(kind, { metadata, status });
+  for (const member of STATUS_MEMBERS) copyMember<WithStatus>(object, settled, member);
 }

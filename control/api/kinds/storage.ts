@@ -50,6 +50,13 @@ export const persistentVolume = declare(kinds.persistentvolumes, {
   prepareForUpdate({ spec }, old) {
     if (!old.spec?.volumeAttributesClassName) delete spec?.volumeAttributesClassName;
   },
+  // Whoever writes the phase need not know the time of the change; who names another time knows better.
+  prepareForStatusUpdate({ status }, old, { now }) {
+    if (!status || status.phase === old.status?.phase) return;
+    const before = old.status?.lastPhaseTransitionTime;
+    if (!status.lastPhaseTransitionTime || status.lastPhaseTransitionTime === before)
+      status.lastPhaseTransitionTime = now;
+  },
   validate: validateVolume,
   judgesWholeFirst: true,
   validateUpdate: validateVolumeUpdate,

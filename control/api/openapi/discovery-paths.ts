@@ -2,7 +2,7 @@
  * What OpenAPI tells of the paths that are no resources: discovery itself, the version, the keys of service account tokens.
  * In v3 each has a document of its own (KEP-2896), in v2 they stand among the other paths.
  */
-import { REF_PREFIX } from './source.ts';
+import { type GroupVersionKind, groupVersionPath, REF_PREFIX } from './source.ts';
 import type { V2PathItem } from './v2.ts';
 
 /** A path with one GET. */
@@ -51,17 +51,36 @@ export function plainPaths(groups: Iterable<string>): ReadonlyMap<string, PlainP
   ]);
   for (const group of groups) {
     if (group === '') continue;
-    const words = group.replace(/\.k8s\.io$/, '').split(/[.-]/);
-    const name = words.map(word => word.charAt(0).toUpperCase() + word.slice(1)).join('');
+    const words = wordsOf(group);
     paths.set(`apis/${group}`, {
       path: `/apis/${group}/`,
-      operationId: `get${name}APIGroup`,
+      operationId: `get${capitalized(words)}APIGroup`,
       tag: words.join('_'),
       schema: `${META}APIGroup`,
     });
   }
   return paths;
 }
+
+/** The list of a group version's resources, which stands among its other paths. */
+export function resourceListPath({ group, version }: Pick<GroupVersionKind, 'group' | 'version'>): PlainPath {
+  const words = group === '' ? ['core'] : wordsOf(group);
+  return {
+    path: `/${groupVersionPath({ group, version })}/`,
+    operationId: `get${capitalized([...words, version])}APIResources`,
+    tag: `${words.join('')}_${version}`,
+    schema: `${META}APIResourceList`,
+  };
+}
+
+/** One of each group version of the kinds. */
+export function resourceListPaths(kinds: readonly Pick<GroupVersionKind, 'group' | 'version'>[]): PlainPath[] {
+  return [...new Map(kinds.map(kind => [groupVersionPath(kind), resourceListPath(kind)])).values()];
+}
+
+const wordsOf = (group: string) => group.replace(/\.k8s\.io$/, '').split(/[.-]/);
+const capitalized = (words: readonly string[]) =>
+  words.map(word => word.charAt(0).toUpperCase() + word.slice(1)).join('');
 
 /** The path in the manner of v3. */
 export function v3PlainPath({ operationId, tag, schema }: PlainPath): object {

@@ -2,7 +2,7 @@
  * OpenAPI v2 in the protobuf form of gnostic (`openapi.v2.Document`), the only form that kubectl up to 1.28 reads.
  * Field numbers: google/gnostic-models openapiv2/OpenAPIv2.proto. Only what our documents hold is written.
  */
-import type { V2Document, V2Operation, V2Parameter, V2PathItem, V2Schema } from './v2.ts';
+import type { V2Document, V2Operation, V2Parameter, V2Part, V2PathItem, V2Schema } from './v2.ts';
 
 /** What clients ask for; the answer's type may be anything, and this is what Kubernetes says. */
 export const OPENAPI_V2_PROTOBUF_MEDIA_TYPE = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
@@ -14,6 +14,29 @@ export function encodeOpenApiV2(document: V2Document): Uint8Array {
     message(2, [text(1, document.info.title), text(2, document.info.version)]),
     message(8, named(2, document.paths, pathItem)),
     message(9, named(1, document.definitions, schema)),
+  ]);
+}
+
+/** One path or schema, as it stands among the others; {@link encodeV2Parts} makes the document of them. */
+export function encodeV2Part(part: V2Part): Uint8Array {
+  return Buffer.concat(
+    'path' in part
+      ? named(2, { [part.path]: part.item }, pathItem)
+      : named(1, { [part.definition]: part.schema }, schema),
+  );
+}
+
+/** The document of paths and schemas that were encoded one by one. */
+export function encodeV2Parts(
+  { swagger, info }: Pick<V2Document, 'swagger' | 'info'>,
+  paths: readonly Uint8Array[],
+  definitions: readonly Uint8Array[],
+): Uint8Array {
+  return Buffer.concat([
+    text(1, swagger),
+    message(2, [text(1, info.title), text(2, info.version)]),
+    message(8, paths),
+    message(9, definitions),
   ]);
 }
 

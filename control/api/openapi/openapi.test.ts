@@ -1,8 +1,8 @@
 import test from 'ava';
 import { readFields, type WireValue } from '../protobuf/wire-format.ts';
-import { encodeOpenApiV2 } from './gnostic.ts';
+import { encodeOpenApiV2, encodeV2Part, encodeV2Parts } from './gnostic.ts';
 import type { OpenApiSource, SchemaFacts } from './source.ts';
-import { openApiV2 } from './v2.ts';
+import { openApiV2, partsOfV2 } from './v2.ts';
 import { openApiV3, openApiV3Index } from './v3.ts';
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1.';
@@ -92,12 +92,14 @@ test('v2 holds the served paths with the names that Kubernetes gives their opera
     '/apis/apps/': { get: 'getAppsAPIGroup' },
     '/openid/v1/jwks/': { get: 'getServiceAccountIssuerOpenIDKeyset' },
     '/version/': { get: 'getCodeVersion' },
+    '/api/v1/': { get: 'getCoreV1APIResources' },
     '/api/v1/namespaces/{namespace}/pods/{name}': { get: 'readCoreV1NamespacedPod' },
     '/api/v1/namespaces/{namespace}/pods/{name}/exec': {
       get: 'connectCoreV1GetNamespacedPodExec',
       post: 'connectCoreV1PostNamespacedPodExec',
     },
     '/api/v1/namespaces/{namespace}/pods/{name}/log': { get: 'readCoreV1NamespacedPodLog' },
+    '/apis/apps/v1/': { get: 'getAppsV1APIResources' },
     '/apis/apps/v1/deployments': { get: 'listAppsV1DeploymentForAllNamespaces' },
     '/apis/apps/v1/namespaces/{namespace}/deployments': {
       get: 'listAppsV1NamespacedDeployment',
@@ -132,7 +134,7 @@ test('watches have paths of their own, as they used to', t => {
   });
   const told = Object.entries(paths).map(([path, { get }]) => [path, get?.operationId, get?.['x-kubernetes-action']]);
   t.deepEqual(
-    told.filter(([path]) => path?.startsWith('/apis/apps/v1')),
+    told.filter(([path]) => path?.startsWith('/apis/apps/v1/watch')),
     [
       ['/apis/apps/v1/watch/deployments', 'watchAppsV1DeploymentListForAllNamespaces', 'watchlist'],
       ['/apis/apps/v1/watch/namespaces/{namespace}/deployments', 'watchAppsV1NamespacedDeploymentList', 'watchlist'],
@@ -216,4 +218,19 @@ test('the protobuf form says the same', t => {
   t.is(textOf(first(properties[1], 2, 22, 1)), 'integer');
   t.is(textOf(first(deployment, 2, 31, 1)), 'x-kubernetes-group-version-kind');
   t.is(textOf(first(deployment, 2, 31, 2, 2)), '[{"group":"apps","kind":"Deployment","version":"v1"}]');
+});
+
+test('a document in pieces is the document, and what is there already is passed over', t => {
+  const { paths, definitions } = openApiV2(source);
+  const [first] = Object.keys(definitions);
+  const parts = [...partsOfV2(source, new Set(['/apis/', first ?? '']))];
+  const names = parts.map(part => ('path' in part ? part.path : part.definition));
+  const wanted = [...Object.keys(paths), ...Object.keys(definitions)].filter(
+    name => name !== '/apis/' && name !== first,
+  );
+  t.deepEqual(names.toSorted(), wanted.toSorted());
+  const document = openApiV2(source);
+  const encoded = (isPath: boolean) =>
+    [...partsOfV2(source)].filter(part => 'path' in part === isPath).map(part => encodeV2Part(part));
+  t.deepEqual(encodeV2Parts(document, encoded(true), encoded(false)), encodeOpenApiV2(document));
 });

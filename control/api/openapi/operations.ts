@@ -1,8 +1,9 @@
 /** The operations of the served kinds: which paths there are, what each takes and answers. OpenAPI v2 and v3 write them down. */
+import { isReturnedWhenDeleted } from '../deleted-answer.ts';
 import type { GroupVersionKind, OpenApiSource, ServedKind } from './source.ts';
 import { groupVersionPath } from './source.ts';
 
-export type HttpVerb = 'get' | 'put' | 'post' | 'patch' | 'delete';
+export type HttpVerb = 'get' | 'put' | 'post' | 'patch' | 'delete' | 'head' | 'options';
 
 export interface Operation {
   readonly operationId: string;
@@ -68,12 +69,20 @@ const LIST_QUERY = [
 ];
 const WRITE_QUERY = ['dryRun', 'fieldManager', 'fieldValidation', 'pretty'];
 const PATCH_QUERY = ['dryRun', 'fieldManager', 'fieldValidation', 'force', 'pretty'];
-const DELETE_QUERY = ['dryRun', 'gracePeriodSeconds', 'orphanDependents', 'pretty', 'propagationPolicy'];
+const DELETE_QUERY = [
+  'dryRun',
+  'gracePeriodSeconds',
+  'ignoreStoreReadErrorWithClusterBreakingPotential',
+  'orphanDependents',
+  'pretty',
+  'propagationPolicy',
+];
 const DELETE_COLLECTION_QUERY = [
   'continue',
   'dryRun',
   'fieldSelector',
   'gracePeriodSeconds',
+  'ignoreStoreReadErrorWithClusterBreakingPotential',
   'labelSelector',
   'limit',
   'orphanDependents',
@@ -98,6 +107,7 @@ const CONNECT_QUERY: Readonly<Record<string, readonly string[]>> = {
     'pretty',
     'previous',
     'sinceSeconds',
+    'stream',
     'tailLines',
     'timestamps',
   ],
@@ -164,7 +174,23 @@ function pathsOfKind(kind: ServedKind, source: OpenApiSource): PathOperations[] 
     paths.push({ path: `${root}/${kind.plural}`, parameters: [], operations: byVerb([['get', everywhere]]) });
   }
   if (has('watch') && source.hasDefinition(WATCH_EVENT)) paths.push(...watchPaths(kind));
-  return [...paths, ...kind.subresources.map(subresource => subresourcePath(kind, subresource, source))];
+  return [...paths, ...kind.subresources.flatMap(subresource => subresourcePaths(kind, subresource, source))];
+}
+
+/** A proxy takes what comes behind its path, too. */
+function subresourcePaths(
+  kind: ServedKind,
+  subresource: ServedKind['subresources'][number],
+  source: OpenApiSource,
+): PathOperations[] {
+  const path = subresourcePath(kind, subresource, source);
+  if (subresource.name !== 'proxy') return [path];
+  const operations = new Map(
+    [...path.operations].map(
+      ([verb, each]) => [verb, { ...each, operationId: `${each.operationId}WithPath` }] as const,
+    ),
+  );
+  return [path, { path: `${path.path}/{path}`, parameters: ['name', ...path.parameters.slice(1), 'path'], operations }];
 }
 
 const WATCH_EVENT = `${META}WatchEvent`;
@@ -209,11 +235,11 @@ function subresourcePath(
   source: OpenApiSource,
 ): PathOperations {
   const responseKind = subresource.responseKind ?? kind;
-  const object = definitionNameOf(responseKind, kind, source);
+  const object = subresource.name === 'log' ? undefined : definitionNameOf(responseKind, kind, source);
   const suffix = subresource.name.charAt(0).toUpperCase() + subresource.name.slice(1);
   const names = { suffix, scope: kind.namespaced ? 'Namespaced' : '' };
-  const make = (verb: OperationVerb) =>
-    object === undefined
+  const make = (verb: OperationVerb | 'head' | 'options') =>
+    object === undefined || verb === 'head' || verb === 'options'
       ? connectOperation(kind, verb, subresource, names)
       : operation({ kind, responseKind, verb, names, object, list: '' });
   const has = (verb: string) => subresource.verbs.includes(verb);
@@ -226,6 +252,8 @@ function subresourcePath(
       ['put', has('update') && make('update')],
       ['patch', has('patch') && make('patch')],
       ['delete', has('delete') && make('delete')],
+      ['head', subresource.name === 'proxy' && make('head')],
+      ['options', subresource.name === 'proxy' && make('options')],
     ]),
   };
 }
@@ -316,13 +344,25 @@ function operation(facts: OperationFacts): Operation {
         query: verb === 'delete' ? DELETE_QUERY : DELETE_COLLECTION_QUERY,
         body: `${META}DeleteOptions`,
         isBodyOptional: true,
-        responses: new Map([[200, `${META}Status`]]),
+        responses: verb === 'delete' ? deletedAnswers(kind, object) : new Map([[200, `${META}Status`]]),
       };
   }
 }
 
+/** What a DELETE answers: a Status, or for some kinds the object (ReturnDeletedObject in their storage). */
+function deletedAnswers(kind: ServedKind, object: string): ReadonlyMap<number, string> {
+  const isObject = !kind.form && isReturnedWhenDeleted(kind);
+  const answer = isObject ? object : `${META}Status`;
+  return new Map([
+    [200, answer],
+    [202, answer],
+  ]);
+}
+
 /** As in `connectCoreV1PostNamespacedPodExec`. */
-const CONNECT_METHOD: Readonly<Record<OperationVerb, string>> = {
+const CONNECT_METHOD: Readonly<Record<OperationVerb | 'head' | 'options', string>> = {
+  head: 'Head',
+  options: 'Options',
   get: 'Get',
   list: 'Get',
   create: 'Post',
@@ -335,7 +375,7 @@ const CONNECT_METHOD: Readonly<Record<OperationVerb, string>> = {
 /** A subresource that streams or answers text: log, exec, attach, port-forward, proxy. */
 function connectOperation(
   kind: ServedKind,
-  verb: OperationVerb,
+  verb: OperationVerb | 'head' | 'options',
   subresource: ServedKind['subresources'][number],
   names: OperationNames,
 ): Operation {

@@ -1,6 +1,6 @@
 /** OpenAPI v2 (`/openapi/v2`), as JSON. `gnostic.ts` makes the protobuf form that kubectl up to 1.28 insists on. */
 
-import { plainPaths, v2PlainPath } from './discovery-paths.ts';
+import { plainPaths, resourceListPaths, v2PlainPath } from './discovery-paths.ts';
 import { BOOLEAN_PARAMETERS, INTEGER_PARAMETERS, type Operation, type PathOperations, pathsOf } from './operations.ts';
 import { type OpenApiSource, REF_PREFIX, reachable, type SchemaFacts } from './source.ts';
 
@@ -31,6 +31,8 @@ export interface V2PathItem {
   readonly post?: V2Operation;
   readonly patch?: V2Operation;
   readonly delete?: V2Operation;
+  readonly head?: V2Operation;
+  readonly options?: V2Operation;
 }
 export interface V2Schema {
   readonly $ref?: string;
@@ -73,20 +75,42 @@ export function definitionsOf(
   return reachable(roots, name => source.definition(name));
 }
 
+/** The whole document, all at once: see {@link partsOfV2}. */
 export function openApiV2(source: OpenApiSource): V2Document {
+  const paths: Record<string, V2PathItem> = {};
+  const definitions: Record<string, V2Schema> = {};
+  for (const part of partsOfV2(source)) {
+    if ('path' in part) paths[part.path] = part.item;
+    else definitions[part.definition] = part.schema;
+  }
+  return { ...frameOfV2(source), paths, definitions };
+}
+
+/** One path or one schema of a document. */
+export type V2Part =
+  | { readonly path: string; readonly item: V2PathItem }
+  | { readonly definition: string; readonly schema: V2Schema };
+
+/**
+ * The paths and schemas of a document, one after the other, for whoever must not do all the work in one go; paths come first.
+ * What `besides` has by name is passed over.
+ */
+export function* partsOfV2(source: OpenApiSource, besides: ReadonlySet<string> = new Set()): Generator<V2Part> {
   const paths = pathsOf(source);
-  const plain = [...plainPaths(source.kinds.map(({ group }) => group)).values()];
+  const plain = [...plainPaths(source.kinds.map(({ group }) => group)).values(), ...resourceListPaths(source.kinds)];
+  for (const path of plain) if (!besides.has(path.path)) yield { path: path.path, item: v2PlainPath(path) };
+  for (const path of paths) if (!besides.has(path.path)) yield { path: path.path, item: pathItem(path) };
   const plainSchemas = plain.flatMap(({ schema }) => schema ?? []).filter(name => source.hasDefinition(name));
+  for (const name of definitionsOf(paths, source, plainSchemas)) {
+    if (!besides.has(name)) yield { definition: name, schema: v2Schema(source.definition(name)) };
+  }
+}
+
+/** All of a document but its paths and schemas. */
+export function frameOfV2(source: Pick<OpenApiSource, 'title' | 'version'>): Omit<V2Document, 'paths' | 'definitions'> {
   return {
     swagger: '2.0',
     info: { title: source.title, version: source.version },
-    paths: Object.fromEntries([
-      ...plain.map(path => [path.path, v2PlainPath(path)]),
-      ...paths.map(path => [path.path, pathItem(path)]),
-    ]),
-    definitions: Object.fromEntries(
-      definitionsOf(paths, source, plainSchemas).map(name => [name, v2Schema(source.definition(name))]),
-    ),
     parameters: {},
     securityDefinitions: {
       BearerToken: {

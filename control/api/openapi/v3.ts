@@ -1,6 +1,6 @@
 /** OpenAPI v3: an index (`/openapi/v3`) and one document a group version (`/openapi/v3/apis/apps/v1`). */
 
-import { type PlainPath, v3PlainPath } from './discovery-paths.ts';
+import { type PlainPath, resourceListPaths, v3PlainPath } from './discovery-paths.ts';
 import { type Operation, type PathOperations, pathsOf } from './operations.ts';
 import { groupVersionPath, type OpenApiSource, REF_PREFIX, reachable, type SchemaFacts } from './source.ts';
 import { definitionsOf, descriptionOf, parameterType } from './v2.ts';
@@ -55,11 +55,16 @@ export function openApiV3Index(hashes: ReadonlyMap<string, string>): object {
 
 function v3Document(source: OpenApiSource): V3Document {
   const paths = pathsOf(source);
-  const names = definitionsOf(paths, source);
+  const lists = resourceListPaths(source.kinds);
+  const listSchemas = lists.flatMap(({ schema }) => schema ?? []).filter(name => source.hasDefinition(name));
+  const names = definitionsOf(paths, source, listSchemas);
   return {
     openapi: '3.0.0',
     info: { title: source.title, version: source.version },
-    paths: Object.fromEntries(paths.map(path => [path.path, pathItem(path)])),
+    paths: Object.fromEntries([
+      ...lists.map(path => [path.path, v3PlainPath(path)]),
+      ...paths.map(path => [path.path, pathItem(path)]),
+    ]),
     components: { schemas: Object.fromEntries(names.map(name => [name, v3Schema(source.definition(name))])) },
   };
 }

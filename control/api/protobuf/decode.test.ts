@@ -2,7 +2,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { ApiError } from '../status.ts';
 import { decodeProtobuf } from './decode.ts';
-import { messageNamed, messageOfKind } from './fields.ts';
+import { bytesField, encodeProtobuf as encode, numberField, text } from './testing/encode.ts';
 
 /** What kubectl 1.33 sent for these commands, and the object that it meant. */
 const CAPTURED: readonly (readonly [command: string, base64: string, object: object])[] = [
@@ -117,82 +117,6 @@ for (const [command, base64, object] of CAPTURED) {
   });
 }
 
-// A small encoder, only as good as these tests need: it writes what is there, in the order of the keys.
-const varint = (value: bigint): number[] => {
-  const unsigned = BigInt.asUintN(64, value);
-  return unsigned < 128n ? [Number(unsigned)] : [Number(unsigned & 127n) | 128, ...varint(unsigned >> 7n)];
-};
-const bytesField = (number: number, bytes: Iterable<number>): number[] => {
-  const content = [...bytes];
-  return [...varint(BigInt(number * 8 + 2)), ...varint(BigInt(content.length)), ...content];
-};
-const numberField = (number: number, value: number): number[] => [
-  ...varint(BigInt(number * 8)),
-  ...varint(BigInt(value)),
-];
-const text = (value: string) => Buffer.from(value);
-
-function encodeValue(number: number, type: string, value: unknown): number[] {
-  switch (type) {
-    case 'string':
-      return bytesField(number, text(String(value)));
-    case 'bytes':
-      return bytesField(number, Buffer.from(String(value), 'base64'));
-    case 'bool':
-    case 'int32':
-    case 'int64':
-      return numberField(number, Number(value));
-    case '~api.resource.Quantity':
-      return bytesField(number, bytesField(1, text(String(value))));
-    case '~util.intstr.IntOrString':
-      return bytesField(
-        number,
-        typeof value === 'number'
-          ? [...numberField(1, 0), ...numberField(2, value), ...bytesField(3, [])]
-          : [...numberField(1, 1), ...numberField(2, 0), ...bytesField(3, text(String(value)))],
-      );
-    case '~apis.meta.v1.Time':
-    case '~apis.meta.v1.MicroTime': {
-      const [, fraction = '0'] = /\.(\d{6})Z/.exec(String(value)) ?? [];
-      const seconds = Math.floor(Date.parse(String(value)) / 1000);
-      return bytesField(number, [...numberField(1, seconds), ...numberField(2, Number(fraction) * 1000)]);
-    }
-    case '~apis.meta.v1.FieldsV1':
-    case '~runtime.RawExtension':
-      return bytesField(number, bytesField(1, text(JSON.stringify(value))));
-    default:
-      return bytesField(number, encodeMessage(type, value as object));
-  }
-}
-
-function encodeMessage(name: string, object: object): number[] {
-  const bytes: number[] = [];
-  for (const [number, field] of messageNamed(name)) {
-    if (field.isInline) {
-      bytes.push(...encodeValue(number, field.type, object));
-      continue;
-    }
-    const value: unknown = (object as Record<string, unknown>)[field.name];
-    if (value === undefined) continue;
-    if (field.isMap) {
-      for (const [key, entry] of Object.entries(value as object)) {
-        bytes.push(...bytesField(number, [...bytesField(1, text(key)), ...encodeValue(2, field.type, entry)]));
-      }
-    } else if (field.isRepeated) {
-      for (const item of value as unknown[]) bytes.push(...encodeValue(number, field.type, item));
-    } else bytes.push(...encodeValue(number, field.type, value));
-  }
-  return bytes;
-}
-
-function encode(object: { apiVersion: string; kind: string }): Uint8Array {
-  const { apiVersion, kind, ...rest } = object;
-  const raw = encodeMessage(messageOfKind(apiVersion, kind) ?? '', rest);
-  const typeMeta = [...bytesField(1, text(apiVersion)), ...bytesField(2, text(kind))];
-  const envelope = [...bytesField(1, typeMeta), ...bytesField(2, raw), ...bytesField(3, []), ...bytesField(4, [])];
-  return Uint8Array.from([0x6b, 0x38, 0x73, 0, ...envelope]);
-}
-
 for (const object of [
   {
     kind: 'Pod',
@@ -231,6 +155,68 @@ for (const object of [
   { kind: 'ControllerRevision', apiVersion: 'apps/v1', data: { spec: { a: [1] } }, revision: 0 },
   { kind: 'PriorityClass', apiVersion: 'scheduling.k8s.io/v1', value: -10 },
   { kind: 'DeleteOptions', apiVersion: 'apps/v1', gracePeriodSeconds: 0, propagationPolicy: 'Background' },
+  {
+    kind: 'APIService',
+    apiVersion: 'apiregistration.k8s.io/v1',
+    metadata: { name: 'v1alpha1.wardle.example.com' },
+    spec: {
+      service: { namespace: 'n', name: 'sample-api', port: 7443 },
+      group: 'wardle.example.com',
+      version: 'v1alpha1',
+      caBundle: 'Y2E=',
+      groupPriorityMinimum: 2000,
+      versionPriority: 200,
+    },
+  },
+  {
+    kind: 'CustomResourceDefinition',
+    apiVersion: 'apiextensions.k8s.io/v1',
+    metadata: { name: 'foos.example.com' },
+    spec: {
+      group: 'example.com',
+      names: { plural: 'foos', singular: 'foo', kind: 'Foo', listKind: 'FooList' },
+      scope: 'Namespaced',
+      versions: [
+        {
+          name: 'v1',
+          served: true,
+          storage: true,
+          schema: {
+            openAPIV3Schema: {
+              $schema: 's',
+              type: 'object',
+              'x-kubernetes-preserve-unknown-fields': true,
+              required: ['a'],
+              properties: {
+                a: { type: 'string', default: 'A', enum: ['A', 'B'], maxLength: 5 },
+                b: { type: 'number', maximum: 1.5, minimum: -2, multipleOf: 0.25 },
+                c: { type: 'array', items: { type: 'object', additionalProperties: { type: 'integer' } } },
+                d: { type: 'object', additionalProperties: true, default: { e: [null, 1] } },
+                e: { type: 'object', additionalProperties: false, dependencies: { a: ['b'], c: { type: 'string' } } },
+                f: { items: [{ type: 'string' }, { type: 'integer' }], anyOf: [{ type: 'string' }] },
+              },
+              'x-kubernetes-validations': [{ rule: 'true', messageExpression: "'x'" }],
+            },
+          },
+          subresources: { status: {}, scale: { specReplicasPath: '.spec.r', statusReplicasPath: '.status.r' } },
+          additionalPrinterColumns: [{ name: 'A', type: 'string', jsonPath: '.a' }],
+          selectableFields: [{ jsonPath: '.a' }],
+        },
+      ],
+      conversion: {
+        strategy: 'Webhook',
+        webhook: {
+          clientConfig: { service: { namespace: 'n', name: 's', path: '/crdconvert', port: 9443 }, caBundle: 'Y2E=' },
+          conversionReviewVersions: ['v1', 'v1beta1'],
+        },
+      },
+    },
+    status: {
+      conditions: [{ type: '', status: '', message: 'updated' }],
+      acceptedNames: { plural: '', kind: '' },
+      storedVersions: ['v1'],
+    },
+  },
   {
     kind: 'NetworkPolicy',
     apiVersion: 'networking.k8s.io/v1',

@@ -8,6 +8,7 @@
 import type { KubernetesObject } from '../kind.ts';
 import { ApiError } from '../status.ts';
 import { type Field, itemTypeOf, messageNamed, messageOfKind } from './fields.ts';
+import { schemaValue } from './schema-values.ts';
 import { readFields, readVarints, WireFormatError, type WireValue } from './wire-format.ts';
 
 export const PROTOBUF_MEDIA_TYPE = 'application/vnd.kubernetes.protobuf';
@@ -118,6 +119,8 @@ function readValue(value: WireValue, type: string): unknown {
     case 'int32':
     case 'int64':
       return numberOf(value);
+    case 'double':
+      return doubleOf(value);
     case '~api.resource.Quantity':
       return quantityOf(bytesOf(value));
     case '~util.intstr.IntOrString':
@@ -130,6 +133,8 @@ function readValue(value: WireValue, type: string): unknown {
     case '~runtime.RawExtension':
       return rawJsonOf(bytesOf(value));
     default: {
+      const schema = schemaValue(bytesOf(value), type, { read: readValue, readJson: rawJsonOf });
+      if (schema) return schema.value;
       const itemType = itemTypeOf(type);
       if (itemType === undefined) return readMessage(bytesOf(value), type);
       return [...readFields(bytesOf(value))].map(item => readValue(item.value, itemType));
@@ -164,7 +169,7 @@ function timeOf(bytes: Uint8Array, fractionDigits: 0 | 6): string | null {
   return `${whole}.${String(micros).padStart(fractionDigits, '0')}Z`;
 }
 
-/** RawExtension{raw = 1}, FieldsV1{Raw = 1}: JSON text. */
+/** RawExtension{raw = 1}, FieldsV1{Raw = 1}, JSON{raw = 1}: JSON text. */
 function rawJsonOf(bytes: Uint8Array): unknown {
   let raw: Uint8Array = new Uint8Array();
   for (const { number, value } of readFields(bytes)) if (number === 1) raw = bytesOf(value);
@@ -184,6 +189,14 @@ function bytesOf(value: WireValue): Uint8Array {
 function numberOf(value: WireValue): number {
   if (typeof value !== 'bigint') throw new WireFormatError('wrong wire type for a number');
   return Number(BigInt.asIntN(64, value));
+}
+
+/** A fixed-width number that holds a float's bits. */
+function doubleOf(value: WireValue): number {
+  if (typeof value !== 'bigint') throw new WireFormatError('wrong wire type for a number');
+  const view = new DataView(new ArrayBuffer(8));
+  view.setBigUint64(0, value);
+  return view.getFloat64(0);
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

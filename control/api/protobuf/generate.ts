@@ -1,8 +1,8 @@
 /**
  * Makes `fields.json`: the field numbers of the Kubernetes v1.33 API's protobuf messages, with the JSON name of each field and what
  * Go does with its zero value. Facts come from `generated.proto` (numbers, types) and the structs' tags (JSON names,
- * pointers, omitempty) of kubernetes/api and kubernetes/apimachinery at v0.33, from the API's definitions which kinds there are.
- * A development script: `node control/api/protobuf/generate.ts <api checkout> <apimachinery checkout> <definitions.json>`.
+ * pointers, omitempty) of kubernetes/api, apimachinery, apiextensions-apiserver and kube-aggregator at v0.33, from the API's
+ * definitions which kinds there are. A development script: `node control/api/protobuf/generate.ts <definitions.json> <checkout>...`.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -20,15 +20,19 @@ interface GoField {
   readonly omitsEmpty: boolean;
 }
 
-const [api = '', machinery = '', definitionsFile = ''] = process.argv.slice(2);
+const [definitionsFile = '', ...roots] = process.argv.slice(2);
 const protoFields = new Map<string, ProtoField[]>();
 const goFields = new Map<string, Map<number, GoField>>();
 
 const SCALARS = new Set(['string', 'bytes', 'bool', 'int32', 'int64', 'uint32', 'uint64', 'double', 'float']);
+/** Go's packages have hyphens where protobuf cannot, and so have the definitions. */
+const HYPHENATED = /apiextensions_apiserver|kube_aggregator/;
 /** `.k8s.io.api.core.v1.Pod` and, in its own package, `Pod`, as the definitions name it: `io.k8s.api.core.v1.Pod`. */
 function fullName(type: string, packageName: string): string {
   if (SCALARS.has(type)) return type;
-  return (type.startsWith('.') ? type.slice(1) : `${packageName}.${type}`).replace(/^k8s\.io\./, 'io.k8s.');
+  return (type.startsWith('.') ? type.slice(1) : `${packageName}.${type}`)
+    .replace(/^k8s\.io\./, 'io.k8s.')
+    .replace(HYPHENATED, name => name.replace('_', '-'));
 }
 
 function readProto(file: string): void {
@@ -73,7 +77,7 @@ function readGo(file: string, packageName: string): void {
   }
 }
 
-for (const root of [api, machinery]) for (const file of globSync(join(root, '**/generated.proto'))) readProto(file);
+for (const root of roots) for (const file of globSync(join(root, '**/generated.proto'))) readProto(file);
 
 interface Definition {
   readonly 'x-kubernetes-group-version-kind'?: readonly { group: string; version: string; kind: string }[];
@@ -81,7 +85,8 @@ interface Definition {
 const definitions = JSON.parse(readFileSync(definitionsFile, 'utf8')) as Record<string, Definition>;
 
 /** What is read by hand, in `decode.ts`. */
-const SPECIAL = /\.(Time|MicroTime|Quantity|IntOrString|RawExtension|FieldsV1)$/;
+const SPECIAL =
+  /\.(Time|MicroTime|Quantity|IntOrString|RawExtension|FieldsV1|JSON|JSONSchemaPropsOr(Array|Bool|StringArray))$/;
 
 /** [JSON name, type, flags]; flags: r repeated, m map, i inline, p pointer, k kept though zero (no omitempty in Go). */
 type Entry = [string, string, string?];

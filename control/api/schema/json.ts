@@ -3,6 +3,7 @@
  * (`1.0` is no int32), and bad text is refused in Go's words. The fast path is JSON.parse and one pass that counts keys;
  * the slow parser here runs only for text with duplicate keys, unusual numbers or mistakes.
  */
+import { type JsonObject, setOwn } from '../patch/json.ts';
 
 /** Text that is no JSON. The message is Go's. */
 export class JsonSyntaxError extends Error {
@@ -274,5 +275,7 @@ export function plainValue(value: unknown): unknown {
   if (value instanceof RawNumber) return Number(value.text);
   if (Array.isArray(value)) return value.map(plainValue);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plainValue(item)]));
+  const result: JsonObject = {};
+  for (const key of Object.keys(value)) setOwn(result, key, plainValue((value as JsonObject)[key]));
+  return result;
 }

@@ -4,6 +4,7 @@
  * the schema's defaults, and brings quantities and times into their canonical text. The answer is a new object; the input
  * is left alone.
  */
+import { setOwn } from '../patch/json.ts';
 import { type Field, JSON_SCHEMA_PROPS, type StructType, structOf, type Type } from './compile.ts';
 import { plainValue, RawNumber } from './json.ts';
 import { canonicalQuantity, QuantityError } from './quantity.ts';
@@ -12,6 +13,13 @@ import { canonicalMicroTime, canonicalTime, TimeError } from './time.ts';
 /** A value has the wrong type or form. The message is Go's. */
 export class DecodeError extends Error {
   override readonly name = 'DecodeError';
+  /** What apimachinery's converter says instead, through which the result of a strategic merge patch goes. */
+  readonly ofConverter: string | undefined;
+
+  constructor(message: string, options: ErrorOptions & { readonly ofConverter?: string } = {}) {
+    super(message, options);
+    this.ofConverter = options.ofConverter;
+  }
 }
 
 /** Where unknown fields are reported. */
@@ -114,6 +122,7 @@ class Walker {
     const shown = withText ? kind : kind.replace(/^number .*/, 'number');
     return new DecodeError(
       `json: cannot unmarshal ${shown} into Go struct field ${this.#struct}.${this.#goPath.join('.')} of type ${go}`,
+      { ofConverter: converterMessage(value, go) },
     );
   }
 
@@ -185,9 +194,7 @@ class Walker {
       this.#path.push(key);
       const decoded = item === null ? zeroOf(type.value) : this.#value(type.value, item);
       this.#path.pop();
-      if (key === '__proto__') {
-        Object.defineProperty(result, key, { value: decoded, writable: true, enumerable: true, configurable: true });
-      } else result[key] = decoded;
+      setOwn(result, key, decoded);
     }
     return result;
   }
@@ -205,6 +212,27 @@ class Walker {
     // -0 is no number of Go's.
     return value === 0 ? 0 : value;
   }
+}
+
+/** apimachinery/pkg/runtime/converter.go: the value's kind against the Go type's, without the way to it. */
+function converterMessage(value: unknown, go: string): string {
+  const kind = converterKind(value);
+  if (go.startsWith('[]') && go !== '[]uint8') return `cannot restore slice from ${kind}`;
+  if (go.startsWith('map[')) return `cannot restore map from ${kind}`;
+  const isNumber = kind === 'int64' || kind === 'float64';
+  if (/^u?int\d*$|^float\d+$/.test(go)) {
+    return isNumber ? `cannot convert ${kind} to ${go}` : `unrecognized type: ${go}`;
+  }
+  if (go === 'string') return kind === 'int64' ? 'cannot convert int64 to string' : 'unrecognized type: string';
+  return go === 'bool' ? 'unrecognized type: bool' : `cannot restore struct from: ${kind}`;
+}
+
+function converterKind(value: unknown): string {
+  if (Array.isArray(value)) return 'slice';
+  if (typeof value === 'string') return 'string';
+  if (typeof value === 'boolean') return 'bool';
+  const number = value instanceof RawNumber ? Number(value.text) : value;
+  return typeof number === 'number' ? (Number.isInteger(number) ? 'int64' : 'float64') : 'map';
 }
 
 function quantity(value: unknown): string {

@@ -1,8 +1,9 @@
 /** Validation of cron jobs. */
+import { scheduleError } from '../cron/schedule.ts';
+import { isTimeZone } from '../cron/zones.ts';
 import type { CronJob } from '../generated/types.ts';
 import { isEqual } from '../schema/equal.ts';
 import type { FieldError } from '../status.ts';
-import { scheduleError } from './cron-schedule.ts';
 import { invalidValue, notNegative, oneOf, required } from './errors.ts';
 import { validateJobSpec } from './job.ts';
 import { validateLabels } from './metadata.ts';
@@ -11,19 +12,6 @@ import { nameWarnings } from './workloads.ts';
 
 /** A job's name is longer by the time of its run, and must fit a label. */
 const NAME_LENGTH_MAX = 52;
-const ZONE = /^[A-Za-z][A-Za-z0-9_+-]*(?:\/[A-Za-z0-9_+-]+)*$/;
-
-/** True for a zone of the IANA database. */
-export function isTimeZone(name: string): boolean {
-  if (!ZONE.test(name)) return false;
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
-    return true;
-  } catch (error) {
-    if (error instanceof RangeError) return false;
-    throw error;
-  }
-}
 
 export function validateCronJob(object: CronJob): FieldError[] {
   const { spec, metadata } = object;

@@ -1,11 +1,11 @@
 /** What recorded answers do not show of the validation of autoscalers, schedules, addresses and quotas. */
 import test from 'ava';
 import fc from 'fast-check';
+import { scheduleError } from '../cron/schedule.ts';
+import { isTimeZone } from '../cron/zones.ts';
 import type { AutoscalingV2HorizontalPodAutoscaler } from '../generated/types.ts';
 import { fromV2, toV2 } from '../kinds/autoscaling-v1.ts';
 import { formatIp, isInside, parseCidr, parseIp } from './addresses.ts';
-import { isTimeZone } from './cron-job.ts';
-import { scheduleError } from './cron-schedule.ts';
 import { validateQuota } from './resource-quota.ts';
 
 const SCHEDULES: readonly (readonly [string, string | undefined])[] = [

@@ -121,13 +121,19 @@ function validateFinalizers(finalizers: readonly string[], path: string): FieldE
       ),
     );
   }
-  finalizers.forEach((name, index) => {
-    if (name.includes('/') || STANDARD_FINALIZERS.has(name)) return;
-    errors.push(
-      invalidValue(`${path}[${index}]`, name, 'name is neither a standard finalizer name nor is it fully qualified'),
-    );
-  });
   return errors;
+}
+
+/**
+ * What Kubernetes' own kinds demand of finalizers besides: a domain, or one of the names of old. Kinds of apiextensions,
+ * apiregistration and admissionregistration do not, nor do custom resources.
+ */
+export function validateStandardFinalizers({ finalizers = [] }: ObjectMeta, path = 'metadata'): FieldError[] {
+  return finalizers.flatMap((name, index) => {
+    if (name.includes('/') || STANDARD_FINALIZERS.has(name)) return [];
+    const where = `${path}.finalizers[${index}]`;
+    return [invalidValue(where, name, 'name is neither a standard finalizer name nor is it fully qualified')];
+  });
 }
 
 /** A time as Go prints it. */
