@@ -28,6 +28,21 @@ import { type BootstrapCaller, call, ensure, pathOf, read } from './bootstrap-ca
 const AUTO_UPDATE = { 'apf.kubernetes.io/autoupdate-spec': 'true' };
 const RANGE_NAME = 'kubernetes';
 
+/** Brings back the cluster's own range of service addresses, should it have gone. Throws ApiError. */
+export function keepServiceRange(options: BootstrapCaller, serviceCIDR: string): Promise<void> {
+  return ensureWithStatus(options, serviceCidrKind, serviceRange(serviceCIDR), now => ({
+    conditions: [
+      {
+        type: 'Ready',
+        status: 'True',
+        reason: '',
+        message: 'Kubernetes Service CIDR is ready',
+        lastTransitionTime: now,
+      },
+    ],
+  }));
+}
+
 /** Makes what is missing. Throws ApiError; the caller tries again. */
 export async function makeFirstObjects(options: BootstrapCaller, serviceCIDR: string): Promise<void> {
   await Promise.all([
@@ -38,17 +53,7 @@ export async function makeFirstObjects(options: BootstrapCaller, serviceCIDR: st
         ...fields,
       }),
     ),
-    ensureWithStatus(options, serviceCidrKind, serviceRange(serviceCIDR), now => ({
-      conditions: [
-        {
-          type: 'Ready',
-          status: 'True',
-          reason: '',
-          message: 'Kubernetes Service CIDR is ready',
-          lastTransitionTime: now,
-        },
-      ],
-    })),
+    keepServiceRange(options, serviceCIDR),
     ...FIRST_LEVELS.map(level => ensure(options, priorityLevelKind, level)),
     ...FIRST_SCHEMAS.map(schema => ensureWithStatus(options, flowSchemaKind, schema, now => schemaStatus(schema, now))),
   ]);

@@ -11,17 +11,28 @@ import {
   namespaces as namespaceKind,
   services as serviceKind,
 } from '../api/generated/kinds.ts';
-import type { ConfigMap, EndpointSlice, Endpoints, Namespace, Service } from '../api/generated/types.ts';
+import type {
+  ConfigMap,
+  EndpointSlice,
+  Endpoints,
+  Namespace,
+  Service,
+  ServicePort,
+  ServiceSpec,
+} from '../api/generated/types.ts';
 import type { Kind, KubernetesObject } from '../api/kind.ts';
 import { isEqual } from '../api/schema/equal.ts';
+import { hasReason } from '../api/status.ts';
 import { addressAt, parseAddressRange } from './admission/ranges.ts';
 import { type BootstrapCaller, call, ensure, pathOf, read } from './bootstrap-call.ts';
-import { keepMandatoryLevels, makeFirstObjects } from './bootstrap-objects.ts';
+import { keepMandatoryLevels, keepServiceRange, makeFirstObjects } from './bootstrap-objects.ts';
 import { reconcileRoles } from './bootstrap-roles.ts';
 import type { Clock, Logger } from './types.ts';
 
 export interface BootstrapOptions extends BootstrapCaller {
   readonly serviceCIDR: string;
+  /** Whether the nodes serve DNS at the tenth service address: then the Service `kube-dns` has it. */
+  readonly servesDns?: boolean;
   /** Signs clients' certificates, PEM: told to servers behind this one, which have to know whom to believe. */
   readonly clientCa?: string;
   /** Signs the certificates with which masters tell such servers who asks, PEM. */
@@ -46,6 +57,9 @@ const KEEP_MS = 2_000;
 const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 const NAME = 'kubernetes';
 const SERVICE_PORT = 443;
+const DNS_NAME = 'kube-dns';
+/** Of the service range: where pods are told to look for DNS. */
+const DNS_ADDRESS_INDEX = 10;
 
 /** Makes what is missing. Throws ApiError; the caller tries again. */
 export async function bootstrap(options: BootstrapOptions): Promise<void> {
@@ -110,8 +124,10 @@ export async function keepBootstrapObjects(options: KeepOptions): Promise<void> 
         await reconcileRoles(options);
       }
       if (!isMade) options.onMade?.();
+      if (!isMade && options.servesDns) await makeDnsService(options);
       isMade = true;
       await keepMandatoryLevels(options);
+      await keepServiceRange(options, options.serviceCIDR);
       await publishMasters(options, await options.livingMasters());
     } catch (error) {
       logger.warn({ error: String(error) }, 'the first objects of the cluster could not be written');
@@ -139,17 +155,45 @@ function kubernetesService({ serviceCIDR, securePort }: BootstrapOptions): Servi
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { name: NAME, namespace: 'default', labels: { component: 'apiserver', provider: NAME } },
-    spec: {
-      clusterIP,
-      clusterIPs: [clusterIP],
-      ipFamilies: ['IPv4'],
-      ipFamilyPolicy: 'SingleStack',
-      internalTrafficPolicy: 'Cluster',
-      ports: [{ name: 'https', port: SERVICE_PORT, protocol: 'TCP', targetPort: securePort }],
-      sessionAffinity: 'None',
-      type: 'ClusterIP',
-    },
+    spec: specAt(clusterIP, [{ name: 'https', port: SERVICE_PORT, protocol: 'TCP', targetPort: securePort }]),
   };
+}
+
+/** What a Service of the cluster's own is at an address, with the defaults that the API would give it. */
+const specAt = (clusterIP: string, ports: readonly ServicePort[]): ServiceSpec => ({
+  clusterIP,
+  clusterIPs: [clusterIP],
+  ipFamilies: ['IPv4'],
+  ipFamilyPolicy: 'SingleStack',
+  internalTrafficPolicy: 'Cluster',
+  ports: [...ports],
+  sessionAffinity: 'None',
+  type: 'ClusterIP',
+});
+
+/**
+ * The Service by which tools, and conformance tests, find the cluster's DNS. It has no selector: each node leads its
+ * address to its own server. A cluster that has given the address to another goes without.
+ */
+export async function makeDnsService(options: KeepOptions): Promise<void> {
+  const clusterIP = addressAt(parseAddressRange(options.serviceCIDR), DNS_ADDRESS_INDEX);
+  const port = (name: string, protocol: string) => ({ name, port: 53, protocol, targetPort: 53 });
+  const service: Service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {
+      name: DNS_NAME,
+      namespace: 'kube-system',
+      labels: { 'k8s-app': DNS_NAME, 'kubernetes.io/cluster-service': 'true', 'kubernetes.io/name': 'CoreDNS' },
+    },
+    spec: specAt(clusterIP, [port('dns', 'UDP'), port('dns-tcp', 'TCP')]),
+  };
+  try {
+    await ensure(options, serviceKind, service);
+  } catch (error) {
+    if (!hasReason(error, 'Invalid')) throw error;
+    options.logger.warn({ error: String(error) }, `the Service ${DNS_NAME} cannot have the address ${clusterIP}`);
+  }
 }
 
 function masterSlice(addresses: readonly string[], port: number): EndpointSlice {

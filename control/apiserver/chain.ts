@@ -2,6 +2,7 @@
  * The chain that every request passes, as one list to be read from top to bottom. Each filter either answers or hands on;
  * whatever is thrown anywhere becomes a Status at the top.
  */
+import { FencedError } from '../../store/index.ts';
 import { ApiError, badRequest } from '../api/status.ts';
 import type { Auditor } from './audit/audit.ts';
 import { attributesOf } from './auth/attributes.ts';
@@ -118,6 +119,7 @@ function measure({ metrics, clock }: ChainOptions): Filter {
       return reply;
     } catch (error) {
       status = toApiError(error).code;
+      if (error instanceof FencedError) metrics.fenced();
       throw error;
     } finally {
       metrics.observe(exchange, status, clock.now() - start);
@@ -131,15 +133,13 @@ function limitTime({ limits, clock }: ChainOptions): Filter {
     if (isLongRunning(exchange)) return next(exchange);
     const timeoutMs = Math.min(readTimeout(exchange.query) ?? limits.requestMsMax, limits.requestMsMax);
     return new Promise<Reply>((resolve, reject) => {
-      const late = new AbortController();
       const cancel = clock.setTimeout(() => {
         const error = new ApiError('Timeout', 'Timeout: request did not complete within the allotted time', {
           details: { kind: exchange.info.resource },
         });
-        late.abort(error);
+        exchange.end(error);
         reject(error);
       }, timeoutMs);
-      exchange.signal = AbortSignal.any([exchange.signal, late.signal]);
       next(exchange).then(
         reply => {
           cancel();

@@ -4,6 +4,8 @@ export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
   setTimeout(run: () => void, delayMs: number): () => void;
+  /** Runs once everything else that has to be done now was done; the event loop's own way if it is not there. */
+  nextTurn?(run: () => void): void;
 }
 
 export const systemClock: Clock = {
@@ -15,6 +17,6 @@ export const systemClock: Clock = {
 };
 
 /** Resolves after everything else that the event loop has to do now: lets others in during long work. */
-export function nextTurn(): Promise<void> {
-  return new Promise(resolve => setImmediate(resolve));
+export function nextTurn(clock: Clock = systemClock): Promise<void> {
+  return new Promise(resolve => (clock.nextTurn ? clock.nextTurn(resolve) : void setImmediate(resolve)));
 }

@@ -32,6 +32,11 @@ import { watch } from './verbs/watch.ts';
 export interface VersionInfo {
   readonly major: string;
   readonly minor: string;
+  /** The oldest and the present minor version whose behaviour is served (KEP-4330). */
+  readonly emulationMajor: string;
+  readonly emulationMinor: string;
+  readonly minCompatibilityMajor: string;
+  readonly minCompatibilityMinor: string;
   readonly gitVersion: string;
   readonly gitCommit: string;
   readonly gitTreeState: string;
@@ -124,7 +129,7 @@ async function findDocument(
   const reply =
     (await answerHealth(exchange, options.health)) ??
     (options.tokens && (await answerOpenId(exchange, options.tokens))) ??
-    (path.startsWith('/openapi/') ? options.openApi.answer(exchange) : undefined) ??
+    (path.startsWith('/openapi/') ? await options.openApi.answer(exchange) : undefined) ??
     (/^\/apis?(\/|$)/.test(path) ? (options.discovery.answer(exchange) ?? notFoundStatus()) : undefined);
   return reply && (() => reply);
 }

@@ -10,6 +10,7 @@ export class Metrics {
   readonly #requests: Counter;
   readonly #durations: Histogram;
   readonly #watches: Gauge;
+  readonly #fenced: Counter;
 
   /** @param registry where other parts of the process may count too */
   constructor(registry = new Registry()) {
@@ -27,12 +28,22 @@ export class Metrics {
       buckets: BUCKETS,
       registers: [registry],
     });
+    this.#fenced = new Counter({
+      name: 'raftsman_fenced_writes_total',
+      help: 'Writes of scheduler and controllers that were refused because their leadership had passed.',
+      registers: [registry],
+    });
     this.#watches = new Gauge({
       name: 'apiserver_longrunning_requests',
       help: 'Watches that are open.',
       labelNames: ['verb', 'group', 'version', 'resource'],
       registers: [registry],
     });
+  }
+
+  /** Counts a write of scheduler or controllers that came after their leadership had passed. */
+  fenced(): void {
+    this.#fenced.inc();
   }
 
   /** Counts an answered request. Unknown resources share one label, so that clients cannot make series at will. */

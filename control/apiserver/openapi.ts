@@ -7,17 +7,18 @@ import { createHash } from 'node:crypto';
 import { type OpenApiVersion, publishedList, publishedSchema } from '../api/custom/openapi.ts';
 import type { JsonSchema } from '../api/custom/schema.ts';
 import type { CustomResourceDefinition } from '../api/generated/types.ts';
+import { withDescriptions } from '../api/openapi/descriptions.ts';
 import { type PlainPath, plainPaths } from '../api/openapi/discovery-paths.ts';
-import { encodeOpenApiV2, OPENAPI_V2_PROTOBUF_MEDIA_TYPE } from '../api/openapi/gnostic.ts';
+import { OPENAPI_V2_PROTOBUF_MEDIA_TYPE } from '../api/openapi/gnostic.ts';
 import { groupVersionPath, type OpenApiSource, type SchemaFacts, type ServedKind } from '../api/openapi/source.ts';
-import { openApiV2 } from '../api/openapi/v2.ts';
 import { openApiV3, openApiV3Index, openApiV3Plain } from '../api/openapi/v3.ts';
 import { definition, isDefined } from '../api/schema/definitions.ts';
 import type { Catalogue, PublishedVersion } from './custom/catalogue.ts';
 import type { VirtualResource } from './discovery.ts';
 import { parseAccept } from './http/negotiate.ts';
 import { bytesReply, JSON_TYPE, jsonReply } from './http/replies.ts';
-import type { Exchange, Headers, Reply } from './types.ts';
+import { OpenApiV2Bytes } from './openapi-v2.ts';
+import type { Clock, Exchange, Headers, Reply } from './types.ts';
 
 const V3 = '/openapi/v3';
 
@@ -31,16 +32,26 @@ interface Told {
   readonly plain: ReadonlyMap<string, PlainPath>;
 }
 
+export interface OpenApiOptions {
+  readonly catalogue: Catalogue;
+  readonly clock: Clock;
+  /** The server's, such as `v1.33.1`. */
+  readonly version: string;
+  /** What is sent and answered, never stored. */
+  readonly reviews?: readonly VirtualResource[];
+}
+
 export class OpenApiDocuments {
   readonly #catalogue: Catalogue;
   readonly #version: string;
   readonly #ownHash: string;
   readonly #builtIn: readonly ServedKind[];
   readonly #made = new Map<string, { readonly hash: string; readonly bytes: Uint8Array }>();
+  readonly #v2Bytes: OpenApiV2Bytes;
   #told: Told | undefined;
 
-  /** `version` is the server's, such as `v1.33.1`; `reviews` are what is sent and answered, never stored. */
-  constructor(catalogue: Catalogue, version: string, reviews: readonly VirtualResource[] = []) {
+  constructor({ catalogue, clock, version, reviews = [] }: OpenApiOptions) {
+    this.#v2Bytes = new OpenApiV2Bytes(clock);
     this.#catalogue = catalogue;
     this.#version = version;
     this.#builtIn = [...catalogue.builtIn, ...reviews.map(servedReview)];
@@ -69,25 +80,27 @@ export class OpenApiDocuments {
   }
 
   /** Answers a GET below `/openapi/`; undefined for a path that is none of ours. */
-  answer(exchange: Exchange): Reply | undefined {
+  answer(exchange: Exchange): Reply | Promise<Reply> | undefined {
     const path = exchange.info.path.replace(/\/$/, '');
     if (path === '/openapi/v2') return this.#v2(exchange);
     if (path === V3) {
-      return jsonReply(200, openApiV3Index(this.#now.hashes));
+      // Kubernetes says text; clients look at neither.
+      return jsonReply(200, openApiV3Index(this.#now.hashes), { 'content-type': 'text/plain; charset=utf-8' });
     }
     const groupVersion = path.startsWith(`${V3}/`) ? path.slice(V3.length + 1) : '';
     return this.#now.hashes.has(groupVersion) ? this.#v3(exchange, groupVersion) : undefined;
   }
 
   /** Old clients take nothing but protobuf, whatever they say they accept. */
-  #v2(exchange: Exchange): Reply {
+  async #v2(exchange: Exchange): Promise<Reply> {
     const isProtobuf = parseAccept(exchange.headers.accept).some(({ type }) => type.includes('proto-openapi'));
-    const name = isProtobuf ? 'v2 protobuf' : 'v2 json';
     const { hashes, custom } = this.#now;
     const hash = hashOf([...hashes]);
-    const bytes = this.#make(name, hash, () => {
-      const document = openApiV2(this.#source(this.#builtIn, custom, 'v2'));
-      return isProtobuf ? encodeOpenApiV2(document) : Buffer.from(JSON.stringify(document));
+    const bytes = await this.#v2Bytes.get({
+      form: isProtobuf ? 'protobuf' : 'json',
+      hash,
+      builtIn: this.#source(this.#builtIn, [], 'v2'),
+      custom: this.#source([], custom, 'v2'),
     });
     const contentType = isProtobuf ? OPENAPI_V2_PROTOBUF_MEDIA_TYPE : JSON_TYPE;
     return reply(exchange, { bytes, hash, headers: { 'content-type': contentType, vary: 'Accept' } });
@@ -123,7 +136,7 @@ export class OpenApiDocuments {
       title: 'Kubernetes',
       version: this.#version,
       kinds: [...kinds, ...custom.map(({ kind }) => kind)],
-      definition: name => found(name) ?? definition(name),
+      definition: name => found(name) ?? withDescriptions(name, definition(name)),
       hasDefinition: name => schemas.has(name) || isDefined(name),
     };
   }
@@ -135,7 +148,7 @@ export class OpenApiDocuments {
     const bytes = make();
     this.#made.set(name, { hash, bytes });
     for (const known of this.#made.keys()) {
-      if (!known.startsWith('v2 ') && !this.#now.hashes.has(known)) this.#made.delete(known);
+      if (!this.#now.hashes.has(known)) this.#made.delete(known);
     }
     return bytes;
   }
@@ -143,7 +156,7 @@ export class OpenApiDocuments {
 
 /** A review as the documents show it: one POST. */
 function servedReview({ group, version, kind, plural, namespaced }: VirtualResource): ServedKind {
-  const definition = `io.k8s.api.${group.replace(/\.k8s\.io$/, '')}.${version}.${kind}`;
+  const definition = `io.k8s.api.${group.replace(/\.k8s\.io$/, '') || 'core'}.${version}.${kind}`;
   return { group, version, kind, plural, namespaced, verbs: ['create'], subresources: [], definition };
 }
 

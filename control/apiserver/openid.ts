@@ -5,7 +5,7 @@ import type { Exchange, Reply } from './types.ts';
 
 const CONFIGURATION = '/.well-known/openid-configuration';
 const KEYS = '/openid/v1/jwks';
-export const OPENID_PATHS: readonly string[] = [`${CONFIGURATION}/`, `${KEYS}/`];
+export const OPENID_PATHS: readonly string[] = [CONFIGURATION, KEYS];
 const CACHED = { 'cache-control': 'public, max-age=3600' } as const;
 
 /** Answers a GET of one of the two documents; undefined for any other path. */

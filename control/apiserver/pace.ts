@@ -9,23 +9,26 @@ const STEPS_BETWEEN_LOOKS = 16;
 
 export class Pace {
   readonly #clock: Clock;
+  readonly #stepsBetweenLooks: number;
   #startedMs: number;
   #steps = 0;
 
-  constructor(clock: Clock) {
+  /** `stepsBetweenLooks`: one for steps that are long themselves. */
+  constructor(clock: Clock, stepsBetweenLooks = STEPS_BETWEEN_LOOKS) {
     this.#clock = clock;
+    this.#stepsBetweenLooks = stepsBetweenLooks;
     this.#startedMs = clock.now();
   }
 
   /** True if it is time to await {@link turn}; to be asked once a step. */
   isDue(): boolean {
-    if (++this.#steps % STEPS_BETWEEN_LOOKS !== 0) return false;
+    if (++this.#steps % this.#stepsBetweenLooks !== 0) return false;
     return this.#clock.now() - this.#startedMs >= STEP_MS;
   }
 
   /** Lets everything else run that waits to. */
   async turn(): Promise<void> {
-    await nextTurn();
+    await nextTurn(this.#clock);
     this.#startedMs = this.#clock.now();
   }
 }

@@ -33,6 +33,27 @@ const ACCOUNT_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
     },
     { apiGroups: ['*'], resources: ['*'], verbs: ['get', 'list', 'delete', 'deletecollection'] },
   ],
+  'flow-schema-controller': [
+    {
+      apiGroups: ['flowcontrol.apiserver.k8s.io'],
+      resources: ['flowschemas/status'],
+      verbs: ['patch'],
+    },
+  ],
+  'ingress-controller': [
+    { apiGroups: ['networking.k8s.io'], resources: ['ingresses/status'], verbs: ['patch'] },
+    { apiGroups: ['networking.k8s.io'], resources: ['ingressclasses'], verbs: ['create'] },
+  ],
+  'local-volume-provisioner': [
+    { apiGroups: [''], resources: ['persistentvolumes'], verbs: ['create', 'delete', 'update'] },
+    { apiGroups: [''], resources: ['persistentvolumeclaims', 'persistentvolumeclaims/status'], verbs: ['update'] },
+    { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['create'] },
+  ],
+  'service-address-repair-controller': [
+    { apiGroups: ['networking.k8s.io'], resources: ['ipaddresses'], verbs: ['get', 'create', 'delete'] },
+    { apiGroups: [''], resources: ['services'], verbs: ['get'] },
+    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
+  ],
 };
 
 export const PRODUCT_ROLES: readonly ClusterRole[] = Object.entries(ACCOUNT_RULES).map(([account, rules]) => ({

@@ -88,3 +88,20 @@ test('reviews stand in the OpenAPI documents, as what is only created: kubectl l
   t.true(path.post.parameters.some(({ name }: { name: string }) => name === 'fieldValidation'));
   t.truthy(body.components.schemas['io.k8s.api.authorization.v1.SubjectAccessReview']);
 });
+
+test('a review is no table', async t => {
+  const { call, close } = await createHarness();
+  t.teardown(close);
+  const body = {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SelfSubjectAccessReview',
+    spec: { nonResourceAttributes: { path: '/', verb: 'get' } },
+  };
+  const ask = (accept: string) =>
+    call('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', { body, headers: { accept } });
+  const table = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+  const refused = await ask(table);
+  t.is(refused.status, 406);
+  t.is(refused.body.reason, 'NotAcceptable');
+  t.is((await ask(`${table},application/json`)).status, 201);
+});

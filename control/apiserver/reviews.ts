@@ -16,6 +16,7 @@ import { type AuthenticationOptions, authenticateToken } from './auth/authentica
 import type { Authorizer } from './auth/authorizer.ts';
 import type { VirtualResource } from './discovery.ts';
 import { identityOf } from './exchange.ts';
+import { negotiate } from './http/negotiate.ts';
 import { jsonReply } from './http/replies.ts';
 import type { Exchange, Identity, Reply } from './types.ts';
 import { readValue } from './verbs/body.ts';
@@ -93,7 +94,7 @@ export const REVIEWS: readonly VirtualResource[] = reviews.map(
   ({ answer: _answer, oldVersions: _old, ...resource }) => resource,
 );
 
-/** Answers the review that a POST asks for; undefined if the resource is none. Throws 400, 422. */
+/** Answers the review that a POST asks for; undefined if the resource is none. Throws 400, 406, 422. */
 export async function answerReview(
   exchange: Exchange,
   { authentication, authorizer }: Pick<Asked, 'authentication' | 'authorizer'>,
@@ -107,6 +108,7 @@ export async function answerReview(
       candidate.namespaced === (namespace !== ''),
   );
   if (!review) return undefined;
+  negotiate(exchange.headers.accept, { isPlain: true });
   const value = await readValue(exchange);
   if (typeof value !== 'object' || value === null) throw badRequest('a review needs an object as its body');
   const sent = decodeAs<object>(`io.k8s.api.${group.split('.')[0]}.v1.${review.kind}`, value, review.kind);

@@ -87,8 +87,10 @@ export interface Exchange {
   readBody(): Promise<Uint8Array>;
   /** The body as it comes, of any size, for those that pass it on; instead of {@link readBody}. */
   streamBody(): AsyncIterable<Uint8Array>;
-  /** Aborts when the client has gone, the server closes, or the request has used up its time. */
-  signal: AbortSignal;
+  /** Aborts when the client has gone, the server closes, or the request has used up its time. Made when first read. */
+  readonly signal: AbortSignal;
+  /** Nobody waits for the answer any more: ends {@link signal}. */
+  end(reason: unknown): void;
   /** The subject of the client's certificate, if it sent one that an authority which we know has signed. */
   readonly clientCertificate?: ClientCertificate;
   /** Set for requests that ask to upgrade the connection. */

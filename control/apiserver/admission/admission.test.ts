@@ -1,8 +1,10 @@
 /** What admission adds and refuses, through the whole chain. */
 import test, { type ExecutionContext } from 'ava';
+import type { ServiceCIDR } from '../../api/generated/types.ts';
 import { publishMasters } from '../bootstrap.ts';
 import { ADMIN, createHarness, type Harness } from '../testing/harness.ts';
 import { parseAddressRange, parsePortRange } from './ranges.ts';
+import { usableRanges } from './service-ranges.ts';
 
 const NODE = { user: 'system:node:n1', groups: ['system:nodes'] };
 const PODS = '/api/v1/namespaces/default/pods';
@@ -84,6 +86,89 @@ test('an address and its ports are free again with their service, and only then'
   await call('DELETE', `${SERVICES}/b`);
   await call('DELETE', `${SERVICES}/a`);
   t.is((await call('POST', SERVICES, { body: wanted })).body.spec.clusterIP, clusterIP);
+});
+
+test('addresses come from every range that is ready, and from none that goes', async t => {
+  const { call, create } = await harnessOf(t);
+  const RANGES = '/apis/networking.k8s.io/v1/servicecidrs';
+  const inside = service('a', { clusterIP: '10.97.5.9' });
+  t.regex((await call('POST', SERVICES, { body: inside })).body.message, /does not match the current range/);
+  await create(RANGES, {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'ServiceCIDR',
+    metadata: { name: 'more', finalizers: ['example.com/hold'] },
+    spec: { cidrs: ['10.97.5.0/24'] },
+  });
+  t.is((await call('POST', SERVICES, { body: inside })).status, 422, 'nobody has called it ready');
+  const condition = {
+    type: 'Ready',
+    status: 'True',
+    reason: '',
+    message: '',
+    lastTransitionTime: '2026-01-01T00:00:00Z',
+  };
+  const { body } = await call('GET', `${RANGES}/more`);
+  const ready = { ...body, status: { conditions: [condition] } };
+  t.is((await call('PUT', `${RANGES}/more/status`, { body: ready })).status, 200);
+  t.is((await call('POST', SERVICES, { body: inside })).status, 201);
+  t.is((await call('GET', '/apis/networking.k8s.io/v1/ipaddresses/10.97.5.9')).status, 200);
+  const picked = await call('POST', SERVICES, { body: service('b') });
+  t.regex(picked.body.spec.clusterIP, /^10\.96\./, 'the own range first, while it has room');
+  await call('DELETE', `${RANGES}/more`);
+  t.is((await call('POST', SERVICES, { body: service('c', { clusterIP: '10.97.5.10' }) })).status, 422);
+  t.is((await call('GET', `${SERVICES}/a`)).body.spec.clusterIP, '10.97.5.9', 'what was given stays');
+  t.is((await call('PUT', `${SERVICES}/a`, { body: service('a') })).body.spec.clusterIP, '10.97.5.9');
+});
+
+test('which ranges are usable', t => {
+  const own = parseAddressRange('10.96.0.0/16');
+  const range = (name: string, cidrs: string[], { ready = true, leaving = false } = {}): ServiceCIDR => ({
+    metadata: { name, ...(leaving && { deletionTimestamp: '2026-01-01T00:00:00Z' }) },
+    spec: { cidrs },
+    status: {
+      conditions: [
+        { type: 'Ready', status: ready ? 'True' : 'False', reason: '', message: '', lastTransitionTime: '' },
+      ],
+    },
+  });
+  const other = parseAddressRange('10.97.5.0/24');
+  t.deepEqual(usableRanges([], own), [own]);
+  t.deepEqual(usableRanges([range('kubernetes', ['10.96.0.0/16'])], own), [own]);
+  t.deepEqual(usableRanges([range('x', ['10.97.5.0/24', '2001:db8::/64'])], own), [own, other]);
+  t.deepEqual(usableRanges([range('x', ['10.97.5.0/24'], { ready: false })], own), [own]);
+  t.deepEqual(
+    usableRanges([range('kubernetes', ['10.96.0.0/16'], { leaving: true }), range('x', ['10.97.5.0/24'])], own),
+    [other],
+  );
+});
+
+test('a service that changes its type takes and gives back what belongs to each', async t => {
+  const { call } = await harnessOf(t);
+  const put = async (spec: object) => (await call('PUT', `${SERVICES}/s`, { body: service('s', spec) })).body.spec;
+  const external = { type: 'ExternalName', externalName: 'example.com' };
+  const addresses = async () =>
+    (await call('GET', '/apis/networking.k8s.io/v1/ipaddresses')).body.items.map(
+      ({ spec }: { spec: { parentRef: { name: string } } }) => spec.parentRef.name,
+    );
+  await call('POST', SERVICES, { body: service('s', external) });
+  t.is((await put({ type: 'ClusterIP' })).clusterIPs.length, 1);
+  t.true((await addresses()).includes('s'));
+  const nodePort = await put({ type: 'NodePort' });
+  t.true(nodePort.ports[0].nodePort >= 30_000);
+  const gone = await put(external);
+  t.deepEqual(
+    [gone.clusterIP, gone.clusterIPs, gone.ipFamilies, gone.ipFamilyPolicy],
+    [undefined, undefined, undefined, undefined],
+  );
+  t.is(gone.ports[0].nodePort, undefined);
+  t.false((await addresses()).includes('s'));
+  const again = await put({ type: 'NodePort', ports: [{ port: 80, nodePort: nodePort.ports[0].nodePort }] });
+  t.is(again.ports[0].nodePort, nodePort.ports[0].nodePort, 'it was free again');
+  const balanced = await put({ type: 'LoadBalancer', allocateLoadBalancerNodePorts: false, ports: [{ port: 80 }] });
+  t.is(balanced.allocateLoadBalancerNodePorts, false);
+  const local = await put({ type: 'LoadBalancer', externalTrafficPolicy: 'Local' });
+  t.true(local.healthCheckNodePort >= 30_000);
+  t.is((await put({ type: 'ClusterIP' })).healthCheckNodePort, undefined);
 });
 
 test('the masters are listed behind the Service kubernetes', async t => {

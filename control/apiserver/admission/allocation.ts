@@ -15,9 +15,11 @@ import type { Clock } from '../types.ts';
 import type { ExtraConditions } from '../verbs/commit.ts';
 import type { AdmissionPlugin, AdmissionRequest, States } from './admission.ts';
 import { type AddressRange, addressAt, indexOfAddress, type PortRange } from './ranges.ts';
+import { ServiceRanges } from './service-ranges.ts';
 
 export interface AllocationOptions {
   readonly cache: WatchCache;
+  /** The range that the cluster was made with; ServiceCIDRs add others. */
   readonly addresses: AddressRange;
   readonly ports: PortRange;
   readonly random: () => number;
@@ -37,17 +39,23 @@ const GUESSES = 32;
 const STATIC_ADDRESSES_MIN = 16;
 const STATIC_ADDRESSES_MAX = 256;
 
+/** What is given away, and from where. */
+interface Allocator extends AllocationOptions {
+  readonly ranges: ServiceRanges;
+}
+
 export function serviceAllocation(options: AllocationOptions): AdmissionPlugin {
+  const allocator = { ...options, ranges: new ServiceRanges(options.cache, options.addresses) };
   return {
     name: 'ServiceAllocation',
     conclude(request, states) {
       if (request.kind.group !== '' || request.kind.plural !== 'services') return {};
-      return allocate(options, request, states);
+      return allocate(allocator, request, states);
     },
   };
 }
 
-function allocate(options: AllocationOptions, request: AdmissionRequest, { object, old }: States): ExtraConditions {
+function allocate(options: Allocator, request: AdmissionRequest, { object, old }: States): ExtraConditions {
   const before = keysOf(old as Service | undefined);
   const service = object as Service | undefined;
   if (service?.spec) {
@@ -130,36 +138,48 @@ function keysOf(service: Service | undefined): Set<string> {
   ]);
 }
 
-function giveAddress(options: AllocationOptions, spec: ServiceSpec, before: ReadonlySet<string>): FieldError[] {
+function giveAddress(options: Allocator, spec: ServiceSpec, before: ReadonlySet<string>): FieldError[] {
   if (spec.type === 'ExternalName' || isHeadless(spec)) return [];
-  const { cache, addresses, random } = options;
+  const { cache, random } = options;
+  const ranges = options.ranges.usable();
   const taken = cache.resource(ADDRESSES);
   const wanted = spec.clusterIP;
   if (wanted) {
     spec.clusterIPs ??= [wanted];
     if (before.has(ADDRESSES + wanted)) return [];
-    const index = indexOfAddress(addresses, wanted);
-    const why =
-      index === undefined
-        ? 'the provided network does not match the current range'
-        : taken.get(ADDRESSES + wanted)
-          ? 'provided IP is already allocated'
-          : undefined;
+    const isInside = ranges.some(range => indexOfAddress(range, wanted) !== undefined);
+    const why = !isInside
+      ? 'the provided network does not match the current range'
+      : taken.get(ADDRESSES + wanted)
+        ? 'provided IP is already allocated'
+        : undefined;
     if (why === undefined) return [];
     const message = `Invalid value: []string{"${wanted}"}: failed to allocate IP ${wanted}: ${why}`;
     return [{ type: 'FieldValueInvalid', field: 'spec.clusterIPs', message }];
   }
-  const reserved = Math.min(Math.max(STATIC_ADDRESSES_MIN, addresses.size >> 4), STATIC_ADDRESSES_MAX);
-  const isFree = (index: number) => !taken.get(ADDRESSES + addressAt(addresses, index));
-  const upper = { from: reserved, to: addresses.size };
-  const index = findFree(upper, { isFree, random }) ?? findFree({ from: 1, to: reserved }, { isFree, random });
-  if (index === undefined) {
-    const message = 'Invalid value: []string(nil): failed to allocate a serviceIP: range is full';
-    return [{ type: 'FieldValueInvalid', field: 'spec.clusterIPs', message }];
+  for (const range of ranges) {
+    const free = findAddress(range, address => !taken.get(ADDRESSES + address), random);
+    if (free === undefined) continue;
+    spec.clusterIP = free;
+    spec.clusterIPs = [free];
+    return [];
   }
-  spec.clusterIP = addressAt(addresses, index);
-  spec.clusterIPs = [spec.clusterIP];
-  return [];
+  const message = 'Invalid value: []string(nil): failed to allocate a serviceIP: range is full';
+  return [{ type: 'FieldValueInvalid', field: 'spec.clusterIPs', message }];
+}
+
+/** A free address of the range, from its upper part if there is one left; undefined if it is full. */
+function findAddress(
+  range: AddressRange,
+  isFreeAddress: (address: string) => boolean,
+  random: () => number,
+): string | undefined {
+  const fixed = Math.min(Math.max(STATIC_ADDRESSES_MIN, range.size >> 4), STATIC_ADDRESSES_MAX);
+  const reserved = Math.min(fixed, range.size);
+  const isFree = (index: number) => isFreeAddress(addressAt(range, index));
+  const upper = { from: reserved, to: range.size };
+  const index = findFree(upper, { isFree, random }) ?? findFree({ from: 1, to: reserved }, { isFree, random });
+  return index === undefined ? undefined : addressAt(range, index);
 }
 
 function givePorts(options: AllocationOptions, spec: ServiceSpec, before: ReadonlySet<string>): FieldError[] {

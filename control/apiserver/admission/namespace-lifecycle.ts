@@ -1,6 +1,5 @@
 /** Nothing is created in a namespace that is not there or on its way out, and the first namespaces cannot be deleted. */
 import { namespaces } from '../../api/generated/kinds.ts';
-import type { Namespace } from '../../api/generated/types.ts';
 import { declarationOf } from '../../api/registry.ts';
 import { forbidden, notFound } from '../../api/status.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
@@ -29,8 +28,8 @@ export function namespaceLifecycle(cache: WatchCache): AdmissionPlugin {
       }
       if (operation !== 'CREATE' || !kind.namespaced || info.subresource !== '') return;
       const name = object?.metadata?.namespace ?? '';
-      const namespace = (await find(name)).parse<Namespace>();
-      if (!namespace.metadata?.deletionTimestamp && namespace.status?.phase !== 'Terminating') return;
+      const { deletionTimestamp, phase } = (await find(name)).life;
+      if (!deletionTimestamp && phase !== 'Terminating') return;
       throw forbidden(
         resourceName(kind),
         object?.metadata?.name ?? '',

@@ -212,3 +212,74 @@ test('a claim grows where its class lets it', async t => {
     'only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize',
   );
 });
+
+test('a node lets its own local volumes go, and does nothing else to volumes', async t => {
+  const { call } = await harnessOf(t);
+  const make = async (name: string, keeper: string, provisioner = 'raftsman.io/local-path') =>
+    (
+      await call('POST', '/api/v1/persistentvolumes', {
+        body: {
+          apiVersion: 'v1',
+          kind: 'PersistentVolume',
+          metadata: {
+            name,
+            annotations: { 'pv.kubernetes.io/provisioned-by': provisioner, 'raftsman.io/node': keeper },
+            finalizers: ['raftsman.io/local-volume', 'x.io/other'],
+          },
+          spec: {
+            capacity: { storage: '1Gi' },
+            accessModes: ['ReadWriteOnce'],
+            local: { path: '/data/x' },
+            nodeAffinity: {
+              required: {
+                nodeSelectorTerms: [
+                  { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [keeper] }] },
+                ],
+              },
+            },
+          },
+        },
+      })
+    ).body;
+  const update = (volume: { readonly metadata: { readonly name: string }; readonly [key: string]: unknown }) =>
+    call('PUT', `/api/v1/persistentvolumes/${volume.metadata.name}`, { body: volume, identity: AGENT }).then(refusalOf);
+  const letGo = (volume: { metadata: { name: string; finalizers: string[] } }) => ({
+    ...volume,
+    metadata: {
+      ...volume.metadata,
+      finalizers: volume.metadata.finalizers.filter(name => name !== 'raftsman.io/local-volume'),
+    },
+  });
+  const foreign = 'node "n1" can only update local volumes that it keeps';
+  t.is(await update(letGo(await make('theirs', 'n2'))), foreign);
+  t.is(await update(letGo(await make('hand-made', 'n1', 'x.io/p'))), foreign);
+  const own = await make('own', 'n1');
+  const more = 'node "n1" can only remove the finalizer raftsman.io/local-volume of a volume';
+  t.is(await update({ ...own, spec: { ...own.spec, persistentVolumeReclaimPolicy: 'Delete' } }), more);
+  t.is(await update({ ...own, metadata: { ...own.metadata, finalizers: [] } }), more);
+  t.is(await update({ ...letGo(own), spec: { ...own.spec, capacity: { storage: '9Gi' } } }), more);
+  t.is(await update(letGo(own)), '200');
+});
+
+test('a volume’s phase tells since when', async t => {
+  const { call } = await harnessOf(t);
+  const path = '/api/v1/persistentvolumes';
+  const body = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name: 'v' },
+    spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/x' } },
+  };
+  const created = (await call('POST', path, { body })).body;
+  const at = '2020-01-01T00:00:00Z';
+  const write = async (status: object) =>
+    (await call('PATCH', `${path}/v/status`, { body: { status }, headers: MERGE })).body.status;
+  t.deepEqual(await write({ phase: 'Available', lastPhaseTransitionTime: at }), {
+    phase: 'Available',
+    lastPhaseTransitionTime: at,
+  });
+  const released = await write({ phase: 'Released' });
+  t.not(released.lastPhaseTransitionTime, at, 'the server fills it in');
+  t.true(released.lastPhaseTransitionTime >= created.metadata.creationTimestamp);
+  t.is((await write({ message: 'x' })).lastPhaseTransitionTime, released.lastPhaseTransitionTime);
+});

@@ -3,8 +3,9 @@
  * taints (k/k plugin/pkg/admission/noderestriction). Tokens are looked at where they are made, in subresources/token.ts.
  */
 import { nodes } from '../../api/generated/kinds.ts';
-import type { Node, PersistentVolumeClaim, Pod } from '../../api/generated/types.ts';
+import type { Node, PersistentVolume, PersistentVolumeClaim, Pod } from '../../api/generated/types.ts';
 import type { KubernetesObject } from '../../api/kind.ts';
+import { isLocalVolume, LOCAL_FINALIZER, LOCAL_NODE } from '../../api/local-volumes.ts';
 import { isEqual } from '../../api/schema/equal.ts';
 import { forbidden } from '../../api/status.ts';
 import type { WatchCache } from '../cache/watch-cache.ts';
@@ -62,6 +63,8 @@ function refuse(request: AdmissionRequest, states: States, nodeName: string): st
       return refusePod(request, states, nodeName);
     case '/persistentvolumeclaims':
       return refuseClaim(request, states, nodeName);
+    case '/persistentvolumes':
+      return refuseVolume(states, nodeName);
     case 'coordination.k8s.io/leases':
       if (request.info.namespace !== LEASE_NAMESPACE) {
         return `can only access leases in the "${LEASE_NAMESPACE}" system namespace`;
@@ -199,6 +202,26 @@ function forbiddenLabels(object: Node, old: Node | undefined): string | undefine
     label => now[label] !== before[label],
   );
   return changed.filter(isForbiddenLabel).sort().join(', ') || undefined;
+}
+
+/** Ours, not Kubernetes': a node may say of a volume that it keeps that the directory is gone, and nothing else. */
+function refuseVolume({ object, old }: States, nodeName: string): string | undefined {
+  const [now, before] = [object as PersistentVolume | undefined, old as PersistentVolume | undefined];
+  if (!now || !before || !isLocalVolume(before) || before.metadata?.annotations?.[LOCAL_NODE] !== nodeName) {
+    return `node ${quote(nodeName)} can only update local volumes that it keeps`;
+  }
+  const finalizers = before.metadata.finalizers?.filter(name => name !== LOCAL_FINALIZER) ?? [];
+  if (
+    isEqual(withFinalizers(now, []), withFinalizers(before, [])) &&
+    isEqual(now.metadata?.finalizers ?? [], finalizers)
+  )
+    return undefined;
+  return `node ${quote(nodeName)} can only remove the finalizer ${LOCAL_FINALIZER} of a volume`;
+}
+
+function withFinalizers({ metadata, ...rest }: PersistentVolume, finalizers: string[]): PersistentVolume {
+  const { managedFields: _managed, resourceVersion: _version, ...others } = metadata ?? {};
+  return { ...rest, metadata: { ...others, finalizers } };
 }
 
 function refuseClaim({ info }: AdmissionRequest, { object, old }: States, nodeName: string): string | undefined {

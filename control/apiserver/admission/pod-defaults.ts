@@ -15,12 +15,20 @@ const SERVICE_ACCOUNT = declarationOf(serviceaccounts);
 const DEFAULT_ACCOUNT = 'default';
 /** A pod that an agent found on its own disk; its spec is not ours to change. */
 export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
-const TOLERATED_TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
-const TOLERATION_SECONDS = 300;
+/** How long a pod that says nothing of it stays on a node that fails. */
+export interface TolerationDefaults {
+  /** --default-not-ready-toleration-seconds */
+  readonly notReadySeconds: number;
+  /** --default-unreachable-toleration-seconds */
+  readonly unreachableSeconds: number;
+}
+export const TOLERATION_DEFAULTS: TolerationDefaults = { notReadySeconds: 300, unreachableSeconds: 300 };
 
 /** True for the creation of a pod. */
-export const isNewPod = ({ kind, operation, info }: AdmissionRequest) =>
-  operation === 'CREATE' && kind.group === '' && kind.plural === 'pods' && info.subresource === '';
+export const isNewPod = (request: AdmissionRequest) => request.operation === 'CREATE' && isPodItself(request);
+
+const isPodItself = ({ kind, info }: AdmissionRequest) =>
+  kind.group === '' && kind.plural === 'pods' && info.subresource === '';
 
 export interface ServiceAccountAdmission {
   readonly cache: WatchCache;
@@ -84,25 +92,29 @@ async function readAccount(cache: WatchCache, kind: KindDeclaration, pod: Pod): 
   );
 }
 
-/** Pods stay for five minutes on a node that stops answering, unless they say otherwise (DefaultTolerationSeconds). */
-export const defaultTolerations: AdmissionPlugin = {
-  name: 'DefaultTolerationSeconds',
-  mutate(request, { object }) {
-    if (!isNewPod(request)) return;
-    const { spec } = object as Pod;
-    if (!spec) return;
-    for (const key of TOLERATED_TAINTS) {
-      if ((spec.tolerations ?? []).some(toleration => isTolerating(toleration, key))) continue;
-      const toleration: Toleration = {
-        key,
-        operator: 'Exists',
-        effect: 'NoExecute',
-        tolerationSeconds: TOLERATION_SECONDS,
-      };
-      spec.tolerations = [...(spec.tolerations ?? []), toleration];
-    }
-  },
-};
+/**
+ * Pods stay for five minutes on a node that stops answering, unless they say otherwise (DefaultTolerationSeconds). Updates
+ * too: tolerations that a client leaves out of a pod, which has to keep them, are put back.
+ */
+export function defaultTolerations({ notReadySeconds, unreachableSeconds }: TolerationDefaults): AdmissionPlugin {
+  const tolerated = [
+    ['node.kubernetes.io/not-ready', notReadySeconds],
+    ['node.kubernetes.io/unreachable', unreachableSeconds],
+  ] as const;
+  return {
+    name: 'DefaultTolerationSeconds',
+    mutate(request, { object }) {
+      if (!isNewPod(request) && !(isPodItself(request) && request.operation === 'UPDATE')) return;
+      const { spec } = object as Pod;
+      if (!spec) return;
+      for (const [key, tolerationSeconds] of tolerated) {
+        if ((spec.tolerations ?? []).some(toleration => isTolerating(toleration, key))) continue;
+        const toleration: Toleration = { key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds };
+        spec.tolerations = [...(spec.tolerations ?? []), toleration];
+      }
+    },
+  };
+}
 
 function isTolerating({ key, effect }: Toleration, taint: string): boolean {
   return (key === taint || !key) && (effect === 'NoExecute' || !effect);

@@ -16,7 +16,7 @@ import { bytesReply, JSON_TYPE, jsonReply, textReply } from '../http/replies.ts'
 import { countStream } from '../subresources/connections.ts';
 import { passOn } from '../subresources/proxy.ts';
 import type { Exchange, Handler, Headers, Reply } from '../types.ts';
-import { ApiServices, type RemoteService } from './api-services.ts';
+import { ApiServices, asService, type InProcessService, type RemoteService } from './api-services.ts';
 import {
   aggregatedResources,
   type DiscoveredGroup,
@@ -36,6 +36,8 @@ export interface AggregatorOptions {
   /** With which the server shows that it may say who asks; without it others see an anonymous caller. */
   readonly credentials: ClientCredentials | undefined;
   readonly limits?: Partial<AggregationLimits>;
+  /** Served here until an APIService names somebody else for it. */
+  readonly inProcess?: InProcessService;
 }
 
 const AGGREGATED = ['v2', 'v2beta1'].map(v => `${JSON_TYPE};g=apidiscovery.k8s.io;v=${v};as=APIGroupDiscoveryList`);
@@ -73,8 +75,8 @@ class Aggregator {
   }
 
   async handle(exchange: Exchange): Promise<Reply> {
-    const { remote } = this.#services;
-    if (remote.size === 0) return this.#local(exchange);
+    if (this.#services.remote.size === 0 && !this.#concernsInProcess(exchange)) return this.#local(exchange);
+    const remote = this.#remote();
     const [root, group = '', version = '', ...rest] = exchange.info.path.replace(/\/$/, '').split('/').slice(1);
     if (root === 'apis' && version !== '') {
       const service = remote.get(`${decoded(group)}/${decoded(version)}`);
@@ -87,7 +89,22 @@ class Aggregator {
     return this.#local(exchange);
   }
 
+  /** What others serve, and what is served here in their stead. */
+  #remote(): ReadonlyMap<string, RemoteService> {
+    const { remote } = this.#services;
+    const { inProcess } = this.#options;
+    if (!inProcess) return remote;
+    const name = `${inProcess.group}/${inProcess.version}`;
+    return remote.has(name) || !inProcess.isServed ? remote : new Map([...remote, [name, asService(inProcess)]]);
+  }
+
+  #concernsInProcess({ info: { path } }: Exchange): boolean {
+    const { inProcess } = this.#options;
+    return inProcess !== undefined && (/^\/apis\/?$/.test(path) || path.startsWith(`/apis/${inProcess.group}`));
+  }
+
   async #passOn(exchange: Exchange, service: RemoteService): Promise<Reply> {
+    if (service.inProcess) return service.inProcess.handle(exchange);
     if (!service.isAvailable) return textReply(503, 'service unavailable\n');
     const { core, credentials } = this.#options;
     const { method, signal, upgrade, url } = exchange;
@@ -119,7 +136,7 @@ class Aggregator {
   async #groups(exchange: Exchange): Promise<Reply> {
     const own = await this.#own(exchange);
     if (!own) return this.#local(exchange);
-    const remotes = [...this.#services.remote.values()];
+    const remotes = [...this.#remote().values()];
     if (Array.isArray(own.value.groups)) {
       const groups = mergeListedGroups(own.value.groups as ListedGroup[], remotes); // our own document
       return jsonReply(200, { ...own.value, groups }, { vary: 'Accept' });
@@ -134,6 +151,7 @@ class Aggregator {
 
   /** What a server says of one group and version that is its. */
   async #discover(service: RemoteService): Promise<DiscoveredVersion> {
+    if (service.inProcess) return service.inProcess.discovered;
     const { group, version } = service;
     const accept = `${AGGREGATED.join(',')},${JSON_TYPE}`;
     const whole = await this.#documents.get(service, '/apis', accept);
@@ -151,7 +169,7 @@ class Aggregator {
 
   /** `/apis/GROUP`. */
   async #group(exchange: Exchange, name: string): Promise<Reply> {
-    const remotes = [...this.#services.remote.values()].filter(({ group }) => group === name);
+    const remotes = [...this.#remote().values()].filter(({ group }) => group === name);
     if (remotes.length === 0) return this.#local(exchange);
     if (exchange.method !== 'GET') throw methodNotAllowed();
     const own = await this.#own(exchange);

@@ -4,6 +4,17 @@ import type { APIService } from '../../api/generated/types.ts';
 import type { WatchCache } from '../cache/watch-cache.ts';
 import type { CalloutTarget } from '../callout/target.ts';
 import { resourcePrefix } from '../keys.ts';
+import type { Exchange, Reply } from '../types.ts';
+import type { DiscoveredVersion } from './discovery-merge.ts';
+
+/** A group and version that this server itself serves, beside the kinds that it stores, while nobody else is named for it. */
+export interface InProcessService {
+  readonly group: string;
+  readonly version: string;
+  readonly isServed: boolean;
+  readonly discovered: DiscoveredVersion;
+  handle(exchange: Exchange): Promise<Reply>;
+}
 
 /** A group and version that another server serves. */
 export interface RemoteService {
@@ -11,6 +22,8 @@ export interface RemoteService {
   readonly group: string;
   readonly version: string;
   readonly target: CalloutTarget;
+  /** Given for a group that this server serves beside its kinds: then nobody is called. */
+  readonly inProcess?: InProcessService;
   /** Where it lies, for telling servers apart: `NAMESPACE/NAME:PORT` and whom it believes. */
   readonly place: string;
   readonly isAvailable: boolean;
@@ -52,6 +65,14 @@ export class ApiServices {
       .map(object => object.parse<APIService>());
   }
 }
+
+/** Stands in the list of services in another server's place. */
+export function asService(inProcess: InProcessService): RemoteService {
+  const { group, version } = inProcess;
+  return { ...inProcess, name: `${version}.${group}`, target: {}, place: '', isAvailable: true, ...RANK, inProcess };
+}
+/** What metrics-server claims. */
+const RANK = { groupPriority: 100, versionPriority: 100 };
 
 function remoteOf({ metadata, spec, status }: APIService): RemoteService | undefined {
   if (!spec?.service) return undefined;

@@ -13,6 +13,8 @@ export interface Attributes {
   readonly resource: string;
   readonly subresource: string;
   readonly name: string;
+  /** The field selector of a list or watch. */
+  readonly fieldSelector?: string;
 }
 
 /** allow, with the reason that reviews show; or not, with what speaks against it. */
@@ -35,7 +37,11 @@ export function attributesOf(identity: Identity, info: RequestInfo, query: URLSe
   const { verb, isResource, path, group, namespace, resource, subresource } = info;
   const isOfMany = isResource && info.name === '' && (verb === 'list' || verb === 'watch');
   const name = isOfMany ? selectedName(query) : info.name;
-  return { identity, verb, isResource, path, group, namespace, resource, subresource, name };
+  const selector = isOfMany ? query.get('fieldSelector') : null;
+  return {
+    ...{ identity, verb, isResource, path, group, namespace, resource, subresource, name },
+    ...(selector !== null && { fieldSelector: selector }),
+  };
 }
 
 /** The name that a field selector demands, if it is one that a path could have; else ''. */

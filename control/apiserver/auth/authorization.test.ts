@@ -79,7 +79,9 @@ test('each user may do what is his and nothing else', async t => {
         spec: {
           user: identity.user,
           groups: identity.groups,
-          ...(isResource ? { resourceAttributes: { ...resource, identity: undefined, verb } } : {}),
+          ...(isResource
+            ? { resourceAttributes: { ...resource, fieldSelector: undefined, identity: undefined, verb } }
+            : {}),
           ...(isResource ? {} : { nonResourceAttributes: { path: path.split('?')[0], verb } }),
         },
       },

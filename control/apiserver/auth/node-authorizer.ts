@@ -22,6 +22,8 @@ const READABLE = new Set([
   'storage.k8s.io/storageclasses',
   'node.k8s.io/runtimeclasses',
   'networking.k8s.io/networkpolicies',
+  'networking.k8s.io/ingresses',
+  'networking.k8s.io/ingressclasses',
 ]);
 const READ_VERBS = new Set(['get', 'list', 'watch']);
 /** Read one by one, for pods that name them: no node may look at all of them at once. */
@@ -46,6 +48,9 @@ export function authorizeNode(nodeName: string, info: Attributes): Verdict {
     case '/events':
     case 'events.k8s.io/events':
       return verdict(info.verb !== 'delete');
+    case '/persistentvolumes':
+      // To let its own go when their directories are removed: admission/node-restriction.ts.
+      return verdict(info.verb === 'update' && info.subresource === '');
     case '/serviceaccounts':
       return verdict(info.subresource === 'token' && info.verb === 'create');
     case 'certificates.k8s.io/certificatesigningrequests':

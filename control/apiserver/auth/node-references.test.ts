@@ -72,3 +72,56 @@ test('a node reads what its pods name, from the binding on, and nothing else', a
   t.is((await read('n1', `${core}/secrets/mine`)).status, 403);
   await harness.close();
 });
+
+test('nodes that route read the TLS Secrets of Ingresses, and no other Secret that an Ingress names', async t => {
+  const harness = await createHarness();
+  t.teardown(() => harness.close());
+  const core = '/api/v1/namespaces/default';
+  const networking = '/apis/networking.k8s.io/v1';
+  const as = (node: string): Identity => ({ user: `system:node:${node}`, groups: ['system:nodes'] });
+  const get = async (node: string, name: string) =>
+    (await harness.call('GET', `${core}/secrets/${name}`, { identity: as(node) })).status;
+  const list = async (node: string, name: string, more = ',type=kubernetes.io/tls') =>
+    (
+      await harness.call('GET', `${core}/secrets?fieldSelector=${encodeURIComponent(`metadata.name=${name}${more}`)}`, {
+        identity: as(node),
+      })
+    ).status;
+  const data = { 'tls.crt': Buffer.from('c').toString('base64'), 'tls.key': Buffer.from('k').toString('base64') };
+  const secret = (name: string, type: string) =>
+    harness.create(`${core}/secrets`, { metadata: { name }, type, data } as object);
+  const ingress = (name: string, ingressClassName: string, secretName: string) =>
+    harness.create(`${networking}/namespaces/default/ingresses`, {
+      metadata: { name },
+      spec: {
+        ingressClassName,
+        tls: [{ secretName }],
+        defaultBackend: { service: { name: 's', port: { number: 80 } } },
+      },
+    } as object);
+  await harness.create('/api/v1/nodes', { metadata: { name: 'n1' } } as object);
+  const off = { 'node-restriction.kubernetes.io/ingress': 'off' };
+  await harness.create('/api/v1/nodes', { metadata: { name: 'n2', labels: off } } as object);
+  await harness.create(`${networking}/ingressclasses`, {
+    metadata: { name: 'raftsman' },
+    spec: { controller: 'raftsman.io/ingress' },
+  } as object);
+  await secret('certificate', 'kubernetes.io/tls');
+  await secret('password', 'Opaque');
+  await secret('foreign', 'kubernetes.io/tls');
+  t.is(await get('n1', 'certificate'), 403, 'no Ingress names it');
+  await ingress('a', 'raftsman', 'certificate');
+  await ingress('b', 'raftsman', 'password');
+  await ingress('c', 'nginx', 'foreign');
+  await ingress('d', 'raftsman', 'later');
+  t.is(await get('n1', 'certificate'), 200);
+  t.is(await list('n1', 'certificate'), 200);
+  t.is(await list('n1', 'later'), 200, 'it can be waited for');
+  t.is(await list('n1', 'certificate', ''), 403, 'without its type it could become another');
+  t.is(await list('n1', 'certificate', ',type!=kubernetes.io/tls'), 403);
+  t.is(await get('n1', 'password'), 403, 'a Secret of another type');
+  t.is(await get('n1', 'foreign'), 403, 'of a class that others route');
+  t.is(await get('n2', 'certificate'), 403, 'a node that may not route');
+  t.is(await list('n2', 'certificate'), 403);
+  t.is(await get('n3', 'certificate'), 403, 'a node that is not there');
+});

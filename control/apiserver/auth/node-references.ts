@@ -2,13 +2,28 @@
  * A node reads the Secrets, ConfigMaps and service accounts that the pods bound to it name, and no others: a node that was
  * broken into gives away what its own pods know (Kubernetes' node authorizer). What a pod names is worked out once for
  * each state of it.
+ *
+ * Nodes that route Ingresses read the TLS Secrets of those as well: docs/security.md has the reasons.
  */
-import { pods } from '../../api/generated/kinds.ts';
-import type { Container, EphemeralContainer, Pod, PodSpec, Volume } from '../../api/generated/types.ts';
+import { ingressclasses, ingresses, nodes, pods, secrets } from '../../api/generated/kinds.ts';
+import type {
+  Container,
+  EphemeralContainer,
+  Ingress,
+  IngressClass,
+  Node,
+  Pod,
+  PodSpec,
+  Secret,
+  Volume,
+} from '../../api/generated/types.ts';
+import { isRoutedIngress, mayRoute, ownClasses, TLS_SECRET_TYPE, tlsSecretsOf } from '../../api/ingress.ts';
+import type { Kind, KubernetesObject } from '../../api/kind.ts';
 import { declarationOf } from '../../api/registry.ts';
+import { listAll, listInNamespace } from '../admission/lookup.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import type { WatchCache } from '../cache/watch-cache.ts';
-import { listPrefix } from '../keys.ts';
+import { listPrefix, objectKey } from '../keys.ts';
 import { Pace } from '../pace.ts';
 import type { Clock } from '../types.ts';
 import type { Attributes } from './attributes.ts';
@@ -36,10 +51,11 @@ export class NodeReferences {
   async refuse(nodeName: string, asked: Attributes): Promise<string | undefined> {
     if (!asked.isResource || asked.group !== '' || !GUARDED.has(asked.resource)) return undefined;
     const wanted = { nodeName, namespace: asked.namespace, reference: `${asked.resource}/${asked.name}` };
-    if (await this.#isReferred(wanted)) return undefined;
+    const isRelated = async () => (await this.#isReferred(wanted)) || this.#isCertificate(nodeName, asked);
+    if (await isRelated()) return undefined;
     // The pod may have been bound a moment ago through another master.
     await this.#cache.freshen();
-    if (await this.#isReferred(wanted)) return undefined;
+    if (await isRelated()) return undefined;
     return `no relationship found between node '${nodeName}' and this object`;
   }
 
@@ -60,6 +76,33 @@ export class NodeReferences {
       if (pod.nodeName === nodeName && pod.names.has(reference)) return true;
     }
     return false;
+  }
+
+  /**
+   * True for the Secret of an Ingress that agents route, asked for in a way that gives nothing but a certificate: who may write
+   * an Ingress must not open any other Secret to the nodes.
+   */
+  #isCertificate(nodeName: string, { resource, namespace, name, verb, fieldSelector = '' }: Attributes): boolean {
+    if (resource !== 'secrets' || namespace === '' || name === '') return false;
+    if (verb === 'get') {
+      if (this.#find<Secret>(secrets, namespace, name)?.type !== TLS_SECRET_TYPE) return false;
+    } else if (!fieldSelector.split(',').includes(`type=${TLS_SECRET_TYPE}`)) return false;
+    const node = this.#find<Node>(nodes, '', nodeName);
+    if (!node || !mayRoute(node)) return false;
+    const naming = listInNamespace<Ingress>(this.#cache, ingresses, namespace).filter(ingress =>
+      tlsSecretsOf(ingress).includes(name),
+    );
+    if (naming.length === 0) return false;
+    const classes = ownClasses(listAll<IngressClass>(this.#cache, ingressclasses));
+    return naming.some(ingress => isRoutedIngress(ingress, classes));
+  }
+
+  #find<T extends KubernetesObject>(kind: Kind<T>, namespace: string, name: string): T | undefined {
+    const declaration = declarationOf<KubernetesObject>(kind);
+    return this.#cache
+      .resource(listPrefix(declaration, ''))
+      .get(objectKey(declaration, namespace, name))
+      ?.parse<T>();
   }
 
   #referencesOf(object: CachedObject): PodReferences {

@@ -6,6 +6,7 @@ import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'n
 import { exportJWK, type JWK, errors as joseErrors, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import type { Clock } from '../types.ts';
+import { VerifiedTokens } from './verified-tokens.ts';
 
 export const DEFAULT_ISSUER = 'https://kubernetes.default.svc.cluster.local';
 /**
@@ -31,6 +32,23 @@ const claimsSchema = z.object({
   }),
 });
 
+/** The tokens that lie in Secrets have claims of their own form, for no audience in particular, and no end. */
+const SECRET_ISSUER = 'kubernetes/serviceaccount';
+const secretClaimsSchema = z.object({
+  sub: z.string(),
+  'kubernetes.io/serviceaccount/namespace': z.string(),
+  'kubernetes.io/serviceaccount/secret.name': z.string(),
+  'kubernetes.io/serviceaccount/service-account.name': z.string(),
+  'kubernetes.io/serviceaccount/service-account.uid': z.string(),
+});
+
+/** For whom the token in a Secret speaks. */
+export interface SecretTokenSubject {
+  readonly namespace: string;
+  readonly secret: string;
+  readonly serviceAccount: ObjectId;
+}
+
 export interface ObjectId {
   readonly name: string;
   readonly uid: string;
@@ -55,6 +73,13 @@ export interface TokenClaims extends TokenSubject {
   readonly id: string | undefined;
 }
 
+/** A token whose signature holds, and between which seconds since the epoch the rest does. */
+interface VerifiedToken {
+  readonly claims: TokenClaims;
+  readonly beginsAt: number;
+  readonly endsAt: number;
+}
+
 export class ServiceAccountTokens {
   readonly issuer: string;
   readonly #key: KeyObject;
@@ -62,6 +87,7 @@ export class ServiceAccountTokens {
   readonly #keyId: string;
   readonly #clock: Clock;
   readonly #newUid: () => string;
+  readonly #verified = new VerifiedTokens<VerifiedToken>();
 
   /** `key` is PKCS#8 PEM. Throws if it is no RSA key. */
   constructor(options: {
@@ -104,8 +130,44 @@ export class ServiceAccountTokens {
       .sign(this.#key);
   }
 
+  /** The token of a Secret. It holds as long as the Secret, which has to be asked for. */
+  async signForSecret({ namespace, secret, serviceAccount }: SecretTokenSubject): Promise<string> {
+    return new SignJWT({
+      iss: SECRET_ISSUER,
+      'kubernetes.io/serviceaccount/namespace': namespace,
+      'kubernetes.io/serviceaccount/secret.name': secret,
+      'kubernetes.io/serviceaccount/service-account.name': serviceAccount.name,
+      'kubernetes.io/serviceaccount/service-account.uid': serviceAccount.uid,
+      sub: `system:serviceaccount:${namespace}:${serviceAccount.name}`,
+    })
+      .setProtectedHeader({ alg: ALGORITHM, kid: this.#keyId })
+      .sign(this.#key);
+  }
+
+  /** What the token of a Secret says; undefined if it is none of ours. */
+  async readForSecret(token: string): Promise<SecretTokenSubject | undefined> {
+    try {
+      const { payload } = await jwtVerify(token, this.#publicKey, { algorithms: [ALGORITHM], issuer: SECRET_ISSUER });
+      const { data } = secretClaimsSchema.safeParse(payload);
+      if (!data) return undefined;
+      const namespace = data['kubernetes.io/serviceaccount/namespace'];
+      const name = data['kubernetes.io/serviceaccount/service-account.name'];
+      if (data.sub !== `system:serviceaccount:${namespace}:${name}`) return undefined;
+      return {
+        namespace,
+        secret: data['kubernetes.io/serviceaccount/secret.name'],
+        serviceAccount: { name, uid: data['kubernetes.io/serviceaccount/service-account.uid'] },
+      };
+    } catch (error) {
+      if (error instanceof joseErrors.JOSEError) return undefined;
+      throw error;
+    }
+  }
+
   /** What a token of ours says; undefined if it is not ours, has ended, or is for none of the `audiences`. */
   async read(token: string, audiences: readonly string[]): Promise<TokenClaims | undefined> {
+    const known = this.#verified.get(token);
+    if (known) return this.#holds(known, audiences) ? known.claims : undefined;
     try {
       const { payload } = await jwtVerify(token, this.#publicKey, {
         algorithms: [ALGORITHM],
@@ -115,11 +177,21 @@ export class ServiceAccountTokens {
         clockTolerance: LEEWAY_SECONDS,
         currentDate: new Date(this.#clock.now()),
       });
-      return claimsOf(payload);
+      const claims = claimsOf(payload);
+      const { exp, nbf } = payload;
+      if (claims && exp !== undefined) this.#verified.add(token, { claims, endsAt: exp, beginsAt: nbf ?? 0 });
+      return claims;
     } catch (error) {
       if (error instanceof joseErrors.JOSEError) return undefined;
       throw error;
     }
+  }
+
+  /** What jose checks, but for the signature, which does not change. */
+  #holds({ claims, beginsAt, endsAt }: VerifiedToken, audiences: readonly string[]): boolean {
+    const now = Math.floor(this.#clock.now() / 1000);
+    if (beginsAt > now + LEEWAY_SECONDS || endsAt <= now - LEEWAY_SECONDS) return false;
+    return claims.audiences.some(audience => audiences.includes(audience));
   }
 
   /** The public key as OpenID Connect clients fetch it. */

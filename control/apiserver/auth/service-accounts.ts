@@ -1,5 +1,6 @@
 /** Who a ServiceAccount token stands for, as long as the account and what the token is bound to still exist. */
 import { nodes, pods, secrets, serviceaccounts } from '../../api/generated/kinds.ts';
+import type { Secret } from '../../api/generated/types.ts';
 import type { KindDeclaration } from '../../api/kind.ts';
 import { declarationOf } from '../../api/registry.ts';
 import type { WatchCache } from '../cache/watch-cache.ts';
@@ -35,7 +36,7 @@ export async function serviceAccountHolder(
 ): Promise<TokenHolder | undefined> {
   if (!JWT.test(token)) return undefined;
   const claims = await options.tokens.read(token, audiences);
-  if (!claims) return undefined;
+  if (!claims) return secretHolder(token, audiences, options);
   const isAlive = () => boundObjects(claims).every(bound => lives(bound, options));
   if (!isAlive()) {
     // Account, pod and token may have been made a moment ago through another master.
@@ -46,6 +47,37 @@ export async function serviceAccountHolder(
     identity: identityOf(claims),
     audiences: claims.audiences.filter(audience => audiences.includes(audience)),
   };
+}
+
+const INVALID_SINCE = 'kubernetes.io/legacy-token-invalid-since';
+
+/** The holder of a token that lies in a Secret: it holds while the Secret has it, for whoever asks this API server. */
+async function secretHolder(
+  token: string,
+  audiences: readonly string[],
+  { tokens, cache, clock }: ServiceAccountsOptions,
+): Promise<TokenHolder | undefined> {
+  const asked = audiences.filter(audience => audience === tokens.issuer);
+  const subject = asked.length > 0 ? await tokens.readForSecret(token) : undefined;
+  if (!subject) return undefined;
+  const { namespace, secret, serviceAccount } = subject;
+  const isAlive = () => {
+    const account = { kind: SERVICE_ACCOUNT, namespace, id: serviceAccount };
+    const found = cached({ cache }, SECRET, namespace, secret)?.parse<Secret>();
+    return (
+      found !== undefined &&
+      found.metadata?.deletionTimestamp === undefined &&
+      found.metadata?.labels?.[INVALID_SINCE] === undefined &&
+      found.data?.token === Buffer.from(token).toString('base64') &&
+      lives(account, { tokens, cache, clock })
+    );
+  };
+  if (!isAlive()) {
+    await cache.freshen();
+    if (!isAlive()) return undefined;
+  }
+  const claims = { namespace, serviceAccount, audiences: asked, id: undefined };
+  return { identity: identityOf(claims), audiences: asked };
 }
 
 interface Bound {
@@ -64,9 +96,9 @@ function boundObjects({ namespace, serviceAccount, pod, secret, node }: TokenCla
 }
 
 function lives({ kind, namespace, id }: Bound, { cache, clock }: ServiceAccountsOptions): boolean {
-  const { metadata } = cached({ cache }, kind, namespace, id.name)?.parse() ?? {};
-  if (metadata?.uid !== id.uid) return false;
-  const { deletionTimestamp } = metadata;
+  const life = cached({ cache }, kind, namespace, id.name)?.life;
+  if (life?.uid !== id.uid) return false;
+  const { deletionTimestamp } = life;
   return deletionTimestamp === undefined || Date.parse(deletionTimestamp) + DELETION_LEEWAY_MS > clock.now();
 }
 

@@ -4,11 +4,19 @@ import { makeReady, type ReadyBytes, withRevision } from './encoding.ts';
 
 const NO_LABELS: Readonly<Record<string, string>> = {};
 
+export interface ObjectLife {
+  readonly uid: string | undefined;
+  readonly deletionTimestamp: string | undefined;
+  /** `status.phase`, where its kind has one. */
+  readonly phase: string | undefined;
+}
+
 export class CachedObject {
   readonly key: string;
   /** The store revision of its last write: its resourceVersion. */
   readonly revision: number;
   readonly ready: ReadyBytes;
+  #life: ObjectLife | undefined;
   #labels: Readonly<Record<string, string>> | undefined;
   #fields: WeakMap<object, Readonly<Record<string, string>>> | undefined;
   #views: WeakMap<object, ReadyBytes> | undefined;
@@ -29,6 +37,19 @@ export class CachedObject {
   /** A fresh copy that the caller may change. */
   parse<T extends KubernetesObject = KubernetesObject>(): T {
     return JSON.parse(this.ready.bytes.toString()) as T;
+  }
+
+  /** Who it is and whether it is about to go, worked out once: tokens and namespaces are asked for it at every request. */
+  get life(): ObjectLife {
+    if (!this.#life) {
+      const { metadata, status } = this.parse<KubernetesObject & { readonly status?: { readonly phase?: string } }>();
+      this.#life = {
+        uid: metadata?.uid,
+        deletionTimestamp: metadata?.deletionTimestamp ?? undefined,
+        phase: status?.phase,
+      };
+    }
+    return this.#life;
   }
 
   get labels(): Readonly<Record<string, string>> {

@@ -8,7 +8,7 @@ export interface CacheEvent {
   /** What is there now; undefined if it was deleted. */
   readonly object: CachedObject | undefined;
   readonly previous: CachedObject | undefined;
-  /** Frames already encoded for some watcher, by form and type, so that each is encoded once. */
+  /** Frames already encoded for some watcher, by form and type, so that each is encoded once for all that are told now. */
   readonly frames: Map<string, Buffer>;
 }
 
@@ -98,6 +98,8 @@ export class ResourceCache {
     const event: CacheEvent = { revision, object, previous, frames: new Map() };
     this.#remember(event);
     for (const watcher of this.watchers) watcher.offer(event);
+    // They have what is theirs. Kept in thousands of events for who might come back, frames would take more than the objects.
+    event.frames.clear();
   }
 
   /** Forgets everything and lets the watchers go: the store's history has a hole. */

@@ -50,7 +50,7 @@ export class WatchCache {
     this.#readIndex = new ReadIndex(async () => {
       const { revision } = await options.store.range({ key: REGISTRY, countOnly: true });
       return revision;
-    });
+    }, options.clock);
   }
 
   /** Everything up to this revision is in the cache. */

@@ -105,7 +105,7 @@ test('the kind stands in discovery and in both forms of OpenAPI', async t => {
   });
   const legacy = (await call('GET', `/apis/${GROUP}/v1`)).body;
   t.is(legacy.resources[0].name, 'widgets');
-  const index = (await call('GET', '/openapi/v3')).body.paths;
+  const index = JSON.parse((await call('GET', '/openapi/v3')).text).paths;
   const document = (await call('GET', index[`apis/${GROUP}/v1`].serverRelativeURL)).body;
   const schema = document.components.schemas['com.example.stable.v1.Widget'];
   t.is(schema.properties.spec.properties.color.default, 'red');
@@ -163,4 +163,17 @@ test('a definition that goes holds on until its objects are gone, and lets nothi
   t.is((await call('GET', `${DEFINITIONS}/widgets.${GROUP}`)).status, 404);
   const missing = await call('GET', WIDGETS);
   t.deepEqual([missing.status, missing.text], [404, '404 page not found\n']);
+});
+
+test('finalizers of custom resources and of definitions need no domain, those of other kinds do', async t => {
+  const { call, create } = await harnessOf(t);
+  const finalizers = ['test-finalizer'];
+  const made = await create(WIDGETS, { ...widget('f'), metadata: { name: 'f', finalizers } });
+  t.deepEqual(made.metadata?.finalizers, finalizers);
+  const patch = { headers: { 'content-type': 'application/merge-patch+json' }, body: { metadata: { finalizers } } };
+  t.is((await call('PATCH', `${DEFINITIONS}/widgets.${GROUP}`, patch)).status, 200);
+  const refused = await call('POST', '/api/v1/namespaces/default/configmaps', {
+    body: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'f', finalizers } },
+  });
+  t.is(refused.status, 422);
 });

@@ -9,7 +9,7 @@ import { ApiError } from '../../api/status.ts';
 import type { CacheWatcher } from '../cache/resource-cache.ts';
 import type { WatchCache } from '../cache/watch-cache.ts';
 import { resourcePrefix } from '../keys.ts';
-import type { Clock } from '../types.ts';
+import type { Clock, Exchange } from '../types.ts';
 import type { LevelSettings } from './level.ts';
 import { RETRY_AFTER_SECONDS, WAIT_SHARE } from './limits.ts';
 import { MANDATORY_LEVELS, MANDATORY_SCHEMAS, withMandatory } from './mandatory.ts';
@@ -61,9 +61,13 @@ export class Fairness {
     asked: Asked,
     {
       seats,
-      signal,
+      exchange,
       headers,
-    }: { readonly seats: number; readonly signal: AbortSignal; readonly headers: Record<string, string> },
+    }: {
+      readonly seats: number;
+      readonly exchange: Pick<Exchange, 'signal'>;
+      readonly headers: Record<string, string>;
+    },
   ): Promise<() => void> {
     const matcher = this.classify(asked);
     headers['x-kubernetes-pf-flowschema-uid'] = matcher.uid;
@@ -74,7 +78,10 @@ export class Fairness {
       distinguisher: matcher.distinguish(asked),
       seats,
       waitMsMax: this.#waitMsMax,
-      signal,
+      // Read only by those that wait.
+      get signal() {
+        return exchange.signal;
+      },
     };
     const taken = this.scheduler.take(wish);
     const seat: Seat = taken instanceof Promise ? await taken : taken;

@@ -19,7 +19,7 @@ export function fairnessFilter(
     exchange.answerHeaders ??= {};
     const release = await fairness.admit(
       { identity: identityOf(exchange), info: exchange.info },
-      { seats: seatsOf(exchange, cache), signal: exchange.signal, headers: exchange.answerHeaders },
+      { seats: seatsOf(exchange, cache), exchange, headers: exchange.answerHeaders },
     );
     try {
       return await next(exchange);

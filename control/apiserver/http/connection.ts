@@ -4,9 +4,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { ApiError } from '../../api/status.ts';
+import { ApiError, badRequest } from '../../api/status.ts';
 import { readRequestInfo } from '../request-info.ts';
 import type { Exchange, Headers, Reply } from '../types.ts';
+import type { RequestEnd } from './request-end.ts';
 
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
 export type HttpResponse = ServerResponse | Http2ServerResponse;
@@ -20,7 +21,7 @@ export interface Authorities {
 export function exchangeOf(
   request: HttpRequest,
   options: {
-    signal: AbortSignal;
+    end: RequestEnd;
     bodyBytesMax: number;
     upgrade?: { socket: Duplex; head: Uint8Array };
     /** Where proxies have an authority of their own: that one, and the clients'. */
@@ -40,7 +41,10 @@ export function exchangeOf(
     headerValues: name => headerValues(request, name),
     readBody: () => readBody(request, options.bodyBytesMax),
     streamBody: () => request as AsyncIterable<Buffer>,
-    signal: options.signal,
+    get signal() {
+      return options.end.signal;
+    },
+    end: reason => options.end.end(reason),
     ...(clientCertificate && { clientCertificate }),
     ...(options.upgrade && { upgrade: options.upgrade }),
     remoteAddress: socket?.remoteAddress ?? '',
@@ -124,16 +128,28 @@ const escapeQuotes = (text: string) =>
     .replaceAll(/[\r\n]+/g, ' ')
     .replaceAll(/[^\x20-\x7e]/g, '?');
 
-async function readBody(request: HttpRequest, bytesMax: number): Promise<Uint8Array> {
-  if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw bodyTooLarge(bytesMax, request);
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.byteLength;
-    if (size > bytesMax) throw bodyTooLarge(bytesMax, request);
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+/** By events: an iterator over the request costs several times as much as the body of a small object. */
+function readBody(message: HttpRequest, bytesMax: number): Promise<Uint8Array> {
+  // The two request classes have the same events with signatures that TypeScript cannot call as a union.
+  const request = message as IncomingMessage;
+  return new Promise((resolve, reject) => {
+    if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw bodyTooLarge(bytesMax, request);
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const take = (chunk: Buffer) => {
+      size += chunk.byteLength;
+      chunks.push(chunk);
+      if (size > bytesMax) finish(() => reject(bodyTooLarge(bytesMax, request)));
+    };
+    const all = () => finish(() => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+    const broken = () => finish(() => reject(badRequest('the connection ended before the body')));
+    const finish = (settle: () => void) => {
+      request.off('data', take).off('end', all).off('error', broken).off('close', broken);
+      settle();
+    };
+    request.on('data', take).on('end', all).on('error', broken).on('close', broken);
+    if (request.readableEnded || request.destroyed) broken();
+  });
 }
 
 function bodyTooLarge(bytesMax: number, request: HttpRequest): ApiError {

@@ -3,13 +3,14 @@ import { ApiError } from '../../api/status.ts';
 import { readRequestInfo } from '../request-info.ts';
 import type { ApiRequest, ApiResponse, Exchange, Identity, Reply } from '../types.ts';
 import { withWarnings } from './connection.ts';
+import type { RequestEnd } from './request-end.ts';
 
 const EVERYONE = 'system:authenticated';
 const NOBODY = 'system:unauthenticated';
 
 export function inProcessExchange(
   request: ApiRequest,
-  options: { readonly identity: Identity; readonly signal: AbortSignal; readonly bodyBytesMax: number },
+  options: { readonly identity: Identity; readonly end: RequestEnd; readonly bodyBytesMax: number },
 ): Exchange {
   const { method, path: url, headers = {}, body } = request;
   const question = url.indexOf('?');
@@ -27,7 +28,10 @@ export function inProcessExchange(
       throw new ApiError('RequestEntityTooLarge', `Request entity too large: limit is ${options.bodyBytesMax}`);
     },
     streamBody: () => once(bytes),
-    signal: options.signal,
+    get signal() {
+      return options.end.signal;
+    },
+    end: reason => options.end.end(reason),
     remoteAddress: '',
     localAddress: '',
     identity: { ...identity, groups },

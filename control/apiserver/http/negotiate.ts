@@ -49,8 +49,8 @@ export function acceptsJson({ type }: Clause): boolean {
   return type === 'application/json' || type === '*/*' || type === 'application/*';
 }
 
-/** Chooses the representation of an object, a list or a watch. Throws 406. */
-export function negotiate(accept: string | undefined, { isCollection = false } = {}): Representation {
+/** Chooses the representation of an object, a list or a watch; of what `isPlain`, such as reviews, there are no others. Throws 406. */
+export function negotiate(accept: string | undefined, { isCollection = false, isPlain = false } = {}): Representation {
   const clauses = parseAccept(accept);
   if (!clauses.some(clause => acceptsJson(clause) || KNOWN.has(clause.type))) throw notAcceptable(isCollection);
   for (const { type, parameters } of clauses) {
@@ -59,7 +59,7 @@ export function negotiate(accept: string | undefined, { isCollection = false } =
     const as = parameters.get('as');
     if (as === undefined) return { mediaType, form: 'Object', metaVersion: 'v1' };
     const version = parameters.get('v') ?? 'v1';
-    const isKnown = FORMS.has(as) && (parameters.get('g') ?? 'meta.k8s.io') === 'meta.k8s.io';
+    const isKnown = !isPlain && FORMS.has(as) && (parameters.get('g') ?? 'meta.k8s.io') === 'meta.k8s.io';
     if (isKnown && (version === 'v1' || version === 'v1beta1')) {
       return { mediaType, form: as as Form, metaVersion: version };
     }

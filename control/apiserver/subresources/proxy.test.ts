@@ -3,6 +3,8 @@ import { createServer as createHttp, type IncomingMessage, type Server } from 'n
 import { createServer as createHttps, request as httpsRequest } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { connect as connectTls } from 'node:tls';
 import test, { type ExecutionContext } from 'ava';
 import { ADMIN } from '../testing/harness.ts';
 import { ask, type World, worldOf } from '../testing/tls-world.ts';
@@ -269,4 +271,27 @@ test('an upgraded connection passes bytes both ways, and an end stays an end', a
   t.is(text, 'HELLO bye');
   const refused = await upgrade(`${PODS}/p/proxy/refused`);
   t.deepEqual([refused.head.statusCode, refused.text], [403, 'no']);
+});
+
+test('CVE-2018-1002105: an upgrade that was refused leaves no way to who refused it', async t => {
+  const { world, credentials } = await proxyWorld(t);
+  const server = createHttp();
+  let heard = '';
+  // It says no, and would go on listening.
+  server.on('upgrade', (_request, socket: Duplex) => {
+    socket.on('data', chunk => {
+      heard += chunk;
+    });
+    socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
+    t.teardown(() => socket.destroy());
+  });
+  await listening(server);
+  t.teardown(() => void server.close());
+  const client = connectTls({ host: '127.0.0.1', port: world.port, ca: world.authority.certificate, ...credentials });
+  const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: api\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n`;
+  client.write(request(`${PODS}/p:${portOf(server)}/proxy/`));
+  const answer = text(client);
+  client.once('data', () => client.write(request('/planted')));
+  t.regex(await answer, /^HTTP\/1\.1 403 Forbidden\r\n.*\r\n\r\nno$/s);
+  t.is(heard, '');
 });

@@ -2,6 +2,7 @@
 import test from 'ava';
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose';
 import type { Pod, PodSpec } from '../../api/generated/types.ts';
+import { ServiceAccountTokens } from '../auth/service-account-tokens.ts';
 import { systemClock } from '../clock.ts';
 import { type Answer, createHarness, type Harness } from '../testing/harness.ts';
 import { serviceAccountKey } from '../testing/service-account-key.ts';
@@ -54,6 +55,47 @@ test('a token says who it is for, and holds for its hour', async t => {
   t.deepEqual(status.user.groups, ['system:serviceaccounts', 'system:serviceaccounts:default', 'system:authenticated']);
   skip(3600_000 + 61_000);
   t.deepEqual(await review(harness, token), { user: {}, error: 'invalid bearer token' });
+  await harness.close();
+});
+
+test('the token in a Secret holds as long as Secret and account do', async t => {
+  const { harness, skip } = await worldWithRobot();
+  const tokens = new ServiceAccountTokens({
+    key: serviceAccountKey(),
+    issuer: ISSUER,
+    clock: systemClock,
+    newUid: () => 'x',
+  });
+  const { uid = '' } = (await harness.call('GET', `${CORE}/serviceaccounts/robot`)).body.metadata;
+  const token = await tokens.signForSecret({
+    namespace: 'default',
+    secret: 's',
+    serviceAccount: { name: 'robot', uid },
+  });
+  t.falsy((await review(harness, token)).authenticated, 'no Secret has it');
+  const path = `${CORE}/secrets/s`;
+  await harness.create(`${CORE}/secrets`, {
+    metadata: { name: 's', annotations: { 'kubernetes.io/service-account.name': 'robot' } },
+    type: 'kubernetes.io/service-account-token',
+    data: { token: Buffer.from(token).toString('base64') },
+  } as Pod);
+  const status = await review(harness, token);
+  t.true(status.authenticated);
+  t.like(status.user, { username: 'system:serviceaccount:default:robot', uid });
+  t.falsy((await review(harness, token, ['somebody.else'])).authenticated);
+  skip(10 * 365 * 24 * 3600_000);
+  t.true((await review(harness, token)).authenticated, 'it has no end');
+  const label = (value: string | null) =>
+    harness.call('PATCH', path, {
+      body: { metadata: { labels: { 'kubernetes.io/legacy-token-invalid-since': value } } },
+      headers: { 'content-type': 'application/merge-patch+json' },
+    });
+  await label('2026-01-01');
+  t.falsy((await review(harness, token)).authenticated, 'it was marked as invalid');
+  await label(null);
+  t.true((await review(harness, token)).authenticated);
+  await harness.call('DELETE', path);
+  t.falsy((await review(harness, token)).authenticated);
   await harness.close();
 });
 

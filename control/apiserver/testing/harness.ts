@@ -29,6 +29,10 @@ export function seededRandom(seed: number): () => number {
 export const VERSION = {
   major: '1',
   minor: '33',
+  emulationMajor: '1',
+  emulationMinor: '33',
+  minCompatibilityMajor: '1',
+  minCompatibilityMinor: '32',
   gitVersion: 'v1.33.1+raftsman',
   gitCommit: '',
   gitTreeState: '',
@@ -47,7 +51,7 @@ export interface Answer {
 }
 
 export interface CallOptions {
-  readonly body?: object | string;
+  readonly body?: object | string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
   readonly identity?: Identity;
 }
@@ -105,7 +109,9 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
         method,
         path,
         headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
-        ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+        ...(body !== undefined && {
+          body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
+        }),
         ...(signal && { signal }),
       },
       identity,

@@ -2,6 +2,7 @@
 
 import type { ManagedFieldsEntry } from '../../api/generated/types.ts';
 import type { KubernetesObject } from '../../api/kind.ts';
+import { clone } from '../../api/patch/json.ts';
 import { ApiError, alreadyExists, badRequest, invalid, nameNotGenerated } from '../../api/status.ts';
 import type { AdmissionRequest } from '../admission/admission.ts';
 import { CachedObject } from '../cache/cached-object.ts';
@@ -71,7 +72,7 @@ export async function createObject(
   let namesTaken = 0;
   let blocked = 0;
   for (let attempt = 0; attempt < core.limits.transactionAttemptsMax; attempt++) {
-    const candidate = structuredClone(object);
+    const candidate = clone(object);
     if (isGenerated) nameIt(candidate, core.random);
     setManagedFields(candidate, owners ?? (await core.conversions.settle(() => ownersOfNew(core, request, candidate))));
     const prepared = await prepareCreation(core, request, candidate, { isDryRun, isNameGenerated: isGenerated });

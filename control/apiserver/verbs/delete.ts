@@ -1,4 +1,5 @@
 /** DELETE of one object and of a collection. */
+import { isReturnedWhenDeleted } from '../../api/deleted-answer.ts';
 import type { DeleteOptions } from '../../api/generated/types.ts';
 import type { KubernetesObject } from '../../api/kind.ts';
 import { decodeAs } from '../../api/schema/decode.ts';
@@ -18,16 +19,6 @@ import { pageReply, readPage } from './list.ts';
 import { type DeletionOptions, readDeletionOptions, readListOptions } from './options.ts';
 import { parseAs, prepareView, refuseListForm, refuseObjectForm, storedForm } from './representation.ts';
 
-/** Resources whose DELETE answers with the object even when it is gone (ReturnDeletedObject in k/k:pkg/registry). */
-const RETURNS_OBJECT = new Set([
-  'pods',
-  'services',
-  'podtemplates',
-  'persistentvolumes',
-  'persistentvolumeclaims',
-  'resourcequotas',
-  'serviceaccounts',
-]);
 const DELETE_OPTIONS = 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions';
 
 export async function remove(core: Core, request: ResourceRequest): Promise<Reply> {
@@ -35,7 +26,7 @@ export async function remove(core: Core, request: ResourceRequest): Promise<Repl
   refuseListForm(negotiate(exchange.headers.accept), kind);
   const options = await readOptions(exchange);
   const { object, isGone } = await deleteObject(core, request, options);
-  if (!isGone || (kind.group === '' && RETURNS_OBJECT.has(kind.plural))) return singleReply(core, request, object);
+  if (!isGone || isReturnedWhenDeleted(kind)) return singleReply(core, request, object);
   const { uid } = object.parse().metadata ?? {};
   const details = { name: info.name, ...(kind.group && { group: kind.group }), kind: kind.plural, uid };
   return jsonReply(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details });

@@ -91,6 +91,8 @@ async function pageAt(core: Core, request: ResourceRequest, wanted: PageRequest)
   await core.cache.waitFor(wanted.revision);
   const resource = core.cache.resource(resourcePrefix(storedKind(request.kind)));
   if (resource.lastChange <= wanted.revision && resource.canReplayFrom(wanted.revision)) {
+    // The cache may remember longer than the store; to clients a revision is gone when the store has compacted it, on every master.
+    await core.store.range({ key: wanted.start, revision: wanted.revision, serializable: true });
     return pageFromCache(core, request, wanted);
   }
   return pageFromStore(core, request, wanted);
@@ -136,7 +138,7 @@ async function pageFromStore(core: Core, { kind }: ResourceRequest, wanted: Page
     const last = result.items.at(-1);
     if (!result.more || !last) return { revision, objects, next: undefined, remaining: undefined };
     key = `${last.key}\0`;
-    await nextTurn();
+    await nextTurn(core.clock);
   }
 }
 

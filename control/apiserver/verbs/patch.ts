@@ -23,6 +23,8 @@ export interface ReadPatch {
   apply(old: KubernetesObject): unknown;
   /** What messages show of it where a result cannot be read. */
   show(patched: unknown): string;
+  /** Why a result cannot be read, as this kind of patch tells it. */
+  explain(error: DecodeError): string;
 }
 
 /** Reads the body of a PATCH. Throws 400, 413, 415. */
@@ -36,9 +38,11 @@ export async function readPatch(
   }
   const text = new TextDecoder().decode(await exchange.readBody());
   const apply = decodePatch(mediaType, text, definition);
+  const isStrategic = mediaType === STRATEGIC_MERGE_PATCH;
   return {
     apply: old => apply(old as JsonObject),
-    show: patched => (mediaType === STRATEGIC_MERGE_PATCH ? goText(JSON.parse(text)) : JSON.stringify(patched)),
+    show: patched => (isStrategic ? goText(JSON.parse(text)) : JSON.stringify(patched)),
+    explain: error => (isStrategic ? (error.ofConverter ?? error.message) : error.message),
   };
 }
 
@@ -52,6 +56,7 @@ export async function patch(core: Core, request: ResourceRequest): Promise<Reply
   const options = readWriteOptions(exchange.query, 'PatchOptions');
   const stored = await changeObject(core, request, {
     isDryRun: options.isDryRun,
+    sharesNothing: true,
     change(old) {
       const { object, warnings } = decodePatched(kind, read, { old, fieldValidation: options.fieldValidation });
       addWarnings(exchange, warnings);
@@ -83,7 +88,7 @@ export function decodePatched(
     const onUnknown = (path: string) => complaints.push(`unknown field "${path}"`);
     object = readAs(kind, patched, fieldValidation === 'Ignore' ? undefined : onUnknown) as KubernetesObject;
   } catch (error) {
-    if (error instanceof DecodeError) throw refuse(error.message);
+    if (error instanceof DecodeError) throw refuse(read.explain(error));
     throw error;
   }
   if (fieldValidation === 'Strict' && complaints.length > 0) {

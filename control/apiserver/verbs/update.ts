@@ -6,6 +6,7 @@
 
 import { isSameButTimes } from '../../api/apply/managers.ts';
 import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
+import { clone } from '../../api/patch/json.ts';
 import { isEqual } from '../../api/schema/equal.ts';
 import {
   ApiError,
@@ -41,9 +42,10 @@ export async function update(core: Core, request: ResourceRequest): Promise<Repl
   try {
     const stored = await changeObject(core, request, {
       isDryRun: options.isDryRun,
+      sharesNothing: true,
       change(old) {
         checkUid(request, object.metadata?.uid, old.metadata?.uid ?? '');
-        return structuredClone(object);
+        return clone(object);
       },
     });
     return singleReply(core, request, stored);
@@ -80,11 +82,13 @@ export interface ObjectChange {
   readonly isInternal?: boolean;
   /** True if `change` itself has asked webhooks about what was sent, which is another object than this one. */
   readonly admitsPart?: boolean;
+  /** True if `change` leaves `old` as it is and gives no part of it: then it needs no copy of its own. */
+  readonly sharesNothing?: boolean;
   /** managedFields of the changed object. Without it a client's change is tracked, and one of the server's own is nobody's. */
   owners?(old: KubernetesObject, object: KubernetesObject): ManagedFields;
   /**
-   * Gives the object as it shall be, in the served version; `old` is a private copy with its resourceVersion. Called again
-   * with newer state after a conflict. Throws what the client is to be told.
+   * Gives the object as it shall be, in the served version; `old` has its resourceVersion, and is a private copy unless
+   * nothing is shared with it. Called again with newer state after a conflict. Throws what the client is to be told.
    */
   change(old: KubernetesObject): KubernetesObject | Promise<KubernetesObject>;
 }
@@ -156,7 +160,9 @@ async function planChange(
   const { kind, info, exchange } = request;
   await prepareView(core, kind, current);
   const old = parseAs(kind, current);
-  const object = await core.conversions.settle(() => wanted.change(parseAs(kind, current)));
+  const object = await core.conversions.settle(() =>
+    wanted.change(wanted.sharesNothing ? old : parseAs(kind, current)),
+  );
   checkVersion(request, object, current);
   const owners = await core.conversions.settle(() => ownersAfter(core, request, { wanted, old, object }));
   setManagedFields(object, owners);

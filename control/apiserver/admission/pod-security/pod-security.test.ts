@@ -144,3 +144,36 @@ test('labels must be right when they are set', async t => {
   });
   t.is(changed.status, 422);
 });
+
+test('the audit log is told the level that is enforced, and what the level for audits finds', async t => {
+  const told: Record<string, string>[] = [];
+  const { call, create, close } = await createHarness({
+    overrides: {
+      audit: ({ verb, annotations }) => {
+        if (verb !== 'create') return;
+        const own = [...annotations].filter(([key]) => key.startsWith('pod-security.kubernetes.io/'));
+        if (own.length > 0) told.push(Object.fromEntries(own));
+      },
+    },
+  });
+  t.teardown(close);
+  const label = (key: string) => `pod-security.kubernetes.io/${key}`;
+  const labels = { [label('enforce')]: 'privileged', [label('audit')]: 'baseline', [label('audit-version')]: 'v1.30' };
+  await create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'told', labels } });
+  const body = { metadata: { name: 'p' }, spec: { hostPID: true, containers: [{ name: 'c', image: 'i' }] } };
+  for (const namespace of ['told', 'default']) {
+    await create(`/api/v1/namespaces/${namespace}/serviceaccounts`, {
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { name: 'default' },
+    });
+    t.is((await call('POST', `/api/v1/namespaces/${namespace}/pods`, { body })).status, 201);
+  }
+  t.deepEqual(told, [
+    {
+      [label('enforce-policy')]: 'privileged:latest',
+      [label('audit-violations')]: 'would violate PodSecurity "baseline:v1.30": host namespaces (hostPID=true)',
+    },
+    { [label('enforce-policy')]: 'privileged:latest' },
+  ]);
+});

@@ -6,11 +6,11 @@ import { namespaces, pods } from '../../../api/generated/kinds.ts';
 import type { Container, Namespace, Pod, PodTemplateSpec } from '../../../api/generated/types.ts';
 import type { KubernetesObject } from '../../../api/kind.ts';
 import { declarationOf } from '../../../api/registry.ts';
-import { forbidden, invalid } from '../../../api/status.ts';
+import { type FieldError, forbidden, invalid } from '../../../api/status.ts';
 import type { WatchCache } from '../../cache/watch-cache.ts';
 import { resourceName, resourcePrefix } from '../../keys.ts';
 import { Pace } from '../../pace.ts';
-import type { Clock, Exchange } from '../../types.ts';
+import type { Clock } from '../../types.ts';
 import { addWarnings } from '../../verbs/create.ts';
 import { cached } from '../../verbs/get.ts';
 import type { AdmissionPlugin, AdmissionRequest, States } from '../admission.ts';
@@ -86,10 +86,17 @@ async function judgeSubject(
   { states, subject }: { readonly states: States; readonly subject: Subject },
 ): Promise<void> {
   const labels = await labelsOf(cache, request.info.namespace);
-  if (!hasPolicy(labels)) return;
-  const { policy } = readPolicy(labels);
   const isPod = request.kind.plural === 'pods';
+  if (!isPod && !hasPolicy(labels)) return;
   if (isPod && request.operation === 'UPDATE' && !isSignificant(states.object as Pod, states.old as Pod)) return;
+  const { policy, errors } = readPolicy(labels);
+  const { auditAnnotations } = request.exchange;
+  const note = (key: string, value: string) => auditAnnotations.set(`pod-security.kubernetes.io/${key}`, value);
+  if (isPod) note('enforce-policy', showPolicy(policy.enforce));
+  if (!hasPolicy(labels)) return;
+  if (errors.length > 0) note('error', `Failed to parse policy: ${showErrors(errors)}`);
+  const audited = evaluate(policy.audit, subject);
+  if (audited.length > 0) note('audit-violations', wouldViolate(policy.audit, showFindings(audited)));
   if (isPod) {
     const findings = evaluate(policy.enforce, subject);
     if (findings.length > 0) {
@@ -98,7 +105,16 @@ async function judgeSubject(
     }
   }
   const warned = evaluate(policy.warn, subject);
-  if (warned.length > 0) warn(request.exchange, policy.warn, showFindings(warned));
+  if (warned.length > 0) addWarnings(request.exchange, [wouldViolate(policy.warn, showFindings(warned))]);
+}
+
+const wouldViolate = (level: LevelVersion, findings: string): string =>
+  `would violate PodSecurity ${JSON.stringify(showPolicy(level))}: ${findings}`;
+
+/** Several mistakes as Go joins them. */
+function showErrors(errors: readonly FieldError[]): string {
+  const texts = errors.map(({ field, message }) => `${field}: ${message}`);
+  return texts.length === 1 ? (texts[0] ?? '') : `[${texts.join(', ')}]`;
 }
 
 async function labelsOf(cache: WatchCache, namespace: string): Promise<Readonly<Record<string, string>> | undefined> {
@@ -107,10 +123,6 @@ async function labelsOf(cache: WatchCache, namespace: string): Promise<Readonly<
   if (labels) return labels;
   await cache.freshen();
   return read();
-}
-
-function warn(exchange: Exchange, level: LevelVersion, findings: string): void {
-  addWarnings(exchange, [`would violate PodSecurity ${JSON.stringify(showPolicy(level))}: ${findings}`]);
 }
 
 const SECCOMP_POD = 'seccomp.security.alpha.kubernetes.io/pod';
