@@ -14,26 +14,43 @@ import {
 } from './certificates.ts';
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import type { Controller, ControllerContext, ControllerOptions } from './context.ts';
+import { cronJobController } from './cron-job.ts';
 import { customResourceDefinitionController } from './custom-resource-definitions.ts';
 import { daemonSetController } from './daemon-set.ts';
 import { deploymentController } from './deployment.ts';
 import { DiscoveredKinds } from './discovered-kinds.ts';
 import { disruptionController } from './disruption.ts';
+import { endpointSliceMirroringController } from './endpoint-slice-mirroring.ts';
 import { endpointSliceController } from './endpoint-slices.ts';
 import { endpointsController } from './endpoints.ts';
+import { ephemeralVolumeController } from './ephemeral-volumes.ts';
+import { flowSchemaController } from './flow-schemas.ts';
 import { garbageCollector } from './garbage-collector.ts';
-import { jobController, ttlController } from './job.ts';
+import { horizontalPodAutoscalerController } from './horizontal-pod-autoscaler.ts';
+import { ingressController } from './ingress.ts';
+import { jobController } from './job.ts';
+import { jobTrackingController } from './job-tracking.ts';
+import { ttlController } from './job-ttl.ts';
+import { loadBalancerController } from './load-balancer.ts';
+import { localVolumeController } from './local-volumes.ts';
 import { namespaceController } from './namespace.ts';
 import { nodeIpamController } from './node-ipam.ts';
 import { nodeLifecycleController } from './node-lifecycle.ts';
+import { nodeTtlController } from './node-ttl.ts';
+import { persistentVolumeController } from './persistent-volumes.ts';
 import { podGarbageController } from './pod-garbage.ts';
 import { replicaSetController } from './replica-set.ts';
 import { replicationController } from './replication-controller.ts';
 import { resourceQuotaController } from './resource-quota.ts';
 import { rootCaController } from './root-ca.ts';
+import { serviceAccountSecretController } from './service-account-secrets.ts';
 import { serviceAccountController } from './service-accounts.ts';
+import { serviceAddressController } from './service-addresses.ts';
+import { serviceRangeController } from './service-cidrs.ts';
+import { statefulSetController } from './stateful-set.ts';
 import { taintEvictionController } from './taint-eviction.ts';
 import { tokenCleanerController } from './token-cleaner.ts';
+import { volumeExpansionController } from './volume-expansion.ts';
 import { claimProtectionController, volumeProtectionController } from './volume-protection.ts';
 
 export type { ControllerOptions } from './context.ts';
@@ -64,11 +81,20 @@ function setUp(manager: ControllerContext, as: (account: string) => ControllerCo
     replicaSetController(as('replicaset-controller')),
     replicationController(as('replication-controller')),
     deploymentController(as('deployment-controller')),
+    statefulSetController(as('statefulset-controller')),
     daemonSetController(as('daemon-set-controller')),
     jobController(as('job-controller')),
+    jobTrackingController(as('job-controller')),
     ttlController(as('ttl-after-finished-controller')),
+    cronJobController(as('cronjob-controller')),
+    horizontalPodAutoscalerController(as('horizontal-pod-autoscaler'), kinds),
     endpointsController(as('endpoint-controller')),
     endpointSliceController(as('endpointslice-controller')),
+    endpointSliceMirroringController(as('endpointslicemirroring-controller')),
+    serviceRangeController(as('service-cidrs-controller')),
+    serviceAddressController(as('service-address-repair-controller')),
+    loadBalancerController(as('service-controller')),
+    ingressController(as('ingress-controller')),
     serviceAccountController(as('service-account-controller')),
     rootCaController(as('root-ca-cert-publisher')),
     clusterRoleAggregationController(as('clusterrole-aggregation-controller')),
@@ -76,15 +102,23 @@ function setUp(manager: ControllerContext, as: (account: string) => ControllerCo
     certificateSigningController(as('certificate-controller')),
     certificateCleaningController(as('certificate-controller')),
     tokenCleanerController(as('token-cleaner')),
+    // What the manager of all controllers does itself, in Kubernetes too.
+    serviceAccountSecretController(manager),
     customResourceDefinitionController(as('custom-resource-definition-controller'), kinds),
     admissionPolicyController(as('validatingadmissionpolicy-status-controller')),
+    flowSchemaController(as('flow-schema-controller')),
     namespaceController(as('namespace-controller'), kinds),
     nodeLifecycleController(as('node-controller')),
     taintEvictionController(as('node-controller')),
     nodeIpamController(as('node-controller')),
+    nodeTtlController(as('ttl-controller')),
     podGarbageController(as('pod-garbage-collector')),
     disruptionController(as('disruption-controller'), kinds),
     resourceQuotaController(as('resourcequota-controller'), kinds),
+    persistentVolumeController(as('persistent-volume-binder')),
+    ephemeralVolumeController(as('ephemeral-volume-controller')),
+    volumeExpansionController(as('expand-controller')),
+    localVolumeController(as('local-volume-provisioner')),
     claimProtectionController(as('pvc-protection-controller')),
     volumeProtectionController(as('pv-protection-controller')),
     // Last, for it shares the informers that all others have asked for.

@@ -8,6 +8,7 @@ import type { Informers } from '../client/informers.ts';
 import type { Logger } from '../client/logger.ts';
 import { WorkQueue } from '../client/workqueue.ts';
 import { WORKERS } from './limits.ts';
+import type { NodeHealthSettings } from './node-health.ts';
 
 export interface ControllerOptions {
   /** Pod addresses of the whole cluster; each node gets one /24 of it. Undefined: nodes get none. */
@@ -20,8 +21,23 @@ export interface ControllerOptions {
     readonly usages: readonly string[];
     readonly expirationSeconds: number | undefined;
   }) => Promise<string>;
-  readonly nodeGracePeriodMs?: number;
+  /** Signs the token that lies in a Secret, and holds as long as the Secret does. */
+  readonly signSecretToken?: (subject: {
+    readonly namespace: string;
+    readonly secret: string;
+    readonly serviceAccount: { readonly name: string; readonly uid: string };
+  }) => Promise<string>;
+  /** False if somebody else gives Services of type LoadBalancer their addresses. */
+  readonly balancesServices?: boolean;
+  /** False if agents route no Ingresses: then there is no class for them, and no addresses. */
+  readonly routesIngresses?: boolean;
+  /** TCP ports of the nodes that no such Service may take: the cluster listens there itself. */
+  readonly reservedPorts?: readonly number[];
+  /** How patient the cluster is with silent nodes, where it differs from Kubernetes' defaults. */
+  readonly nodeHealth?: Partial<NodeHealthSettings>;
   readonly terminatedPodsMax?: number;
+  /** Where CronJobs without a time zone are at home; UTC unless given. */
+  readonly timeZone?: string;
 }
 
 export interface ControllerContext {
@@ -79,6 +95,9 @@ export function queueController(
   };
 }
 
-export function newQueue(context: ControllerContext): WorkQueue {
-  return new WorkQueue({ clock: context.clock });
+export function newQueue(
+  { clock }: Pick<ControllerContext, 'clock'>,
+  backoff: { readonly backoffMsMin?: number; readonly backoffMsMax?: number } = {},
+): WorkQueue {
+  return new WorkQueue({ clock, ...backoff });
 }

@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { ControllerRevision, DaemonSet, Pod } from '../api/generated/types.ts';
-import { hashOfRevision, planHistory } from './daemon-set-history.ts';
+import { planRevision } from './controller-history.ts';
+import { hashOfRevision, planDuplicates, revisionOwner, surplusHistory } from './daemon-set-history.ts';
 import { REVISION_HASH_LABEL } from './daemon-set-plan.ts';
 
 const daemon = (image: string, more: Partial<DaemonSet['spec']> = {}): DaemonSet => ({
@@ -11,8 +12,10 @@ const daemon = (image: string, more: Partial<DaemonSet['spec']> = {}): DaemonSet
     ...more,
   },
 });
-const revise = (set: DaemonSet, revisions: readonly ControllerRevision[], pods: readonly Pod[] = []) =>
-  planHistory({ set, revisions, pods });
+const revise = (set: DaemonSet, revisions: readonly ControllerRevision[]) =>
+  planRevision(revisionOwner(set), revisions);
+const surplus = (set: DaemonSet, revisions: readonly ControllerRevision[], pods: readonly Pod[] = []) =>
+  surplusHistory(set, revisions, pods);
 /** The history that results when these images were rolled out one after the other. */
 const history = (...images: string[]) =>
   images.reduce<ControllerRevision[]>((known, image) => {
@@ -46,7 +49,26 @@ test('a known template needs nothing, or a higher number when the set went back 
 test('the oldest beyond the limit go, unless pods run them', t => {
   const known = history('1', '2', '3');
   const set = daemon('3', { revisionHistoryLimit: 1 });
-  t.deepEqual(revise(set, known).remove, [known[0]]);
-  t.deepEqual(revise(set, known, [podOf(known[0])]).remove, [known[1]]);
-  t.deepEqual(revise(daemon('3', { revisionHistoryLimit: 2 }), known).remove, []);
+  t.deepEqual(surplus(set, known), [known[0]]);
+  t.deepEqual(surplus(set, known, [podOf(known[0])]), [known[1]]);
+  t.deepEqual(surplus(daemon('3', { revisionHistoryLimit: 2 }), known), []);
+});
+
+test('of several revisions of one template the newest is kept; pods of the others are relabelled, not replaced', t => {
+  const [first] = history('1');
+  const copy: ControllerRevision = {
+    ...first,
+    metadata: { ...first?.metadata, name: 'copy', labels: { app: 'd', [REVISION_HASH_LABEL]: 'copy' } },
+    revision: 2,
+  };
+  const known = [first as ControllerRevision, copy];
+  const { current, write } = revise(daemon('1'), known);
+  t.is(write, 'none');
+  t.is(current, copy);
+  const pods = [podOf(first), podOf(copy), podOf(undefined)];
+  t.deepEqual(planDuplicates(daemon('1'), { revisions: known, kept: current, pods }), {
+    relabel: [pods[0]],
+    remove: [first],
+  });
+  t.deepEqual(planDuplicates(daemon('1'), { revisions: [copy], kept: copy, pods }), { relabel: [], remove: [] });
 });

@@ -1,50 +1,19 @@
-/**
- * The revisions of a DaemonSet's template: one ControllerRevision each, by which `kubectl rollout history` and `undo` work.
- * The one of the present template has the highest number; its hash is on the pods that are up to date (k/k
- * pkg/controller/daemon/update.go). Pure.
- */
+/** Which revisions of a DaemonSet's template there are to be (k/k pkg/controller/daemon/update.go). Pure. */
 import { daemonsets as daemonSetsKind } from '../api/generated/kinds.ts';
-import type { ControllerRevision, DaemonSet, Pod, PodTemplateSpec } from '../api/generated/types.ts';
-import { REVISION_HASH_LABEL, revisionHash } from './daemon-set-plan.ts';
-import { isSemanticallyEqual } from './equal.ts';
-import { controllerReference } from './owners.ts';
+import type { ControllerRevision, DaemonSet, Pod } from '../api/generated/types.ts';
+import { HISTORY_LIMIT, isOfTemplate, type RevisionOwner, surplusRevisions } from './controller-history.ts';
+import { REVISION_HASH_LABEL } from './daemon-set-plan.ts';
+import { templateHash } from './template-hash.ts';
 
-/** Revisions that are kept beside the present one where nothing is said. */
-const HISTORY_LIMIT = 10;
-
-export interface HistoryState {
-  readonly set: DaemonSet;
-  /** All that it owns. */
-  readonly revisions: readonly ControllerRevision[];
-  readonly pods: readonly Pod[];
-}
-
-export interface HistoryPlan {
-  /** The revision of the present template, as it is to be. */
-  readonly current: ControllerRevision;
-  /** What has to be done with it. */
-  readonly write: 'create' | 'update' | 'none';
-  /** Revisions that nobody needs any more. */
-  readonly remove: readonly ControllerRevision[];
-}
-
-export function planHistory({ set, revisions, pods }: HistoryState): HistoryPlan {
-  const sorted = revisions.toSorted((a, b) => a.revision - b.revision);
-  const known = sorted.findLast(revision => isOfTemplate(revision, set));
-  const old = sorted.filter(revision => revision !== known);
-  const number = (old.at(-1)?.revision ?? 0) + 1;
-  const isBehind = known !== undefined && known.revision < number;
+export function revisionOwner(set: DaemonSet): RevisionOwner {
   return {
-    current: known ? { ...known, ...(isBehind && { revision: number }) } : newRevision(set, number),
-    write: known ? (isBehind ? 'update' : 'none') : 'create',
-    remove: surplus(set, old, pods),
+    object: set,
+    kind: daemonSetsKind,
+    template: set.spec?.template,
+    hashLabel: REVISION_HASH_LABEL,
+    collisionCount: set.status?.collisionCount ?? 0,
+    hash: collisionCount => templateHash(set.spec?.template, collisionCount),
   };
-}
-
-/** True if the revision is of the template that the set has now. */
-export function isOfTemplate({ data }: ControllerRevision, { spec }: DaemonSet): boolean {
-  const { $patch: _replace, ...template } = (data as RevisionData | undefined)?.spec?.template ?? {};
-  return isSemanticallyEqual(template, spec?.template);
 }
 
 /** The hash by which pods of this revision are known. */
@@ -52,36 +21,35 @@ export function hashOfRevision({ metadata }: ControllerRevision): string {
   return metadata?.labels?.[REVISION_HASH_LABEL] ?? '';
 }
 
-/** What a revision holds: a patch that puts the template back. */
-interface RevisionData {
-  readonly spec?: { readonly template?: PodTemplateSpec & { readonly $patch?: 'replace' } };
-}
-
-function newRevision(set: DaemonSet, revision: number): ControllerRevision {
-  const { name = '', namespace = '', annotations } = set.metadata ?? {};
-  const hash = revisionHash(set);
-  const data = { spec: { template: { ...set.spec?.template, $patch: 'replace' } } };
-  return {
-    metadata: {
-      name: `${name}-${hash}`,
-      namespace,
-      labels: { ...set.spec?.template.metadata?.labels, [REVISION_HASH_LABEL]: hash },
-      ...(annotations && { annotations }),
-      ownerReferences: [controllerReference(daemonSetsKind, set)],
-    },
-    data,
-    revision,
-  };
-}
-
-/** The oldest beyond the limit; those that pods still run stay. */
-function surplus(
+/** The oldest old ones beyond the limit; those that pods still run count, and stay. */
+export function surplusHistory(
   set: DaemonSet,
-  old: readonly ControllerRevision[],
+  revisions: readonly ControllerRevision[],
   pods: readonly Pod[],
 ): readonly ControllerRevision[] {
-  const count = old.length - (set.spec?.revisionHistoryLimit ?? HISTORY_LIMIT);
-  if (count <= 0) return [];
+  const old = revisions.filter(revision => !isOfTemplate(revision, set.spec?.template));
   const live = new Set(pods.map(({ metadata }) => metadata?.labels?.[REVISION_HASH_LABEL]));
-  return old.filter(revision => !live.has(hashOfRevision(revision))).slice(0, count);
+  const count = old.length - (set.spec?.revisionHistoryLimit ?? HISTORY_LIMIT);
+  return surplusRevisions(old, { count, isLive: revision => live.has(hashOfRevision(revision)) });
+}
+
+/**
+ * Other revisions of the present template, which a user can make: pods that are known by one of them get the label of the one
+ * that is kept, so that they need not be replaced, and the others go.
+ */
+export function planDuplicates(
+  { spec }: DaemonSet,
+  state: {
+    readonly revisions: readonly ControllerRevision[];
+    readonly kept: ControllerRevision;
+    readonly pods: readonly Pod[];
+  },
+): { readonly relabel: readonly Pod[]; readonly remove: readonly ControllerRevision[] } {
+  const { revisions, kept, pods } = state;
+  const remove = revisions.filter(
+    revision => revision.metadata?.name !== kept.metadata?.name && isOfTemplate(revision, spec?.template),
+  );
+  const hashes = new Set(remove.map(hashOfRevision).filter(hash => hash !== hashOfRevision(kept)));
+  const relabel = pods.filter(({ metadata }) => hashes.has(metadata?.labels?.[REVISION_HASH_LABEL] ?? ''));
+  return { relabel, remove };
 }

@@ -39,7 +39,7 @@ test('pods leave nodes that stopped fitting, doubles go, failed ones are replace
   const planned = plan(set, nodes, [gone, failed, first, second]);
   const names = (pods: readonly Pod[]) => pods.map(({ metadata }) => metadata?.name).toSorted();
   t.deepEqual(names(planned.delete), names([gone, failed, second]));
-  t.deepEqual(planned.failed, [failed]);
+  t.deepEqual(planned.ended, [failed]);
   t.deepEqual(planned.create, []);
 });
 
@@ -123,4 +123,114 @@ test('an update replaces all pods, never takes away more than it may, and ends',
     }),
     { numRuns: 60 },
   );
+});
+
+test('what failed waits longer each time; what succeeded does not wait', t => {
+  const set = daemon();
+  const [failed, succeeded] = [podOn('a', set, { phase: 'Failed' }), podOn('b', set, { phase: 'Succeeded' })];
+  const state = { set, nodes: [node('a'), node('b')], pods: [failed, succeeded], nowMs: 0 };
+  t.like(planDaemonSet({ ...state, retryInMs: () => 2000 }), { delete: [succeeded], afterMs: 2000 });
+  t.like(planDaemonSet({ ...state, retryInMs: () => 0 }), { delete: [failed, succeeded], afterMs: undefined });
+});
+
+test('a pod that waits for a node which is gone goes too; one that ended and leaves holds nobody back', t => {
+  const set = daemon();
+  const matchFields = [{ key: 'metadata.name', operator: 'In', values: ['gone'] }];
+  const affinity = {
+    nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchFields }] } },
+  };
+  const waiting = { ...podOn('', set), spec: { containers: [], affinity } };
+  const ended = podOn('a', set, { phase: 'Failed' });
+  const leaving = { ...ended, metadata: { ...ended.metadata, deletionTimestamp: 'now' } };
+  t.like(plan(set, [node('a')], [waiting, leaving]), { create: ['a'], delete: [waiting] });
+});
+
+test('a pod of an old template on a node that is not wanted any more goes with the update, in a surge when others serve', t => {
+  const tainted = node('b', { taints: [{ key: 'x', effect: 'NoSchedule' }] });
+  const [replacing, surging] = [daemon('2'), daemon('2', { maxSurge: 1, maxUnavailable: 0 })];
+  const old = podOn('b', daemon('1'));
+  t.deepEqual(plan(replacing, [node('a'), tainted], [podOn('a', replacing), old]).delete, [old]);
+  t.deepEqual(plan(surging, [node('a'), tainted], [podOn('a', surging), old]).delete, [old]);
+  t.deepEqual(plan(surging, [node('a'), tainted], [podOn('a', surging, { ready: false }), old]).delete, []);
+});
+
+const arbitraryPod = fc.record({
+  isNew: fc.boolean(),
+  kind: fc.constantFrom('ready', 'ready', 'starting', 'failed', 'succeeded', 'leaving'),
+});
+const arbitraryNode = fc.record({
+  taint: fc.constantFrom(undefined, undefined, undefined, 'NoSchedule', 'NoExecute'),
+  pods: fc.array(arbitraryPod, { maxLength: 3 }),
+});
+const arbitraryCluster = fc.record({
+  nodes: fc.array(arbitraryNode, { maxLength: 6 }),
+  strategy: fc.constantFrom(...strategies),
+  /** Whether what is under way in a round comes to its end in it. */
+  luck: fc.array(fc.boolean(), { maxLength: 40 }),
+});
+
+const leave = (each: Pod): Pod => ({ ...each, metadata: { ...each.metadata, deletionTimestamp: 'now' } });
+const isLeaving = ({ metadata }: Pod) => metadata?.deletionTimestamp !== undefined;
+const isReady = (each: Pod) =>
+  !isLeaving(each) && each.status?.phase === 'Running' && Boolean(each.status.conditions?.length);
+const ready = (each: Pod): Pod => ({
+  ...each,
+  status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
+});
+
+test('from any mix of pods and nodes it converges within its bounds, and then does nothing', t => {
+  const check = ({
+    nodes: given,
+    strategy,
+    luck,
+  }: typeof arbitraryCluster extends fc.Arbitrary<infer T> ? T : never) => {
+    const [before, set] = [daemon('1', strategy), daemon('2', strategy)];
+    const nodes = given.map(({ taint: effect }, index) =>
+      node(`n${index}`, effect ? { taints: [{ key: 'x', effect }] } : {}),
+    );
+    const wanted = nodes.filter(each => fits(set, each).shouldRun).map(({ metadata }) => metadata?.name ?? '');
+    const amount = (value: string | number = 0) =>
+      typeof value === 'string' ? Math.ceil((wanted.length * Number.parseInt(value, 10)) / 100) : value;
+    const surge = 'maxSurge' in strategy ? amount(strategy.maxSurge) : 0;
+    const allowed = surge > 0 ? 0 : Math.max(1, amount(strategy.maxUnavailable));
+    let pods = given.flatMap((each, index) =>
+      each.pods.map(({ isNew, kind }) => {
+        const phase = { failed: 'Failed', succeeded: 'Succeeded' }[kind as string] ?? 'Running';
+        const made = podOn(`n${index}`, isNew ? set : before, { phase, ready: kind === 'ready' || kind === 'leaving' });
+        return kind === 'leaving' ? leave(made) : made;
+      }),
+    );
+    const on = (all: readonly Pod[], name: string) =>
+      all.filter(each => each.spec?.nodeName === name && !isLeaving(each));
+    const dark = (all: readonly Pod[]) => wanted.filter(name => !on(all, name).some(isReady));
+    const doubled = (all: readonly Pod[]) => wanted.filter(name => on(all, name).length > 1).length;
+    for (let round = 0, quiet = 0; quiet < 2; round++) {
+      if (round > 300) return t.fail('does not converge');
+      const planned = plan(set, nodes, pods);
+      const marked = pods.map(each => (planned.delete.includes(each) ? leave(each) : each));
+      const created = planned.create.map(name => podOn(name, set, { ready: false }));
+      // Where two ran before, the younger goes, whatever state the older is in.
+      const newlyDark = dark(marked).filter(name => !dark(pods).includes(name) && on(pods, name).length < 2);
+      t.true(
+        newlyDark.length === 0 || dark(marked).length <= allowed,
+        `${dark(marked).length} dark, ${allowed} allowed`,
+      );
+      const besides = created.filter(({ spec }) => on(pods, spec?.nodeName ?? '').some(isReady));
+      t.true(besides.length === 0 || doubled([...marked, ...created]) <= surge);
+      t.true(created.every(({ spec }) => wanted.includes(spec?.nodeName ?? '')));
+      const isOver = round >= luck.length || luck[round];
+      const next = marked.flatMap(each => {
+        if (!isOver || !pods.includes(each)) return [each];
+        if (isLeaving(each)) return [];
+        return [each.status?.phase === 'Running' ? ready(each) : each];
+      });
+      const isQuiet = planned.create.length + planned.delete.length === 0 && pods.every(isReady);
+      quiet = isQuiet ? quiet + 1 : 0;
+      pods = [...next, ...created];
+    }
+    const places = pods.filter(({ spec }) => wanted.includes(spec?.nodeName ?? ''));
+    t.deepEqual(places.map(({ spec }) => spec?.nodeName ?? '').toSorted(), wanted.toSorted());
+    t.true(places.every(({ metadata }) => metadata?.labels?.[REVISION_HASH_LABEL] === revisionHash(set)));
+  };
+  fc.assert(fc.property(arbitraryCluster, check), { numRuns: 300 });
 });

@@ -8,9 +8,11 @@ import {
   TAINT_UNSCHEDULABLE,
   untoleratedTaint,
 } from '../client/taints.ts';
-import { scaledValue, templateHash } from './deployment-util.ts';
+import { type DaemonUpdate, planReplacement, planSurge, type Situation } from './daemon-set-update.ts';
+import { scaledValue } from './deployment-util.ts';
 import { POD_WRITES_MAX } from './limits.ts';
 import { availableInMs, isPodAvailable, isPodFinished, isPodReady } from './pods.ts';
+import { templateHash } from './template-hash.ts';
 
 export const REVISION_HASH_LABEL = 'controller-revision-hash';
 export const GENERATION_LABEL = 'pod-template-generation';
@@ -24,6 +26,8 @@ export interface DaemonState {
   readonly nowMs: number;
   /** By which pods of the present template are known; {@link revisionHash} if not said. */
   readonly hash?: string;
+  /** Milliseconds until a failed pod of this node may be replaced. */
+  retryInMs?(node: string): number;
 }
 
 export interface DaemonPlan {
@@ -31,17 +35,20 @@ export interface DaemonPlan {
   readonly create: readonly string[];
   readonly delete: readonly Pod[];
   /** Among `delete`: those that ended by themselves, which is worth an event. */
-  readonly failed: readonly Pod[];
+  readonly ended: readonly Pod[];
   readonly status: DaemonSetStatus;
   readonly afterMs: number | undefined;
 }
 
-export function planDaemonSet(state: DaemonState): DaemonPlan {
-  const perNode = groupByNode(state.pods);
+export function planDaemonSet(whole: DaemonState): DaemonPlan {
+  // What has ended and leaves has made room already.
+  const pods = whole.pods.filter(pod => !isPodFinished(pod) || !pod.metadata?.deletionTimestamp);
+  const state = { ...whole, pods };
+  const perNode = Map.groupBy(pods, nodeOf);
   const plans = state.nodes.map(node => planNode(state, node, perNode.get(node.metadata?.name ?? '') ?? []));
   const create = plans.flatMap(plan => plan.create);
-  const failed = plans.flatMap(plan => plan.failed);
-  const deletions = [...plans.flatMap(plan => plan.delete)];
+  const ended = plans.flatMap(plan => plan.ended);
+  const deletions = [...plans.flatMap(plan => plan.delete), ...waitingForGoneNodes(state)];
   // Replacing working pods waits until every node has what it should.
   const isSettled = create.length === 0 && deletions.length === 0;
   const update =
@@ -49,10 +56,16 @@ export function planDaemonSet(state: DaemonState): DaemonPlan {
   return {
     create: [...create, ...update.create].slice(0, POD_WRITES_MAX),
     delete: [...deletions, ...update.delete].slice(0, POD_WRITES_MAX),
-    failed,
+    ended,
     status: planStatus(state, perNode),
-    afterMs: nextAvailabilityMs(state),
+    afterMs: nextLookMs(state, plans),
   };
+}
+
+/** Pods that the scheduler was to bind to a node which is gone. */
+function waitingForGoneNodes({ nodes, pods }: DaemonState): Pod[] {
+  const names = new Set(nodes.map(({ metadata }) => metadata?.name));
+  return pods.filter(pod => !pod.spec?.nodeName && !pod.metadata?.deletionTimestamp && !names.has(nodeOf(pod)));
 }
 
 /** The hash of the template, with which a new revision begins. */
@@ -93,10 +106,6 @@ export function daemonTolerations(spec: PodSpec | undefined): Toleration[] {
   return [...(spec?.tolerations ?? []).filter(toleration => !isAdded(toleration)), ...added];
 }
 
-function groupByNode(pods: readonly Pod[]): Map<string, Pod[]> {
-  return Map.groupBy(pods, nodeOf);
-}
-
 /** Where the pod runs, or which node its affinity names while it waits for the scheduler. */
 export function nodeOf(pod: Pod): string {
   if (pod.spec?.nodeName) return pod.spec.nodeName;
@@ -107,24 +116,32 @@ export function nodeOf(pod: Pod): string {
 interface NodePlan {
   readonly create: readonly string[];
   readonly delete: readonly Pod[];
-  readonly failed: readonly Pod[];
+  readonly ended: readonly Pod[];
+  /** Until a failed pod may be replaced. */
+  readonly afterMs: number | undefined;
 }
 
 function planNode(state: DaemonState, node: Node, pods: readonly Pod[]): NodePlan {
   const { set } = state;
   const name = node.metadata?.name ?? '';
   const { shouldRun, mayContinue } = fits(set, node);
-  const staying = pods.filter(({ metadata }) => !metadata?.deletionTimestamp);
-  if (!mayContinue) return { create: [], delete: staying, failed: [] };
-  const failed = staying.filter(isPodFinished);
-  const running = staying.filter(pod => !isPodFinished(pod)).toSorted(byAge);
-  if (running.length === 0) {
-    // The old pod has to be gone before the next comes: two could fight over host ports and files.
-    return { create: shouldRun && pods.length === 0 ? [name] : [], delete: failed, failed };
-  }
+  const staying = pods.filter(isStaying);
+  const nothing: NodePlan = { create: [], delete: [], ended: [], afterMs: undefined };
+  if (!mayContinue) return { ...nothing, delete: staying };
+  // The old pod has to be gone before the next comes: two could fight over host ports and files.
+  if (pods.length === 0) return { ...nothing, create: shouldRun ? [name] : [] };
+  const waitMs = state.retryInMs?.(name) ?? 0;
+  const failed = staying.filter(({ status }) => status?.phase === 'Failed');
+  const ended = [
+    ...staying.filter(({ status }) => status?.phase === 'Succeeded'),
+    // A node that refuses the pod again and again must not be flooded.
+    ...(waitMs > 0 ? [] : failed),
+  ];
+  const running = staying.filter(pod => !isPodFinished(pod)).toSorted(byPlaceAndAge);
   // During a surge two are right: one of each template.
   const surplus = maxSurge(set, 1) > 0 ? duplicates(state, running) : running.slice(1);
-  return { create: [], delete: [...failed, ...surplus], failed };
+  const afterMs = failed.length > 0 && waitMs > 0 ? waitMs : undefined;
+  return { create: [], delete: [...ended, ...surplus], ended, afterMs };
 }
 
 function duplicates(state: DaemonState, running: readonly Pod[]): Pod[] {
@@ -132,66 +149,46 @@ function duplicates(state: DaemonState, running: readonly Pod[]): Pod[] {
   return [...current.slice(1), ...old.slice(1)];
 }
 
-const byAge = (a: Pod, b: Pod) => (ageKey(a) < ageKey(b) ? -1 : 1);
+/** Those that have their node first, then the oldest. */
+const byPlaceAndAge = (a: Pod, b: Pod) =>
+  Number(Boolean(b.spec?.nodeName)) - Number(Boolean(a.spec?.nodeName)) || (ageKey(a) < ageKey(b) ? -1 : 1);
 const ageKey = ({ metadata }: Pod) => `${metadata?.creationTimestamp ?? ''} ${metadata?.name ?? ''}`;
+const isStaying = ({ metadata }: Pod) => !metadata?.deletionTimestamp;
 
-const NO_UPDATE: { readonly create: readonly string[]; readonly delete: readonly Pod[] } = { create: [], delete: [] };
+const NO_UPDATE: DaemonUpdate = { create: [], delete: [] };
 
 /** Replaces pods of old templates within the bounds of the update strategy. */
-function planUpdate(state: DaemonState, perNode: ReadonlyMap<string, readonly Pod[]>) {
+function planUpdate(state: DaemonState, perNode: ReadonlyMap<string, readonly Pod[]>): DaemonUpdate {
   const { set, nodes } = state;
-  const wanted = nodes.filter(node => fits(set, node).shouldRun);
-  const situations = wanted.map(node => situation(state, node, perNode.get(node.metadata?.name ?? '') ?? []));
-  const surge = maxSurge(set, wanted.length);
-  return surge > 0 ? planSurge(situations, surge) : planReplacement(situations, maxUnavailable(set, wanted.length));
+  const situations = nodes.flatMap(node => {
+    const { shouldRun } = fits(set, node);
+    const pods = (perNode.get(node.metadata?.name ?? '') ?? []).filter(isStaying);
+    return shouldRun || pods.length > 0 ? [situation(state, { node, shouldRun, pods })] : [];
+  });
+  const wanted = situations.filter(({ shouldRun }) => shouldRun).length;
+  const surge = maxSurge(set, wanted);
+  return surge > 0
+    ? planSurge(situations, { surge, wanted })
+    : planReplacement(situations, maxUnavailable(set, wanted));
 }
 
-interface Situation {
-  readonly node: string;
-  readonly current: Pod | undefined;
-  readonly old: Pod | undefined;
-  readonly isCurrentAvailable: boolean;
-  readonly isOldAvailable: boolean;
-}
-
-function situation(state: DaemonState, node: Node, pods: readonly Pod[]): Situation {
+function situation(
+  state: DaemonState,
+  { node, shouldRun, pods }: { node: Node; shouldRun: boolean; pods: readonly Pod[] },
+): Situation {
   const { set, nowMs } = state;
-  const staying = pods.filter(({ metadata }) => !metadata?.deletionTimestamp);
-  const current = staying.find(pod => isUpdated(state, pod));
-  const old = staying.find(pod => !isUpdated(state, pod));
+  const current = pods.find(pod => isUpdated(state, pod));
+  const old = pods.find(pod => !isUpdated(state, pod));
   const isAvailable = (pod: Pod | undefined) =>
     pod !== undefined && isPodAvailable(pod, set.spec?.minReadySeconds ?? 0, nowMs);
   return {
     node: node.metadata?.name ?? '',
+    shouldRun,
     current,
     old,
     isCurrentAvailable: isAvailable(current),
     isOldAvailable: isAvailable(old),
   };
-}
-
-/** Takes old pods away, the unavailable ones at once, the others as far as enough remain available. */
-function planReplacement(situations: readonly Situation[], maxUnavailable: number) {
-  const unavailable = situations.filter(each => !each.isCurrentAvailable && !each.isOldAvailable).length;
-  const broken = situations.flatMap(({ old, current, isOldAvailable }) =>
-    old && !current && !isOldAvailable ? [old] : [],
-  );
-  const working = situations.flatMap(({ old, current, isOldAvailable }) =>
-    old && !current && isOldAvailable ? [old] : [],
-  );
-  return { create: [], delete: [...broken, ...working.slice(0, Math.max(0, maxUnavailable - unavailable))] };
-}
-
-/** Brings new pods beside old ones first, and takes the old ones away when the new ones serve. */
-function planSurge(situations: readonly Situation[], surge: number) {
-  const surging = situations.filter(
-    ({ old, current, isCurrentAvailable }) => old && current && !isCurrentAvailable,
-  ).length;
-  const replaced = situations.flatMap(({ old, isCurrentAvailable }) => (old && isCurrentAvailable ? [old] : []));
-  const broken = situations.filter(({ old, current, isOldAvailable }) => old && !current && !isOldAvailable);
-  const working = situations.filter(({ old, current, isOldAvailable }) => old && !current && isOldAvailable);
-  const create = [...broken, ...working.slice(0, Math.max(0, surge - surging - broken.length))].map(({ node }) => node);
-  return { create, delete: replaced };
 }
 
 function maxSurge(set: DaemonSet, nodes: number): number {
@@ -211,18 +208,19 @@ function planStatus(state: DaemonState, perNode: ReadonlyMap<string, readonly Po
   const { set, nodes, nowMs } = state;
   const counts = { desired: 0, current: 0, misscheduled: 0, ready: 0, updated: 0, available: 0 };
   for (const node of nodes) {
-    const pods = (perNode.get(node.metadata?.name ?? '') ?? []).filter(({ metadata }) => !metadata?.deletionTimestamp);
+    const pods = perNode.get(node.metadata?.name ?? '') ?? [];
     if (!fits(set, node).shouldRun) {
       if (pods.length > 0) counts.misscheduled++;
       continue;
     }
     counts.desired++;
-    const pod = pods.toSorted(byAge)[0];
+    // The oldest speaks for its node, also while it leaves.
+    const pod = pods.toSorted(byPlaceAndAge)[0];
     if (!pod) continue;
     counts.current++;
     if (isPodReady(pod)) counts.ready++;
     if (isPodAvailable(pod, set.spec?.minReadySeconds ?? 0, nowMs)) counts.available++;
-    if (pods.some(each => isUpdated(state, each))) counts.updated++;
+    if (isUpdated(state, pod)) counts.updated++;
   }
   const unavailable = counts.desired - counts.available;
   const { collisionCount, conditions } = set.status ?? {};
@@ -240,7 +238,8 @@ function planStatus(state: DaemonState, perNode: ReadonlyMap<string, readonly Po
   };
 }
 
-function nextAvailabilityMs({ set, pods, nowMs }: DaemonState): number | undefined {
+function nextLookMs({ set, pods, nowMs }: DaemonState, plans: readonly NodePlan[]): number | undefined {
   const waits = pods.map(pod => availableInMs(pod, set.spec?.minReadySeconds ?? 0, nowMs) ?? 0).filter(ms => ms > 0);
-  return waits.length > 0 ? Math.min(...waits) : undefined;
+  const all = [...waits, ...plans.flatMap(({ afterMs }) => afterMs ?? [])];
+  return all.length > 0 ? Math.min(...all) : undefined;
 }

@@ -5,17 +5,18 @@ import {
   pods as podsKind,
   controllerrevisions as revisionsKind,
 } from '../api/generated/kinds.ts';
-import type { ControllerRevision, DaemonSet, DaemonSetStatus, Node, Pod } from '../api/generated/types.ts';
+import type { ControllerRevision, DaemonSet, Node, Pod } from '../api/generated/types.ts';
 import type { Kind, KubernetesObject } from '../api/kind.ts';
-import { hasReason } from '../api/status.ts';
 import type { Client } from '../client/client.ts';
 import type { ReconcileResult } from '../client/controller.ts';
+import type { EventToRecord } from '../client/events.ts';
 import { Expectations } from '../client/expectations.ts';
 import type { Informer } from '../client/informer.ts';
 import { keyOf, objectKey } from '../client/keys.ts';
 import { isEmptySelector } from '../client/labels.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
-import { hashOfRevision, isOfTemplate, planHistory } from './daemon-set-history.ts';
+import { type KeptRevision, keepRevision, planRevision, removeRevision } from './controller-history.ts';
+import { hashOfRevision, planDuplicates, revisionOwner, surplusHistory } from './daemon-set-history.ts';
 import {
   type DaemonPlan,
   daemonTolerations,
@@ -26,7 +27,9 @@ import {
   templateGeneration,
 } from './daemon-set-plan.ts';
 import { isEqual } from './equal.ts';
+import { FailureBackoff } from './failure-backoff.ts';
 import { followPods } from './follow-pods.ts';
+import { DAEMON_BACKOFF_MS_MAX, DAEMON_BACKOFF_MS_MIN, DAEMON_FAILURES_MAX } from './limits.ts';
 import {
   byControllerUid,
   CONTROLLER_INDEX,
@@ -50,6 +53,11 @@ export function daemonSetController(context: ControllerContext): Controller {
   revisions.addIndex(CONTROLLER_INDEX, byControllerUid);
   revisions.addIndex(ORPHAN_INDEX, orphansByNamespace);
   const recorder = context.recorder('daemonset-controller');
+  const failures = new FailureBackoff(clock, {
+    minMs: DAEMON_BACKOFF_MS_MIN,
+    maxMs: DAEMON_BACKOFF_MS_MAX,
+    keysMax: DAEMON_FAILURES_MAX,
+  });
   const control: PodControl = { client, recorder, expectations };
   followPods({
     pods,
@@ -78,13 +86,23 @@ export function daemonSetController(context: ControllerContext): Controller {
     const mayWrite = expectations.areMet(uid) && !set.metadata?.deletionTimestamp;
     const owned = await claim({ client, set, kind: podsKind, informer: pods });
     const history = await claim({ client, set, kind: revisionsKind, informer: revisions });
-    const revision = await keepHistory({ client, set, revisions: history, pods: owned });
-    if (!revision) return undefined;
+    const kept = await keepHistory({ client, set, revisions: history, pods: owned });
+    // What was relabelled comes back through the watch and brings this key again.
+    if (kept === 'pods-relabelled') return undefined;
+    const { revision, collisionCount } = kept;
     const hash = hashOfRevision(revision);
-    const plan = planDaemonSet({ set, nodes: nodes.list(), pods: owned, nowMs: clock.now(), hash });
+    const plan = planDaemonSet({
+      set,
+      nodes: nodes.list(),
+      pods: owned,
+      nowMs: clock.now(),
+      hash,
+      retryInMs: node => failures.remainingMs(failureKey(set, node)),
+    });
     const failure = mayWrite ? await managePods(set, plan, hash) : undefined;
-    if (!isEqual(plan.status, set.status)) {
-      await client.update(daemonSetsKind, { ...set, status: plan.status }, { subresource: 'status' });
+    const status = { ...plan.status, ...(collisionCount > 0 && { collisionCount }) };
+    if (!isEqual(status, set.status)) {
+      await client.update(daemonSetsKind, { ...set, status }, { subresource: 'status' });
     }
     if (failure) throw failure;
     return { afterMs: plan.afterMs };
@@ -92,9 +110,10 @@ export function daemonSetController(context: ControllerContext): Controller {
 
   const managePods = async (set: DaemonSet, plan: DaemonPlan, hash: string): Promise<unknown> => {
     const uid = set.metadata?.uid ?? '';
-    for (const pod of plan.failed) {
-      const message = `Found failed daemon pod ${keyOf(pod)} on node ${nodeOf(pod)}, will try to kill it`;
-      recorder.record(set, { type: 'Warning', reason: 'FailedDaemonPod', message });
+    for (const pod of plan.ended) {
+      const isFailed = pod.status?.phase === 'Failed';
+      if (isFailed) failures.failed(failureKey(set, nodeOf(pod)));
+      recorder.record(set, endEvent(pod, isFailed));
     }
     expectations.expect(uid, {
       creations: plan.create.length,
@@ -109,6 +128,17 @@ export function daemonSetController(context: ControllerContext): Controller {
     return creationError ?? deletionError;
   };
   return queueController(context, { name: 'daemonset-controller', queue, reconcile });
+}
+
+/** A new template deserves a new try. */
+const failureKey = ({ metadata, status }: DaemonSet, node: string) =>
+  `${metadata?.uid}/${status?.observedGeneration ?? 0}/${node}`;
+
+function endEvent(pod: Pod, isFailed: boolean): EventToRecord {
+  const place = `daemon pod ${keyOf(pod)} on node ${nodeOf(pod)}`;
+  return isFailed
+    ? { type: 'Warning', reason: 'FailedDaemonPod', message: `Found failed ${place}, will try to kill it` }
+    : { type: 'Normal', reason: 'SucceededDaemonPod', message: `Found succeeded ${place}, will try to delete it` };
 }
 
 interface Claiming<T extends KubernetesObject> {
@@ -135,36 +165,22 @@ interface History {
   readonly pods: readonly Pod[];
 }
 
-/**
- * Brings the history up to date and gives the present template's revision; undefined if its name is another template's, which
- * the status then tells, so that the next attempt takes another name. The history of a set that leaves stays as it is.
- */
-async function keepHistory({ client, set, revisions, pods }: History): Promise<ControllerRevision | undefined> {
-  const { current, write, remove } = planHistory({ set, revisions, pods });
-  if (set.metadata?.deletionTimestamp) return current;
+/** Brings the history up to date and gives the present template's revision. The history of a set that leaves stays as it is. */
+async function keepHistory({ client, set, revisions, pods }: History): Promise<KeptRevision | 'pods-relabelled'> {
+  const owner = revisionOwner(set);
+  if (set.metadata?.deletionTimestamp) {
+    return { revision: planRevision(owner, revisions).current, collisionCount: owner.collisionCount };
+  }
+  const kept = await keepRevision(client, owner, revisions);
+  const { relabel, remove } = planDuplicates(set, { revisions, kept: kept.revision, pods });
+  const body = { metadata: { labels: { [REVISION_HASH_LABEL]: hashOfRevision(kept.revision) } } };
+  for (const pod of relabel) {
+    await client.patch(podsKind, objectKey(pod), { type: 'application/merge-patch+json', body });
+  }
   for (const revision of remove) await removeRevision(client, revision);
-  if (write === 'none') return current;
-  if (write === 'update') return client.update(revisionsKind, current);
-  try {
-    return await client.create(revisionsKind, current);
-  } catch (error) {
-    if (!hasReason(error, 'AlreadyExists')) throw error;
-    // The cache may not have seen what we made a moment ago.
-    const present = await client.get(revisionsKind, objectKey(current));
-    if (isOfTemplate(present, set)) return present;
-    // Every stored set has a status with all its numbers.
-    const status = { ...set.status, collisionCount: (set.status?.collisionCount ?? 0) + 1 } as DaemonSetStatus;
-    await client.update(daemonSetsKind, { ...set, status }, { subresource: 'status' });
-    return undefined;
-  }
-}
-
-async function removeRevision(client: Client, revision: ControllerRevision): Promise<void> {
-  try {
-    await client.delete(revisionsKind, objectKey(revision), { uid: revision.metadata?.uid ?? '' });
-  } catch (error) {
-    if (!hasReason(error, 'NotFound')) throw error;
-  }
+  if (relabel.length > 0) return 'pods-relabelled';
+  for (const revision of surplusHistory(set, revisions, pods)) await removeRevision(client, revision);
+  return kept;
 }
 
 /** The template's pod, for this node only, and tolerating its troubles. */

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { Deployment, IntOrString, ReplicaSet } from '../api/generated/types.ts';
 import { timestamp } from '../client/clock.ts';
 import { type DeploymentPlan, planDeployment } from './deployment-plan.ts';
-import { DESIRED_REPLICAS, HASH_LABEL, REVISION, replicasOf, rollingBounds, templateHash } from './deployment-util.ts';
+import { DESIRED_REPLICAS, HASH_LABEL, REVISION, replicasOf, rollingBounds } from './deployment-util.ts';
 import { isEqual } from './equal.ts';
 
 /** A Deployment and its ReplicaSets, whose pods become available when the test says so. */
@@ -219,14 +219,6 @@ test('history is bounded, oldest revisions first', t => {
   t.deepEqual(world.sets.map(imageOf), ['3', '4', '5']);
 });
 
-test('equal templates hash alike whatever the order of their fields', t => {
-  const a = { metadata: { labels: { a: '1', b: '2' } }, spec: { containers: [] } };
-  const b = { spec: { containers: [] }, metadata: { labels: { b: '2', a: '1' } } };
-  t.is(templateHash(a), templateHash(b));
-  t.not(templateHash(a), templateHash(a, 1));
-  t.regex(templateHash(a), /^[bcdfghjklmnpqrstvwxz2456789]{1,10}$/);
-});
-
 test('the ReplicaSet carries the hash in its name, labels, selector and template', t => {
   const { create } = new World({ replicas: 1 }).step();
   const hash = create?.metadata?.labels?.[HASH_LABEL] ?? '';
@@ -277,5 +269,113 @@ test('never oversteps surge or unavailability, comes to an end, and then does no
       },
     ),
     { numRuns: 200 },
+  );
+});
+
+/** A change that a user makes while pods come and go. */
+const change = fc.oneof(
+  fc.record({ template: fc.constantFrom('1', '2', '3', '4').map(template) }),
+  fc.record({ replicas: fc.integer({ min: 0, max: 12 }) }),
+  fc.record({ paused: fc.boolean() }),
+);
+const arbitrarySet = fc.record({
+  image: fc.constantFrom('1', '2', '3', '4'),
+  replicas: fc.integer({ min: 0, max: 12 }),
+  available: fc.integer({ min: 0, max: 12 }),
+  sizedFor: fc.option(fc.integer({ min: 1, max: 12 }), { nil: undefined }),
+});
+
+test('from any mix of ReplicaSets and through any changes it converges, within its bounds at each step of a rollout', t => {
+  fc.assert(
+    fc.property(
+      fc.record({
+        replicas: fc.integer({ min: 0, max: 12 }),
+        maxSurge: amount,
+        maxUnavailable: amount,
+        isRecreated: fc.boolean(),
+        sets: fc.uniqueArray(arbitrarySet, { selector: ({ image }) => image }),
+        changes: fc.array(change, { maxLength: 4 }),
+        shares: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 20 }),
+      }),
+      ({ replicas, maxSurge, maxUnavailable, isRecreated, sets, changes, shares }) => {
+        const strategy = isRecreated ? { strategy: { type: 'Recreate' } } : rolling(maxSurge, maxUnavailable);
+        const world = new World({ replicas, ...strategy });
+        world.sets = sets.map(({ image, replicas: size, available, sizedFor }, index) => ({
+          metadata: {
+            name: `d-${image}`,
+            uid: `old-${image}`,
+            creationTimestamp: timestamp(world.nowMs - 60_000 + index * 1000),
+            annotations: {
+              [REVISION]: String(index + 1),
+              ...(sizedFor !== undefined && { [DESIRED_REPLICAS]: String(sizedFor) }),
+            },
+          },
+          spec: { replicas: size, selector: {}, template: template(image) },
+          status: { replicas: size, availableReplicas: Math.min(size, available) },
+        }));
+        /** One step, and what it may do: more pods than there were only up to the surge, fewer working ones only down to the floor. */
+        const step = () => {
+          const [total, available] = [world.total, world.available];
+          const desired = world.deployment.spec?.replicas ?? 0;
+          const { maxSurge: surge, maxUnavailable: down } = rollingBounds(world.deployment);
+          // Scaling shares by size, whatever works, as in Kubernetes.
+          const isScaled = world.sets.some(set => {
+            const sizedFor = set.metadata?.annotations?.[DESIRED_REPLICAS];
+            return replicasOf(set) > 0 && sizedFor !== undefined && Number(sizedFor) !== desired;
+          });
+          world.step();
+          t.true(world.total <= Math.max(total, desired + surge), `${total} to ${world.total} for ${desired}+${surge}`);
+          if (isRecreated || isScaled || world.deployment.spec?.paused) return;
+          t.true(
+            world.available >= Math.min(available, desired - down),
+            `${available} to ${world.available} of ${desired}-${down}`,
+          );
+        };
+        const rounds = [...shares];
+        for (const next of changes) {
+          world.change(next as Partial<Deployment['spec']>);
+          for (const share of rounds.splice(0, 5)) {
+            step();
+            world.run(share);
+          }
+        }
+        world.change({ paused: false });
+        for (let round = 0; round < 100; round++) {
+          step();
+          world.run();
+        }
+        const wanted = world.deployment.spec?.replicas ?? 0;
+        t.is(world.total, wanted);
+        t.is(world.available, wanted);
+        t.deepEqual(world.sets.filter(set => replicasOf(set) > 0).map(imageOf), wanted > 0 ? [world.image] : []);
+        const plan = world.step();
+        t.deepEqual([plan.create, plan.updates, plan.remove, plan.revision], [undefined, [], [], undefined]);
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
+test('a status that is older than the size of its set makes nothing available', t => {
+  const world = new World({
+    replicas: 5,
+    strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 2, maxUnavailable: 0 } },
+  });
+  world.settle();
+  world.change({ template: template('2') });
+  world.step();
+  world.run();
+  world.step();
+  // The old set was made smaller, and its status has not been written since.
+  const [old, next] = world.sets;
+  t.deepEqual(
+    [old, next].map(set => set && replicasOf(set)),
+    [3, 2],
+  );
+  world.sets = world.sets.map(set => (set === old ? { ...set, status: { replicas: 5, availableReplicas: 5 } } : set));
+  world.step();
+  t.is(
+    world.sets.reduce((sum, set) => sum + (imageOf(set) === '1' ? replicasOf(set) : 0), 0),
+    3,
   );
 });

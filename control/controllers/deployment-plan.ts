@@ -30,9 +30,9 @@ import {
   revisionOf,
   rollingBounds,
   sizeAnnotations,
-  templateHash,
 } from './deployment-util.ts';
 import { controllerReference } from './owners.ts';
+import { templateHash } from './template-hash.ts';
 
 export interface DeploymentState {
   readonly deployment: Deployment;
@@ -206,11 +206,13 @@ class Planner {
     }
   }
 
-  /** The wanted number changed since some ReplicaSet was sized. */
+  /** The wanted number changed since some ReplicaSet was sized. Several are scaled in proportion only where they may live together. */
   #isScalingEvent(): boolean {
-    return [...this.#sets.values()].some(set => {
-      const sizedFor = set.metadata?.annotations?.[DESIRED_REPLICAS];
-      return replicasOf(set) > 0 && sizedFor !== undefined && Number(sizedFor) !== this.#desired;
+    const active = [...this.#sets.values()].filter(set => replicasOf(set) > 0);
+    if (active.length > 1 && !isRolling(this.#deployment)) return false;
+    return active.some(({ metadata }) => {
+      const sizedFor = metadata?.annotations?.[DESIRED_REPLICAS];
+      return sizedFor !== undefined && Number(sizedFor) !== this.#desired;
     });
   }
 
@@ -365,4 +367,5 @@ class Planner {
 }
 
 const uidOf = (set: ReplicaSet) => set.metadata?.uid ?? '';
-const available = (set: ReplicaSet) => set.status?.availableReplicas ?? 0;
+/** Its status may be of a time before it was made smaller: what is more than wanted will go, and counts for nothing. */
+const available = (set: ReplicaSet) => Math.min(set.status?.availableReplicas ?? 0, replicasOf(set));

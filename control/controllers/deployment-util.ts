@@ -72,30 +72,6 @@ function withoutHash(template: PodTemplateSpec | undefined): PodTemplateSpec | u
   return { ...template, metadata: { ...template.metadata, labels } };
 }
 
-/** The name part that tells a template's pods apart. Equal templates give equal hashes on every master. */
-export function templateHash(template: PodTemplateSpec | undefined, collisionCount = 0): string {
-  let hash = FNV_OFFSET;
-  for (const byte of new TextEncoder().encode(canonical(template) + (collisionCount > 0 ? `#${collisionCount}` : ''))) {
-    hash = Math.imul(hash ^ byte, FNV_PRIME);
-  }
-  // Letters that cannot form words, as apimachinery's rand.SafeEncodeString chooses them.
-  return [...String(hash >>> 0)].map(digit => SAFE_LETTERS[digit.charCodeAt(0) % SAFE_LETTERS.length]).join('');
-}
-
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
-const SAFE_LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
-  const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
-  return `{${entries
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, inner]) => `${JSON.stringify(key)}:${canonical(inner)}`)
-    .join(',')}}`;
-}
-
 /** Oldest first; the name decides between objects of one second. */
 export function byAge(a: ReplicaSet, b: ReplicaSet): number {
   const [left = '', right = ''] = [a.metadata?.creationTimestamp, b.metadata?.creationTimestamp];

@@ -4,7 +4,7 @@ import {
   pods as podsKind,
   replicasets as replicaSetsKind,
 } from '../api/generated/kinds.ts';
-import type { Deployment, Pod, ReplicaSet } from '../api/generated/types.ts';
+import type { Deployment, DeploymentStatus, Pod, ReplicaSet } from '../api/generated/types.ts';
 import { hasReason } from '../api/status.ts';
 import type { Client } from '../client/client.ts';
 import type { ReconcileResult } from '../client/controller.ts';
@@ -15,7 +15,7 @@ import { isEmptySelector, matchesSelector } from '../client/labels.ts';
 import type { WorkQueue } from '../client/workqueue.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
 import { type DeploymentPlan, planDeployment, type SetUpdate } from './deployment-plan.ts';
-import { condition, setCondition } from './deployment-status.ts';
+import { condition, hasProgressDeadline, setCondition } from './deployment-status.ts';
 import { hasTemplate, REVISION, replicasOf } from './deployment-util.ts';
 import { isEqual } from './equal.ts';
 import {
@@ -32,6 +32,7 @@ import {
 } from './owners.ts';
 import { isNamespaceTerminating, messageOf } from './pod-control.ts';
 import { isPodFinished } from './pods.ts';
+import { UnseenWrites } from './unseen-writes.ts';
 
 interface Parts {
   readonly context: ControllerContext;
@@ -41,6 +42,7 @@ interface Parts {
   readonly sets: Informer<ReplicaSet>;
   readonly pods: Informer<Pod>;
   readonly queue: WorkQueue;
+  readonly unseen: UnseenWrites<ReplicaSet>;
 }
 
 export function deploymentController(context: ControllerContext): Controller {
@@ -52,6 +54,7 @@ export function deploymentController(context: ControllerContext): Controller {
     sets: context.informers.for(replicaSetsKind),
     pods: context.informers.for(podsKind),
     queue: newQueue(context),
+    unseen: new UnseenWrites(context.informers.for(replicaSetsKind), context.clock),
   };
   follow(parts);
   const name = 'deployment-controller';
@@ -65,7 +68,14 @@ function follow(parts: Parts): void {
   sets.addIndex(ORPHAN_INDEX, orphansByNamespace);
   pods.addIndex(CONTROLLER_INDEX, byControllerUid);
   const enqueue = (deployment: Deployment) => queue.add(keyOf(deployment));
-  deployments.addHandler({ added: enqueue, updated: enqueue, deleted: enqueue });
+  deployments.addHandler({
+    added: enqueue,
+    updated: enqueue,
+    deleted: deployment => {
+      parts.unseen.forget(deployment.metadata?.uid ?? '');
+      enqueue(deployment);
+    },
+  });
   sets.addHandler({
     added: set => enqueueOwners(parts, set),
     updated: (set, old) => {
@@ -102,6 +112,8 @@ async function reconcile(parts: Parts, key: string): Promise<ReconcileResult | u
   const { context, client, deployments, sets } = parts;
   const deployment = deployments.get(key);
   if (!deployment || isEmptySelector(deployment.spec?.selector)) return undefined;
+  const waitMs = parts.unseen.waitMs(deployment.metadata?.uid ?? '');
+  if (waitMs !== undefined) return { afterMs: waitMs };
   const candidates = [
     ...sets.byIndex(CONTROLLER_INDEX, deployment.metadata?.uid ?? ''),
     ...sets.byIndex(ORPHAN_INDEX, deployment.metadata?.namespace ?? ''),
@@ -135,7 +147,7 @@ async function perform(parts: Parts, deployment: Deployment, plan: DeploymentPla
     for (const update of plan.updates) await updateSet(parts, deployment, update);
   }
   for (const set of plan.remove) await removeSet(client, set);
-  const status = creation ? withCreation(parts, plan, creation) : plan.status;
+  const status = creation ? withCreation(parts, deployment, plan, creation) : plan.status;
   const revision = creation?.outcome === 'collision' ? undefined : plan.revision;
   if (revision !== undefined || !isEqual(status, deployment.status)) {
     // The annotation travels with the status: on the Deployment itself it would count as a change of what is wanted.
@@ -150,8 +162,12 @@ function withRevision({ metadata }: Deployment, revision: string | undefined): N
   return { ...metadata, annotations: { ...metadata?.annotations, [REVISION]: revision } };
 }
 
-async function updateSet({ client, recorder }: Parts, deployment: Deployment, { old, next }: SetUpdate): Promise<void> {
-  await client.update(replicaSetsKind, next);
+async function updateSet(
+  { client, recorder, unseen }: Parts,
+  deployment: Deployment,
+  { old, next }: SetUpdate,
+): Promise<void> {
+  unseen.wrote(deployment.metadata?.uid ?? '', await client.update(replicaSetsKind, next));
   const [from, to] = [replicasOf(old), replicasOf(next)];
   if (from === to) return;
   const direction = to > from ? 'up' : 'down';
@@ -165,15 +181,28 @@ async function updateSet({ client, recorder }: Parts, deployment: Deployment, { 
 type Creation =
   | { readonly outcome: 'created'; readonly name: string }
   | { readonly outcome: 'collision'; readonly name: string }
-  | { readonly outcome: 'failed'; readonly name: string; readonly error: unknown };
+  | { readonly outcome: 'failed'; readonly message: string; readonly error: unknown };
 
-async function createSet({ client, recorder }: Parts, deployment: Deployment, set: ReplicaSet): Promise<Creation> {
+const CREATION_FAILED = 'ReplicaSetCreateError';
+
+async function createSet(
+  { client, recorder, unseen }: Parts,
+  deployment: Deployment,
+  set: ReplicaSet,
+): Promise<Creation> {
   const name = set.metadata?.name ?? '';
   try {
-    await client.create(replicaSetsKind, set);
+    unseen.wrote(deployment.metadata?.uid ?? '', await client.create(replicaSetsKind, set));
   } catch (error) {
-    if (!hasReason(error, 'AlreadyExists')) return { outcome: 'failed', name, error };
+    if (!hasReason(error, 'AlreadyExists')) {
+      const message = `Failed to create new replica set "${name}": ${messageOf(error)}`;
+      if (!isNamespaceTerminating(error)) {
+        recorder.record(deployment, { type: 'Warning', reason: CREATION_FAILED, message });
+      }
+      return { outcome: 'failed', message, error };
+    }
     const present = await client.get(replicaSetsKind, objectKey(set));
+    unseen.wrote(deployment.metadata?.uid ?? '', present);
     const isOurs =
       controllerOf(present)?.uid === deployment.metadata?.uid && hasTemplate(present, deployment.spec?.template);
     return isOurs ? { outcome: 'created', name } : { outcome: 'collision', name };
@@ -190,14 +219,21 @@ async function createSet({ client, recorder }: Parts, deployment: Deployment, se
 }
 
 /** The status after an attempt to create: another name after a collision, a condition otherwise. */
-function withCreation({ context }: Parts, { status }: DeploymentPlan, creation: Creation): DeploymentPlan['status'] {
+function withCreation(
+  parts: Parts,
+  deployment: Deployment,
+  plan: DeploymentPlan,
+  creation: Creation,
+): DeploymentStatus {
+  const { status } = plan;
   if (creation.outcome === 'collision') return { ...status, collisionCount: (status.collisionCount ?? 0) + 1 };
   if (creation.outcome === 'failed' && isNamespaceTerminating(creation.error)) return status;
+  if (!hasProgressDeadline(deployment)) return status;
   const progress =
     creation.outcome === 'created'
       ? condition('Progressing', 'True', 'NewReplicaSetCreated', `Created new replica set "${creation.name}"`)
-      : condition('Progressing', 'False', 'ReplicaSetCreateError', messageOf(creation.error));
-  return { ...status, conditions: [...setCondition(status.conditions ?? [], progress, context.clock.now())] };
+      : condition('Progressing', 'False', CREATION_FAILED, creation.message);
+  return { ...status, conditions: [...setCondition(status.conditions ?? [], progress, parts.context.clock.now())] };
 }
 
 async function removeSet(client: Client, set: ReplicaSet): Promise<void> {

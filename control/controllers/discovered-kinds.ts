@@ -58,6 +58,11 @@ export class DiscoveredKinds {
     return this.#all.find(candidate => candidate.kind === kind && apiVersionOf(candidate) === apiVersion);
   }
 
+  /** A kind in all versions that it is served in, the preferred one first. */
+  versionsOf(group: string, kind: string): readonly Kind[] {
+    return this.#all.filter(candidate => candidate.group === group && candidate.kind === kind);
+  }
+
   async #read(): Promise<void> {
     const changes = this.#changes;
     try {

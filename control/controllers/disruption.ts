@@ -14,6 +14,7 @@ import {
 import type { OwnerReference, Pod, PodDisruptionBudget, Scale } from '../api/generated/types.ts';
 import type { Kind, KubernetesObject } from '../api/kind.ts';
 import { hasReason } from '../api/status.ts';
+import { printLabelSelector } from '../api/validation/go-text.ts';
 import type { ReconcileResult } from '../client/controller.ts';
 import type { Informer } from '../client/informer.ts';
 import { keyOf, type objectKey } from '../client/keys.ts';
@@ -139,7 +140,7 @@ function staleDisruptions(context: ControllerContext, pods: Informer<Pod>): Cont
 }
 
 const unmanagedMessage = ({ spec }: PodDisruptionBudget): string =>
-  `Pods selected by this PodDisruptionBudget (selector: ${JSON.stringify(spec?.selector ?? {})}) were found to be ` +
+  `Pods selected by this PodDisruptionBudget (selector: ${printLabelSelector(spec?.selector ?? {})}) were found to be ` +
   'unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may result in undefined behavior. ' +
   'To account for these pods please set ".spec.minAvailable" field of the PDB to an integer value.';
 

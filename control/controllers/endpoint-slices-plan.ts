@@ -4,6 +4,7 @@
  */
 import { services as servicesKind } from '../api/generated/kinds.ts';
 import type { DiscoveryV1EndpointPort, Endpoint, EndpointSlice, Node, Pod, Service } from '../api/generated/types.ts';
+import type { HintPlanner } from './endpoint-slices-hints.ts';
 import { isEqual } from './equal.ts';
 import { ENDPOINTS_PER_SLICE_MAX } from './limits.ts';
 import { controllerReference } from './owners.ts';
@@ -14,7 +15,7 @@ export const SERVICE_NAME = 'kubernetes.io/service-name';
 export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
 export const OUR_NAME = 'endpointslice-controller.k8s.io';
 const HEADLESS = 'service.kubernetes.io/headless';
-const ZONE = 'topology.kubernetes.io/zone';
+export const ZONE = 'topology.kubernetes.io/zone';
 
 export interface SliceState {
   readonly service: Service;
@@ -22,6 +23,8 @@ export interface SliceState {
   readonly slices: readonly EndpointSlice[];
   /** For zones. */
   nodeOf(name: string): Node | undefined;
+  /** Whose clients each endpoint is for; nobody's in particular where it is not given. */
+  readonly hints?: HintPlanner['assign'];
 }
 
 export interface SlicePlan {
@@ -67,25 +70,29 @@ function planFamily(state: SliceState, addressType: string, plan: MutablePlan): 
   plan.remove.push(...left);
 }
 
+/**
+ * Puts a group's endpoints into its slices. Endpoints stay where they are; new ones go where something is written anyway, then
+ * into the fullest slice with room, so that few slices change and few stay half empty.
+ */
 function fill(service: Service, group: Group, slices: readonly EndpointSlice[], plan: MutablePlan): void {
   const waiting = new Map(group.endpoints);
-  const kept = slices.map(slice =>
-    (slice.endpoints ?? []).flatMap(({ targetRef }) => {
+  const kept = slices.map(slice => {
+    const endpoints = (slice.endpoints ?? []).flatMap(({ targetRef }) => {
       const endpoint = waiting.get(targetRef?.uid ?? '');
       if (!endpoint) return [];
       waiting.delete(targetRef?.uid ?? '');
       return [endpoint];
-    }),
-  );
+    });
+    return { slice, endpoints, isWritten: !isEqual(endpoints, slice.endpoints ?? []) };
+  });
   const rest = [...waiting.values()];
-  // The fullest with room first, so that few slices change and few stay half empty.
-  for (const endpoints of kept.toSorted((a, b) => b.length - a.length)) {
-    if (endpoints.length > 0)
-      endpoints.push(...rest.splice(0, Math.max(0, ENDPOINTS_PER_SLICE_MAX - endpoints.length)));
+  const byRoom = kept.toSorted(
+    (a, b) => Number(b.isWritten) - Number(a.isWritten) || b.endpoints.length - a.endpoints.length,
+  );
+  for (const { endpoints } of byRoom) {
+    endpoints.push(...rest.splice(0, Math.max(0, ENDPOINTS_PER_SLICE_MAX - endpoints.length)));
   }
-  for (const endpoints of kept) if (endpoints.length === 0) endpoints.push(...rest.splice(0, ENDPOINTS_PER_SLICE_MAX));
-  for (const [index, slice] of slices.entries()) {
-    const endpoints = kept[index] ?? [];
+  for (const { slice, endpoints } of pack(kept)) {
     if (endpoints.length === 0) plan.remove.push(slice);
     else changeSlice(service, slice, group.ports, endpoints, plan);
   }
@@ -94,7 +101,29 @@ function fill(service: Service, group: Group, slices: readonly EndpointSlice[], 
   }
 }
 
-function groupEndpoints({ service, pods, nodeOf }: SliceState, addressType: string): Group[] {
+interface Filling {
+  readonly slice: EndpointSlice;
+  readonly endpoints: Endpoint[];
+}
+
+/** Two slices that are less than half full become one, if there are such: many deletions must not leave many slices. */
+function pack(fillings: readonly Filling[]): readonly Filling[] {
+  const sparse = fillings
+    .filter(({ endpoints }) => endpoints.length > 0 && endpoints.length * 2 < ENDPOINTS_PER_SLICE_MAX)
+    .toSorted((a, b) => b.endpoints.length - a.endpoints.length);
+  while (sparse.length > 1) {
+    const least = sparse.pop();
+    const target = sparse.find(
+      ({ endpoints }) => endpoints.length + (least?.endpoints.length ?? 0) <= ENDPOINTS_PER_SLICE_MAX,
+    );
+    if (!least || !target) break;
+    target.endpoints.push(...least.endpoints.splice(0));
+    if (target.endpoints.length * 2 >= ENDPOINTS_PER_SLICE_MAX) sparse.splice(sparse.indexOf(target), 1);
+  }
+  return fillings;
+}
+
+function groupEndpoints({ service, pods, nodeOf, hints }: SliceState, addressType: string): Group[] {
   const groups = new Map<string, Group>();
   for (const pod of servingPods(service, pods, true)) {
     const address = addressOf(pod, addressType);
@@ -106,7 +135,18 @@ function groupEndpoints({ service, pods, nodeOf }: SliceState, addressType: stri
     groups.set(key, group);
     group.endpoints.set(pod.metadata?.uid ?? '', endpointOf(service, pod, address, nodeOf));
   }
-  return [...groups.values()];
+  const all = [...groups.values()];
+  const assigned = hints?.(
+    all.flatMap(({ endpoints }) => [...endpoints.values()]),
+    addressType,
+  );
+  for (const { endpoints } of assigned?.size ? all : []) {
+    for (const [uid, endpoint] of endpoints) {
+      const zone = assigned?.get(uid);
+      if (zone !== undefined) endpoints.set(uid, { ...endpoint, hints: { forZones: [{ name: zone }] } });
+    }
+  }
+  return all;
 }
 
 const byNumber = (a: PortNumber, b: PortNumber) => a.port - b.port || (a.name < b.name ? -1 : 1);

@@ -14,6 +14,7 @@ import type { DiscoveredKinds } from './discovered-kinds.ts';
 import { FOREGROUND, GarbageGraph, type GraphNode, ORPHAN } from './garbage-graph.ts';
 import { type OwnerState, planGarbage } from './garbage-plan.ts';
 import { ABSENT_OWNERS_MAX, GARBAGE_WORKERS, OWNER_GRACE_MS } from './limits.ts';
+import { refersTo } from './owners.ts';
 
 export function garbageCollector(context: ControllerContext, kinds: DiscoveredKinds): Controller {
   const collector = new GarbageCollector(context, kinds);
@@ -33,7 +34,7 @@ class GarbageCollector {
   readonly #queue: WorkQueue;
   readonly #monitors = new Map<string, Monitor>();
   readonly #running = new Set<Promise<void>>();
-  /** UIDs that the API said do not exist: UIDs never come back. */
+  /** References that the API said lead nowhere: UIDs never come back. */
   readonly #absent = new Set<string>();
 
   constructor(context: ControllerContext, kinds: DiscoveredKinds) {
@@ -121,10 +122,11 @@ class GarbageCollector {
     if (node.owners.length > 0 && JSON.stringify(node.owners) !== JSON.stringify(old?.owners)) {
       // An owner may be on its way in another kind's watch; one that is not is looked up.
       if (node.owners.some(({ uid }) => !this.#graph.get(uid))) this.#queue.addAfter(node.uid, OWNER_GRACE_MS);
-      else if (node.owners.some(({ uid }) => this.#graph.get(uid)?.awaitsDependents)) this.#queue.add(node.uid);
+      else if (!node.owners.every(owner => this.#isCertainlyPresent(owner, node))) this.#queue.add(node.uid);
     }
-    // A reference that was dropped may have been the last to block.
-    for (const { uid } of old?.owners ?? []) if (this.#graph.get(uid)?.awaitsDependents) this.#queue.add(uid);
+    // A reference that was dropped may have been the last to block; or a circle of waiting objects has been closed.
+    const freed = node.awaitsDependents ? [...(old?.owners ?? []), ...node.owners] : (old?.owners ?? []);
+    for (const { uid } of freed) if (this.#graph.get(uid)?.awaitsDependents) this.#queue.add(uid);
   }
 
   #gone(object: KubernetesObject): void {
@@ -158,35 +160,36 @@ class GarbageCollector {
   }
 
   /** The cache shows the owner, and nothing that would end the ownership: no need to ask the API. */
-  #isCertainlyPresent({ uid }: OwnerReference, dependent: GraphNode): boolean {
-    const owner = this.#graph.get(uid);
-    return owner !== undefined && !owner.awaitsDependents && [undefined, dependent.namespace].includes(owner.namespace);
+  #isCertainlyPresent(reference: OwnerReference, dependent: GraphNode): boolean {
+    const owner = this.#graph.get(reference.uid);
+    return owner !== undefined && !owner.awaitsDependents && isMeant(reference, owner) && canOwn(owner, dependent);
   }
 
   async #stateOf(owner: OwnerReference, dependent: GraphNode): Promise<OwnerState | undefined> {
-    if (this.#absent.has(owner.uid)) return 'absent';
-    const known = this.#graph.get(owner.uid);
-    const isReachable = known && (known.namespace === undefined || known.namespace === dependent.namespace);
-    if (known && isReachable) {
-      const blocks = dependent.owners.some(({ uid, blockOwnerDeletion }) => uid === owner.uid && blockOwnerDeletion);
-      return known.awaitsDependents && blocks ? 'waiting' : 'present';
+    const { apiVersion, kind: kindName, name, uid } = owner;
+    const { namespace } = dependent;
+    // All of the reference counts: one that has the UID of an object and the name of another must not speak for the first.
+    const place = [apiVersion, kindName, namespace, name, uid].join(' ');
+    if (this.#absent.has(place)) return 'absent';
+    const known = this.#graph.get(uid);
+    if (known && isMeant(owner, known)) {
+      if (canOwn(known, dependent)) return known.awaitsDependents ? 'waiting' : 'present';
+      this.#tellWrongNamespace(owner, dependent);
     }
-    if (known) this.#tellWrongNamespace(owner, dependent);
-    const kind = this.#kinds.find(owner.apiVersion, owner.kind);
-    if (!kind || (kind.namespaced && !dependent.namespace)) return undefined;
-    const key = { ...(kind.namespaced && dependent.namespace && { namespace: dependent.namespace }), name: owner.name };
+    const kind = this.#kinds.find(apiVersion, kindName);
+    if (!kind || (kind.namespaced && !namespace)) return undefined;
     try {
-      const found = await this.#context.client.get(kind, key);
-      if (found.metadata?.uid === owner.uid) return 'present';
+      const found = await this.#context.client.get(kind, { ...(kind.namespaced && namespace && { namespace }), name });
+      if (found.metadata?.uid === uid) return 'present';
     } catch (error) {
       if (!hasReason(error, 'NotFound')) throw error;
     }
-    if (!known) this.#remember(owner.uid);
+    this.#remember(place);
     return 'absent';
   }
 
-  #remember(uid: string): void {
-    this.#absent.add(uid);
+  #remember(place: string): void {
+    this.#absent.add(place);
     if (this.#absent.size <= ABSENT_OWNERS_MAX) return;
     const [oldest] = this.#absent;
     if (oldest !== undefined) this.#absent.delete(oldest);
@@ -270,6 +273,13 @@ class GarbageCollector {
     );
   }
 }
+
+/** The reference names this very object, in whatever version of its kind. */
+const isMeant = (reference: OwnerReference, { kind, name }: GraphNode) =>
+  reference.name === name && refersTo(reference, kind);
+/** An owner stands in the dependent's namespace, or in none. */
+const canOwn = (owner: GraphNode, dependent: GraphNode) =>
+  owner.namespace === undefined || owner.namespace === dependent.namespace;
 
 const keyFor = ({ namespace, name }: GraphNode) => ({ ...(namespace && { namespace }), name });
 /** A merge patch removes a list with null. */

@@ -38,11 +38,31 @@ export class GarbageGraph {
     return [...(this.#dependents.get(uid) ?? [])].flatMap(dependent => this.#nodes.get(dependent) ?? []);
   }
 
-  /** Dependents without whose end their owner may not go. */
+  /**
+   * Dependents without whose end their owner may not go. One that itself waits for this owner to go, in a circle, does not
+   * block: else none of them ever went.
+   */
   blockersOf(uid: string): readonly GraphNode[] {
-    return this.dependentsOf(uid).filter(({ owners }) =>
+    const blockers = this.dependentsOf(uid).filter(({ owners }) =>
       owners.some(owner => owner.uid === uid && owner.blockOwnerDeletion),
     );
+    if (!blockers.some(({ awaitsDependents }) => awaitsDependents)) return blockers;
+    const ancestors = this.#ancestorsOf(uid);
+    return blockers.filter(blocker => !blocker.awaitsDependents || !ancestors.has(blocker.uid));
+  }
+
+  /** All that the object depends on, through however many others. */
+  #ancestorsOf(uid: string): ReadonlySet<string> {
+    const ancestors = new Set<string>();
+    const open = [uid];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      for (const owner of this.#nodes.get(next)?.owners ?? []) {
+        if (ancestors.has(owner.uid)) continue;
+        ancestors.add(owner.uid);
+        open.push(owner.uid);
+      }
+    }
+    return ancestors;
   }
 
   /** Takes in an object; gives it as it was before. */

@@ -22,11 +22,12 @@ export function formatIndexes(indexes: Iterable<number>): string {
     .join(',');
 }
 
-export function parseIndexes(text: string | undefined): Set<number> {
+/** Reads the short form; indexes from `completions` on are left out. */
+export function parseIndexes(text: string | undefined, completions = Number.POSITIVE_INFINITY): Set<number> {
   const indexes = new Set<number>();
   for (const part of (text ?? '').split(',').filter(Boolean)) {
     const [from = 0, to = from] = part.split('-').map(Number);
-    for (let index = from; index <= to; index++) indexes.add(index);
+    for (let index = from; index <= to && index < completions; index++) indexes.add(index);
   }
   return indexes;
 }

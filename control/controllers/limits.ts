@@ -6,25 +6,39 @@ export const POD_WRITES_MAX = 500;
 export const SLOW_START_BATCH = 1;
 /** Deletions under way at once. */
 export const POD_DELETIONS_CONCURRENT_MAX = 50;
+/** Names that are tried in one pass for a template whose name is another template's. */
+export const REVISION_COLLISIONS_MAX = 10;
+/** Wait before a failed daemon is replaced again, doubled with each failure on its node (k/k daemon: failedPodsBackoff). */
+export const DAEMON_BACKOFF_MS_MIN = 1000;
+export const DAEMON_BACKOFF_MS_MAX = 15 * 60_000;
+/** Nodes times DaemonSets whose failures are remembered. */
+export const DAEMON_FAILURES_MAX = 10_000;
 /** Keys that one workload controller works on at once. */
 export const WORKERS = 5;
 
 /** Endpoints in one EndpointSlice (k/k: --max-endpoints-per-slice). */
 export const ENDPOINTS_PER_SLICE_MAX = 100;
+/** Addresses of one subset that are mirrored to EndpointSlices (k/k: --mirroring-max-endpoints-per-subset). */
+export const MIRRORED_ENDPOINTS_MAX = 1000;
 /** Addresses in one Endpoints object (k/k: maxCapacity). */
 export const ADDRESSES_PER_ENDPOINTS_MAX = 1000;
 
 /** A namespace's content is looked at again after this long while something holds it. */
 export const NAMESPACE_RETRY_MS_MIN = 500;
 export const NAMESPACE_RETRY_MS_MAX = 10_000;
+/** And after this long where nothing but finalizers holds it. */
+export const NAMESPACE_HELD_RETRY_MS = 8_000;
 
 /** How often discovery is asked for kinds that came or went. */
 export const DISCOVERY_PERIOD_MS = 30_000;
 /** Owners that were looked up and are certainly gone. */
 export const ABSENT_OWNERS_MAX = 10_000;
 
-/** Silence after which a node is Unknown, unless settings say otherwise (node-monitor-grace-period). */
-export const NODE_GRACE_PERIOD_MS = 40_000;
+/** How often a clock of waking time ticks, and from which gap between two ticks on the process has stood still. */
+export const AWAKE_TICK_MS = 1_000;
+export const AWAKE_STALL_MS = 4_000;
+/** A node that stays silent is looked at again this often; one that speaks brings itself. */
+export const SILENT_NODE_RECHECK_MS = 5_000;
 
 /** Pods of nodes that are gone are looked for this often, and a node must be gone this long (k/k: gc_controller.go). */
 export const POD_GC_PERIOD_MS = 20_000;
@@ -40,6 +54,38 @@ export const OWNER_GRACE_MS = 500;
 /** Delay before a Job's failed pod is replaced, doubled with each failure (k/k: DefaultJobPodFailureBackOff). */
 export const JOB_BACKOFF_MS_MIN = 10_000;
 export const JOB_BACKOFF_MS_MAX = 600_000;
+
+/** Delay after an error of the API, doubled with each (k/k: DefaultJobApiBackOff, MaxJobApiBackOff). */
+export const JOB_RETRY_MS_MIN = 1_000;
+export const JOB_RETRY_MS_MAX = 60_000;
+
+/** Ended pods that a Job's status takes in at once (k/k: MaxUncountedPods). */
+export const UNCOUNTED_PODS_MAX = 500;
+/** Pods whose finalizer is changed at once. */
+export const POD_PATCHES_CONCURRENT_MAX = 50;
+/** The longest base of a generated name (apiserver: MaxGeneratedNameLength). */
+export const GENERATED_BASE_LENGTH_MAX = 58;
+
+/** Runs of a CronJob missed in a row before it is warned of (k/k: mostRecentScheduleTime). */
+export const MISSED_RUNS_MAX = 100;
+/** A run is looked for this long after its time: clocks differ a little (k/k: nextScheduleDelta). */
+export const CRON_LATE_MS = 100;
+
+/** How often an autoscaler looks at its metrics (k/k: --horizontal-pod-autoscaler-sync-period). */
+export const AUTOSCALER_PERIOD_MS = 15_000;
+/** By what part use may differ from its target (k/k: --horizontal-pod-autoscaler-tolerance). */
+export const AUTOSCALER_TOLERANCE = 0.1;
+/** Fewer replicas only once all recommendations of so long ask for them (--horizontal-pod-autoscaler-downscale-stabilization). */
+export const DOWNSCALE_WINDOW_MS = 300_000;
+/** How long a pod's CPU is taken to be that of its start (--horizontal-pod-autoscaler-cpu-initialization-period). */
+export const CPU_INITIALIZATION_MS = 300_000;
+/** Not ready since so soon after its start: it never was (--horizontal-pod-autoscaler-initial-readiness-delay). */
+export const READINESS_DELAY_MS = 30_000;
+/** At once no more than this times what is there, or this many (k/k horizontal.go: scaleUpLimitFactor, scaleUpLimitMinimum). */
+export const SCALE_UP_FACTOR = 2;
+export const SCALE_UP_REPLICAS_MIN = 4;
+/** The window of a custom metric that does not tell its own (k/k: metricServerDefaultMetricWindow). */
+export const METRIC_WINDOW_MS = 60_000;
 
 /** What has an end far ahead is looked at again after this long at the latest: timers count no more than 24 days. */
 export const LOOK_AGAIN_MS_MAX = 24 * 3_600_000;
@@ -60,3 +106,17 @@ export const QUOTA_SPACING_MS_MAX = 10_000;
 export const QUOTA_SPACING_FACTOR = 10;
 /** Attempts to write a count while others charge the same quota. */
 export const QUOTA_WRITES_MAX = 16;
+
+/** Claims and volumes that wait are looked at again, and told of, this often (k/k: --pvclaimbinder-sync-period). */
+export const VOLUME_RESYNC_MS = 15_000;
+/** Writes for one claim or volume in a row before others get their turn; a binding takes four. */
+export const VOLUME_WRITES_MAX = 8;
+/** Written objects that are kept until the cache has them. */
+export const RECENT_WRITES_MAX = 10_000;
+/** A range of service addresses that nobody needs goes this long after its deletion (k/k servicecidrs: deletionGracePeriod). */
+export const SERVICE_RANGE_DELETION_MS = 10_000;
+/** The record of a service address may stand this long without its Service (k/k ipallocator: gracePeriod). */
+export const ADDRESS_GRACE_MS = 60_000;
+
+/** How long a controller waits for its own write to show in its cache, at most. */
+export const UNSEEN_WRITE_MS_MAX = 30_000;

@@ -10,7 +10,7 @@ import { timestamp } from '../client/clock.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
 import type { DiscoveredKinds } from './discovered-kinds.ts';
 import { isEqual } from './equal.ts';
-import { NAMESPACE_RETRY_MS_MAX, NAMESPACE_RETRY_MS_MIN } from './limits.ts';
+import { NAMESPACE_HELD_RETRY_MS, NAMESPACE_RETRY_MS_MAX, NAMESPACE_RETRY_MS_MIN } from './limits.ts';
 import { messageOf } from './pod-control.ts';
 
 /** What is left of one kind after deletion was asked for. */
@@ -53,7 +53,7 @@ export function namespaceController(context: ControllerContext, kinds: Discovere
       if (failures.length > 0) throw failures[0];
       const tries = retries.get(name) ?? 0;
       retries.set(name, tries + 1);
-      return { afterMs: Math.min(NAMESPACE_RETRY_MS_MIN * 2 ** Math.min(tries, 10), NAMESPACE_RETRY_MS_MAX) };
+      return { afterMs: planNextLookMs(remainders, tries) };
     }
     const finalizers = (namespace.spec?.finalizers ?? []).filter(finalizer => finalizer !== 'kubernetes');
     await ignoringAbsence(
@@ -117,6 +117,18 @@ async function ignoringAbsence(request: Promise<unknown>): Promise<void> {
   } catch (error) {
     if (!hasReason(error, 'NotFound')) throw error;
   }
+}
+
+/**
+ * When a namespace that is not empty is looked at again, in milliseconds. Pure.
+ *
+ * What finalizers alone hold waits for somebody outside, as long as Kubernetes lets it: half of its estimate of 15 s, and one.
+ * What is on its way out by itself is looked at sooner, and less and less often.
+ */
+export function planNextLookMs(remainders: readonly Remainder[], tries: number): number {
+  const isHeld = remainders.every(({ count, finalizers }) => finalizers.length >= count);
+  if (isHeld) return NAMESPACE_HELD_RETRY_MS;
+  return Math.min(NAMESPACE_RETRY_MS_MIN * 2 ** Math.min(tries, 10), NAMESPACE_RETRY_MS_MAX);
 }
 
 /** The five conditions in which Kubernetes tells how the deletion gets on. Pure. */

@@ -57,14 +57,31 @@ export function planSilentConditions(node: Node, nowMs: number): readonly NodeCo
 }
 
 /**
- * The taints that follow from conditions and from `spec.unschedulable`; all others stay. NoExecute only while `evicts`: when no
- * node is ready, the fault is more likely on our side than on all of theirs.
+ * What may be done about NoExecute: `add` it where a node is not ready, `keep` what is there (it may still change its key), or
+ * `remove` it everywhere, because no node is heard of and the fault is more likely on our side.
  */
-export function planNodeTaints(node: Node, evicts: boolean, nowMs: number): readonly Taint[] {
+export type ExecutePolicy = 'add' | 'keep' | 'remove';
+
+const EXECUTE_KEYS: ReadonlySet<string> = new Set([TAINT_NOT_READY, TAINT_UNREACHABLE]);
+
+/** True if pods are already being driven from the node because it is not ready. */
+export function isBeingEvicted({ spec }: Node): boolean {
+  return (spec?.taints ?? []).some(({ key, effect }) => effect === 'NoExecute' && EXECUTE_KEYS.has(key));
+}
+
+/** True if the node's silence, or its own word, asks for its pods to go. */
+export function asksForEviction(node: Node): boolean {
+  const ready = nodeCondition(node, 'Ready')?.status;
+  return ready === 'Unknown' || ready === 'False';
+}
+
+/** The taints that follow from conditions and from `spec.unschedulable`; all others stay. The same array if nothing changes. */
+export function planNodeTaints(node: Node, policy: ExecutePolicy, nowMs: number): readonly Taint[] {
   const current = node.spec?.taints ?? [];
   const wanted: { readonly key: string; readonly effect: string }[] = [];
   const want = (key: string, ...effects: string[]) => wanted.push(...effects.map(effect => ({ key, effect })));
   const ready = nodeCondition(node, 'Ready')?.status;
+  const evicts = policy === 'add' || (policy === 'keep' && isBeingEvicted(node));
   const effects = evicts ? ['NoSchedule', 'NoExecute'] : ['NoSchedule'];
   if (ready === 'Unknown') want(TAINT_UNREACHABLE, ...effects);
   else if (ready === 'False') want(TAINT_NOT_READY, ...effects);
@@ -78,4 +95,20 @@ export function planNodeTaints(node: Node, evicts: boolean, nowMs: number): read
   const added = wanted.filter(({ key, effect }) => !kept.some(taint => taint.key === key && taint.effect === effect));
   if (added.length === 0 && kept.length === current.length) return current;
   return [...kept, ...added.map(taint => ({ ...taint, timeAdded: timestamp(nowMs) }))];
+}
+
+/** Labels that older clients look for, with those that they repeat (k/k nodelifecycle: labelReconcileInfo). */
+const REPEATED_LABELS: readonly (readonly [string, string])[] = [
+  ['beta.kubernetes.io/os', 'kubernetes.io/os'],
+  ['beta.kubernetes.io/arch', 'kubernetes.io/arch'],
+];
+
+/** The labels that the node lacks; undefined if it lacks none. */
+export function planNodeLabels({ metadata }: Node): Record<string, string> | undefined {
+  const labels = metadata?.labels ?? {};
+  const missing = REPEATED_LABELS.flatMap(([name, from]) => {
+    const value = labels[from];
+    return value !== undefined && labels[name] !== value ? [[name, value] as const] : [];
+  });
+  return missing.length > 0 ? Object.fromEntries(missing) : undefined;
 }

@@ -11,12 +11,23 @@ import { until } from '../client/testing/until.ts';
 import type { Controller, ControllerContext } from './context.ts';
 import { nodeIpamController, parseClusterCidr, planPodCidr } from './node-ipam.ts';
 import { nodeLifecycleController } from './node-lifecycle.ts';
-import { planNodeTaints } from './node-plan.ts';
-import { planPodGarbage } from './pod-garbage.ts';
+import { type ExecutePolicy, planNodeTaints } from './node-plan.ts';
+import { planEndedStatus, planPodGarbage } from './pod-garbage.ts';
 import { taintEvictionController, toleratedSeconds } from './taint-eviction.ts';
 
+/** A clock whose hands somebody moves while no timer runs: what a process sees that was stopped for a while. */
+class JumpingClock extends ManualClock {
+  #jumpMs = 0;
+  jump(ms: number): void {
+    this.#jumpMs += ms;
+  }
+  override now(): number {
+    return super.now() + this.#jumpMs;
+  }
+}
+
 async function setup(...create: ((context: ControllerContext) => Controller | undefined)[]) {
-  const clock = new ManualClock();
+  const clock = new JumpingClock();
   const api = new MemoryApi(clock);
   const client = new RestClient({ transport: api, clock, userAgent: 'test' });
   const stop = new AbortController();
@@ -27,7 +38,7 @@ async function setup(...create: ((context: ControllerContext) => Controller | un
     ...common,
     informers,
     signal: stop.signal,
-    options: { clusterCidr: '10.42.0.0/16', nodeGracePeriodMs: 40_000 },
+    options: { clusterCidr: '10.42.0.0/16', nodeHealth: { gracePeriodMs: 40_000 } },
     recorder: () => ({
       record: (object, { reason, message }) => told.push(`${object.metadata?.name} ${reason} ${message}`),
     }),
@@ -143,19 +154,109 @@ test('a new leader gives every node the whole grace period', async t => {
   await finish();
 });
 
-const taintCases: readonly [string, Node, boolean, readonly string[]][] = [
-  ['ready', { status: { conditions: [{ type: 'Ready', status: 'True' }] } }, true, []],
+test('a leader that was stopped for an hour takes nobody for silent', async t => {
+  const { clock, addNode, beat, start, finish, taintsOf } = await setup(nodeLifecycleController);
+  for (const name of ['a', 'b', 'dead']) {
+    await addNode(name);
+    await beat(name);
+  }
+  await start();
+  await clock.advance(5_000);
+  clock.jump(3_600_000);
+  for (let elapsed = 0; elapsed < 30_000; elapsed += 6_000) {
+    await clock.advance(6_000);
+    await beat('a');
+    await beat('b');
+  }
+  t.deepEqual([await taintsOf('a'), await taintsOf('b'), await taintsOf('dead')], [[], [], []]);
+  await clock.advance(12_000);
+  await until('the dead one is known', async () => (await taintsOf('dead')).length === 2);
+  t.deepEqual([await taintsOf('a'), await taintsOf('b')], [[], []]);
+  await finish();
+});
+
+test('nodes of one zone lose their pods one after the other, and none while most are silent', async t => {
+  const { clock, addNode, beat, start, finish, taintsOf } = await setup(nodeLifecycleController);
+  const lost = ['lost-1', 'lost-2'];
+  const well = ['a', 'b', 'c'];
+  for (const name of [...lost, ...well]) {
+    await addNode(name);
+    await beat(name);
+  }
+  await start();
+  const live = async (ms: number, names: readonly string[]) => {
+    for (let elapsed = 0; elapsed < ms; elapsed += 2_000) {
+      await clock.advance(2_000);
+      for (const name of names) await beat(name);
+    }
+  };
+  const executed = async (names: readonly string[]) => {
+    const taints = await Promise.all(names.map(name => taintsOf(name)));
+    return taints.filter(list => list.includes('unreachable:NoExecute')).length;
+  };
+  await live(42_000, well);
+  await until('both are kept from new pods', async () =>
+    (await Promise.all(lost.map(name => taintsOf(name)))).every(list => list.includes('unreachable:NoSchedule')),
+  );
+  t.is(await executed(lost), 1);
+  await live(12_000, well);
+  await until('the other follows', async () => (await executed(lost)) === 2);
+  // Now four of five are silent: from the two that are new nobody is driven.
+  await live(60_000, ['a']);
+  await until('all are kept from new pods', async () =>
+    (await Promise.all(['b', 'c'].map(name => taintsOf(name)))).every(list => list.includes('unreachable:NoSchedule')),
+  );
+  t.is(await executed(['b', 'c']), 0);
+  t.is(await executed(lost), 2);
+  await finish();
+});
+
+test('a node that beats slowly is given the time that its Lease names', async t => {
+  const { clock, client, addNode, beat, start, finish, taintsOf } = await setup(nodeLifecycleController);
+  for (const name of ['slow', 'usual']) {
+    await addNode(name);
+    await beat(name);
+  }
+  const key = { namespace: 'kube-node-lease', name: 'slow' };
+  const body = { spec: { leaseDurationSeconds: 120 } };
+  await client.patch(leases, key, { type: 'application/merge-patch+json', body });
+  await start();
+  for (let elapsed = 0; elapsed < 60_000; elapsed += 6_000) {
+    await clock.advance(6_000);
+    await beat('usual');
+  }
+  t.deepEqual(await taintsOf('slow'), []);
+  for (let elapsed = 0; elapsed < 72_000; elapsed += 6_000) {
+    await clock.advance(6_000);
+    await beat('usual');
+  }
+  await until('its Lease has run out', async () => (await taintsOf('slow')).length === 2);
+  await finish();
+});
+
+test('labels that older clients look for follow the newer ones', async t => {
+  const { client, start, finish } = await setup(nodeLifecycleController);
+  await client.create(nodes, { metadata: { name: 'a', labels: { 'kubernetes.io/os': 'linux' } }, spec: {} });
+  await start();
+  const labels = async () => (await client.get(nodes, { name: 'a' })).metadata?.labels;
+  await until('the label', async () => Object.keys((await labels()) ?? {}).length === 2);
+  t.deepEqual(await labels(), { 'kubernetes.io/os': 'linux', 'beta.kubernetes.io/os': 'linux' });
+  await finish();
+});
+
+const taintCases: readonly [string, Node, ExecutePolicy, readonly string[]][] = [
+  ['ready', { status: { conditions: [{ type: 'Ready', status: 'True' }] } }, 'add', []],
   [
     'not ready',
     { status: { conditions: [{ type: 'Ready', status: 'False' }] } },
-    true,
+    'add',
     ['not-ready:NoSchedule', 'not-ready:NoExecute'],
   ],
-  ['new', {}, true, ['not-ready:NoSchedule']],
+  ['new', {}, 'add', ['not-ready:NoSchedule']],
   [
     'cordoned',
     { spec: { unschedulable: true }, status: { conditions: [{ type: 'Ready', status: 'True' }] } },
-    true,
+    'add',
     ['unschedulable:NoSchedule'],
   ],
   [
@@ -174,18 +275,42 @@ const taintCases: readonly [string, Node, boolean, readonly string[]][] = [
         ],
       },
     },
-    true,
+    'add',
     ['x:NoExecute', 'disk-pressure:NoSchedule'],
   ],
+  [
+    'not ready, and its turn has not come',
+    { status: { conditions: [{ type: 'Ready', status: 'False' }] } },
+    'keep',
+    ['not-ready:NoSchedule'],
+  ],
+  [
+    'silent after it was not ready',
+    {
+      spec: { taints: [{ key: 'node.kubernetes.io/not-ready', effect: 'NoExecute' }] },
+      status: { conditions: [{ type: 'Ready', status: 'Unknown' }] },
+    },
+    'keep',
+    ['unreachable:NoSchedule', 'unreachable:NoExecute'],
+  ],
+  [
+    'silent as all the others are',
+    {
+      spec: { taints: [{ key: 'node.kubernetes.io/unreachable', effect: 'NoExecute' }] },
+      status: { conditions: [{ type: 'Ready', status: 'Unknown' }] },
+    },
+    'remove',
+    ['unreachable:NoSchedule'],
+  ],
 ];
-for (const [name, node, evicts, expected] of taintCases) {
+for (const [name, node, policy, expected] of taintCases) {
   test(`taints of a node: ${name}`, t => {
-    const taints = planNodeTaints(node, evicts, 0);
+    const taints = planNodeTaints(node, policy, 0);
     t.deepEqual(
       taints.map(({ key, effect }) => `${key.split('/')[1]}:${effect}`),
       [...expected],
     );
-    t.is(planNodeTaints({ ...node, spec: { ...node.spec, taints: [...taints] } }, evicts, 9).length, taints.length);
+    t.is(planNodeTaints({ ...node, spec: { ...node.spec, taints: [...taints] } }, policy, 9).length, taints.length);
   });
 }
 
@@ -246,6 +371,28 @@ test('pods are evicted after the time they tolerate, unless the taint goes first
   await finish();
 });
 
+test('time in which the leader was stopped is nobody’s toleration', async t => {
+  const { clock, client, addNode, start, finish } = await setup(taintEvictionController);
+  await addNode('a');
+  const spec = {
+    containers: [],
+    nodeName: 'a',
+    tolerations: [{ key: 'x', operator: 'Exists', tolerationSeconds: 60 }],
+  };
+  await client.create(pods, { metadata: { name: 'p', namespace: 'n' }, spec });
+  const body = { spec: { taints: [{ key: 'x', effect: 'NoExecute' }] } };
+  await client.patch(nodes, { name: 'a' }, { type: 'application/merge-patch+json', body });
+  await start();
+  const count = async () => (await client.list(pods)).items.length;
+  await clock.advance(10_000);
+  clock.jump(3_600_000);
+  await clock.advance(45_000);
+  t.is(await count(), 1);
+  await clock.advance(10_000);
+  await until('it goes', async () => (await count()) === 0);
+  await finish();
+});
+
 test('each node gets its own range, and a range that is free again is used', async t => {
   const { client, addNode, start, finish } = await setup(nodeIpamController);
   for (const name of ['a', 'b']) await addNode(name);
@@ -274,6 +421,15 @@ test('pod garbage', t => {
     spec: { containers: [], ...(nodeName && { nodeName }) },
     status: { phase },
   });
+  const node = (name: string, ready: string, outOfService: boolean): Node => ({
+    metadata: { name },
+    spec: {
+      taints: outOfService
+        ? [{ key: 'node.kubernetes.io/out-of-service', value: 'nodeshutdown', effect: 'NoExecute' }]
+        : [],
+    },
+    status: { conditions: [{ type: 'Ready', status: ready }] },
+  });
   const list = [
     pod('fine', 'a'),
     pod('lost', 'gone'),
@@ -282,11 +438,49 @@ test('pod garbage', t => {
     pod('leaving', '', { leaving: true }),
     pod('old', 'a', { phase: 'Succeeded', created: '2026-01-01' }),
     pod('new', 'a', { phase: 'Failed', created: '2026-01-02' }),
+    pod('slow', 'a', { leaving: true }),
+    pod('stuck', 'dead', { leaving: true }),
+    pod('not-yet', 'dead'),
+    pod('silent', 'silent', { leaving: true }),
+    pod('alive', 'alive', { leaving: true }),
   ];
-  const plan = planPodGarbage(list, new Set(['a']), { isGone: node => node === 'gone', finishedMax: 1 });
+  const nodeList = [
+    node('a', 'True', false),
+    node('dead', 'Unknown', true),
+    node('silent', 'Unknown', false),
+    node('alive', 'True', true),
+  ];
+  const plan = planPodGarbage(list, nodeList, { isGone: name => name === 'gone', finishedMax: 1 });
   t.deepEqual(
-    plan.remove.map(({ metadata }) => metadata?.name),
-    ['lost', 'leaving', 'old'],
+    plan.remove.map(({ pod: { metadata }, why }) => [metadata?.name, why]),
+    [
+      ['lost', 'orphaned'],
+      ['leaving', 'unplaced'],
+      ['stuck', 'out-of-service'],
+      ['old', 'finished'],
+    ],
   );
   t.deepEqual([...plan.missingNodes], ['gone', 'late']);
+});
+
+test('what is removed by force is told to have failed first, and why', t => {
+  const running: Pod = {
+    metadata: { name: 'p' },
+    status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
+  };
+  t.like(planEndedStatus(running, 'orphaned', 0), {
+    phase: 'Failed',
+    conditions: [
+      { type: 'Ready', status: 'True' },
+      {
+        type: 'DisruptionTarget',
+        status: 'True',
+        reason: 'DeletionByPodGC',
+        message: 'PodGC: node no longer exists',
+        lastTransitionTime: '1970-01-01T00:00:00Z',
+      },
+    ],
+  });
+  t.deepEqual(planEndedStatus(running, 'out-of-service', 0), { phase: 'Failed' });
+  t.is(planEndedStatus({ ...running, status: { phase: 'Succeeded' } }, 'finished', 0), undefined);
 });

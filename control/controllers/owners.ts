@@ -54,12 +54,14 @@ export interface Claims<T> {
 
 /**
  * Sorts candidates by what their owner must do with them. An owner that is being deleted takes over and lets go of nothing, and
- * what is being deleted itself is not taken over (k/k controller_ref_manager.go).
+ * what is being deleted itself is not taken over (k/k controller_ref_manager.go). `isMember` says what else than labels makes a
+ * candidate the owner's.
  */
 export function planClaims<T extends KubernetesObject>(
   owner: KubernetesObject,
   selector: LabelSelector | undefined,
   candidates: readonly T[],
+  isMember: (candidate: T) => boolean = () => true,
 ): Claims<T> {
   const isLeaving = owner.metadata?.deletionTimestamp !== undefined;
   const owned: T[] = [];
@@ -67,7 +69,7 @@ export function planClaims<T extends KubernetesObject>(
   const release: T[] = [];
   for (const candidate of candidates) {
     const controller = controllerOf(candidate);
-    const isSelected = matchesSelector(selector, candidate.metadata?.labels);
+    const isSelected = matchesSelector(selector, candidate.metadata?.labels) && isMember(candidate);
     if (controller?.uid === owner.metadata?.uid) {
       if (isSelected) owned.push(candidate);
       else if (!isLeaving) release.push(candidate);

@@ -7,7 +7,7 @@ import type { Client } from '../client/client.ts';
 import type { EventRecorder } from '../client/events.ts';
 import type { Expectations } from '../client/expectations.ts';
 import { objectKey } from '../client/keys.ts';
-import { POD_DELETIONS_CONCURRENT_MAX, SLOW_START_BATCH } from './limits.ts';
+import { POD_DELETIONS_CONCURRENT_MAX, POD_WRITES_MAX, SLOW_START_BATCH } from './limits.ts';
 
 export interface PodControl {
   readonly client: Client;
@@ -21,15 +21,24 @@ export interface PodControl {
  */
 export async function createPods(control: PodControl, owner: KubernetesObject, pods: readonly Pod[]): Promise<unknown> {
   const uid = owner.metadata?.uid ?? '';
-  for (let done = 0, batch = SLOW_START_BATCH; done < pods.length; batch *= 2) {
-    const results = await Promise.allSettled(pods.slice(done, done + batch).map(pod => createPod(control, owner, pod)));
-    done += results.length;
+  const { tried, error } = await inGrowingBatches(pods, pod => createPod(control, owner, pod));
+  for (let left = tried; left < pods.length; left++) control.expectations.creationObserved(uid);
+  return isNamespaceTerminating(error) ? undefined : error;
+}
+
+/** Runs in batches that double while all goes well; a batch in which something fails is the last. Gives its first error. */
+export async function inGrowingBatches<T>(
+  items: readonly T[],
+  run: (item: T) => Promise<void>,
+): Promise<{ readonly tried: number; readonly error: unknown }> {
+  let tried = 0;
+  for (let batch = SLOW_START_BATCH; tried < items.length; batch = Math.min(2 * batch, POD_WRITES_MAX)) {
+    const results = await Promise.allSettled(items.slice(tried, tried + batch).map(run));
+    tried += results.length;
     const failed = results.find(result => result.status === 'rejected');
-    if (!failed) continue;
-    for (let left = done; left < pods.length; left++) control.expectations.creationObserved(uid);
-    return isNamespaceTerminating(failed.reason) ? undefined : failed.reason;
+    if (failed) return { tried, error: failed.reason };
   }
-  return undefined;
+  return { tried, error: undefined };
 }
 
 async function createPod(

@@ -58,7 +58,7 @@ for (const [why, victim, survivor] of first) {
       [pod(victim), pod(survivor)],
       [pod(survivor), pod(victim)],
     ]) {
-      const plan = planReplicas({ replicas: 1, pods, relatedPods: pods, nowMs });
+      const plan = planReplicas({ replicas: 1, pods, relatedPods: () => pods, nowMs });
       t.deepEqual(
         plan.delete.map(({ metadata }) => metadata?.name),
         ['x'],
@@ -71,7 +71,9 @@ test('goes first: doubled up on a node, counting pods of sibling sets', t => {
   const pods = [pod({ name: 'x', node: 'full' }), pod({ name: 'y', node: 'empty' })];
   const relatedPods = [...pods, pod({ name: 'sibling', node: 'full' })];
   t.deepEqual(
-    planReplicas({ replicas: 1, pods, relatedPods, nowMs }).delete.map(({ metadata }) => metadata?.name),
+    planReplicas({ replicas: 1, pods, relatedPods: () => relatedPods, nowMs }).delete.map(
+      ({ metadata }) => metadata?.name,
+    ),
     ['x'],
   );
 });
@@ -80,7 +82,7 @@ test('always comes to the number wanted, at most 500 at a time', t => {
   fc.assert(
     fc.property(fc.nat({ max: 1200 }), fc.nat({ max: 1200 }), (replicas, present) => {
       const pods = Array.from({ length: present }, (_, index) => pod({ name: `p${index}` }));
-      const plan = planReplicas({ replicas, pods, relatedPods: [], nowMs });
+      const plan = planReplicas({ replicas, pods, relatedPods: () => [], nowMs });
       t.true(plan.create <= 500 && plan.delete.length <= 500);
       t.true(plan.create === 0 || plan.delete.length === 0);
       const after = present + plan.create - plan.delete.length;
@@ -112,4 +114,41 @@ test('a failure is a condition until it is over', t => {
   const failed = planReplicaStatus({ ...input, old: undefined, failure: { reason: 'FailedCreate', message: 'no' } });
   t.like(failed.conditions?.[0], { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: 'no' });
   t.is(planReplicaStatus({ ...input, old: failed, failure: undefined }).conditions, undefined);
+});
+
+const arbitraryPod = fc.record({
+  node: fc.constantFrom('a', 'b', ''),
+  phase: fc.constantFrom('Pending', 'Running'),
+  readyForSeconds: fc.constantFrom(-1, 5, 1000),
+  cost: fc.constantFrom(undefined, '5', '-5'),
+  restarts: fc.nat(2),
+  ageSeconds: fc.constantFrom(1, 100, 10_000),
+});
+
+test('from any mix of pods, of which some are lost at each step, it converges, takes the least useful, and then does nothing', t => {
+  const isUseful = (each: Pod) =>
+    Number(Boolean(each.spec?.nodeName)) * 4 +
+    Number(each.status?.phase === 'Running') * 2 +
+    Number(Boolean(each.status?.conditions?.length));
+  fc.assert(
+    fc.property(
+      fc.nat(8),
+      fc.array(arbitraryPod, { maxLength: 12 }),
+      fc.array(fc.nat(3), { maxLength: 5 }),
+      (replicas, given, losses) => {
+        let names = 0;
+        let pods = given.map(shape => pod({ ...shape, name: `p${++names}` } as Shape));
+        for (const lost of [...losses, 0, 0]) {
+          const plan = planReplicas({ replicas, pods, relatedPods: () => pods, nowMs });
+          t.true(plan.create === 0 || plan.delete.length === 0);
+          const kept = pods.filter(each => !plan.delete.includes(each));
+          for (const each of plan.delete) for (const other of kept) t.true(isUseful(each) <= isUseful(other));
+          const created = Array.from({ length: plan.create }, () => pod({ name: `p${++names}`, phase: 'Pending' }));
+          t.is(kept.length + created.length, replicas);
+          pods = [...kept, ...created].slice(lost);
+        }
+        t.deepEqual(planReplicas({ replicas, pods, relatedPods: () => pods, nowMs }), { create: 0, delete: [] });
+      },
+    ),
+  );
 });

@@ -15,17 +15,17 @@ export interface ReplicaState {
   readonly replicas: number;
   /** Owned and active. */
   readonly pods: readonly Pod[];
-  /** Active pods of the same owner's owner, these included: spreads deletions over nodes. */
-  readonly relatedPods: readonly Pod[];
+  /** Active pods of the same owner's owner, these included: spreads deletions over nodes. Asked only for those. */
+  relatedPods(): readonly Pod[];
   readonly nowMs: number;
 }
 
 /** Creates what is missing or chooses what is too many, at most {@link POD_WRITES_MAX} at once. */
 export function planReplicas({ replicas, pods, relatedPods, nowMs }: ReplicaState): ReplicaPlan {
   const surplus = pods.length - replicas;
-  if (surplus <= 0) return { create: Math.min(-surplus, POD_WRITES_MAX), delete: [] };
+  if (surplus <= 0) return { create: Math.min(replicas - pods.length, POD_WRITES_MAX), delete: [] };
   const perNode = new Map<string, number>();
-  for (const { spec } of relatedPods) {
+  for (const { spec } of relatedPods()) {
     if (spec?.nodeName) perNode.set(spec.nodeName, (perNode.get(spec.nodeName) ?? 0) + 1);
   }
   const order = compareForDeletion(nowMs, pod => perNode.get(pod.spec?.nodeName ?? '') ?? 0);
@@ -45,9 +45,14 @@ export interface ReplicaStatusInput {
 /** The status as it should be; zeros are left out, as Kubernetes does, but for `replicas`. */
 export function planReplicaStatus(input: ReplicaStatusInput): ReplicaSetStatus {
   const { pods, templateLabels, minReadySeconds, nowMs } = input;
-  const fullyLabeled = pods.filter(pod => matchesLabels(templateLabels, pod.metadata?.labels)).length;
-  const ready = pods.filter(isPodReady).length;
-  const available = pods.filter(pod => availableInMs(pod, minReadySeconds, nowMs) === 0).length;
+  let [fullyLabeled, ready, available] = [0, 0, 0];
+  // One pass: a set of ten thousand pods is counted anew with every few of them that change.
+  for (const pod of pods) {
+    if (matchesLabels(templateLabels, pod.metadata?.labels)) fullyLabeled++;
+    if (!isPodReady(pod)) continue;
+    ready++;
+    if (minReadySeconds === 0 || availableInMs(pod, minReadySeconds, nowMs) === 0) available++;
+  }
   const conditions = planConditions(input);
   return {
     replicas: pods.length,
@@ -61,6 +66,7 @@ export function planReplicaStatus(input: ReplicaStatusInput): ReplicaSetStatus {
 
 /** Milliseconds until the next ready pod becomes available, if one is on its way. */
 export function nextAvailabilityMs(pods: readonly Pod[], minReadySeconds: number, nowMs: number): number | undefined {
+  if (minReadySeconds === 0) return undefined;
   const waits = pods.map(pod => availableInMs(pod, minReadySeconds, nowMs) ?? 0).filter(ms => ms > 0);
   return waits.length > 0 ? Math.min(...waits) : undefined;
 }

@@ -111,7 +111,7 @@ async function manageReplicas<T extends ReplicaSetLike>(
   const plan = planReplicas({
     replicas: set.spec?.replicas ?? 1,
     pods: owned,
-    relatedPods: relatedPods(parts, set),
+    relatedPods: () => relatedPods(parts, set),
     nowMs: context.clock.now(),
   });
   if (plan.create > 0) {

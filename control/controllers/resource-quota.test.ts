@@ -1,6 +1,7 @@
 /** Quotas are counted anew, exactly and soon, beside a server that charges them. */
 import test, { type ExecutionContext } from 'ava';
 import { ADMIN, createHarness, type Harness, seededRandom } from '../apiserver/testing/harness.ts';
+import type { ApiRequest } from '../client/client.ts';
 import { Informers } from '../client/informers.ts';
 import { silentLogger } from '../client/logger.ts';
 import { RestClient } from '../client/rest.ts';
@@ -13,11 +14,22 @@ import { resourceQuotaController } from './resource-quota.ts';
 const BASE = '/api/v1/namespaces/default';
 const MERGE = { 'content-type': 'application/merge-patch+json' };
 
-async function cluster(t: ExecutionContext): Promise<Harness> {
+/** `before` is awaited before each request of the controller. */
+async function cluster(
+  t: ExecutionContext,
+  {
+    before,
+    given,
+  }: { before?: (request: ApiRequest) => Promise<void>; given?: (harness: Harness) => Promise<void> } = {},
+): Promise<Harness> {
   const harness = await createHarness();
+  await given?.(harness);
   const stop = new AbortController();
   const transport = {
-    request: (request: Parameters<typeof harness.server.handle>[0]) => harness.server.handle(request, ADMIN),
+    request: async (request: ApiRequest) => {
+      await before?.(request);
+      return harness.server.handle(request, ADMIN);
+    },
     close: async () => {},
   };
   const clock = systemClock;
@@ -137,4 +149,22 @@ test('counting and charging at once: never too few, and right in the end', async
   const { body } = await call('GET', `${BASE}/configmaps`);
   const count = String(body.items.length);
   await untilUsed(harness, 'q', { configmaps: count, 'count/configmaps': count });
+});
+
+test('a new leader that does not know the kinds yet counts nothing, and says nothing', async t => {
+  const told: unknown[] = [];
+  const harness = await cluster(t, {
+    given: async ({ create }) => {
+      for (const name of ['one', 'two', 'three'])
+        await create(`${BASE}/resourcequotas`, quota(name, { pods: '5' }) as object);
+    },
+    before: async ({ method, path, body }) => {
+      if (method === 'PUT') told.push(JSON.parse(String(body)).status);
+      // Long enough for whoever does not wait for it.
+      if (path === '/apis')
+        for (let turn = 0; turn < 200; turn++) await new Promise<void>(resolve => setImmediate(resolve));
+    },
+  });
+  for (const name of ['one', 'two', 'three']) await untilUsed(harness, name, { pods: '0' });
+  t.deepEqual(told, Array(3).fill({ hard: { pods: '5' }, used: { pods: '0' } }));
 });

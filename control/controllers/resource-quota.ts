@@ -66,9 +66,10 @@ export function resourceQuotaController(context: ControllerContext, kinds: Disco
   /** When it was last looked which kinds are to be watched; quotas and kinds come and go. */
   let watchedMs = Number.NEGATIVE_INFINITY;
   const watchKinds = async () => {
+    // Before the kinds are known nobody counts, whoever asks for them first: a quota would seem to count nothing.
+    await kinds.refresh();
     if (clock.now() - watchedMs < DISCOVERY_PERIOD_MS) return;
     watchedMs = clock.now();
-    await kinds.refresh();
     const wanted = quotas.list().flatMap(kindsOf);
     monitors.watch(kinds.deletable.filter(kind => kind.namespaced && isAmong(wanted, kind)));
   };

@@ -1,6 +1,7 @@
 /**
  * Deletes pods from nodes with NoExecute taints that they do not tolerate, or tolerate for a time only. The time counts from
- * when this process first saw pod and taint together: a new leader begins anew, which never shortens anybody's time.
+ * when this process first saw pod and taint together, and while it was awake: a new leader, and one that was stopped for a
+ * while, never shorten anybody's time.
  */
 import { nodes as nodesKind, pods as podsKind } from '../api/generated/kinds.ts';
 import type { Node, Pod, Taint, Toleration } from '../api/generated/types.ts';
@@ -8,7 +9,9 @@ import { hasReason } from '../api/status.ts';
 import { timestamp } from '../client/clock.ts';
 import { keyOf, objectKey } from '../client/keys.ts';
 import { tolerates } from '../client/taints.ts';
+import { AwakeClock } from './awake-clock.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
+import { LOOK_AGAIN_MS_MAX } from './limits.ts';
 import { byNodeName, NODE_INDEX } from './node-lifecycle.ts';
 import { isPodFinished } from './pods.ts';
 
@@ -27,7 +30,8 @@ export function toleratedSeconds(taints: readonly Taint[], tolerations: readonly
 }
 
 export function taintEvictionController(context: ControllerContext): Controller {
-  const { client, clock, informers } = context;
+  const { client, clock, informers, signal } = context;
+  const awake = new AwakeClock(clock);
   const recorder = context.recorder('taint-eviction-controller');
   const queue = newQueue(context);
   const nodes = informers.for<Node>(nodesKind);
@@ -65,10 +69,10 @@ export function taintEvictionController(context: ControllerContext): Controller 
       if (sinceMs.delete(uid)) tell(pod, `Cancelling deletion of Pod ${key}`);
       return undefined;
     }
-    const startedMs = sinceMs.get(uid) ?? clock.now();
+    const startedMs = sinceMs.get(uid) ?? awake.now();
     sinceMs.set(uid, startedMs);
-    const leftMs = startedMs + seconds * 1000 - clock.now();
-    if (leftMs > 0) return { afterMs: leftMs };
+    const leftMs = startedMs + seconds * 1000 - awake.now();
+    if (leftMs > 0) return { afterMs: Math.min(leftMs, LOOK_AGAIN_MS_MAX) };
     await evict(pod);
     sinceMs.delete(uid);
     return undefined;
@@ -99,5 +103,11 @@ export function taintEvictionController(context: ControllerContext): Controller 
   };
   const tell = (pod: Pod, message: string) =>
     recorder.record(pod, { type: 'Normal', reason: 'TaintManagerEviction', message });
-  return queueController(context, { name: 'taint-eviction-controller', queue, reconcile });
+  const controller = queueController(context, { name: 'taint-eviction-controller', queue, reconcile });
+  return {
+    name: controller.name,
+    run: async () => {
+      await Promise.all([controller.run(), awake.run(signal)]);
+    },
+  };
 }

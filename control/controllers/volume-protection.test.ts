@@ -1,11 +1,12 @@
 import test from 'ava';
 import { persistentvolumeclaims, persistentvolumes, pods } from '../api/generated/kinds.ts';
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../api/generated/types.ts';
+import { ApiError } from '../api/status.ts';
 import { CLAIM_PROTECTION, VOLUME_PROTECTION } from '../api/volume-protection.ts';
 import { Informers } from '../client/informers.ts';
 import { silentLogger } from '../client/logger.ts';
 import { RestClient } from '../client/rest.ts';
-import { ManualClock } from '../client/testing/manual-clock.ts';
+import { ManualClock, settle } from '../client/testing/manual-clock.ts';
 import { MemoryApi } from '../client/testing/memory-api.ts';
 import { until } from '../client/testing/until.ts';
 import type { ControllerContext } from './context.ts';
@@ -94,4 +95,46 @@ test('claims and volumes go when their last user has gone', async t => {
   await client.delete(pods, { namespace: 'ns', name: 'p' });
   await until('the claim to be gone', () => isGone(client.get(persistentvolumeclaims, claimKey)));
   t.pass();
+});
+
+test('a claim stays while a pod uses it that the cache does not know yet; a lost finalizer is given back', async t => {
+  const clock = new ManualClock();
+  const api = new MemoryApi(clock);
+  const client = new RestClient({ transport: api, clock, userAgent: 'test' });
+  const stop = new AbortController();
+  const common = { client, clock, random: () => 0.5, logger: silentLogger };
+  const informers = new Informers(common);
+  // The list of pods is empty, and no news of them comes.
+  api.intercept = ({ path }) =>
+    path.startsWith('/api/v1/pods') && path.includes('watch=') ? new ApiError('InternalError', 'later') : undefined;
+  const context: ControllerContext = {
+    ...common,
+    informers,
+    signal: stop.signal,
+    options: {},
+    recorder: () => ({ record: () => undefined }),
+  };
+  const controllers = [claimProtectionController(context), volumeProtectionController(context)];
+  informers.start(stop.signal);
+  await informers.waitForSync(stop.signal);
+  const running = controllers.map(controller => controller.run());
+  t.teardown(async () => {
+    stop.abort();
+    await Promise.all(running);
+  });
+  await client.create(pods, podWith('c', 'node'));
+  await client.create(persistentvolumeclaims, claim);
+  await client.create(persistentvolumes, { metadata: { name: 'v' } });
+  const finalizersOf = async () => [
+    (await client.get(persistentvolumeclaims, { namespace: 'ns', name: 'c' })).metadata?.finalizers,
+    (await client.get(persistentvolumes, { name: 'v' })).metadata?.finalizers,
+  ];
+  await until('both are protected', async () => (await finalizersOf()).every(list => list?.length === 1));
+  t.deepEqual(await finalizersOf(), [[CLAIM_PROTECTION], [VOLUME_PROTECTION]]);
+  await client.delete(persistentvolumeclaims, { namespace: 'ns', name: 'c' });
+  const asked = () =>
+    api.requests.some(({ method, path }) => method === 'GET' && path.startsWith('/api/v1/namespaces/ns/pods'));
+  await until('the API is asked', asked);
+  await settle();
+  t.deepEqual((await finalizersOf())[0], [CLAIM_PROTECTION]);
 });

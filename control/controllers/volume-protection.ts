@@ -1,6 +1,6 @@
 /**
  * Lets claims and volumes go that wait for their end, once nothing uses them: the finalizers with which they are made keep
- * them until then.
+ * them until then, and are given back to those that lost them.
  */
 import {
   persistentvolumeclaims as claimsKind,
@@ -13,14 +13,7 @@ import { hasReason } from '../api/status.ts';
 import { CLAIM_PROTECTION, VOLUME_PROTECTION } from '../api/volume-protection.ts';
 import { keyOf } from '../client/keys.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
-
-/** The claims that a pod uses, its ephemeral ones too. */
-export function claimsOf({ metadata, spec }: Pod): string[] {
-  return (spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
-    if (persistentVolumeClaim) return [persistentVolumeClaim.claimName];
-    return ephemeral ? [`${metadata?.name}-${name}`] : [];
-  });
-}
+import { CLAIM_INDEX, claimsOf, podsByClaim } from './pod-claims.ts';
 
 /** True if a pod that has a node uses the claim. One without a node will not start with a claim that is going. */
 export function isClaimInUse({ metadata }: PersistentVolumeClaim, pods: readonly Pod[]): boolean {
@@ -42,12 +35,20 @@ export function planRelease<T extends KubernetesObject>(object: T, finalizer: st
   return { ...object, metadata: { ...metadata, finalizers } };
 }
 
+/** The object with the finalizer, if it lost it while nobody had deleted it. Undefined: it has what it needs. */
+export function planProtection<T extends KubernetesObject>(object: T, finalizer: string): T | undefined {
+  const { metadata } = object;
+  if (metadata?.deletionTimestamp || metadata?.finalizers?.includes(finalizer)) return undefined;
+  return { ...object, metadata: { ...metadata, finalizers: [...(metadata?.finalizers ?? []), finalizer] } };
+}
+
 export function claimProtectionController(context: ControllerContext): Controller {
   const { client, informers } = context;
   const queue = newQueue(context);
   const claims = informers.for<PersistentVolumeClaim>(claimsKind);
   const pods = informers.for<Pod>(podsKind);
-  followDeletions(claims, key => queue.add(key));
+  pods.addIndex(CLAIM_INDEX, podsByClaim);
+  follow(claims, CLAIM_PROTECTION, key => queue.add(key));
   const enqueueClaims = (pod: Pod) => {
     for (const name of claimsOf(pod)) queue.add(`${pod.metadata?.namespace}/${name}`);
   };
@@ -57,9 +58,14 @@ export function claimProtectionController(context: ControllerContext): Controlle
     queue,
     async reconcile(key) {
       const claim = claims.get(key);
-      if (!claim?.metadata?.deletionTimestamp) return undefined;
-      const released = planRelease(claim, CLAIM_PROTECTION, isClaimInUse(claim, pods.list()));
-      if (released) await release(() => client.update(claimsKind, released));
+      const kept = claim && planProtection(claim, CLAIM_PROTECTION);
+      if (kept) await unlessGone(() => client.update(claimsKind, kept));
+      const released =
+        claim && planRelease(claim, CLAIM_PROTECTION, isClaimInUse(claim, pods.byIndex(CLAIM_INDEX, key)));
+      if (!claim || !released) return undefined;
+      // A cache that lags must not cost a pod its data: the API itself has the last word.
+      const { items } = await client.list(podsKind, { namespace: claim.metadata?.namespace ?? '' });
+      if (!isClaimInUse(claim, items)) await unlessGone(() => client.update(claimsKind, released));
       return undefined;
     },
   });
@@ -69,31 +75,35 @@ export function volumeProtectionController(context: ControllerContext): Controll
   const { client, informers } = context;
   const queue = newQueue(context);
   const volumes = informers.for<PersistentVolume>(volumesKind);
-  followDeletions(volumes, key => queue.add(key));
+  follow(volumes, VOLUME_PROTECTION, key => queue.add(key));
   return queueController(context, {
     name: 'persistentvolume-protection-controller',
     queue,
     async reconcile(key) {
       const volume = volumes.get(key);
-      const released = volume && planRelease(volume, VOLUME_PROTECTION, isVolumeInUse(volume));
-      if (released) await release(() => client.update(volumesKind, released));
+      const next =
+        volume &&
+        (planProtection(volume, VOLUME_PROTECTION) ?? planRelease(volume, VOLUME_PROTECTION, isVolumeInUse(volume)));
+      if (next) await unlessGone(() => client.update(volumesKind, next));
       return undefined;
     },
   });
 }
 
-function followDeletions<T extends KubernetesObject>(
+function follow<T extends KubernetesObject>(
   informer: { readonly kind: Kind<T>; addHandler(handler: { added(object: T): void; updated(object: T): void }): void },
+  finalizer: string,
   enqueue: (key: string) => void,
 ): void {
   const look = (object: T) => {
-    if (object.metadata?.deletionTimestamp) enqueue(keyOf(object));
+    const { deletionTimestamp, finalizers } = object.metadata ?? {};
+    if (deletionTimestamp || !finalizers?.includes(finalizer)) enqueue(keyOf(object));
   };
   informer.addHandler({ added: look, updated: look });
 }
 
-/** What is gone needs no release. */
-async function release(update: () => Promise<unknown>): Promise<void> {
+/** What is gone needs neither protection nor release. */
+async function unlessGone(update: () => Promise<unknown>): Promise<void> {
   try {
     await update();
   } catch (error) {
