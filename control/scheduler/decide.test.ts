@@ -2,8 +2,11 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { Node, Pod, PodSpec } from '../api/generated/types.ts';
 import { decide } from './decide.ts';
-import { DEFAULT_PROFILE } from './profile.ts';
-import { ClusterSnapshot, describePod } from './snapshot.ts';
+import { describePod } from './pod-info.ts';
+import { podSelector } from './pod-terms.ts';
+import { DEFAULT_PROFILE } from './profile-configuration.ts';
+import { ClusterSnapshot } from './snapshot.ts';
+import { answer } from './testing/answer.ts';
 
 const allocatable = { cpu: '8', memory: '32Gi', pods: '110', 'ephemeral-storage': '100Gi' };
 const node = (
@@ -23,7 +26,9 @@ const pod = (spec: Partial<PodSpec> = {}, uid = 'p', owner?: string): Pod => ({
     name: uid,
     namespace: 'n',
     uid,
-    ...(owner && { ownerReferences: [{ apiVersion: 'v1', kind: 'X', name: owner, uid: owner, controller: true }] }),
+    ...(owner && {
+      ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: owner, uid: owner, controller: true }],
+    }),
   },
   spec: { containers: [{ name: 'c', image: 'x' }], ...spec },
 });
@@ -122,8 +127,7 @@ const refusals: readonly [string, readonly Node[], Pod, string, (readonly [Pod, 
 ];
 for (const [name, nodes, wanted, message, placed] of refusals) {
   test(`refuses in Kubernetes' words: ${name}`, t => {
-    const decision = decide(describePod(wanted), cluster(nodes, placed), DEFAULT_PROFILE);
-    t.is(decision.kind === 'refuse' ? decision.message : decision.node, message);
+    t.is(answer(wanted, cluster(nodes, placed)), message);
   });
 }
 
@@ -175,18 +179,20 @@ const placements: readonly [string, readonly Node[], Partial<PodSpec>, string, (
 ];
 for (const [name, nodes, spec, expected, placed] of placements) {
   test(`places: ${name}`, t => {
-    const decision = decide(describePod(pod(spec)), cluster(nodes, placed), DEFAULT_PROFILE);
-    t.is(decision.kind === 'place' ? decision.node : decision.message, expected);
+    t.is(answer(pod(spec), cluster(nodes, placed)), expected);
   });
 }
 
 test('pods of one owner spread over the nodes', t => {
   const snapshot = cluster([node('a'), node('b'), node('c')]);
+  const selector = { matchLabels: { app: 'x' } };
+  snapshot.workloads.setOwner('ReplicaSet', { metadata: { namespace: 'n', name: 'owner' } }, selector);
   const used = new Map<string, number>();
   for (let index = 0; index < 9; index++) {
     const next = pod({}, `p${index}`, 'owner');
+    Object.assign(next.metadata ?? {}, { labels: { app: 'x' } });
     const decision = decide(describePod(next), snapshot, DEFAULT_PROFILE);
-    if (decision.kind !== 'place') return t.fail(decision.message);
+    if (decision.kind !== 'place') return t.fail('no place');
     snapshot.setPod(next, decision.node);
     snapshot.offset += decision.searched;
     used.set(decision.node, (used.get(decision.node) ?? 0) + 1);
@@ -204,20 +210,47 @@ test('never gives away more than a node has, and places whatever fits', t => {
         const next = pod(requesting({ cpu: `${cpu}m`, memory: `${memory}Mi` }), `p${index}`);
         const hasRoom = snapshot.nodes.some(
           ({ requested, pods }) =>
-            (requested.cpu ?? 0) + cpu <= 4000 &&
-            (requested.memory ?? 0) + memory * 2 ** 20 <= 4000 * 2 ** 20 &&
-            pods.size < 8,
+            requested.cpu + cpu <= 4000 && requested.memory + memory * 2 ** 20 <= 4000 * 2 ** 20 && pods.size < 8,
         );
         const decision = decide(describePod(next), snapshot, DEFAULT_PROFILE);
         t.is(decision.kind, hasRoom ? 'place' : 'refuse');
         if (decision.kind === 'place') snapshot.setPod(next, decision.node);
       }
-      for (const { requested, allocatable, pods } of snapshot.nodes) {
-        t.true((requested.cpu ?? 0) <= (allocatable.cpu ?? 0) && pods.size <= (allocatable.pods ?? 0));
+      for (const { requested, allocatable, pods, podsMax } of snapshot.nodes) {
+        t.true(requested.cpu <= allocatable.cpu && pods.size <= podsMax);
       }
     }),
     { numRuns: 50 },
   );
+});
+
+test('a pod that changes counts as what it is now: its labels, its size, and whether it is leaving', t => {
+  const snapshot = cluster([node('a')]);
+  const labelled = (app: string, cpu: string, more: Partial<Pod> = {}): Pod => {
+    const base = pod(requesting({ cpu }), 'x');
+    return { ...base, ...more, metadata: { ...base.metadata, labels: { app }, ...more.metadata } };
+  };
+  const selector = podSelector({
+    labelSelector: { matchLabels: { app: 'one' } },
+    namespaces: ['n'],
+    namespaceSelector: undefined,
+    isOfLiving: true,
+  });
+  const counts = () => [snapshot.nodes[0]?.requested.cpu, snapshot.podCounts(selector).get('a') ?? 0];
+  snapshot.setPod(labelled('one', '1'), 'a');
+  t.deepEqual(counts(), [1000, 1]);
+  snapshot.setPod(labelled('one', '1', { status: { phase: 'Running' } }), 'a');
+  t.deepEqual(counts(), [1000, 1]);
+  t.is(snapshot.nodes[0]?.pods.get('x')?.pod.status?.phase, 'Running');
+  snapshot.setPod(labelled('one', '2'), 'a');
+  t.deepEqual(counts(), [2000, 1]);
+  snapshot.setPod(labelled('two', '2'), 'a');
+  t.deepEqual(counts(), [2000, 0]);
+  snapshot.setPod(labelled('one', '2'), 'a');
+  snapshot.setPod(labelled('one', '2', { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } }), 'a');
+  t.deepEqual(counts(), [2000, 0]);
+  snapshot.removePod('x');
+  t.deepEqual(counts(), [0, 0]);
 });
 
 test('removing pods gives back what they took', t => {
@@ -229,5 +262,5 @@ test('removing pods gives back what they took', t => {
   snapshot.removePod('y');
   snapshot.removePod('y');
   t.is(snapshot.nodes[0]?.requested.cpu, 0);
-  t.is(snapshot.nodes[0]?.perOwner.size, 0);
+  t.is(snapshot.nodes[0]?.pods.size, 0);
 });

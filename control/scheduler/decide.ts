@@ -1,119 +1,204 @@
 /** Chooses a node for a pod, or says why there is none. Pure: equal input gives an equal answer. */
-import { NODES_SEARCHED_MIN, NODES_SEARCHED_PERCENT_MIN, SCORE_MAX } from './limits.ts';
-import type { Refusal, SchedulerPlugin } from './plugin.ts';
+import { type Diagnosis, NO_NODES } from './diagnosis.ts';
+import { NODES_SEARCHED_MIN, NODES_SEARCHED_PERCENT_MIN } from './limits.ts';
+import type { NodeInfo } from './node-info.ts';
+import { incurable, isPodRefusal, type NodeFilter, type Refusal } from './plugin.ts';
+import type { PodInfo } from './pod-info.ts';
 import type { Profile } from './profile.ts';
-import type { NodeInfo, PodInfo, Snapshot } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 
 export type Decision =
   | { readonly kind: 'place'; readonly node: string; readonly searched: number }
-  | {
-      readonly kind: 'refuse';
-      /** The FailedScheduling event's sentence. */
-      readonly message: string;
-      /** Names of the plugins that refused some node. */
-      readonly plugins: ReadonlySet<string>;
-    };
+  | { readonly kind: 'refuse'; readonly diagnosis: Diagnosis };
 
-/** A plugin with what it prepared for this pod. */
-interface Step {
-  readonly plugin: SchedulerPlugin;
-  readonly prepared: unknown;
+/** A plugin's filter for one pod. */
+export interface NamedFilter {
+  readonly name: string;
+  readonly filter: NodeFilter;
 }
 
-export function decide(pod: PodInfo, snapshot: Snapshot, profile: Profile): Decision {
-  if (snapshot.nodes.length === 0) {
-    return { kind: 'refuse', message: 'no nodes available to schedule pods', plugins: new Set(['NodeName']) };
+/** `random` in [0, 1) chooses among equals. */
+export function decide(pod: PodInfo, snapshot: Snapshot, profile: Profile, random: () => number = first): Decision {
+  if (snapshot.nodes.length === 0) return { kind: 'refuse', diagnosis: NO_NODES };
+  const prepared = prepareFilters(pod, snapshot, profile);
+  if ('diagnosis' in prepared) return { kind: 'refuse', diagnosis: prepared.diagnosis };
+  const { filters, nodeNames, limiting } = prepared;
+  const nominated = nominatedNode(pod, snapshot, filters);
+  if (nominated) return { kind: 'place', node: nominated.name, searched: 0 };
+  const found = search(pod, snapshot, { filters, nodeNames, profile });
+  const { feasible, searched } = found;
+  const [only] = feasible;
+  if (!only) {
+    const absent = nodeNames && incurable(`node(s) didn't satisfy plugin(s) [${limiting.join(' ')}]`);
+    const { refused, refusals, plugins } = found;
+    for (const name of limiting) plugins.add(name);
+    return { kind: 'refuse', diagnosis: { refused, refusals, absent, podRefusal: undefined, plugins } };
   }
-  const steps = profile.plugins.map(plugin => ({ plugin, prepared: plugin.prepare?.(pod, snapshot) }));
-  const { feasible, refusals, plugins, searched } = filterNodes(pod, snapshot, steps);
-  if (feasible.length === 0) return { kind: 'refuse', message: explain(pod, refusals), plugins };
-  return { kind: 'place', node: best(pod, feasible, steps).name, searched };
+  const node = feasible.length === 1 ? only : best(pod, { feasible, snapshot, profile, random });
+  return { kind: 'place', node: node.name, searched };
 }
 
-/** How many feasible nodes are enough; all of them in clusters of ordinary size. */
-export function nodesToFind(nodes: number): number {
-  if (nodes < NODES_SEARCHED_MIN) return nodes;
-  const percent = Math.max(NODES_SEARCHED_PERCENT_MIN, 50 - Math.floor(nodes / 125));
-  return Math.max(NODES_SEARCHED_MIN, Math.floor((nodes * percent) / 100));
+const first = () => 0;
+
+interface Prepared {
+  readonly filters: readonly NamedFilter[];
+  /** The only nodes that come into question, and the plugins that say so. */
+  readonly nodeNames: ReadonlySet<string> | undefined;
+  readonly limiting: readonly string[];
 }
 
-function filterNodes(pod: PodInfo, { nodes, offset }: Snapshot, steps: readonly Step[]) {
-  const feasible: NodeInfo[] = [];
-  const refusals: Refusal[] = [];
-  const plugins = new Set<string>();
-  const enough = nodesToFind(nodes.length);
-  let searched = 0;
-  for (; searched < nodes.length && feasible.length < enough; searched++) {
-    const node = nodes[(offset + searched) % nodes.length];
-    if (!node) continue;
-    const refused = refuse(pod, node, steps);
-    if (!refused) feasible.push(node);
-    else {
-      refusals.push(refused.refusal);
-      plugins.add(refused.plugin);
+/** Asks every plugin about the pod; one that refuses it outright ends the matter. */
+export function prepareFilters(
+  pod: PodInfo,
+  snapshot: Snapshot,
+  { filterPlugins }: Profile,
+): Prepared | { readonly diagnosis: Diagnosis } {
+  const filters: NamedFilter[] = [];
+  const limiting: string[] = [];
+  let nodeNames: ReadonlySet<string> | undefined;
+  for (const { name, filter: prepare } of filterPlugins) {
+    const filter = prepare?.(pod, snapshot);
+    if (!filter) continue;
+    if (isPodRefusal(filter)) {
+      const absent = incurable(filter.refusal);
+      const plugins = new Set([name]);
+      return { diagnosis: { refused: [], refusals: [], absent, podRefusal: filter.refusal, plugins } };
     }
+    filters.push({ name, filter });
+    if (!filter.nodeNames) continue;
+    nodeNames = nodeNames ? common(nodeNames, filter.nodeNames) : filter.nodeNames;
+    limiting.push(name);
   }
-  return { feasible, refusals, plugins, searched };
+  return { filters, nodeNames, limiting };
 }
+
+const common = (a: ReadonlySet<string>, b: ReadonlySet<string>) => new Set([...a].filter(name => b.has(name)));
 
 /** The first plugin that refuses speaks for the node. */
-function refuse(pod: PodInfo, node: NodeInfo, steps: readonly Step[]) {
-  for (const { plugin, prepared } of steps) {
-    const refusal = plugin.filter?.(pod, node, prepared);
-    if (refusal) return { refusal, plugin: plugin.name };
+export function refusalBy(filters: readonly NamedFilter[], node: NodeInfo) {
+  for (const { name, filter } of filters) {
+    const refusal = filter.refuse(node);
+    if (refusal) return { refusal, plugin: name };
   }
   return undefined;
 }
 
-/** The highest weighted sum of scores; among equals the first in search order. */
-function best(pod: PodInfo, nodes: readonly NodeInfo[], steps: readonly Step[]): NodeInfo {
-  const totals = new Float64Array(nodes.length);
-  for (const { plugin, prepared } of nodes.length > 1 ? steps : []) {
-    if (!plugin.score) continue;
-    const raw = nodes.map(node => plugin.score?.(pod, node, prepared) ?? 0);
-    const bounds = { low: Math.min(...raw), high: Math.max(...raw) };
-    for (const [index, value] of raw.entries()) {
-      totals[index] = (totals[index] ?? 0) + Math.floor(ranked(value, bounds, plugin.ranks)) * (plugin.weight ?? 1);
+/**
+ * Asks twice where others of no lower priority are to come: they may take what the pod needs, or be what it needs, and
+ * neither is sure until they run (k/k RunFilterPluginsWithNominatedPods).
+ */
+export function refusalWithNominated(
+  pod: PodInfo,
+  node: NodeInfo,
+  { filters, snapshot }: { readonly filters: readonly NamedFilter[]; readonly snapshot: Snapshot },
+) {
+  const all = snapshot.nominatedOn(node.name);
+  const expected = all && [...all.values()].filter(({ uid, priority }) => uid !== pod.uid && priority >= pod.priority);
+  if (!expected || expected.length === 0) return refusalBy(filters, node);
+  const fuller = node.copy();
+  for (const other of expected) {
+    fuller.addPod(other);
+    adjustAll(filters, other, { node, sign: 1 });
+  }
+  const refused = refusalBy(filters, fuller);
+  for (const other of expected) adjustAll(filters, other, { node, sign: -1 });
+  return refused ?? refusalBy(filters, node);
+}
+
+export function adjustAll(
+  filters: readonly NamedFilter[],
+  other: PodInfo,
+  { node, sign }: { readonly node: NodeInfo; readonly sign: 1 | -1 },
+): void {
+  for (const { filter } of filters) filter.adjust?.(other, node, sign);
+}
+
+/** The node that victims made room on, if it will do now. */
+function nominatedNode(pod: PodInfo, snapshot: Snapshot, filters: readonly NamedFilter[]): NodeInfo | undefined {
+  const name = snapshot.nominationOf(pod.uid) ?? pod.pod.status?.nominatedNodeName;
+  const node = name ? snapshot.node(name) : undefined;
+  return node && !refusalWithNominated(pod, node, { filters, snapshot }) ? node : undefined;
+}
+
+/** How many feasible nodes are enough; all of them in clusters of ordinary size. */
+export function nodesToFind(nodes: number, percentage = 0): number {
+  if (nodes < NODES_SEARCHED_MIN) return nodes;
+  const percent = percentage || Math.max(NODES_SEARCHED_PERCENT_MIN, 50 - Math.floor(nodes / 125));
+  return Math.max(NODES_SEARCHED_MIN, Math.floor((nodes * percent) / 100));
+}
+
+interface Search {
+  readonly filters: readonly NamedFilter[];
+  readonly nodeNames: ReadonlySet<string> | undefined;
+  readonly profile: Profile;
+}
+
+function search(pod: PodInfo, snapshot: Snapshot, { filters, nodeNames, profile }: Search) {
+  const nodes = nodeNames ? existing(nodeNames, snapshot) : snapshot.nodes;
+  const feasible: NodeInfo[] = [];
+  const refused: NodeInfo[] = [];
+  const refusals: Refusal[] = [];
+  const plugins = new Set<string>();
+  const enough = profile.scorePlugins.length > 0 ? nodesToFind(nodes.length, profile.percentageOfNodesToScore) : 1;
+  let searched = 0;
+  for (; searched < nodes.length && feasible.length < enough; searched++) {
+    const node = nodes[(snapshot.offset + searched) % nodes.length];
+    if (!node) continue;
+    const no = refusalWithNominated(pod, node, { filters, snapshot });
+    if (!no) feasible.push(node);
+    else {
+      refused.push(node);
+      refusals.push(no.refusal);
+      plugins.add(no.plugin);
     }
   }
+  return { feasible, refused, refusals, plugins, searched };
+}
+
+function existing(names: ReadonlySet<string>, snapshot: Snapshot): readonly NodeInfo[] {
+  return [...names].flatMap(name => snapshot.node(name) ?? []);
+}
+
+interface Contest {
+  readonly feasible: readonly NodeInfo[];
+  readonly snapshot: Snapshot;
+  readonly profile: Profile;
+  readonly random: () => number;
+}
+
+/** The highest weighted sum of scores; among equals chance decides. */
+function best(pod: PodInfo, { feasible, snapshot, profile, random }: Contest): NodeInfo {
+  const totals = new Float64Array(feasible.length);
+  const scores = new Float64Array(feasible.length);
+  for (const { plugin, weight } of profile.scorePlugins) {
+    const scorer = plugin.score?.(pod, snapshot, feasible);
+    if (!scorer) continue;
+    for (let index = 0; index < feasible.length; index++) {
+      const node = feasible[index];
+      if (node) scores[index] = scorer.score(node, index);
+    }
+    scorer.normalize?.(scores);
+    for (let index = 0; index < totals.length; index++) {
+      totals[index] = (totals[index] ?? 0) + (scores[index] ?? 0) * weight;
+    }
+  }
+  return feasible[winnerOf(totals, random)] as NodeInfo; // There are at least two.
+}
+
+/** Each of n equals wins with the chance of 1 in n, in one pass. */
+function winnerOf(totals: Float64Array, random: () => number): number {
   let winner = 0;
-  for (let index = 1; index < nodes.length; index++) if ((totals[index] ?? 0) > (totals[winner] ?? 0)) winner = index;
-  // filterNodes found at least one.
-  return nodes[winner] as NodeInfo;
+  let equals = 1;
+  for (let index = 1; index < totals.length; index++) {
+    const total = totals[index] ?? 0;
+    const highest = totals[winner] ?? 0;
+    if (total > highest) {
+      winner = index;
+      equals = 1;
+    } else if (total === highest) {
+      equals++;
+      if (random() * equals >= equals - 1) winner = index;
+    }
+  }
+  return winner;
 }
-
-function ranked(
-  value: number,
-  { low, high }: { readonly low: number; readonly high: number },
-  ranks: SchedulerPlugin['ranks'],
-): number {
-  if (ranks === 'range') return high === low ? 0 : ((value - low) / (high - low)) * SCORE_MAX;
-  if (ranks === 'highest') return high === 0 ? 0 : (value / high) * SCORE_MAX;
-  if (ranks === 'lowest') return high === 0 ? SCORE_MAX : SCORE_MAX - (value / high) * SCORE_MAX;
-  return value;
-}
-
-/** kube-scheduler's words: how many nodes each reason struck, and what preemption would have brought. */
-function explain({ pod }: PodInfo, refusals: readonly Refusal[]): string {
-  const cluster = `0/${refusals.length} nodes are available`;
-  const why = tally(refusals.flatMap(({ reasons }) => reasons));
-  const cure =
-    pod.spec?.preemptionPolicy === 'Never'
-      ? 'not eligible due to preemptionPolicy=Never.'
-      : `${cluster}: ${tally(refusals.map(({ isCurable }) => (isCurable ? NO_VICTIMS : NOT_HELPFUL)))}.`;
-  return `${cluster}: ${why}. preemption: ${cure}`;
-}
-
-const NO_VICTIMS = 'No preemption victims found for incoming pod';
-const NOT_HELPFUL = 'Preemption is not helpful for scheduling';
-
-function tally(reasons: readonly string[]): string {
-  const counts = new Map<string, number>();
-  for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
-  return [...counts]
-    .map(([reason, count]) => `${count} ${reason}`)
-    .toSorted(bytewise)
-    .join(', ');
-}
-
-const bytewise = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);

@@ -1,35 +1,35 @@
-/** Which plugins decide, in the order in which they are asked: cheap and final ones first, as kube-scheduler has them. */
+/** What decides about the pods that name a scheduler; how one is made is in profile-configuration.ts. */
+import { PREEMPTION_CANDIDATES_MIN, PREEMPTION_CANDIDATES_PERCENT } from './limits.ts';
 import type { SchedulerPlugin } from './plugin.ts';
-import { imageLocality } from './plugins/image-locality.ts';
-import { interPodAffinity } from './plugins/inter-pod-affinity.ts';
-import { nodeAffinity } from './plugins/node-affinity.ts';
-import { nodeName } from './plugins/node-name.ts';
-import { nodePorts } from './plugins/node-ports.ts';
-import { nodeResourcesBalanced, nodeResourcesFit } from './plugins/node-resources.ts';
-import { nodeUnschedulable } from './plugins/node-unschedulable.ts';
-import { ownerSpread } from './plugins/owner-spread.ts';
-import { taintToleration } from './plugins/taint-toleration.ts';
-import { topologySpread } from './plugins/topology-spread.ts';
+
+export interface WeightedPlugin {
+  readonly plugin: SchedulerPlugin;
+  readonly weight: number;
+}
+
+/** On how many nodes preemption is tried out (DefaultPreemptionArgs). */
+export interface PreemptionOptions {
+  readonly candidatesPercent: number;
+  readonly candidatesMin: number;
+}
 
 export interface Profile {
   /** The `schedulerName` of pods that it is for. */
   readonly schedulerName: string;
-  readonly plugins: readonly SchedulerPlugin[];
+  readonly filterPlugins: readonly SchedulerPlugin[];
+  readonly scorePlugins: readonly WeightedPlugin[];
+  /** 0: by the size of the cluster. */
+  readonly percentageOfNodesToScore: number;
+  /** Undefined: no pod is evicted for another. */
+  readonly preemption: PreemptionOptions | undefined;
+  /** Pods with scheduling gates wait. */
+  readonly hasGates: boolean;
+  /** How long a pod waits for its volumes; without it, the default of limits.ts. */
+  readonly volumeBindingTimeoutMs?: number;
 }
 
-export const DEFAULT_PROFILE: Profile = {
-  schedulerName: 'default-scheduler',
-  plugins: [
-    nodeUnschedulable,
-    nodeName,
-    taintToleration,
-    nodeAffinity,
-    nodePorts,
-    nodeResourcesFit,
-    topologySpread,
-    interPodAffinity,
-    nodeResourcesBalanced,
-    ownerSpread,
-    imageLocality,
-  ],
+export const DEFAULT_PREEMPTION: PreemptionOptions = {
+  candidatesPercent: PREEMPTION_CANDIDATES_PERCENT,
+  candidatesMin: PREEMPTION_CANDIDATES_MIN,
 };
+export const DEFAULT_SCHEDULER_NAME = 'default-scheduler';

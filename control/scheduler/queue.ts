@@ -4,17 +4,30 @@
  */
 import type { Pod } from '../api/generated/types.ts';
 import type { Clock } from '../client/clock.ts';
-import { BACKOFF_MS_MAX, BACKOFF_MS_MIN, UNSCHEDULABLE_MS_MAX } from './limits.ts';
+import {
+  BACKOFF_MS_MAX,
+  BACKOFF_MS_MIN,
+  BACKOFF_POP_PODS_MAX,
+  QUEUE_PODS_MAX,
+  UNSCHEDULABLE_MS_MAX,
+} from './limits.ts';
+import { describePod, type PodInfo } from './pod-info.ts';
+
+export type WaitingState = 'active' | 'backOff' | 'unschedulable' | 'inFlight';
 
 interface Waiting {
   pod: Pod;
+  /** Made when it is first asked for. */
+  info: PodInfo | undefined;
   attempts: number;
   /** Not before this time, whatever happens. */
   notBeforeMs: number;
-  state: 'active' | 'backOff' | 'unschedulable' | 'inFlight';
+  state: WaitingState;
   /** Plugins that refused it. */
   refusedBy: ReadonlySet<string>;
-  /** Something that may help happened while it was being tried. */
+  /** Its victims are being evicted: it is not to be tried before all have been asked to go. */
+  isHeld: boolean;
+  /** Something that may help happened while it was held. */
   isStale: boolean;
   cancel: (() => void) | undefined;
 }
@@ -25,65 +38,86 @@ export interface TakenPod {
   readonly attempt: number;
 }
 
+export interface QueueOptions {
+  readonly clock: Clock;
+  readonly backoffMsMin?: number;
+  readonly backoffMsMax?: number;
+  readonly podsMax?: number;
+}
+
 export class SchedulingQueue {
   readonly #clock: Clock;
+  readonly #backoff: { readonly minMs: number; readonly maxMs: number };
+  readonly #podsMax: number;
   readonly #pods = new Map<string, Waiting>();
-  /** UIDs of pods that are unschedulable or in flight: all that {@link wake} has to look at. */
-  readonly #wakeable = new Set<string>();
+  /** UIDs of unschedulable pods by the plugins that refused them. */
+  readonly #refused = new Map<string, Set<string>>();
+  /** UIDs of pods that wait out a back-off though something may have helped them. */
+  readonly #early = new Set<string>();
   /** UIDs of active pods by priority, in order of arrival. */
   readonly #active = new Map<number, Set<string>>();
   #taker: ((pod: TakenPod | undefined) => void) | undefined;
   #isShutDown = false;
 
-  constructor(clock: Clock) {
+  constructor({ clock, backoffMsMin, backoffMsMax, podsMax }: QueueOptions) {
     this.#clock = clock;
+    this.#backoff = { minMs: backoffMsMin ?? BACKOFF_MS_MIN, maxMs: backoffMsMax ?? BACKOFF_MS_MAX };
+    this.#podsMax = podsMax ?? QUEUE_PODS_MAX;
   }
 
   get size(): number {
     return this.#pods.size;
   }
 
-  count(state: Waiting['state']): number {
-    return [...this.#pods.values()].filter(waiting => waiting.state === state).length;
+  has(uid: string): boolean {
+    return this.#pods.has(uid);
   }
 
-  /** A pod without a node was seen, for the first time or changed. A change of its spec is worth another try. */
-  put(pod: Pod): void {
+  count(state: WaitingState): number {
+    let count = 0;
+    for (const waiting of this.#pods.values()) if (waiting.state === state) count++;
+    return count;
+  }
+
+  /** A pod without a node was seen, for the first time or changed. False if there is no room for it. */
+  put(pod: Pod): boolean {
     const uid = uidOf(pod);
     const known = this.#pods.get(uid);
-    if (!known) {
-      const waiting: Waiting = {
-        pod,
-        attempts: 0,
-        notBeforeMs: 0,
-        state: 'backOff',
-        refusedBy: new Set(),
-        isStale: false,
-        cancel: undefined,
-      };
-      this.#pods.set(uid, waiting);
-      this.#activate(uid, waiting);
-      return;
+    if (known) {
+      known.pod = pod;
+      known.info = undefined;
+      return true;
     }
-    const isChanged = isDifferent(known.pod, pod);
-    known.pod = pod;
-    if (isChanged) this.#wake(uid, known);
+    if (this.#pods.size >= this.#podsMax) return false;
+    const waiting: Waiting = {
+      pod,
+      info: undefined,
+      attempts: 0,
+      notBeforeMs: 0,
+      state: 'backOff',
+      refusedBy: NOBODY,
+      isHeld: false,
+      isStale: false,
+      cancel: undefined,
+    };
+    this.#pods.set(uid, waiting);
+    this.#activate(uid, waiting);
+    return true;
   }
 
   /** The pod has a node, is leaving, or is gone. */
   remove(uid: string): void {
     const waiting = this.#pods.get(uid);
     if (!waiting) return;
-    waiting.cancel?.();
+    this.#leave(uid, waiting);
     this.#active.get(priorityOf(waiting.pod))?.delete(uid);
     this.#pods.delete(uid);
-    this.#wakeable.delete(uid);
   }
 
   /** The next pod to try; undefined after {@link shutDown}. One taker at a time. It stays until {@link remove} or a return. */
   take(): Promise<TakenPod | undefined> {
     if (this.#isShutDown) return Promise.resolve(undefined);
-    const next = this.#pop();
+    const next = this.#pop() ?? this.#popEarly();
     if (next) return Promise.resolve(next);
     return new Promise(resolve => {
       this.#taker = resolve;
@@ -95,30 +129,63 @@ export class SchedulingQueue {
     const waiting = this.#pods.get(uid);
     if (!waiting) return;
     waiting.refusedBy = refusedBy;
-    waiting.notBeforeMs = this.#clock.now() + backoffMs(waiting.attempts);
-    if (waiting.isStale) {
-      this.#backOff(uid, waiting);
-      return;
-    }
+    waiting.notBeforeMs = this.#clock.now() + this.#backoffMs(waiting.attempts);
     waiting.state = 'unschedulable';
     waiting.cancel = this.#clock.setTimeout(() => this.#activate(uid, waiting), UNSCHEDULABLE_MS_MAX);
+    for (const plugin of refusedBy) {
+      const uids = this.#refused.get(plugin) ?? new Set<string>();
+      uids.add(uid);
+      this.#refused.set(plugin, uids);
+    }
   }
 
   /** Something failed that has nothing to do with the cluster's room: tried again after its back-off. */
   putFailed(uid: string): void {
     const waiting = this.#pods.get(uid);
     if (!waiting) return;
-    waiting.notBeforeMs = this.#clock.now() + backoffMs(waiting.attempts);
-    this.#backOff(uid, waiting);
+    waiting.notBeforeMs = this.#clock.now() + this.#backoffMs(waiting.attempts);
+    this.#backOff(uid, waiting, { mayBeEarly: false });
   }
 
-  /** Wakes the sleeping pods that `mayHelp` picks by the plugins that refused them. */
-  wake(mayHelp: (refusedBy: ReadonlySet<string>, pod: Pod) => boolean): void {
-    for (const uid of [...this.#wakeable]) {
-      const waiting = this.#pods.get(uid);
-      if (waiting && (waiting.state === 'inFlight' || mayHelp(waiting.refusedBy, waiting.pod)))
-        this.#wake(uid, waiting);
+  /** Does not try the pod again before {@link release}. */
+  hold(uid: string): void {
+    const waiting = this.#pods.get(uid);
+    if (waiting) waiting.isHeld = true;
+  }
+
+  /** `isFailed`: what it was held for did not happen, so it is tried as soon as may be. */
+  release(uid: string, isFailed: boolean): void {
+    const waiting = this.#pods.get(uid);
+    if (!waiting?.isHeld) return;
+    waiting.isHeld = false;
+    if (waiting.state === 'unschedulable' && (waiting.isStale || isFailed)) {
+      this.#backOff(uid, waiting, { mayBeEarly: !isFailed });
     }
+    waiting.isStale = false;
+  }
+
+  /** Wakes the sleeping pods that the plugin refused and that `mayHelp` picks. */
+  wake(plugin: string, mayHelp: (pod: PodInfo) => boolean): void {
+    const uids = this.#refused.get(plugin);
+    if (!uids || uids.size === 0) return;
+    for (const uid of [...uids]) {
+      const waiting = this.#pods.get(uid);
+      if (!waiting) continue;
+      waiting.info ??= describePod(waiting.pod);
+      if (mayHelp(waiting.info)) this.#wake(uid, waiting);
+    }
+  }
+
+  /** Wakes one pod if it sleeps. */
+  wakeOne(uid: string): void {
+    const waiting = this.#pods.get(uid);
+    if (waiting?.state === 'unschedulable') this.#wake(uid, waiting);
+  }
+
+  /** Plugins that refused the pod, if it sleeps. */
+  refusedBy(uid: string): ReadonlySet<string> {
+    const waiting = this.#pods.get(uid);
+    return waiting?.state === 'unschedulable' ? waiting.refusedBy : NOBODY;
   }
 
   shutDown(): void {
@@ -130,28 +197,39 @@ export class SchedulingQueue {
   }
 
   #wake(uid: string, waiting: Waiting): void {
-    if (waiting.state === 'inFlight') waiting.isStale = true;
-    else if (waiting.state === 'unschedulable') this.#backOff(uid, waiting);
+    if (waiting.isHeld) waiting.isStale = true;
+    else this.#backOff(uid, waiting, { mayBeEarly: true });
   }
 
-  #backOff(uid: string, waiting: Waiting): void {
-    waiting.cancel?.();
-    this.#wakeable.delete(uid);
+  #backOff(uid: string, waiting: Waiting, { mayBeEarly }: { readonly mayBeEarly: boolean }): void {
+    this.#leave(uid, waiting);
     const delayMs = waiting.notBeforeMs - this.#clock.now();
-    if (delayMs <= 0) {
+    const isEarly = mayBeEarly && this.#taker !== undefined && this.#early.size < BACKOFF_POP_PODS_MAX;
+    if (delayMs <= 0 || isEarly) {
       this.#activate(uid, waiting);
       return;
     }
     waiting.state = 'backOff';
+    if (mayBeEarly) this.#early.add(uid);
     waiting.cancel = this.#clock.setTimeout(() => this.#activate(uid, waiting), delayMs);
+  }
+
+  /** Takes the pod out of wherever it waits, the active ones apart. */
+  #leave(uid: string, waiting: Waiting): void {
+    waiting.cancel?.();
+    waiting.cancel = undefined;
+    this.#early.delete(uid);
+    for (const plugin of waiting.refusedBy) {
+      const uids = this.#refused.get(plugin);
+      uids?.delete(uid);
+      if (uids?.size === 0) this.#refused.delete(plugin);
+    }
   }
 
   #activate(uid: string, waiting: Waiting): void {
     if (this.#isShutDown) return;
-    waiting.cancel?.();
-    waiting.cancel = undefined;
+    this.#leave(uid, waiting);
     waiting.state = 'active';
-    this.#wakeable.delete(uid);
     const priority = priorityOf(waiting.pod);
     const set = this.#active.get(priority);
     if (set) set.add(uid);
@@ -175,22 +253,36 @@ export class SchedulingQueue {
     if (uid === undefined || !waiting) return undefined;
     uids?.delete(uid);
     waiting.state = 'inFlight';
-    this.#wakeable.add(uid);
+    waiting.isHeld = false;
     waiting.isStale = false;
     waiting.attempts++;
     return { pod: waiting.pod, attempt: waiting.attempts };
   }
+
+  /** An idle scheduler need not wait for back-offs to end (KEP-5142): of those, the highest priority, then the first due. */
+  #popEarly(): TakenPod | undefined {
+    if (this.#early.size > BACKOFF_POP_PODS_MAX) return undefined;
+    let chosen: { readonly uid: string; readonly waiting: Waiting } | undefined;
+    for (const uid of this.#early) {
+      const waiting = this.#pods.get(uid);
+      if (waiting && (!chosen || comesBefore(waiting, chosen.waiting))) chosen = { uid, waiting };
+    }
+    if (!chosen) return undefined;
+    this.#activate(chosen.uid, chosen.waiting);
+    return this.#pop();
+  }
+
+  #backoffMs(attempts: number): number {
+    const { minMs, maxMs } = this.#backoff;
+    return Math.min(minMs * 2 ** Math.max(0, Math.min(attempts, 20) - 1), maxMs);
+  }
 }
 
+const NOBODY: ReadonlySet<string> = new Set();
 const uidOf = (pod: Pod) => pod.metadata?.uid ?? '';
 const priorityOf = (pod: Pod) => pod.spec?.priority ?? 0;
-const backoffMs = (attempts: number) =>
-  Math.min(BACKOFF_MS_MIN * 2 ** Math.max(0, Math.min(attempts, 20) - 1), BACKOFF_MS_MAX);
 
-/** Status writes, our own conditions above all, are no reason to try again. */
-function isDifferent(old: Pod, pod: Pod): boolean {
-  return (
-    old.metadata?.generation !== pod.metadata?.generation ||
-    JSON.stringify([old.metadata?.labels, old.spec]) !== JSON.stringify([pod.metadata?.labels, pod.spec])
-  );
+function comesBefore(a: Waiting, b: Waiting): boolean {
+  const difference = priorityOf(a.pod) - priorityOf(b.pod);
+  return difference > 0 || (difference === 0 && a.notBeforeMs < b.notBeforeMs);
 }

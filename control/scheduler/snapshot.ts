@@ -3,77 +3,94 @@
  * costs nothing but itself. Pods that were given a node count from that moment, before the API confirms it (assumed).
  */
 import assert from 'node:assert';
-import type { ContainerPort, Namespace, Node, Pod } from '../api/generated/types.ts';
-import { type Amounts, add, parseAmounts, podRequests } from '../client/quantities.ts';
-import { DEFAULT_CPU_MILLICORES, DEFAULT_MEMORY_BYTES } from './limits.ts';
+import type { Namespace, Node, Pod } from '../api/generated/types.ts';
+import { NodeInfo } from './node-info.ts';
+import { type Counts, HeldTerms, SelectorCounts } from './pod-counts.ts';
+import { describePod, type PodInfo, sameResources } from './pod-info.ts';
+import type { NamespaceLabels, PodSelector } from './pod-terms.ts';
+import { VolumeCatalog } from './volumes.ts';
+import { WorkloadSelectors } from './workload-selectors.ts';
 
-/** A pod with what the scheduler needs of it, computed once. */
-export interface PodInfo {
-  readonly pod: Pod;
-  readonly requests: Amounts;
-  /** With defaults for pods that ask for nothing: for comparing nodes. */
-  readonly weighed: { readonly cpu: number; readonly memory: number };
-  readonly hostPorts: readonly HostPort[];
+/** The domains of some topologies. */
+export interface Topologies {
+  /** True if each node is in all of them or in none. */
+  readonly isUniform: boolean;
+  /** How many domains each has, in the order of the keys. */
+  readonly sizes: readonly number[];
 }
 
-export interface HostPort {
-  readonly ip: string;
-  readonly protocol: string;
-  readonly port: number;
-}
-
-export interface NodeInfo {
-  readonly name: string;
-  readonly node: Node;
-  readonly allocatable: Amounts;
-  /** Sums over `pods`. */
-  readonly requested: Readonly<Record<string, number>>;
-  readonly weighed: { readonly cpu: number; readonly memory: number };
-  /** By UID. */
-  readonly pods: ReadonlyMap<string, PodInfo>;
-  /** Those of `pods` that care who is near them. */
-  readonly affine: ReadonlyMap<string, PodInfo>;
-  /** Pods by the UID of their controller. */
-  readonly perOwner: ReadonlyMap<string, number>;
-  /** Size by image name. */
-  readonly images: ReadonlyMap<string, number>;
-}
-
-export interface Snapshot {
+/** What plugins may ask. */
+export interface Snapshot extends NamespaceLabels {
+  /** Zones take turns, so that any part of the list is spread over them. */
   readonly nodes: readonly NodeInfo[];
+  node(name: string): NodeInfo | undefined;
   /** How many nodes hold an image. */
   imageNodes(image: string): number;
-  namespaceLabels(name: string): Readonly<Record<string, string>>;
   /** Where the search begins: it wanders, so that equal nodes take turns. */
   readonly offset: number;
+  /** Pods that a selector means, by node, or by domain of a topology. */
+  podCounts(selector: PodSelector): Counts;
+  domainCounts(selector: PodSelector, topologyKey: string): Counts;
+  /** How nodes lie in these topologies. */
+  topologies(keys: readonly string[]): Topologies;
+  /** What pods in place want: to be apart, to be together, and what they would like. */
+  readonly away: HeldTerms;
+  readonly near: HeldTerms;
+  readonly preferred: HeldTerms;
+  /** Nodes that repel some pods, and nodes that are only disliked: if there are none, nobody need look. */
+  readonly hasTaints: boolean;
+  readonly hasUnschedulable: boolean;
+  /** Pods that are to have room on a node once their victims are gone. */
+  nominatedOn(nodeName: string): ReadonlyMap<string, PodInfo> | undefined;
+  /** The node that a pod is to have. */
+  nominationOf(uid: string): string | undefined;
+  readonly volumes: VolumeCatalog;
+  readonly workloads: WorkloadSelectors;
+  /** How many pods use a claim, under `namespace/name`. */
+  claimUsers(claim: string): number;
 }
 
-interface MutableNode {
-  readonly name: string;
-  node: Node;
-  allocatable: Amounts;
-  requested: Record<string, number>;
-  weighed: { cpu: number; memory: number };
-  pods: Map<string, PodInfo>;
-  affine: Map<string, PodInfo>;
-  perOwner: Map<string, number>;
-  images: Map<string, number>;
-  /** False for a node that pods name but that does not exist (yet). */
-  isPresent: boolean;
-}
+/** Sets of topology keys whose domains are remembered. */
+const TOPOLOGIES_MAX = 100;
+const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 
 export class ClusterSnapshot implements Snapshot {
-  readonly #nodes = new Map<string, MutableNode>();
-  readonly #nodeOfPod = new Map<string, string>();
+  readonly #nodes = new Map<string, NodeInfo>();
+  readonly #nodeOfPod = new Map<string, NodeInfo>();
   readonly #imageNodes = new Map<string, number>();
   /** Labels by name. */
   readonly #namespaces = new Map<string, Readonly<Record<string, string>>>();
+  readonly #counts = new SelectorCounts(this, () => this.#placements());
+  readonly #topologies = new Map<string, Topologies>();
+  readonly #nominated = new Map<string, Map<string, PodInfo>>();
+  readonly #nominationOf = new Map<string, string>();
+  readonly #claimUsers = new Map<string, number>();
+  readonly away = new HeldTerms(this);
+  readonly near = new HeldTerms(this);
+  readonly preferred = new HeldTerms(this);
+  readonly volumes = new VolumeCatalog();
+  readonly workloads = new WorkloadSelectors();
   #list: readonly NodeInfo[] | undefined;
+  #tainted = 0;
+  #unschedulable = 0;
   offset = 0;
 
   get nodes(): readonly NodeInfo[] {
-    this.#list ??= [...this.#nodes.values()].filter(({ isPresent }) => isPresent);
+    this.#list ??= byTurns([...this.#nodes.values()].filter(({ isPresent }) => isPresent));
     return this.#list;
+  }
+
+  get hasTaints(): boolean {
+    return this.#tainted > 0;
+  }
+
+  get hasUnschedulable(): boolean {
+    return this.#unschedulable > 0;
+  }
+
+  node(name: string): NodeInfo | undefined {
+    const info = this.#nodes.get(name);
+    return info?.isPresent ? info : undefined;
   }
 
   imageNodes(image: string): number {
@@ -81,37 +98,70 @@ export class ClusterSnapshot implements Snapshot {
   }
 
   namespaceLabels(name: string): Readonly<Record<string, string>> {
-    return this.#namespaces.get(name) ?? {};
+    return this.#namespaces.get(name) ?? NO_LABELS;
+  }
+
+  podCounts(selector: PodSelector): Counts {
+    return this.#counts.byNode(selector);
+  }
+
+  domainCounts(selector: PodSelector, topologyKey: string): Counts {
+    return this.#counts.byDomain(selector, topologyKey);
+  }
+
+  topologies(keys: readonly string[]): Topologies {
+    const name = keys.join(' ');
+    const known = this.#topologies.get(name);
+    if (known) return known;
+    const domains = keys.map(() => new Set<string>());
+    let isUniform = true;
+    for (const { labels } of this.nodes) {
+      const values = keys.map(key => labels[key]);
+      const isIn = values.every(value => value !== undefined);
+      if (!isIn && values.some(value => value !== undefined)) isUniform = false;
+      if (isIn) for (const [index, value] of values.entries()) domains[index]?.add(value ?? '');
+    }
+    const topologies = { isUniform, sizes: domains.map(({ size }) => size) };
+    if (this.#topologies.size >= TOPOLOGIES_MAX) this.#topologies.clear();
+    this.#topologies.set(name, topologies);
+    return topologies;
+  }
+
+  claimUsers(claim: string): number {
+    return this.#claimUsers.get(claim) ?? 0;
   }
 
   setNamespace({ metadata }: Namespace): void {
-    this.#namespaces.set(metadata?.name ?? '', metadata?.labels ?? {});
+    const labels = metadata?.labels ?? NO_LABELS;
+    const name = metadata?.name ?? '';
+    if (JSON.stringify(this.#namespaces.get(name)) === JSON.stringify(labels)) return;
+    this.#namespaces.set(name, labels);
+    this.#counts.namespacesChanged();
   }
 
   removeNamespace(name: string): void {
-    this.#namespaces.delete(name);
+    if (this.#namespaces.delete(name)) this.#counts.namespacesChanged();
   }
 
   setNode(node: Node): void {
     const info = this.#obtain(node.metadata?.name ?? '');
-    this.#countImages(info, -1);
-    info.node = node;
-    info.allocatable = parseAmounts(node.status?.allocatable);
-    info.images = new Map(
-      (node.status?.images ?? []).flatMap(({ names = [], sizeBytes = 0 }) => names.map(name => [name, sizeBytes])),
-    );
-    this.#countImages(info, 1);
-    if (!info.isPresent) this.#list = undefined;
-    info.isPresent = true;
+    this.#countNode(info, -1);
+    const zone = zoneOf(info);
+    const labels = JSON.stringify(info.labels);
+    const isNew = !info.isPresent;
+    info.setNode(node);
+    this.#countNode(info, 1);
+    if (isNew || zoneOf(info) !== zone) this.#list = undefined;
+    if (isNew || JSON.stringify(info.labels) !== labels) this.#domainsChanged();
   }
 
   removeNode(name: string): void {
     const info = this.#nodes.get(name);
-    if (!info) return;
-    this.#countImages(info, -1);
-    info.images = new Map();
+    if (!info?.isPresent) return;
+    this.#countNode(info, -1);
     info.isPresent = false;
     this.#list = undefined;
+    this.#domainsChanged();
     this.#forgetIfEmpty(info);
   }
 
@@ -122,53 +172,102 @@ export class ClusterSnapshot implements Snapshot {
 
   /** Counts the pod on a node; a pod that is counted already is replaced. */
   setPod(pod: Pod, nodeName: string): void {
-    const uid = pod.metadata?.uid ?? '';
-    this.removePod(uid);
-    const info = this.#obtain(nodeName);
-    const podInfo = describePod(pod);
-    info.pods.set(uid, podInfo);
-    if (isAffine(pod)) info.affine.set(uid, podInfo);
-    this.#nodeOfPod.set(uid, nodeName);
-    count(info, podInfo, 1);
+    const info = describePod(pod);
+    const counted = this.#nodeOfPod.get(info.uid);
+    const before = counted?.name === nodeName ? counted.pods.get(info.uid) : undefined;
+    // Most changes are to a pod's status: what was counted stays.
+    if (counted && before && countsAlike(before, info)) {
+      counted.pods.set(info.uid, info);
+      return;
+    }
+    this.removePod(info.uid);
+    this.denominate(info.uid);
+    const node = this.#obtain(nodeName);
+    node.addPod(info);
+    this.#nodeOfPod.set(info.uid, node);
+    this.#countPod(info, nodeName, 1);
   }
 
   removePod(uid: string): void {
-    const nodeName = this.#nodeOfPod.get(uid);
-    if (nodeName === undefined) return;
+    const node = this.#nodeOfPod.get(uid);
+    if (!node) return;
     this.#nodeOfPod.delete(uid);
-    const info = this.#nodes.get(nodeName);
-    const podInfo = info?.pods.get(uid);
-    assert(info && podInfo, 'a pod that counts is on its node');
-    info.pods.delete(uid);
-    info.affine.delete(uid);
-    count(info, podInfo, -1);
-    this.#forgetIfEmpty(info);
+    const pod = node.pods.get(uid);
+    assert(pod, 'a pod that counts is on its node');
+    node.removePod(pod);
+    this.#countPod(pod, node.name, -1);
+    this.#forgetIfEmpty(node);
   }
 
-  #obtain(name: string): MutableNode {
+  nominatedOn(nodeName: string): ReadonlyMap<string, PodInfo> | undefined {
+    if (this.#nominated.size === 0) return undefined;
+    return this.#nominated.get(nodeName);
+  }
+
+  nominationOf(uid: string): string | undefined {
+    return this.#nominationOf.get(uid);
+  }
+
+  /** The pod is to go to this node when it can. */
+  nominate(pod: PodInfo, nodeName: string): void {
+    this.denominate(pod.uid);
+    const pods = this.#nominated.get(nodeName) ?? new Map<string, PodInfo>();
+    pods.set(pod.uid, pod);
+    this.#nominated.set(nodeName, pods);
+    this.#nominationOf.set(pod.uid, nodeName);
+  }
+
+  /** True if the pod was nominated. */
+  denominate(uid: string): boolean {
+    const nodeName = this.#nominationOf.get(uid);
+    if (nodeName === undefined) return false;
+    this.#nominationOf.delete(uid);
+    const pods = this.#nominated.get(nodeName);
+    pods?.delete(uid);
+    if (pods?.size === 0) this.#nominated.delete(nodeName);
+    return true;
+  }
+
+  #domainsChanged(): void {
+    this.#topologies.clear();
+    for (const each of [this.#counts, this.away, this.near, this.preferred]) each.nodesChanged();
+  }
+
+  *#placements(): Iterable<readonly [PodInfo, string]> {
+    for (const node of this.#nodes.values()) for (const pod of node.pods.values()) yield [pod, node.name];
+  }
+
+  #obtain(name: string): NodeInfo {
     const known = this.#nodes.get(name);
     if (known) return known;
-    const info: MutableNode = {
-      name,
-      node: {},
-      allocatable: {},
-      requested: {},
-      weighed: { cpu: 0, memory: 0 },
-      pods: new Map(),
-      affine: new Map(),
-      perOwner: new Map(),
-      images: new Map(),
-      isPresent: false,
-    };
+    const info = new NodeInfo(name);
     this.#nodes.set(name, info);
     return info;
   }
 
-  #forgetIfEmpty(info: MutableNode): void {
+  #forgetIfEmpty(info: NodeInfo): void {
     if (!info.isPresent && info.pods.size === 0) this.#nodes.delete(info.name);
   }
 
-  #countImages(info: MutableNode, sign: 1 | -1): void {
+  #countPod(pod: PodInfo, nodeName: string, sign: 1 | -1): void {
+    this.#counts.change(pod, nodeName, sign);
+    if (pod.terms) {
+      this.away.change(pod.terms.away, nodeName, sign);
+      this.near.change(pod.terms.near, nodeName, sign);
+      this.preferred.change(pod.terms.preferred, nodeName, sign);
+    }
+    for (const claim of pod.claims) {
+      const key = `${pod.namespace}/${claim}`;
+      const users = this.claimUsers(key) + sign;
+      if (users > 0) this.#claimUsers.set(key, users);
+      else this.#claimUsers.delete(key);
+    }
+  }
+
+  #countNode(info: NodeInfo, sign: 1 | -1): void {
+    if (!info.isPresent) return;
+    if (info.node.spec?.taints?.length) this.#tainted += sign;
+    if (info.node.spec?.unschedulable) this.#unschedulable += sign;
     for (const image of info.images.keys()) {
       const nodes = this.imageNodes(image) + sign;
       if (nodes > 0) this.#imageNodes.set(image, nodes);
@@ -177,33 +276,37 @@ export class ClusterSnapshot implements Snapshot {
   }
 }
 
-export function describePod(pod: Pod): PodInfo {
-  const requests = podRequests(pod.spec);
-  return {
-    pod,
-    requests,
-    weighed: { cpu: requests.cpu || DEFAULT_CPU_MILLICORES, memory: requests.memory || DEFAULT_MEMORY_BYTES },
-    hostPorts: (pod.spec?.containers ?? []).flatMap(({ ports = [] }) => ports.flatMap(hostPort)),
-  };
+/** All else that is counted of a pod in place cannot change. */
+function countsAlike(a: PodInfo, b: PodInfo): boolean {
+  return (
+    a.isTerminating === b.isTerminating &&
+    sameResources(a.requests, b.requests) &&
+    a.weighed.cpu === b.weighed.cpu &&
+    a.weighed.memory === b.weighed.memory &&
+    sameLabels(a.labels, b.labels)
+  );
 }
 
-function hostPort({ hostIP, hostPort: port, protocol }: ContainerPort): HostPort[] {
-  return port ? [{ ip: hostIP || '0.0.0.0', protocol: protocol || 'TCP', port }] : [];
+function sameLabels(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  if (a === b) return true;
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every(key => a[key] === b[key]);
 }
 
-function count(info: MutableNode, { pod, requests, weighed }: PodInfo, sign: 1 | -1): void {
-  add(info.requested, requests, sign);
-  info.weighed.cpu += sign * weighed.cpu;
-  info.weighed.memory += sign * weighed.memory;
-  const owner = ownerUid(pod);
-  if (owner === undefined) return;
-  const pods = (info.perOwner.get(owner) ?? 0) + sign;
-  if (pods > 0) info.perOwner.set(owner, pods);
-  else info.perOwner.delete(owner);
-}
+const zoneOf = ({ labels }: NodeInfo) =>
+  `${labels['topology.kubernetes.io/region'] ?? ''}/${labels['topology.kubernetes.io/zone'] ?? ''}`;
 
-const isAffine = ({ spec }: Pod) => Boolean(spec?.affinity?.podAffinity ?? spec?.affinity?.podAntiAffinity);
-
-export function ownerUid(pod: Pod): string | undefined {
-  return pod.metadata?.ownerReferences?.find(({ controller }) => controller)?.uid;
+/** One of each zone after the other (k/k nodeTree). */
+function byTurns(nodes: readonly NodeInfo[]): readonly NodeInfo[] {
+  const zones = [...Map.groupBy(nodes, zoneOf).values()];
+  const list: NodeInfo[] = [];
+  for (let turn = 0; list.length < nodes.length; turn++) {
+    for (const zone of zones) {
+      const node = zone[turn];
+      if (!node) continue;
+      node.index = list.length;
+      list.push(node);
+    }
+  }
+  return list;
 }

@@ -2,120 +2,161 @@
  * Pods that want to be near other pods, or away from them. Near means: in the same domain of a topology, such as a host or a
  * zone. A pod's wish to be alone also keeps away those that come later (k/k plugins/interpodaffinity).
  */
-import type { Pod, PodAffinityTerm } from '../../api/generated/types.ts';
-import { curable, incurable, type SchedulerPlugin } from '../plugin.ts';
-import type { NodeInfo, PodInfo, Snapshot } from '../snapshot.ts';
-import { DomainCounts, domainOf, matchesTerm } from './pod-terms.ts';
+import { differs } from '../cluster-events.ts';
+import type { NodeInfo } from '../node-info.ts';
+import { curable, incurable, type NodeFilter, type NodeScorer, type SchedulerPlugin } from '../plugin.ts';
+import type { PodInfo } from '../pod-info.ts';
+import { type AffinityTerm, intersection, selects } from '../pod-terms.ts';
+import type { Snapshot } from '../snapshot.ts';
+import { DomainCounts } from './domain-counts.ts';
 
-interface Prepared {
-  readonly near: readonly PodAffinityTerm[];
-  /** Pods that match all of `near`, by its domains. */
-  readonly nearPods: DomainCounts;
-  /** True if the pod itself is one that it wants to be near: then it may be the first. */
-  readonly isOwnNeighbour: boolean;
-  readonly away: readonly PodAffinityTerm[];
-  readonly awayPods: DomainCounts;
-  /** Pods in place that do not want this one in their domain. */
-  readonly repelling: DomainCounts;
-  /** What the preferences of all concerned add up to. */
-  readonly liking: DomainCounts;
+const NOT_NEAR = incurable("node(s) didn't match pod affinity rules");
+const NOT_AWAY = curable("node(s) didn't match pod anti-affinity rules");
+const REPELLED = curable("node(s) didn't satisfy existing pods anti-affinity rules");
+
+export interface InterPodAffinityOptions {
+  /** How much a pod that must be near such a pod as this one likes it to come. */
+  readonly hardPodAffinityWeight: number;
+  readonly ignorePreferredTermsOfExistingPods: boolean;
 }
 
-/** How much a pod that must be near such a pod as this one likes it to come. */
-const REQUIRED_WEIGHT = 1;
-
-export const interPodAffinity: SchedulerPlugin = {
-  name: 'InterPodAffinity',
-  wakesOn: ['nodeAdded', 'nodeChanged', 'podRemoved', 'podPlaced', 'podChanged'],
-  prepare: ({ pod }, snapshot) => prepare(pod, snapshot),
-  filter(_pod, node, prepared) {
-    const { near, nearPods, isOwnNeighbour, away, awayPods, repelling } = prepared as Prepared;
-    if (near.some(({ topologyKey }) => domainOf(node, topologyKey) === undefined)) {
-      return incurable("node(s) didn't match pod affinity rules");
-    }
-    const isAlone = near.some(({ topologyKey }) => nearPods.at(node, topologyKey) === 0);
-    if (isAlone && !(nearPods.isEmpty && isOwnNeighbour)) return incurable("node(s) didn't match pod affinity rules");
-    if (away.some(({ topologyKey }) => awayPods.at(node, topologyKey) > 0)) {
-      return curable("node(s) didn't match pod anti-affinity rules");
-    }
-    return repelling.sumAt(node) > 0 ? curable("node(s) didn't satisfy existing pods anti-affinity rules") : undefined;
-  },
-  score: (_pod, node, prepared) => (prepared as Prepared).liking.sumAt(node),
-  ranks: 'range',
-  weight: 2,
-};
-
-function prepare(pod: Pod, snapshot: Snapshot): Prepared {
-  const { podAffinity, podAntiAffinity } = pod.spec?.affinity ?? {};
-  const near = podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
-  const away = podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
-  const isOneOf = (other: Pod, terms: readonly PodAffinityTerm[]) =>
-    terms.every(term => matchesTerm(pod, term, other, snapshot));
-  const prepared = {
-    near,
-    nearPods: new DomainCounts(),
-    isOwnNeighbour: isOneOf(pod, near),
-    away,
-    awayPods: new DomainCounts(),
-    repelling: new DomainCounts(),
-    liking: new DomainCounts(),
+export function interPodAffinity(
+  options: InterPodAffinityOptions = { hardPodAffinityWeight: 1, ignorePreferredTermsOfExistingPods: false },
+): SchedulerPlugin {
+  return {
+    name: 'InterPodAffinity',
+    filter: filterFor,
+    score: (pod, snapshot) => scorerFor(pod, snapshot, options),
+    helpedBy: ['node', 'namespace', 'ownChange', 'podChanged', 'podPlaced', 'podRemoved'],
+    mayHelp(event, pod, snapshot) {
+      if (event.kind === 'node') return differs(event.node, event.old, ({ metadata }) => metadata?.labels);
+      if (event.kind === 'namespace' || event.kind === 'ownChange') return true;
+      if (event.kind === 'podChanged') return concerns(pod, [event.pod, event.old], snapshot);
+      if (event.kind !== 'podPlaced' && event.kind !== 'podRemoved') return false;
+      return concerns(pod, [event.pod], snapshot);
+    },
   };
-  const preferences = preferencesOf(pod);
-  const hasWishes = near.length + away.length + preferences.length > 0;
-  for (const node of snapshot.nodes) {
-    for (const other of node.affine.values()) weighNeighbour(prepared, { pod, other, node, snapshot });
-    if (!hasWishes) continue;
-    for (const { pod: other } of node.pods.values()) {
-      if (near.length > 0 && isOneOf(other, near)) {
-        for (const { topologyKey } of near) prepared.nearPods.add(node, topologyKey, 1);
-      }
-      for (const term of away) {
-        if (matchesTerm(pod, term, other, snapshot)) prepared.awayPods.add(node, term.topologyKey, 1);
-      }
-      for (const { term, weight } of preferences) {
-        if (matchesTerm(pod, term, other, snapshot)) prepared.liking.add(node, term.topologyKey, weight);
+}
+
+/** True if one of the pods is one that this one wants near or away, or that wants this one away. */
+function concerns(pod: PodInfo, others: readonly PodInfo[], snapshot: Snapshot): boolean {
+  const own = [...(pod.terms?.near ?? []), ...(pod.terms?.away ?? [])];
+  return others.some(
+    other =>
+      own.some(({ selector }) => selects(selector, other, snapshot)) ||
+      other.terms?.away.some(({ selector }) => selects(selector, pod, snapshot)),
+  );
+}
+
+function filterFor(pod: PodInfo, snapshot: Snapshot): NodeFilter | undefined {
+  const near = pod.terms?.near ?? [];
+  const away = pod.terms?.away ?? [];
+  if (near.length === 0 && away.length === 0 && snapshot.away.isEmpty) return undefined;
+  const counts = new RequiredCounts(pod, { near, away }, snapshot);
+  const isFree = near.length === 0 && away.length === 0;
+  return {
+    refuse: node => (isFree && counts.repelling.isUntouched ? undefined : counts.refuse(node)),
+    adjust: (other, node, sign) => counts.adjust(other, node, sign),
+  };
+}
+
+class RequiredCounts {
+  readonly #pod: PodInfo;
+  readonly #snapshot: Snapshot;
+  readonly #near: readonly AffinityTerm[];
+  readonly #away: readonly AffinityTerm[];
+  /** True if the pod itself is one that it wants to be near: then it may be the first. */
+  readonly #isOwnNeighbour: boolean;
+  /** Pods that match all of `near`, by its domains. */
+  readonly #nearPods = new DomainCounts();
+  readonly #awayPods = new DomainCounts();
+  /** Pods in place that do not want this one in their domain. */
+  readonly repelling = new DomainCounts();
+
+  constructor(
+    pod: PodInfo,
+    { near, away }: { readonly near: readonly AffinityTerm[]; readonly away: readonly AffinityTerm[] },
+    snapshot: Snapshot,
+  ) {
+    this.#pod = pod;
+    this.#snapshot = snapshot;
+    this.#near = near;
+    this.#away = away;
+    this.#isOwnNeighbour = this.#isNear(pod);
+    const [first, ...others] = near;
+    if (first) {
+      const selector = intersection([first.selector, ...others.map(({ selector }) => selector)]);
+      for (const topologyKey of new Set(near.map(term => term.topologyKey))) {
+        this.#nearPods.include(topologyKey, snapshot.domainCounts(selector, topologyKey));
       }
     }
+    for (const { selector, topologyKey } of away) {
+      this.#awayPods.include(topologyKey, snapshot.domainCounts(selector, topologyKey));
+    }
+    const isMeant = ({ selector }: AffinityTerm) => selects(selector, pod, snapshot);
+    for (const [{ topologyKey }, counts] of snapshot.away.meant(isMeant)) this.repelling.include(topologyKey, counts);
   }
-  return prepared;
+
+  refuse(node: NodeInfo) {
+    const near = this.#near;
+    if (near.length > 0) {
+      if (near.some(({ topologyKey }) => node.labels[topologyKey] === undefined)) return NOT_NEAR;
+      const isAlone = near.some(({ topologyKey }) => this.#nearPods.at(node, topologyKey) <= 0);
+      if (isAlone && !(this.#nearPods.isEmpty && this.#isOwnNeighbour)) return NOT_NEAR;
+    }
+    if (this.#away.some(({ topologyKey }) => this.#awayPods.at(node, topologyKey) > 0)) return NOT_AWAY;
+    return this.repelling.sumAt(node) > 0 ? REPELLED : undefined;
+  }
+
+  adjust(other: PodInfo, node: NodeInfo, sign: 1 | -1): void {
+    if (this.#near.length > 0 && this.#isNear(other)) {
+      for (const topologyKey of new Set(this.#near.map(term => term.topologyKey))) {
+        this.#nearPods.add(node, topologyKey, sign);
+      }
+    }
+    for (const { selector, topologyKey } of this.#away) {
+      if (selects(selector, other, this.#snapshot)) this.#awayPods.add(node, topologyKey, sign);
+    }
+    for (const { selector, topologyKey } of other.terms?.away ?? []) {
+      if (selects(selector, this.#pod, this.#snapshot)) this.repelling.add(node, topologyKey, sign);
+    }
+  }
+
+  #isNear(other: PodInfo): boolean {
+    return this.#near.every(({ selector }) => selects(selector, other, this.#snapshot));
+  }
 }
 
-interface Neighbour {
-  readonly pod: Pod;
-  readonly other: PodInfo;
-  readonly node: NodeInfo;
-  readonly snapshot: Snapshot;
+function scorerFor(pod: PodInfo, snapshot: Snapshot, options: InterPodAffinityOptions): NodeScorer | undefined {
+  const own = pod.terms?.preferred ?? [];
+  const { hardPodAffinityWeight, ignorePreferredTermsOfExistingPods } = options;
+  const liking = new DomainCounts();
+  for (const { selector, topologyKey, weight } of own) {
+    liking.include(topologyKey, snapshot.domainCounts(selector, topologyKey), weight);
+  }
+  const isMeant = ({ selector }: AffinityTerm) => selects(selector, pod, snapshot);
+  if (hardPodAffinityWeight > 0) {
+    for (const [{ topologyKey }, counts] of snapshot.near.meant(isMeant)) {
+      liking.include(topologyKey, counts, hardPodAffinityWeight);
+    }
+  }
+  if (own.length > 0 || !ignorePreferredTermsOfExistingPods) {
+    for (const [{ topologyKey, weight }, counts] of snapshot.preferred.meant(isMeant)) {
+      liking.include(topologyKey, counts, weight);
+    }
+  }
+  return liking.isUntouched ? undefined : { score: node => liking.sumAt(node), normalize: stretchRange };
 }
 
-/** What a pod in place thinks of the one that comes. */
-function weighNeighbour(
-  { repelling, liking }: Pick<Prepared, 'repelling' | 'liking'>,
-  { pod, other: { pod: other }, node, snapshot }: Neighbour,
-): void {
-  const { podAffinity, podAntiAffinity } = other.spec?.affinity ?? {};
-  for (const term of podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []) {
-    if (matchesTerm(other, term, pod, snapshot)) repelling.add(node, term.topologyKey, 1);
+/** From the lowest, which may be below 0, to the highest. */
+function stretchRange(scores: Float64Array): void {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const score of scores) {
+    low = Math.min(low, score);
+    high = Math.max(high, score);
   }
-  for (const term of podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []) {
-    if (matchesTerm(other, term, pod, snapshot)) liking.add(node, term.topologyKey, REQUIRED_WEIGHT);
+  for (let index = 0; index < scores.length; index++) {
+    scores[index] = high === low ? 0 : Math.floor((100 * ((scores[index] ?? 0) - low)) / (high - low));
   }
-  for (const { term, weight } of preferencesOf(other)) {
-    if (matchesTerm(other, term, pod, snapshot)) liking.add(node, term.topologyKey, weight);
-  }
-}
-
-interface Preference {
-  readonly term: PodAffinityTerm;
-  /** Below 0: would rather not. */
-  readonly weight: number;
-}
-
-function preferencesOf({ spec }: Pod): Preference[] {
-  const { podAffinity, podAntiAffinity } = spec?.affinity ?? {};
-  const likes = podAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
-  const dislikes = podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
-  return [
-    ...likes.map(({ podAffinityTerm, weight }) => ({ term: podAffinityTerm, weight })),
-    ...dislikes.map(({ podAffinityTerm, weight }) => ({ term: podAffinityTerm, weight: -weight })),
-  ];
 }

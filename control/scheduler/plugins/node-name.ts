@@ -1,11 +1,14 @@
 /** A pod that names its node goes nowhere else. */
 import { incurable, type SchedulerPlugin } from '../plugin.ts';
 
+const ELSEWHERE = incurable("node(s) didn't match the requested node name");
+
 export const nodeName: SchedulerPlugin = {
   name: 'NodeName',
-  wakesOn: ['nodeAdded'],
-  filter({ pod }, node) {
+  filter({ pod }) {
     const wanted = pod.spec?.nodeName;
-    return wanted && wanted !== node.name ? incurable("node(s) didn't match the requested node name") : undefined;
+    return wanted ? { refuse: node => (node.name === wanted ? undefined : ELSEWHERE) } : undefined;
   },
+  helpedBy: ['node'],
+  mayHelp: (event, { pod }) => event.kind === 'node' && !event.old && event.node.metadata?.name === pod.spec?.nodeName,
 };

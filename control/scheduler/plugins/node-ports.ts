@@ -1,21 +1,20 @@
 /** Two pods on a node cannot listen on the same host port. */
 import { curable, type SchedulerPlugin } from '../plugin.ts';
-import type { HostPort } from '../snapshot.ts';
+
+const TAKEN = curable("node(s) didn't have free ports for the requested pod ports");
 
 export const nodePorts: SchedulerPlugin = {
   name: 'NodePorts',
-  wakesOn: ['nodeAdded', 'podRemoved'],
-  filter({ hostPorts }, node) {
+  filter({ hostPorts }) {
     if (hostPorts.length === 0) return undefined;
-    for (const other of node.pods.values()) {
-      if (other.hostPorts.some(taken => hostPorts.some(wanted => collide(taken, wanted)))) {
-        return curable("node(s) didn't have free ports for the requested pod ports");
-      }
-    }
-    return undefined;
+    return { refuse: node => (hostPorts.every(port => node.isPortFree(port)) ? undefined : TAKEN) };
+  },
+  helpedBy: ['node', 'podRemoved'],
+  mayHelp(event, { hostPorts }) {
+    if (event.kind === 'node') return event.old === undefined;
+    if (event.kind !== 'podRemoved') return false;
+    return event.pod.hostPorts.some(({ port, protocol }) =>
+      hostPorts.some(own => own.port === port && own.protocol === protocol),
+    );
   },
 };
-
-const ANY = '0.0.0.0';
-const collide = (a: HostPort, b: HostPort) =>
-  a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || a.ip === ANY || b.ip === ANY);

@@ -1,47 +1,108 @@
-/** A pod's requests must fit into what the node has left; among nodes, the emptier and the more evenly used are better. */
-import { SCORE_MAX } from '../limits.ts';
-import { curable, type SchedulerPlugin } from '../plugin.ts';
-import type { NodeInfo, PodInfo } from '../snapshot.ts';
+/** A pod's requests must fit into what the node has left; among nodes, some strategy tells which are better. */
+import type { NodeInfo } from '../node-info.ts';
+import { curable, type Refusal, type SchedulerPlugin } from '../plugin.ts';
+import { isEmpty, type PodInfo, type Resources } from '../pod-info.ts';
+import { type FitStrategy, LEAST_ALLOCATED, strategyScorer } from './resource-strategies.ts';
 
-export const nodeResourcesFit: SchedulerPlugin = {
-  name: 'NodeResourcesFit',
-  wakesOn: ['nodeAdded', 'nodeChanged', 'podRemoved', 'podChanged'],
-  filter({ requests }, node) {
-    const reasons: string[] = [];
-    if (node.pods.size + 1 > (node.allocatable.pods ?? 0)) reasons.push('Too many pods');
-    for (const name in requests) {
-      const wanted = requests[name] ?? 0;
-      if (wanted > 0 && wanted > (node.allocatable[name] ?? 0) - (node.requested[name] ?? 0))
-        reasons.push(`Insufficient ${name}`);
-    }
-    return reasons.length > 0 ? curable(...reasons) : undefined;
-  },
-  /** Least allocated: the mean share of cpu and memory that stays free. */
-  score(pod, node) {
-    const { cpu, memory } = usedShares(pod, node);
-    return ((1 - cpu + (1 - memory)) / 2) * SCORE_MAX;
-  },
-  ranks: 'plain',
-  weight: 1,
+export interface FitOptions {
+  readonly strategy: FitStrategy;
+  /** Extended resources that others look after: by name, or by the group before the slash. */
+  readonly ignoredResources: ReadonlySet<string>;
+  readonly ignoredResourceGroups: ReadonlySet<string>;
+}
+
+export const DEFAULT_FIT: FitOptions = {
+  strategy: LEAST_ALLOCATED,
+  ignoredResources: new Set(),
+  ignoredResourceGroups: new Set(),
 };
 
-export const nodeResourcesBalanced: SchedulerPlugin = {
-  name: 'NodeResourcesBalancedAllocation',
-  wakesOn: [],
-  /** The less the used shares of cpu and memory differ, the better: neither runs out with the other left over. */
-  score(pod, node) {
-    const { cpu, memory } = usedShares(pod, node);
-    return (1 - Math.abs(cpu - memory) / 2) * SCORE_MAX;
-  },
-  ranks: 'plain',
-  weight: 1,
-};
-
-function usedShares({ weighed }: PodInfo, node: NodeInfo): { readonly cpu: number; readonly memory: number } {
+export function nodeResourcesFit(options: FitOptions = DEFAULT_FIT): SchedulerPlugin {
   return {
-    cpu: share(node.weighed.cpu + weighed.cpu, node.allocatable.cpu),
-    memory: share(node.weighed.memory + weighed.memory, node.allocatable.memory),
+    name: 'NodeResourcesFit',
+    filter(pod) {
+      const { requests } = pod;
+      const scalars = [...requests.scalars].filter(([name, amount]) => amount > 0 && !isIgnored(name, options));
+      const wanted = { ...requests, scalars: new Map(scalars) };
+      if (isEmpty(wanted)) return { refuse: node => (node.pods.size < node.podsMax ? undefined : TOO_MANY) };
+      return { refuse: node => (fits(wanted, node) ? undefined : refusalOf(wanted, node)) };
+    },
+    score: pod => strategyScorer(options.strategy, pod),
+    helpedBy: ['node', 'podRemoved', 'podChanged', 'ownChange'],
+    mayHelp(event, pod) {
+      if (event.kind === 'podRemoved') return isRelated(pod, event.pod);
+      if (event.kind === 'podChanged') return takesLess(event.old, event.pod);
+      if (event.kind === 'ownChange') return takesLess(event.old, event.pod);
+      return event.kind === 'node' && JSON.stringify(event.old?.status?.allocatable) !== allocatableOf(event.node);
+    },
   };
 }
 
-const share = (used: number, capacity: number | undefined) => (capacity ? Math.min(1, used / capacity) : 1);
+const allocatableOf = ({ status }: { readonly status?: { readonly allocatable?: unknown } }) =>
+  JSON.stringify(status?.allocatable);
+
+const TOO_MANY_PODS = 'Too many pods';
+const TOO_MANY = curable(TOO_MANY_PODS);
+
+/** The question that is asked most: nothing is made for a yes. */
+function fits({ cpu, memory, ephemeralStorage, scalars }: Readonly<Resources>, node: NodeInfo): boolean {
+  const { allocatable, requested } = node;
+  if (node.pods.size >= node.podsMax) return false;
+  if (cpu > 0 && cpu > allocatable.cpu - requested.cpu) return false;
+  if (memory > 0 && memory > allocatable.memory - requested.memory) return false;
+  if (ephemeralStorage > 0 && ephemeralStorage > allocatable.ephemeralStorage - requested.ephemeralStorage)
+    return false;
+  for (const [name, amount] of scalars) if (amount > freeScalar(node, name)) return false;
+  return true;
+}
+
+const freeScalar = ({ allocatable, requested }: NodeInfo, name: string) =>
+  (allocatable.scalars.get(name) ?? 0) - (requested.scalars.get(name) ?? 0);
+
+/** Refusals by their words: thousands of nodes refuse for the same few reasons. */
+const refusals = new Map<string, Refusal>();
+const REFUSALS_MAX = 1_000;
+
+function refusalOf({ cpu, memory, ephemeralStorage, scalars }: Readonly<Resources>, node: NodeInfo): Refusal {
+  const { allocatable, requested } = node;
+  const reasons: string[] = [];
+  if (node.pods.size >= node.podsMax) reasons.push(TOO_MANY_PODS);
+  if (cpu > 0 && cpu > allocatable.cpu - requested.cpu) reasons.push('Insufficient cpu');
+  if (memory > 0 && memory > allocatable.memory - requested.memory) reasons.push('Insufficient memory');
+  if (ephemeralStorage > 0 && ephemeralStorage > allocatable.ephemeralStorage - requested.ephemeralStorage) {
+    reasons.push('Insufficient ephemeral-storage');
+  }
+  for (const [name, amount] of scalars) if (amount > freeScalar(node, name)) reasons.push(`Insufficient ${name}`);
+  const key = reasons.join();
+  const known = refusals.get(key);
+  if (known) return known;
+  if (refusals.size >= REFUSALS_MAX) refusals.clear();
+  const refusal = curable(...reasons);
+  refusals.set(key, refusal);
+  return refusal;
+}
+
+function isIgnored(name: string, { ignoredResources, ignoredResourceGroups }: FitOptions): boolean {
+  const slash = name.indexOf('/');
+  return ignoredResources.has(name) || (slash > 0 && ignoredResourceGroups.has(name.slice(0, slash)));
+}
+
+/** True if the pod that goes gives back something that the other asks for; its place alone may be what was missing. */
+function isRelated({ requests: wanted }: PodInfo, { requests: freed }: PodInfo): boolean {
+  if (isEmpty(wanted) || isEmpty(freed)) return true;
+  return (
+    (wanted.cpu > 0 && freed.cpu > 0) ||
+    (wanted.memory > 0 && freed.memory > 0) ||
+    (wanted.ephemeralStorage > 0 && freed.ephemeralStorage > 0) ||
+    [...wanted.scalars.keys()].some(name => freed.scalars.has(name))
+  );
+}
+
+function takesLess({ requests: before }: PodInfo, { requests: after }: PodInfo): boolean {
+  return (
+    after.cpu < before.cpu ||
+    after.memory < before.memory ||
+    after.ephemeralStorage < before.ephemeralStorage ||
+    [...before.scalars].some(([name, amount]) => (after.scalars.get(name) ?? 0) < amount)
+  );
+}

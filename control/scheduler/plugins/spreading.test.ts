@@ -2,8 +2,10 @@
 import test from 'ava';
 import type { Node, Pod, PodAffinityTerm, PodSpec, TopologySpreadConstraint } from '../../api/generated/types.ts';
 import { decide } from '../decide.ts';
-import { DEFAULT_PROFILE } from '../profile.ts';
-import { ClusterSnapshot, describePod } from '../snapshot.ts';
+import { describePod } from '../pod-info.ts';
+import { DEFAULT_PROFILE } from '../profile-configuration.ts';
+import { ClusterSnapshot } from '../snapshot.ts';
+import { answer } from '../testing/answer.ts';
 
 const HOST = 'kubernetes.io/hostname';
 const ZONE = 'topology.kubernetes.io/zone';
@@ -39,8 +41,7 @@ function where(wanted: Pod, nodes: readonly Node[], placed: Placed = []): string
   snapshot.setNamespace({ metadata: { name: 'other', labels: { team: 'y' } } });
   for (const each of nodes) snapshot.setNode(each);
   for (const [each, name] of placed) snapshot.setPod(each, name);
-  const decision = decide(describePod(wanted), snapshot, DEFAULT_PROFILE);
-  return decision.kind === 'place' ? decision.node : decision.message;
+  return answer(wanted, snapshot);
 }
 const TWO = [node('hollow-1'), node('hollow-2')];
 const ZONES = [node('z1a', 'z1'), node('z1b', 'z1'), node('z2a', 'z2')];

@@ -1,98 +1,313 @@
 /**
  * Pods that are to be spread evenly over the domains of a topology: no domain may have (or had better have) more than
- * `maxSkew` of them above the emptiest (k/k plugins/podtopologyspread).
+ * `maxSkew` of them above the emptiest (k/k plugins/podtopologyspread). Pods that say nothing are spread with those of the
+ * same services and owner, loosely, over hosts and zones.
  */
-import type { Pod, TopologySpreadConstraint } from '../../api/generated/types.ts';
+import type { Node, Pod, TopologySpreadConstraint } from '../../api/generated/types.ts';
 import { matchesRequiredNode } from '../../client/node-selectors.ts';
 import { REPELLING_EFFECTS, untoleratedTaint } from '../../client/taints.ts';
-import { curable, incurable, type SchedulerPlugin } from '../plugin.ts';
-import type { NodeInfo, Snapshot } from '../snapshot.ts';
-import { domainOf, matchesLabelsOf } from './pod-terms.ts';
+import { differs } from '../cluster-events.ts';
+import type { NodeInfo } from '../node-info.ts';
+import { curable, incurable, type NodeFilter, type NodeScorer, type SchedulerPlugin } from '../plugin.ts';
+import { bump, type Counts } from '../pod-counts.ts';
+import type { PodInfo } from '../pod-info.ts';
+import { type PodSelector, selects, spreadSelector } from '../pod-terms.ts';
+import type { Snapshot } from '../snapshot.ts';
 
 const UNEVEN = "node(s) didn't match pod topology spread constraints";
+const TOO_MANY = curable(UNEVEN);
+const NO_LABEL = incurable(`${UNEVEN} (missing required label)`);
+const HOSTNAME = 'kubernetes.io/hostname';
 
+/** For pods without constraints of their own. */
+export type SpreadDefaults =
+  | { readonly type: 'System' }
+  | { readonly type: 'List'; readonly constraints: readonly TopologySpreadConstraint[] };
+
+const SYSTEM_CONSTRAINTS: readonly TopologySpreadConstraint[] = [
+  { topologyKey: HOSTNAME, whenUnsatisfiable: 'ScheduleAnyway', maxSkew: 3 },
+  { topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway', maxSkew: 5 },
+];
+
+export function topologySpread(defaults: SpreadDefaults = { type: 'System' }): SchedulerPlugin {
+  return {
+    name: 'PodTopologySpread',
+    filter(pod, snapshot) {
+      const spreads = spreadsOf(pod, snapshot, { defaults, action: 'DoNotSchedule' });
+      if (spreads.length === 0) return undefined;
+      return isSimple(pod, spreads, snapshot)
+        ? new SimpleSpread(pod, spreads, snapshot)
+        : new HardSpread(pod, spreads, snapshot);
+    },
+    score(pod, snapshot, feasible) {
+      const spreads = spreadsOf(pod, snapshot, { defaults, action: 'ScheduleAnyway' });
+      if (spreads.length === 0) return undefined;
+      // Nodes without a zone are still told apart as hosts by the system's defaults.
+      const needsAllKeys = (pod.pod.spec?.topologySpreadConstraints ?? []).length > 0 || defaults.type !== 'System';
+      return scorerFor(pod, { spreads, snapshot, feasible, needsAllKeys });
+    },
+    helpedBy: ['node', 'nodeRemoved', 'ownChange', 'podChanged', 'podPlaced', 'podRemoved'],
+    mayHelp(event, pod, snapshot) {
+      const isCounted = (other: PodInfo) => {
+        const spreads = spreadsOf(pod, snapshot, { defaults, action: 'DoNotSchedule' });
+        return spreads.some(({ selector }) => selects(selector, other, snapshot));
+      };
+      // With a node its domain may go, and that may have been the emptiest.
+      if (event.kind === 'ownChange' || event.kind === 'nodeRemoved') return true;
+      if (event.kind === 'podChanged') return isCounted(event.pod) || isCounted(event.old);
+      if (event.kind === 'podPlaced' || event.kind === 'podRemoved') return isCounted(event.pod);
+      return (
+        event.kind === 'node' &&
+        differs(event.node, event.old, ({ metadata, spec }) => [metadata?.labels, spec?.taints, spec?.unschedulable])
+      );
+    },
+  };
+}
+
+/** A constraint with the pods that it counts. */
 interface Spread {
   readonly constraint: TopologySpreadConstraint;
+  readonly selector: PodSelector;
+}
+
+interface Choice {
+  readonly defaults: SpreadDefaults;
+  readonly action: 'DoNotSchedule' | 'ScheduleAnyway';
+}
+
+function spreadsOf({ pod }: PodInfo, snapshot: Snapshot, { defaults, action }: Choice): readonly Spread[] {
+  const own = pod.spec?.topologySpreadConstraints ?? [];
+  const toSpread = (constraint: TopologySpreadConstraint) => ({
+    constraint,
+    selector: spreadSelector(pod, constraint),
+  });
+  const isOfAction = ({ whenUnsatisfiable }: TopologySpreadConstraint) => whenUnsatisfiable === action;
+  if (own.length > 0) return own.filter(isOfAction).map(toSpread);
+  const wanted = (defaults.type === 'System' ? SYSTEM_CONSTRAINTS : defaults.constraints).filter(isOfAction);
+  if (wanted.length === 0) return [];
+  const labelSelector = snapshot.workloads.selectorOf(pod);
+  return labelSelector ? wanted.map(constraint => toSpread({ ...constraint, labelSelector })) : [];
+}
+
+/** Nodes where the pod could not run say nothing about how even its pods are. */
+function countsNode({ spec }: Pod, { nodeAffinityPolicy, nodeTaintsPolicy }: TopologySpreadConstraint, node: Node) {
+  if (nodeAffinityPolicy !== 'Ignore' && !matchesRequiredNode(spec, node)) return false;
+  if (nodeTaintsPolicy !== 'Honor') return true;
+  return untoleratedTaint(node.spec?.taints ?? [], spec?.tolerations ?? [], REPELLING_EFFECTS) === undefined;
+}
+
+/** True if every node that has one of the labels counts for all constraints: then the cluster's own counts will do. */
+function isSimple({ pod }: PodInfo, spreads: readonly Spread[], snapshot: Snapshot): boolean {
+  const { spec } = pod;
+  const mayRunAnywhere =
+    !spec?.nodeSelector && !spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  const isCountedAnywhere = ({ nodeAffinityPolicy, nodeTaintsPolicy }: TopologySpreadConstraint) =>
+    (mayRunAnywhere || nodeAffinityPolicy === 'Ignore') && (nodeTaintsPolicy !== 'Honor' || !snapshot.hasTaints);
+  return (
+    spreads.every(({ constraint }) => isCountedAnywhere(constraint)) &&
+    snapshot.topologies(spreads.map(({ constraint }) => constraint.topologyKey)).isUniform
+  );
+}
+
+interface SimplyCounted extends Spread {
+  /** Kept by the cluster; a domain without pods is not in it. */
+  readonly domains: Counts;
+  readonly size: number;
+  /** What is tried out on top. */
+  readonly more: Map<string, number>;
+  fewest: number | undefined;
+  readonly self: number;
+}
+
+/** The same as {@link HardSpread} where it need not look at nodes one by one. */
+class SimpleSpread implements NodeFilter {
+  readonly #snapshot: Snapshot;
+  readonly #counted: readonly SimplyCounted[];
+
+  constructor(pod: PodInfo, spreads: readonly Spread[], snapshot: Snapshot) {
+    this.#snapshot = snapshot;
+    const { sizes } = snapshot.topologies(spreads.map(({ constraint }) => constraint.topologyKey));
+    this.#counted = spreads.map((spread, index) => ({
+      ...spread,
+      domains: snapshot.domainCounts(spread.selector, spread.constraint.topologyKey),
+      size: sizes[index] ?? 0,
+      more: new Map(),
+      fewest: undefined,
+      self: selects(spread.selector, pod, snapshot) ? 1 : 0,
+    }));
+  }
+
+  refuse(node: NodeInfo) {
+    for (const counted of this.#counted) {
+      const { constraint, domains, more, self } = counted;
+      const domain = node.labels[constraint.topologyKey];
+      if (domain === undefined) return NO_LABEL;
+      counted.fewest ??= fewestSimply(counted);
+      const count = (domains.get(domain) ?? 0) + (more.get(domain) ?? 0);
+      if (count + self - counted.fewest > constraint.maxSkew) return TOO_MANY;
+    }
+    return undefined;
+  }
+
+  adjust(other: PodInfo, node: NodeInfo, sign: 1 | -1): void {
+    if (other.isTerminating) return;
+    for (const counted of this.#counted) {
+      const domain = node.labels[counted.constraint.topologyKey];
+      if (domain === undefined || !selects(counted.selector, other, this.#snapshot)) continue;
+      bump(counted.more, domain, sign);
+      counted.fewest = undefined;
+    }
+  }
+}
+
+function fewestSimply({ constraint, domains, size, more }: SimplyCounted): number {
+  if (size < (constraint.minDomains ?? 1)) return 0;
+  let fewest = Number.POSITIVE_INFINITY;
+  let occupied = domains.size;
+  for (const [domain, count] of domains) {
+    const total = more.size > 0 ? count + (more.get(domain) ?? 0) : count;
+    if (total < fewest) fewest = total;
+  }
+  for (const [domain, count] of more) {
+    if (domains.has(domain)) continue;
+    occupied++;
+    if (count < fewest) fewest = count;
+  }
+  return occupied < size ? 0 : fewest;
+}
+
+interface Counted extends Spread {
   /** Pods that count, by domain; every domain that may take the pod is in it. */
-  readonly counts: ReadonlyMap<string, number>;
-  /** Of the emptiest domain. */
-  readonly fewest: number;
+  readonly domains: Map<string, number>;
+  /** Of the emptiest domain; undefined until it is asked for again. */
+  fewest: number | undefined;
   /** 1 if the pod itself counts. */
   readonly self: number;
 }
 
-interface Prepared {
-  readonly hard: readonly Spread[];
-  readonly soft: readonly Spread[];
-}
+class HardSpread implements NodeFilter {
+  readonly #pod: PodInfo;
+  readonly #snapshot: Snapshot;
+  readonly #counted: readonly Counted[];
 
-export const topologySpread: SchedulerPlugin = {
-  name: 'PodTopologySpread',
-  wakesOn: ['nodeAdded', 'nodeChanged', 'podRemoved', 'podPlaced', 'podChanged'],
-  prepare: ({ pod }, snapshot) => prepare(pod, snapshot),
-  filter(_pod, node, prepared) {
-    for (const { constraint, counts, fewest, self } of (prepared as Prepared).hard) {
-      const domain = domainOf(node, constraint.topologyKey);
-      if (domain === undefined) return incurable(`${UNEVEN} (missing required label)`);
-      if ((counts.get(domain) ?? 0) + self - fewest > constraint.maxSkew) return curable(UNEVEN);
+  constructor(pod: PodInfo, spreads: readonly Spread[], snapshot: Snapshot) {
+    this.#pod = pod;
+    this.#snapshot = snapshot;
+    this.#counted = spreads.map(spread => ({
+      ...spread,
+      domains: new Map(),
+      fewest: undefined,
+      self: selects(spread.selector, pod, snapshot) ? 1 : 0,
+    }));
+    const pods = this.#counted.map(({ selector }) => snapshot.podCounts(selector));
+    for (const node of snapshot.nodes) if (this.#hasAllKeys(node)) this.#countNode(node, pods);
+  }
+
+  refuse(node: NodeInfo) {
+    for (const counted of this.#counted) {
+      const { constraint, domains, self } = counted;
+      const domain = node.labels[constraint.topologyKey];
+      if (domain === undefined) return NO_LABEL;
+      counted.fewest ??= fewestOf(counted);
+      if ((domains.get(domain) ?? 0) + self - counted.fewest > constraint.maxSkew) return TOO_MANY;
     }
     return undefined;
-  },
-  /** Pods that would be together; a node outside of all domains is as full as can be. */
-  score(_pod, node, prepared) {
-    return (prepared as Prepared).soft.reduce((sum, { constraint, counts }) => {
-      const domain = domainOf(node, constraint.topologyKey);
-      return sum + (domain === undefined ? Math.max(0, ...counts.values()) + 1 : (counts.get(domain) ?? 0));
-    }, 0);
-  },
-  ranks: 'lowest',
-  weight: 2,
-};
-
-const NOTHING: Prepared = { hard: [], soft: [] };
-
-function prepare(pod: Pod, snapshot: Snapshot): Prepared {
-  const constraints = pod.spec?.topologySpreadConstraints ?? [];
-  if (constraints.length === 0) return NOTHING;
-  const isHard = ({ whenUnsatisfiable }: TopologySpreadConstraint) => whenUnsatisfiable === 'DoNotSchedule';
-  const spreads = (chosen: readonly TopologySpreadConstraint[]) => {
-    const keys = chosen.map(({ topologyKey }) => topologyKey);
-    // A node that lacks one of the labels is in no domain of the others either.
-    const nodes = snapshot.nodes.filter(node => keys.every(key => domainOf(node, key) !== undefined));
-    return chosen.map(constraint => spreadOf(pod, constraint, nodes));
-  };
-  return { hard: spreads(constraints.filter(isHard)), soft: spreads(constraints.filter(each => !isHard(each))) };
-}
-
-function spreadOf(pod: Pod, constraint: TopologySpreadConstraint, nodes: readonly NodeInfo[]): Spread {
-  const counts = new Map<string, number>();
-  for (const node of nodes) {
-    const domain = domainOf(node, constraint.topologyKey);
-    if (domain === undefined || !countsNode(pod, constraint, node)) continue;
-    let count = counts.get(domain) ?? 0;
-    for (const { pod: other } of node.pods.values()) if (countsPod(pod, constraint, other)) count++;
-    counts.set(domain, count);
   }
-  const hasDomains = counts.size >= (constraint.minDomains ?? 1);
+
+  adjust(other: PodInfo, node: NodeInfo, sign: 1 | -1): void {
+    if (other.isTerminating || !this.#hasAllKeys(node)) return;
+    for (const counted of this.#counted) {
+      const { constraint, selector, domains } = counted;
+      if (!selects(selector, other, this.#snapshot) || !countsNode(this.#pod.pod, constraint, node.node)) continue;
+      const domain = node.labels[constraint.topologyKey] ?? '';
+      domains.set(domain, (domains.get(domain) ?? 0) + sign);
+      counted.fewest = undefined;
+    }
+  }
+
+  /** A node that lacks one of the labels is in no domain of the others either. */
+  #hasAllKeys({ labels }: NodeInfo): boolean {
+    for (const { constraint } of this.#counted) if (labels[constraint.topologyKey] === undefined) return false;
+    return true;
+  }
+
+  #countNode(node: NodeInfo, pods: readonly Counts[]): void {
+    for (const [index, { constraint, domains }] of this.#counted.entries()) {
+      if (!countsNode(this.#pod.pod, constraint, node.node)) continue;
+      const domain = node.labels[constraint.topologyKey] ?? '';
+      domains.set(domain, (domains.get(domain) ?? 0) + (pods[index]?.get(node.name) ?? 0));
+    }
+  }
+}
+
+function fewestOf({ constraint, domains }: Counted): number {
+  if (domains.size < (constraint.minDomains ?? 1)) return 0;
+  let fewest = Number.POSITIVE_INFINITY;
+  for (const count of domains.values()) if (count < fewest) fewest = count;
+  return fewest;
+}
+
+interface Scoring {
+  readonly spreads: readonly Spread[];
+  readonly snapshot: Snapshot;
+  readonly feasible: readonly NodeInfo[];
+  readonly needsAllKeys: boolean;
+}
+
+/** How many of the pods a node's domain has already, weighed so that many small domains count as much as few large ones. */
+function scorerFor({ pod }: PodInfo, { spreads, snapshot, feasible, needsAllKeys }: Scoring): NodeScorer {
+  const isIgnored = ({ labels }: NodeInfo) =>
+    needsAllKeys && spreads.some(({ constraint }) => labels[constraint.topologyKey] === undefined);
+  const ignored = feasible.map(isIgnored);
+  const counted = feasible.filter((_, index) => !ignored[index]);
+  const parts = spreads.map(({ constraint, selector }) => {
+    const counts = snapshot.podCounts(selector);
+    const { topologyKey, maxSkew } = constraint;
+    if (topologyKey === HOSTNAME) {
+      const weight = Math.log(counted.length + 2);
+      return { topologyKey, maxSkew, weight, countAt: ({ name }: NodeInfo) => counts.get(name) ?? 0 };
+    }
+    const domains = new Map<string, number>(counted.map(({ labels }) => [labels[topologyKey] ?? '', 0]));
+    for (const [name, count] of counts) {
+      const node = snapshot.node(name);
+      if (!node || isIgnored(node) || !countsNode(pod, constraint, node.node)) continue;
+      const domain = node.labels[topologyKey] ?? '';
+      const known = domains.get(domain);
+      if (known !== undefined) domains.set(domain, known + count);
+    }
+    const weight = Math.log(domains.size + 2);
+    return {
+      topologyKey,
+      maxSkew,
+      weight,
+      countAt: (node: NodeInfo) => domains.get(node.labels[topologyKey] ?? '') ?? 0,
+    };
+  });
   return {
-    constraint,
-    counts,
-    fewest: hasDomains ? Math.min(...counts.values()) : 0,
-    self: matchesLabelsOf(pod, constraint, pod) ? 1 : 0,
+    score(node, index) {
+      if (ignored[index]) return 0;
+      let score = 0;
+      for (const { topologyKey, maxSkew, weight, countAt } of parts) {
+        if (node.labels[topologyKey] !== undefined) score += countAt(node) * weight + (maxSkew - 1);
+      }
+      return Math.round(score);
+    },
+    normalize: scores => favourFew(scores, ignored),
   };
 }
 
-/** Nodes where the pod could not run say nothing about how even its pods are. */
-function countsNode(pod: Pod, { nodeAffinityPolicy, nodeTaintsPolicy }: TopologySpreadConstraint, { node }: NodeInfo) {
-  if (nodeAffinityPolicy !== 'Ignore' && !matchesRequiredNode(pod.spec, node)) return false;
-  if (nodeTaintsPolicy !== 'Honor') return true;
-  return untoleratedTaint(node.spec?.taints ?? [], pod.spec?.tolerations ?? [], REPELLING_EFFECTS) === undefined;
-}
-
-function countsPod(pod: Pod, constraint: TopologySpreadConstraint, other: Pod): boolean {
-  return (
-    other.metadata?.namespace === pod.metadata?.namespace &&
-    !other.metadata?.deletionTimestamp &&
-    matchesLabelsOf(pod, constraint, other)
-  );
+/** The fewest get the most; nodes outside of all domains get nothing. */
+function favourFew(scores: Float64Array, ignored: readonly boolean[]): void {
+  let low = Number.POSITIVE_INFINITY;
+  let high = 0;
+  for (let index = 0; index < scores.length; index++) {
+    if (ignored[index]) continue;
+    const score = scores[index] ?? 0;
+    if (score < low) low = score;
+    if (score > high) high = score;
+  }
+  for (let index = 0; index < scores.length; index++) {
+    if (ignored[index]) scores[index] = 0;
+    else scores[index] = high === 0 ? 100 : Math.floor((100 * (high + low - (scores[index] ?? 0))) / high);
+  }
 }
