@@ -3,21 +3,18 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { LogFile } from './apiserver/audit/log-file.ts';
-import { AuditPolicyError, readAuditPolicy } from './apiserver/audit/policy.ts';
-import type { OidcOptions } from './apiserver/auth/oidc.ts';
-import { DEFAULT_HEADERS } from './apiserver/auth/request-header.ts';
-import { parseTokenFile } from './apiserver/auth/token-file.ts';
+import { ServiceAccountTokens } from './apiserver/auth/service-account-tokens.ts';
 import { keepBootstrapObjects } from './apiserver/bootstrap.ts';
 import { type ApiServer, createApiServer } from './apiserver/server.ts';
-import type { Clock } from './client/clock.ts';
+import { Informers } from './client/informers.ts';
 import { RestClient } from './client/rest.ts';
 import { startControllers } from './controllers/all.ts';
-import { ensureToken } from './join/tokens.ts';
-import { advertised, hostPort } from './master/addresses.ts';
+import { advertised, clientUrl, hostPort, livingMasters } from './master/addresses.ts';
+import { openAudit } from './master/audit-log.ts';
+import { readAuthentication } from './master/authentication-files.ts';
 import { issueOwn, type OwnCertificates } from './master/certificates.ts';
-import { type DatastoreOptions, type MasterStore, openDatastore, refuseOtherStore } from './master/datastore.ts';
-import { ADMINISTRATORS, writeEtcdCredentials } from './master/etcd-credentials.ts';
+import { type MasterStore, openDatastore, refuseOtherStore } from './master/datastore.ts';
+import { prepareNewCluster } from './master/first-start.ts';
 import {
   CONTROLLER_MANAGER,
   controllerUser,
@@ -28,91 +25,36 @@ import {
   SCHEDULER,
 } from './master/leadership.ts';
 import { startLocalAgent } from './master/local-agent.ts';
+import type { MasterContext, MasterOptions } from './master/options.ts';
+import { openOwn } from './master/own-store.ts';
 import { SecretsAtRest } from './master/secrets-at-rest.ts';
 import { attachmentsOf, type MasterSetup, setUp } from './master/setup.ts';
 import { describeEnd } from './operations/end.ts';
 import { hasStore } from './operations/open-store.ts';
-import { openOwnStore } from './operations/own-store.ts';
-import { masterPeers } from './operations/peers.ts';
 import { productRoutes } from './operations/product-routes.ts';
 import { refuseIfInterrupted } from './operations/recover.ts';
 import { refuseIfRemoved } from './operations/removed.ts';
-import { type SnapshotSettings, startSnapshots } from './operations/snapshots.ts';
-import type { StoreSettings } from './operations/store-settings.ts';
+import { startSnapshots } from './operations/snapshots.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { SIGNED_USAGES, signAsRequested } from './pki/signing.ts';
-import { parseToken } from './pki/token.ts';
+import {
+  DEFAULT_CONFIGURATION,
+  parseSchedulerConfiguration,
+  type SchedulerConfiguration,
+  SchedulerConfigurationError,
+} from './scheduler/configuration.ts';
 import { runScheduler } from './scheduler/scheduler.ts';
 
-interface Endpoint {
-  readonly host: string;
-  readonly port: number;
-}
-export interface MasterOptions {
-  readonly name: string;
-  readonly dataDir: string;
-  readonly listen: Endpoint;
-  readonly peerListen: Endpoint;
-  /** Where the store answers etcd's v3 API; undefined for nowhere. */
-  readonly etcdListen: Endpoint | undefined;
-  readonly storeSettings: StoreSettings;
-  /** Where the `kubernetes` Service leads; undefined for this master's own address. */
-  readonly advertise: Endpoint | undefined;
-  readonly token: string | undefined;
-  readonly join: readonly string[] | undefined;
-  /** Joins as a learner, and stays one until it is promoted. */
-  readonly isLearner: boolean;
-  /** Joins in the place of this member, by name or id. */
-  readonly replace: string | undefined;
-  /** Where to dial masters, by name or id, that are not where the membership says. */
-  readonly peerAddresses: ReadonlyMap<string, string>;
-  readonly snapshots: SnapshotSettings;
-  readonly withAgent: boolean;
-  readonly tlsSans: readonly string[];
-  readonly authentication: AuthenticationFlags;
-  readonly audit: AuditFlags;
-  /** An EncryptionConfiguration; undefined for keys of the masters' own. */
-  readonly encryptionConfigurationFile: string | undefined;
-  readonly clusterCIDR: string | undefined;
-  readonly serviceCIDR: string | undefined;
-  /** An external etcd, in place of a store of its own. */
-  readonly datastore: DatastoreOptions | undefined;
-}
-/** How else users may be known than by the cluster's own certificates and tokens. */
-export interface AuthenticationFlags {
-  /** A file of static tokens. */
-  readonly tokenFile?: string | undefined;
-  /** The authority of the proxies in front, a file in PEM, and the common names that they may have. */
-  readonly proxyAuthorityFile?: string | undefined;
-  readonly proxyNames?: readonly string[] | undefined;
-  readonly isAnonymousRefused: boolean;
-  /** An OpenID Connect provider. */
-  readonly oidc?: (Omit<OidcOptions, 'authority'> & { readonly authorityFile: string | undefined }) | undefined;
-}
-/** What is written down of requests; nothing without a policy. */
-export interface AuditFlags {
-  readonly policyFile: string | undefined;
-  readonly logPath: string | undefined;
-  /** Days; 0 for ever. */
-  readonly ageDaysMax: number;
-  /** 0 for all. */
-  readonly backupsMax: number;
-  readonly sizeMebibytesMax: number;
-}
-/** What the process hands in. */
-export interface MasterContext {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly command: readonly [string, ...string[]];
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly delay: (ms: number, signal?: AbortSignal) => Promise<void>;
-  readonly onSignal: (signals: readonly NodeJS.Signals[], callback: (signal: NodeJS.Signals) => void) => () => void;
-}
+export type { AuditFlags, AuthenticationFlags, MasterContext, MasterOptions } from './master/options.ts';
 
 /** The Kubernetes version whose behaviour is served. */
 const VERSION = {
   major: '1',
   minor: '33',
+  emulationMajor: '1',
+  emulationMinor: '33',
+  minCompatibilityMajor: '1',
+  minCompatibilityMinor: '32',
   gitVersion: 'v1.33.1+raftsman',
   gitCommit: '',
   gitTreeState: 'clean',
@@ -122,8 +64,8 @@ const VERSION = {
   platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
 } as const;
 const NODE_PORT_RANGE = '30000-32767';
-/** How long a new cluster's first master may take to lead itself. */
-const FIRST_LEADERSHIP_MS = 30_000;
+/** Where nodes listen, unless they are told otherwise. */
+const AGENT_PORT = 10_250;
 /** How finely the event loop's lag is measured. */
 const EVENT_LOOP_PRECISION_MS = 20;
 
@@ -185,6 +127,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   const certificates = await issueOwn(options, setup, context.clock.now());
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS });
+  const scheduling = await readSchedulerConfiguration(options.schedulerConfigurationFile, logger);
   let atRest: SecretsAtRest | undefined;
   const snapshotAttachments = () => ({ ...atRest?.snapshotNote(), ...attachmentsOf(setup) });
   const store: MasterStore =
@@ -231,7 +174,13 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
 
   const apiServer = createApiServer({
     ...(await readAuthentication(options.authentication)),
-    ...(await openAudit({ options, context, logger, closers })),
+    ...(await openAudit({
+      flags: options.audit,
+      clock: context.clock,
+      logger,
+      toStandardOutput: line => void process.stdout.write(`${line}\n`),
+      closers,
+    })),
     store: secretsAtRest.client(),
     tls: {
       key: certificates.serving.key,
@@ -248,6 +197,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     readiness: store.health.ready,
     serviceCIDR: setup.settings.serviceCIDR,
     nodePortRange: NODE_PORT_RANGE,
+    tolerations: options.failover.tolerations,
     version: VERSION,
     kubeletClient: {
       key: certificates.kubelet.key,
@@ -259,7 +209,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
       cert: certificates.frontProxy.client.certificate,
     },
     serviceAccountKey: setup.secrets.serviceAccountKey,
-    serviceAccountIssuer: `https://kubernetes.default.svc.${setup.settings.clusterDomain}`,
+    serviceAccountIssuer: issuerOf(setup),
     routes: productRoutes({
       setup,
       encryptionKeys: secretsAtRest.keys,
@@ -271,7 +221,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   closers.push(() => apiServer.close());
 
   const runner = new LeaderRunner(
-    leaderWork({ options, setup, certificates, store, secretsAtRest, apiServer, context, logger }),
+    leaderWork({ options, setup, certificates, store, secretsAtRest, apiServer, scheduling, context, logger }),
     error => {
       logger.error({ err: error }, 'the leader’s work broke off');
       onFatal(error instanceof Error ? error : new Error(String(error)));
@@ -300,6 +250,8 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
       name: options.name,
       dataDir: options.dataDir,
       apiPort: options.listen.port,
+      flags: options.agentFlags,
+      leaseDurationSeconds: options.failover.leaseDurationSeconds,
       authority: setup.secrets.authority.certificate,
       command: context.command,
       env: context.env,
@@ -317,136 +269,21 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   }
 }
 
-async function readAuthentication({
-  tokenFile,
-  proxyAuthorityFile,
-  proxyNames,
-  isAnonymousRefused,
-  oidc,
-}: AuthenticationFlags) {
-  return {
-    refusesAnonymous: isAnonymousRefused,
-    ...(oidc && {
-      oidc: {
-        ...oidc,
-        ...(oidc.authorityFile !== undefined && { authority: await readFile(oidc.authorityFile, 'utf8') }),
-      },
-    }),
-    ...(tokenFile !== undefined && { staticTokens: parseTokenFile(await readFile(tokenFile, 'utf8')) }),
-    ...(proxyAuthorityFile !== undefined && {
-      requestHeader: {
-        ...DEFAULT_HEADERS,
-        clientCa: await readFile(proxyAuthorityFile, 'utf8'),
-        allowedNames: proxyNames ?? [],
-      },
-    }),
-  };
-}
-
-const DAY_MS = 86_400_000;
-const MEBIBYTE = 1024 * 1024;
-
-/** The audit log, if there is to be one. @throws {AuditPolicyError} */
-async function openAudit({
-  options: { audit },
-  context,
-  logger,
-  closers,
-}: Pick<Start, 'options' | 'context' | 'logger' | 'closers'>) {
-  const { policyFile, logPath, ageDaysMax, backupsMax, sizeMebibytesMax } = audit;
-  if (policyFile === undefined || logPath === undefined) return {};
-  const policy = await readPolicy(policyFile);
-  if (logPath === '-') return { auditLog: { policy, write: (line: string) => void process.stdout.write(`${line}\n`) } };
-  const log = new LogFile({
-    path: logPath,
-    sizeBytesMax: sizeMebibytesMax * MEBIBYTE,
-    backupsMax,
-    ageMsMax: ageDaysMax * DAY_MS,
-    now: () => context.clock.now(),
-    onError: error => logger.error({ err: error, path: logPath }, 'the audit log could not be written'),
-  });
-  closers.push(() => log.close());
-  return { auditLog: { policy, write: (line: string) => log.write(line) } };
-}
-
-async function readPolicy(file: string) {
+async function readSchedulerConfiguration(file: string | undefined, logger: Logger): Promise<SchedulerConfiguration> {
+  if (file === undefined) return DEFAULT_CONFIGURATION;
   try {
-    return readAuditPolicy(await readFile(file, 'utf8'));
+    const configuration = parseSchedulerConfiguration(await readFile(file, 'utf8'));
+    for (const remark of configuration.remarks) logger.warn({ file }, remark);
+    return configuration;
   } catch (error) {
-    throw new AuditPolicyError(
-      `--audit-policy-file: ${file}: ${error instanceof Error ? error.message : String(error)}`,
+    throw new SchedulerConfigurationError(
+      `--scheduler-config: ${file}: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
     );
   }
 }
 
-const clientUrl = ({ listen }: MasterOptions) => `https://${hostPort(advertised(listen.host), listen.port)}`;
-
-/** This master's own member of the store that the masters keep among them. */
-async function openOwn(
-  parts: Pick<Start, 'options' | 'context' | 'logger' | 'signal' | 'onFatal'> & {
-    readonly setup: MasterSetup;
-    readonly certificates: OwnCertificates;
-    readonly registry: Registry;
-    readonly snapshotAttachments: () => Record<string, string>;
-  },
-): Promise<MasterStore> {
-  const { options, context, logger, signal, onFatal, setup, certificates, registry, snapshotAttachments } = parts;
-  const { dataDir, name, peerListen, etcdListen } = options;
-  const { limits, heartbeatMs, electionTimeoutMs } = options.storeSettings;
-  const { certificate, key } = certificates.administrator;
-  const { authority, peerAuthority } = setup.secrets;
-  if (etcdListen !== undefined) await writeEtcdCredentials({ dataDir, authority, client: certificates.administrator });
-  return openOwnStore({
-    dataDir,
-    isJoining: options.join !== undefined,
-    isLearner: options.isLearner,
-    replaces: options.replace,
-    discover: setup.discover,
-    peers: masterPeers({
-      dataDir,
-      join: options.join,
-      credentials: { authority: authority.certificate, certificate, key },
-      delay: context.delay,
-      signal,
-      logger,
-    }),
-    clock: context.clock,
-    logger,
-    onFatal,
-    store: {
-      name,
-      peer: {
-        address: hostPort(advertised(peerListen.host), peerListen.port),
-        listen: peerListen,
-        tls: { key: certificates.peer.key, cert: certificates.peer.certificate, ca: peerAuthority.certificate },
-      },
-      clientUrl: clientUrl(options),
-      random: context.random,
-      onFatal,
-      peerAddresses: options.peerAddresses,
-      snapshotAttachments,
-      metrics: registry,
-      limits,
-      raft: {
-        ...(heartbeatMs !== undefined && { heartbeatMs }),
-        ...(electionTimeoutMs !== undefined && { electionTimeoutMs }),
-      },
-      ...(etcdListen !== undefined && {
-        serveEtcd: {
-          listen: etcdListen,
-          tls: {
-            key: certificates.serving.key,
-            cert: certificates.serving.certificate,
-            ca: authority.certificate,
-          },
-          // Whoever reaches the store itself passes by all of the API's rules.
-          organization: ADMINISTRATORS,
-        },
-      }),
-    },
-  });
-}
-
+const issuerOf = ({ settings }: MasterSetup) => `https://kubernetes.default.svc.${settings.clusterDomain}`;
 interface Parts {
   readonly options: MasterOptions;
   readonly setup: MasterSetup;
@@ -457,44 +294,6 @@ interface Parts {
   readonly context: MasterContext;
 }
 
-/** Before anybody can ask: the first objects, and the token with which others may join. */
-async function prepareNewCluster({
-  options,
-  store,
-  apiServer,
-  context,
-}: Omit<Parts, 'setup' | 'certificates' | 'secretsAtRest'>): Promise<void> {
-  // In a store of others somebody else may lead.
-  if (options.datastore === undefined) await firstLeadership(store, context.clock);
-  if (options.token === undefined) return;
-  const client = new RestClient({
-    transport: inProcessTransport(apiServer, MASTER),
-    clock: context.clock,
-    userAgent: 'raftsman-master',
-  });
-  await ensureToken(client, {
-    token: parseToken(options.token),
-    roles: ['master', 'node'],
-    description: 'given at the first start',
-    expiresAt: undefined,
-  });
-}
-
-async function firstLeadership(store: MasterStore, clock: Clock): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const cancel = clock.setTimeout(
-      () => reject(new Error(`the store did not elect its only member within ${FIRST_LEADERSHIP_MS / 1000} s`)),
-      FIRST_LEADERSHIP_MS,
-    );
-    const unsubscribe = store.onLeadership(({ isLeader }) => {
-      if (!isLeader) return;
-      cancel();
-      queueMicrotask(() => unsubscribe());
-      resolve();
-    });
-  });
-}
-
 /** Controllers, scheduler and first objects, under one term. */
 function leaderWork({
   options,
@@ -503,9 +302,10 @@ function leaderWork({
   store,
   secretsAtRest,
   apiServer,
+  scheduling,
   context,
   logger,
-}: Parts & { readonly logger: Logger }): LeaderWork {
+}: Parts & { readonly scheduling: SchedulerConfiguration; readonly logger: Logger }): LeaderWork {
   return async ({ term, signal }) => {
     logger.info({ term }, 'this master leads');
     const clientOf = (user: typeof MASTER, userAgent = user.user.replace(/^system:/, '')) =>
@@ -522,7 +322,16 @@ function leaderWork({
       signal,
       identity: `${options.name}_${term}`,
     };
+    const manager = clientOf(CONTROLLER_MANAGER);
+    // The scheduler and the controllers look at the same objects: each is read, and held, once. They begin with the controllers.
+    const informers = new Informers({ ...shared, client: manager });
     const bootstrapped = Promise.withResolvers<void>();
+    const tokens = new ServiceAccountTokens({
+      key: setup.secrets.serviceAccountKey,
+      issuer: issuerOf(setup),
+      clock: context.clock,
+      newUid: randomUUID,
+    });
     const advertise = options.advertise ?? { host: advertised(options.listen.host), port: options.listen.port };
     await Promise.all([
       keepBootstrapObjects({
@@ -532,6 +341,7 @@ function leaderWork({
         clientCa: setup.secrets.authority.certificate,
         frontProxyCa: certificates.frontProxy.authority,
         securePort: advertise.port,
+        servesDns: true,
         clock: context.clock,
         logger,
         signal,
@@ -543,11 +353,19 @@ function leaderWork({
       afterwards(bootstrapped.promise, signal, () =>
         startControllers({
           ...shared,
-          client: clientOf(CONTROLLER_MANAGER),
+          informers,
+          client: manager,
           clientFor: account => clientOf(controllerUser(account), 'kube-controller-manager'),
           options: {
             clusterCidr: setup.settings.clusterCIDR,
+            // As Kubernetes has it, schedules without a zone of their own are in this machine's.
+            timeZone: new Intl.DateTimeFormat().resolvedOptions().timeZone,
             rootCa: setup.secrets.authority.certificate,
+            signSecretToken: subject => tokens.signForSecret(subject),
+            reservedPorts: [options.listen.port, options.peerListen.port, advertise.port, AGENT_PORT],
+            balancesServices: options.balancesServices,
+            routesIngresses: options.routesIngresses,
+            nodeHealth: options.failover.nodeHealth,
             signCertificate: ({ request, usages, expirationSeconds }) =>
               signAsRequested(setup.secrets.authority, request, {
                 usages: SIGNED_USAGES.filter(usage => usages.includes(usage)),
@@ -557,7 +375,7 @@ function leaderWork({
           },
         }),
       ),
-      runScheduler({ ...shared, client: clientOf(SCHEDULER) }),
+      runScheduler({ ...shared, informers, client: clientOf(SCHEDULER), configuration: scheduling }),
       secretsAtRest.keep(signal),
     ]);
     logger.info({ term }, 'this master leads no more');
@@ -569,16 +387,4 @@ async function afterwards(first: Promise<void>, signal: AbortSignal, work: () =>
   const aborted = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
   await Promise.race([first, aborted]);
   if (!signal.aborted) await work();
-}
-
-/** Whom the `kubernetes` Service should lead to: an address for all if one was given, else every master that is heard of. */
-function livingMasters(store: MasterStore, options: MasterOptions, own: string): readonly string[] {
-  if (options.advertise && !/^(127\.|::1$)/.test(own)) return [own];
-  return (
-    store
-      .living()
-      .map(member => new URL(member.clientUrl).hostname.replace(/^\[|\]$/g, ''))
-      // A Service may not lead to loopback: on a machine without another address it leads nowhere.
-      .filter(address => !/^(127\.|::1$)/.test(address))
-  );
 }

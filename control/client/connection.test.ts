@@ -1,6 +1,7 @@
 import test from 'ava';
 import { giveUp } from '../apiserver/http/connection.ts';
-import { ConnectionLostError, ServerConnection } from './connection.ts';
+import { ConnectionLostError } from './body.ts';
+import { ServerConnection } from './connection.ts';
 import { readText } from './rest.ts';
 import { systemClock } from './system-clock.ts';
 import { type Handler, identity, serve } from './testing/https-server.ts';
@@ -77,6 +78,23 @@ for (const http1 of [false, true]) {
     connection.close();
     server.kill();
   });
+
+  for (const [what, text] of [
+    ['of some text', '{"kind":"Pod"}'],
+    ['of nothing', ''],
+  ] as const) {
+    test(`HTTP/${version}: an answer ${what} that has ended before its reader begins is whole`, async t => {
+      const server = await serve((_, response) => response.end(text), { http1 });
+      const connection = await connectTo(server.url);
+      const first = await connection.request({ method: 'PATCH', path: '/x', body: '{}' });
+      // Over HTTP/2 the answers of one connection come in turn: behind a later one, the first has come to its end.
+      const second = await connection.request({ method: 'GET', path: '/x' });
+      t.is(await readText(second.body), text);
+      t.is(await readText(first.body), text);
+      connection.close();
+      server.kill();
+    });
+  }
 
   test(`HTTP/${version}: a body is sent with its length, with every method`, async t => {
     const seen: unknown[] = [];

@@ -6,8 +6,8 @@ import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
-import type { Readable } from 'node:stream';
 import tls from 'node:tls';
+import { ConnectionLostError, lost, messageOf, wholeBody } from './body.ts';
 import type { ApiRequest, ApiResponse } from './client.ts';
 import type { Clock } from './clock.ts';
 import {
@@ -24,12 +24,6 @@ import {
 export class NotSentError extends Error {
   override readonly name = 'NotSentError';
   readonly code = 'REQUEST_NOT_SENT';
-}
-
-/** The connection broke with the request under way: the server may have acted on it. */
-export class ConnectionLostError extends Error {
-  override readonly name = 'ConnectionLostError';
-  readonly code = 'CONNECTION_LOST';
 }
 
 /** How to prove who we are, and how the server must. Read anew for each connection, so that renewed files take effect. */
@@ -168,6 +162,7 @@ export class ServerConnection {
       timeoutMs,
     );
     const fail = (cause?: unknown) => {
+      cancel();
       const { id = Number.POSITIVE_INFINITY, rstCode } = stream;
       const isRefused = id > (this.#lastTaken.get(session) ?? Number.MAX_SAFE_INTEGER);
       if (request.signal?.aborted) reject(request.signal.reason);
@@ -177,6 +172,8 @@ export class ServerConnection {
     };
     stream.once('response', headers => {
       cancel();
+      // From here on the body tells what becomes of it.
+      stream.off('close', fail);
       resolve({
         status: Number(headers[':status']),
         headers: plainHeaders(headers),
@@ -184,10 +181,7 @@ export class ServerConnection {
       });
     });
     stream.on('error', fail);
-    stream.once('close', () => {
-      cancel();
-      fail();
-    });
+    stream.once('close', fail);
     if (request.body !== undefined) stream.end(request.body);
     return promise;
   }
@@ -240,46 +234,9 @@ export class ServerConnection {
   }
 }
 
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
-const lost = (host: string, cause: unknown) =>
-  cause instanceof ConnectionLostError
-    ? cause
-    : new ConnectionLostError(`the connection to ${host} broke${cause ? `: ${messageOf(cause)}` : ''}`, { cause });
-
 /** A body's length is always said: for a DELETE, Node would send HTTP/1.1 a body that nothing announces. */
 function headersOf({ headers, body }: ApiRequest): http.OutgoingHttpHeaders {
   return body === undefined ? { ...headers } : { ...headers, 'content-length': Buffer.byteLength(body) };
-}
-
-/**
- * The body of an answer, which ends only if all of it came. An HTTP/2 stream ends without an error also where its connection
- * broke; how it was closed tells which.
- */
-function wholeBody(
-  stream: Readable & { readonly rstCode?: number },
-  { host, signal }: { readonly host: string; readonly signal: AbortSignal | undefined },
-): AsyncIterable<Uint8Array> {
-  return {
-    [Symbol.asyncIterator]() {
-      const chunks = stream[Symbol.asyncIterator]();
-      return {
-        async next() {
-          const next = await chunks.next().catch((cause: unknown) => {
-            throw signal?.aborted ? cause : lost(host, cause);
-          });
-          if (next.done && (!stream.readableEnded || stream.rstCode)) {
-            throw signal?.aborted ? signal.reason : lost(host, stream.errored);
-          }
-          return next;
-        },
-        async return() {
-          // Not the stream's own iterator: one that was not begun would leave the stream open.
-          stream.destroy();
-          return { done: true, value: undefined };
-        },
-      };
-    },
-  };
 }
 
 const bareHost = (url: URL) => url.hostname.replace(/^\[|\]$/g, '');

@@ -9,7 +9,8 @@ import { NotSentError, ServerConnection, type TlsCredentials } from './connectio
 import { SERVER_ROUND_DELAY_MS, SERVER_ROUNDS_MAX } from './limits.ts';
 import { ServerList } from './server-list.ts';
 
-export { ConnectionLostError, NotSentError, type TlsCredentials } from './connection.ts';
+export { ConnectionLostError } from './body.ts';
+export { NotSentError, type TlsCredentials } from './connection.ts';
 
 export interface HttpsTransportOptions {
   /** `https://host:port` of each master. */

@@ -46,6 +46,8 @@ export interface InformerOptions<T extends KubernetesObject> {
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
   readonly metadataOnly?: boolean;
+  /** What is kept of each object, where most of it is of no use; must keep name, namespace, UID and version. */
+  readonly keep?: (object: T) => T;
 }
 
 export class Informer<T extends KubernetesObject> implements Cache<T> {
@@ -218,6 +220,8 @@ export class Informer<T extends KubernetesObject> implements Cache<T> {
   /** Drops what no controller reads, which is a third of a small object, and freezes the rest. */
   #prepare(object: T): T {
     if (object.metadata?.managedFields) delete object.metadata.managedFields;
+    const { keep } = this.#options;
+    if (keep) return deepFreeze(keep(object));
     if (!this.#options.metadataOnly) return deepFreeze(object);
     const { apiVersion, kind, metadata } = object;
     if (metadata?.annotations) delete metadata.annotations;

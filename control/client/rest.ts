@@ -271,7 +271,8 @@ function decodeWatchEvent<T extends KubernetesObject>(line: string, kind: Kind<T
   return event;
 }
 
-function errorFrom(status: number, text: string): ApiError {
+/** What a response with a status from 300 on says. */
+export function errorFrom(status: number, text: string): ApiError {
   try {
     const document = JSON.parse(text) as { kind?: unknown };
     if (document?.kind === 'Status') {

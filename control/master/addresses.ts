@@ -1,6 +1,9 @@
 /** Where a master is reached: the names in its certificate and the address that it tells others. */
 import { hostname, networkInterfaces } from 'node:os';
 
+import type { MasterStore } from './datastore.ts';
+import type { MasterOptions } from './options.ts';
+
 const ANY = new Set(['0.0.0.0', '::', '']);
 
 /** This machine's addresses that others can use, IPv4 first. */
@@ -50,4 +53,24 @@ export function firstAddress(cidr: string): string {
   const size = 2 ** (32 - Number(prefix));
   const first = Math.floor(value / size) * size + 1;
   return [24, 16, 8, 0].map(shift => Math.floor(first / 2 ** shift) % 256).join('.');
+}
+
+/** Where clients reach this master. */
+export const clientUrl = ({ listen }: Pick<MasterOptions, 'listen'>): string =>
+  `https://${hostPort(advertised(listen.host), listen.port)}`;
+
+/** Whom the `kubernetes` Service should lead to: an address for all if one was given, else every master that is heard of. */
+export function livingMasters(
+  store: Pick<MasterStore, 'living'>,
+  options: Pick<MasterOptions, 'advertise'>,
+  own: string,
+): readonly string[] {
+  if (options.advertise && !/^(127\.|::1$)/.test(own)) return [own];
+  return (
+    store
+      .living()
+      .map(member => new URL(member.clientUrl).hostname.replace(/^\[|\]$/g, ''))
+      // A Service may not lead to loopback: on a machine without another address it leads nowhere.
+      .filter(address => !/^(127\.|::1$)/.test(address))
+  );
 }

@@ -13,6 +13,10 @@ export interface LocalAgentOptions {
   readonly name: string;
   readonly dataDir: string;
   readonly apiPort: number;
+  /** How long a heartbeat holds; undefined for the usual time. */
+  readonly leaseDurationSeconds: number | undefined;
+  /** Flags of the agent that are the operator's: they go on as they are. */
+  readonly flags: readonly string[];
   /** The cluster's authority, PEM. */
   readonly authority: string;
   /** The program that runs `raftsman`. */
@@ -43,6 +47,10 @@ export async function startLocalAgent(options: LocalAgentOptions): Promise<() =>
       ...['--name', options.name],
       ...['--data-dir', directory],
       ...['--server', `https://127.0.0.1:${options.apiPort}`],
+      ...(options.leaseDurationSeconds !== undefined
+        ? ['--node-lease-duration', String(options.leaseDurationSeconds)]
+        : []),
+      ...options.flags,
     ],
     {
       stdio: ['ignore', 'inherit', 'inherit'],

@@ -98,6 +98,27 @@ async function selfSigned(
   return { certificate: pem(certificate.toString('pem')), key: await exportKey(keys.privateKey) };
 }
 
+/** A self-signed certificate for a server whose clients have been given none: it proves nothing. */
+export async function createDefaultCertificate(name: string, options: { readonly nowMs: number }): Promise<KeyPair> {
+  const lib = await loadX509();
+  const keys = await generateKeys();
+  const certificate = await lib.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serialNumber(),
+    name: nameOf(lib, 'raftsman default certificate', []),
+    notBefore: new Date(options.nowMs - BACKDATE_MS),
+    notAfter: new Date(options.nowMs + AUTHORITY_VALID_DAYS * DAY_MS),
+    signingAlgorithm: SIGNING_ALGORITHM,
+    keys,
+    extensions: [
+      new lib.BasicConstraintsExtension(false, undefined, true),
+      new lib.KeyUsagesExtension(lib.KeyUsageFlags.digitalSignature, true),
+      new lib.ExtendedKeyUsageExtension([SERVER_AUTH]),
+      new lib.SubjectAlternativeNameExtension([{ type: 'dns', value: `${name}.ingress.invalid` }]),
+    ],
+  });
+  return { certificate: pem(certificate.toString('pem')), key: await exportKey(keys.privateKey) };
+}
+
 /** Makes a key and a certificate for it. */
 export async function issueCertificate(
   authority: KeyPair,

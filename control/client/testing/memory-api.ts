@@ -38,6 +38,7 @@ export class MemoryApi implements ApiTransport {
   readonly #objects = new Map<string, Stored>();
   readonly #history: Change[] = [];
   readonly #watchers = new Set<() => void>();
+  readonly #held = new Set<string>();
   #revision = 0;
   #uids = 0;
   #compacted = 0;
@@ -74,6 +75,15 @@ export class MemoryApi implements ApiTransport {
   compact(): void {
     this.#compacted = this.#revision;
     this.#history.length = 0;
+  }
+
+  /** Lets watches of a kind fall behind, by its plural, until {@link resume}. */
+  hold(plural: string): void {
+    this.#held.add(plural);
+  }
+  resume(plural: string): void {
+    this.#held.delete(plural);
+    for (const wake of this.#watchers) wake();
   }
 
   /** Ends all watches, as a server that restarts does. */
@@ -233,7 +243,8 @@ export class MemoryApi implements ApiTransport {
     signal?.addEventListener('abort', notify);
     try {
       while (!signal?.aborted && this.#epoch === epoch) {
-        const changes = this.#history.filter(change => change.revision > at);
+        const isHeld = this.#held.has(target.kind.plural);
+        const changes = isHeld ? [] : this.#history.filter(change => change.revision > at);
         for (const { type, kind, object, revision } of changes) {
           at = revision;
           const isWanted =
@@ -338,7 +349,12 @@ function merge(target: unknown, patch: unknown): unknown {
   if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch;
   const merged: Record<string, unknown> = typeof target === 'object' && target !== null ? { ...target } : {};
   for (const [key, value] of Object.entries(patch)) {
-    if (value === null) delete merged[key];
+    const list = /^\$deleteFromPrimitiveList\/(.*)$/.exec(key)?.[1];
+    if (list !== undefined) {
+      merged[list] = ((merged[list] as unknown[] | undefined) ?? []).filter(
+        item => !(value as unknown[]).includes(item),
+      );
+    } else if (value === null) delete merged[key];
     else merged[key] = merge(merged[key], value);
   }
   return merged;
