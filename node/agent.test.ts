@@ -93,6 +93,8 @@ test('a container that fails waits longer before each restart', async t => {
     world.runtime.all().map(({ spec }) => spec.attempt),
     [1, 2],
   );
+  const messages = join(world.dataDir, 'pods', waiting.metadata?.uid ?? '', 'containers', 'app');
+  await until('so is its message file', async () => (await readdir(messages)).join() === '1,2');
 });
 
 test('an image that cannot be pulled is tried again, later and later', async t => {
@@ -337,6 +339,31 @@ test('services and routes reach the proxy and the network', async t => {
   t.deepEqual(world.proxy.ports[0]?.endpoints, [{ address: '10.42.1.5', port: 8080, local: false }]);
 });
 
+test('the node announces how its pods are reached, also to those who have forgotten', async t => {
+  const world = await World.create();
+  t.teardown(() => world.close());
+  world.network.announced = { mode: 'vxlan', vxlan: { mac: '02:00:00:00:00:01', endpoint: '192.0.2.1' } };
+  await world.startAgent();
+  const announced = async () => {
+    await world.clock.advance(100);
+    const { metadata } = await world.client.get(nodes, { name: 'node-1' });
+    return metadata?.annotations?.['raftsman.io/vxlan'] === '{"mac":"02:00:00:00:00:01","endpoint":"192.0.2.1"}';
+  };
+  await until('it is said', announced);
+  const patch = {
+    type: 'application/merge-patch+json' as const,
+    body: { metadata: { annotations: { 'raftsman.io/vxlan': null } } },
+  };
+  await world.client.patch(nodes, { name: 'node-1' }, patch);
+  await until('it is said again', announced);
+  const requests = world.api.requests.length;
+  await world.clock.advance(1_000);
+  const patches = world.api.requests
+    .slice(requests)
+    .filter(({ method, path }) => method === 'PATCH' && path.endsWith('/nodes/node-1'));
+  t.deepEqual(patches, [], 'once');
+});
+
 test('without the API server pods go on, and what happened is told later', async t => {
   const world = await World.create();
   t.teardown(() => world.close());
@@ -396,4 +423,31 @@ test('a deadline ends a pod for good', async t => {
   t.is(pod.status?.reason, 'DeadlineExceeded');
   await until('nothing of it runs', () => world.runtime.running('app') === undefined);
   await until('its address is free', () => world.network.addresses.size === 0);
+});
+
+test('short of disk, a node removes the images that it pulled and nobody uses, before any pod', async t => {
+  const world = await World.create();
+  t.teardown(() => world.close());
+  let available = 900;
+  await world.startAgent({
+    observeSupplies: async () => ({ 'nodefs.available': { capacity: 1_000, available } }),
+    timing: { evictionObserveMs: 1_000 },
+  });
+  for (const [name, image] of [
+    ['stays', 'app:1'],
+    ['goes', 'app:2'],
+  ] as const) {
+    await world.createPod(name, { containers: [{ name, image }] });
+    await world.untilPod(name, 'is Running', ({ status }) => status?.phase === 'Running');
+  }
+  await world.client.delete(pods, { namespace: 'default', name: 'goes' }, { gracePeriodSeconds: 0 });
+  await until('the pod is gone', () => world.runtime.running('goes') === undefined);
+  await world.clock.advance(120_000);
+  available = 10;
+  await until('the image is removed', async () => {
+    await world.clock.advance(1_000);
+    return !world.runtime.images.has('app:2');
+  });
+  t.true(world.runtime.images.has('app:1'));
+  t.not(world.runtime.running('stays'), undefined);
 });

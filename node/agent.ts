@@ -4,17 +4,20 @@
  *
  *   registration.ts, lease.ts   the node's object and heartbeat
  *   pods/manager.ts             one serial worker a pod; pods/step.ts decides what it does
- *   service-ports.ts            what the service proxy is told
+ *   static-pods/static-pods.ts  pods that a folder of this node wants
+ *   node-networking.ts          pod network, service proxy and DNS, kept to what the API says
+ *   removal.ts                  everything off the machine
+ *   ingress/ingress.ts          HTTP from outside to services
  *   server.ts                   what the API server asks of this node
  *
  * Invariant: losing the API server changes nothing for pods that run. Nothing is stopped or removed but for an object
  * that the API has shown to be gone.
  */
-import { mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { AgentOptions } from './agent-options.ts';
 import {
   ApiEventRecorder,
-  type Client,
   type EndpointSlice,
   endpointslices,
   Informer,
@@ -26,75 +29,46 @@ import {
   pods,
   type Service,
   services,
-  type Taint,
 } from './api.ts';
-import { type Clock, sleep } from './clock.ts';
-import { Coalescer } from './coalescer.ts';
+import { Background } from './background.ts';
+import { aborted } from './clock.ts';
+import { Evictor } from './eviction/evictor.ts';
+import { diskSupply, observe } from './eviction/measure.ts';
+import { DEFAULT_EVICTION, describeEviction, type EvictionSettings } from './eviction/settings.ts';
+import { ImageCollector } from './housekeeping/image-collector.ts';
+import { ImageLedger } from './housekeeping/image-ledger.ts';
+import { type ImagePolicy, imagePolicy } from './housekeeping/image-plan.ts';
+import { importFolder } from './images/folder.ts';
+import { ImageServer } from './images/server.ts';
+import { NodeIngress } from './ingress/ingress.ts';
 import { beat } from './lease.ts';
-import { LEASE_RENEW_MS, NODE_STATUS_MS, PULLS_MAX, REGISTER_RETRY_MS, RUNTIME_OPERATIONS_MAX } from './limits.ts';
-import type { Logger } from './logger.ts';
+import {
+  LEASE_DURATION_SECONDS,
+  LEASE_RENEW_SHARE,
+  NODE_STATUS_MS,
+  PODS_MAX,
+  PULLS_MAX,
+  RUNTIME_OPERATIONS_MAX,
+} from './limits.ts';
 import { readMachine } from './machine.ts';
-import type { PodNetwork } from './network/network.ts';
-import type { MachineFacts, NodeInput } from './node-status.ts';
+import { NodeNetworking } from './node-networking.ts';
+import { type MachineFacts, type NodeInput, reportedImages } from './node-status.ts';
 import type { PodContext } from './pods/context.ts';
 import { PodManager } from './pods/manager.ts';
 import { RuntimeView } from './pods/runtime-view.ts';
 import { StatusWriter } from './pods/status-writer.ts';
-import type { ServiceProxy } from './proxy/proxy.ts';
+import { PolicyController } from './policy/controller.ts';
+import { ProbeCounts } from './probes/counts.ts';
 import { Registration } from './registration.ts';
-import { planRoutes } from './routes.ts';
-import type { Runtime } from './runtime/runtime.ts';
+import { removeHoldings } from './removal.ts';
 import { Semaphore } from './semaphore.ts';
 import { AgentServer, type AgentTls } from './server.ts';
-import { planServicePorts } from './service-ports.ts';
+import { StaticPods } from './static-pods/static-pods.ts';
+import { LocalFolder } from './volumes/local-folder.ts';
+import { LocalReclaim } from './volumes/local-reclaim.ts';
 import { VolumeManager } from './volumes/manager.ts';
+import { storedPodUids } from './volumes/pod-folders.ts';
 import { Sources } from './volumes/sources.ts';
-
-export interface AgentOptions {
-  readonly name: string;
-  readonly client: Client;
-  readonly runtime: Runtime;
-  readonly network: PodNetwork;
-  /** Without one, services have no cluster addresses on this node. */
-  readonly proxy?: ServiceProxy;
-  readonly dataDir: string;
-  readonly clock: Clock;
-  /** In [0, 1). */
-  readonly random: () => number;
-  readonly logger: Logger;
-  /** Certificate and key of the agent's server, and the CA whose clients may use it. */
-  readonly tls: AgentTls;
-  /** Port 0 takes any free one. */
-  readonly listen: { readonly host: string; readonly port: number };
-  /** The node's addresses, the primary one first; taken from the interfaces if there are none. */
-  readonly addresses?: readonly string[];
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly taints?: readonly Taint[];
-  /** What the node reports as its kubelet's version. */
-  readonly version: string;
-  readonly clusterCIDR: string;
-  readonly serviceCIDR: string;
-  /** Where the cluster's DNS answers, if it has one. */
-  readonly clusterDns?: { readonly addresses: readonly string[]; readonly domain: string };
-  /** The text of the node's resolv.conf. */
-  readonly resolvConf: string;
-  /** Whether the agent may mount file systems (is root). */
-  readonly canMount: boolean;
-  readonly timing?: AgentTiming;
-}
-
-/** Rhythms that may differ from `limits.ts`. */
-export interface AgentTiming {
-  readonly leaseRenewMs?: number;
-  readonly nodeStatusMs?: number;
-  readonly nodeObserveMs?: number;
-  readonly runtimeRelistMs?: number;
-  readonly volumeRefreshMs?: number;
-  readonly orphanSweepMs?: number;
-}
-
-const PROXY_REST_MS = 50;
-const IMAGES_REPORTED_MAX = 50;
 
 /** Makes an agent; {@link Agent.start} brings it to life. */
 export function createAgent(options: AgentOptions): Agent {
@@ -104,22 +78,33 @@ export function createAgent(options: AgentOptions): Agent {
 export class Agent {
   readonly #options: AgentOptions;
   readonly #stopping = new AbortController();
-  readonly #running = new Set<Promise<void>>();
+  readonly #background: Background;
   readonly #recorder: ApiEventRecorder;
   readonly #statuses: StatusWriter;
   readonly #sources: Sources;
   readonly #volumes: VolumeManager;
+  readonly #localFolder: LocalFolder;
+  readonly #localReclaim: LocalReclaim;
   readonly #view: RuntimeView;
   readonly #server: AgentServer;
+  readonly #imageServer: ImageServer;
   readonly #registration: Registration;
   readonly #pods: Informer<Pod>;
   readonly #services: Informer<Service>;
   readonly #slices: Informer<EndpointSlice>;
   readonly #nodes: Informer<Node>;
-  readonly #proxySync: Coalescer;
-  readonly #routeSync: Coalescer;
+  readonly #policies: PolicyController | undefined;
+  readonly #networking: NodeNetworking;
+  readonly #ingress: NodeIngress | undefined;
+  readonly #eviction: EvictionSettings;
+  readonly #evictor: Evictor;
+  readonly #imagePolicy: ImagePolicy;
+  readonly #imageLedger: ImageLedger;
+  readonly #imageCollector: ImageCollector;
+  readonly #probeCounts = new ProbeCounts();
   readonly #ready = Promise.withResolvers<void>();
   #manager: PodManager | undefined;
+  #staticPods: StaticPods | undefined;
   #machine: MachineFacts | undefined;
   #runtimeVersion = '';
   #networkStarted = false;
@@ -127,11 +112,16 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options;
     const { client, clock, logger, random, runtime, name, timing = {} } = options;
+    this.#background = new Background({ clock, logger });
     this.#recorder = new ApiEventRecorder({ client, clock, logger, component: 'kubelet', host: name });
     this.#statuses = new StatusWriter({ client, clock, logger });
     this.#sources = new Sources({ client, clock });
     const { dataDir, canMount } = options;
-    this.#volumes = new VolumeManager({ dataDir, sources: this.#sources, clock, logger, canMount });
+    const localFolder = new LocalFolder(resolve(dataDir, 'storage'), name);
+    this.#localFolder = localFolder;
+    const sources = this.#sources;
+    this.#volumes = new VolumeManager({ dataDir, client, sources, localFolder, clock, logger, canMount });
+    this.#localReclaim = new LocalReclaim({ client, clock, random, logger, folder: localFolder });
     this.#view = new RuntimeView({
       runtime,
       clock,
@@ -144,6 +134,7 @@ export class Agent {
       clock,
       logger,
       observe: () => this.#observe(),
+      seen: () => this.#nodes.list().find(node => node.metadata?.name === name),
       statusMs: timing.nodeStatusMs ?? NODE_STATUS_MS,
       ...(timing.nodeObserveMs !== undefined && { observeMs: timing.nodeObserveMs }),
     });
@@ -153,21 +144,26 @@ export class Agent {
     this.#services = informer(services);
     this.#slices = informer(endpointslices);
     this.#nodes = informer(nodes);
-    const sync = (job: string, work: () => Promise<void>) =>
-      new Coalescer({ name: job, job: work, clock, logger, restMs: PROXY_REST_MS });
-    this.#proxySync = sync('service proxy', () => this.#syncProxy());
-    this.#routeSync = sync('routes', () => this.#syncRoutes());
-    this.#server = new AgentServer({
-      clock,
-      logger,
-      runtime,
-      tls: options.tls,
-      nodeName: name,
-      pods: {
-        find: (namespace, podName) => this.#manager?.find(namespace, podName),
-        list: () => this.#manager?.list() ?? [],
-      },
+    this.#policies = this.#makePolicies();
+    this.#networking = new NodeNetworking({
+      ...{ nodeName: name, dataDir, client, clock, logger, background: this.#background },
+      ...{ network: options.network, proxy: options.proxy, dns: options.dns },
+      ...{ clusterCIDR: options.clusterCIDR, serviceCIDR: options.serviceCIDR },
+      ...{ services: this.#services, slices: this.#slices, nodes: this.#nodes },
     });
+    this.#ingress = options.ingress && this.#makeIngress(options.ingress);
+    this.#eviction = options.eviction ?? DEFAULT_EVICTION;
+    this.#evictor = this.#makeEvictor();
+    this.#imagePolicy = options.imagePolicy ?? imagePolicy();
+    this.#imageLedger = new ImageLedger({ runtime, clock, logger, file: join(dataDir, 'pulled-images.json') });
+    this.#imageCollector = this.#makeImageCollector();
+    this.#imageServer = new ImageServer({ runtime, dataDir, logger });
+    this.#server = this.#makeServer();
+  }
+
+  /** Where requests for Ingresses are taken; undefined where they are not. */
+  ingressPort(protocol: 'http' | 'https'): number | undefined {
+    return this.#ingress?.port(protocol);
   }
 
   /** Where the agent's server listens; defined once {@link start} has resolved. */
@@ -192,15 +188,17 @@ export class Agent {
     this.#runtimeVersion = `${runtimeName}://${version}`;
     this.#machine = await readMachine({ dataDir, ...(addresses && { addresses }) });
     await this.#server.listen(listen);
+    await this.#imageServer.listen();
     const { signal } = this.#stopping;
-    this.#spawn('registration', () => this.#registration.run(signal));
-    this.#spawn('heartbeat', async () => {
+    this.#background.spawn('registration', () => this.#registration.run(signal));
+    this.#background.spawn('heartbeat', async () => {
       await Promise.race([this.#registration.registered, aborted(signal)]);
       const node = () => this.#registration.node;
-      const renewMs = timing.leaseRenewMs ?? LEASE_RENEW_MS;
-      await beat({ client, clock, logger, nodeName: name, node, renewMs }, signal);
+      const durationSeconds = timing.leaseDurationSeconds ?? LEASE_DURATION_SECONDS;
+      const renewMs = timing.leaseRenewMs ?? durationSeconds * 1_000 * LEASE_RENEW_SHARE;
+      await beat({ client, clock, logger, nodeName: name, node, renewMs, durationSeconds }, signal);
     });
-    this.#spawn('pods', () => this.#work(signal));
+    this.#background.spawn('pods', () => this.#work(signal));
   }
 
   /** New certificates for the agent's server, for connections from now on. */
@@ -211,80 +209,173 @@ export class Agent {
   /** Stops the agent. Pods go on running; the next agent of this node finds them. */
   async close(): Promise<void> {
     await this.#stop();
+    await this.#options.dns?.close({ remove: false });
     await this.#options.proxy?.close({ remove: false });
+    await this.#policies?.close({ remove: false });
     await this.#options.network.close({ remove: false });
     await this.#options.runtime.close();
   }
 
-  /** Stops the agent and takes everything of the node's pods off the machine: containers, mounts, network and rules. */
+  /**
+   * Stops the agent and takes everything of the node's pods off the machine: containers, mounts, network and rules.
+   * Throws `RemovalError` if something is still there.
+   */
   async drainAndRemove(): Promise<void> {
     await this.#stop();
-    const { runtime, network, proxy, logger } = this.#options;
-    await proxy?.close({ remove: true });
-    const slots = new Semaphore(RUNTIME_OPERATIONS_MAX);
-    const sandboxes = await runtime.list();
-    await Promise.all(sandboxes.map(({ id }) => slots.run(() => runtime.removeSandbox(id))));
-    for (const uid of new Set([...sandboxes.map(({ pod }) => pod.uid), ...(await this.#storedPodUids())])) {
-      try {
-        await network.detach(uid);
-        await this.#volumes.unmount(uid);
-      } catch (error) {
-        logger.warn({ error, podUid: uid }, 'something of a pod could not be removed');
-      }
-    }
-    await network.close({ remove: true });
-    await runtime.close();
+    const { dataDir, runtime, network, proxy, dns } = this.#options;
+    await removeHoldings({ dataDir, runtime, network, services: [dns, proxy], policies: this.#policies });
   }
 
   async #stop(): Promise<void> {
     this.#stopping.abort();
     this.#statuses.close();
     await this.#server.close();
+    await this.#ingress?.close();
+    await this.#imageServer.close();
+    await this.#staticPods?.close();
     await this.#manager?.close();
-    await Promise.all([this.#proxySync.close(), this.#routeSync.close()]);
-    await Promise.all(this.#running);
+    await Promise.all([this.#networking.close(), this.#localReclaim.close()]);
+    await this.#background.ended();
   }
 
   /** From the wait for a podCIDR to the pods. */
   async #work(signal: AbortSignal): Promise<void> {
-    const { proxy, network, clusterCIDR, serviceCIDR, name } = this.#options;
-    this.#spawn('node informer', () => this.#nodes.run(signal));
-    const podCIDR = await this.#waitForPodCIDR(signal);
-    if (podCIDR === undefined) return;
-    await this.#persist('network', signal, () => network.start({ podCIDR, clusterCIDR }));
-    const nodeAddresses = this.#machine?.addresses ?? [];
-    if (proxy)
-      await this.#persist('service proxy', signal, () => proxy.start({ clusterCIDR, serviceCIDR, nodeAddresses }));
-    await this.#persist('runtime list', signal, () => this.#view.refresh());
+    const { name, runtime, dataDir, logger } = this.#options;
+    this.#background.spawn('node informer', () => this.#nodes.run(signal));
+    // Before the first pod asks for one of them.
+    await importFolder({ runtime, directory: join(dataDir, 'images'), logger });
+    await this.#imageLedger.load();
+    const podCIDR = await this.#networking.start(this.#machine?.addresses ?? [], signal);
+    await this.#background.persist('runtime list', signal, () => this.#view.refresh());
     if (signal.aborted) return;
     this.#networkStarted = true;
     this.#registration.nudge();
-    this.#follow(this.#nodes, () => this.#routeSync.request());
-    this.#follow(this.#services, () => this.#proxySync.request());
-    this.#follow(this.#slices, () => this.#proxySync.request());
-    this.#spawn('service informer', () => this.#services.run(signal));
-    this.#spawn('endpoint informer', () => this.#slices.run(signal));
-    // Environment variables of services must be whole before the first container is made.
+    this.#networking.follow();
+    this.#background.spawn('service informer', () => this.#services.run(signal));
+    this.#background.spawn('endpoint informer', () => this.#slices.run(signal));
+    const policies = this.#policies;
+    if (policies) this.#background.spawn('network policies', () => policies.run(signal));
+    const ingress = this.#ingress;
+    if (ingress) this.#background.spawn('ingress', () => ingress.run(signal));
+    const [manager, staticPods] = await this.#runStaticPods(signal);
+    // Environment variables of services must be whole before the first container of the API's pods is made.
     if (!(await this.#services.waitForSync(signal))) return;
-    await this.#runPods(signal);
-    this.#options.logger.info({ node: name, podCIDR }, 'node ready');
+    await this.#runPods(manager, staticPods, signal);
+    logger.info({ node: name, podCIDR }, 'node ready');
     this.#ready.resolve();
   }
 
-  async #runPods(signal: AbortSignal): Promise<void> {
+  /** Pods of the node's own, which need no API server. */
+  async #runStaticPods(signal: AbortSignal): Promise<readonly [PodManager, StaticPods]> {
     const manager = this.#makeManager();
     this.#manager = manager;
-    this.#pods.addHandler({
-      added: pod => manager.apply(pod),
-      updated: pod => manager.apply(pod),
-      deleted: pod => manager.remove(pod),
-    });
-    this.#spawn('runtime view', () => this.#view.run(signal));
-    this.#spawn('pod informer', () => this.#pods.run(signal));
+    const staticPods = this.#makeStaticPods(manager);
+    this.#staticPods = staticPods;
+    this.#background.spawn('runtime view', () => this.#view.run(signal));
+    await staticPods.start();
+    this.#background.spawn('static pods', () => staticPods.run(signal));
+    return [manager, staticPods];
+  }
+
+  async #runPods(manager: PodManager, staticPods: StaticPods, signal: AbortSignal): Promise<void> {
+    this.#pods.addHandler(staticPods.handler);
+    this.#background.spawn('pod informer', () => this.#pods.run(signal));
     if (!(await this.#pods.waitForSync(signal))) return;
     manager.markSynced();
-    this.#spawn('pod upkeep', () => manager.run(signal));
-    this.#spawn('first sweep', () => manager.sweep());
+    staticPods.apiReady();
+    this.#background.spawn('pod upkeep', () => manager.run(signal));
+    this.#background.spawn('eviction', () => this.#evictor.run(signal));
+    this.#background.spawn('image collection', () => this.#imageCollector.run(signal));
+    this.#background.spawn('first sweep', () => manager.sweep());
+    this.#background.spawn('local volumes', () => this.#localReclaim.run(signal));
+  }
+
+  #makeImageCollector(): ImageCollector {
+    const { name: nodeName, runtime, clock, logger, timing = {} } = this.#options;
+    return new ImageCollector({
+      ...{ nodeName, runtime, clock, logger, recorder: this.#recorder, ledger: this.#imageLedger },
+      policy: this.#imagePolicy,
+      observe: diskSupply,
+      wanted: () => this.#manager?.images() ?? [],
+      ...(timing.imagesCollectMs !== undefined && { collectMs: timing.imagesCollectMs }),
+    });
+  }
+
+  #makeServer(): AgentServer {
+    const { name, dataDir, clock, logger, runtime, tls, dns, clusterDns } = this.#options;
+    return new AgentServer({
+      clock,
+      logger,
+      runtime,
+      tls,
+      facts: {
+        nodeName: name,
+        dataDir,
+        cpuCount: () => this.#machine?.cpuCount ?? 0,
+        memoryBytes: () => this.#machine?.memoryBytes ?? 0,
+        probeCounts: () => this.#probeCounts.list(),
+        dnsMetrics: () => dns?.metrics() ?? [],
+        evictions: () => this.#evictor.evictions,
+        configuration: () => ({
+          port: this.#server.port,
+          podCIDR: this.#nodes.list().find(({ metadata }) => metadata?.name === name)?.spec?.podCIDR,
+          clusterDNS: clusterDns?.addresses ?? [],
+          clusterDomain: clusterDns?.domain ?? 'cluster.local',
+          ...describeEviction(this.#eviction),
+          imageGCHighThresholdPercent: this.#imagePolicy.highPercent,
+          imageGCLowThresholdPercent: this.#imagePolicy.lowPercent,
+        }),
+      },
+      pods: {
+        find: (namespace, podName) => this.#manager?.find(namespace, podName),
+        list: () => this.#manager?.list() ?? [],
+      },
+    });
+  }
+
+  #makeEvictor(): Evictor {
+    const { clock, logger, runtime, dataDir, observeSupplies, timing = {} } = this.#options;
+    return new Evictor({
+      clock,
+      logger,
+      runtime,
+      settings: this.#eviction,
+      observe: observeSupplies ?? (() => observe(dataDir)),
+      pods: () => this.#manager?.list() ?? [],
+      podDir: uid => this.#volumes.podDir(uid),
+      reclaimDisk: () => this.#imageCollector.removeUnused(),
+      onChange: () => this.#registration.nudge(),
+      ...(timing.evictionObserveMs !== undefined && { observeMs: timing.evictionObserveMs }),
+    });
+  }
+
+  #makePolicies(): PolicyController | undefined {
+    const { client, clock, random, logger, policyEnforcer: enforcer, name: nodeName, network } = this.#options;
+    if (!enforcer) return undefined;
+    const addressOf = (podUid: string) => network.addressOf(podUid);
+    const shared = { client, clock, random, logger, recorder: this.#recorder };
+    return new PolicyController({ ...shared, enforcer, nodeName, localPods: this.#pods, addressOf });
+  }
+
+  #makeIngress({ ports, defaultCertificate }: NonNullable<AgentOptions['ingress']>): NodeIngress {
+    const { name: nodeName, client, clock, random, logger } = this.#options;
+    const [services, slices, nodes] = [this.#services, this.#slices, this.#nodes];
+    const recorder = this.#recorder;
+    return new NodeIngress({
+      ...{ nodeName, client, clock, random, logger, recorder, services, slices, nodes },
+      ...{ ports, defaultCertificate },
+    });
+  }
+
+  #makeStaticPods(host: PodManager): StaticPods {
+    const { client, clock, logger, name: nodeName, dataDir, podManifestPath, timing = {} } = this.#options;
+    return new StaticPods({
+      ...{ host, client, clock, logger, nodeName, recorder: this.#recorder, statuses: this.#statuses },
+      folder: podManifestPath ?? join(dataDir, 'manifests'),
+      known: this.#pods,
+      node: () => this.#registration.node,
+      ...(timing.manifestsScanMs !== undefined && { scanMs: timing.manifestsScanMs }),
+    });
   }
 
   #makeManager(): PodManager {
@@ -298,59 +389,39 @@ export class Agent {
       network,
       volumes: this.#volumes,
       sources: this.#sources,
+      images: this.#imageLedger,
       view: this.#view,
       statuses: this.#statuses,
       recorder: this.#recorder,
+      probeCounts: this.#probeCounts,
       node: {
         name,
         hostname: machine?.hostname ?? name,
         addresses: machine?.addresses ?? [],
         cpuMilli: (machine?.cpuCount ?? 0) * 1000,
         memoryBytes: machine?.memoryBytes ?? 0,
+        storageBytes: machine?.diskBytes ?? 0,
+        pods: PODS_MAX,
+        operatingSystem: machine?.operatingSystem ?? 'linux',
+        seccompFolder: join(this.#options.dataDir, 'seccomp'),
         resolvConf,
         clusterDns,
       },
       services: () => this.#services.list(),
+      admit: async () => this.#policies?.admit(),
+      ownNode: () => this.#nodes.list().find(({ metadata }) => metadata?.name === name),
+      pressures: () => this.#evictor.pressures,
+      neighbours: uid => this.#manager?.neighbours(uid) ?? [],
       operations: new Semaphore(RUNTIME_OPERATIONS_MAX),
       pulls: new Semaphore(PULLS_MAX),
     };
     return new PodManager({
       context,
-      storedPodUids: () => this.#storedPodUids(),
+      storedPodUids: () => storedPodUids(this.#options.dataDir),
+      onForgotten: uid => this.#staticPods?.forgotten(uid),
       ...(timing.volumeRefreshMs !== undefined && { volumeRefreshMs: timing.volumeRefreshMs }),
       ...(timing.orphanSweepMs !== undefined && { orphanSweepMs: timing.orphanSweepMs }),
     });
-  }
-
-  async #storedPodUids(): Promise<string[]> {
-    return readdir(join(this.#options.dataDir, 'pods'));
-  }
-
-  /** Undefined if the agent was stopped before there was one. */
-  async #waitForPodCIDR(signal: AbortSignal): Promise<string | undefined> {
-    const { name, logger } = this.#options;
-    const found = Promise.withResolvers<string>();
-    const look = (node: Node) => {
-      if (node.metadata?.name === name && node.spec?.podCIDR) found.resolve(node.spec.podCIDR);
-    };
-    this.#nodes.addHandler({ added: look, updated: look });
-    logger.debug({ node: name }, 'waiting for a podCIDR');
-    await Promise.race([found.promise, aborted(signal)]);
-    return signal.aborted ? undefined : found.promise;
-  }
-
-  #follow<T extends KubernetesObject>(informer: Informer<T>, changed: () => void): void {
-    informer.addHandler({ added: changed, updated: changed, deleted: changed });
-  }
-
-  async #syncProxy(): Promise<void> {
-    // Rules from half a picture would cut connections that the other half keeps.
-    if (!this.#services.hasSynced || !this.#slices.hasSynced) return;
-    await this.#options.proxy?.sync(planServicePorts(this.#services.list(), this.#slices.list(), this.#options.name));
-  }
-
-  async #syncRoutes(): Promise<void> {
-    await this.#options.network.setRoutes(planRoutes(this.#nodes.list(), this.#options.name));
   }
 
   async #observe(): Promise<NodeInput> {
@@ -364,7 +435,6 @@ export class Agent {
       trouble = `container runtime is down: ${error instanceof Error ? error.message : String(error)}`;
       return [];
     });
-    const largest = images.toSorted((a, b) => b.sizeBytes - a.sizeBytes || (a.id < b.id ? -1 : 1));
     return {
       name,
       facts: machine,
@@ -374,36 +444,9 @@ export class Agent {
       runtimeVersion: this.#runtimeVersion,
       port: this.#server.port,
       trouble,
-      images: largest.slice(0, IMAGES_REPORTED_MAX).map(({ tags, id, sizeBytes }) => ({
-        names: tags.length > 0 ? tags : [id],
-        sizeBytes,
-      })),
+      pressures: this.#evictor.pressures,
+      localFolder: this.#localFolder.path,
+      images: reportedImages(images),
     };
   }
-
-  /** Tries until it works or the agent stops. */
-  async #persist(what: string, signal: AbortSignal, work: () => Promise<unknown>): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await work();
-        return;
-      } catch (error) {
-        this.#options.logger.error({ error }, `${what} could not be started; trying again`);
-        await sleep(this.#options.clock, REGISTER_RETRY_MS * 2, signal);
-      }
-    }
-  }
-
-  /** Runs a part of the agent until it ends by itself; the agent's stop waits for it. */
-  #spawn(name: string, work: () => Promise<void>): void {
-    const running = work()
-      .catch((error: unknown) => this.#options.logger.error({ error, part: name }, 'a part of the agent failed'))
-      .finally(() => this.#running.delete(running));
-    this.#running.add(running);
-  }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

@@ -6,14 +6,22 @@ export {
   configmaps,
   endpointslices,
   events,
+  ingressclasses,
+  ingresses,
   leases,
+  namespaces,
+  networkpolicies,
   nodes,
+  persistentvolumeclaims,
+  persistentvolumes,
   pods,
+  runtimeclasses,
   secrets,
   serviceaccounts,
   services,
 } from '../control/api/generated/kinds.ts';
 export type {
+  AppArmorProfile,
   ConfigMap,
   Container,
   ContainerState,
@@ -26,16 +34,26 @@ export type {
   EnvVar,
   EphemeralContainer,
   Event,
+  Ingress,
+  IngressBackend,
+  IngressClass,
   KeyToPath,
+  LabelSelector,
   Lease,
   Lifecycle,
   LifecycleHandler,
+  Namespace,
+  NetworkPolicy,
+  NetworkPolicyPeer,
+  NetworkPolicyPort,
   Node,
   NodeAddress,
   NodeCondition,
   NodeStatus,
   ObjectFieldSelector,
   ObjectReference,
+  PersistentVolume,
+  PersistentVolumeClaim,
   Pod,
   PodCondition,
   PodSpec,
@@ -43,17 +61,42 @@ export type {
   Probe,
   Quantity,
   ResourceFieldSelector,
+  ResourceRequirements,
+  RuntimeClass,
+  SeccompProfile,
   Secret,
   Service,
   Taint,
   TokenRequest,
+  Toleration,
   Volume,
   VolumeMount,
   VolumeProjection,
 } from '../control/api/generated/types.ts';
+export {
+  compareAge,
+  INGRESS_PORTS,
+  isRoutedIngress,
+  mayRoute,
+  type OwnClasses,
+  ownClasses,
+  TLS_SECRET_TYPE,
+} from '../control/api/ingress.ts';
 export type { Kind, KubernetesObject } from '../control/api/kind.ts';
+export {
+  isLetGo,
+  isLocalVolume,
+  LOCAL_FINALIZER,
+  LOCAL_FOLDER,
+  LOCAL_LABEL,
+  LOCAL_NODE,
+} from '../control/api/local-volumes.ts';
+export { matchesLabelSelector } from '../control/api/selectors.ts';
 export { ApiError, hasReason } from '../control/api/status.ts';
+export { ephemeralClaimName, isBoundTo } from '../control/api/volume-binding.ts';
 export type { Client } from '../control/client/client.ts';
 export type { EventRecorder } from '../control/client/events.ts';
 export { ApiEventRecorder } from '../control/client/events.ts';
-export { Informer } from '../control/client/informer.ts';
+export { type Cache, Informer } from '../control/client/informer.ts';
+export { matchesRequiredNode } from '../control/client/node-selectors.ts';
+export { untoleratedTaint } from '../control/client/taints.ts';

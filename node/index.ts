@@ -1,5 +1,6 @@
 /** The node agent's door: what composes an agent imports from here. */
-export { Agent, type AgentOptions, type AgentTiming, createAgent } from './agent.ts';
+export { Agent, createAgent } from './agent.ts';
+export type { AgentOptions, AgentTiming } from './agent-options.ts';
 export { type Clock, systemClock } from './clock.ts';
 export type { Logger } from './logger.ts';
 export type { PodNetwork } from './network/network.ts';

@@ -1,7 +1,6 @@
 /** The node's heartbeat: a Lease in kube-node-lease that is renewed every few seconds. */
 import { type Client, hasReason, type Lease, leases, type Node } from './api.ts';
 import { type Clock, microTimeText, sleep } from './clock.ts';
-import { LEASE_DURATION_SECONDS } from './limits.ts';
 import type { Logger } from './logger.ts';
 
 export interface HeartbeatOptions {
@@ -12,6 +11,7 @@ export interface HeartbeatOptions {
   /** The node's object: the lease belongs to it and goes with it. */
   readonly node: () => Node | undefined;
   readonly renewMs: number;
+  readonly durationSeconds: number;
 }
 
 const NAMESPACE = 'kube-node-lease';
@@ -35,7 +35,12 @@ export async function beat(options: HeartbeatOptions, signal: AbortSignal): Prom
 async function renew(options: HeartbeatOptions, last: Lease | undefined): Promise<Lease> {
   const { client, clock, nodeName } = options;
   const known = last ?? (await find(options));
-  const lease = planHeartbeat(known, { nodeName, node: options.node(), now: clock.now() });
+  const lease = planHeartbeat(known, {
+    nodeName,
+    node: options.node(),
+    now: clock.now(),
+    durationSeconds: options.durationSeconds,
+  });
   return known ? client.update(leases, lease) : client.create(leases, lease);
 }
 
@@ -51,7 +56,12 @@ async function find({ client, nodeName }: HeartbeatOptions): Promise<Lease | und
 /** The lease with one more beat. Pure. */
 export function planHeartbeat(
   known: Lease | undefined,
-  { nodeName, node, now }: { nodeName: string; node: Node | undefined; now: number },
+  {
+    nodeName,
+    node,
+    now,
+    durationSeconds,
+  }: { nodeName: string; node: Node | undefined; now: number; durationSeconds: number },
 ): Lease {
   const owner = node?.metadata?.uid;
   const ownerReferences = owner ? [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid: owner }] : undefined;
@@ -62,7 +72,7 @@ export function planHeartbeat(
     spec: {
       ...known?.spec,
       holderIdentity: nodeName,
-      leaseDurationSeconds: LEASE_DURATION_SECONDS,
+      leaseDurationSeconds: durationSeconds,
       renewTime: microTimeText(now),
     },
   };

@@ -23,6 +23,8 @@ export const PULL_BACK_OFF_MS_MAX = 300_000;
 /** Retries of volumes, sandboxes and containers that could not be made. */
 export const SETUP_BACK_OFF_MS = 500;
 export const SETUP_BACK_OFF_MS_MAX = 120_000;
+/** A resize that waits for other pods' room is looked at again this often. */
+export const RESIZE_RETRY_MS = 10_000;
 /** A container whose configuration cannot be made (a missing Secret) is looked at again this often. */
 export const CONFIG_RETRY_MS = 5_000;
 
@@ -52,18 +54,36 @@ export const SOURCE_CACHE_ENTRIES_MAX = 1_000;
 export const TOKEN_AGE_MS_MAX = 24 * 3_600_000;
 /** Bytes that one volume of ConfigMap, Secret or downward API data may hold in all. */
 export const PROJECTED_BYTES_MAX = 8 * 1024 * 1024;
+/** Directories within each other of which a volume's group is set. */
+export const OWNERSHIP_DEPTH_MAX = 1_000;
+/** Rest between two looks at local volumes that are to be removed. */
+export const RECLAIM_REST_MS = 100;
 /** A request of the agent to the API server gives up after this. */
 export const API_REQUEST_TIMEOUT_MS = 20_000;
 
-export const LEASE_RENEW_MS = 10_000;
+/** How long a heartbeat holds, and after which share of that time the next one is sent (kubelet `nodeLeaseRenewIntervalFraction`). */
 export const LEASE_DURATION_SECONDS = 40;
+export const LEASE_RENEW_SHARE = 0.25;
 export const NODE_STATUS_MS = 300_000;
 /** How often the node looks at itself for changes worth reporting. */
 export const NODE_OBSERVE_MS = 10_000;
 /** Retry of registration and of the wait for a podCIDR. */
 export const REGISTER_RETRY_MS = 1_000;
+/** An agent that was here before waits this long for the API to say its pods' range. */
+export const POD_RANGE_WAIT_MS = 5_000;
 /** Runtime objects of pods that the API no longer knows are removed this often. */
 export const ORPHAN_SWEEP_MS = 60_000;
+
+/** Images that the node's status names (kubelet `nodeStatusMaxImages`). */
+export const IMAGES_REPORTED_MAX = 50;
+/** How often the node measures what it has left (kubelet's housekeeping). */
+export const EVICTION_OBSERVE_MS = 10_000;
+/** A condition of pressure holds for this long after it was last seen (kubelet `evictionPressureTransitionPeriod`). */
+export const PRESSURE_TRANSITION_MS = 300_000;
+/** What an evicted pod gets to end. */
+export const EVICTION_GRACE_SECONDS = 1;
+/** Files and folders that are looked at to measure one volume. */
+export const MEASURED_ENTRIES_MAX = 100_000;
 
 /** Streams (exec, attach, port-forward) that the agent's server holds at once. */
 export const STREAMS_MAX = 500;
@@ -85,3 +105,5 @@ export const WEBSOCKET_MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 export const STREAM_BUFFER_BYTES_MAX = 1024 * 1024;
 /** Dialling a pod's port. */
 export const DIAL_TIMEOUT_MS = 10_000;
+/** A client of the agent's server has this long for its TLS handshake. */
+export const HANDSHAKE_MS_MAX = 10_000;

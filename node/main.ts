@@ -2,63 +2,32 @@
  * A node, composed: joins the cluster at its first start, then runs the agent with the runtime, the network and the proxy
  * that this machine has.
  */
+import { randomInt } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
-import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import type { Clock } from '../control/client/clock.ts';
 import { HttpsTransport } from '../control/client/https.ts';
-import { RestClient, readText } from '../control/client/rest.ts';
-import { JoinError, openJoinSession } from '../control/join/client.ts';
-import {
-  type ClusterSettings,
-  clusterSettingsSchema,
-  joinNodeAnswerSchema,
-  PATHS,
-  serversAnswerSchema,
-} from '../control/join/protocol.ts';
-import { createRequest, fingerprint, type KeyPair } from '../control/pki/authority.ts';
-import { loadKeyPair, saveKeyPair, writePrivately } from '../control/pki/files.ts';
-import { parseToken } from '../control/pki/token.ts';
+import { RestClient } from '../control/client/rest.ts';
+import type { ClusterSettings } from '../control/join/protocol.ts';
+import { createDefaultCertificate } from '../control/pki/authority.ts';
 import { type Agent, createAgent } from './agent.ts';
-import { createBridgeNetwork } from './network/bridge.ts';
-import type { PodNetwork } from './network/network.ts';
-import { createNoNetwork } from './network/none.ts';
-import { chooseProxy } from './proxy/choose.ts';
-import type { ServiceProxy } from './proxy/proxy.ts';
-import { createDockerRuntime } from './runtime/docker/docker.ts';
-import { createFakeRuntime } from './runtime/fake.ts';
-import { createNativeRuntime } from './runtime/native/native.ts';
-import { type Runtime, RuntimeUnavailableError } from './runtime/runtime.ts';
+import type { AgentOptions } from './agent-options.ts';
+import { DNS_PORT } from './dns/limits.ts';
+import { clusterDnsAddress, createNodeDns } from './dns/node-dns.ts';
+import { removeRedirection } from './dns/redirect.ts';
+import { parseResolvConf, resolversOf } from './dns/resolv-conf.ts';
+import { evictionSettings } from './eviction/settings.ts';
+import { imagePolicy } from './housekeeping/image-plan.ts';
+import { assembleParts, chooseRuntime } from './machine-parts.ts';
+import { clusterIdOf, loadOrJoin } from './membership/membership.ts';
+import { keepServers } from './membership/servers.ts';
+import type { NodeContext, NodeOptions, RuntimeName } from './node-options.ts';
+import { removeHoldings } from './removal.ts';
+import { isRoot } from './runtime/processes.ts';
 
-export type RuntimeName = 'docker' | 'native' | 'fake';
+export { chooseRuntime } from './machine-parts.ts';
+export type { DnsOptions, HousekeepingOptions, NodeContext, NodeOptions, RuntimeName } from './node-options.ts';
 
-export interface NodeOptions {
-  readonly name: string;
-  readonly dataDir: string;
-  readonly servers: readonly string[];
-  readonly token: string | undefined;
-  readonly listen: { readonly host: string; readonly port: number };
-  readonly runtime: 'auto' | RuntimeName;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly taints: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
-  readonly nodeIp: string | undefined;
-}
-/** What the process hands in. */
-export interface NodeContext {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly delay: (ms: number, signal?: AbortSignal) => Promise<void>;
-  readonly onSignal: (signals: readonly NodeJS.Signals[], callback: (signal: NodeJS.Signals) => void) => () => void;
-}
-
-/** A node that must not be started again as it is: a wrong token, another cluster's data. */
-const EXIT_DO_NOT_RESTART = 3;
-const JOIN_RETRY_MS = 250;
-const JOIN_RETRY_MS_MAX = 5_000;
-const SERVERS_REFRESH_MS = 30_000;
-const CLUSTER_ID_LENGTH = 16;
 /** What the node reports as its kubelet: the Kubernetes version whose behaviour it follows. */
 const KUBELET_VERSION = 'v1.33.1+raftsman';
 
@@ -76,16 +45,31 @@ export async function runAgent(options: NodeOptions, context: NodeContext): Prom
     stopped.resolve(signal);
   });
   try {
-    const runtimeName = await chooseRuntime(options.runtime, context.env);
+    const runtimeName = await chooseRuntime(options.runtime, context.env, options.runtimeEndpoint);
     const membership = await loadOrJoin(options, { context, logger, signal: stop.signal });
     if (!membership) return;
-    const parts = await assemble({
+    const clusterId = clusterIdOf(membership.authority);
+    const { policyEnforcer, proxyKind, ...parts } = await assembleParts({
       name: options.name,
       dataDir: options.dataDir,
       runtime: runtimeName,
+      runtimeEndpoint: options.runtimeEndpoint,
       env: context.env,
-      clusterId: clusterIdOf(membership.authority),
+      clusterId,
+      registriesFile: options.registriesFile,
+      nodeNetwork: options.nodeNetwork,
     });
+    const resolvConf = await readResolvConf(options.dns.resolvConf);
+    const dns = composeDns(options, {
+      clusterId,
+      settings: membership.settings,
+      resolvConf,
+      proxyKind,
+      context,
+      logger,
+    });
+    // Rules of a start before this one.
+    if (!options.networkPolicy) await policyEnforcer?.close({ remove: true });
     const transport = new HttpsTransport({
       servers: membership.servers,
       clock: context.clock,
@@ -96,6 +80,7 @@ export async function runAgent(options: NodeOptions, context: NodeContext): Prom
       name: options.name,
       client: new RestClient({ transport, clock: context.clock, userAgent: 'kubelet/v1.33 raftsman-agent' }),
       ...parts,
+      ...(options.networkPolicy && policyEnforcer && { policyEnforcer }),
       dataDir: options.dataDir,
       clock: context.clock,
       random: context.random,
@@ -105,21 +90,93 @@ export async function runAgent(options: NodeOptions, context: NodeContext): Prom
       ...(options.nodeIp !== undefined && { addresses: [options.nodeIp] }),
       labels: options.labels,
       taints: [...options.taints],
+      eviction: evictionSettings(options.housekeeping?.eviction ?? {}),
+      imagePolicy: imagePolicy(options.housekeeping?.images),
+      ...(options.podManifestPath !== undefined && { podManifestPath: options.podManifestPath }),
+      ...(options.leaseDurationSeconds !== undefined && {
+        timing: { leaseDurationSeconds: options.leaseDurationSeconds },
+      }),
+      ...(await ingressOf(options, context)),
       version: KUBELET_VERSION,
       clusterCIDR: membership.settings.clusterCIDR,
       serviceCIDR: membership.settings.serviceCIDR,
-      resolvConf: await readFile('/etc/resolv.conf', 'utf8').catch(() => ''),
-      canMount: process.getuid?.() === 0,
+      resolvConf,
+      ...dns,
+      canMount: isRoot(),
     });
     await agent.start();
     logger.info({ runtime: runtimeName, servers: membership.servers }, 'the node runs');
-    const refresh = keepServers({ transport, dataDir: options.dataDir, context, signal: stop.signal });
-    await end(agent, await stopped.promise);
-    await refresh;
-    await transport.close();
+    const refresh = keepServers({
+      transport,
+      dataDir: options.dataDir,
+      given: options.servers,
+      settings: membership.settings,
+      context,
+      signal: stop.signal,
+    });
+    const signal = await stopped.promise;
+    try {
+      await end(agent, signal);
+    } finally {
+      await refresh;
+      await transport.close();
+    }
   } finally {
     release();
   }
+}
+
+/** Where systemd-resolved keeps the resolvers that stand behind it. */
+const RESOLVED_FILE = '/run/systemd/resolve/resolv.conf';
+
+/** What the node's resolv.conf says; where it names only this machine, which pods cannot reach, what stands behind that. */
+async function readResolvConf(file: string | undefined): Promise<string> {
+  if (file !== undefined) return file === '' ? '' : readFile(file, 'utf8');
+  const text = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
+  const isLoopback = parseResolvConf(text).nameservers.every(address => address === '127.0.0.53');
+  return isLoopback ? readFile(RESOLVED_FILE, 'utf8').catch(() => text) : text;
+}
+
+interface DnsParts {
+  readonly clusterId: string;
+  readonly settings: ClusterSettings;
+  readonly resolvConf: string;
+  readonly proxyKind: 'nftables' | 'userspace' | undefined;
+  readonly context: NodeContext;
+  readonly logger: pino.Logger;
+}
+
+/** The cluster's DNS on this node, and what pods are told of it. */
+function composeDns({ name, dns }: NodeOptions, parts: DnsParts): Pick<AgentOptions, 'dns' | 'clusterDns'> {
+  const { clusterId, settings, resolvConf, proxyKind, context, logger } = parts;
+  const domain = dns.domain ?? settings.clusterDomain;
+  const address = clusterDnsAddress(settings.serviceCIDR);
+  const addresses = dns.addresses ?? (address === undefined ? [] : [address]);
+  return {
+    ...(addresses.length > 0 && { clusterDns: { addresses, domain } }),
+    ...(proxyKind !== undefined && {
+      dns: createNodeDns({
+        clusterId,
+        nodeName: name,
+        domain,
+        serviceCIDR: settings.serviceCIDR,
+        proxy: proxyKind,
+        resolvers: resolversOf(resolvConf, DNS_PORT),
+        ...(dns.stubZones && { stubZones: dns.stubZones }),
+        clock: context.clock,
+        // Others must not guess the ids of our questions.
+        random: () => randomInt(2 ** 32) / 2 ** 32,
+        logger,
+      }),
+    }),
+  };
+}
+
+/** The certificate for hosts without one of their own is made anew at each start: nobody is to trust it. */
+async function ingressOf({ ingress, name }: NodeOptions, { clock }: NodeContext) {
+  if (ingress.http === undefined && ingress.https === undefined) return {};
+  const pair = await createDefaultCertificate(name, { nowMs: clock.now() });
+  return { ingress: { ports: ingress, defaultCertificate: { cert: pair.certificate, key: pair.key } } };
 }
 
 /** Stops an agent as the signal asks: SIGUSR2 takes the pods along. */
@@ -129,208 +186,23 @@ async function end(agent: Agent, signal: NodeJS.Signals): Promise<void> {
 }
 
 /**
- * Turns `auto` into what this machine has.
- * @throws {RuntimeUnavailableError} with a sentence on what to install.
+ * Removes what an agent that was killed left on this machine: containers, mounts, links, routes, rules. Throws
+ * `RemovalError` if something is still there.
  */
-export async function chooseRuntime(choice: 'auto' | RuntimeName, env: NodeContext['env']): Promise<RuntimeName> {
-  if (choice === 'fake') return choice;
-  const isRoot = process.getuid?.() === 0;
-  if (process.platform !== 'linux' || !isRoot) {
-    throw new RuntimeUnavailableError(
-      `pods need ${process.platform === 'linux' ? 'root' : 'Linux'}, for their network: ${process.platform === 'linux' ? 'run it as root (sudo)' : 'use a Linux machine'}, or try --runtime fake, which only pretends to run pods`,
-    );
-  }
-  if (choice === 'native') return choice;
-  const docker = createDockerRuntime({
-    clusterId: 'probe',
-    nodeName: 'probe',
-    ...(env.DOCKER_HOST && { dockerHost: env.DOCKER_HOST }),
-  });
-  try {
-    await docker.start();
-    return 'docker';
-  } catch (error) {
-    if (choice === 'docker') throw error;
-    return 'native';
-  } finally {
-    await docker.close();
-  }
-}
-
-/** Removes what an agent that was killed left on this machine: containers, mounts, links, routes, rules. */
 export async function removeNodeRemains(options: {
   readonly name: string;
   readonly dataDir: string;
   readonly runtime: RuntimeName;
+  readonly runtimeEndpoint?: string | undefined;
   readonly env: NodeContext['env'];
 }): Promise<void> {
   const authority = await readFile(join(options.dataDir, 'pki', 'ca.crt'), 'utf8').catch(() => undefined);
-  if (authority === undefined || options.runtime === 'fake') return;
-  const { runtime, network, proxy } = await assemble({ ...options, clusterId: clusterIdOf(authority) });
-  await proxy?.close({ remove: true });
+  if (authority === undefined) return;
+  const { name, dataDir } = options;
+  const clusterId = clusterIdOf(authority);
+  const { runtime, network, proxy, proxyKind, policyEnforcer } = await assembleParts({ ...options, clusterId });
+  const redirection = { close: () => removeRedirection({ clusterId, nodeName: name }) };
   await runtime.start();
-  for (const sandbox of await runtime.list()) await runtime.removeSandbox(sandbox.id);
-  await network.close({ remove: true });
-  await runtime.close();
-}
-
-interface Parts {
-  readonly runtime: Runtime;
-  readonly network: PodNetwork;
-  readonly proxy?: ServiceProxy;
-}
-interface PartsOptions {
-  readonly name: string;
-  readonly dataDir: string;
-  readonly runtime: RuntimeName;
-  readonly clusterId: string;
-  readonly env: NodeContext['env'];
-}
-
-async function assemble({ name, dataDir, runtime, clusterId, env }: PartsOptions): Promise<Parts> {
-  if (runtime === 'fake') return { runtime: createFakeRuntime({ nodeName: name }), network: createNoNetwork() };
-  const network = createBridgeNetwork({ clusterId, nodeName: name, dataDir });
-  const { proxy } = await chooseProxy({ clusterId, nodeName: name });
-  if (runtime === 'native')
-    return {
-      runtime: createNativeRuntime({ dataDir: join(dataDir, 'native') }),
-      network,
-      proxy,
-    };
-  return {
-    runtime: createDockerRuntime({
-      clusterId,
-      nodeName: name,
-      ...(env.DOCKER_HOST && { dockerHost: env.DOCKER_HOST }),
-    }),
-    network,
-    proxy,
-  };
-}
-
-/** What a node knows of its cluster, kept in `DIR/pki` and `DIR/cluster.json`. */
-interface NodeMembership {
-  readonly pair: KeyPair;
-  readonly authority: string;
-  readonly servers: readonly string[];
-  readonly settings: ClusterSettings;
-}
-interface JoinTools {
-  readonly context: NodeContext;
-  readonly logger: pino.Logger;
-  readonly signal: AbortSignal;
-}
-
-async function loadOrJoin(options: NodeOptions, tools: JoinTools): Promise<NodeMembership | undefined> {
-  const folder = join(options.dataDir, 'pki');
-  const pair = await loadKeyPair(folder, 'node');
-  if (pair) {
-    const [authority, text] = await Promise.all([
-      readFile(join(folder, 'ca.crt'), 'utf8'),
-      readFile(join(options.dataDir, 'cluster.json'), 'utf8'),
-    ]);
-    const known = serversAnswerSchema.extend({ settings: clusterSettingsSchema }).parse(JSON.parse(text));
-    return { pair, authority, servers: [...new Set([...known.servers, ...options.servers])], settings: known.settings };
-  }
-  if (options.token === undefined) {
-    throw Object.assign(
-      new Error(
-        'this node has not joined yet: give a token with --token (`raftsman token create --role node` on a master makes one)',
-      ),
-      { exitCode: EXIT_DO_NOT_RESTART },
-    );
-  }
-  return joinCluster(options, options.token, tools);
-}
-
-/** Asks one master after the other until one takes the node in; undefined if the process is told to stop first. */
-async function joinCluster(
-  options: NodeOptions,
-  tokenText: string,
-  { context, logger, signal }: JoinTools,
-): Promise<NodeMembership | undefined> {
-  const token = parseToken(tokenText);
-  const { request, key } = await createRequest(`system:node:${options.name}`);
-  for (let delayMs = JOIN_RETRY_MS; ; delayMs = Math.min(delayMs * 1.5, JOIN_RETRY_MS_MAX)) {
-    for (const server of options.servers) {
-      try {
-        const session = await openJoinSession(server, token);
-        const answer = await session.call(
-          PATHS.joinNode,
-          { name: options.name, request, hosts: ownHosts(options.nodeIp) },
-          joinNodeAnswerSchema,
-        );
-        const pair = { certificate: answer.certificate, key };
-        await saveMembership(options.dataDir, {
-          pair,
-          authority: answer.authority,
-          servers: answer.servers,
-          settings: answer.settings,
-        });
-        return {
-          pair,
-          authority: answer.authority,
-          servers: [...new Set([...answer.servers, server])],
-          settings: answer.settings,
-        };
-      } catch (error) {
-        if (!(error instanceof JoinError)) throw error;
-        if (!error.retriable) throw Object.assign(error, { exitCode: EXIT_DO_NOT_RESTART });
-        logger.info({ server, reason: error.message }, 'not joined yet');
-      }
-    }
-    if (signal.aborted) return undefined;
-    await context.delay(delayMs, signal).catch(() => {});
-  }
-}
-
-async function saveMembership(dataDir: string, { pair, authority, servers, settings }: NodeMembership): Promise<void> {
-  await mkdir(join(dataDir, 'pki'), { recursive: true, mode: 0o700 });
-  await writePrivately(join(dataDir, 'pki', 'ca.crt'), authority);
-  await saveServers(dataDir, servers, settings);
-  // The certificate last: its presence means that all is there.
-  await saveKeyPair(join(dataDir, 'pki'), 'node', pair);
-}
-
-const saveServers = (dataDir: string, servers: readonly string[], settings: ClusterSettings) =>
-  writePrivately(join(dataDir, 'cluster.json'), `${JSON.stringify({ servers, settings }, undefined, 2)}\n`);
-
-/** Learns of masters that came and went, so that the node never depends on the one through which it joined. */
-async function keepServers({
-  transport,
-  dataDir,
-  context,
-  signal,
-}: {
-  readonly transport: HttpsTransport;
-  readonly dataDir: string;
-  readonly context: NodeContext;
-  readonly signal: AbortSignal;
-}): Promise<void> {
-  const file = join(dataDir, 'cluster.json');
-  while (!signal.aborted) {
-    try {
-      const response = await transport.request({ method: 'GET', path: PATHS.servers, signal });
-      const { servers } = serversAnswerSchema.parse(JSON.parse(await readText(response.body)));
-      const { settings } = JSON.parse(await readFile(file, 'utf8')) as { settings: ClusterSettings };
-      if (servers.length > 0 && servers.join() !== transport.servers.join()) {
-        transport.setServers(servers);
-        await saveServers(dataDir, servers, settings);
-      }
-    } catch {
-      // Nobody answers: the list on disk stays as it is.
-    }
-    await context.delay(SERVERS_REFRESH_MS, signal).catch(() => {});
-  }
-}
-
-const clusterIdOf = (authority: string) => fingerprint(authority).slice(0, CLUSTER_ID_LENGTH);
-
-function ownHosts(nodeIp: string | undefined): readonly string[] {
-  const addresses = Object.values(networkInterfaces())
-    .flatMap(list => list ?? [])
-    .filter(({ address }) => !address.startsWith('fe80'));
-  return [
-    ...new Set([...(nodeIp ? [nodeIp] : []), '127.0.0.1', hostname(), ...addresses.map(({ address }) => address)]),
-  ].slice(0, 32);
+  const services = [proxyKind === 'nftables' ? redirection : undefined, proxy];
+  await removeHoldings({ dataDir, runtime, network, services, policies: policyEnforcer });
 }

@@ -1,7 +1,10 @@
 /** What the node says of itself: capacity, addresses, conditions, versions. Pure; the facts are read in `machine.ts`. */
-import type { Node, NodeCondition, NodeStatus, Taint } from './api.ts';
+import { LOCAL_FOLDER, type Node, type NodeCondition, type NodeStatus, type Taint } from './api.ts';
 import { timeText } from './clock.ts';
-import { PODS_MAX } from './limits.ts';
+import { IMAGES_REPORTED_MAX, PODS_MAX } from './limits.ts';
+import { nodeAmounts, sorted } from './node-amounts.ts';
+import type { Pressure } from './pods/admission.ts';
+import type { ImageStatus } from './runtime/runtime.ts';
 
 /** The machine under the node. */
 export interface MachineFacts {
@@ -31,8 +34,14 @@ export interface NodeInput {
   readonly port: number;
   /** Why the node cannot take pods; undefined if it can. */
   readonly trouble: string | undefined;
+  /** What the node is short of. */
+  readonly pressures: readonly Pressure[];
+  /** Where volumes of the local class lie. */
+  readonly localFolder: string;
   readonly images: readonly { readonly names: readonly string[]; readonly sizeBytes: number }[];
 }
+
+type Words = readonly [reason: string, message: string];
 
 /** The object to register with. */
 export function newNode(input: NodeInput, now: number): Node {
@@ -50,7 +59,10 @@ export function newNode(input: NodeInput, now: number): Node {
         'beta.kubernetes.io/arch': facts.architecture,
         ...labels,
       },
-      annotations: { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' },
+      annotations: {
+        'volumes.kubernetes.io/controller-managed-attach-detach': 'true',
+        [LOCAL_FOLDER]: input.localFolder,
+      },
     },
     spec: taints.length > 0 ? { taints: [...taints] } : {},
     status: nodeStatus(input, undefined, now),
@@ -71,8 +83,7 @@ export function nodeStatus(input: NodeInput, before: NodeStatus | undefined, now
       ...facts.addresses.map(address => ({ type: 'InternalIP', address })),
       { type: 'Hostname', address: name },
     ],
-    capacity: amounts,
-    allocatable: amounts,
+    ...nodeAmounts(amounts, before),
     conditions: conditions(input, before?.conditions ?? [], now),
     daemonEndpoints: { kubeletEndpoint: { Port: port } },
     nodeInfo: {
@@ -91,12 +102,27 @@ export function nodeStatus(input: NodeInput, before: NodeStatus | undefined, now
   };
 }
 
-function conditions({ trouble }: NodeInput, before: readonly NodeCondition[], now: number): NodeCondition[] {
-  const fine = (type: string, reason: string, message: string) => ({ type, status: 'False', reason, message });
+function conditions({ trouble, pressures }: NodeInput, before: readonly NodeCondition[], now: number): NodeCondition[] {
+  const pressure = (type: Pressure, [reason, message]: Words, [fineReason, fineMessage]: Words) =>
+    pressures.includes(type)
+      ? { type, status: 'True', reason, message }
+      : { type, status: 'False', reason: fineReason, message: fineMessage };
   const wanted = [
-    fine('MemoryPressure', 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'),
-    fine('DiskPressure', 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'),
-    fine('PIDPressure', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
+    pressure(
+      'MemoryPressure',
+      ['KubeletHasInsufficientMemory', 'kubelet has insufficient memory available'],
+      ['KubeletHasSufficientMemory', 'kubelet has sufficient memory available'],
+    ),
+    pressure(
+      'DiskPressure',
+      ['KubeletHasDiskPressure', 'kubelet has disk pressure'],
+      ['KubeletHasNoDiskPressure', 'kubelet has no disk pressure'],
+    ),
+    pressure(
+      'PIDPressure',
+      ['KubeletHasInsufficientPID', 'kubelet has insufficient PID available'],
+      ['KubeletHasSufficientPID', 'kubelet has sufficient PID available'],
+    ),
     trouble === undefined
       ? { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' }
       : { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: trouble },
@@ -115,5 +141,14 @@ export function saysMore(a: NodeStatus | undefined, b: NodeStatus): boolean {
 
 function withoutHeartbeat(status: NodeStatus): string {
   const conditions = (status.conditions ?? []).map(({ lastHeartbeatTime: _, ...rest }) => rest);
-  return JSON.stringify({ ...status, conditions });
+  const { capacity = {}, allocatable = {} } = status;
+  return JSON.stringify({ ...status, conditions, capacity: sorted(capacity), allocatable: sorted(allocatable) });
+}
+
+/** The largest images, as many as are told of. */
+export function reportedImages(images: readonly ImageStatus[]): NodeInput['images'] {
+  return images
+    .toSorted((left, right) => right.sizeBytes - left.sizeBytes || (left.id < right.id ? -1 : 1))
+    .slice(0, IMAGES_REPORTED_MAX)
+    .map(({ tags, id, sizeBytes }) => ({ names: tags.length > 0 ? tags : [id], sizeBytes }));
 }

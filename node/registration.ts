@@ -3,6 +3,7 @@ import { type Client, hasReason, type Node, nodes } from './api.ts';
 import { type Clock, sleep } from './clock.ts';
 import { NODE_OBSERVE_MS, REGISTER_RETRY_MS } from './limits.ts';
 import type { Logger } from './logger.ts';
+import { goneAmounts } from './node-amounts.ts';
 import { type NodeInput, newNode, nodeStatus, saysMore } from './node-status.ts';
 
 export interface RegistrationOptions {
@@ -11,6 +12,8 @@ export interface RegistrationOptions {
   readonly logger: Logger;
   /** Reads what is to be reported now. */
   readonly observe: () => Promise<NodeInput>;
+  /** The object as it was last seen in the API: others write into it too. */
+  readonly seen?: () => Node | undefined;
   /** The status is written at least this often. */
   readonly statusMs: number;
   readonly observeMs?: number;
@@ -66,11 +69,14 @@ export class Registration {
     const { client, clock, observe, statusMs } = this.#options;
     const input = await observe();
     const now = clock.now();
-    this.#node ??= await this.#register(input);
+    this.#node = newer(this.#node, this.#options.seen?.()) ?? (await this.#register(input));
     const before = this.#node.status;
     const status = nodeStatus(input, before, now);
     if (!saysMore(before && only(before, status), status) && now - this.#writtenAt < statusMs) return;
-    const patch = { type: 'application/strategic-merge-patch+json' as const, body: { status } };
+    const gone = goneAmounts(status.allocatable ?? {}, before).map(name => [name, null] as const);
+    const allocatable = { ...status.allocatable, ...Object.fromEntries(gone) };
+    const body = { status: { ...status, allocatable } };
+    const patch = { type: 'application/strategic-merge-patch+json' as const, body };
     this.#node = await client.patch(nodes, { name: input.name }, patch, { subresource: 'status' });
     this.#writtenAt = now;
   }
@@ -84,11 +90,17 @@ export class Registration {
     } catch (error) {
       if (!hasReason(error, 'AlreadyExists')) throw error;
     }
-    // It was here before: labels that the agent sets are brought up to date, all else is the operators'.
-    const labels = newNode(input, clock.now()).metadata?.labels;
-    const patch = { type: 'application/merge-patch+json' as const, body: { metadata: { labels } } };
+    // It was here before: what the agent says of its machine is brought up to date, all else is the operators'.
+    const { labels, annotations } = newNode(input, clock.now()).metadata ?? {};
+    const patch = { type: 'application/merge-patch+json' as const, body: { metadata: { labels, annotations } } };
     return client.patch(nodes, { name: input.name }, patch);
   }
+}
+
+/** Of one's own and what was seen: an object that is not one's own any more says nothing, nor does an older state. */
+function newer(own: Node | undefined, seen: Node | undefined): Node | undefined {
+  if (!own || !seen || own.metadata?.uid !== seen.metadata?.uid) return own;
+  return Number(seen.metadata?.resourceVersion) > Number(own.metadata?.resourceVersion) ? seen : own;
 }
 
 /** The part of a status that the agent writes: others have conditions and fields of their own there. */

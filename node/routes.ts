@@ -1,6 +1,7 @@
 /** From Nodes to the routes of the pod network. Pure. */
 import type { Node } from './api.ts';
 import type { NodeRoute } from './network/network.ts';
+import { modeAnnotation, readAnnouncement } from './network/way.ts';
 
 /** How the pods of other nodes are reached. Pure. */
 export function planRoutes(all: readonly Node[], ownName: string): NodeRoute[] {
@@ -8,6 +9,8 @@ export function planRoutes(all: readonly Node[], ownName: string): NodeRoute[] {
     const nodeAddress = status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
     const nodeName = metadata?.name ?? '';
     if (nodeName === ownName || !spec?.podCIDR || !nodeAddress) return [];
-    return [{ nodeName, podCIDR: spec.podCIDR, nodeAddress }];
+    const announces = metadata?.annotations?.[modeAnnotation] !== undefined;
+    const announcement = announces ? { announcement: readAnnouncement(metadata?.annotations) } : {};
+    return [{ nodeName, podCIDR: spec.podCIDR, nodeAddress, ...announcement }];
   });
 }

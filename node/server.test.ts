@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { request } from 'node:https';
 import { type AddressInfo, connect as connectTcp, createServer } from 'node:net';
@@ -57,7 +58,15 @@ async function serve(t: ExecutionContext) {
     logger: quiet,
     runtime,
     tls: tls.server,
-    nodeName: 'node-1',
+    facts: {
+      nodeName: 'node-1',
+      dataDir: '/',
+      cpuCount: () => 2,
+      memoryBytes: () => 1024,
+      probeCounts: () => [],
+      evictions: () => ({}),
+      configuration: () => ({ clusterDomain: 'cluster.local' }),
+    },
     pods: {
       find: (namespace, name) => (namespace === 'default' && name === 'web' ? handle : undefined),
       list: () => [handle],
@@ -213,6 +222,21 @@ test('only the API server and administrators get in', async t => {
   t.is((await ask(server.port, '/healthz', tls.stranger)).status, 403);
 });
 
+test('a client that says nothing does not hold up the end of the server', async t => {
+  const { server } = await serve(t);
+  const silent = connectTcp(server.port, '127.0.0.1');
+  t.teardown(() => silent.destroy());
+  await once(silent, 'connect');
+  // Its connection was accepted before this one.
+  t.is((await ask(server.port, '/healthz', tls.apiServer)).status, 200);
+  let isClosed = false;
+  void server.close().then(() => {
+    isClosed = true;
+  });
+  await until('the server is closed', () => isClosed);
+  t.pass();
+});
+
 test('tells why a log or a pod is not there', async t => {
   const { server } = await serve(t);
   t.deepEqual(await ask(server.port, '/containerLogs/default/none/app', tls.apiServer), {
@@ -305,4 +329,22 @@ test('a tunnel carries bytes to a port of the pod and back, and each end by itse
   t.deepEqual(nobody, { status: 502, text: 'dial tcp 127.0.0.1:1: connect: connection refused' });
   t.is((await tunnel(server.port, '/tunnel/default/other/1', { input, ...tls.apiServer })).status, 404);
   t.is((await tunnel(server.port, '/tunnel/default/web/70000', { input, ...tls.apiServer })).status, 400);
+});
+
+test('figures in the formats that collectors read', async t => {
+  const { server } = await serve(t);
+  const get = (path: string) => ask(server.port, path, tls.apiServer);
+  const summary = JSON.parse((await get('/stats/summary')).text) as {
+    node: { nodeName: string; fs: object };
+    pods: object[];
+  };
+  t.is(summary.node.nodeName, 'node-1');
+  t.truthy(summary.node.fs);
+  t.is(summary.pods.length, 1);
+  t.regex((await get('/metrics')).text, /^kubelet_running_pods 1$/m);
+  t.regex((await get('/metrics/resource')).text, /^node_memory_working_set_bytes \d+ \d+$/m);
+  t.regex((await get('/metrics/cadvisor')).text, /^machine_cpu_cores 2$/m);
+  t.is((await get('/metrics/probes')).status, 200);
+  t.is((await get('/metrics/none')).status, 404);
+  t.like(JSON.parse((await get('/configz')).text), { kubeletconfig: { clusterDomain: 'cluster.local', maxPods: 110 } });
 });

@@ -9,11 +9,12 @@ import { TLSSocket } from 'node:tls';
 import type { Clock } from './clock.ts';
 import { findPod, loggedContainer, type PodDirectory } from './container-lookup.ts';
 import { HttpError } from './http-error.ts';
-import { STREAMS_MAX } from './limits.ts';
+import { HANDSHAKE_MS_MAX, STREAMS_MAX } from './limits.ts';
 import type { Logger } from './logger.ts';
+import { METRICS_CONTENT_TYPE } from './metrics/text.ts';
 import { parseLogQuery, sendLogs } from './server-logs.ts';
+import { type AgentFacts, Figures } from './server-metrics.ts';
 import { type StreamingRuntime, serveStreams } from './server-streams.ts';
-import { StatsCollector } from './stats.ts';
 
 export interface AgentTls {
   readonly cert: string;
@@ -26,7 +27,7 @@ export interface AgentServerOptions {
   readonly logger: Logger;
   readonly runtime: StreamingRuntime;
   readonly tls: AgentTls;
-  readonly nodeName: string;
+  readonly facts: AgentFacts;
   readonly pods: PodDirectory;
 }
 
@@ -36,16 +37,26 @@ const ADMIN_GROUP = 'system:masters';
 export class AgentServer {
   readonly #options: AgentServerOptions;
   readonly #server: Server;
-  readonly #stats: StatsCollector;
+  readonly #figures: Figures;
   readonly #streams = new Set<Duplex>();
+  /** All connections, also those that are still in their handshake. */
+  readonly #sockets = new Set<Duplex>();
   #port = 0;
 
   constructor(options: AgentServerOptions) {
     this.#options = options;
     const { cert, key, clientCa } = options.tls;
-    this.#stats = new StatsCollector(options.runtime, options.clock);
+    const { clock, runtime, facts, pods } = options;
+    this.#figures = new Figures({ clock, runtime, facts, pods: () => pods.list() });
     // Certificates are judged below, so that a stranger gets an answer and not a broken connection.
-    this.#server = createServer({ cert, key, ca: clientCa, requestCert: true, rejectUnauthorized: false });
+    this.#server = createServer({
+      ...{ cert, key, ca: clientCa, requestCert: true, rejectUnauthorized: false },
+      handshakeTimeout: HANDSHAKE_MS_MAX,
+    });
+    this.#server.on('connection', socket => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
     this.#server.on('request', (request, response) => void this.#answer(request, response));
     this.#server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
   }
@@ -75,6 +86,8 @@ export class AgentServer {
   async close(): Promise<void> {
     for (const socket of this.#streams) socket.destroy();
     this.#server.closeAllConnections();
+    // What is still in its handshake is none of those.
+    for (const socket of this.#sockets) socket.destroy();
     if (this.#server.listening) await new Promise(resolve => this.#server.close(resolve));
   }
 
@@ -91,7 +104,7 @@ export class AgentServer {
 
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { path, query } = target(request);
-    const { pods, runtime, clock, nodeName } = this.#options;
+    const { pods, runtime, clock } = this.#options;
     const json = (value: object) =>
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
     const [first, namespace = '', name = '', container = ''] = path;
@@ -109,8 +122,14 @@ export class AgentServer {
         });
         return;
       case 'stats':
-        json(await this.#stats.summary(nodeName, pods.list()));
+        if (namespace !== 'summary') throw new HttpError(404, '404 page not found');
+        json(await this.#figures.summary());
         return;
+      case 'configz':
+        json(this.#figures.configuration());
+        return;
+      case 'metrics':
+        return this.#sendMetrics(response, path.slice(1).join('/'));
       case 'containerLogs': {
         const log = parseLogQuery(query, clock);
         const containerId = loggedContainer(findPod(pods, { namespace, name }), container, log.previous);
@@ -119,6 +138,12 @@ export class AgentServer {
       default:
         throw new HttpError(404, '404 page not found');
     }
+  }
+
+  async #sendMetrics(response: ServerResponse, name: string): Promise<void> {
+    const text = await this.#figures.page(name);
+    if (text === undefined) throw new HttpError(404, '404 page not found');
+    response.writeHead(200, { 'content-type': METRICS_CONTENT_TYPE }).end(text);
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {

@@ -46,7 +46,8 @@ export function planServicePorts(
   return result.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-function endpointsOf(
+/** Ready endpoints of one port, or those that still serve while they terminate where none is ready; by address. */
+export function endpointsOf(
   slices: readonly EndpointSlice[],
   { portName, protocol }: { portName: string; protocol: string },
   nodeName: string,
@@ -77,5 +78,6 @@ function affinityOf({ spec }: Service): number {
 }
 
 function ingressIPs({ status }: Service): string[] {
-  return (status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => (ip ? [ip] : []));
+  // Traffic that a balancer sends on in its own name does not come to its address here.
+  return (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, ipMode }) => (ip && ipMode !== 'Proxy' ? [ip] : []));
 }

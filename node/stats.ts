@@ -1,7 +1,6 @@
 /** `/stats/summary`: what pods and node use, in the shape that metrics collectors read (stats.k8s.io v1alpha1). */
-import { type Clock, timeText } from './clock.ts';
-import type { PodHandle } from './container-lookup.ts';
-import type { ContainerUsage, Runtime } from './runtime/runtime.ts';
+import { timeText } from './clock.ts';
+import type { DiskUsage, NodeUsage, UsedContainer, UsedPod } from './metrics/usage.ts';
 
 interface Sample {
   readonly at: number;
@@ -10,51 +9,67 @@ interface Sample {
 
 /** A rate needs two looks; younger ones than this would measure noise. */
 const SAMPLE_AGE_MS_MIN = 1000;
+/** The node among the samples; no container has such an id. */
+const NODE = '';
 
-export class StatsCollector {
-  readonly #runtime: Pick<Runtime, 'usage'>;
-  readonly #clock: Clock;
+export interface SummaryInput {
+  readonly nodeName: string;
+  readonly now: number;
+  readonly node: NodeUsage;
+  readonly pods: readonly UsedPod[];
+}
+
+/** Makes summaries; the one before is remembered, for rates. */
+export class Summaries {
   #before = new Map<string, Sample>();
 
-  constructor(runtime: Pick<Runtime, 'usage'>, clock: Clock) {
-    this.#runtime = runtime;
-    this.#clock = clock;
-  }
-
-  async summary(nodeName: string, pods: readonly PodHandle[]): Promise<object> {
-    const now = this.#clock.now();
-    const usage = new Map((await this.#runtime.usage()).map(one => [one.id, one]));
+  make({ nodeName, now, node, pods }: SummaryInput): object {
     const next = new Map<string, Sample>();
-    const stats = (one: ContainerUsage) => this.#stats(one, now, next);
-    const result = pods.map(({ pod, status }) => {
-      const containers = (status?.containerStatuses ?? []).flatMap(({ name, containerID }) => {
-        const found = usage.get(containerID?.split('://')[1] ?? '');
-        return found ? [{ name, ...stats(found) }] : [];
-      });
-      const { name, namespace, uid } = pod.metadata ?? {};
-      return { podRef: { name, namespace, uid }, ...sum(containers, now), containers };
+    const container = ({ name, startedAt, usage }: UsedContainer) => ({
+      name,
+      startTime: timeText(startedAt),
+      ...this.#amounts(usage, now, next),
     });
+    const podStats = pods.map(({ name, namespace, uid, startedAt, containers: all }) => {
+      const containers = all.map(container);
+      return { podRef: { name, namespace, uid }, startTime: timeText(startedAt), ...sum(containers, now), containers };
+    });
+    const own = this.#amounts({ ...node, id: NODE }, now, next);
     this.#before = next;
-    return { node: { nodeName, ...sum(result, now) }, pods: result };
+    const fs = node.disk && fileSystem(node.disk, now);
+    return {
+      node: {
+        nodeName,
+        startTime: timeText(node.startedAt),
+        ...own,
+        memory: { ...own.memory, availableBytes: node.memoryAvailableBytes },
+        ...(fs && { fs, runtime: { imageFs: fs } }),
+      },
+      pods: podStats,
+    };
   }
 
-  #stats({ id, cpuNanoseconds, memoryBytes }: ContainerUsage, now: number, next: Map<string, Sample>): Usage {
+  #amounts(
+    { id, cpuNanoseconds, memoryBytes }: { id: string; cpuNanoseconds: number; memoryBytes: number },
+    now: number,
+    next: Map<string, Sample>,
+  ): Amounts {
     const before = this.#before.get(id);
     const tooYoung = before !== undefined && now - before.at < SAMPLE_AGE_MS_MIN;
     next.set(id, tooYoung ? before : { at: now, cpuNanoseconds });
     const seconds = before ? (now - before.at) / 1000 : 0;
     const rate =
       before && seconds > 0 ? Math.max(0, Math.round((cpuNanoseconds - before.cpuNanoseconds) / seconds)) : 0;
-    return usageOf({ rate, cpuNanoseconds, memoryBytes }, now);
+    return amountsOf({ rate, cpuNanoseconds, memoryBytes }, now);
   }
 }
 
-interface Usage {
+interface Amounts {
   readonly cpu: { readonly time: string; readonly usageNanoCores: number; readonly usageCoreNanoSeconds: number };
   readonly memory: { readonly time: string; readonly usageBytes: number; readonly workingSetBytes: number };
 }
 
-function usageOf(amounts: { rate: number; cpuNanoseconds: number; memoryBytes: number }, now: number): Usage {
+function amountsOf(amounts: { rate: number; cpuNanoseconds: number; memoryBytes: number }, now: number): Amounts {
   const time = timeText(now);
   return {
     cpu: { time, usageNanoCores: amounts.rate, usageCoreNanoSeconds: amounts.cpuNanoseconds },
@@ -62,12 +77,17 @@ function usageOf(amounts: { rate: number; cpuNanoseconds: number; memoryBytes: n
   };
 }
 
-function sum(parts: readonly Usage[], now: number): Usage {
+function fileSystem({ capacityBytes, availableBytes, inodes, inodesFree }: DiskUsage, now: number): object {
+  const usedBytes = capacityBytes - availableBytes;
+  return { time: timeText(now), capacityBytes, availableBytes, usedBytes, inodes, inodesFree };
+}
+
+function sum(parts: readonly Amounts[], now: number): Amounts {
   const total = { rate: 0, cpuNanoseconds: 0, memoryBytes: 0 };
   for (const { cpu, memory } of parts) {
     total.rate += cpu.usageNanoCores;
     total.cpuNanoseconds += cpu.usageCoreNanoSeconds;
     total.memoryBytes += memory.usageBytes;
   }
-  return usageOf(total, now);
+  return amountsOf(total, now);
 }

@@ -57,6 +57,17 @@ async function traces(machine: Namespace): Promise<string> {
   return parts.map(part => part.stdout).join('\n');
 }
 
+serial('CVE-2020-10749: a pod that says it is a router is not listened to', async t => {
+  const where = await world(t);
+  const network = nodeOn(where, 'left');
+  await network.start({ podCIDR: '10.42.1.0/24', clusterCIDR });
+  const { bridge } = networkNames('test', 'left');
+  const accepts = await where.machine.run('cat', [`/proc/sys/net/ipv6/conf/${bridge}/accept_ra`]);
+  // Without IPv6 there is no such file.
+  t.true(accepts.code !== 0 || accepts.stdout === '0\n', accepts.stdout);
+  await network.close({ remove: true });
+});
+
 serial('pods reach each other, the machine, themselves and pods of another node on the machine', async t => {
   const where = await world(t);
   const [first, second, third] = [await where.namespace(), await where.namespace(), await where.namespace()];

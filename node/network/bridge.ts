@@ -1,6 +1,6 @@
 /**
  * The pod network on one machine: a bridge a node with the first address of its podCIDR, a veth pair a pod, host routes
- * to the pods of other nodes. Everything has a name made from cluster and node, so that several nodes share a machine,
+ * or links to the pods of other nodes (`node-routes.ts`). Everything has a name made from cluster and node, so that several nodes share a machine,
  * a restarted agent finds its own again, and `close({ remove: true })` knows what to take away.
  *
  * A pod's address is a /32 with the bridge as its only neighbour: all its packets pass the machine's IP layer, also
@@ -11,18 +11,22 @@ import { readlink } from 'node:fs/promises';
 import { CommandMissingError, mustRun, type RunCommand, runCommand } from '../runtime/command.ts';
 import type { PodIdentity } from '../runtime/runtime.ts';
 import { AddressBook, AddressStore, gatewayOf } from './addresses.ts';
-import { type Cidr, CidrError, formatAddress, formatCidr, parseAddress, parseCidr } from './cidr.ts';
+import { type Cidr, CidrError, formatAddress, formatCidr, parseCidr } from './cidr.ts';
 import { Firewall } from './firewall.ts';
 import { prefixLengthMax, prefixLengthMin } from './limits.ts';
 import { Links } from './links.ts';
 import { type NetworkNames, networkNames } from './names.ts';
-import { NetworkAttachError, NetworkUnavailableError, type NodeRoute, type PodNetwork, RouteError } from './network.ts';
+import { NetworkAttachError, NetworkUnavailableError, type NodeRoute, type PodNetwork } from './network.ts';
+import { NodeRoutes } from './node-routes.ts';
+import type { Announcement, NodeNetworkMode } from './way.ts';
 
 export interface BridgeNetworkOptions {
   readonly clusterId: string;
   readonly nodeName: string;
   /** Where the given addresses are kept. */
   readonly dataDir: string;
+  /** How other nodes are reached; `auto` if nothing is said. */
+  readonly nodeNetwork?: NodeNetworkMode;
   /** Runs `ip`, `nft`, `nsenter` …; for tests in a network namespace of their own. */
   readonly run?: RunCommand;
 }
@@ -30,7 +34,6 @@ export interface BridgeNetworkOptions {
 interface Started {
   readonly range: Cidr;
   readonly book: AddressBook;
-  readonly mtu: number;
 }
 
 const podInterface = 'eth0';
@@ -45,6 +48,7 @@ class BridgeNetwork implements PodNetwork {
   readonly #links: Links;
   readonly #firewall: Firewall;
   readonly #store: AddressStore;
+  readonly #routes: NodeRoutes;
   readonly #attaching = new Set<string>();
   #started: Started | undefined;
 
@@ -54,22 +58,37 @@ class BridgeNetwork implements PodNetwork {
     this.#links = new Links(this.#run);
     this.#firewall = new Firewall(this.#run, this.#names);
     this.#store = new AddressStore(options.dataDir);
+    this.#routes = new NodeRoutes({
+      run: this.#run,
+      links: this.#links,
+      names: this.#names,
+      dataDir: options.dataDir,
+      mode: options.nodeNetwork ?? 'auto',
+    });
   }
 
-  async start(options: { readonly podCIDR: string; readonly clusterCIDR: string }): Promise<void> {
+  async start(options: Parameters<PodNetwork['start']>[0]): Promise<void> {
     const range = podRange(options.podCIDR);
     const clusterCIDR = formatCidr(parseCidr(options.clusterCIDR));
     await this.#links.check();
-    const mtu = await this.#links.mtu();
+    const { nodeAddress: address = '' } = options;
+    const mtu = await this.#links.mtu(address === '' ? undefined : address);
     await this.#ensureBridge(range, mtu);
     await this.#setKernel('net/ipv4/ip_forward', '1');
     await this.#setKernel(`net/ipv4/conf/${this.#names.bridge}/send_redirects`, '0');
+    await this.#ignoreRouters();
     await this.#firewall.apply({ podCIDR: formatCidr(range), clusterCIDR });
-    this.#started = { range, mtu, book: new AddressBook(range, await this.#store.load()) };
+    await this.#routes.start({ range, address, mtu, gateway: formatAddress(gatewayOf(range)) });
+    this.#started = { range, book: new AddressBook(range, await this.#store.load()) };
+  }
+
+  announcement(): Announcement | undefined {
+    return this.#started && this.#routes.announcement;
   }
 
   async attach(pod: PodIdentity, pid: number): Promise<{ readonly address: string }> {
-    const { book, range, mtu } = this.#state();
+    const { book, range } = this.#state();
+    const { mtu } = this.#routes;
     const { address, isNew } = book.assign(pod.uid);
     this.#attaching.add(pod.uid);
     try {
@@ -110,20 +129,8 @@ class BridgeNetwork implements PodNetwork {
   }
 
   async setRoutes(routes: readonly NodeRoute[]): Promise<void> {
-    const own = formatCidr(this.#state().range);
-    const local = await this.#links.localAddresses();
-    // The pods of a node on this machine are behind its bridge already.
-    const wanted = routes.filter(route => route.podCIDR !== own && !local.has(route.nodeAddress));
-    const present = await this.#links.ownRoutes(this.#names.routeMetric);
-    const failures: string[] = [];
-    for (const route of wanted) {
-      if (present.some(one => one.destination === route.podCIDR && one.gateway === route.nodeAddress)) continue;
-      const failure = await this.#addRoute(route);
-      if (failure !== undefined) failures.push(failure);
-    }
-    const destinations = new Set(wanted.map(route => route.podCIDR));
-    for (const route of present) if (!destinations.has(route.destination)) await this.#links.removeRoute(route);
-    if (failures.length > 0) throw new RouteError(failures.join('; '));
+    this.#state();
+    await this.#routes.set(routes);
   }
 
   async close(options: { readonly remove: boolean }): Promise<void> {
@@ -131,7 +138,7 @@ class BridgeNetwork implements PodNetwork {
     if (!options.remove) return;
     await this.#links.check();
     for (const wire of await this.#links.namesOn(this.#names.bridge)) await this.#links.remove(wire);
-    for (const route of await this.#links.ownRoutes(this.#names.routeMetric)) await this.#links.removeRoute(route);
+    await this.#routes.remove();
     await this.#firewall.remove();
     await this.#links.remove(this.#names.bridge);
     await this.#store.remove();
@@ -168,6 +175,13 @@ class BridgeNetwork implements PodNetwork {
   }
 
   /** `tee` rather than a file: a sysctl of the network belongs to the namespace of the process that opens it. */
+  /** A pod that says it were an IPv6 router gets none of the machine's packets (CVE-2020-10749). */
+  async #ignoreRouters(): Promise<void> {
+    const name = `net/ipv6/conf/${this.#names.bridge}/accept_ra`;
+    // A kernel without IPv6 listens to no router.
+    if ((await this.#run('test', ['-e', `/proc/sys/${name}`])).code === 0) await this.#setKernel(name, '0');
+  }
+
   async #setKernel(name: string, value: string): Promise<void> {
     const file = `/proc/sys/${name}`;
     try {
@@ -196,6 +210,8 @@ class BridgeNetwork implements PodNetwork {
         `link add ${veth} mtu ${mtu} type veth peer name ${podInterface} mtu ${mtu} netns ${pid}`,
         `link set dev ${veth} addrgenmode none`,
         `link set dev ${veth} master ${this.#names.bridge}`,
+        // Not `isolated`: where the kernel shows bridged packets to its packet filter, what a service translated goes from
+        // wire to wire.
         `link set dev ${veth} type bridge_slave hairpin on`,
         `link set dev ${veth} up`,
       ]);
@@ -211,19 +227,6 @@ class BridgeNetwork implements PodNetwork {
     } catch (error) {
       await this.#links.remove(veth);
       throw error;
-    }
-  }
-
-  /** What went wrong; undefined if nothing did. */
-  async #addRoute(route: NodeRoute): Promise<string | undefined> {
-    try {
-      const destination = formatCidr(parseCidr(route.podCIDR));
-      const gateway = formatAddress(parseAddress(route.nodeAddress));
-      await this.#links.replaceRoute({ destination, gateway, metric: this.#names.routeMetric });
-      return undefined;
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      return `no route to the pods of node ${route.nodeName} (${route.podCIDR} via ${route.nodeAddress}): ${why}`;
     }
   }
 }

@@ -16,5 +16,11 @@ export const prefixLengthMax = 30;
 /** Larger ranges make no sense for one node and would make searching them long. */
 export const prefixLengthMin = 12;
 
+/** UDP port of VXLAN (RFC 7348). */
+export const vxlanPort = 4_789;
+/** UDP ports of WireGuard: the first that is free is taken, since several nodes may share a machine. */
+export const wireguardPortMin = 51_820;
+export const wireguardPortCount = 16;
+
 /** Seconds that iptables waits for its lock. */
 export const iptablesWaitSeconds = 10;

@@ -35,6 +35,7 @@ export interface Link {
 export interface Route {
   readonly destination: string;
   readonly gateway: string | undefined;
+  readonly device: string | undefined;
   readonly metric: number;
 }
 
@@ -103,25 +104,38 @@ export class Links {
     return (await this.#run('ip', ['link', 'show', 'dev', name])).code === 0;
   }
 
-  /** That of the way out of the machine: no pod can send more. */
-  async mtu(): Promise<number> {
+  /** That of the way out of the machine, or of the link with this address: no pod can send more. */
+  async mtu(address?: string): Promise<number> {
+    const own = address === undefined ? undefined : await this.#linkOf(address);
+    if (own) return Math.max(mtuBytesMin, own.mtu);
     const routes = routesIn(await mustRun(this.#run, 'ip', ['-j', '-4', 'route', 'show', 'default']));
     const device = routes[0]?.dev;
     const link = device === undefined ? undefined : await this.find(device);
     return Math.max(mtuBytesMin, link?.mtu ?? mtuBytesDefault);
   }
 
+  async #linkOf(address: string): Promise<Link | undefined> {
+    const links = linksIn(await mustRun(this.#run, 'ip', ['-j', '-4', 'address', 'show']));
+    return links.find(({ addresses }) => addresses.some(one => one.startsWith(`${address}/`)));
+  }
+
   /** Routes that carry our mark and this metric. */
   async ownRoutes(metric: number): Promise<Route[]> {
     const text = await mustRun(this.#run, 'ip', ['-j', '-4', 'route', 'show', 'proto', String(routeProtocol)]);
     return routesIn(text)
-      .map(route => ({ destination: route.dst, gateway: route.gateway, metric: route.metric ?? 0 }))
+      .map(({ dst, gateway, dev, metric: own = 0 }) => ({ destination: dst, gateway, device: dev, metric: own }))
       .filter(route => route.metric === metric);
   }
 
-  async replaceRoute(route: { readonly destination: string; readonly gateway: string; readonly metric: number }) {
+  /** Through a device the gateway need not be on a network of it: `onlink`. */
+  async replaceRoute(route: Route & { readonly source?: string }): Promise<void> {
+    const { destination, gateway, device, source } = route;
     await mustRun(this.#run, 'ip', [
-      ...['route', 'replace', route.destination, 'via', route.gateway],
+      ...['route', 'replace', destination],
+      ...(gateway === undefined ? [] : ['via', gateway]),
+      ...(device === undefined ? [] : ['dev', device]),
+      ...(gateway === undefined || device === undefined ? [] : ['onlink']),
+      ...(source === undefined ? [] : ['src', source]),
       ...['proto', String(routeProtocol), 'metric', String(route.metric)],
     ]);
   }
@@ -132,6 +146,15 @@ export class Links {
       ...['proto', String(routeProtocol), 'metric', String(route.metric)],
     ]);
   }
+}
+
+/**
+ * Why the kernel makes no such link; undefined if it does. Tried in a network namespace that ends with the trial: nothing can be
+ * left behind, and nodes that share a machine do not get in each other's way.
+ */
+export async function tryLink(run: RunCommand, kind: readonly string[]): Promise<string | undefined> {
+  const made = await run('unshare', ['--net', 'ip', 'link', 'add', 'trial', 'type', ...kind]);
+  return made.code === 0 ? undefined : made.stderr.trim();
 }
 
 /** nsenter by the namespace's file: exact, and without entering anything else. */

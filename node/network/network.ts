@@ -1,19 +1,29 @@
 /**
  * Gives pods their addresses. Implementation: `bridge.ts` (a bridge a node, a veth pair a pod, addresses from the
- * node's podCIDR, host routes between nodes), used with every runtime; `none.ts` for the fake runtime.
+ * node's podCIDR, host routes or links between nodes), used with every runtime; `none.ts` for the fake runtime.
  */
 import type { PodIdentity } from '../runtime/runtime.ts';
+import type { Announcement } from './way.ts';
 
 /** Another node's pods: how to reach them. */
 export interface NodeRoute {
   readonly nodeName: string;
   readonly podCIDR: string;
   readonly nodeAddress: string;
+  /** What the node says of ways to it; without it, only routes. */
+  readonly announcement?: Announcement;
 }
 
 export interface PodNetwork {
   /** Makes bridge, forwarding and masquerading for this node's range; keeps what is there already and right. */
-  start(options: { readonly podCIDR: string; readonly clusterCIDR: string }): Promise<void>;
+  start(options: {
+    readonly podCIDR: string;
+    readonly clusterCIDR: string;
+    /** The node's own; without it other nodes are reached by routes only. */
+    readonly nodeAddress?: string;
+  }): Promise<void>;
+  /** What other nodes have to know to reach the pods of this one; undefined where there is nothing to tell. */
+  announcement(): Announcement | undefined;
   /** Wires the sandbox whose namespace `pid` holds. Idempotent: a pod keeps its address, also over an agent restart. */
   attach(pod: PodIdentity, pid: number): Promise<{ readonly address: string }>;
   /** The address given to a pod; undefined if it has none. */

@@ -20,6 +20,7 @@ export function createNoNetwork(): PodNetwork {
     async attach(pod: PodIdentity) {
       return { address: started().assign(pod.uid).address };
     },
+    announcement: () => undefined,
     addressOf: podUid => book?.addressOf(podUid),
     async detach(podUid) {
       started().release(podUid);

@@ -52,6 +52,8 @@ function killingText(container: string, reason: StopReason): string {
       return `Container ${container} failed ${reason} probe, will be restarted`;
     case 'changed':
       return `Container ${container} definition changed, will be restarted`;
+    case 'resize':
+      return `Container ${container} resize requires restart`;
     case 'postStart':
       return 'FailedPostStartHook';
   }

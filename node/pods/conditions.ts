@@ -2,6 +2,7 @@
 import type { ContainerStatus, PodCondition } from '../api.ts';
 import { timeText } from '../clock.ts';
 import { isSidecar, type PodInput } from './record.ts';
+import { sameResources } from './resize.ts';
 
 interface Parts {
   readonly phase: string;
@@ -10,7 +11,10 @@ interface Parts {
 }
 type Judged = Pick<PodCondition, 'type' | 'status' | 'reason' | 'message'>;
 
-/** The five conditions that the node owns. Times of conditions that did not change are kept from the object. */
+/** Those that the node sets and takes back: they are there only while they hold. */
+export const PASSING_CONDITIONS = ['PodResizePending', 'PodResizeInProgress'] as const;
+
+/** The conditions that the node owns. Times of conditions that did not change are kept from the object. */
 export function podConditions(input: PodInput, parts: Parts): PodCondition[] {
   const containersReady = containersReadyCondition(input, parts);
   const wanted: Judged[] = [
@@ -19,8 +23,29 @@ export function podConditions(input: PodInput, parts: Parts): PodCondition[] {
     podReady(input, containersReady),
     containersReady,
     { type: 'PodScheduled', status: 'True' },
+    ...disruption(input),
+    ...resizeConditions(input),
   ];
   return wanted.map(condition => withTimes(input, condition));
+}
+
+function disruption({ record: { verdict } }: PodInput): Judged[] {
+  if (!verdict?.disruption) return [];
+  return [{ type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet', message: verdict.message }];
+}
+
+function resizeConditions({ record, sandboxes }: PodInput): Judged[] {
+  if (record.ended || record.termination) return [];
+  const judged: Judged[] = [];
+  if (record.resizePending) judged.push({ type: 'PodResizePending', status: 'True', ...record.resizePending });
+  const underWay = (sandboxes[0]?.containers ?? []).some(({ id, name, state }) => {
+    const given = record.allocation.get(name);
+    const present = record.containers.get(id)?.resources;
+    return state === 'running' && given && present && !sameResources(given, present);
+  });
+  if (!underWay) return judged;
+  const trouble = record.resizeTrouble && { reason: 'Error', message: record.resizeTrouble.message };
+  return [...judged, { type: 'PodResizeInProgress', status: 'True', ...trouble }];
 }
 
 function sandboxReady({ record, sandboxes }: PodInput): Judged {

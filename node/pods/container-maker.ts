@@ -1,11 +1,12 @@
 /** Gathers what a container is made from (environment, volumes, files) and has the runtime make it. */
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConfigMap, Container, EphemeralContainer, Pod, Secret } from '../api.ts';
 import { TERMINATION_LOG_BYTES_MAX, TERMINATION_LOG_LINES_MAX, TERMINATION_MESSAGE_BYTES_MAX } from '../limits.ts';
-import type { ContainerStatus } from '../runtime/runtime.ts';
+import type { ContainerStatus, Device } from '../runtime/runtime.ts';
 import { writePodFiles } from '../volumes/pod-files.ts';
-import { makeContainerSpec, subPathOf } from './container-spec.ts';
+import { Announcer } from './announce.ts';
+import { makeContainerSpec, seccompFileOf, subPathOf } from './container-spec.ts';
 import type { PodContext } from './context.ts';
 import { type EnvironmentContext, makeEnvironment, referencesOf, type Variable } from './environment.ts';
 
@@ -29,14 +30,21 @@ export async function makeContainer(context: PodContext, request: MakeRequest): 
   const podDir = volumes.podDir(pod.metadata?.uid ?? '');
   const env = await environmentOf(context, request);
   const volumePaths: string[] = [];
-  for (const mount of container.volumeMounts ?? [])
-    volumePaths.push(await volumes.pathOf(pod, mount, subPathOf(mount, env)));
+  for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
+    const subPath = subPathOf(mount, env);
+    volumePaths.push(await volumes.pathOf(pod, { volume: mount.name, container: container.name, index, subPath }));
+  }
+  const devices: Device[] = [];
+  for (const { name, devicePath } of container.volumeDevices ?? [])
+    devices.push({ hostPath: await volumes.devicePathOf(pod, name), containerPath: devicePath });
   const files = await writePodFiles(podDir, pod, {
     podIP: pod.spec?.hostNetwork ? undefined : podIP,
     nodeResolvConf: node.resolvConf,
     clusterDns: node.clusterDns,
     nodeHostname: node.hostname,
   });
+  const announcer = new Announcer(context.recorder, pod);
+  for (const warning of files.warnings) announcer.tell('Warning', 'DNSConfigForming', warning);
   const terminationMessageFile = await makeTerminationFile(podDir, container.name, attempt);
   const spec = makeContainerSpec({
     pod,
@@ -44,12 +52,26 @@ export async function makeContainer(context: PodContext, request: MakeRequest): 
     attempt,
     env,
     volumePaths,
+    devices,
     files,
     terminationMessageFile,
     nodeMemoryBytes: node.memoryBytes,
+    seccompProfile: await readSeccomp(node.seccompFolder, seccompFileOf(pod, container)),
   });
   const { id } = await context.operations.run(() => context.runtime.createContainer(sandboxId, spec));
   return id;
+}
+
+async function readSeccomp(folder: string, name: string | undefined): Promise<string | undefined> {
+  if (name === undefined) return undefined;
+  const path = join(folder, name);
+  try {
+    return JSON.stringify(JSON.parse(await readFile(path, 'utf8')));
+  } catch (error) {
+    throw new Error(
+      `cannot load seccomp profile ${JSON.stringify(path)}: ${error instanceof Error ? error.message : error}`,
+    );
+  }
 }
 
 /** What downward API fields and environment variables are filled from. */
@@ -94,6 +116,10 @@ async function makeTerminationFile(podDir: string, container: string, attempt: n
   await file.chmod(0o666);
   await file.close();
   return path;
+}
+
+export function removeTerminationFile(podDir: string, { name, attempt }: ContainerStatus): Promise<void> {
+  return rm(terminationFile(podDir, name, attempt), { force: true });
 }
 
 /** What a container that ended left as its last words: its message file, or the end of its log where asked for. */

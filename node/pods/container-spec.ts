@@ -1,7 +1,8 @@
 /** From a container of the API to what the runtime is asked for. Pure. */
-import type { Container, EphemeralContainer, Pod, VolumeMount } from '../api.ts';
-import type { ContainerSpec, Mount, SandboxSpec } from '../runtime/runtime.ts';
-import { hostnameOf, type PodFiles } from '../volumes/pod-files.ts';
+import type { AppArmorProfile, Container, EphemeralContainer, Pod, SeccompProfile, VolumeMount } from '../api.ts';
+import type { ContainerSpec, Device, Mount, SandboxSpec } from '../runtime/runtime.ts';
+import { isProjected } from '../volumes/content.ts';
+import { kernelHostnameOf, type PodFiles } from '../volumes/pod-files.ts';
 import { ConfigError, expand, type Variable } from './environment.ts';
 import { cpuShares, milliValue, oomScoreAdjustment, quantityValue } from './quantity.ts';
 
@@ -14,10 +15,14 @@ export interface ContainerSpecInput {
   readonly env: readonly Variable[];
   /** The container's volume mounts with their paths on the node, in the spec's order. */
   readonly volumePaths: readonly string[];
+  /** The container's block devices with their paths on the node. */
+  readonly devices?: readonly Device[];
   readonly files: PodFiles;
   /** The host file behind `terminationMessagePath`. */
   readonly terminationMessageFile: string;
   readonly nodeMemoryBytes: number;
+  /** The text of the node's own seccomp profile that the container asks for. */
+  readonly seccompProfile?: string | undefined;
 }
 
 /** What the runtime makes the container from. */
@@ -36,11 +41,12 @@ export function makeContainerSpec(input: ContainerSpecInput): ContainerSpec {
     workingDir: container.workingDir || undefined,
     env,
     mounts: mountsOf(input),
+    ...(input.devices?.length && { devices: input.devices }),
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,
     tty: container.tty ?? false,
-    resources: resourcesOf(input),
-    security: securityOf(pod, container),
+    resources: runtimeResources(pod, container, input.nodeMemoryBytes),
+    security: securityOf(input),
     terminationMessage: { containerPath, hostPath: terminationMessageFile },
   };
 }
@@ -55,17 +61,23 @@ export function subPathOf(mount: VolumeMount, env: readonly Variable[]): string 
   });
 }
 
-/** The sandbox that holds the pod's namespaces. */
+/** The sandbox that holds the pod's namespaces. Throws `HostnameError`. */
 export function makeSandboxSpec(
   pod: Pod,
-  { attempt, nodeHostname }: { attempt: number; nodeHostname: string },
+  {
+    attempt,
+    nodeHostname,
+    clusterDomain,
+    runtimeHandler,
+  }: { attempt: number; nodeHostname: string; clusterDomain?: string; runtimeHandler?: string | undefined },
 ): SandboxSpec {
   const { metadata, spec } = pod;
   const hostNetwork = spec?.hostNetwork ?? false;
   const sysctls = Object.fromEntries((spec?.securityContext?.sysctls ?? []).map(({ name, value }) => [name, value]));
   return {
     pod: { uid: metadata?.uid ?? '', namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' },
-    hostname: hostNetwork ? nodeHostname : hostnameOf(pod),
+    hostname: hostNetwork ? nodeHostname : kernelHostnameOf(pod, clusterDomain),
+    ...(runtimeHandler && { runtimeHandler }),
     hostNetwork,
     hostPid: spec?.hostPID ?? false,
     hostIpc: spec?.hostIPC ?? false,
@@ -81,11 +93,21 @@ const PROPAGATION: Readonly<Record<string, Mount['propagation']>> = {
   Bidirectional: 'bidirectional',
 };
 
-function mountsOf({ container, volumePaths, files }: ContainerSpecInput): Mount[] {
+/**
+ * True for volumes that no container writes to, whatever its mount says. What comes from the API is the agent's to write:
+ * a container that could would lead it elsewhere (CVE-2017-1002102).
+ */
+function isReadOnly({ spec }: Pod, name: string): boolean {
+  const volume = spec?.volumes?.find(each => each.name === name);
+  if (!volume) return false;
+  return isProjected(volume) || (volume.persistentVolumeClaim?.readOnly ?? volume.nfs?.readOnly ?? false);
+}
+
+function mountsOf({ pod, container, volumePaths, files }: ContainerSpecInput): Mount[] {
   const own = (container.volumeMounts ?? []).map((mount, index) => ({
     hostPath: volumePaths[index] ?? '',
     containerPath: mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`,
-    readOnly: mount.readOnly ?? false,
+    readOnly: (mount.readOnly ?? false) || isReadOnly(pod, mount.name),
     propagation: PROPAGATION[mount.mountPropagation ?? ''] ?? 'private',
   }));
   const taken = new Set(own.map(({ containerPath }) => containerPath));
@@ -97,7 +119,12 @@ function mountsOf({ container, volumePaths, files }: ContainerSpecInput): Mount[
   return [...own, ...etc.map(file => ({ ...file, readOnly: false, propagation: 'private' as const }))];
 }
 
-function resourcesOf({ pod, container, nodeMemoryBytes }: ContainerSpecInput): ContainerSpec['resources'] {
+/** What the runtime is told of a container's requests and limits. */
+export function runtimeResources(
+  pod: Pod,
+  container: AnyContainer,
+  nodeMemoryBytes: number,
+): ContainerSpec['resources'] {
   const { requests, limits } = container.resources ?? {};
   // A limit without a request is a request too.
   const cpuRequest = milliValue(requests?.cpu) ?? milliValue(limits?.cpu) ?? 0;
@@ -111,7 +138,28 @@ function resourcesOf({ pod, container, nodeMemoryBytes }: ContainerSpecInput): C
   };
 }
 
-function securityOf(pod: Pod, container: AnyContainer): ContainerSpec['security'] {
+type Security = ContainerSpec['security'];
+
+function seccompOf(
+  profile: SeccompProfile | undefined,
+  text: string | undefined,
+): Pick<Security, 'seccomp' | 'seccompProfile'> {
+  if (profile?.type === 'RuntimeDefault' || profile?.type === 'Unconfined') return { seccomp: profile.type };
+  return text === undefined ? {} : { seccompProfile: text };
+}
+
+/** The file of the node's own seccomp profile that the container asks for; undefined if it asks for none. */
+export function seccompFileOf(pod: Pod, container: AnyContainer): string | undefined {
+  const profile = container.securityContext?.seccompProfile ?? pod.spec?.securityContext?.seccompProfile;
+  return profile?.type === 'Localhost' ? profile.localhostProfile : undefined;
+}
+
+function appArmorOf(profile: AppArmorProfile | undefined): Pick<Security, 'appArmor'> {
+  if (profile?.type === 'Unconfined') return { appArmor: 'unconfined' };
+  return profile?.type === 'Localhost' ? { appArmor: profile.localhostProfile ?? '' } : {};
+}
+
+function securityOf({ pod, container, seccompProfile }: ContainerSpecInput): Security {
   const shared = pod.spec?.securityContext;
   const own = container.securityContext;
   const user = own?.runAsUser ?? shared?.runAsUser;
@@ -128,5 +176,8 @@ function securityOf(pod: Pod, container: AnyContainer): ContainerSpec['security'
     ...(own?.capabilities?.add && { addCapabilities: own.capabilities.add }),
     ...(own?.capabilities?.drop && { dropCapabilities: own.capabilities.drop }),
     ...(runAsNonRoot !== undefined && { runAsNonRoot }),
+    ...seccompOf(own?.seccompProfile ?? shared?.seccompProfile, seccompProfile),
+    ...appArmorOf(own?.appArmorProfile ?? shared?.appArmorProfile),
+    ...(own?.procMount === 'Unmasked' && { procMount: 'Unmasked' as const }),
   };
 }

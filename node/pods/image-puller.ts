@@ -1,5 +1,7 @@
 /** Looks for a container's image and pulls it where the policy says so; tells of it in events. */
-import { ImagePullError } from '../runtime/runtime.ts';
+import { credentialsOf } from '../images/registry/credentials.ts';
+import { isImageReference } from '../runtime/image-reference.ts';
+import { ImagePullError, type RegistryCredentials } from '../runtime/runtime.ts';
 import type { Announcer } from './announce.ts';
 import type { PodContext } from './context.ts';
 import type { ImageRecord } from './record.ts';
@@ -11,6 +13,8 @@ export interface PullRequest {
   readonly policy: PullPolicy;
   /** Failures in a row before this one. */
   readonly failures: number;
+  /** The pod's pull secrets. */
+  readonly secrets: { readonly namespace: string; readonly names: readonly string[] };
   readonly signal: AbortSignal;
 }
 
@@ -30,6 +34,12 @@ export async function ensureImage(
     backingOff: false,
   });
   if (image === '') return fail('InvalidImageName', 'Failed to apply default image tag "": the container has no image');
+  if (!isImageReference(image)) {
+    const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`;
+    announcer.tell('Warning', 'InspectFailed', message, container);
+    announcer.tell('Warning', 'Failed', 'Error: InvalidImageName', container);
+    return fail('InvalidImageName', message);
+  }
   try {
     const present = policy === 'Always' ? undefined : await runtime.imageStatus(image);
     if (present) {
@@ -57,18 +67,40 @@ export async function ensureImage(
 
 async function pull(context: PodContext, announcer: Announcer, request: PullRequest): Promise<void> {
   const { container, image, signal } = request;
-  const { clock, runtime, pulls } = context;
+  const credentials = await credentialsFor(context, announcer, request);
+  const { clock, images, pulls } = context;
   announcer.tell('Normal', 'Pulling', `Pulling image "${image}"`, container);
   const askedAt = clock.now();
   await pulls.run(async () => {
     signal.throwIfAborted();
     const startedAt = clock.now();
-    const { sizeBytes } = await runtime.pullImage(image, { signal });
+    const { sizeBytes } = await images.pull(image, { signal, credentials });
     const took = seconds(clock.now() - startedAt);
     const waited = seconds(clock.now() - askedAt);
     const message = `Successfully pulled image "${image}" in ${took} (${waited} including waiting). Image size: ${sizeBytes} bytes.`;
     announcer.tell('Normal', 'Pulled', message, container);
   });
+}
+
+/** What the pod's secrets say of registries. One that is not there may not be needed: the pull tells. */
+async function credentialsFor(
+  context: PodContext,
+  announcer: Announcer,
+  { container, secrets: { namespace, names } }: PullRequest,
+): Promise<readonly RegistryCredentials[]> {
+  const missing: string[] = [];
+  const found = await Promise.all(
+    names.map(async name => {
+      const secret = await context.sources.secret(namespace, name).catch(() => undefined);
+      if (secret === undefined) missing.push(name);
+      return credentialsOf(secret?.data);
+    }),
+  );
+  if (missing.length > 0) {
+    const message = `Unable to retrieve some image pull secrets (${missing.join(', ')}); attempting to pull the image may not succeed.`;
+    announcer.tell('Warning', 'FailedToRetrieveImagePullSecret', message, container);
+  }
+  return found.flat();
 }
 
 /** `350ms`, `1.234s`: as Go prints short durations. */

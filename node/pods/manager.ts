@@ -6,7 +6,9 @@ import type { Pod } from '../api.ts';
 import { sleep } from '../clock.ts';
 import { ORPHAN_SWEEP_MS, VOLUME_REFRESH_MS } from '../limits.ts';
 import type { SandboxStatus } from '../runtime/runtime.ts';
-import type { PodContext } from './context.ts';
+import { refusalOf } from './admission.ts';
+import type { PodContext, StatusSink } from './context.ts';
+import { isOver } from './status.ts';
 import { PodWorker } from './worker.ts';
 
 export interface PodManagerOptions {
@@ -15,12 +17,16 @@ export interface PodManagerOptions {
   readonly orphanSweepMs?: number;
   /** Pods that have folders on this node's disk. */
   readonly storedPodUids: () => Promise<readonly string[]>;
+  /** Nothing of a pod is left on this node. */
+  readonly onForgotten?: (podUid: string) => void;
 }
 
 export class PodManager {
   readonly #options: PodManagerOptions;
   readonly #context: PodContext;
   readonly #workers = new Map<string, PodWorker>();
+  /** Pods that came before all were known: who was first counts. */
+  #early: Pod[] = [];
   #synced = false;
 
   constructor(options: PodManagerOptions) {
@@ -36,18 +42,70 @@ export class PodManager {
       known.update(pod);
       return;
     }
+    if (this.#synced) this.#begin(pod);
+    else this.#early = [...this.#early.filter(({ metadata }) => metadata?.uid !== uid), pod];
+  }
+
+  /**
+   * A pod of the node's own: it waits for nothing of the API, neither for other pods nor for network policies, which know it
+   * only once it has a mirror. It tells its status elsewhere.
+   */
+  beginStatic(pod: Pod, statuses: StatusSink): void {
+    this.#begin(pod, { ...this.#context, statuses, admit: () => Promise.resolve() });
+  }
+
+  #begin(pod: Pod, context = this.#context): void {
+    const uid = pod.metadata?.uid ?? '';
     const worker = new PodWorker({
-      context: this.#context,
+      context,
       pod,
-      onForgotten: () => this.#workers.delete(uid),
+      refusal: this.#isNew(pod) ? this.#refusalOf(pod) : undefined,
+      onForgotten: () => {
+        this.#workers.delete(uid);
+        this.#options.onForgotten?.(uid);
+      },
     });
     this.#workers.set(uid, worker);
     worker.start();
   }
 
+  /** True if nothing of the pod was ever made here. */
+  #isNew(pod: Pod): boolean {
+    const isDone = isOver(pod) || pod.metadata?.deletionTimestamp !== undefined;
+    return !isDone && pod.status?.startTime === undefined && this.sandboxesOf(pod.metadata?.uid ?? '').length === 0;
+  }
+
+  #refusalOf(pod: Pod) {
+    const { node, ownNode, pressures, neighbours } = this.#context;
+    return refusalOf({
+      pod,
+      node: ownNode(),
+      operatingSystem: node.operatingSystem,
+      allocatable: node,
+      others: neighbours(pod.metadata?.uid ?? ''),
+      pressures: pressures(),
+    });
+  }
+
+  /** The other pods that this node took and that have not ended, with what they were given. */
+  neighbours(podUid: string): readonly Pod[] {
+    return this.list().flatMap(worker => (worker.uid === podUid || !worker.allocated ? [] : [worker.allocated]));
+  }
+
+  /** Names of the images that pods which have not ended run, or want to. */
+  images(): readonly string[] {
+    return this.neighbours('').flatMap(({ spec }) =>
+      [...(spec?.initContainers ?? []), ...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])].flatMap(
+        ({ image }) => image ?? [],
+      ),
+    );
+  }
+
   /** The API has it no more. */
   remove(pod: Pod): void {
-    this.#workers.get(pod.metadata?.uid ?? '')?.remove();
+    const uid = pod.metadata?.uid ?? '';
+    this.#early = this.#early.filter(({ metadata }) => metadata?.uid !== uid);
+    this.#workers.get(uid)?.remove();
   }
 
   /** The runtime has news of a pod. */
@@ -58,6 +116,13 @@ export class PodManager {
   /** Now it is known which pods belong here; what belongs to none may go. */
   markSynced(): void {
     this.#synced = true;
+    const early = this.#early;
+    this.#early = [];
+    // What runs already is taken as it is, and before anything new.
+    const isNew = new Map(early.map(pod => [pod, this.#isNew(pod)]));
+    const bornAt = ({ metadata }: Pod) => Date.parse(metadata?.creationTimestamp ?? '') || 0;
+    early.sort((a, b) => Number(isNew.get(a)) - Number(isNew.get(b)) || bornAt(a) - bornAt(b));
+    for (const pod of early) this.#begin(pod);
   }
 
   list(): readonly PodWorker[] {

@@ -4,20 +4,21 @@
  * and the step decides when to try again.
  */
 import type { Container, EphemeralContainer, Pod } from '../api.ts';
-import { hasReason, pods } from '../api.ts';
+import { hasReason, pods, runtimeclasses } from '../api.ts';
 import type { CheckTarget } from '../probes/check.ts';
-import type { SandboxStatus } from '../runtime/runtime.ts';
+import { ContainerConfigError, type ContainerStatus, type SandboxStatus } from '../runtime/runtime.ts';
 import { VolumeError } from '../volumes/content.ts';
 import { SourceError } from '../volumes/sources.ts';
 import { Announcer } from './announce.ts';
 import { afterRestart } from './back-off.ts';
-import { downwardContext, makeContainer } from './container-maker.ts';
-import { makeSandboxSpec } from './container-spec.ts';
+import { downwardContext, makeContainer, removeTerminationFile } from './container-maker.ts';
+import { makeSandboxSpec, runtimeResources } from './container-spec.ts';
 import type { PodContext } from './context.ts';
 import { ConfigError } from './environment.ts';
 import { runHook } from './hooks.ts';
 import { ensureImage } from './image-puller.ts';
 import { containersNamed, findContainer, newContainerRecord, type PodInput, type PodRecord } from './record.ts';
+import { withAllocation } from './resize.ts';
 import { computeStatus } from './status.ts';
 import { type Action, endOf } from './step.ts';
 import { Stopper } from './stopper.ts';
@@ -76,10 +77,10 @@ export class Performer {
         return this.#runPostStart(input, action);
       case 'stopContainer':
         return this.#stopper.stop(input.pod, action);
+      case 'resizeContainer':
+        return this.#resizeContainer(input.pod, action);
       case 'removeContainer':
-        await this.#context.runtime.removeContainer(action.id);
-        this.#record.containers.delete(action.id);
-        return this.#context.view.refresh();
+        return this.#removeContainer(input, action);
       case 'giveUp':
         this.#record.verdict = { reason: action.reason, message: action.message };
         return this.#announcer(input.pod).tell('Normal', action.reason, action.message);
@@ -129,10 +130,13 @@ export class Performer {
   }
 
   #createSandbox(pod: Pod, { attempt }: Of<'createSandbox'>): Promise<void> {
-    const spec = makeSandboxSpec(pod, { attempt, nodeHostname: this.#context.node.hostname });
+    const { hostname: nodeHostname, clusterDns } = this.#context.node;
+    const names = { nodeHostname, ...(clusterDns && { clusterDomain: clusterDns.domain }) };
     return this.#setback(
       pod,
       async () => {
+        const runtimeHandler = await this.#runtimeHandler(pod);
+        const spec = makeSandboxSpec(pod, { attempt, runtimeHandler, ...names });
         await this.#context.operations.run(() => this.#context.runtime.createSandbox(spec));
         this.#record.attached = false;
         this.#record.detached = false;
@@ -140,6 +144,12 @@ export class Performer {
       },
       text => this.#announcer(pod).tell('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${text}`),
     );
+  }
+
+  async #runtimeHandler({ spec }: Pod): Promise<string | undefined> {
+    if (!spec?.runtimeClassName) return undefined;
+    const { handler } = await this.#context.client.get(runtimeclasses, { name: spec.runtimeClassName });
+    return handler;
   }
 
   #removeSandbox(input: PodInput, { id, replaced }: Of<'removeSandbox'>): Promise<void> {
@@ -158,9 +168,22 @@ export class Performer {
         }
       }
       await this.#context.runtime.removeSandbox(id);
-      for (const container of sandbox?.containers ?? []) this.#record.containers.delete(container.id);
+      for (const container of sandbox?.containers ?? []) await this.#forgetContainer(pod, container);
       await this.#context.view.refresh();
     });
+  }
+
+  async #removeContainer({ pod, sandboxes }: PodInput, { id }: Of<'removeContainer'>): Promise<void> {
+    const container = sandboxes.flatMap(({ containers }) => containers).find(one => one.id === id);
+    await this.#context.runtime.removeContainer(id);
+    if (container) await this.#forgetContainer(pod, container);
+    return this.#context.view.refresh();
+  }
+
+  /** A pod may restart for years: nothing of each container that it had may stay. */
+  async #forgetContainer(pod: Pod, container: ContainerStatus): Promise<void> {
+    this.#record.containers.delete(container.id);
+    await removeTerminationFile(this.#context.volumes.podDir(pod.metadata?.uid ?? ''), container);
   }
 
   /** What the sandbox's containers did is known only to them: counts and last ends move into the record. */
@@ -186,7 +209,11 @@ export class Performer {
       pod,
       async () => {
         if (pod.spec?.hostNetwork) this.#record.address = node.addresses[0] ?? '';
-        else this.#record.address = (await network.attach({ uid, namespace, name }, pid)).address;
+        else {
+          this.#record.address = (await network.attach({ uid, namespace, name }, pid)).address;
+          // Before its first container: a pod is isolated before it sends or takes anything.
+          await this.#context.admit();
+        }
         this.#record.attached = true;
       },
       text =>
@@ -204,7 +231,10 @@ export class Performer {
     this.#record.images.set(container, { state: 'pulling', image, failures });
     this.#job(container, async signal => {
       const announcer = this.#announcer(pod);
-      const result = await ensureImage(this.#context, announcer, { container, image, policy, failures, signal });
+      const names = (pod.spec?.imagePullSecrets ?? []).flatMap(({ name }) => name ?? []);
+      const secrets = { namespace: pod.metadata?.namespace ?? '', names };
+      const request = { container, image, policy, failures, secrets, signal };
+      const result = await ensureImage(this.#context, announcer, request);
       this.#record.images.set(container, result);
     });
   }
@@ -218,7 +248,8 @@ export class Performer {
   }
 
   async #createContainer(input: PodInput, { container: name, attempt }: Of<'createContainer'>): Promise<void> {
-    const { pod, sandboxes } = input;
+    const { sandboxes } = input;
+    const pod = withAllocation(input.pod, this.#record.allocation);
     const container = findContainer(pod, name);
     const [sandbox] = sandboxes;
     if (!container || !sandbox) return;
@@ -231,6 +262,7 @@ export class Performer {
         newContainerRecord({
           hasPostStart: container.lifecycle?.postStart !== undefined,
           hasStartupProbe: container.startupProbe !== undefined,
+          resources: container.resources ?? {},
         }),
       );
     } catch (error) {
@@ -247,10 +279,30 @@ export class Performer {
     await this.#context.view.refresh();
   }
 
+  async #resizeContainer(pod: Pod, { container: name, id }: Of<'resizeContainer'>): Promise<void> {
+    const { runtime, node, clock } = this.#context;
+    const given = withAllocation(pod, this.#record.allocation);
+    const container = findContainer(given, name);
+    const known = this.#record.containers.get(id);
+    if (!container || !known) return;
+    try {
+      if (!runtime.updateContainer) throw new Error(`the runtime ${runtime.name} cannot change a container that runs`);
+      await runtime.updateContainer(id, runtimeResources(given, container, node.memoryBytes));
+      known.resources = container.resources ?? {};
+      this.#record.resizeTrouble = undefined;
+    } catch (error) {
+      const count = (this.#record.resizeTrouble?.count ?? 0) + 1;
+      this.#record.resizeTrouble = { count, at: clock.now(), message: textOf(error) };
+    }
+  }
+
   #creationFailed(pod: Pod, name: string, error: unknown): void {
-    const isConfig = error instanceof ConfigError || error instanceof SourceError || error instanceof VolumeError;
+    const isConfig = CONFIG_ERRORS.some(type => error instanceof type);
     const reason = isConfig ? 'CreateContainerConfigError' : 'CreateContainerError';
-    const message = textOf(error);
+    const { name: podName, namespace, uid } = pod.metadata ?? {};
+    const whose =
+      error instanceof ContainerConfigError ? ` (pod: "${podName}_${namespace}(${uid})", container: ${name})` : '';
+    const message = `${textOf(error)}${whose}`;
     const count = (this.#record.creationFailures.get(name)?.count ?? 0) + 1;
     this.#record.creationFailures.set(name, { reason, message, count, at: this.#context.clock.now() });
     this.#announcer(pod).tell('Warning', 'Failed', `Error: ${message}`, name);
@@ -375,6 +427,9 @@ export class Performer {
     this.#record.setback = { count, at: this.#context.clock.now(), message: textOf(error) };
   }
 }
+
+/** What of a pod's own making keeps a container from being made. */
+const CONFIG_ERRORS = [ConfigError, SourceError, VolumeError, ContainerConfigError] as const;
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

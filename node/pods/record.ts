@@ -10,10 +10,13 @@ import type {
   EphemeralContainer,
   Pod,
   PodCondition,
+  ResourceRequirements,
 } from '../api.ts';
 import { RESTART_BACK_OFF_MS, RESTART_BACK_OFF_MS_MAX } from '../limits.ts';
 import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.ts';
 import { type BackOff, type Failure, retryDelayMs } from './back-off.ts';
+import { isSidecar } from './requests.ts';
+import { adoptedAllocation, allocationOf } from './resize.ts';
 
 /** What the probes say of a running container. */
 export interface Verdicts {
@@ -24,7 +27,7 @@ export interface Verdicts {
   unhealthy: 'liveness' | 'startup' | undefined;
 }
 
-export type StopReason = 'pod' | 'liveness' | 'startup' | 'postStart' | 'changed';
+export type StopReason = 'pod' | 'liveness' | 'startup' | 'postStart' | 'changed' | 'resize';
 
 /** Of one container as the runtime knows it, by its id. */
 export interface ContainerRecord {
@@ -36,6 +39,8 @@ export interface ContainerRecord {
   startFailure: { readonly at: number; readonly message: string } | undefined;
   /** What it left in its termination message file; undefined until it was read. */
   terminationMessage: string | undefined;
+  /** The amounts that it runs with; undefined where nobody knows any more. */
+  resources: ResourceRequirements | undefined;
 }
 
 export type ImageReason = 'ErrImagePull' | 'ErrImageNeverPull' | 'InvalidImageName';
@@ -54,6 +59,16 @@ export type ImageRecord =
     };
 
 export type CreationReason = 'CreateContainerConfigError' | 'CreateContainerError';
+
+/** Why the agent ended a pod. */
+export interface Verdict {
+  readonly reason: string;
+  readonly message: string;
+  /** Less time than the pod's own grace period. */
+  readonly graceSeconds?: number;
+  /** The pod did nothing wrong: it is told of as a disruption. */
+  readonly disruption?: boolean;
+}
 
 export interface PodRecord {
   /** When the agent took the pod on. */
@@ -79,7 +94,15 @@ export interface PodRecord {
   /** By container name: how the container before the present one ended, where the runtime can no longer tell. */
   readonly lastTerminations: Map<string, ContainerStateTerminated>;
   /** The agent gave the pod up: it ends as Failed. */
-  verdict: { readonly reason: string; readonly message: string } | undefined;
+  verdict: Verdict | undefined;
+  /** The node never took it: nothing of it was ever made. */
+  rejected: boolean;
+  /** What its containers were given; see `resize.ts`. */
+  allocation: Map<string, ResourceRequirements>;
+  /** Why the spec's present amounts are not given. */
+  resizePending: { readonly reason: string; readonly message: string } | undefined;
+  /** Why amounts that were given could not be put to work. */
+  resizeTrouble: Failure | undefined;
   /** It has ended in an earlier life of the agent; nothing of it may start again. */
   ended: 'Succeeded' | 'Failed' | undefined;
   /** Since when, and with which grace, all of the pod is being stopped. */
@@ -107,7 +130,7 @@ export interface PodInput {
   readonly now: number;
 }
 
-export function newRecord(now: number): PodRecord {
+export function newRecord(now: number, pod: Pod = {}): PodRecord {
   return {
     startedAt: now,
     volumes: { state: 'pending' },
@@ -122,6 +145,10 @@ export function newRecord(now: number): PodRecord {
     restartFloor: new Map(),
     lastTerminations: new Map(),
     verdict: undefined,
+    rejected: false,
+    allocation: allocationOf(pod),
+    resizePending: undefined,
+    resizeTrouble: undefined,
     ended: undefined,
     termination: undefined,
     finalStatus: 'pending',
@@ -133,24 +160,31 @@ export function newRecord(now: number): PodRecord {
 }
 
 /** Of a container that the agent is about to start. */
-export function newContainerRecord(options: { hasPostStart: boolean; hasStartupProbe: boolean }): ContainerRecord {
+export function newContainerRecord(options: {
+  hasPostStart: boolean;
+  hasStartupProbe: boolean;
+  resources?: ResourceRequirements | undefined;
+}): ContainerRecord {
   return {
     postStart: options.hasPostStart ? 'pending' : 'done',
     verdicts: { started: !options.hasStartupProbe, ready: false, unhealthy: undefined },
     stop: undefined,
     startFailure: undefined,
     terminationMessage: undefined,
+    resources: options.resources,
   };
 }
 
 /** Takes over a pod that an earlier agent ran: counts, readiness and the last ends come from the object's status. */
 export function adoptRecord(pod: Pod, sandboxes: readonly SandboxStatus[], now: number): PodRecord {
-  const record = newRecord(now);
+  const record = newRecord(now, pod);
   const status = pod.status;
+  if (sandboxes.length > 0) record.allocation = adoptedAllocation(pod);
   if (status?.startTime) record.startedAt = Date.parse(status.startTime);
   if (status?.phase === 'Succeeded' || status?.phase === 'Failed') {
     record.ended = status.phase;
     if (status.reason) record.verdict = { reason: status.reason, message: status.message ?? '' };
+    record.rejected = sandboxes.length === 0 && status.reason !== undefined && status.containerStatuses === undefined;
   }
   if (sandboxes[0]?.ready && status?.podIP) record.address = status.podIP;
   const before = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
@@ -162,6 +196,7 @@ export function adoptRecord(pod: Pod, sandboxes: readonly SandboxStatus[], now: 
     const fresh = newContainerRecord({
       hasPostStart: spec?.lifecycle?.postStart !== undefined,
       hasStartupProbe: spec?.startupProbe !== undefined,
+      resources: known?.resources ?? record.allocation.get(container.name),
     });
     const { started } = fresh.verdicts;
     // What runs has had its postStart hook, as far as anybody can know now.
@@ -190,6 +225,8 @@ function adoptBackOff(record: PodRecord, { name, attempt, createdAt }: Container
   record.backOffs.set(name, { delayMs, updatedAt: createdAt });
 }
 
+export { isSidecar };
+
 /** A pod's containers of this name in its newest sandbox, newest first. */
 export function containersNamed(sandbox: SandboxStatus | undefined, name: string): readonly ContainerStatus[] {
   return (sandbox?.containers ?? []).filter(container => container.name === name).sort((a, b) => b.attempt - a.attempt);
@@ -199,11 +236,6 @@ export function containersNamed(sandbox: SandboxStatus | undefined, name: string
 export function nextAttempt(input: PodInput, name: string): number {
   const attempts = input.sandboxes.flatMap(sandbox => containersNamed(sandbox, name)).map(({ attempt }) => attempt + 1);
   return Math.max(0, input.record.restartFloor.get(name) ?? 0, ...attempts);
-}
-
-/** True for an init container that keeps running beside the others: a sidecar. */
-export function isSidecar(container: { restartPolicy?: string }): boolean {
-  return container.restartPolicy === 'Always';
 }
 
 /** A container of the pod by name, of whichever sort. */

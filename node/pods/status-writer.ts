@@ -9,10 +9,13 @@ import { STATUS_WRITES_MAX } from '../limits.ts';
 import type { Logger } from '../logger.ts';
 import { Semaphore } from '../semaphore.ts';
 import { retryDelayMs } from './back-off.ts';
+import { PASSING_CONDITIONS } from './conditions.ts';
 
 interface Entry {
   readonly pod: Pod;
   written: string | undefined;
+  /** Types of conditions that the server has of this node. */
+  conditions: ReadonlySet<string>;
   wanted: { readonly text: string; readonly status: PodStatus };
   writing: Promise<void> | undefined;
 }
@@ -40,7 +43,10 @@ export class StatusWriter {
     const entry = this.#entries.get(uid);
     if (entry?.wanted.text === text) return;
     if (entry) entry.wanted = { text, status };
-    else this.#entries.set(uid, { pod, written: undefined, wanted: { text, status }, writing: undefined });
+    else {
+      const conditions = typesOf(pod.status);
+      this.#entries.set(uid, { pod, written: undefined, conditions, wanted: { text, status }, writing: undefined });
+    }
     void this.flush(uid);
   }
 
@@ -84,7 +90,8 @@ export class StatusWriter {
     entry.writing = undefined;
   }
 
-  async #patch({ pod, wanted }: Entry): Promise<void> {
+  async #patch(entry: Entry): Promise<void> {
+    const { pod, wanted, conditions } = entry;
     const { name = '', namespace, uid } = pod.metadata ?? {};
     await this.#options.client.patch(
       pods,
@@ -92,10 +99,11 @@ export class StatusWriter {
       {
         type: 'application/strategic-merge-patch+json',
         // The uid makes the server refuse if the name belongs to another pod by now.
-        body: { metadata: { uid }, status: explicit(wanted.status) },
+        body: { metadata: { uid }, status: explicit(wanted.status, conditions) },
       },
       { subresource: 'status' },
     );
+    entry.conditions = typesOf(wanted.status);
   }
 }
 
@@ -105,8 +113,17 @@ function isFinal(error: unknown): boolean {
   return error instanceof ApiError && error.code === 400;
 }
 
+function typesOf(status: PodStatus | undefined): ReadonlySet<string> {
+  return new Set((status?.conditions ?? []).map(({ type }) => type));
+}
+
 /** The patch merges: what is no longer said has to be taken back with nulls, in the status and in each condition. */
-function explicit(status: PodStatus): object {
-  const conditions = status.conditions?.map(condition => ({ reason: null, message: null, ...condition }));
+function explicit(status: PodStatus, before: ReadonlySet<string>): object {
+  const types = typesOf(status);
+  const gone = PASSING_CONDITIONS.filter(type => before.has(type) && !types.has(type));
+  const conditions = status.conditions && [
+    ...status.conditions.map(condition => ({ reason: null, message: null, ...condition })),
+    ...gone.map(type => ({ type, $patch: 'delete' })),
+  ];
   return { reason: null, message: null, ...status, ...(conditions && { conditions }) };
 }

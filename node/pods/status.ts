@@ -11,13 +11,14 @@ import type {
   Pod,
   ContainerStatus as PodContainerStatus,
   PodStatus,
+  VolumeMount,
 } from '../api.ts';
 import { timeText } from '../clock.ts';
 import type { ContainerStatus } from '../runtime/runtime.ts';
 import { goDuration } from './back-off.ts';
 import { podConditions } from './conditions.ts';
 import { qosClassOf } from './quantity.ts';
-import { type ContainerRecord, containersNamed, isSidecar, type PodInput } from './record.ts';
+import { type ContainerRecord, containersNamed, isSidecar, type PodInput, type Verdict } from './record.ts';
 import { endOf, initFailedForGood, isInitialized, restartPolicyOf, restartWait } from './step.ts';
 
 export interface StatusContext {
@@ -33,6 +34,7 @@ type Phase = 'Pending' | 'Running' | 'Succeeded' | 'Failed';
 /** The status to report. Conditions that others set (readiness gates, scheduler) are left to them, save PodScheduled. */
 export function computeStatus(input: PodInput, context: StatusContext): PodStatus {
   const { pod, record } = input;
+  if (record.rejected) return rejectedStatus(input);
   const spec = pod.spec;
   const statusOf = (inInit: boolean) => (container: AnyContainer) => containerStatus(input, container, inInit, context);
   const initContainerStatuses = (spec?.initContainers ?? []).map(statusOf(true));
@@ -43,7 +45,7 @@ export function computeStatus(input: PodInput, context: StatusContext): PodStatu
   const [hostIP] = context.hostIPs;
   return {
     phase,
-    ...(record.verdict && { reason: record.verdict.reason, message: record.verdict.message }),
+    ...(record.verdict && explained(record.verdict)),
     conditions: podConditions(input, { phase, initContainerStatuses, containerStatuses }),
     ...(hostIP !== undefined && { hostIP, hostIPs: context.hostIPs.map(ip => ({ ip })) }),
     ...(address !== undefined && address !== '' && { podIP: address, podIPs: [{ ip: address }] }),
@@ -54,6 +56,14 @@ export function computeStatus(input: PodInput, context: StatusContext): PodStatu
     qosClass: pod.status?.qosClass ?? qosClassOf(pod),
   };
 }
+
+/** Of a pod that the node never took: nothing of it was made, so nothing is told but why. */
+function rejectedStatus({ pod, record }: PodInput): PodStatus {
+  const qosClass = pod.status?.qosClass ?? qosClassOf(pod);
+  return { phase: 'Failed', qosClass, ...(record.verdict && explained(record.verdict)) };
+}
+
+const explained = ({ reason, message }: Verdict) => ({ reason, message });
 
 /** Pending until every container has come up once; then what the containers say, with the restart policy in mind. */
 export function phaseOf(input: PodInput, containers: readonly PodContainerStatus[]): Phase {
@@ -121,7 +131,23 @@ function containerStatus(
     ready: isReady(container, { state, known, inInit }),
     started:
       inInit && !isSidecar(container) ? isRunning : isRunning && known?.postStart === 'done' && known.verdicts.started,
+    ...amountsOf(input, container, known),
+    ...(container.volumeMounts?.length && { volumeMounts: container.volumeMounts.map(mountStatus) }),
   };
+}
+
+/** What the container was given, and what it runs with. */
+function amountsOf({ record }: PodInput, container: AnyContainer, known: ContainerRecord | undefined) {
+  const given = record.allocation.get(container.name) ?? container.resources ?? {};
+  const { requests, limits } = known?.resources ?? given;
+  return {
+    ...(given.requests && { allocatedResources: given.requests }),
+    resources: { ...(limits && { limits }), ...(requests && { requests }) },
+  };
+}
+
+function mountStatus({ name, mountPath, readOnly }: VolumeMount) {
+  return { name, mountPath, ...(readOnly && { readOnly, recursiveReadOnly: 'Disabled' }) };
 }
 
 function isReady(
@@ -197,19 +223,29 @@ function terminated(
   if (status.state !== 'exited') {
     const at = timeText(end.at);
     const message = known?.startFailure?.message ?? '';
-    return { containerID, exitCode: 128, reason: 'StartError', message, startedAt: timeText(0), finishedAt: at };
+    return {
+      containerID,
+      exitCode: START_FAILED_EXIT_CODE,
+      reason: 'StartError',
+      message,
+      startedAt: timeText(0),
+      finishedAt: at,
+    };
   }
   const message = known?.startFailure?.message || known?.terminationMessage || status.message;
   return {
     containerID,
-    exitCode: status.exitCode,
+    exitCode: known?.startFailure ? START_FAILED_EXIT_CODE : status.exitCode,
     reason: endReason(status, known),
     ...(message && { message }),
     ...(status.signal !== undefined && { signal: status.signal }),
-    startedAt: timeText(status.startedAt),
+    startedAt: timeText(known?.startFailure ? 0 : status.startedAt),
     finishedAt: timeText(status.finishedAt),
   };
 }
+
+/** What a start that failed counts as, whatever the runtime made of it. */
+const START_FAILED_EXIT_CODE = 128;
 
 function endReason(
   status: ContainerStatus & { state: 'exited' },

@@ -348,3 +348,36 @@ test('property: the same input gives the same answer, and reading changes nothin
     }),
   );
 });
+
+test('a stop is begun once, also between two whole seconds', t => {
+  const pod = podOf({}, { deletionTimestamp: '2026-01-01T00:00:10Z', deletionGracePeriodSeconds: 10 });
+  const running = input(pod, [container('app', 0, { state: 'running' })]);
+  running.record.termination = { startedAt: NOW - 437, graceSeconds: 10 };
+  const { action } = step(running);
+  t.like(action, { type: 'stopContainer', graceSeconds: 10 });
+  const known = running.record.containers.get('app-0');
+  if (known) known.stop = { reason: 'pod', deadline: NOW + 10_000 };
+  t.deepEqual(step(running), {});
+  t.deepEqual(step({ ...running, now: NOW + 900 }), {});
+});
+
+test('other amounts are set while the container runs, or with a new start where it asks for one', t => {
+  const given = { requests: { cpu: '200m' }, limits: { memory: '2Mi' } };
+  const resized = (spec: Partial<Container>, restartPolicy = 'Always') => {
+    const pod = podOf({ restartPolicy, containers: [{ name: 'app', image: 'app:1', ...spec }] });
+    const running = input(pod, [container('app', 0, { state: 'running' })]);
+    running.record.allocation.set('app', given);
+    const known = running.record.containers.get('app-0');
+    if (known) known.resources = { requests: { cpu: '100m' }, limits: { memory: '2Mi' } };
+    return running;
+  };
+  const running = resized({});
+  t.deepEqual(step(running).action, { type: 'resizeContainer', container: 'app', id: 'app-0' });
+  running.record.resizeTrouble = { count: 1, at: NOW, message: 'no' };
+  t.is(step(running).action, undefined);
+  t.true((step(running).wakeAt ?? 0) > NOW);
+  const restart = resized({ resizePolicy: [{ resourceName: 'cpu', restartPolicy: 'RestartContainer' }] });
+  t.like(step(restart).action, { type: 'stopContainer', reason: 'resize' });
+  const other = resized({ resizePolicy: [{ resourceName: 'memory', restartPolicy: 'RestartContainer' }] });
+  t.like(step(other).action, { type: 'resizeContainer' });
+});

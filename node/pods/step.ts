@@ -20,7 +20,15 @@ import {
 } from '../limits.ts';
 import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.ts';
 import { type Failure, restartAt, retryDelayMs } from './back-off.ts';
-import { containersNamed, isSidecar, nextAttempt, type PodInput, type StopReason } from './record.ts';
+import {
+  type ContainerRecord,
+  containersNamed,
+  isSidecar,
+  nextAttempt,
+  type PodInput,
+  type StopReason,
+} from './record.ts';
+import { needsRestart, sameResources } from './resize.ts';
 
 export type Action =
   | { readonly type: 'mountVolumes' }
@@ -41,6 +49,7 @@ export type Action =
       readonly graceSeconds: number;
       readonly reason: StopReason;
     }
+  | { readonly type: 'resizeContainer'; readonly container: string; readonly id: string }
   | { readonly type: 'removeContainer'; readonly id: string }
   | { readonly type: 'giveUp'; readonly reason: string; readonly message: string }
   | { readonly type: 'beginTermination'; readonly graceSeconds: number }
@@ -211,12 +220,28 @@ function stepRunning(input: PodInput, container: AnyContainer, status: Container
   if (!known || known.stop || known.postStart === 'running') return {};
   if (known.postStart === 'pending')
     return { action: { type: 'runPostStart', container: container.name, id: status.id } };
-  const reason = stopReason(container, status, known);
-  if (!reason) return {};
+  const reason =
+    stopReason(container, status, known) ?? (wantsNewStart(input, container, known) ? 'resize' : undefined);
+  if (!reason) return stepResize(input, container, status);
   const probe = reason === 'startup' ? container.startupProbe : container.livenessProbe;
   const own = reason === 'startup' || reason === 'liveness' ? probe?.terminationGracePeriodSeconds : undefined;
   const graceSeconds = own ?? graceOf(input.pod);
   return { action: { type: 'stopContainer', container: container.name, id: status.id, graceSeconds, reason } };
+}
+
+/** It was given other amounts than it runs with, and can have them only from its start. */
+function wantsNewStart({ record }: PodInput, container: AnyContainer, { resources }: ContainerRecord): boolean {
+  const given = record.allocation.get(container.name);
+  return given !== undefined && resources !== undefined && needsRestart(container, resources, given);
+}
+
+function stepResize(input: PodInput, container: AnyContainer, { id }: ContainerStatus): Step {
+  const { record } = input;
+  const given = record.allocation.get(container.name);
+  const present = record.containers.get(id)?.resources;
+  if (!given || !present || sameResources(present, given)) return {};
+  const wait = record.resizeTrouble && waitFor(input, record.resizeTrouble);
+  return wait ?? { action: { type: 'resizeContainer', container: container.name, id } };
 }
 
 function stopReason(
@@ -277,7 +302,8 @@ function stepDeleted(input: PodInput): Step {
 /** The pod has ended but its object stays: logs stay readable, so the sandbox does too; its address is given back. */
 function stepEnded(input: PodInput): Step {
   const { record } = input;
-  if (!record.termination) return { action: { type: 'beginTermination', graceSeconds: graceOf(input.pod) } };
+  if (!record.termination)
+    return { action: { type: 'beginTermination', graceSeconds: record.verdict?.graceSeconds ?? graceOf(input.pod) } };
   const { startedAt, graceSeconds } = record.termination;
   const wait = record.setback && waitFor(input, record.setback);
   if (wait) return wait;
@@ -304,7 +330,8 @@ function stepStop(input: PodInput, deadline: number): Step | undefined {
   const due = proper.length > 0 ? proper : running.filter(({ name }) => stage(name) === last);
   for (const container of due) {
     const stop = record.containers.get(container.id)?.stop;
-    if (stop && stop.deadline <= Math.max(deadline, now)) continue;
+    // Grace periods are whole seconds, rounded up: a stop for this deadline may end up to one later.
+    if (stop && stop.deadline < Math.max(deadline, now) + 1000) continue;
     const graceSeconds = Math.max(0, Math.ceil((deadline - now) / 1000));
     return {
       action: { type: 'stopContainer', container: container.name, id: container.id, graceSeconds, reason: 'pod' },

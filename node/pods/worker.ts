@@ -4,20 +4,24 @@
  */
 import type { Pod, PodStatus } from '../api.ts';
 import { sleep } from '../clock.ts';
-import { ACTIONS_PER_TURN_MAX, SETUP_BACK_OFF_MS, WAIT_MS_MAX } from '../limits.ts';
+import { ACTIONS_PER_TURN_MAX, RESIZE_RETRY_MS, SETUP_BACK_OFF_MS, WAIT_MS_MAX } from '../limits.ts';
 import { hasProbes, Prober } from '../probes/prober.ts';
 import type { ContainerStatus } from '../runtime/runtime.ts';
+import { isCritical, type Refusal } from './admission.ts';
 import { Announcer } from './announce.ts';
 import { downwardContext, readTerminationMessage } from './container-maker.ts';
 import type { PodContext } from './context.ts';
 import { Performer } from './performer.ts';
-import { adoptRecord, containersNamed, findContainer, type PodInput, type PodRecord } from './record.ts';
+import { adoptRecord, containersNamed, findContainer, type PodInput, type PodRecord, type Verdict } from './record.ts';
+import { judgeResize, withAllocation } from './resize.ts';
 import { computeStatus, isOver } from './status.ts';
 import { restartWait, type Step, step } from './step.ts';
 
 export interface PodWorkerOptions {
   readonly context: PodContext;
   readonly pod: Pod;
+  /** The node does not take it. */
+  readonly refusal?: Refusal | undefined;
   /** Nothing of the pod is left on this node. */
   readonly onForgotten: (podUid: string) => void;
 }
@@ -38,13 +42,14 @@ export class PodWorker {
   #poke = Promise.withResolvers<void>();
   #running: Promise<void> | undefined;
 
-  constructor({ context, pod, onForgotten }: PodWorkerOptions) {
+  constructor({ context, pod, refusal, onForgotten }: PodWorkerOptions) {
     this.uid = pod.metadata?.uid ?? '';
     this.#context = context;
     this.#pod = pod;
     this.#onForgotten = onForgotten;
     this.#record = adoptRecord(pod, context.view.of(this.uid), context.clock.now());
     this.#performer = new Performer({ context, record: this.#record, onChange: () => this.poke() });
+    if (refusal) this.#reject(refusal);
   }
 
   get pod(): Pod {
@@ -78,6 +83,27 @@ export class PodWorker {
     )
       this.#record.verdict = { reason: pod.status.reason, message: pod.status.message ?? '' };
     this.poke();
+  }
+
+  /** The runtime's ids of the containers that run, by name. */
+  get containerIds(): ReadonlyMap<string, string> {
+    const containers = this.#context.view.of(this.uid)[0]?.containers ?? [];
+    return new Map(containers.flatMap(({ name, id, state }) => (state === 'running' ? [[name, id] as const] : [])));
+  }
+
+  /** The pod with what it was given; undefined if it takes nothing of the node. */
+  get allocated(): Pod | undefined {
+    if (this.#record.rejected || this.#record.ended) return undefined;
+    return withAllocation(this.#pod, this.#record.allocation);
+  }
+
+  /** Ends the pod, whatever it does. One that has ended stays as it is, and what the cluster cannot do without. */
+  evict(verdict: Verdict): boolean {
+    if (isCritical(this.#pod) || this.#record.verdict || this.#record.ended || this.#gone) return false;
+    this.#record.verdict = verdict;
+    new Announcer(this.#context.recorder, this.#pod).tell('Warning', verdict.reason, verdict.message);
+    this.poke();
+    return true;
   }
 
   /** The object is gone from the API: everything is taken down. */
@@ -127,11 +153,12 @@ export class PodWorker {
     for (let count = 0; count < ACTIONS_PER_TURN_MAX && !this.#closing.signal.aborted; count++) {
       try {
         await this.#readLastWords();
+        this.#considerResize();
         const input = this.#input();
         this.#report(input);
         const next = step(input);
         this.#followContainers(input);
-        if (!next.action) return next;
+        if (!next.action) return this.#withResizeRetry(next);
         if (next.action.type === 'forget') return 'forgotten';
         this.#context.logger.debug({ pod: this.#pod.metadata?.name, action: next.action }, 'pod step');
         await this.#performer.perform(next.action, input);
@@ -141,6 +168,37 @@ export class PodWorker {
       }
     }
     return { wakeAt: this.#context.clock.now() };
+  }
+
+  #reject({ reason, message }: Refusal): void {
+    this.#record.rejected = true;
+    this.#record.ended = 'Failed';
+    this.#record.verdict = { reason, message: `Pod was rejected: ${message}` };
+    new Announcer(this.#context.recorder, this.#pod).tell('Warning', reason, message);
+  }
+
+  /** The spec may ask for other amounts than the pod was given. */
+  #considerResize(): void {
+    const { node, neighbours } = this.#context;
+    const record = this.#record;
+    if (record.termination || record.ended || record.verdict) return;
+    const { allocation, pending } = judgeResize({
+      pod: this.#pod,
+      allocation: record.allocation,
+      allocatable: node,
+      others: () => neighbours(this.uid),
+    });
+    record.resizePending = pending;
+    if (!allocation) return;
+    record.allocation = new Map(allocation);
+    record.resizeTrouble = undefined;
+  }
+
+  /** Room that another pod has may become free without any news of this one. */
+  #withResizeRetry({ wakeAt }: Step): Step {
+    if (this.#record.resizePending?.reason !== 'Deferred') return wakeAt === undefined ? {} : { wakeAt };
+    const at = this.#context.clock.now() + RESIZE_RETRY_MS;
+    return { wakeAt: Math.min(at, wakeAt ?? at) };
   }
 
   #input(): PodInput {
@@ -178,6 +236,7 @@ export class PodWorker {
   #finish(): void {
     for (const prober of this.#probers.values()) prober.stop();
     this.#context.statuses.forget(this.uid);
+    this.#context.probeCounts.forget(this.uid);
     this.#onForgotten(this.uid);
   }
 
@@ -221,12 +280,13 @@ export class PodWorker {
     const known = this.#record.containers.get(status.id);
     if (status.state !== 'running' || !container || !known || this.#probers.has(status.id)) return;
     if (known.postStart !== 'done' || known.stop || !hasProbes(container) || !this.#record.attached) return;
-    const { runtime, clock, recorder } = this.#context;
+    const { runtime, clock, recorder, probeCounts } = this.#context;
     const prober = new Prober({
       target: { runtime, clock, containerId: status.id, container, host: this.#record.address ?? '' },
       verdicts: known.verdicts,
       startedAt: status.startedAt,
       onChange: () => this.poke(),
+      onAnswer: (kind, ok) => probeCounts.count(this.#pod, container.name, kind, ok),
       onFailure: (kind, output) => new Announcer(recorder, this.#pod).unhealthy(container.name, kind, output),
     });
     this.#probers.set(status.id, prober);

@@ -13,6 +13,8 @@ export interface ProberOptions {
   /** When the container started. */
   readonly startedAt: number;
   readonly onChange: () => void;
+  /** A probe was answered. */
+  readonly onAnswer: (kind: ProbeKind, ok: boolean) => void;
   /** A probe failed; `output` is what is told of it. */
   readonly onFailure: (kind: ProbeKind, output: string) => void;
 }
@@ -56,11 +58,12 @@ export class Prober {
   }
 
   async #probe(kind: ProbeKind, probe: Probe): Promise<void> {
-    const { target, onFailure } = this.#options;
+    const { target, onFailure, onAnswer } = this.#options;
     const { signal } = this.#stopping;
     const timing = timingOf(probe);
     const { ok, output } = await check(target, probe, { timeoutMs: timing.timeoutMs, signal });
     if (signal.aborted) return;
+    onAnswer(kind, ok);
     if (!ok) onFailure(kind, output);
     const run = extend(this.#runs.get(kind), ok ? 'success' : 'failure');
     this.#runs.set(kind, run);

@@ -164,6 +164,10 @@ class FakeRuntime implements Runtime {
     return [...this.#machine.images.values()];
   }
 
+  async imageFolder(): Promise<string | undefined> {
+    return undefined;
+  }
+
   async pullImage(reference: string, options: { readonly signal: AbortSignal }): Promise<ImageStatus> {
     const name = parsed(reference);
     const { pullError, pullDelayMs = 0 } = this.#behaviour(reference);

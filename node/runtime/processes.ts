@@ -1,7 +1,7 @@
-/** Signals to processes of this machine: the one door to `process.kill` under this folder. */
+/** Signals to processes of this machine, and what this one is: the one door to `process` under this folder. */
 
 /** False if there is no such process. Throws what else the kernel says, as a lack of rights. */
-export function signalProcess(pid: number, signal: 'SIGTERM' | 'SIGKILL' | 0): boolean {
+export function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean {
   if (!Number.isSafeInteger(pid) || pid <= 1) throw new RangeError(`no process to signal: ${pid}`);
   try {
     return process.kill(pid, signal);
@@ -14,4 +14,8 @@ export function signalProcess(pid: number, signal: 'SIGTERM' | 'SIGKILL' | 0): b
 /** The Node.js that runs this, to run another with the same. */
 export function thisNode(): string {
   return process.execPath;
+}
+
+export function isRoot(): boolean {
+  return process.getuid?.() === 0;
 }

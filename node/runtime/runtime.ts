@@ -17,6 +17,8 @@ export interface PodIdentity {
 export interface SandboxSpec {
   readonly pod: PodIdentity;
   readonly hostname: string;
+  /** Of the pod's RuntimeClass; undefined takes the runtime's usual one. Throws {@link CreateContainerError} for one that is not there. */
+  readonly runtimeHandler?: string;
   readonly hostNetwork: boolean;
   readonly hostPid: boolean;
   readonly hostIpc: boolean;
@@ -34,6 +36,11 @@ export interface Mount {
   readonly readOnly: boolean;
   readonly propagation: 'private' | 'hostToContainer' | 'bidirectional';
 }
+/** A block device of the node, as the container finds it. */
+export interface Device {
+  readonly hostPath: string;
+  readonly containerPath: string;
+}
 export interface ContainerSpec {
   readonly name: string;
   /** 0 for the first, counted up at each restart. */
@@ -46,6 +53,7 @@ export interface ContainerSpec {
   readonly workingDir: string | undefined;
   readonly env: readonly { readonly name: string; readonly value: string }[];
   readonly mounts: readonly Mount[];
+  readonly devices?: readonly Device[];
   readonly stdin: boolean;
   readonly stdinOnce: boolean;
   readonly tty: boolean;
@@ -67,6 +75,13 @@ export interface ContainerSpec {
     readonly addCapabilities?: readonly string[];
     readonly dropCapabilities?: readonly string[];
     readonly runAsNonRoot?: boolean;
+    /** Undefined leaves it to the runtime. */
+    readonly seccomp?: 'RuntimeDefault' | 'Unconfined';
+    /** The node's own profile, as JSON; takes the place of `seccomp`. */
+    readonly seccompProfile?: string;
+    /** A profile's name, or `unconfined`; undefined leaves it to the runtime. */
+    readonly appArmor?: string;
+    readonly procMount?: 'Default' | 'Unmasked';
   };
   /** Where `terminationMessagePath` is in the container, and the host file that stands behind it. */
   readonly terminationMessage: { readonly containerPath: string; readonly hostPath: string } | undefined;
@@ -143,13 +158,26 @@ export interface ImageStatus {
   readonly tags: readonly string[];
   readonly sizeBytes: number;
 }
+/** Who a registry is spoken to as, from a pull secret. */
+export interface RegistryCredentials {
+  /** As the secret's key has it: a host, perhaps with a scheme, a port, a path, or `*` for parts of the name. */
+  readonly registry: string;
+  readonly username?: string;
+  readonly password?: string;
+  readonly identityToken?: string;
+}
+export interface PullOptions {
+  readonly signal: AbortSignal;
+  readonly credentials?: readonly RegistryCredentials[];
+}
 /** Something changed: look again. `podUid` undefined means anything may have. */
 export interface RuntimeEvent {
   readonly podUid: string | undefined;
 }
 
 export interface Runtime {
-  readonly name: 'docker' | 'native' | 'fake';
+  /** As container ids in the API begin. */
+  readonly name: 'docker' | 'containerd' | 'cri-o' | 'native' | 'fake';
   /** Connects and checks; throws {@link RuntimeUnavailableError} with a sentence on what to install or start. */
   start(): Promise<void>;
   version(): Promise<{ readonly name: string; readonly version: string }>;
@@ -161,8 +189,14 @@ export interface Runtime {
   /** Resolves with undefined if the image is not here. */
   imageStatus(reference: string): Promise<ImageStatus | undefined>;
   listImages(): Promise<readonly ImageStatus[]>;
+  /** A folder of the file system that holds images; undefined if that is not on this machine. */
+  imageFolder(): Promise<string | undefined>;
   /** Throws {@link ImagePullError}. */
-  pullImage(reference: string, options: { readonly signal: AbortSignal }): Promise<ImageStatus>;
+  pullImage(reference: string, options: PullOptions): Promise<ImageStatus>;
+  /** Takes all images of an archive (`docker save`, OCI layout; packed or not) in. Throws {@link ImagePullError}. */
+  importImages?(archive: Readable): Promise<readonly ImageStatus[]>;
+  /** Takes a name away, and with its last one, or by id, the image. Throws {@link ImagePullError} if one uses it. */
+  removeImage?(reference: string): Promise<void>;
   /** Creates, does not start. Throws {@link CreateContainerError}. */
   createContainer(sandboxId: string, spec: ContainerSpec): Promise<{ readonly id: string }>;
   /** Throws {@link StartContainerError} if the command cannot be run. */
@@ -170,6 +204,8 @@ export interface Runtime {
   /** SIGTERM (or the image's stop signal), then SIGKILL after the grace period. Resolves when it has ended. */
   stopContainer(id: string, graceSeconds: number): Promise<void>;
   removeContainer(id: string): Promise<void>;
+  /** Gives a container that runs other limits. Absent where the runtime cannot. */
+  updateContainer?(id: string, resources: ContainerSpec['resources']): Promise<void>;
   /** Stdout and stderr in the order they were written; lines as the container wrote them. */
   logs(id: string, options: LogOptions): AsyncIterable<Uint8Array>;
   exec(id: string, request: ExecRequest): Promise<ExecSession>;
@@ -189,8 +225,13 @@ export class ImagePullError extends Error {
   readonly code = 'RUNTIME_IMAGE_PULL';
 }
 export class CreateContainerError extends Error {
-  override readonly name = 'CreateContainerError';
-  readonly code = 'RUNTIME_CREATE_CONTAINER';
+  override readonly name: string = 'CreateContainerError';
+  readonly code: string = 'RUNTIME_CREATE_CONTAINER';
+}
+/** The runtime was not even asked: what the container wants and what its image is do not go together. */
+export class ContainerConfigError extends CreateContainerError {
+  override readonly name = 'ContainerConfigError';
+  override readonly code = 'RUNTIME_CONTAINER_CONFIG';
 }
 export class StartContainerError extends Error {
   override readonly name = 'StartContainerError';

@@ -1,6 +1,6 @@
 /**
- * The server's side of SPDY/3.1 as Kubernetes clients use it for exec, attach and port-forward: streams that the client
- * opens, data both ways, half-close, pings. Flow control is off, as Kubernetes' own library has it (it neither sends nor
+ * SPDY/3.1 as Kubernetes uses it for exec, attach and port-forward: streams that the client opens, data both ways,
+ * half-close, pings. The agent is the server to clients, and the client of a container runtime. Flow control is off, as Kubernetes' own library has it (it neither sends nor
  * heeds WINDOW_UPDATE); a slow reader is felt by the peer through the connection's own back-pressure.
  *
  * Frames (draft-mbelshe-httpbis-spdy-00 section 2.2):
@@ -23,11 +23,11 @@ const FLAG_FIN = 1;
 const STATUS_CANCEL = 5;
 const HEAD_BYTES = 8;
 
-/** One stream that the client opened. */
+/** One stream that the client opened, as either side has it. */
 export interface SpdyStream {
   readonly id: number;
   readonly headers: SpdyHeaders;
-  /** What the client sends; ends when it half-closes, resets, or goes away. */
+  /** What the peer sends; ends when it half-closes, resets, or goes away. */
   readonly incoming: AsyncIterable<Uint8Array>;
   write(bytes: Uint8Array): Promise<void>;
   /** Half-closes: nothing more will be written. */
@@ -51,6 +51,7 @@ export class SpdyConnection {
   readonly #encoder = new HeaderEncoder();
   /** Frames go out one after the other; compression needs that order too. */
   #writing: Promise<void> = Promise.resolve();
+  #nextId = 1;
 
   /** `onStream` is called for each stream in the order of the client's; its reply is on the way. */
   constructor(channel: ByteChannel, onStream: (stream: SpdyStream) => void) {
@@ -79,6 +80,20 @@ export class SpdyConnection {
     }
   }
 
+  /** Opens a stream, as the client's side does. Names of headers are in lower case. */
+  async open(headers: SpdyHeaders): Promise<SpdyStream> {
+    const id = this.#nextId;
+    this.#nextId += 2;
+    const stream = this.#stream(id, headers);
+    await this.#send(async () => {
+      const block = await this.#encoder.encode(headers);
+      const head = Buffer.alloc(10);
+      head.writeUInt32BE(id);
+      return [control(SYN_STREAM, 0, Buffer.concat([head, block]))];
+    });
+    return stream;
+  }
+
   /** Sends what is written, says goodbye, and ends. */
   async close(): Promise<void> {
     await this.#send(() => [control(GOAWAY, 0, Buffer.alloc(8))]);
@@ -99,11 +114,12 @@ export class SpdyConnection {
         if (body.length >= 4) this.#endIncoming(body.readUInt32BE(0) & 0x7fff_ffff);
         return;
       case PING:
-        // The client's have odd numbers and want their echo; even ones would answer ours, and we send none.
-        if (body.length >= 4 && body.readUInt32BE(0) % 2 === 1) await this.#send(() => [control(PING, 0, body)]);
+        // The peer's have its numbers (odd for a client) and want their echo; others would answer ours, and we send none.
+        if (body.length >= 4 && body.readUInt32BE(0) % 2 === (this.#nextId === 1 ? 1 : 0))
+          await this.#send(() => [control(PING, 0, body)]);
         return;
       default:
-        // SETTINGS, WINDOW_UPDATE, HEADERS and GOAWAY change nothing here.
+        // SYN_REPLY, SETTINGS, WINDOW_UPDATE, HEADERS and GOAWAY change nothing here.
         return;
     }
   }
@@ -114,18 +130,23 @@ export class SpdyConnection {
     const id = body.readUInt32BE(0) & 0x7fff_ffff;
     if (id % 2 === 0 || this.#queues.has(id)) throw new SpdyProtocolError(`bad stream id ${id}`);
     const headers = await this.#decoder.decode(body.subarray(10));
-    const queue = new ByteQueue(STREAM_BUFFER_BYTES_MAX);
-    this.#queues.set(id, queue);
+    const stream = this.#stream(id, headers);
     void this.#reply(id);
     if (flags & FLAG_FIN) this.#endIncoming(id);
-    this.#onStream({
+    this.#onStream(stream);
+  }
+
+  #stream(id: number, headers: SpdyHeaders): SpdyStream {
+    const queue = new ByteQueue(STREAM_BUFFER_BYTES_MAX);
+    this.#queues.set(id, queue);
+    return {
       id,
       headers,
       incoming: queue,
       write: bytes => this.#write(id, bytes),
       end: () => this.#send(() => [data(id, FLAG_FIN, Buffer.alloc(0))]),
       reset: () => this.#reset(id),
-    });
+    };
   }
 
   #reply(id: number): Promise<void> {

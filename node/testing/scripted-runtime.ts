@@ -93,11 +93,19 @@ export class ScriptedRuntime implements Runtime {
   async listImages(): Promise<readonly ImageStatus[]> {
     return [...this.images].map(tag => ({ id: `sha256:${tag}`, tags: [tag], sizeBytes: 1 }));
   }
+  /** Where images are said to lie. */
+  images_: string | undefined;
+  async imageFolder() {
+    return this.images_;
+  }
   async pullImage(reference: string): Promise<ImageStatus> {
     this.calls.push(`pull ${reference}`);
     if (!this.registry.has(reference)) throw new ImagePullError(`no such image: ${reference}`);
     this.images.add(reference);
     return { id: `sha256:${reference}`, tags: [reference], sizeBytes: 1 };
+  }
+  async removeImage(reference: string): Promise<void> {
+    this.images.delete(reference);
   }
   async createContainer(sandboxId: string, spec: ContainerSpec): Promise<{ readonly id: string }> {
     const id = `c${++this.#ids}`;

@@ -6,10 +6,12 @@ import { RestClient } from '../../control/client/rest.ts';
 import { ManualClock } from '../../control/client/testing/manual-clock.ts';
 import { MemoryApi } from '../../control/client/testing/memory-api.ts';
 import { until } from '../../control/client/testing/until.ts';
-import { type Agent, type AgentOptions, createAgent } from '../agent.ts';
+import { type Agent, createAgent } from '../agent.ts';
+import type { AgentOptions } from '../agent-options.ts';
 import { type Event, events, nodes, type Pod, pods } from '../api.ts';
 import { timeText } from '../clock.ts';
 import type { NodeRoute, PodNetwork } from '../network/network.ts';
+import type { Announcement } from '../network/way.ts';
 import type { ServicePort, ServiceProxy } from '../proxy/proxy.ts';
 import { ScriptedRuntime } from './scripted-runtime.ts';
 import { makeTestTls, type TestTls } from './tls.ts';
@@ -27,6 +29,10 @@ export class TestNetwork implements PodNetwork {
     const address = this.addresses.get(uid) ?? `10.42.0.${this.addresses.size + 2}`;
     this.addresses.set(uid, address);
     return { address };
+  }
+  announced: Announcement | undefined;
+  announcement() {
+    return this.announced;
   }
   addressOf(uid: string) {
     return this.addresses.get(uid);
@@ -73,6 +79,17 @@ export class World {
 
   /** Starts an agent and gives its node a podCIDR, as the cluster's controllers do. */
   async startAgent(options: Partial<AgentOptions> = {}): Promise<Agent> {
+    const agent = await this.beginAgent(options);
+    await until('the node is registered', async () => (await this.client.list(nodes)).items.length > 0);
+    const node = await this.client.get(nodes, { name: 'node-1' });
+    if (!node.spec?.podCIDR)
+      await this.client.update(nodes, { ...node, spec: { ...node.spec, podCIDR: '10.42.0.0/24' } });
+    await agent.ready;
+    return agent;
+  }
+
+  /** Starts an agent and waits for nothing: the API need not answer. */
+  async beginAgent(options: Partial<AgentOptions> = {}): Promise<Agent> {
     const agent = createAgent({
       name: 'node-1',
       client: this.client,
@@ -95,11 +112,6 @@ export class World {
     });
     this.agent = agent;
     await agent.start();
-    await until('the node is registered', async () => (await this.client.list(nodes)).items.length > 0);
-    const node = await this.client.get(nodes, { name: 'node-1' });
-    if (!node.spec?.podCIDR)
-      await this.client.update(nodes, { ...node, spec: { ...node.spec, podCIDR: '10.42.0.0/24' } });
-    await agent.ready;
     return agent;
   }
 

@@ -20,6 +20,8 @@ import {
 import { dirname, join } from 'node:path';
 import type { Payload } from './content.ts';
 
+/** What {@link newTarget} names directories: nothing else is ever removed, whatever `..data` points at. */
+const TARGET_NAME = /^\.\.\d{4}(_\d\d){5}\.\d{9,}$/;
 const DATA = '..data';
 const DATA_NEXT = '..data_tmp';
 
@@ -36,8 +38,9 @@ export async function writeAtomically(root: string, payload: Payload, options: W
   if (current && (await holds(join(root, current), payload))) return false;
   const next = await newTarget(root, options.now);
   await fill(join(root, next), payload, options);
-  await rm(join(root, DATA_NEXT), { force: true });
+  await rm(join(root, DATA_NEXT), { recursive: true, force: true });
   await symlink(next, join(root, DATA_NEXT));
+  await removeUnlessLink(join(root, DATA));
   await rename(join(root, DATA_NEXT), join(root, DATA));
   await linkNames(root, payload);
   if (current) await rm(join(root, current), { recursive: true, force: true });
@@ -47,9 +50,10 @@ export async function writeAtomically(root: string, payload: Payload, options: W
 async function currentTarget(root: string): Promise<string | undefined> {
   try {
     const target = await readlink(join(root, DATA));
-    return target.startsWith('..') && !target.includes('/') ? target : undefined;
+    return TARGET_NAME.test(target) ? target : undefined;
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    // Not there, or no link.
+    if (isMissing(error) || hasCode(error, 'EINVAL')) return undefined;
     throw error;
   }
 }
@@ -82,11 +86,11 @@ async function newTarget(root: string, now: number): Promise<string> {
 async function fill(directory: string, payload: Payload, { group }: WriteOptions): Promise<void> {
   await mkdir(directory, { mode: 0o755 });
   await chmod(directory, 0o755);
-  for (const [path, { bytes, mode }] of payload) {
+  for (const [path, { bytes, mode, owner }] of payload) {
     const file = join(directory, path);
     await mkdir(dirname(file), { recursive: true, mode: 0o755 });
     await writeFile(file, bytes, { mode: 0o600 });
-    if (group !== undefined) await chown(file, -1, group);
+    if (group !== undefined || owner !== undefined) await chown(file, owner ?? -1, group ?? -1);
     // A group that owns the files has to be able to read them, whatever the mode says.
     await chmod(file, group === undefined ? mode : mode | 0o440);
   }
@@ -111,7 +115,14 @@ async function linkNames(root: string, payload: Payload): Promise<void> {
   }
 }
 
-/** True for the error of a path that is not there. */
-export function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+/** A rename replaces a link, but no directory. */
+async function removeUnlessLink(path: string): Promise<void> {
+  const known = await lstat(path).catch(() => undefined);
+  if (known && !known.isSymbolicLink()) await rm(path, { recursive: true, force: true });
 }
+
+const hasCode = (error: unknown, code: string): boolean =>
+  error instanceof Error && 'code' in error && error.code === code;
+
+/** True for the error of a path that is not there. */
+export const isMissing = (error: unknown): boolean => hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR');

@@ -2,13 +2,15 @@
  * What files a ConfigMap, Secret, downward API or projected volume holds, computed purely from the objects it names.
  */
 import { posix } from 'node:path';
-import type { ConfigMap, DownwardAPIVolumeFile, KeyToPath, Secret, Volume, VolumeProjection } from '../api.ts';
+import type { ConfigMap, DownwardAPIVolumeFile, KeyToPath, Pod, Secret, Volume, VolumeProjection } from '../api.ts';
 import { PROJECTED_BYTES_MAX } from '../limits.ts';
 import { ConfigError, type EnvironmentContext, fieldValue, resourceValue } from '../pods/environment.ts';
 
 export interface FileContent {
   readonly bytes: Uint8Array;
   readonly mode: number;
+  /** User that the file belongs to; the agent's if not given. */
+  readonly owner?: number;
 }
 /** By path relative to the volume's root. */
 export type Payload = ReadonlyMap<string, FileContent>;
@@ -43,6 +45,11 @@ const TOKEN_SECONDS_DEFAULT = 3600;
 /** True for volumes whose content comes from the API and is kept up to date. */
 export function isProjected({ configMap, secret, downwardAPI, projected }: Volume): boolean {
   return Boolean(configMap || secret || downwardAPI || projected);
+}
+
+/** True for volumes whose content must not reach the node's disk. */
+export function holdsSecrets(volume: Volume): boolean {
+  return projectionsOf(volume).sources.some(({ secret, serviceAccountToken }) => secret || serviceAccountToken);
 }
 
 /** One volume as a list of projections: the four kinds differ only in where the mode stands. */
@@ -84,8 +91,12 @@ export function makePayload(volume: Volume, sources: VolumeSources, context: Dow
   const { sources: projections, mode } = projectionsOf(volume);
   const files = new Map<string, FileContent>();
   for (const projection of projections) {
-    const add = (path: string, bytes: Uint8Array, fileMode: number | undefined) =>
-      files.set(safePath(volume.name, path), { bytes, mode: fileMode ?? mode });
+    const add: Add = (path, bytes, fileMode, owner) =>
+      files.set(safePath(volume.name, path), {
+        bytes,
+        mode: fileMode ?? mode,
+        ...(owner !== undefined && { owner }),
+      });
     addProjection(add, { volume, projection, sources, context });
   }
   const size = [...files.values()].reduce((sum, { bytes }) => sum + bytes.length, 0);
@@ -94,7 +105,7 @@ export function makePayload(volume: Volume, sources: VolumeSources, context: Dow
   return files;
 }
 
-type Add = (path: string, bytes: Uint8Array, mode: number | undefined) => void;
+type Add = (path: string, bytes: Uint8Array, mode: number | undefined, owner?: number) => void;
 interface Projecting {
   readonly volume: Volume;
   readonly projection: VolumeProjection;
@@ -123,10 +134,20 @@ function addProjection(add: Add, { volume, projection, sources, context }: Proje
     add(item.path, Buffer.from(downwardValue(volume, item, context)), item.mode);
   if (serviceAccountToken) {
     const { audience = '', expirationSeconds = TOKEN_SECONDS_DEFAULT, path } = serviceAccountToken;
-    add(path, Buffer.from(sources.token(audience, expirationSeconds)), undefined);
+    // A token is its user's alone, where all containers run as one (kubelet: projected.go).
+    const owner = commonUser(context.pod);
+    const isNarrowed = owner !== undefined || context.pod.spec?.securityContext?.fsGroup !== undefined;
+    add(path, Buffer.from(sources.token(audience, expirationSeconds)), isNarrowed ? 0o600 : undefined, owner);
   }
   if (projection.clusterTrustBundle)
     throw new VolumeError(volume.name, 'clusterTrustBundle sources are not supported by this node');
+}
+
+/** The user as which all containers of the pod run, if it is one and the spec says which. */
+function commonUser({ spec }: Pod): number | undefined {
+  const containers = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
+  const users = containers.map(({ securityContext }) => securityContext?.runAsUser ?? spec?.securityContext?.runAsUser);
+  return users.every(user => user === users[0]) ? users[0] : undefined;
 }
 
 function addKeys(

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -7,7 +7,8 @@ import { ManualClock } from '../../control/client/testing/manual-clock.ts';
 import { MemoryApi } from '../../control/client/testing/memory-api.ts';
 import { configmaps, type Pod, secrets, type Volume } from '../api.ts';
 import { quiet } from '../testing/world.ts';
-import { VolumeError } from './content.ts';
+import { makePayload, VolumeError } from './content.ts';
+import { LocalFolder } from './local-folder.ts';
 import { VolumeManager } from './manager.ts';
 import { Sources } from './sources.ts';
 
@@ -17,7 +18,8 @@ async function setup(t: ExecutionContext) {
   const clock = new ManualClock();
   const client = new RestClient({ transport: new MemoryApi(clock), clock, userAgent: 'test' });
   const sources = new Sources({ client, clock });
-  const volumes = new VolumeManager({ dataDir, sources, clock, logger: quiet, canMount: false });
+  const localFolder = new LocalFolder(join(dataDir, 'storage'), 'node-1');
+  const volumes = new VolumeManager({ dataDir, client, sources, localFolder, clock, logger: quiet, canMount: false });
   const make = (volume: Omit<Volume, 'name'>, more: Partial<NonNullable<Pod['spec']>> = {}): Pod => ({
     metadata: { name: 'web', namespace: 'ns', uid: 'u1', labels: { app: 'web', tier: 'front' } },
     spec: {
@@ -35,7 +37,7 @@ async function setup(t: ExecutionContext) {
     allocatable: { cpuMilli: 1000, memoryBytes: 1000 },
   });
   const mount = (pod: Pod) => volumes.mount(pod, context(pod));
-  const path = (pod: Pod, subPath = '') => volumes.pathOf(pod, { name: 'v', mountPath: '/v' }, subPath);
+  const path = (pod: Pod, subPath = '') => volumes.pathOf(pod, { volume: 'v', container: 'app', index: 0, subPath });
   const refresh = (pod: Pod) => volumes.refresh(pod, context(pod));
   await client.create(configmaps, {
     metadata: { name: 'settings', namespace: 'ns' },
@@ -101,7 +103,16 @@ test('what is missing, and what may be', async t => {
     'references non-existent config key: none',
   );
   t.is(await fails({ configMap: { name: 'settings', items: [{ key: 'color', path: '../x' }] } }), 'invalid path: ../x');
-  t.is(await fails({ nfs: { server: 'a', path: '/' } }), 'volumes of type nfs are not supported by this node');
+  t.is(await fails({ nfs: { server: 'a', path: '/' } }), 'volumes of type nfs need an agent that runs as root');
+  t.is(await fails({ rbd: { image: 'a', monitors: [] } }), 'volumes of type rbd are not supported by this node');
+  t.is(
+    await fails({ emptyDir: { medium: 'HugePages' } }),
+    'volumes of type emptyDir with medium HugePages are not supported by this node',
+  );
+  t.is(
+    await fails({ persistentVolumeClaim: { claimName: 'none' } }),
+    'error processing PVC ns/none: failed to fetch PVC from API server: persistentvolumeclaims "none" not found',
+  );
   t.regex(
     await fails({ projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } }),
     /token for service account ns\/default/,
@@ -143,20 +154,44 @@ test('several sources in one projected volume', async t => {
   ]);
 });
 
-test('subPath stays inside the volume, also behind links', async t => {
+test('CVE-2017-1002101: subPath stays inside the volume, also behind links', async t => {
   const { make, mount, path, dataDir } = await setup(t);
   const pod = make({ emptyDir: {} });
   await mount(pod);
   const root = await path(pod);
   t.is((await stat(root)).mode & 0o777, 0o777);
   t.is(await path(pod, 'a/b'), join(root, 'a/b'));
+  t.is((await stat(join(root, 'a'))).mode & 0o777, 0o777, 'what is made is as open as the volume');
   t.true((await stat(join(root, 'a/b'))).isDirectory());
   await mkdir(join(dataDir, 'outside'));
   await symlink(join(dataDir, 'outside'), join(root, 'way-out'));
   await t.throwsAsync(path(pod, 'way-out'), { instanceOf: VolumeError });
   await t.throwsAsync(path(pod, 'way-out/deeper'), { instanceOf: VolumeError });
-  await t.throwsAsync(path(pod, '../other'), { instanceOf: VolumeError });
+  await t.throwsAsync(path(pod, '../other'), {
+    instanceOf: VolumeError,
+    message: "unable to provision SubPath `../other`: must not contain '..'",
+  });
+  await t.throwsAsync(path(pod, '/tmp'), {
+    instanceOf: VolumeError,
+    message: 'error SubPath `/tmp` must not be an absolute path',
+  });
+  await symlink('../../../outside', join(root, 'way-up'));
+  await t.throwsAsync(path(pod, 'way-up'), { message: /leads out of its folder/ });
+  await symlink('loop', join(root, 'loop'));
+  await t.throwsAsync(path(pod, 'loop/x'), { message: /has too many links/ });
+  await symlink('a/../a/./b', join(root, 'within'));
+  t.is(await path(pod, 'within'), join(root, 'a/b'), 'links inside are followed');
   t.deepEqual(await readdir(join(dataDir, 'outside')), []);
+});
+
+test('CVE-2024-10220, CVE-2025-1767: a gitRepo is not fetched, from nowhere', async t => {
+  const { make, mount } = await setup(t);
+  for (const repository of ['https://example.com/a.git', '/etc', 'ext::sh -c id']) {
+    await t.throwsAsync(mount(make({ gitRepo: { repository } })), {
+      instanceOf: VolumeError,
+      message: /volumes of type gitRepo are not supported by this node/,
+    });
+  }
 });
 
 test('hostPath is what its type asks for', async t => {
@@ -187,4 +222,31 @@ test('unmount removes the pod and nothing else', async t => {
   t.deepEqual(await readdir(join(dataDir, 'pods')), []);
   t.is(await readFile(join(dataDir, 'precious'), 'utf8'), 'kept');
   t.throws(() => volumes.podDir('../etc'), { instanceOf: RangeError });
+});
+
+test('what containers made of the mode of their volume stays, also for the next agent', async t => {
+  const { make, mount, path } = await setup(t);
+  const pod = make({ emptyDir: {} });
+  await mount(pod);
+  await chmod(await path(pod), 0o700);
+  await mount(pod);
+  t.is((await stat(await path(pod))).mode & 0o777, 0o700);
+});
+
+test('a token is its user’s alone where all containers run as one', async t => {
+  const projected = { sources: [{ serviceAccountToken: { path: 'token' } }] };
+  const tokenOf = (pod: Pod) =>
+    makePayload(
+      { name: 'v', projected },
+      { configMap: () => undefined, secret: () => undefined, token: () => 'secret' },
+      { pod, podIP: '', hostIP: '', hostIPs: [], nodeName: 'n', allocatable: { cpuMilli: 1, memoryBytes: 1 } },
+    ).get('token');
+  const podOf = (securityContext: object, ...own: object[]): Pod => ({
+    metadata: { name: 'p' },
+    spec: { securityContext, containers: own.map((each, at) => ({ name: `c${at}`, securityContext: each })) },
+  });
+  t.like(tokenOf(podOf({}, {})), { mode: 0o644 });
+  t.like(tokenOf(podOf({ runAsUser: 1000 }, {}, {})), { mode: 0o600, owner: 1000 });
+  t.like(tokenOf(podOf({ runAsUser: 1000 }, {}, { runAsUser: 2 })), { mode: 0o644 });
+  t.like(tokenOf(podOf({ fsGroup: 5 }, {})), { mode: 0o600 });
 });

@@ -2,39 +2,67 @@
  * Makes and removes the volumes of pods, in `<dataDir>/pods/<uid>/volumes/<name>`, and keeps those up to date whose
  * content comes from the API. Every call may be repeated: what is there and right stays as it is.
  */
-import { chmod, chown, mkdir, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Pod, Volume, VolumeMount } from '../api.ts';
+import { type Client, isLocalVolume, type PersistentVolume, type Pod, type Volume } from '../api.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
 import { quantityValue } from '../pods/quantity.ts';
-import { writeAtomically } from './atomic-directory.ts';
-import { type DownwardContext, isProjected, makePayload, needsOf, VolumeError, type VolumeSources } from './content.ts';
+import { isMissing, writeAtomically } from './atomic-directory.ts';
+import { claimNameOf, findVolumeOf } from './claims.ts';
+import {
+  type DownwardContext,
+  holdsSecrets,
+  isProjected,
+  makePayload,
+  needsOf,
+  VolumeError,
+  type VolumeSources,
+} from './content.ts';
 import { prepareHostPath } from './host-path.ts';
-import { mountsBelow, mountTmpfs, unmount } from './mounts.ts';
+import type { LocalFolder } from './local-folder.ts';
+import { MemoryFolders } from './memory-folders.ts';
+import { isMountPoint, mountNfs, mountTmpfs } from './mounts.ts';
+import { giveToGroup } from './ownership.ts';
+import { podFolder, removePodFolder } from './pod-folders.ts';
 import { SourceError, type Sources } from './sources.ts';
-import { resolveSubPath } from './sub-path.ts';
+import { prepareSubPath } from './sub-path.ts';
 
 export interface VolumeManagerOptions {
   readonly dataDir: string;
+  readonly client: Client;
   readonly sources: Sources;
+  /** Where volumes of the local class lie. */
+  readonly localFolder: LocalFolder;
   readonly clock: Clock;
   readonly logger: Logger;
   /** May the agent mount file systems? Without, volumes in memory lie on the disk. */
   readonly canMount: boolean;
 }
 
+/** One mount of a container. */
+export interface MountRequest {
+  readonly volume: string;
+  readonly container: string;
+  /** Which of the container's mounts it is. */
+  readonly index: number;
+  /** With variables filled in; '' for the whole volume. */
+  readonly subPath: string;
+}
+
 export class VolumeManager {
   readonly #options: VolumeManagerOptions;
 
+  readonly #memory: MemoryFolders;
+
   constructor(options: VolumeManagerOptions) {
     this.#options = options;
+    this.#memory = new MemoryFolders(options);
   }
 
   /** Where everything of a pod lies. */
   podDir(podUid: string): string {
-    if (!/^[\w-]+$/.test(podUid)) throw new RangeError(`not a pod's uid: ${podUid}`);
-    return join(this.#options.dataDir, 'pods', podUid);
+    return podFolder(this.#options.dataDir, podUid);
   }
 
   /** Makes all volumes of the pod. Throws {@link VolumeError} for the first that cannot be made. */
@@ -68,22 +96,20 @@ export class VolumeManager {
     return changed;
   }
 
-  /** The path on the node for a container's mount; follows subPath. `subPath` comes expanded. */
-  async pathOf(pod: Pod, mount: VolumeMount, subPath: string): Promise<string> {
-    const volume = pod.spec?.volumes?.find(({ name }) => name === mount.name);
-    if (!volume) throw new VolumeError(mount.name, 'the pod has no volume of this name');
-    const root = volume.hostPath ? volume.hostPath.path : this.#volumeDir(pod, volume);
-    return subPath ? resolveSubPath(root, subPath, mount.name) : root;
+  /** The path on the node for a container's mount. Throws {@link VolumeError}. */
+  async pathOf(pod: Pod, { volume: name, container, index, subPath }: MountRequest): Promise<string> {
+    const volume = pod.spec?.volumes?.find(each => each.name === name);
+    if (!volume) throw new VolumeError(name, 'the pod has no volume of this name');
+    const root = await this.#rootOf(pod, volume);
+    if (!subPath) return root;
+    const podDir = this.podDir(pod.metadata?.uid ?? '');
+    const place = this.#options.canMount ? join(podDir, 'volume-subpaths', name, container, String(index)) : undefined;
+    return prepareSubPath({ volume: name, container, root, subPath, place });
   }
 
   /** Removes everything of the pod from the disk. Refuses while something below is still mounted. */
   async unmount(podUid: string): Promise<void> {
-    const folder = this.podDir(podUid);
-    for (const point of await mountsBelow(folder)) await unmount(point);
-    const left = await mountsBelow(folder);
-    // Removing through a mount would remove what belongs to somebody else.
-    if (left.length > 0) throw new Error(`still mounted: ${left.join(', ')}`);
-    await rm(folder, { recursive: true, force: true });
+    await removePodFolder(this.podDir(podUid));
     this.#options.sources.forget(podUid);
   }
 
@@ -95,27 +121,131 @@ export class VolumeManager {
     if (volume.hostPath) await prepareHostPath(volume);
     else if (volume.emptyDir) await this.#makeEmptyDir(pod, volume);
     else if (isProjected(volume)) await this.#project(pod, volume, context);
-    else {
-      const type = Object.keys(volume).find(key => key !== 'name') ?? 'unknown';
-      throw new VolumeError(volume.name, `volumes of type ${type} are not supported by this node`);
+    else if (volume.nfs)
+      await this.#mountNfs(pod, volume, { ...volume.nfs, options: volume.nfs.readOnly ? ['ro'] : [] });
+    else if (claimNameOf(pod, volume) !== undefined) await this.#mountClaim(pod, volume);
+    else
+      throw unsupported(
+        volume,
+        Object.keys(volume).find(key => key !== 'name'),
+      );
+  }
+
+  /** Where the volume lies, once it is mounted. */
+  async #rootOf(pod: Pod, volume: Volume): Promise<string> {
+    if (volume.hostPath) return volume.hostPath.path;
+    if (claimNameOf(pod, volume) === undefined) return this.#volumeDir(pod, volume);
+    const path = await this.#noted(pod, 'claims', volume);
+    if (path !== undefined) return path;
+    throw new VolumeError(volume.name, `volume ${volume.name} has volumeMode Block, but is specified in volumeMounts`);
+  }
+
+  /** The path of the device behind a block volume of the pod. Throws {@link VolumeError}. */
+  async devicePathOf(pod: Pod, name: string): Promise<string> {
+    const volume = pod.spec?.volumes?.find(each => each.name === name);
+    if (!volume) throw new VolumeError(name, 'the pod has no volume of this name');
+    const path = await this.#noted(pod, 'devices', volume);
+    if (path !== undefined) return path;
+    throw new VolumeError(name, `volume ${name} has volumeMode Filesystem, but is specified in volumeDevices`);
+  }
+
+  async #noted(pod: Pod, what: Note, volume: Volume): Promise<string | undefined> {
+    return readFile(this.#noteOf(pod, what, volume), 'utf8').catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      throw error;
+    });
+  }
+
+  /** A file in the pod's folder that says something of one of its volumes. */
+  #noteOf(pod: Pod, what: Note, { name }: Volume): string {
+    return join(this.podDir(pod.metadata?.uid ?? ''), what, name);
+  }
+
+  async #note(pod: Pod, what: Note, volume: Volume, text: string): Promise<void> {
+    const path = this.#noteOf(pod, what, volume);
+    await mkdir(join(path, '..'), { recursive: true, mode: 0o750 });
+    await writeFile(path, text);
+  }
+
+  /** Where the claim's volume lies is written down: a container that restarts while the API is away finds it there. */
+  async #mountClaim(pod: Pod, volume: Volume): Promise<void> {
+    if (await this.#isMounted(pod, volume)) return;
+    const found = await findVolumeOf(this.#options.client, pod, volume);
+    if (found.spec?.volumeMode === 'Block') {
+      await this.#note(pod, 'devices', volume, await deviceOf(volume, found));
+    } else {
+      await this.#note(pod, 'claims', volume, await this.#mountPersistent(pod, volume, found));
     }
   }
 
-  async #makeEmptyDir(pod: Pod, volume: Volume): Promise<void> {
+  /** True if an earlier agent, or this one, has seen to it: a pod that runs needs no word of the API for what it has. */
+  async #isMounted(pod: Pod, volume: Volume): Promise<boolean> {
+    const path = (await this.#noted(pod, 'claims', volume)) ?? (await this.#noted(pod, 'devices', volume));
+    if (path === undefined) return false;
+    // After a start of the machine, what was mounted is an empty folder.
+    if (path === this.#volumeDir(pod, volume)) return isMountPoint(path);
+    return stat(path).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async #mountPersistent(pod: Pod, volume: Volume, found: PersistentVolume): Promise<string> {
+    const { hostPath, local, nfs, mountOptions = [] } = found.spec ?? {};
+    if (hostPath) return prepareHostPath({ name: volume.name, hostPath });
+    if (nfs) {
+      await this.#mountNfs(pod, volume, { ...nfs, options: [...mountOptions, ...(nfs.readOnly ? ['ro'] : [])] });
+      return this.#volumeDir(pod, volume);
+    }
+    if (!local)
+      throw unsupported(
+        volume,
+        Object.keys(found.spec ?? {}).find(key => SOURCES.has(key)),
+      );
+    const path = isLocalVolume(found) ? await this.#options.localFolder.make(found) : await present(volume, local.path);
+    const { fsGroup: group, fsGroupChangePolicy } = pod.spec?.securityContext ?? {};
+    if (group !== undefined)
+      await giveToGroup(path, { group, onlyOnMismatch: fsGroupChangePolicy === 'OnRootMismatch' });
+    return path;
+  }
+
+  async #mountNfs(
+    pod: Pod,
+    volume: Volume,
+    source: { readonly server: string; readonly path: string; readonly options: readonly string[] },
+  ): Promise<void> {
+    if (!this.#options.canMount)
+      throw new VolumeError(volume.name, 'volumes of type nfs need an agent that runs as root');
     const path = this.#volumeDir(pod, volume);
-    const group = pod.spec?.securityContext?.fsGroup;
+    await mkdir(path, { recursive: true, mode: 0o750 });
+    if (!(await isMountPoint(path))) await mountNfs(path, source);
+  }
+
+  async #makeEmptyDir(pod: Pod, volume: Volume): Promise<void> {
+    const { medium = '', sizeLimit } = volume.emptyDir ?? {};
+    if (medium !== '' && medium !== 'Memory') throw unsupported(volume, `emptyDir with medium ${medium}`);
+    const path = this.#volumeDir(pod, volume);
     await mkdir(path, { recursive: true });
-    const inMemory = volume.emptyDir?.medium === 'Memory' && this.#options.canMount;
-    if (inMemory && !(await mountsBelow(path)).includes(path))
-      await mountTmpfs(path, quantityValue(volume.emptyDir?.sizeLimit));
+    const isMounted = medium === 'Memory' && this.#options.canMount;
+    const isThere = !isMounted || (await isMountPoint(path));
+    // What containers have made of their volume's mode is theirs, also when a new agent looks at it.
+    if (isThere && (await this.#noted(pod, 'ready', volume)) !== undefined) return;
+    if (!isThere) {
+      const sizeBytes = quantityValue(sizeLimit);
+      await mountTmpfs(path, sizeBytes === undefined ? [] : [`size=${Math.ceil(sizeBytes)}`]);
+    }
+    const group = pod.spec?.securityContext?.fsGroup;
     if (group !== undefined) await chown(path, -1, group);
     await chmod(path, group === undefined ? 0o777 : 0o2777);
+    await this.#note(pod, 'ready', volume, 'ready');
   }
 
   async #project(pod: Pod, volume: Volume, context: DownwardContext): Promise<boolean> {
     const payload = makePayload(volume, await this.#fetch(pod, volume), context);
     const group = pod.spec?.securityContext?.fsGroup;
-    return writeAtomically(this.#volumeDir(pod, volume), payload, { group, now: this.#options.clock.now() });
+    const path = this.#volumeDir(pod, volume);
+    if (holdsSecrets(volume)) await this.#memory.make(path);
+    return writeAtomically(path, payload, { group, now: this.#options.clock.now() });
   }
 
   async #fetch(pod: Pod, volume: Volume): Promise<VolumeSources> {
@@ -134,5 +264,46 @@ export class VolumeManager {
       secret: name => secrets.get(name),
       token: (audience, expirationSeconds) => tokens.get(`${audience}/${expirationSeconds}`) ?? '',
     };
+  }
+}
+
+/** What the agent writes down of a pod's volumes. */
+type Note = 'claims' | 'devices' | 'ready';
+
+const SOURCES: ReadonlySet<string> = new Set([
+  'csi',
+  'iscsi',
+  'fc',
+  'rbd',
+  'cephfs',
+  'cinder',
+  'flexVolume',
+  'awsElasticBlockStore',
+  'azureDisk',
+  'azureFile',
+  'gcePersistentDisk',
+  'vsphereVolume',
+]);
+
+const unsupported = (volume: Volume, type = 'unknown') =>
+  new VolumeError(volume.name, `volumes of type ${type} are not supported by this node`);
+
+/** The device behind a block volume: what a link names today may be another one tomorrow, so the device itself. */
+async function deviceOf(volume: Volume, { spec }: PersistentVolume): Promise<string> {
+  const type = Object.keys(spec ?? {}).find(key => SOURCES.has(key) || key === 'hostPath' || key === 'nfs');
+  if (!spec?.local) throw new VolumeError(volume.name, `block volumes of type ${type} are not supported by this node`);
+  const path = await realpath(await present(volume, spec.local.path));
+  if ((await stat(path)).isBlockDevice()) return path;
+  throw new VolumeError(volume.name, `path "${spec.local.path}" is not a block device`);
+}
+
+/** A local volume that somebody made is there, or the pod waits for it. */
+async function present(volume: Volume, path: string): Promise<string> {
+  try {
+    await stat(path);
+    return path;
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    throw new VolumeError(volume.name, `path "${path}" does not exist`);
   }
 }

@@ -162,3 +162,9 @@ test('UDP connections to what is gone, and to where nothing was, are forgotten',
   ]);
   t.deepEqual(planConntrackDeletions(planFrontends([port()]), []), []);
 });
+
+test('CVE-2020-8558: what listens on the machine’s loopback is not reached from outside', t => {
+  const { script } = render([port()]);
+  t.true(script.includes('martians { type filter hook prerouting priority -300 ; }'));
+  t.true(script.includes('martians iifname != "lo" ip daddr 127.0.0.0/8 drop'));
+});

@@ -1,7 +1,7 @@
 /** From what the agent asks to what the engine is told. Pure. */
 import type { ContainerCreateOptions, HostConfig, MountConfig } from 'dockerode';
 import type { ImageUser } from '../run-as-non-root.ts';
-import type { ContainerSpec, SandboxSpec } from '../runtime.ts';
+import { type ContainerSpec, CreateContainerError, type SandboxSpec } from '../runtime.ts';
 import { containerNameOf, labelsOf, type Mark, type Owner } from './labels.ts';
 import { logFileSize, logFilesMax } from './limits.ts';
 import { pauseImage } from './pause.ts';
@@ -12,6 +12,8 @@ export interface SandboxModes {
   readonly hostPid: boolean;
   readonly hostIpc: boolean;
   readonly shareProcessNamespace: boolean;
+  /** Undefined for the engine's usual one. */
+  readonly handler?: string | undefined;
 }
 
 /** What every option depends on: whose it is and what the machine allows. */
@@ -19,6 +21,8 @@ export interface Terms {
   readonly owner: Owner;
   /** Whether an `oom_score_adj` below 0 can be had (see `oom-score.ts`). */
   readonly mayLowerOomScore: boolean;
+  /** Handlers of runtime classes that the engine has; the first is its usual one. */
+  readonly handlers: readonly string[];
 }
 
 const cpuPeriodMicroseconds = 100_000;
@@ -33,6 +37,7 @@ const sandboxOomScoreAdj = -998;
 const logConfig = { Type: 'json-file', Config: { 'max-size': logFileSize, 'max-file': String(logFilesMax) } };
 
 export function sandboxOptions(terms: Terms, mark: Mark, spec: SandboxSpec): ContainerCreateOptions {
+  const handler = handlerOf(terms, spec.runtimeHandler);
   const hostConfig: HostConfig = {
     NetworkMode: spec.hostNetwork ? 'host' : 'none',
     IpcMode: spec.hostIpc ? 'host' : 'shareable',
@@ -44,6 +49,7 @@ export function sandboxOptions(terms: Terms, mark: Mark, spec: SandboxSpec): Con
     SecurityOpt: ['no-new-privileges'],
     LogConfig: { Type: 'none', Config: {} },
     RestartPolicy: { Name: 'no' },
+    ...(handler !== undefined && { Runtime: handler }),
     ...(Object.keys(spec.sysctls).length > 0 && { Sysctls: { ...spec.sysctls } }),
   };
   return {
@@ -54,6 +60,13 @@ export function sandboxOptions(terms: Terms, mark: Mark, spec: SandboxSpec): Con
     ...(!spec.hostNetwork && { Hostname: spec.hostname }),
     HostConfig: hostConfig,
   };
+}
+
+/** What the engine calls its usual handler in runtime classes that name one. */
+export function handlerOf({ handlers }: Terms, wanted: string | undefined): string | undefined {
+  if (!wanted) return undefined;
+  if (handlers.includes(wanted)) return wanted;
+  throw new CreateContainerError(`no runtime for ${JSON.stringify(wanted)} is configured`);
 }
 
 export function containerOptions(
@@ -82,14 +95,38 @@ export function containerOptions(
 function hostConfigOf(terms: Terms, spec: ContainerSpec, sandbox: SandboxModes): HostConfig {
   const { resources, security } = spec;
   const sharedPid = sandbox.shareProcessNamespace ? `container:${sandbox.id}` : undefined;
+  const options = securityOptions(security);
   const pidMode = sandbox.hostPid ? 'host' : sharedPid;
   return {
     NetworkMode: `container:${sandbox.id}`,
+    ...(sandbox.handler && { Runtime: sandbox.handler }),
     IpcMode: sandbox.hostIpc ? 'host' : `container:${sandbox.id}`,
     ...(pidMode !== undefined && { PidMode: pidMode }),
     LogConfig: logConfig,
     RestartPolicy: { Name: 'no' },
     Mounts: mountsOf(spec),
+    ...(spec.devices && {
+      Devices: spec.devices.map(({ hostPath, containerPath }) => ({
+        PathOnHost: hostPath,
+        PathInContainer: containerPath,
+        CgroupPermissions: 'mrw',
+      })),
+    }),
+    ...limitOptions(resources),
+    ...(resources.oomScoreAdj !== undefined && { OomScoreAdj: oomScoreAdjOf(terms, resources.oomScoreAdj) }),
+    Privileged: security.privileged === true,
+    ReadonlyRootfs: security.readOnlyRootFilesystem === true,
+    ...(security.supplementalGroups !== undefined && { GroupAdd: security.supplementalGroups.map(String) }),
+    ...(security.addCapabilities !== undefined && { CapAdd: [...security.addCapabilities] }),
+    ...(security.dropCapabilities !== undefined && { CapDrop: [...security.dropCapabilities] }),
+    ...(options.length > 0 && { SecurityOpt: options }),
+    ...(security.procMount === 'Unmasked' && { MaskedPaths: [], ReadonlyPaths: [] }),
+  };
+}
+
+/** What the engine is told of a container's limits, at its start or later. */
+export function limitOptions(resources: ContainerSpec['resources']): HostConfig {
+  return {
     ...(resources.cpuShares !== undefined && { CpuShares: Math.max(cpuSharesMin, resources.cpuShares) }),
     ...(resources.cpuLimitMilli !== undefined && {
       CpuPeriod: cpuPeriodMicroseconds,
@@ -100,18 +137,25 @@ function hostConfigOf(terms: Terms, spec: ContainerSpec, sandbox: SandboxModes):
       Memory: resources.memoryLimitBytes,
       MemorySwap: resources.memoryLimitBytes,
     }),
-    ...(resources.oomScoreAdj !== undefined && { OomScoreAdj: oomScoreAdjOf(terms, resources.oomScoreAdj) }),
-    Privileged: security.privileged === true,
-    ReadonlyRootfs: security.readOnlyRootFilesystem === true,
-    ...(security.supplementalGroups !== undefined && { GroupAdd: security.supplementalGroups.map(String) }),
-    ...(security.addCapabilities !== undefined && { CapAdd: [...security.addCapabilities] }),
-    ...(security.dropCapabilities !== undefined && { CapDrop: [...security.dropCapabilities] }),
-    ...(security.allowPrivilegeEscalation === false && { SecurityOpt: ['no-new-privileges'] }),
   };
 }
 
 function oomScoreAdjOf(terms: Terms, wanted: number): number {
   return terms.mayLowerOomScore ? wanted : Math.max(0, wanted);
+}
+
+function securityOptions({
+  allowPrivilegeEscalation,
+  seccomp,
+  seccompProfile,
+  appArmor,
+}: ContainerSpec['security']): string[] {
+  const options: string[] = [];
+  if (allowPrivilegeEscalation === false) options.push('no-new-privileges');
+  if (seccomp === 'Unconfined') options.push('seccomp=unconfined');
+  if (seccompProfile !== undefined) options.push(`seccomp=${seccompProfile}`);
+  if (appArmor !== undefined) options.push(`apparmor=${appArmor}`);
+  return options;
 }
 
 const propagationNames = { private: 'rprivate', hostToContainer: 'rslave', bidirectional: 'rshared' } as const;

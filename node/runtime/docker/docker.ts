@@ -3,6 +3,7 @@
  * image; a pod's containers join its namespaces. Nothing is kept in this process or on disk: labels on the containers
  * say whose they are, so a restarted agent finds all of it again. Several nodes may share one engine.
  */
+import type { Readable } from 'node:stream';
 import type Dockerode from 'dockerode';
 import { mapBounded } from '../bounded.ts';
 import { ChangeHub } from '../change-hub.ts';
@@ -10,6 +11,7 @@ import { type Clock, delay, systemClock } from '../clock.ts';
 import { mayLowerOomScore } from '../oom-score.ts';
 import { runAsNonRootViolation } from '../run-as-non-root.ts';
 import {
+  ContainerConfigError,
   ContainerNotFoundError,
   type ContainerSpec,
   type ContainerStatus,
@@ -19,6 +21,7 @@ import {
   type ExecSession,
   type ImageStatus,
   type LogOptions,
+  type PullOptions,
   type Runtime,
   type RuntimeEvent,
   RuntimeUnavailableError,
@@ -27,7 +30,7 @@ import {
   StartContainerError,
 } from '../runtime.ts';
 import { ensureTerminationFile } from '../termination-file.ts';
-import { containerOptions, type SandboxModes, sandboxOptions, type Terms } from './create-options.ts';
+import { containerOptions, limitOptions, type SandboxModes, sandboxOptions, type Terms } from './create-options.ts';
 import {
   connectEngine,
   defaultDockerHost,
@@ -94,7 +97,11 @@ class DockerRuntime implements Runtime {
     const inspections = new Inspections(docker);
     const images = new EngineImages(docker, architecture);
     await images.ensurePause();
-    const terms = { owner: this.#owner, mayLowerOomScore: await mayLowerOomScore() };
+    const terms = {
+      owner: this.#owner,
+      mayLowerOomScore: await mayLowerOomScore(),
+      handlers: await handlersOf(docker),
+    };
     this.#connected = { ...connection, inspections, images, terms };
     this.#watch = watchEngine(
       docker,
@@ -194,8 +201,20 @@ class DockerRuntime implements Runtime {
     return this.#engine().images.list();
   }
 
-  pullImage(reference: string, options: { readonly signal: AbortSignal }): Promise<ImageStatus> {
-    return this.#engine().images.pull(reference, options.signal);
+  imageFolder(): Promise<string | undefined> {
+    return this.#engine().images.folder();
+  }
+
+  pullImage(reference: string, options: PullOptions): Promise<ImageStatus> {
+    return this.#engine().images.pull(reference, options);
+  }
+
+  importImages(archive: Readable): Promise<readonly ImageStatus[]> {
+    return this.#engine().images.import(archive);
+  }
+
+  removeImage(reference: string): Promise<void> {
+    return this.#engine().images.remove(reference);
   }
 
   async createContainer(sandboxId: string, spec: ContainerSpec): Promise<{ readonly id: string }> {
@@ -204,7 +223,7 @@ class DockerRuntime implements Runtime {
     const image = await images.status(spec.image);
     if (image === undefined) throw new CreateContainerError(`image ${JSON.stringify(spec.image)} is not on this node`);
     const violation = runAsNonRootViolation(spec, image);
-    if (violation !== undefined) throw new CreateContainerError(violation);
+    if (violation !== undefined) throw new ContainerConfigError(violation);
     const { name, attempt } = spec;
     const mark: ContainerMark = { kind: 'container', pod: sandbox.pod, sandboxId, name, attempt, image: spec.image };
     try {
@@ -238,6 +257,10 @@ class DockerRuntime implements Runtime {
 
   removeContainer(id: string): Promise<void> {
     return this.#remove(id);
+  }
+
+  async updateContainer(id: string, resources: ContainerSpec['resources']): Promise<void> {
+    await this.#engine().docker.getContainer(id).update(limitOptions(resources));
   }
 
   logs(id: string, options: LogOptions): AsyncIterable<Uint8Array> {
@@ -325,6 +348,7 @@ class DockerRuntime implements Runtime {
       shareProcessNamespace: mark.shareProcessNamespace,
       hostPid: info.HostConfig.PidMode === 'host',
       hostIpc: info.HostConfig.IpcMode === 'host',
+      handler: info.HostConfig.Runtime,
     };
   }
 }
@@ -341,6 +365,12 @@ function orphans(
       ? []
       : [{ id, pod, attempt: 0, createdAt, ready: false, pid: undefined, containers: statuses }];
   });
+}
+
+/** What runtime classes may name on this engine. */
+async function handlersOf(docker: Dockerode): Promise<readonly string[]> {
+  const info: { readonly Runtimes?: Readonly<Record<string, unknown>> } = await docker.info();
+  return Object.keys(info.Runtimes ?? {});
 }
 
 /** Undefined if it ended meanwhile. */

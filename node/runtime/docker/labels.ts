@@ -39,9 +39,14 @@ const attemptLabel = 'raftsman.attempt';
 const imageLabel = 'raftsman.image';
 const shareProcessesLabel = 'raftsman.share-process-namespace';
 
-/** Filters for the engine that match all that this node made. */
+/** The labels on all that this node made. */
+export function ownerLabels(owner: Owner): Record<string, string> {
+  return { [clusterLabel]: owner.clusterId, [nodeLabel]: owner.nodeName };
+}
+
+/** The same as filters for the engine. */
 export function ownerFilter(owner: Owner): string[] {
-  return [`${clusterLabel}=${owner.clusterId}`, `${nodeLabel}=${owner.nodeName}`];
+  return Object.entries(ownerLabels(owner)).map(([name, value]) => `${name}=${value}`);
 }
 
 export function isOwnedBy(owner: Owner, labels: Readonly<Record<string, string>>): boolean {

@@ -45,8 +45,10 @@ export function pauseProgram(architecture: PauseArchitecture): Buffer {
   return file;
 }
 
-/** The image as `docker save` writes it (Docker Image Specification v1.2): equal input, equal bytes, equal id. */
-export async function pauseImageArchive(architecture: PauseArchitecture): Promise<Buffer> {
+/** The image's one layer (a tar archive) and its configuration: equal input, equal bytes, equal id. */
+export async function pauseImageParts(
+  architecture: PauseArchitecture,
+): Promise<{ readonly layer: Buffer; readonly config: Buffer }> {
   const layer = await tarOf([{ name: 'pause', mode: 0o755, content: pauseProgram(architecture) }]);
   const config = Buffer.from(
     JSON.stringify({
@@ -58,6 +60,12 @@ export async function pauseImageArchive(architecture: PauseArchitecture): Promis
       history: [{ created: '1970-01-01T00:00:00Z', created_by: 'raftsman' }],
     }),
   );
+  return { layer, config };
+}
+
+/** The image as `docker save` writes it (Docker Image Specification v1.2). */
+export async function pauseImageArchive(architecture: PauseArchitecture): Promise<Buffer> {
+  const { layer, config } = await pauseImageParts(architecture);
   const configName = `${sha256(config)}.json`;
   const manifest = JSON.stringify([{ Config: configName, RepoTags: [pauseImage], Layers: ['layer.tar'] }]);
   return await tarOf([

@@ -57,6 +57,8 @@ export function limitWrites(version: 1 | 2, resources: ContainerSpec['resources'
   if (memoryLimitBytes !== undefined) {
     writes.push(['unified', 'memory.max', String(memoryLimitBytes)]);
     writes.push(['unified', 'memory.swap.max', '0']);
+    // All processes of the container go together, as on every node with this version.
+    writes.push(['unified', 'memory.oom.group', '1']);
   }
   return writes;
 }
@@ -102,6 +104,32 @@ export class Cgroups {
       if (directory !== undefined) await writeFile(path.join(directory, file), value).catch(() => undefined);
     }
     return [...new Set(made.values())].map(directory => path.join(directory, 'cgroup.procs'));
+  }
+
+  /** What to mount so that a container sees its groups: one entry a hierarchy. */
+  mounts(): readonly { readonly name: string; readonly type: string; readonly options: string }[] {
+    const hierarchy = this.#hierarchy;
+    if (hierarchy === undefined) return [];
+    if (hierarchy.version === 2) return [{ name: '', type: 'cgroup2', options: '' }];
+    const byRoot = new Map<string, string[]>();
+    for (const [controller, root] of hierarchy.roots) byRoot.set(root, [...(byRoot.get(root) ?? []), controller]);
+    return [...byRoot].map(([root, controllers]) => ({
+      name: path.basename(root),
+      type: 'cgroup',
+      options: controllers.join(','),
+    }));
+  }
+
+  /** Sets other limits; what a group does not take stays as it was. */
+  async update(id: string, resources: ContainerSpec['resources']): Promise<void> {
+    const hierarchy = this.#hierarchy;
+    if (hierarchy === undefined) return;
+    const writes = limitWrites(hierarchy.version, resources);
+    // Memory and swap bound each other: which one may be written first depends on the direction.
+    for (const [controller, file, value] of [...writes, ...writes]) {
+      const root = hierarchy.roots.get(controller);
+      if (root !== undefined) await writeFile(path.join(root, parentName, id, file), value).catch(() => undefined);
+    }
   }
 
   /** All processes in the container's groups. */

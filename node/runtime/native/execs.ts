@@ -1,11 +1,12 @@
 /**
  * Exec and attach for native containers. An exec enters the container's namespaces with `nsenter`; a terminal is made
- * inside by `script` (util-linux), which is the one way to a pseudo-terminal on every Linux without a compiled addon.
- * It has no size of its own to follow, so `stty` sets the size of the terminal's device.
+ * by the machine's `script` (util-linux), which is the one way to a pseudo-terminal on every Linux without a compiled
+ * addon. It has no size of its own to follow, so `stty` sets the size of the terminal's device.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readlink } from 'node:fs/promises';
+import { readlink, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
+import path from 'node:path';
 import { type Clock, delay } from '../clock.ts';
 import { type RunCommand, systemEnvironment } from '../command.ts';
 import { signalProcess } from '../processes.ts';
@@ -14,14 +15,18 @@ import { sessionOver } from '../sessions.ts';
 import type { ContainerRecord, ProcessRecord, SandboxRecord } from './layout.ts';
 import { settlePollMs, settleTimeoutMs } from './limits.ts';
 import { childrenOf, descendantsOf } from './proc.ts';
-import { commandWords } from './setup-script.ts';
+import { withTerminal } from './process.ts';
+import type { Architecture } from './program/numbers.ts';
+import { execDescriptor, renderExec } from './setup-program.ts';
 import { quote, quoteAll } from './shell.ts';
 
 export interface ExecTarget {
   readonly record: ContainerRecord;
   readonly sandbox: SandboxRecord;
   readonly init: ProcessRecord;
-  readonly hostname: string;
+  readonly architecture: Architecture;
+  /** For the exec's program. */
+  readonly directory: string;
   readonly cgroupFiles: readonly string[];
 }
 interface Tools {
@@ -31,17 +36,27 @@ interface Tools {
 
 const signalledExitCode = 137;
 
-export function startExec(tools: Tools, target: ExecTarget, request: ExecRequest): ExecSession {
-  const { record, sandbox, init } = target;
-  const ownPid = !sandbox.hostPid;
-  const enter = ['nsenter', '--target', String(init.pid), '--mount', '--uts', '--ipc', '--net', '--root'];
-  if (ownPid) enter.push('--pid');
-  const words = commandWords({ spec: record.spec, hostname: target.hostname }, request.command, request.tty);
-  const directory = record.spec.workingDir ?? '/';
-  // In the container's groups first, then inside, then where the container works.
-  const inside = ['sh', '-c', 'cd "$0" && exec "$@"', directory, ...words];
-  const join = target.cgroupFiles.map(file => `echo 0 > ${quote(file)} && `).join('');
-  const child = spawn('sh', ['-c', `${join}exec ${quoteAll([...enter, '--', ...inside])}`], {
+let execs = 0;
+
+/**
+ * Starts a command inside. Its program is a file of its own that is gone from the disk before it runs: the container can
+ * reach a running program's file (CVE-2019-5736), and finds one that nobody runs again.
+ */
+export async function startExec(tools: Tools, target: ExecTarget, request: ExecRequest): Promise<ExecSession> {
+  const { record, sandbox, init, directory } = target;
+  execs += 1;
+  const file = path.join(directory, `exec-${execs}`);
+  const process = request.tty ? withTerminal(record.process) : record.process;
+  const program = renderExec({ architecture: target.architecture, spec: record.spec, process }, request.command);
+  await writeFile(file, program, { mode: 0o700 });
+  const enter = ['nsenter', '--target', String(init.pid), '--mount', '--uts', '--ipc', '--net', '--cgroup'];
+  if (!sandbox.hostPid) enter.push('--pid');
+  const words = [...enter, '--', `/proc/self/fd/${execDescriptor}`];
+  const inner = request.tty ? ['script', '-qefc', `exec ${quoteAll(words)}`, '/dev/null'] : words;
+  // In the container's groups first, then inside.
+  const join = target.cgroupFiles.map(group => `echo 0 > ${quote(group)} && `).join('');
+  const open = `exec ${execDescriptor}<${quote(file)} && rm ${quote(file)} && `;
+  const child = spawn('sh', ['-c', `${join}${open}exec ${quoteAll(inner)}`], {
     detached: true,
     env: systemEnvironment,
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -110,8 +125,15 @@ async function resizeTerminal(
     for (const pid of pids) {
       const device = await readlink(`/proc/${pid}/fd/0`).catch(() => '');
       if (!/^\/dev\/pts\/\d+$/.test(device)) continue;
-      const file = `/proc/${where.init.pid}/root${device}`;
-      const result = await tools.run('stty', ['-F', file, 'rows', String(size.rows), 'columns', String(size.columns)]);
+      // By its descriptor: the device's name means something else inside.
+      const result = await tools.run('stty', [
+        '-F',
+        `/proc/${pid}/fd/0`,
+        'rows',
+        String(size.rows),
+        'columns',
+        String(size.columns),
+      ]);
       if (result.code === 0) return;
     }
     await delay(tools.clock, settlePollMs);

@@ -2,6 +2,7 @@
  * What the native runtime keeps on disk: a directory a sandbox, a directory a container. Files are written whole, under
  * another name first; what a process died over is absent, never half.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
@@ -24,6 +25,7 @@ const containerSpecSchema = z.object({
   workingDir: z.string().optional(),
   env: pairsSchema,
   mounts: z.array(mountSchema),
+  devices: z.array(z.object({ hostPath: z.string(), containerPath: z.string() })).optional(),
   stdin: z.boolean(),
   stdinOnce: z.boolean(),
   tty: z.boolean(),
@@ -43,6 +45,10 @@ const containerSpecSchema = z.object({
     addCapabilities: z.array(z.string()).optional(),
     dropCapabilities: z.array(z.string()).optional(),
     runAsNonRoot: z.boolean().optional(),
+    seccomp: z.enum(['RuntimeDefault', 'Unconfined']).optional(),
+    seccompProfile: z.string().optional(),
+    appArmor: z.string().optional(),
+    procMount: z.enum(['Default', 'Unmasked']).optional(),
   }),
   terminationMessage: z.object({ containerPath: z.string(), hostPath: z.string() }).optional(),
 });
@@ -62,7 +68,17 @@ const sandboxSchema = z.object({
   createdAt: z.number(),
   hostPid: z.boolean(),
   shareProcessNamespace: z.boolean(),
+  hostIpc: z.boolean().default(false),
   holder: processSchema,
+});
+const containerProcessSchema = z.object({
+  command: z.array(z.string()),
+  env: z.array(z.string()),
+  workingDir: z.string(),
+  user: z.number().int(),
+  group: z.number().int(),
+  groups: z.array(z.number().int()),
+  stopSignal: z.string(),
 });
 const containerSchema = z.object({
   id: z.string(),
@@ -70,6 +86,11 @@ const containerSchema = z.object({
   podUid: z.string(),
   createdAt: z.number(),
   spec: specSchema,
+  /** The image's id in the store; `host` for the machine's own files. */
+  imageId: z.string(),
+  /** What the API is told of it: the digest that it was pulled by, or its id. */
+  imageName: z.string(),
+  process: containerProcessSchema,
 });
 const startedSchema = z.object({ supervisor: z.string(), startedAt: z.number(), init: processSchema });
 const exitSchema = z.object({
@@ -98,12 +119,15 @@ export class Layout {
 
   async prepare(): Promise<void> {
     for (const name of ['sandboxes', 'containers']) {
-      await mkdir(path.join(this.root, name), { recursive: true, mode: 0o700 });
+      await madeDirectory(path.join(this.root, name));
     }
   }
 
   get pauseProgram(): string {
     return path.join(this.root, 'pause');
+  }
+  get images(): string {
+    return path.join(this.root, 'images');
   }
   get supervisorSocket(): string {
     return path.join(this.root, 'supervisor.sock');
@@ -113,6 +137,10 @@ export class Layout {
   }
   containerDir(id: string): string {
     return path.join(this.root, 'containers', checkedId(id));
+  }
+  /** The program that makes the container and becomes its command. */
+  programFile(id: string): string {
+    return path.join(this.containerDir(id), 'program');
   }
   logFile(id: string): string {
     return path.join(this.containerDir(id), 'log');
@@ -156,6 +184,18 @@ export class Layout {
   }
 }
 
+/** Makes it where it is missing; gives its path. */
+export async function madeDirectory(directory: string): Promise<string> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  return directory;
+}
+
+const idBytes = 32;
+
+export function newId(): string {
+  return randomBytes(idBytes).toString('hex');
+}
+
 export function isId(text: string): boolean {
   return /^[0-9a-f]{64}$/.test(text);
 }
@@ -180,7 +220,7 @@ async function readRecord<T>(file: string, schema: z.ZodType<T>): Promise<T | un
 }
 
 async function writeRecord(directory: string, name: string, record: unknown): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await madeDirectory(directory);
   const file = path.join(directory, name);
   await writeFile(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
   await rename(`${file}.new`, file);

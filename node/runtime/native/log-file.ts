@@ -17,12 +17,17 @@ export class LogFile {
     this.#sizeBytes = fstatSync(this.#descriptor).size;
   }
 
+  /** A disk that takes no more costs lines, never the one process that hears all of a node's containers. */
   append(entries: readonly LogEntry[]): void {
     for (const entry of entries) {
-      if (this.#sizeBytes >= logFileBytesMax) this.#rotate();
       const bytes = formatEntry(entry);
-      writeSync(this.#descriptor, bytes);
-      this.#sizeBytes += bytes.length;
+      try {
+        if (this.#sizeBytes >= logFileBytesMax) this.#rotate();
+        writeSync(this.#descriptor, bytes);
+        this.#sizeBytes += bytes.length;
+      } catch {
+        // The next line may find room again.
+      }
     }
   }
 
@@ -31,7 +36,9 @@ export class LogFile {
   }
 
   #rotate(): void {
-    closeSync(this.#descriptor);
+    const fresh = `${this.#path}.new`;
+    // First of all: where none can be opened, the one that there is goes on.
+    const descriptor = openSync(fresh, 'w', 0o600);
     for (let age = logFilesMax - 2; age >= 0; age -= 1) {
       try {
         renameSync(nameOf(this.#path, age), nameOf(this.#path, age + 1));
@@ -39,7 +46,9 @@ export class LogFile {
         if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
       }
     }
-    this.#descriptor = openSync(this.#path, 'a', 0o600);
+    renameSync(fresh, this.#path);
+    closeSync(this.#descriptor);
+    this.#descriptor = descriptor;
     this.#sizeBytes = 0;
   }
 }

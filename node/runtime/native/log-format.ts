@@ -73,8 +73,28 @@ export function parseEntry(line: Buffer): LogEntry | undefined {
   const stream = line.toString('latin1', first + 1, second);
   const tag = line.toString('latin1', second + 1, third);
   if (stream !== 'stdout' && stream !== 'stderr') return undefined;
-  return { time: line.toString('latin1', 0, first), stream, full: tag === 'F', text: line.subarray(third + 1) };
+  return {
+    time: fixedTime(line.toString('latin1', 0, first)),
+    stream,
+    full: tag === 'F',
+    text: line.subarray(third + 1),
+  };
 }
+
+/**
+ * The same time in UTC with all nine digits: some runtimes leave zeros at the end away, or write the machine's own zone.
+ * What is no RFC 3339 time stays as it is.
+ */
+export function fixedTime(text: string): string {
+  if (fixedPattern.test(text)) return text;
+  const [, seconds, digits = '', zone] = looseTime.exec(text) ?? [];
+  const milliseconds = seconds === undefined ? Number.NaN : Date.parse(`${seconds}${zone}`);
+  if (Number.isNaN(milliseconds)) return text;
+  return `${new Date(milliseconds).toISOString().slice(0, 19)}.${digits.padEnd(9, '0')}Z`;
+}
+
+const fixedPattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/;
+const looseTime = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/;
 
 /** Nanoseconds since the epoch as RFC 3339 with all nine digits. */
 export function formatTime(nanoseconds: bigint): string {

@@ -1,6 +1,6 @@
 /** Reads a container's log back: all of it, its tail, or on and on. */
-import { createReadStream } from 'node:fs';
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { type Clock, delay } from '../clock.ts';
 import type { LogOptions } from '../runtime.ts';
 import { logFilesMax, logPollMs } from './limits.ts';
@@ -74,12 +74,10 @@ async function linesToSkip(path: string, options: LogOptions): Promise<number> {
 /** Nothing if there is no such file. */
 async function* entriesOf(path: string): AsyncGenerator<LogEntry> {
   const splitter = new LineSplitter();
-  try {
-    for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes })) {
-      for (const line of splitter.push(chunk)) yield* parsed(line);
-    }
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  const file = await openIfThere(path);
+  if (file === undefined) return;
+  for await (const chunk of file.createReadStream({ highWaterMark: chunkBytes })) {
+    for (const line of splitter.push(chunk)) yield* parsed(line);
   }
 }
 
@@ -109,9 +107,10 @@ async function* follow(source: LogSource, options: LogOptions): AsyncGenerator<L
   }
 }
 
+/** Not through a link, nor a pipe: whoever gets at the folder of logs must not have the agent read what it may not itself. */
 async function openIfThere(path: string): Promise<FileHandle | undefined> {
   try {
-    return await open(path, 'r');
+    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
@@ -125,7 +124,7 @@ async function readSome(file: FileHandle | undefined): Promise<Buffer> {
 }
 
 async function wasRotated(path: string, file: FileHandle): Promise<boolean> {
-  const [named, opened] = await Promise.all([stat(path).catch(() => undefined), file.stat()]);
+  const [named, opened] = await Promise.all([lstat(path).catch(() => undefined), file.stat()]);
   return named !== undefined && named.ino !== opened.ino;
 }
 

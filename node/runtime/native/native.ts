@@ -1,24 +1,26 @@
 /**
- * Containers without any engine: Linux namespaces made by util-linux' `unshare`, entered by its `nsenter`. For machines
- * where the agent is root and there is no Docker. The only image is `host`: the machine's own root file system,
- * read-only below, with a private writable layer on top; images from archives and registries are not supported yet.
+ * Containers without any engine: Linux namespaces made by util-linux' `unshare`, entered by its `nsenter`, filled by
+ * programs of system calls (`setup-program.ts`). For machines where the agent is root and there is no Docker. Images are
+ * the node's own (`images.ts`); one of them is `host`: the machine's root file system, read-only below, with a private
+ * writable layer on top.
  *
  * All state is on disk (`layout.ts`), the containers belong to a supervisor process of their own (`supervisor/`), so a
  * restarted agent finds everything as it was. Namespaces and mounts live exactly as long as the processes in them: what
  * is left to clean up is a directory and the control groups.
  */
-import { randomBytes } from 'node:crypto';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { realpath, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import { mapBounded } from '../bounded.ts';
 import { ChangeHub } from '../change-hub.ts';
 import { type Clock, delay, systemClock } from '../clock.ts';
-import { commandExists, mustRun, type RunCommand, runCommand } from '../command.ts';
+import { type RunCommand, runCommand } from '../command.ts';
 import { pauseProgram } from '../docker/pause.ts';
 import { mayLowerOomScore } from '../oom-score.ts';
 import { signalProcess } from '../processes.ts';
 import { runAsNonRootViolation } from '../run-as-non-root.ts';
 import {
+  ContainerConfigError,
   ContainerNotFoundError,
   type ContainerSpec,
   type ContainerStatus,
@@ -26,9 +28,9 @@ import {
   CreateContainerError,
   type ExecRequest,
   type ExecSession,
-  ImagePullError,
   type ImageStatus,
   type LogOptions,
+  type PullOptions,
   type Runtime,
   type RuntimeEvent,
   RuntimeUnavailableError,
@@ -36,16 +38,20 @@ import {
   type SandboxStatus,
   StartContainerError,
 } from '../runtime.ts';
-import { ensureTerminationFile } from '../termination-file.ts';
 import { Cgroups } from './cgroups.ts';
+import { type ContainerToMake, makeContainer } from './container-maker.ts';
 import { attachOver, type ExecTarget, startExec } from './execs.ts';
-import { type ContainerRecord, isId, Layout, type SandboxRecord } from './layout.ts';
-import { newsRetryMs, settlePollMs, settleTimeoutMs } from './limits.ts';
+import { NativeImages } from './images.ts';
+import { type ContainerRecord, isId, Layout, madeDirectory, newId, type SandboxRecord } from './layout.ts';
+import { settlePollMs, settleTimeoutMs } from './limits.ts';
 import { readLog } from './log-reader.ts';
+import { checkMachine } from './machine-check.ts';
+import { followNews } from './news.ts';
 import { isAlive, processRecord } from './proc.ts';
+import type { Architecture } from './program/numbers.ts';
 import { startHolder } from './sandbox.ts';
-import { renderSetup } from './setup-script.ts';
-import { containerStatusOf, hostImage, isHostImage, refuseUnsupported } from './status.ts';
+import { signalNamed } from './signals.ts';
+import { containerStatusOf, refuseUnsupported } from './status.ts';
 import { SupervisorClient, SupervisorRefusedError } from './supervisor-client.ts';
 
 export interface NativeRuntimeOptions {
@@ -53,11 +59,15 @@ export interface NativeRuntimeOptions {
   readonly dataDir: string;
   readonly clock?: Clock;
   readonly run?: RunCommand;
+  /** Mirrors, keys and authorities of registries, in the form of k3s' `registries.yaml`. */
+  readonly registriesFile?: string;
 }
 
 interface Started {
   readonly cgroups: Cgroups;
   readonly mayLowerOomScore: boolean;
+  readonly architecture: Architecture;
+  readonly images: NativeImages;
 }
 
 const readConcurrencyMax = 32;
@@ -73,6 +83,7 @@ class NativeRuntime implements Runtime {
   readonly #clock: Clock;
   readonly #run: RunCommand;
   readonly #supervisor: SupervisorClient;
+  readonly #registriesFile: string | undefined;
   readonly #hub = new ChangeHub();
   readonly #closing = new AbortController();
   #started: Started | undefined;
@@ -83,6 +94,7 @@ class NativeRuntime implements Runtime {
     this.#layout = new Layout(dataDir);
     this.#clock = options.clock ?? systemClock;
     this.#run = options.run ?? runCommand;
+    this.#registriesFile = options.registriesFile;
     this.#supervisor = new SupervisorClient({
       dataDir,
       socketPath: this.#layout.supervisorSocket,
@@ -97,12 +109,27 @@ class NativeRuntime implements Runtime {
         `the data directory ${this.#layout.root} cannot hold native containers: its path must have no colon, comma or backslash`,
       );
     }
-    await this.#check();
+    const architecture = await checkMachine(this.#run);
     await this.#layout.prepare();
-    await this.#writePause();
-    this.#started = { cgroups: await Cgroups.detect(), mayLowerOomScore: await mayLowerOomScore() };
+    await this.#writePause(architecture);
+    const images = new NativeImages({
+      root: await realpath(await madeDirectory(this.#layout.images)),
+      architecture,
+      clock: this.#clock,
+      run: this.#run,
+      registriesFile: this.#registriesFile,
+      used: () => this.#usedImages(),
+    });
+    await images.open();
+    this.#started = {
+      cgroups: await Cgroups.detect(),
+      mayLowerOomScore: await mayLowerOomScore(),
+      architecture,
+      images,
+    };
     await this.#supervisor.ensure();
-    this.#news = this.#hear();
+    const { signal } = this.#closing;
+    this.#news = followNews({ supervisor: this.#supervisor, hub: this.#hub, clock: this.#clock }, signal);
   }
 
   async version(): Promise<{ readonly name: string; readonly version: string }> {
@@ -133,6 +160,8 @@ class NativeRuntime implements Runtime {
 
   async createSandbox(spec: SandboxSpec): Promise<SandboxStatus> {
     this.#state();
+    if (spec.runtimeHandler && spec.runtimeHandler !== this.name)
+      throw new CreateContainerError(`no runtime for ${JSON.stringify(spec.runtimeHandler)} is configured`);
     for (const id of await this.#layout.sandboxIds()) {
       const existing = await this.#layout.readSandbox(id);
       if (existing?.pod.uid !== spec.pod.uid || existing.attempt !== spec.attempt) continue;
@@ -141,19 +170,23 @@ class NativeRuntime implements Runtime {
     }
     const id = newId();
     try {
-      const holder = await startHolder({ program: this.#layout.pauseProgram, spec, clock: this.#clock });
-      const record: SandboxRecord = {
+      const sandbox = {
         id,
         pod: { ...spec.pod },
         attempt: spec.attempt,
         createdAt: this.#clock.now(),
         hostPid: spec.hostPid,
+        hostIpc: spec.hostIpc,
         shareProcessNamespace: spec.shareProcessNamespace === true && !spec.hostPid,
-        holder,
       };
-      await this.#layout.writeSandbox(record);
+      const holder = await startHolder({
+        program: this.#layout.pauseProgram,
+        spec,
+        clock: this.#clock,
+        note: started => this.#layout.writeSandbox({ ...sandbox, holder: started }),
+      });
       this.#hub.publish(spec.pod.uid);
-      return await sandboxStatus(record, []);
+      return await sandboxStatus({ ...sandbox, holder }, []);
     } catch (error) {
       throw new CreateContainerError(`the sandbox could not be made: ${messageOf(error)}`, { cause: error });
     }
@@ -173,47 +206,48 @@ class NativeRuntime implements Runtime {
   }
 
   async imageStatus(reference: string): Promise<ImageStatus | undefined> {
-    return isHostImage(reference) ? hostImage : undefined;
+    return this.#state().images.status(reference);
   }
 
   async listImages(): Promise<readonly ImageStatus[]> {
-    return [hostImage];
+    return this.#state().images.list();
   }
 
-  async pullImage(reference: string): Promise<ImageStatus> {
-    if (isHostImage(reference)) return hostImage;
-    throw new ImagePullError(
-      `image ${JSON.stringify(reference)}: the native runtime has only the image "host" (this machine's own files); for other images install Docker and start the agent with --runtime docker`,
-    );
+  async imageFolder(): Promise<string | undefined> {
+    return this.#state().images.folder;
+  }
+
+  async pullImage(reference: string, options: PullOptions): Promise<ImageStatus> {
+    return await this.#state().images.pull(reference, options);
+  }
+
+  async importImages(archive: Readable): Promise<readonly ImageStatus[]> {
+    return await this.#state().images.import(archive);
+  }
+
+  async removeImage(reference: string): Promise<void> {
+    await this.#state().images.remove(reference);
   }
 
   async createContainer(sandboxId: string, spec: ContainerSpec): Promise<{ readonly id: string }> {
-    const { cgroups, mayLowerOomScore: mayLower } = this.#state();
+    const { images } = this.#state();
     const sandbox = isId(sandboxId) ? await this.#layout.readSandbox(sandboxId) : undefined;
     if (sandbox === undefined) throw new CreateContainerError(`no sandbox ${sandboxId} on this node`);
-    if (!isHostImage(spec.image)) {
-      throw new CreateContainerError(`image ${JSON.stringify(spec.image)} is not on this node`);
-    }
-    const refusal = refuseUnsupported(spec) ?? runAsNonRootViolation(spec, { user: '' });
-    if (refusal !== undefined) throw new CreateContainerError(refusal);
-    const existing = await this.#reusable(sandboxId, spec);
-    if (existing !== undefined) return { id: existing };
-    const id = newId();
-    try {
-      await ensureTerminationFile(spec);
-      const directory = this.#layout.containerDir(id);
-      const cgroupFiles = await cgroups.create(id, spec.resources);
-      const hostname = sandbox.pod.name;
-      const script = renderSetup({ spec, directory, cgroupFiles, hostname, mayLowerOomScore: mayLower });
-      await mkdir(directory, { recursive: true, mode: 0o700 });
-      await writeFile(path.join(directory, 'setup.sh'), script, { mode: 0o600 });
-      const record = { id, sandboxId, podUid: sandbox.pod.uid, createdAt: this.#clock.now(), spec: plain(spec) };
-      await this.#layout.writeContainer(record);
-      this.#hub.publish(sandbox.pod.uid);
-      return { id };
-    } catch (error) {
-      throw new CreateContainerError(messageOf(error), { cause: error });
-    }
+    const id = await images.use(spec.image, async image => {
+      const violation = runAsNonRootViolation(spec, image.config);
+      if (violation !== undefined) throw new ContainerConfigError(violation);
+      const refusal = refuseUnsupported(spec);
+      if (refusal !== undefined) throw new CreateContainerError(refusal);
+      return (await this.#reusable(sandboxId, spec)) ?? (await this.#make({ sandbox, spec, image }));
+    });
+    if (id === undefined) throw new CreateContainerError(`image ${JSON.stringify(spec.image)} is not on this node`);
+    return { id };
+  }
+
+  async #make(container: ContainerToMake): Promise<string> {
+    const id = await makeContainer({ ...this.#state(), layout: this.#layout, clock: this.#clock }, container);
+    this.#hub.publish(container.sandbox.pod.uid);
+    return id;
   }
 
   async startContainer(id: string): Promise<void> {
@@ -238,7 +272,7 @@ class NativeRuntime implements Runtime {
     if (record === undefined || started === undefined) return;
     if (await isAlive(started.init)) {
       if (graceSeconds > 0) {
-        signalProcess(started.init.pid, 'SIGTERM');
+        signalProcess(started.init.pid, signalNamed(record.process.stopSignal));
         const deadline = this.#clock.now() + graceSeconds * 1000;
         while (this.#clock.now() < deadline && (await isAlive(started.init))) await delay(this.#clock, settlePollMs);
       }
@@ -266,6 +300,11 @@ class NativeRuntime implements Runtime {
     this.#hub.publish(record.podUid);
   }
 
+  async updateContainer(id: string, resources: ContainerSpec['resources']): Promise<void> {
+    await this.#container(id);
+    await this.#state().cgroups.update(id, resources);
+  }
+
   async *logs(id: string, options: LogOptions): AsyncIterable<Uint8Array> {
     const { record } = await this.#container(id);
     const isOpen = async () => (await this.#statusOf(record, await this.#supervisor.current())).state !== 'exited';
@@ -273,7 +312,7 @@ class NativeRuntime implements Runtime {
   }
 
   async exec(id: string, request: ExecRequest): Promise<ExecSession> {
-    return startExec({ run: this.#run, clock: this.#clock }, await this.#running(id), request);
+    return await startExec({ run: this.#run, clock: this.#clock }, await this.#running(id), request);
   }
 
   async attach(id: string, request: Omit<ExecRequest, 'command'>): Promise<ExecSession> {
@@ -316,52 +355,11 @@ class NativeRuntime implements Runtime {
     return this.#started;
   }
 
-  /** Throws {@link RuntimeUnavailableError} with what is missing. */
-  async #check(): Promise<void> {
-    for (const program of ['unshare', 'nsenter', 'setpriv', 'script']) {
-      if (await commandExists(this.#run, program, ['--version'])) continue;
-      throw new RuntimeUnavailableError(`the native runtime needs ${program}: install util-linux`);
-    }
-    const trial = await this.#run('unshare', ['--mount', '--pid', '--net', '--ipc', '--uts', '--fork', 'true']);
-    if (trial.code === 0) return;
-    throw new RuntimeUnavailableError(
-      `the native runtime cannot make namespaces (${trial.stderr.trim()}): run the agent as root on Linux, or use Docker`,
-    );
-  }
-
   /** Under another name first: the file itself cannot be written while sandboxes run it. */
-  async #writePause(): Promise<void> {
-    const machine = (await mustRun(this.#run, 'uname', ['-m'])).trim();
+  async #writePause(architecture: Architecture): Promise<void> {
     const file = this.#layout.pauseProgram;
-    await writeFile(`${file}.new`, pauseProgram(pauseArchitecture(machine)), { mode: 0o755 });
+    await writeFile(`${file}.new`, pauseProgram(architecture), { mode: 0o755 });
     await rename(`${file}.new`, file);
-  }
-
-  /** Passes the supervisor's news on, and starts it again should it be lost. */
-  async #hear(): Promise<void> {
-    const { signal } = this.#closing;
-    while (!signal.aborted) {
-      try {
-        await this.#supervisor.ensure();
-        const { socket } = await this.#supervisor.open({ ask: 'news' });
-        const end = () => socket.destroy();
-        signal.addEventListener('abort', end, { once: true });
-        this.#hub.publish(undefined);
-        let text = '';
-        socket.on('data', (chunk: Buffer) => {
-          const lines = (text + chunk.toString()).split('\n');
-          text = lines.pop() ?? '';
-          for (const podUid of lines) this.#hub.publish(podUid);
-        });
-        socket.resume();
-        if (signal.aborted) end();
-        await new Promise<void>(resolve => socket.once('close', () => resolve()));
-        signal.removeEventListener('abort', end);
-      } catch {
-        // The next round tries again; what is asked of the runtime meanwhile tells its callers what is wrong.
-      }
-      if (!signal.aborted) await delay(this.#clock, newsRetryMs, signal);
-    }
   }
 
   async #statusOf(record: ContainerRecord, supervisor: string | undefined): Promise<ContainerStatus> {
@@ -393,7 +391,15 @@ class NativeRuntime implements Runtime {
       throw new Error(`container ${id} does not run`);
     }
     const cgroupFiles = await this.#state().cgroups.create(id, {});
-    return { record, sandbox, init: started.init, hostname: sandbox.pod.name, cgroupFiles };
+    const { architecture } = this.#state();
+    return {
+      record,
+      sandbox,
+      init: started.init,
+      architecture,
+      directory: this.#layout.containerDir(id),
+      cgroupFiles,
+    };
   }
 
   /** What a broken call left under the same name: used if it runs, else taken away. */
@@ -409,6 +415,12 @@ class NativeRuntime implements Runtime {
     return undefined;
   }
 
+  async #usedImages(): Promise<ReadonlySet<string>> {
+    const ids = await this.#layout.containerIds();
+    const records = await mapBounded(ids, readConcurrencyMax, id => this.#layout.readContainer(id));
+    return new Set(records.flatMap(record => (record === undefined ? [] : [record.imageId])));
+  }
+
   async #settled(condition: () => Promise<boolean>, failure: string): Promise<void> {
     const deadline = this.#clock.now() + settleTimeoutMs;
     while (!(await condition())) {
@@ -422,23 +434,6 @@ async function sandboxStatus(record: SandboxRecord, containers: readonly Contain
   const ready = (await processRecord(record.holder.pid))?.startTicks === record.holder.startTicks;
   const { id, pod, attempt, createdAt } = record;
   return { id, pod, attempt, createdAt, ready, pid: ready ? record.holder.pid : undefined, containers };
-}
-
-/** The same in the form that is kept: lists of its own. */
-function plain(spec: ContainerSpec): ContainerRecord['spec'] {
-  return structuredClone(spec) as ContainerRecord['spec'];
-}
-
-const idBytes = 32;
-
-function newId(): string {
-  return randomBytes(idBytes).toString('hex');
-}
-
-function pauseArchitecture(machine: string): 'amd64' | 'arm64' {
-  if (machine === 'x86_64') return 'amd64';
-  if (machine === 'aarch64') return 'arm64';
-  throw new RuntimeUnavailableError(`the architecture ${machine} is not supported: use x86-64 or AArch64`);
 }
 
 function messageOf(error: unknown): string {

@@ -11,13 +11,18 @@ import { quote } from './shell.ts';
 
 const readyWord = 'ready';
 
-/** Throws with what the programs said. */
+/**
+ * Starts it. It stays only once it has been noted: an agent that is killed before takes it along, as nobody would know of it.
+ * Throws with what the programs said, or what `note` threw.
+ */
 export async function startHolder(options: {
   readonly program: string;
   readonly spec: SandboxSpec;
   readonly clock: Clock;
+  /** Writes down that it is there. */
+  readonly note: (holder: ProcessRecord) => Promise<void>;
 }): Promise<ProcessRecord> {
-  const { program, spec, clock } = options;
+  const { program, spec, clock, note } = options;
   const sharesPid = spec.shareProcessNamespace === true && !spec.hostPid;
   const namespaces = [
     ...(spec.hostNetwork ? [] : ['--net', '--uts']),
@@ -31,17 +36,23 @@ export async function startHolder(options: {
     ...(spec.hostNetwork ? [] : [`echo ${quote(spec.hostname)} > /proc/sys/kernel/hostname`]),
     ...Object.entries(spec.sysctls).map(([name, value]) => `echo ${quote(value)} > ${quote(sysctlFile(name))}`),
     `echo ${readyWord} >&4`,
-    'exec 4>&- >/dev/null 2>&1',
+    // Fails at the end of the input, which is where an agent that is gone leaves it.
+    'read -r noted',
+    'exec 4>&- </dev/null >/dev/null 2>&1',
     `exec ${quote(program)}`,
   ].join('\n');
   const child = spawn('unshare', [...namespaces, '--', 'sh', '-c', script], {
     detached: true,
     env: systemEnvironment,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
+  child.stdin.on('error', () => undefined);
   let [said, complaint] = ['', ''];
+  const readied = Promise.withResolvers<void>();
   child.stdout.on('data', (chunk: Buffer) => {
     said += chunk.toString();
+    // With a child of its own `unshare` keeps its output open for as long as the sandbox lives.
+    if (said.trim() === readyWord) readied.resolve();
   });
   child.stderr.on('data', (chunk: Buffer) => {
     complaint += chunk.toString();
@@ -49,16 +60,25 @@ export async function startHolder(options: {
   child.on('error', error => {
     complaint += error.message;
   });
-  await once(child.stdout, 'close', { signal: AbortSignal.timeout(startTimeoutMs) });
+  await Promise.race([
+    once(child.stdout, 'close', { signal: AbortSignal.timeout(startTimeoutMs) }),
+    readied.promise,
+  ]).catch(() => undefined);
   const pid = said.trim() === readyWord ? child.pid : undefined;
   const holder = pid === undefined ? undefined : await pauseIn(pid, sharesPid, clock);
-  if (holder === undefined) {
+  try {
+    if (holder === undefined) throw new Error(complaint.trim() || 'unshare ended');
+    await note(holder);
+    child.stdin.end('noted\n');
+    return holder;
+  } catch (error) {
     child.kill('SIGKILL');
-    throw new Error(complaint.trim() || 'unshare ended');
+    throw error;
+  } finally {
+    child.stdout.destroy();
+    child.stderr.destroy();
+    child.unref();
   }
-  child.stderr.destroy();
-  child.unref();
-  return holder;
 }
 
 async function pauseIn(pid: number, isChild: boolean, clock: Clock): Promise<ProcessRecord | undefined> {

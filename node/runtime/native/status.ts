@@ -1,6 +1,7 @@
 /** What the records of a container mean, and what the native runtime cannot do. Pure. */
 import type { ContainerSpec, ContainerStatus, ImageStatus } from '../runtime.ts';
 import type { ContainerRecord, ExitRecord, StartedRecord } from './layout.ts';
+import { unknownCapabilities } from './program/capabilities.ts';
 
 /** The machine's own root file system. */
 export const hostImage: ImageStatus = { id: 'host', tags: ['host'], sizeBytes: 0 };
@@ -27,7 +28,7 @@ export function containerStatusOf(record: ContainerRecord, evidence: Evidence): 
     name: spec.name,
     attempt: spec.attempt,
     image: spec.image,
-    imageId: hostImage.id,
+    imageId: record.imageName,
     createdAt,
   };
   if (exit !== undefined) return { ...common, state: 'exited', ...withoutUndefined(exit) };
@@ -56,14 +57,19 @@ function withoutUndefined(
 
 /** Why a container cannot be made here; undefined if it can. */
 export function refuseUnsupported(spec: ContainerSpec): string | undefined {
-  if ((spec.command ?? []).length + (spec.args ?? []).length === 0) {
-    return 'no command specified: the image "host" has none of its own';
-  }
-  const paths = [...spec.mounts.flatMap(mount => [mount.hostPath, mount.containerPath]), spec.workingDir ?? '/'];
+  const files = [...spec.mounts, ...(spec.devices ?? [])];
+  const paths = [...files.flatMap(file => [file.hostPath, file.containerPath]), spec.workingDir ?? '/'];
   if (!paths.every(one => one.startsWith('/'))) return 'paths of mounts and the working directory must be absolute';
   if (spec.mounts.some(mount => mount.propagation === 'bidirectional')) {
     return 'mountPropagation Bidirectional is not supported by the native runtime: use Docker';
   }
+  if (spec.security.appArmor !== undefined && spec.security.appArmor !== 'unconfined') {
+    return 'an AppArmor profile of the node is not supported by the native runtime: use Docker';
+  }
+  const unknown = unknownCapabilities(spec.security);
+  if (unknown.length > 0) return `unknown capability: ${unknown.join(', ')}`;
+  if (spec.security.seccompProfile !== undefined)
+    return 'seccomp profiles of the node are not supported by the native runtime: use Docker';
   if (spec.env.some(({ name }) => name === '' || name.includes('=')))
     return 'an environment variable has no proper name';
   return undefined;

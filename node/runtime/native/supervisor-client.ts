@@ -6,7 +6,13 @@ import { type Clock, delay } from '../clock.ts';
 import { systemEnvironment } from '../command.ts';
 import { thisNode } from '../processes.ts';
 import { RuntimeUnavailableError } from '../runtime.ts';
-import { requestBytesMax, settlePollMs, supervisorHeapMegabytes, supervisorStartTimeoutMs } from './limits.ts';
+import {
+  requestBytesMax,
+  settlePollMs,
+  supervisorAnswerTimeoutMs,
+  supervisorHeapMegabytes,
+  supervisorStartTimeoutMs,
+} from './limits.ts';
 import { type Answer, answerSchema, type Request } from './supervisor/protocol.ts';
 
 /** The supervisor said no. */
@@ -15,10 +21,19 @@ export class SupervisorRefusedError extends Error {
   readonly code = 'RUNTIME_SUPERVISOR_REFUSED';
 }
 
+/** It ended, or hung up, before it had answered. */
+class SupervisorGoneError extends Error {
+  override readonly name = 'SupervisorGoneError';
+  readonly code = 'RUNTIME_SUPERVISOR_GONE';
+}
+/** What says that nobody is there; anything else, such as a lack of descriptors, says nothing about that. */
+const goneCodes: readonly unknown[] = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'RUNTIME_SUPERVISOR_GONE'];
+
 export class SupervisorClient {
   readonly #socketPath: string;
   readonly #dataDir: string;
   readonly #clock: Clock;
+  #starting: Promise<string> | undefined;
 
   constructor(options: { readonly dataDir: string; readonly socketPath: string; readonly clock: Clock }) {
     this.#dataDir = options.dataDir;
@@ -26,18 +41,25 @@ export class SupervisorClient {
     this.#clock = options.clock;
   }
 
-  /** Which supervisor runs; undefined if none does. */
+  /** Which supervisor runs; undefined if none does. Throws if that cannot be told. */
   async current(): Promise<string | undefined> {
     try {
       return await this.ask({ ask: 'hello' });
     } catch (error) {
-      if (error instanceof SupervisorRefusedError) throw error;
-      return undefined;
+      if (error instanceof Error && 'code' in error && goneCodes.includes(error.code)) return undefined;
+      throw error;
     }
   }
 
   /** Starts one unless one runs. It outlives this process. */
-  async ensure(): Promise<string> {
+  ensure(): Promise<string> {
+    this.#starting ??= this.#ensure().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  async #ensure(): Promise<string> {
     const running = await this.current();
     if (running !== undefined) return running;
     // Beside this file: TypeScript in a clone, JavaScript in the package.
@@ -77,27 +99,41 @@ export class SupervisorClient {
   }
 }
 
+/** Throws {@link SupervisorGoneError}, the system's error, or what is wrong with the answer. */
 function firstLine(socket: Socket, request: string): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    const fail = (error?: Error) => reject(error ?? new Error('the supervisor hung up'));
-    const read = (chunk: Buffer) => {
-      text += chunk.toString('latin1');
-      const end = text.indexOf('\n');
-      if (end === -1 && text.length <= requestBytesMax) return;
-      socket.off('data', read);
-      socket.off('error', fail);
-      socket.off('close', fail);
-      socket.on('error', () => socket.destroy());
-      socket.pause();
-      const rest = Buffer.from(text.slice(end + 1), 'latin1');
-      if (rest.length > 0) socket.unshift(rest);
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  let text = '';
+  const hungUp = () => reject(new SupervisorGoneError('the supervisor hung up'));
+  const silent = () => reject(new Error(`the supervisor has not answered for ${supervisorAnswerTimeoutMs} ms`));
+  const read = (chunk: Buffer) => {
+    text += chunk.toString('latin1');
+    const end = text.indexOf('\n');
+    if (end === -1) {
+      if (text.length > requestBytesMax) reject(new Error('the supervisor answers without an end'));
+      return;
+    }
+    socket.off('data', read);
+    socket.off('error', reject);
+    socket.off('close', hungUp);
+    socket.off('end', hungUp);
+    socket.setTimeout(0, silent);
+    socket.on('error', () => socket.destroy());
+    socket.pause();
+    const rest = Buffer.from(text.slice(end + 1), 'latin1');
+    if (rest.length > 0) socket.unshift(rest);
+    try {
       // Messages may hold more than ASCII.
       resolve(answerSchema.parse(JSON.parse(Buffer.from(text.slice(0, end), 'latin1').toString())));
-    };
-    socket.on('data', read);
-    socket.once('error', fail);
-    socket.once('close', fail);
-    socket.write(request);
-  });
+    } catch (error) {
+      reject(error);
+    }
+  };
+  socket.on('data', read);
+  socket.once('error', reject);
+  socket.once('close', hungUp);
+  // Half open as it is, the connection to one that died does not close by itself.
+  socket.once('end', hungUp);
+  socket.setTimeout(supervisorAnswerTimeoutMs, silent);
+  socket.write(request);
+  return promise;
 }

@@ -1,18 +1,25 @@
 /** One running container as the supervisor sees it: a child process, its output into log and clients, its end on disk. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
-import path from 'node:path';
+import { getSystemErrorMap } from 'node:util';
 import { delay } from '../../clock.ts';
 import { systemEnvironment } from '../../command.ts';
 import type { Cgroups } from '../cgroups.ts';
 import type { ContainerRecord, Layout, SandboxRecord } from '../layout.ts';
-import { attachBacklogBytesMax, logLineBytesMax, settlePollMs, startTimeoutMs } from '../limits.ts';
+import {
+  attachBacklogBytesMax,
+  logLineBytesMax,
+  outputDrainMs,
+  settlePollMs,
+  setupDrainMs,
+  startTimeoutMs,
+} from '../limits.ts';
 import { LogFile } from '../log-file.ts';
 import { EntrySplitter, formatTime } from '../log-format.ts';
 import { childrenOf, descendantsOf, processRecord } from '../proc.ts';
-import { readyWord } from '../setup-script.ts';
+import { readyWord } from '../setup-program.ts';
+import { quote } from '../shell.ts';
 import type { SupervisorClock } from './clock.ts';
 import { frameOf } from './protocol.ts';
 
@@ -30,7 +37,17 @@ const startFailedExitCode = 128;
  * Starts the container's first process and waits for it. A shell, because it tells a death by signal as 128 + signal;
  * `unshare --fork` of util-linux 2.38 tells one by SIGKILL as 1. What the shell itself says of it is not the container's.
  */
-const waitingShell = 'exec 5>&2 2>/dev/null; sh "$0" 2>&5 5>&-; exit $?';
+const waitingShell = 'exec 5>&2 2>/dev/null; "$@" 2>&5 5>&-; exit $?';
+/**
+ * A terminal of the container's own: its instance of devpts stands in the place of the machine's before `script` opens one.
+ * What these programs say goes to the supervisor.
+ */
+const terminalShell = [
+  'set -e; exec 4>&2 2>&3',
+  'mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5,nosuid,noexec devpts /dev/pts',
+  'mount --bind /dev/pts/ptmx /dev/ptmx',
+  'exec 2>&4 4>&-; exec script -qefc "exec $0" /dev/null',
+].join('\n');
 const signalExitBase = 128;
 /** SIGRTMAX. */
 const signalMax = 64;
@@ -61,28 +78,52 @@ export class SupervisedContainer {
     this.#startedAt = clock.now();
     const child = this.#spawn();
     this.#child = child;
-    const closed = once(child, 'close');
-    const drained = this.#capture(child, log);
+    const ended = this.#end(child, this.#capture(child, log)).finally(() => log.close());
     if (!spec.stdin) child.stdin?.end();
     child.stdin?.on('error', () => undefined);
     const said = await setupResult(child);
-    if (said !== readyWord) {
-      if (child.pid !== undefined) for (const pid of await descendantsOf(child.pid)) clock.kill(pid);
-      child.kill('SIGKILL');
-      await closed;
-      log.close();
-      const message = said.trim() || 'the container could not be set up';
-      await this.#finish({ exitCode: child.exitCode ?? startFailedExitCode, message });
-      throw new Error(message);
-    }
+    if (said !== readyWord) throw await this.#failed(child, ended, said.trim());
     const init = await this.#init(child);
-    if (init !== undefined) await layout.writeStarted(id, { supervisor: nonce, startedAt: this.#startedAt, init });
+    try {
+      if (init !== undefined) await layout.writeStarted(id, { supervisor: nonce, startedAt: this.#startedAt, init });
+    } catch (error) {
+      // Without that record it would be started a second time.
+      throw await this.#failed(child, ended, `its start cannot be noted: ${String(error)}`);
+    }
     changed(this.podUid);
-    const ended = Promise.all([closed, drained]).then(async () => {
-      log.close();
-      await this.#finish(exitOf(child));
+    const finished = ended.then(() => this.#finish(exitOf(child)));
+    // One that is over already is told as that, never as one that has yet to be started.
+    if (init === undefined) await finished;
+    return { ended: finished };
+  }
+
+  /** Ends what was started, and gives what was said as an error. */
+  async #failed(child: ChildProcess, ended: Promise<void>, said: string): Promise<Error> {
+    if (child.pid !== undefined) for (const pid of await descendantsOf(child.pid)) this.#context.clock.kill(pid);
+    child.kill('SIGKILL');
+    await ended;
+    const how = child.signalCode ?? `exit code ${child.exitCode}`;
+    const message = said || `the container could not be set up: its first process ended with ${how}`;
+    await this.#finish({ exitCode: child.exitCode ?? startFailedExitCode, message });
+    return new Error(message);
+  }
+
+  /**
+   * Resolves when the first process has ended and all output is in the log. Without a process namespace of its own a
+   * container may leave processes behind that hold its output: they end with it, as with every runtime.
+   */
+  async #end(child: ChildProcess, drained: Promise<void>): Promise<void> {
+    const closed = new Promise<void>(resolve => child.once('close', () => resolve()));
+    await Promise.race([new Promise<void>(resolve => child.once('exit', () => resolve())), closed]);
+    await this.#endStragglers();
+    const inTime = new AbortController();
+    const late = delay(this.#context.clock, outputDrainMs, inTime.signal).then(() => {
+      // Somebody of another container, or of the machine, got hold of it.
+      for (const stream of child.stdio) stream?.destroy();
     });
-    return { ended };
+    await Promise.all([closed, drained]);
+    inTime.abort();
+    await late;
   }
 
   /** Output from now on, and input if wanted; ends with the container. */
@@ -105,11 +146,12 @@ export class SupervisedContainer {
     const { hostPid, shareProcessNamespace, holder } = this.#sandbox;
     const namespaces = ['net', 'ipc', 'uts', ...(shareProcessNamespace && !hostPid ? ['pid'] : [])];
     const ownPid = !hostPid && !shareProcessNamespace;
-    const script = path.join(this.#context.layout.containerDir(this.#record.id), 'setup.sh');
+    const program = this.#context.layout.programFile(this.#record.id);
+    const words = this.#record.spec.tty ? ['sh', '-c', terminalShell, quote(program)] : [program];
     const enter = namespaces.map(name => `--${name}=/proc/${holder.pid}/ns/${name}`);
     // `slave`: what the machine mounts later shows inside, nothing goes the other way.
     const unshare = ['--mount', '--propagation', 'slave', ...(ownPid ? ['--pid'] : [])];
-    return spawn('nsenter', [...enter, '--', 'unshare', ...unshare, '--', 'sh', '-c', waitingShell, script], {
+    return spawn('nsenter', [...enter, '--', 'unshare', ...unshare, '--', 'sh', '-c', waitingShell, 'sh', ...words], {
       // A session of its own: a signal to the supervisor's terminal must not reach it.
       detached: true,
       env: systemEnvironment,
@@ -131,7 +173,7 @@ export class SupervisedContainer {
           log.append(splitter.push(chunk, formatTime(this.#context.clock.nanoseconds())));
           this.#send(frameOf(name, chunk));
         });
-        await once(stream, 'close');
+        await new Promise<void>(resolve => stream.once('close', () => resolve()));
         log.append(splitter.flush(formatTime(this.#context.clock.nanoseconds())));
       }),
     );
@@ -159,13 +201,11 @@ export class SupervisedContainer {
     const { cgroups, clock, layout, changed } = this.#context;
     const { id } = this.#record;
     const oomKilled = exit.message === undefined && (await cgroups.oomKilled(id));
-    await this.#endStragglers();
     await layout.writeExit(id, { ...exit, oomKilled, startedAt: this.#startedAt, finishedAt: clock.now() });
     for (const client of this.#clients) client.end();
     changed(this.podUid);
   }
 
-  /** Without a process namespace of its own a container may leave processes behind. */
   async #endStragglers(): Promise<void> {
     const { cgroups, clock } = this.#context;
     const deadline = clock.now() + startTimeoutMs;
@@ -186,16 +226,31 @@ async function setupResult(child: ChildProcess): Promise<string> {
   const pipe = child.stdio[3];
   if (pipe === null || pipe === undefined || !('on' in pipe)) throw new Error('the child has no descriptor 3');
   const settled = Promise.withResolvers<string>();
-  let text = '';
+  let said = Buffer.alloc(0);
   pipe.on('data', (chunk: Buffer) => {
-    text += chunk.toString();
-    if (text.endsWith(readyWord)) settled.resolve(readyWord);
+    said = Buffer.concat([said, chunk]);
+    if (said.toString().endsWith(readyWord)) settled.resolve(readyWord);
   });
-  pipe.once('close', () => settled.resolve(text));
+  pipe.once('close', () => settled.resolve(explained(said)));
+  // What it said last may be read only after its end is known, and others may hold the descriptor for longer.
+  child.once('exit', () =>
+    AbortSignal.timeout(setupDrainMs).addEventListener('abort', () => settled.resolve(explained(said))),
+  );
   child.once('error', error => settled.resolve(error.message));
   const late = AbortSignal.timeout(startTimeoutMs);
-  late.addEventListener('abort', () => settled.resolve(`setting up took longer than ${startTimeoutMs} ms: ${text}`));
+  late.addEventListener('abort', () =>
+    settled.resolve(`setting up took longer than ${startTimeoutMs} ms: ${explained(said)}`),
+  );
   return await settled.promise;
+}
+
+/** A program of system calls says what failed, a zero, and the number of the error as eight bytes. */
+function explained(said: Buffer): string {
+  const end = said.indexOf(0);
+  if (end === -1 || said.length < end + 9) return said.toString();
+  const number = Number(said.readBigInt64LE(end + 1));
+  const [, description = `error ${-number}`] = getSystemErrorMap().get(number) ?? [];
+  return `${said.subarray(0, end).toString()}: ${description}`;
 }
 
 function exitOf(child: ChildProcess): { exitCode: number; signal?: number } {

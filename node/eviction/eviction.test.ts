@@ -1,0 +1,231 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { ManualClock } from '../../control/client/testing/manual-clock.ts';
+import type { Pod } from '../api.ts';
+import type { Pressure } from '../pods/admission.ts';
+import type { Verdict } from '../pods/record.ts';
+import { quiet } from '../testing/world.ts';
+import { Evictor } from './evictor.ts';
+import { hasStorageLimits, storageExcess } from './local-storage.ts';
+import { folderBytes, observe } from './measure.ts';
+import { evictionMessage, evictionOrder } from './rank.ts';
+import { DEFAULT_EVICTION, evictionSettings } from './settings.ts';
+import { binaryQuantity, DEFAULT_THRESHOLDS, pressuresAt, type Shortage, shortagesIn } from './signals.ts';
+
+const MiB = 2 ** 20;
+const podOf = (name: string, memory?: string, priority = 0, limits?: Record<string, string>): Pod => ({
+  metadata: { name, uid: name },
+  spec: {
+    priority,
+    containers: [{ name: 'c', resources: { ...(memory && { requests: { memory } }), ...(limits && { limits }) } }],
+  },
+});
+const memoryShortage: Shortage = {
+  threshold: { signal: 'memory.available', atLeast: { amount: 100 * MiB }, text: '100Mi' },
+  quantity: 100 * MiB,
+  supply: { capacity: 1000 * MiB, available: 50 * MiB },
+};
+
+test('thresholds are amounts or shares', t => {
+  const supplies = {
+    'memory.available': { capacity: 1e9, available: 50 * MiB },
+    'nodefs.available': { capacity: 1000, available: 49 },
+    'nodefs.inodesFree': { capacity: 1000, available: 51 },
+  };
+  const found = shortagesIn(DEFAULT_THRESHOLDS, supplies);
+  t.deepEqual(
+    found.map(({ threshold }) => threshold.signal),
+    ['memory.available', 'nodefs.available'],
+  );
+  t.deepEqual(shortagesIn(DEFAULT_THRESHOLDS, {}), []);
+});
+
+test('a pressure holds for a while after it was seen', t => {
+  const transitionMs = 300_000;
+  const first = pressuresAt(new Map(), [memoryShortage], { now: 0, transitionMs });
+  t.deepEqual([...first.keys()], ['MemoryPressure']);
+  t.is(pressuresAt(first, [], { now: 299_000, transitionMs }).size, 1);
+  t.is(pressuresAt(first, [], { now: 300_000, transitionMs }).size, 0);
+});
+
+test('the order: above the request, less important, furthest above; what the cluster needs stays', t => {
+  const consumer = (pod: Pod, used: number) => ({
+    pod,
+    used: used * MiB,
+    containers: [{ name: 'c', used: used * MiB }],
+  });
+  const order = evictionOrder(memoryShortage, [
+    consumer(podOf('within', '50Mi', -5), 40),
+    consumer(podOf('important', '10Mi', 100), 900),
+    consumer(podOf('little-above', '10Mi'), 20),
+    consumer(podOf('far-above', '10Mi'), 30),
+    consumer(podOf('asked-nothing'), 25),
+    consumer(podOf('critical', undefined, 2_000_000_000), 999),
+  ]);
+  t.deepEqual(
+    order.map(({ pod }) => pod.metadata?.name),
+    ['asked-nothing', 'far-above', 'little-above', 'important', 'within'],
+  );
+});
+
+test('what is told of an eviction', t => {
+  const pod = podOf('p', '1Mi');
+  t.is(
+    evictionMessage(memoryShortage, { pod, used: 3 * MiB, containers: [{ name: 'c', used: 3 * MiB }] }),
+    'The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. Container c was using 3Mi, request is 1Mi, has larger consumption of memory. ',
+  );
+  t.is(binaryQuantity(1536), '1536');
+  t.is(binaryQuantity(2048), '2Ki');
+});
+
+test('limits of disk space: of a volume, of a pod', t => {
+  const volume: Pod = {
+    spec: { containers: [{ name: 'c' }], volumes: [{ name: 'v', emptyDir: { sizeLimit: '1Mi' } }] },
+  };
+  t.true(hasStorageLimits(volume));
+  t.is(storageExcess(volume, new Map([['v', MiB]]), 0), undefined);
+  t.is(storageExcess(volume, new Map([['v', MiB + 1]]), 0), 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". ');
+  const limited = podOf('p', undefined, 0, { 'ephemeral-storage': '1Mi' });
+  const pod: Pod = { spec: { containers: limited.spec?.containers ?? [], volumes: [{ name: 'v', emptyDir: {} }] } };
+  t.regex(
+    storageExcess(pod, new Map([['v', 2 * MiB]]), 0) ?? '',
+    /^Pod ephemeral local storage usage exceeds the total limit of containers 1Mi/,
+  );
+  t.false(hasStorageLimits(podOf('q')));
+});
+
+test('folders are measured without following links', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'raftsman-measure-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  await mkdir(join(folder, 'a'));
+  await writeFile(join(folder, 'a', 'f'), Buffer.alloc(100_000, 1));
+  const bytes = await folderBytes(folder);
+  t.true(bytes >= 100_000 && bytes < 200_000, String(bytes));
+  t.is(await folderBytes(join(folder, 'absent')), 0);
+  const supplies = await observe(folder);
+  t.true((supplies['nodefs.available']?.capacity ?? 0) > 0);
+  t.true((supplies['memory.available']?.available ?? 0) > 0);
+});
+
+test('one pod goes at a time, unused images go first, and the node says so', async t => {
+  const evicted: [string, Verdict][] = [];
+  const told: Pressure[][] = [];
+  let supply: object = { 'memory.available': { capacity: 1000 * MiB, available: 10 * MiB } };
+  let reclaimed = 0;
+  const ended = new Set<string>();
+  const evictor = new Evictor({
+    clock: new ManualClock(),
+    logger: quiet,
+    settings: DEFAULT_EVICTION,
+    observe: async () => supply,
+    runtime: { usage: async () => [{ id: 'big', cpuNanoseconds: 0, memoryBytes: 500 * MiB }] },
+    pods: () =>
+      ['small', 'big'].map(uid => ({
+        uid,
+        allocated: ended.has(uid) ? undefined : podOf(uid),
+        containerIds: new Map([['c', uid]]),
+        evict: verdict => {
+          ended.add(uid);
+          evicted.push([uid, verdict]);
+          return true;
+        },
+      })),
+    podDir: uid => join(tmpdir(), 'absent', uid),
+    reclaimDisk: async () => reclaimed++ === 0,
+    onChange: () => told.push([...evictor.pressures]),
+  });
+  await evictor.look();
+  t.deepEqual(
+    evicted.map(([uid]) => uid),
+    ['big'],
+  );
+  t.like(evicted[0]?.[1], { reason: 'Evicted', graceSeconds: 1, disruption: true });
+  t.regex(evicted[0]?.[1].message ?? '', /^The node was low on resource: memory\./);
+  t.deepEqual(told, [['MemoryPressure']]);
+  supply = { 'nodefs.available': { capacity: 100, available: 1 } };
+  await evictor.look();
+  t.is(evicted.length, 1);
+  await evictor.look();
+  t.deepEqual(
+    evicted.map(([uid]) => uid),
+    ['big', 'small'],
+  );
+  t.deepEqual(evictor.pressures, ['MemoryPressure', 'DiskPressure']);
+});
+
+test('a soft threshold: the node is short at once, pods go when it has lasted, with time to end', async t => {
+  const clock = new ManualClock();
+  const verdicts: Verdict[] = [];
+  const podWith = (terminationGracePeriodSeconds: number): Pod => ({
+    metadata: { uid: 'p' },
+    spec: { containers: [{ name: 'c' }], terminationGracePeriodSeconds },
+  });
+  let pod = podWith(90);
+  let available = 150;
+  const settings = {
+    hard: 'memory.available<100',
+    soft: 'memory.available<200',
+    softGraceMs: { 'memory.available': 60_000 },
+    softGraceSecondsMax: 30,
+  };
+  const evictor = new Evictor({
+    clock,
+    logger: quiet,
+    settings: evictionSettings(settings),
+    observe: async () => ({ 'memory.available': { capacity: 1_000, available } }),
+    runtime: { usage: async () => [] },
+    pods: () => [{ uid: 'p', allocated: pod, containerIds: new Map(), evict: verdict => verdicts.push(verdict) > 0 }],
+    podDir: () => '/absent',
+    reclaimDisk: async () => false,
+    onChange: () => {},
+  });
+  const lookAfter = async (ms: number) => {
+    await clock.advance(ms);
+    await evictor.look();
+    return verdicts.splice(0).map(({ graceSeconds }) => graceSeconds);
+  };
+  t.deepEqual(await lookAfter(0), []);
+  t.deepEqual(evictor.pressures, ['MemoryPressure']);
+  t.deepEqual(await lookAfter(59_000), []);
+  available = 250;
+  t.deepEqual(await lookAfter(1_000), []);
+  available = 150;
+  t.deepEqual(await lookAfter(1_000), [], 'the time begins anew');
+  t.deepEqual(await lookAfter(60_000), [30]);
+  pod = podWith(10);
+  t.deepEqual(await lookAfter(1_000), [10]);
+  available = 50;
+  t.deepEqual(await lookAfter(1_000), [1], 'a hard one leaves no time');
+});
+
+test('CVE-2020-8557: what a container writes into its /etc/hosts counts', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'raftsman-own-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  await mkdir(join(folder, 'etc'));
+  const evicted: Verdict[] = [];
+  const evictor = new Evictor({
+    clock: new ManualClock(),
+    logger: quiet,
+    settings: evictionSettings({ hard: '' }),
+    observe: async () => ({}),
+    runtime: { usage: async () => [] },
+    pods: () => [
+      {
+        uid: 'p',
+        allocated: podOf('p', undefined, 0, { 'ephemeral-storage': '1Mi' }),
+        containerIds: new Map(),
+        evict: verdict => evicted.push(verdict) > 0,
+      },
+    ],
+    podDir: () => folder,
+    reclaimDisk: async () => false,
+    onChange: () => undefined,
+  });
+  await evictor.look();
+  t.is(evicted.length, 0);
+  await writeFile(join(folder, 'etc/hosts'), Buffer.alloc(2 * MiB, 1));
+  await evictor.look();
+  t.regex(evicted[0]?.message ?? '', /^Pod ephemeral local storage usage exceeds the total limit/);
+});

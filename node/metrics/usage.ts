@@ -1,0 +1,56 @@
+/** What pods and the node use, read once for one answer, whatever its format. */
+import type { Pod, PodStatus } from '../api.ts';
+import type { ContainerUsage } from '../runtime/runtime.ts';
+
+/** What the machine under the node uses. */
+export interface NodeUsage {
+  readonly cpuNanoseconds: number;
+  readonly memoryBytes: number;
+  readonly memoryAvailableBytes: number;
+  readonly startedAt: number;
+  readonly disk?: DiskUsage | undefined;
+}
+export interface DiskUsage {
+  readonly capacityBytes: number;
+  readonly availableBytes: number;
+  readonly inodes: number;
+  readonly inodesFree: number;
+}
+
+export interface UsedContainer {
+  readonly name: string;
+  readonly id: string;
+  readonly image: string;
+  readonly startedAt: number;
+  readonly usage: ContainerUsage;
+}
+export interface UsedPod {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly startedAt: number;
+  readonly containers: readonly UsedContainer[];
+}
+
+/** Containers that run and whose figures are known, by pod. Pure. */
+export function usedPods(
+  pods: readonly { readonly pod: Pod; readonly status: PodStatus | undefined }[],
+  usages: readonly ContainerUsage[],
+): UsedPod[] {
+  const byId = new Map(usages.map(usage => [usage.id, usage]));
+  return pods.map(({ pod, status }) => {
+    const { name = '', namespace = '', uid = '' } = pod.metadata ?? {};
+    const statuses = [
+      ...(status?.initContainerStatuses ?? []),
+      ...(status?.containerStatuses ?? []),
+      ...(status?.ephemeralContainerStatuses ?? []),
+    ];
+    const containers = statuses.flatMap(({ name: container, containerID, image, state }) => {
+      const id = containerID?.split('://')[1] ?? '';
+      const usage = byId.get(id);
+      const startedAt = Date.parse(state?.running?.startedAt ?? '') || 0;
+      return usage && state?.running ? [{ name: container, id, image, startedAt, usage }] : [];
+    });
+    return { name, namespace, uid, startedAt: Date.parse(status?.startTime ?? '') || 0, containers };
+  });
+}

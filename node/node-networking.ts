@@ -1,0 +1,136 @@
+/**
+ * What makes pods and services reachable from this node: starts pod network, service proxy and DNS, and keeps them to
+ * what the API says of services, endpoints and other nodes.
+ */
+import {
+  type Client,
+  type EndpointSlice,
+  type Informer,
+  type KubernetesObject,
+  type Node,
+  nodes as nodeKind,
+  type Service,
+} from './api.ts';
+import type { Background } from './background.ts';
+import type { Clock } from './clock.ts';
+import { Coalescer } from './coalescer.ts';
+import type { NodeDns } from './dns/node-dns.ts';
+import { type ServiceView, viewOf } from './dns/view.ts';
+import type { Logger } from './logger.ts';
+import type { PodNetwork } from './network/network.ts';
+import { announcementAnnotations } from './network/way.ts';
+import { learnPodRange } from './pod-range.ts';
+import type { ServiceProxy } from './proxy/proxy.ts';
+import { planRoutes } from './routes.ts';
+import { planServicePorts } from './service-ports.ts';
+
+export interface NodeNetworkingOptions {
+  readonly nodeName: string;
+  readonly dataDir: string;
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly background: Background;
+  readonly network: PodNetwork;
+  readonly proxy: ServiceProxy | undefined;
+  readonly dns: NodeDns | undefined;
+  readonly clusterCIDR: string;
+  readonly serviceCIDR: string;
+  readonly services: Informer<Service>;
+  readonly slices: Informer<EndpointSlice>;
+  readonly nodes: Informer<Node>;
+}
+
+/** Changes that come within this time are one. */
+const SYNC_REST_MS = 50;
+
+export class NodeNetworking {
+  readonly #options: NodeNetworkingOptions;
+  readonly #dnsView: ServiceView;
+  readonly #proxySync: Coalescer;
+  readonly #routeSync: Coalescer;
+
+  constructor(options: NodeNetworkingOptions) {
+    this.#options = options;
+    const { clock, logger, services, slices } = options;
+    this.#dnsView = viewOf(services, slices);
+    const sync = (name: string, job: () => Promise<void>) =>
+      new Coalescer({ name, job, clock, logger, restMs: SYNC_REST_MS });
+    this.#proxySync = sync('service proxy', () => this.#syncProxy());
+    this.#routeSync = sync('routes', () => this.#syncRoutes());
+  }
+
+  /** Starts each part as soon as it can be. Gives the node's podCIDR; undefined if the signal aborts before there is one. */
+  async start(nodeAddresses: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+    const podCIDR = await this.#podCIDR(signal);
+    if (podCIDR === undefined) return undefined;
+    const { background, network, proxy, dns, clusterCIDR, serviceCIDR } = this.#options;
+    const [nodeAddress = ''] = nodeAddresses;
+    await background.persist('network', signal, () => network.start({ podCIDR, clusterCIDR, nodeAddress }));
+    if (proxy) {
+      const ranges = { clusterCIDR, serviceCIDR, nodeAddresses };
+      await background.persist('service proxy', signal, () => proxy.start(ranges));
+    }
+    if (dns) {
+      await background.persist('cluster DNS', signal, () => dns.start({ podCIDR, clusterCIDR, view: this.#dnsView }));
+    }
+    return podCIDR;
+  }
+
+  async #podCIDR(signal: AbortSignal): Promise<string | undefined> {
+    const { nodeName, nodes, logger, dataDir, clock } = this.#options;
+    const found = Promise.withResolvers<string>();
+    const look = ({ metadata, spec }: Node) => {
+      if (metadata?.name === nodeName && spec?.podCIDR) found.resolve(spec.podCIDR);
+    };
+    nodes.addHandler({ added: look, updated: look });
+    logger.debug({ node: nodeName }, 'waiting for a podCIDR');
+    return learnPodRange({ dataDir, clock, said: found.promise }, signal);
+  }
+
+  /** From now on each change is followed. */
+  follow(): void {
+    const { nodes, services, slices } = this.#options;
+    onChange(nodes, () => this.#routeSync.request());
+    onChange(services, () => this.#proxySync.request());
+    onChange(slices, () => this.#proxySync.request());
+  }
+
+  /** Nothing is followed any more; the parts stay as they are. */
+  async close(): Promise<void> {
+    await Promise.all([this.#proxySync.close(), this.#routeSync.close()]);
+  }
+
+  async #syncProxy(): Promise<void> {
+    const { proxy, dns, nodeName, services, slices } = this.#options;
+    // Rules from half a picture would cut connections that the other half keeps.
+    if (!services.hasSynced || !slices.hasSynced) return;
+    const ports = planServicePorts(services.list(), slices.list(), nodeName);
+    await proxy?.sync(dns?.servedPorts(ports) ?? ports);
+  }
+
+  async #syncRoutes(): Promise<void> {
+    const { network, nodes, nodeName } = this.#options;
+    await this.#announceNetwork();
+    await network.setRoutes(planRoutes(nodes.list(), nodeName));
+  }
+
+  /** Tells other nodes how to reach this one's pods, where the node's object does not say so yet. */
+  async #announceNetwork(): Promise<void> {
+    const { nodeName: name, client, network, nodes } = this.#options;
+    const announcement = network.announcement();
+    const node = nodes.get(name);
+    if (!announcement || !node) return;
+    const annotations = announcementAnnotations(announcement);
+    const isSaid = Object.entries(annotations).every(
+      ([key, value]) => (node.metadata?.annotations?.[key] ?? null) === value,
+    );
+    if (isSaid) return;
+    const body = { metadata: { annotations } };
+    await client.patch(nodeKind, { name }, { type: 'application/merge-patch+json', body });
+  }
+}
+
+function onChange<T extends KubernetesObject>(informer: Informer<T>, changed: () => void): void {
+  informer.addHandler({ added: changed, updated: changed, deleted: changed });
+}

@@ -1,0 +1,29 @@
+/** How often probes ended how, for `/metrics/probes`; forgotten with their pod. */
+import type { Pod } from '../api.ts';
+import type { ProbeCount } from '../metrics/pages.ts';
+import type { ProbeKind } from './verdict.ts';
+
+const KINDS = { startup: 'Startup', liveness: 'Liveness', readiness: 'Readiness' } as const;
+
+export class ProbeCounts {
+  readonly #byPod = new Map<string, Map<string, ProbeCount>>();
+
+  count({ metadata }: Pod, container: string, probe: ProbeKind, ok: boolean): void {
+    const { name: pod = '', namespace = '', uid: podUid = '' } = metadata ?? {};
+    const kind = KINDS[probe];
+    const result = ok ? 'successful' : 'failed';
+    const own = this.#byPod.get(podUid) ?? new Map<string, ProbeCount>();
+    this.#byPod.set(podUid, own);
+    const key = `${container}/${kind}/${result}`;
+    const count = (own.get(key)?.count ?? 0) + 1;
+    own.set(key, { namespace, pod, podUid, container, kind, result, count });
+  }
+
+  forget(podUid: string): void {
+    this.#byPod.delete(podUid);
+  }
+
+  list(): readonly ProbeCount[] {
+    return [...this.#byPod.values()].flatMap(own => [...own.values()]);
+  }
+}
