@@ -76,7 +76,11 @@ overrideExit(program);
 function overrideExit(command: Command): void {
   command.exitOverride();
   command.configureOutput({
-    outputError: (text, write) => write(`${usageText(text.trim())}\nSee '${nameOf(command)} --help' for usage.\n`),
+    outputError: (text, write) => {
+      const told = usageText(text.trim());
+      const isUnknown = told.includes(`unknown command `) && command === program;
+      write(isUnknown ? `${told}\n` : `${told}\nSee '${nameOf(command)} --help' for usage.\n`);
+    },
   });
   for (const child of command.commands) overrideExit(child);
 }
@@ -84,13 +88,15 @@ function overrideExit(command: Command): void {
 /** The line in kubectl's words. */
 function usageText(text: string): string {
   return text
-    .replaceAll(/\s*\n\s*/g, ' ')
+    .replace(/\s*\(Did you mean (?:one of )?(.*?)\?\)$/s, (_, names: string) =>
+      ['', '', 'Did you mean this?', ...names.split(', ').map(name => `\t${name}`)].join('\n'),
+    )
     .replace(/^error: unknown option '-([^-])(.*)'/, "error: unknown shorthand flag: '$1' in -$1$2")
     .replace(/^error: unknown option '([^=']*).*?'/, 'error: unknown flag: $1')
     .replace(/^error: unknown command '(.*?)'/, `error: unknown command "$1" for "${context.name}"`)
     .replace(/^error: option '(?:-\w, )?(--[\w-]+)[^']*' argument missing/, 'error: flag needs an argument: $1')
     .replace(
-      /^error: option '(?:-\w, )?(--[\w-]+)[^']*' argument '(.*?)' is invalid\. (.*?)\.?$/,
+      /^error: option '((?:-\w, )?--[\w-]+)[^']*' argument '(.*?)' is invalid\. (.*?)\.?$/,
       'error: invalid argument "$2" for "$1" flag: $3',
     );
 }

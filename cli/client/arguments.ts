@@ -35,7 +35,6 @@ export async function resolveTargets(words: readonly string[], discovery: Discov
 async function resolveTypes(text: string, discovery: Discovery): Promise<Resource[]> {
   const resources: Resource[] = [];
   for (const word of text.split(',')) {
-    if (word === '') throw failure('arguments in resource/name form may not have more than one slash');
     resources.push(...((await discovery.category(word)) ?? [await discovery.find(word)]));
   }
   return resources;

@@ -7,10 +7,16 @@ export class CommandError extends Error {
   override readonly name = 'CommandError';
   readonly code = 'COMMAND_FAILED';
   readonly exitCode: number;
+  /** Something was typed wrong. */
+  readonly isUsage: boolean;
 
-  constructor(text: string, options: { readonly exitCode?: number; readonly cause?: unknown } = {}) {
+  constructor(
+    text: string,
+    options: { readonly exitCode?: number; readonly isUsage?: boolean; readonly cause?: unknown } = {},
+  ) {
     super(text, { cause: options.cause });
     this.exitCode = options.exitCode ?? 1;
+    this.isUsage = options.isUsage ?? false;
   }
 }
 

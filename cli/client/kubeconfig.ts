@@ -1,7 +1,7 @@
 /** Finds out which server to speak to, as whom, in which namespace: by flags, then kubeconfig. */
 import { readFileSync } from 'node:fs';
 import type { TlsCredentials } from '../../control/client/https.ts';
-import { failure } from './errors.ts';
+import { CommandError, failure } from './errors.ts';
 import { type ExecCredentials, execCredentials, type PluginSurroundings } from './exec-credentials.ts';
 import {
   type ClusterEntry,
@@ -31,8 +31,7 @@ export interface GlobalFlags {
   readonly username?: string;
   readonly password?: string;
   /** Milliseconds; 0 for no limit. */
-  readonly requestTimeout?: number;
-  readonly verbosity?: number;
+  readonly requestTimeout?: string;
   readonly warningsAsErrors?: boolean;
 }
 
@@ -55,10 +54,11 @@ export function loadConnection(flags: GlobalFlags, env: Environment, isTerminal 
   const config = readKubeconfig(flags.kubeconfig, env);
   const contextName = flags.context ?? config.currentContext;
   const context = contextName === undefined || contextName === '' ? undefined : config.contexts.get(contextName)?.value;
-  if (flags.context !== undefined && !context) throw failure(`context "${flags.context}" does not exist`);
+  if (flags.context !== undefined && !context)
+    throw new CommandError(`Error in configuration: context was not found for specified context: ${flags.context}`);
   const clusterName = flags.cluster ?? context?.cluster;
   const found = clusterName === undefined ? undefined : config.clusters.get(clusterName)?.value;
-  if (flags.cluster !== undefined && !found) throw failure(`cluster "${flags.cluster}" does not exist`);
+  if (flags.cluster !== undefined && !found) throw failure(`no server found for cluster "${flags.cluster}"`);
   const userName = flags.user ?? context?.user;
   const who = userName === undefined ? undefined : config.users.get(userName)?.value;
   if (flags.user !== undefined && !who) throw failure(`auth info "${flags.user}" does not exist`);
@@ -81,7 +81,7 @@ export function loadConnection(flags: GlobalFlags, env: Environment, isTerminal 
       ...(credentials?.key && { key: credentials.key }),
     },
     token: flags.token ?? credentials?.token ?? tokenOf(who, userName),
-    headers: headersOf(flags, who),
+    headers: headersOf(flags, who, userName),
     namespace: flags.namespace || context?.namespace || 'default',
   };
 }
@@ -164,7 +164,11 @@ function tokenOf(user: UserEntry | undefined, name: string | undefined): string 
   return user?.token || (user?.tokenFile ? fileText(user.tokenFile, 'tokenFile').trim() : undefined);
 }
 
-function headersOf(flags: GlobalFlags, user: UserEntry | undefined): Record<string, string> {
+function headersOf(
+  flags: GlobalFlags,
+  user: UserEntry | undefined,
+  userName: string | undefined,
+): Record<string, string> {
   const headers: Record<string, string> = {};
   const name = flags.username ?? user?.username;
   if (name) {
@@ -175,7 +179,7 @@ function headersOf(flags: GlobalFlags, user: UserEntry | undefined): Record<stri
   const uid = flags.asUid ?? user?.['as-uid'];
   const groups = flags.asGroup ?? user?.['as-groups'];
   if ((uid || groups?.length) && !as) {
-    throw failure('requesting uid, groups or user-extra for a user without impersonating a user: name one with --as');
+    throw failure(`requesting uid, groups or user-extra for ${userName ?? ''} without impersonating a user`);
   }
   if (as) headers['impersonate-user'] = as;
   if (groups?.length) headers['impersonate-group'] = groups.join(', ');

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import { sorted } from '../output/documents.ts';
 import type { JsonObject } from './api.ts';
 import { failure } from './errors.ts';
+import { jsonMistake, yamlMistake } from './parse-errors.ts';
 import { yaml } from './yaml.ts';
 
 export interface Manifest {
@@ -84,24 +85,37 @@ function parseText(source: string, text: string): Manifest[] {
   for (const document of yaml().parseAllDocuments(text, { version: '1.1', merge: true, uniqueKeys: false })) {
     const [error] = document.errors;
     if (error) {
-      const line = error.linePos?.[0].line;
-      throw failure(
-        `error parsing ${source}: error converting YAML to JSON: yaml: ${line === undefined ? '' : `line ${line}: `}${goText(error.message)}`,
-        error,
-      );
+      const mistake = jsonMistakeOf(text) ?? `error converting YAML to JSON: ${yamlMistake(error, text)}`;
+      throw failure(`error parsing ${source}: ${mistake}`, error);
     }
-    const value: unknown = document.toJS({ maxAliasCount: 1000 });
+    const value = contentOf(document, source);
     if (value === null || value === undefined) continue;
     manifests.push(...objectsOf(value, source));
   }
   return manifests;
 }
 
-/** Some messages in the words of Go's parser, which people look for. */
-function goText(message: string): string {
-  const [first = ''] = message.split('\n');
-  if (/^Tabs are not allowed/.test(first)) return 'found character that cannot start any token';
-  return first.replace(/ at line \d+, column \d+:?$/, '');
+/** @throws CommandError for a reference to what is not there, or too many of them. */
+function contentOf(document: { toJS(options: { maxAliasCount: number }): unknown }, source: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 1000 });
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    const anchor = /^Unresolved alias .*: (\S+)$/.exec(error.message)?.[1];
+    const text = anchor === undefined ? error.message : `unknown anchor '${anchor}' referenced`;
+    throw failure(`error parsing ${source}: error converting YAML to JSON: yaml: ${text}`, error);
+  }
+}
+
+/** What is wrong with a text that looks like JSON, as JSON; undefined for one that does not. */
+function jsonMistakeOf(text: string): string | undefined {
+  if (!/^\s*\{/.test(text)) return undefined;
+  try {
+    JSON.parse(text);
+    return undefined;
+  } catch (error) {
+    return error instanceof SyntaxError ? jsonMistake(error, text) : undefined;
+  }
 }
 
 /**
@@ -143,7 +157,9 @@ function jsonTexts(text: string): string[] {
 
 function objectsOf(value: unknown, source: string): Manifest[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw failure(`error validating "${source}": error validating data: invalid object to validate`);
+    throw failure(
+      `error validating "${source}": error validating data: invalid object to validate; if you choose to ignore these errors, turn validation off with --validate=false`,
+    );
   }
   const object = value as JsonObject; // just checked
   if (typeof object.kind === 'string' && object.kind.endsWith('List') && Array.isArray(object.items)) {

@@ -7,6 +7,7 @@ import { groupVersionOf, pathOf, type Resource, singularWithGroup } from './disc
 import { CommandError, describeApiError, failure } from './errors.ts';
 import { readManifests } from './manifests.ts';
 import type { Session } from './session.ts';
+import { MUST_NAME_OBJECTS } from './usage.ts';
 
 export interface Metadata {
   readonly name?: string;
@@ -52,6 +53,8 @@ export interface SelectionFlags {
   readonly fieldSelector?: string;
   readonly all?: boolean;
   readonly allNamespaces?: boolean;
+  /** Objects of files stay as they stand there: no namespace is written into them. */
+  readonly local?: boolean;
   /** A type without a name means all of its objects. */
   readonly isTypeEnough?: boolean;
 }
@@ -86,7 +89,8 @@ export async function manifestObjects(
     const described = `name: "${metadata.name ?? ''}" namespace: "${metadata.namespace ?? ''}" from "${source}"`;
     const resource = await session.discovery.ofKind(String(object.apiVersion), String(object.kind), described);
     const namespace = namespaceOf(session, resource, metadata);
-    const completed = resource.isNamespaced ? { ...object, metadata: { ...metadata, namespace } } : object;
+    const completed =
+      resource.isNamespaced && !flags.local ? { ...object, metadata: { ...metadata, namespace } } : object;
     objects.push({ resource, namespace, name: metadata.name ?? '', object: completed, source });
   }
   return objects;
@@ -119,10 +123,36 @@ export async function selectedObjects(
 ): Promise<(ObjectReference & { readonly object: JsonObject })[]> {
   const found: (ObjectReference & { object: JsonObject })[] = [];
   for (const reference of await selectedReferences(session, words, flags)) {
-    if ('resource' in reference && reference.object) found.push({ ...reference, object: reference.object });
-    else found.push({ ...reference, object: await session.api.json('GET', objectPath(reference)) });
+    found.push({ ...reference, object: await objectOf(session, reference) });
   }
   return found;
+}
+
+/** The object that is meant, asked for unless a list has brought it. */
+export function objectOf(
+  session: Session,
+  reference: ObjectReference & { readonly object?: JsonObject },
+): Promise<JsonObject> {
+  if (reference.object) return Promise.resolve(reference.object);
+  return tellMissingNamespace(session, reference, session.api.json('GET', objectPath(reference)));
+}
+
+/** Of an object that is not there, that its namespace is not there either, as kubectl tells it. */
+export async function tellMissingNamespace<T>(
+  session: Session,
+  { resource, namespace }: Pick<ObjectReference, 'resource' | 'namespace'>,
+  work: Promise<T>,
+): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const mayBeMissing = resource.isNamespaced && namespace !== '' && namespace !== 'default';
+    if (!(error instanceof ApiError) || error.reason !== 'NotFound' || !mayBeMissing) throw error;
+    await session.api.json('GET', `/api/v1/namespaces/${encodeURIComponent(namespace)}`).catch(other => {
+      if (other instanceof ApiError && other.reason === 'NotFound') throw other;
+    });
+    throw error;
+  }
 }
 
 /** As {@link selectedObjects}, but objects named one by one are not asked for. */
@@ -134,13 +164,13 @@ export async function selectedReferences(
   if (flags.filename?.length)
     return (await manifestObjects(session, flags, 'it')).map(({ object: _own, ...reference }) => reference);
   if (words.length === 0) {
-    throw failure('one or more resources must be specified as <resource> <name> or <resource>/<name>');
+    throw failure(MUST_NAME_OBJECTS);
   }
   const { targets } = await resolveTargets(words, session.discovery);
   const references: (ObjectReference & { object?: JsonObject })[] = [];
   for (const { resource, name } of targets) {
     if (name !== undefined) {
-      if (flags.selector !== undefined || flags.all) {
+      if (flags.selector !== undefined || flags.fieldSelector !== undefined) {
         throw failure('name cannot be provided when a selector is specified');
       }
       references.push({ resource, namespace: session.namespace, name });

@@ -2,10 +2,11 @@
 import type { Command } from 'commander';
 import { HttpsTransport } from '../../control/client/https.ts';
 import type { CommandContext } from '../context.ts';
+import { parseDurationMs } from '../output/durations.ts';
 import { productVersion } from '../version.ts';
 import { Api, type RequestTold } from './api.ts';
 import { Discovery } from './discovery.ts';
-import { describeError, failure } from './errors.ts';
+import { CommandError, describeError, failure } from './errors.ts';
 import { type Connection, type GlobalFlags, loadConnection } from './kubeconfig.ts';
 
 /** How long to wait for a server to answer a request; watches answer at once. */
@@ -21,6 +22,8 @@ export class Session {
   /** True if it was named on the command line. */
   readonly isNamespaceExplicit: boolean;
   readonly transport: HttpsTransport;
+  /** How many documents of YAML it has printed. */
+  documentCount = 0;
   #warningCount = 0;
 
   constructor(context: CommandContext, flags: GlobalFlags & { readonly v?: number }) {
@@ -34,7 +37,7 @@ export class Session {
       tls,
       clock: context.clock,
       random: context.random,
-      responseTimeoutMs: flags.requestTimeout || REQUEST_TIMEOUT_MS,
+      responseTimeoutMs: requestTimeoutMs(flags.requestTimeout) || REQUEST_TIMEOUT_MS,
       ...(token && { token }),
     });
     this.api = new Api({
@@ -44,7 +47,7 @@ export class Session {
         this.#warningCount++;
         this.error(`Warning: ${text}`);
       },
-      ...((flags.verbosity ?? flags.v ?? 0) >= REQUESTS_TOLD_FROM && {
+      ...((flags.v ?? 0) >= REQUESTS_TOLD_FROM && {
         onRequest: (told: RequestTold) => this.error(requestLine(told, server)),
         clock: context.clock,
       }),
@@ -100,18 +103,31 @@ export function withSession<F>(context: CommandContext, run: SessionAction<F>) {
   };
 }
 
+/** Seconds, or a duration with its unit; undefined or zero: as long as usual. */
+function requestTimeoutMs(text = '0'): number {
+  const duration = /^\d+$/.test(text) ? Number(text) * 1000 : parseDurationMs(text);
+  if (duration !== undefined) return duration;
+  throw failure(
+    'Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a corresponding time unit (e.g. 1s | 2m | 3h)',
+  );
+}
+
 const isTerminal = (stream: object): boolean => 'isTTY' in stream && stream.isTTY === true;
+
+/** As the program ends for what was typed wrong; kubectl has no code of its own for that. */
+const EXIT_USAGE = 2;
 
 /** Prints what a command threw, in the words and with the exit code of kubectl. */
 export function tellFailure(context: CommandContext, error: unknown, server?: string): void {
   const { text, exitCode } = describeError(error, server);
   if (text !== '') context.stderr.write(`${inOwnName(text, context.name)}\n`);
-  context.setExitCode(exitCode);
+  const isUsage = error instanceof CommandError && error.isUsage;
+  context.setExitCode(isUsage && context.name !== 'kubectl' ? EXIT_USAGE : exitCode);
 }
 
 /** Hints such as "use 'raftsman get -h'" name the program as it was called. */
 export function inOwnName(text: string, name: string): string {
-  return name === 'raftsman' ? text : text.replaceAll(/(['"`])raftsman /g, `$1${name} `);
+  return name === 'raftsman' ? text : text.replaceAll(/(['"`(]|e\.g\. )raftsman /g, `$1${name} `);
 }
 
 /** From this level on `-v` tells of each request. */

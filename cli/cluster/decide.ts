@@ -2,6 +2,7 @@
  * What a cluster on this machine is to be: decided at its first start from what the operator asked for, extended at later
  * ones, and refused before anything is started where it cannot be.
  */
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { bearerOf, randomToken } from '../../control/pki/token.ts';
@@ -14,19 +15,27 @@ import {
   MASTERS_MAX,
   NODES_MAX,
   planProcesses,
+  routedAddresses,
   savePlan,
 } from './layout.ts';
 
-export type RuntimeChoice = 'auto' | 'docker' | 'native' | 'fake';
+export type RuntimeChoice = 'auto' | 'docker' | 'cri' | 'native' | 'fake';
 /** What the operator asked for; undefined leaves the choice to the plan or the default. */
 export interface Wishes {
   readonly masters: number | undefined;
   readonly nodes: number | undefined;
   readonly port: number | undefined;
   readonly runtime: RuntimeChoice | undefined;
+  /** Where a CRI runtime listens. */
+  readonly runtimeEndpoint?: string | undefined;
+  /** Where Ingresses are reached. */
+  readonly ingress?: { readonly http?: number | 'off'; readonly https?: number | 'off' };
 }
 /** Turns `auto` into what this machine has; throws with a sentence on what to install. */
-export type ChooseRuntime = (choice: RuntimeChoice) => Promise<'docker' | 'native' | 'fake'>;
+export type ChooseRuntime = (
+  choice: RuntimeChoice,
+  runtimeEndpoint: string | undefined,
+) => Promise<'docker' | 'cri' | 'native' | 'fake'>;
 
 const DEFAULTS = { masters: 3, nodes: 2, port: 6443 } as const;
 
@@ -36,9 +45,10 @@ export async function decide(directory: string, options: Wishes, chooseRuntime: 
   checkCount('--masters', options.masters, { min: 1, max: MASTERS_MAX });
   checkCount('--nodes', options.nodes, { min: 0, max: NODES_MAX });
   checkCount('--port', options.port, { min: 1, max: 65_000 });
-  const runtime = await chooseRuntime(options.runtime ?? found?.runtime ?? 'auto');
+  const runtimeEndpoint = options.runtimeEndpoint ?? found?.runtimeEndpoint;
+  const runtime = await chooseRuntime(options.runtime ?? found?.runtime ?? 'auto', runtimeEndpoint);
   if (found) {
-    const plan = extend(found, options, runtime);
+    const plan = { ...extend(found, options, runtime), ...(runtimeEndpoint !== undefined && { runtimeEndpoint }) };
     await checkPorts(plan);
     await savePlan(directory, plan);
     return plan;
@@ -54,19 +64,22 @@ export async function decide(directory: string, options: Wishes, chooseRuntime: 
     host: HOST,
     port,
     runtime,
-    clusterCIDR: podRange(),
+    ...(runtimeEndpoint !== undefined && { runtimeEndpoint }),
+    clusterCIDR: await podRange(),
     token: bearerOf(randomToken()),
     masters: [...layout.masters],
     nodes: [...layout.nodes],
+    ingress: { ...options.ingress },
   };
   await checkPorts(plan);
   await savePlan(directory, plan);
   return plan;
 }
 
-function podRange(): string {
+async function podRange(): Promise<string> {
   const addresses = Object.values(networkInterfaces()).flatMap(list => (list ?? []).map(({ address }) => address));
-  const range = freePodRange(addresses);
+  const routes = await readFile('/proc/net/route', 'utf8').catch(() => '');
+  const range = freePodRange([...addresses, ...routedAddresses(routes)]);
   if (range === undefined)
     throw new UsageError(
       'no range is left for pods: this machine has addresses in all of 10.42.0.0/16 to 10.99.0.0/16; stop another cluster',
@@ -95,6 +108,7 @@ function extend(plan: ClusterPlan, options: Wishes, runtime: ClusterPlan['runtim
     runtime,
     masters: [...plan.masters, ...layout.masters.slice(plan.masters.length)],
     nodes: [...plan.nodes, ...layout.nodes.slice(plan.nodes.length)],
+    ingress: { ...plan.ingress, ...options.ingress },
   };
 }
 
@@ -116,6 +130,10 @@ async function checkPorts(plan: ClusterPlan): Promise<void> {
       { port: peerPort, what: `${name}'s peers` },
     ]),
     ...plan.nodes.map(({ name, port }) => ({ port, what: name })),
+    // Only what the operator named: agents do without a port that is taken.
+    ...Object.entries(plan.ingress ?? {}).flatMap(([protocol, port]) =>
+      typeof port === 'number' ? [{ port, what: `Ingress (--ingress-${protocol}-port)` }] : [],
+    ),
   ];
   for (const { port, what } of ports) {
     if (!(await isFree(port))) {

@@ -10,19 +10,24 @@ import { writePrivately } from '../../control/pki/files.ts';
 const port = z.number().int().min(1).max(65_535);
 const masterSchema = z.object({ name: z.string(), apiPort: port, peerPort: port });
 const nodeSchema = z.object({ name: z.string(), port });
+const ingressPort = z.union([port, z.literal('off')]);
 const planSchema = z.object({
   /** The layout's version; a newer one is refused. */
   version: z.literal(1),
   /** The stable address that outlives any master. */
   port,
   host: z.string(),
-  runtime: z.enum(['docker', 'native', 'fake']),
+  runtime: z.enum(['docker', 'cri', 'native', 'fake']),
+  /** Where the runtime listens, if it is a CRI runtime and not in its usual place. */
+  runtimeEndpoint: z.string().optional(),
   /** Where pod addresses come from. */
   clusterCIDR: z.string(),
   /** The join token of this cluster's own processes. */
   token: z.string(),
   masters: z.array(masterSchema).min(1),
   nodes: z.array(nodeSchema),
+  /** Where the nodes take requests for Ingresses, all of them together; the usual places unless the operator named others. */
+  ingress: z.object({ http: ingressPort.optional(), https: ingressPort.optional() }).optional(),
 });
 /** What was decided at the first start. */
 export type ClusterPlan = z.infer<typeof planSchema>;
@@ -76,6 +81,8 @@ export async function savePlan(directory: string, plan: ClusterPlan): Promise<vo
 export const HOST = '127.0.0.1';
 /** How far apart the ports of masters and peers are laid out from the stable port. */
 export const PORT_STRIDE = 20;
+/** Where all nodes of a local cluster together take requests for Ingresses, from the stable port. */
+export const INGRESS_OFFSETS = { http: 18, https: 19 } as const;
 /** More masters than this make a slower cluster, not a safer one. */
 export const MASTERS_MAX = 7;
 export const NODES_MAX = 100;
@@ -101,6 +108,14 @@ export function planProcesses(options: { readonly port: number; readonly masters
   };
 }
 
+/** The ports of Ingresses: those that the operator named, else the usual ones. Pure. */
+export function ingressPorts({ port, ingress }: Pick<ClusterPlan, 'port' | 'ingress'>) {
+  return {
+    http: ingress?.http ?? port + INGRESS_OFFSETS.http,
+    https: ingress?.https ?? port + INGRESS_OFFSETS.https,
+  };
+}
+
 /** The second number of the ranges 10.N.0.0/16 that pods may get. */
 const POD_RANGES = { first: 42, last: 99 } as const;
 
@@ -113,6 +128,18 @@ export function freePodRange(addresses: readonly string[]): string | undefined {
     if (!addresses.some(address => address.startsWith(`10.${n}.`))) return `10.${n}.0.0/16`;
   }
   return undefined;
+}
+
+/**
+ * Where this machine has routes to, from the text of /proc/net/route: there are also bridges without a pod on them, which
+ * are no running interfaces. Pure.
+ */
+export function routedAddresses(table: string): string[] {
+  return table.split('\n').flatMap(line => {
+    const destination = /^\S+\s+([0-9A-F]{8})\s/.exec(line)?.[1];
+    // The bytes stand in the machine's order: little-endian wherever Node runs.
+    return destination === undefined ? [] : [Buffer.from(destination, 'hex').reverse().join('.')];
+  });
 }
 
 function parseJson(text: string): unknown {

@@ -95,7 +95,12 @@ export class Supervisor {
     const log = openSync(spec.logFile, 'a');
     const [program, ...leading] = this.#options.command;
     const startedAt = performance.now();
-    const child = spawn(program, [...leading, ...spec.args], { stdio: ['ignore', log, log], env: this.#options.env });
+    // In a group of its own: a terminal sends Ctrl-C to all of its group, and an agent that is told so leaves its pods running.
+    const child = spawn(program, [...leading, ...spec.args], {
+      stdio: ['ignore', log, log],
+      env: this.#options.env,
+      detached: true,
+    });
     closeSync(log);
     const exited = new Promise<{ text: string; code: number | null }>(resolve => {
       child.once('error', error => resolve({ text: `could not be started: ${error.message}`, code: null }));

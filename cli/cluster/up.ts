@@ -11,13 +11,20 @@ import { type Backend, Balancer } from './balancer.ts';
 import { type ChooseRuntime, decide, type Wishes } from './decide.ts';
 import { StartError, UsageError } from './errors.ts';
 import { isNodeReady, isReady } from './health.ts';
-import { type ClusterPlan, HOST, LayoutError, loadPlan, paths } from './layout.ts';
+import { type ClusterPlan, HOST, ingressPorts, LayoutError, loadPlan, paths } from './layout.ts';
 import { Progress } from './progress.ts';
 import { isAlive, type ProcessSpec, RESTART_DELAY_MS, readPid, Supervisor } from './supervisor.ts';
 
 export interface UpOptions extends Wishes {
   readonly dataDir: string;
   readonly restartDelayMs: number | undefined;
+  /** Dead nodes are noticed, and their pods moved, within 30 s. */
+  readonly isFastFailover: boolean;
+  /** A KubeSchedulerConfiguration for all masters; read by each when it starts. */
+  readonly schedulerConfig: string | undefined;
+  /** Whether the nodes enforce NetworkPolicies. */
+  readonly networkPolicy: boolean;
+  readonly registries?: string | undefined;
 }
 export interface UpDependencies {
   /** The program that runs `raftsman`. */
@@ -55,13 +62,33 @@ export async function up(options: UpOptions, dependencies: UpDependencies): Prom
   });
   await mkdir(directory, { recursive: true });
   await writeFile(paths.supervisorPid(directory), `${dependencies.pid}\n`);
-  const session = new Session(directory, plan, dependencies, supervisor, progress);
+  const flags = options.isFastFailover ? ['--fast-failover'] : [];
+  const masterFlags =
+    options.schedulerConfig === undefined ? [] : ['--scheduler-config', resolve(options.schedulerConfig)];
+  const nodeFlags = [
+    ...(options.networkPolicy ? [] : ['--no-network-policy']),
+    ...(options.registries === undefined ? [] : ['--registries', resolve(options.registries)]),
+  ];
+  const kinds = { flags, masterFlags, nodeFlags };
+  const session = new Session({ directory, plan, dependencies, supervisor, progress, ...kinds });
   try {
     await session.run();
   } finally {
     await session.stop();
     await rm(paths.supervisorPid(directory), { force: true });
   }
+}
+
+interface SessionOptions {
+  readonly directory: string;
+  readonly plan: ClusterPlan;
+  readonly dependencies: UpDependencies;
+  readonly supervisor: Supervisor;
+  readonly progress: Progress;
+  /** What all masters and nodes are started with besides. */
+  readonly flags: readonly string[];
+  readonly masterFlags: readonly string[];
+  readonly nodeFlags: readonly string[];
 }
 
 /** One run of the cluster, from the first process to the last. */
@@ -71,20 +98,20 @@ class Session {
   readonly #dependencies: UpDependencies;
   readonly #supervisor: Supervisor;
   readonly #progress: Progress;
+  readonly #flags: readonly string[];
+  readonly #masterFlags: readonly string[];
+  readonly #nodeFlags: readonly string[];
   #balancer: Balancer | undefined;
 
-  constructor(
-    directory: string,
-    plan: ClusterPlan,
-    dependencies: UpDependencies,
-    supervisor: Supervisor,
-    progress: Progress,
-  ) {
+  constructor({ directory, plan, dependencies, supervisor, progress, flags, masterFlags, nodeFlags }: SessionOptions) {
     this.#directory = directory;
     this.#plan = plan;
     this.#dependencies = dependencies;
     this.#supervisor = supervisor;
     this.#progress = progress;
+    this.#flags = flags;
+    this.#masterFlags = masterFlags;
+    this.#nodeFlags = nodeFlags;
   }
 
   async run(): Promise<void> {
@@ -120,6 +147,7 @@ class Session {
       `The cluster is up: ${masters.length} masters, ${nodes.length} nodes, at https://${HOST}:${this.#plan.port}`,
       `  export KUBECONFIG=${paths.kubeconfig(this.#directory)}`,
       `  kubectl get nodes        (or: npx raftsman get nodes)`,
+      ...(nodes.length > 0 ? ingressLines(this.#plan) : []),
       `Ctrl-C stops it; the data stays in ${this.#directory}.`,
     ]);
     await Promise.race([aborted(this.#dependencies.stop)]);
@@ -149,7 +177,7 @@ class Session {
   #spec(name: string, args: readonly string[]): ProcessSpec {
     return {
       name,
-      args: [...args, '--name', name, '--data-dir', paths.process(this.#directory, name)],
+      args: [...args, ...this.#flags, '--name', name, '--data-dir', paths.process(this.#directory, name)],
       pidFile: paths.pid(this.#directory, name),
       logFile: paths.log(this.#directory, name),
     };
@@ -168,12 +196,14 @@ class Session {
         this.#plan.clusterCIDR,
         '--advertise',
         `${this.#dependencies.machineAddress}:${this.#plan.port}`,
+        ...this.#masterFlags,
         ...(join ? ['--join', join] : []),
       ]),
     );
   }
 
   #startNode(node: ClusterPlan['nodes'][number]): Promise<void> {
+    const ingress = ingressPorts(this.#plan);
     const servers = this.#plan.masters.map(master => `https://${HOST}:${master.apiPort}`);
     return this.#supervisor.start(
       this.#spec(node.name, [
@@ -184,6 +214,11 @@ class Session {
         `0.0.0.0:${node.port}`,
         '--runtime',
         this.#plan.runtime,
+        ...this.#nodeFlags,
+        ...(this.#plan.runtimeEndpoint === undefined ? [] : ['--runtime-endpoint', this.#plan.runtimeEndpoint]),
+        // All nodes are on one machine: the kernel deals out connections among those that live.
+        ...['--ingress-share-ports', '--ingress-http-port', String(ingress.http)],
+        ...['--ingress-https-port', String(ingress.https)],
       ]),
     );
   }
@@ -253,6 +288,15 @@ class Session {
 export class StoppedError extends Error {
   override readonly name = 'StoppedError';
   readonly code = 'CLUSTER_STOPPED';
+}
+
+function ingressLines(plan: ClusterPlan): readonly string[] {
+  const { http, https } = ingressPorts(plan);
+  const urls = [
+    ...(http === 'off' ? [] : [`http://${HOST}:${http}`]),
+    ...(https === 'off' ? [] : [`https://${HOST}:${https}`]),
+  ];
+  return urls.length > 0 ? [`  Ingresses are reached at ${urls.join(' and ')}`] : [];
 }
 
 /** Processes whose supervisor was killed would hold the ports. */

@@ -1,28 +1,48 @@
 /** `raftsman agent`: a node. */
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { FAST_FAILOVER } from '../../control/master/failover.ts';
 import type { CommandContext } from '../context.ts';
-import { hostAndPort, urls } from './options.ts';
+import { addHousekeepingFlags, type HousekeepingFlags, housekeepingOf } from './agent-housekeeping.ts';
+import { hostAndPort, portOrOff, urls, wholeNumber } from './options.ts';
 
-interface Flags {
+interface Flags extends HousekeepingFlags {
   readonly name: string;
   readonly dataDir: string;
   readonly server: readonly string[];
   readonly token?: string;
   readonly listen: { readonly host: string; readonly port: number };
-  readonly runtime: 'auto' | 'docker' | 'native' | 'fake';
+  readonly runtime: 'auto' | 'docker' | 'cri' | 'native' | 'fake';
+  readonly runtimeEndpoint?: string;
   readonly nodeLabel: Readonly<Record<string, string>>;
   readonly nodeTaint: readonly Taint[];
+  readonly podManifestPath?: string;
   readonly nodeIp?: string;
+  readonly networkPolicy: boolean;
+  readonly nodeNetwork: 'auto' | 'routes' | 'vxlan' | 'wireguard';
+  readonly registries?: string;
+  readonly nodeLeaseDuration?: number;
+  readonly fastFailover?: boolean;
+  readonly clusterDns?: readonly string[];
+  readonly clusterDomain?: string;
+  readonly resolvConf?: string;
+  readonly dnsStubZone?: StubZones;
+  readonly ingressHttpPort: number | 'off';
+  readonly ingressHttpsPort: number | 'off';
+  readonly ingressSharePorts?: boolean;
 }
+type StubZones = Readonly<Record<string, readonly { readonly address: string; readonly port: number }[]>>;
 interface Taint {
   readonly key: string;
   readonly value?: string;
   readonly effect: string;
 }
+const DNS_PORT = 53;
 const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
 export function register(program: Command, context: CommandContext): void {
-  program
+  const command = program
     .command('agent')
     .summary('run a node')
     .description('Runs a node: registers it and runs the pods that the scheduler gives it.')
@@ -33,12 +53,40 @@ export function register(program: Command, context: CommandContext): void {
     .option('--listen <host:port>', 'where masters reach the agent', hostAndPort, { host: '0.0.0.0', port: 10_250 })
     .addOption(
       new Option('--runtime <runtime>', 'what runs the pods')
-        .choices(['auto', 'docker', 'native', 'fake'])
+        .choices(['auto', 'docker', 'cri', 'native', 'fake'])
         .default('auto'),
+    )
+    .option(
+      '--runtime-endpoint <unix:///path>',
+      'where the runtime for --runtime cri listens (default unix:///run/containerd/containerd.sock)',
     )
     .option('--node-label <key=value>', 'a label of the node (repeatable)', label, {})
     .option('--node-taint <key=value:effect>', 'a taint of the node (repeatable)', taint, [])
+    .option('--pod-manifest-path <dir>', 'manifests of static pods (default: manifests in the data directory)')
     .option('--node-ip <address>', 'the node’s address (default: the machine’s first)')
+    .addOption(
+      new Option('--node-network <way>', 'how pods of other nodes are reached; auto: routes on one network, else vxlan')
+        .choices(['auto', 'routes', 'vxlan', 'wireguard'])
+        .default('auto'),
+    )
+    .option('--no-network-policy', 'do not enforce NetworkPolicies on this node')
+    .option(
+      '--node-lease-duration <seconds>',
+      'how long a heartbeat holds; one is sent four times as often (default 40)',
+      wholeNumber,
+    )
+    .option(
+      '--registries <file>',
+      'mirrors, keys and authorities of registries, in the form of k3s’ registries.yaml (native runtime)',
+    )
+    .option('--fast-failover', 'beat as masters with this flag expect it: the same as --node-lease-duration 10')
+    .option('--cluster-dns <addresses>', 'resolvers that pods are given (default: this node’s DNS server)', addresses)
+    .option('--cluster-domain <domain>', 'the cluster’s domain in DNS (default: what the masters say)')
+    .option('--resolv-conf <file>', 'the node’s own resolvers (default: /etc/resolv.conf)')
+    .option('--dns-stub-zone <zone=addresses>', 'a zone with resolvers of its own (repeatable)', stubZone)
+    .option('--ingress-http-port <port>', 'where requests for Ingresses are taken, or off', portOrOff, 80)
+    .option('--ingress-https-port <port>', 'the same over TLS', portOrOff, 443)
+    .option('--ingress-share-ports', 'share these ports with other agents of the same cluster on this machine (Linux)')
     .addHelpText(
       'after',
       `
@@ -59,13 +107,47 @@ SIGTERM and Ctrl-C stop the agent and leave its pods running; SIGUSR2 removes th
           token: flags.token ?? context.env.RAFTSMAN_TOKEN,
           listen: flags.listen,
           runtime: flags.runtime,
+          runtimeEndpoint: flags.runtimeEndpoint,
           labels: flags.nodeLabel,
           taints: flags.nodeTaint,
+          podManifestPath: flags.podManifestPath === undefined ? undefined : resolve(flags.podManifestPath),
+          housekeeping: housekeepingOf(flags),
           nodeIp: flags.nodeIp,
+          networkPolicy: flags.networkPolicy,
+          ingress: {
+            http: flags.ingressHttpPort === 'off' ? undefined : flags.ingressHttpPort,
+            https: flags.ingressHttpsPort === 'off' ? undefined : flags.ingressHttpsPort,
+            shared: flags.ingressSharePorts === true,
+          },
+          nodeNetwork: flags.nodeNetwork,
+          registriesFile: flags.registries === undefined ? undefined : resolve(flags.registries),
+          leaseDurationSeconds:
+            flags.nodeLeaseDuration ?? (flags.fastFailover ? FAST_FAILOVER.leaseDurationSeconds : undefined),
+          dns: {
+            addresses: flags.clusterDns,
+            domain: flags.clusterDomain,
+            resolvConf: flags.resolvConf,
+            stubZones: flags.dnsStubZone,
+          },
         },
         context,
       );
     });
+  addHousekeepingFlags(command);
+}
+
+function addresses(text: string): readonly string[] {
+  const list = text.split(',').map(part => part.trim());
+  if (!list.every(address => isIP(address) !== 0))
+    throw new InvalidArgumentError('it must be IP addresses, with commas.');
+  return list;
+}
+
+function stubZone(text: string, before: StubZones = {}): StubZones {
+  const [zone, list, ...extra] = text.split('=');
+  if (!zone || !list || extra.length > 0) throw new InvalidArgumentError('it must be zone=address[,address].');
+  const resolvers = addresses(list).map(address => ({ address, port: DNS_PORT }));
+  return { ...before, [zone.toLowerCase().replace(/\.$/, '')]: resolvers };
 }
 
 function label(text: string, before: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

@@ -14,6 +14,7 @@ import {
   type SelectionFlags,
 } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
+import { usageFailure } from '../client/usage.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { definitionOf, LAST_APPLIED, lastApplied, threeWayPatch, withLastApplied } from './apply-patch.ts';
@@ -32,6 +33,7 @@ interface Flags extends WriteFlags, SelectionFlags {
   readonly subresource?: string;
   readonly pruneAllowlist?: readonly string[];
   readonly all?: boolean;
+  readonly force?: boolean;
   readonly overwrite: boolean;
 }
 
@@ -75,9 +77,16 @@ export function register(program: Command, context: CommandContext): void {
   program.addCommand(withWriteFlags(withGlobalFlags(command)));
 }
 
-async function apply(session: Session, words: readonly string[], flags: Flags): Promise<void> {
-  if (words.length > 0) throw failure(`Unexpected args: [${words.join(' ')}]\nSee 'raftsman apply --help' for usage.`);
-  if (!flags.filename?.length) throw failure('must specify one of -f and -k');
+async function apply(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
+  if (words.length > 0) throw usageFailure(self, `Unexpected args: [${words.join(' ')}]`);
+  if (flags.serverSide && dryRunOf(flags) === 'client') {
+    throw failure("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)");
+  }
+  if (flags.force && flags.serverSide) throw failure('--force cannot be used with --server-side');
+  if (flags.all && flags.selector !== undefined) throw failure('cannot set --all and --selector at the same time');
+  fieldValidation(flags.validate);
+  dryRunOf(flags);
+  if (!flags.filename?.length && flags.kustomize === undefined) throw failure('must specify one of -f and -k');
   if (flags.prune && flags.selector === undefined && !flags.all) {
     throw failure(
       'all resources selected for prune without explicitly passing --all. To prune all resources, pass the --all flag. If you did not mean to prune all resources, specify a label selector',

@@ -34,7 +34,10 @@ export function register(program: Command, context: CommandContext): void {
 async function attach(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   const [target, ...more] = words;
   if (target === undefined) throw failure('at least 1 argument is required for attach');
-  if (more.length > 0) throw failure(`expected POD, TYPE/NAME, or TYPE NAME, saw ${words.length}: ${words.join(' ')}`);
+  if (more.length > 0)
+    throw failure(
+      `expected POD, TYPE/NAME, or TYPE NAME, (at most 2 arguments) saw ${words.length}: [${words.join(' ')}]`,
+    );
   const { stdin, stdout, stderr } = session.context;
   const pod = await findPod(session, target);
   if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') {

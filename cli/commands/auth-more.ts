@@ -52,6 +52,7 @@ const KINDS = ['Role', 'ClusterRole', 'RoleBinding', 'ClusterRoleBinding'];
 /** Makes roles and bindings hold at least what the files say. */
 export async function reconcile(session: Session, words: readonly string[], flags: ReconcileFlags): Promise<void> {
   if (words.length > 0) throw failure('no arguments are allowed');
+  if (!flags.filename?.length && !flags.kustomize) throw failure('must specify one of -f and -k');
   const manifests = await manifestObjects(session, flags, 'reconcile');
   const wanted = manifests.filter(({ resource }) => KINDS.includes(resource.kind));
   await forEachObject(session, wanted, manifest => reconcileOne(session, manifest, flags), 'reconciling');

@@ -1,10 +1,10 @@
 /** `raftsman auth can-i` and `auth whoami`: what the server thinks of who is asking. */
 import type { Command } from 'commander';
-import { failure } from '../client/errors.ts';
+import { CommandError, failure } from '../client/errors.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
-import { objectPrinter } from '../output/objects.ts';
+import { objectPrinter, PLAIN_FORMATS } from '../output/objects.ts';
 import { TableWriter } from '../output/tables.ts';
 import { listAllowed, type ReconcileFlags, reconcile } from './auth-more.ts';
 import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
@@ -20,7 +20,8 @@ interface CanFlags {
 export function register(program: Command, context: CommandContext): void {
   const auth = new ClusterCommand('auth')
     .summary('ask what one may do, and who one is')
-    .description('Asks the server who one is to it, and what it allows.');
+    .description('Asks the server who one is to it, and what it allows.')
+    .asGroup(context);
   auth.addCommand(
     withGlobalFlags(
       new ClusterCommand('can-i')
@@ -80,13 +81,18 @@ async function canI(session: Session, words: readonly string[], flags: CanFlags)
     return listAllowed(session, flags);
   }
   const [verb, what, ...more] = words;
-  if (verb === undefined || what === undefined || more.length > 1) {
-    throw failure('you must specify two arguments: verb resource or verb resource/resourceName');
+  if (verb === undefined || what === undefined || more.length > 0) {
+    throw new CommandError(
+      "error: you must specify two arguments: verb resource or verb resource/resourceName.\nSee 'raftsman auth can-i -h' for help and examples.",
+      { isUsage: true },
+    );
   }
   const isPath = what.startsWith('/');
+  if (isPath && flags.subresource !== undefined) throw failure('--subresource can not be used with NonResourceURL');
   const attributes = isPath
     ? { nonResourceAttributes: { verb, path: what } }
-    : { resourceAttributes: await resourceAttributes(session, verb, [what, ...more], flags) };
+    : { resourceAttributes: await resourceAttributes(session, verb, [what], flags) };
+  if (!isPath && !VERBS.has(verb)) session.error(`Warning: verb '${verb}' is not a known verb\n`);
   const { status } = await session.api.json<{ status?: { allowed?: boolean; reason?: string } }>(
     'POST',
     '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
@@ -97,6 +103,13 @@ async function canI(session: Session, words: readonly string[], flags: CanFlags)
   if (!flags.quiet) session.print(`${isAllowed ? 'yes' : 'no'}${reason}`);
   if (!isAllowed) session.context.setExitCode(1);
 }
+
+/** Verbs that rules are made of; others are odd, but may be asked about. */
+const VERBS: ReadonlySet<string> = new Set(
+  'get list watch create update patch delete deletecollection use bind escalate impersonate * approve sign attest'.split(
+    ' ',
+  ),
+);
 
 async function resourceAttributes(
   session: Session,
@@ -130,7 +143,10 @@ async function whoAmI(session: Session, _words: readonly string[], flags: { read
   if (flags.output) {
     const resource = await session.discovery.find('selfsubjectreviews');
     session.context.stdout.write(
-      objectPrinter(flags.output)({ objects: [{ resource, object: review }], isList: false }),
+      objectPrinter(flags.output, { allowed: PLAIN_FORMATS })({
+        objects: [{ resource, object: review }],
+        isList: false,
+      }),
     );
     return;
   }

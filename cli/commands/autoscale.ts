@@ -42,20 +42,29 @@ async function autoscale(session: Session, words: readonly string[], flags: Flag
   if (max < min) {
     throw failure(`--max=MAXPODS must be larger or equal to --min=MINPODS, max: ${max}, min: ${min}`);
   }
-  const resource = await session.discovery.find('horizontalpodautoscalers.v1.autoscaling');
+  const resource = await session.discovery.find('horizontalpodautoscalers.v2.autoscaling');
   await forEachObject(session, await selectedObjects(session, words, flags), async target => {
     const name = flags.name ?? target.name;
     if (!session.discovery.hasSubresource(target.resource, 'scale')) {
-      throw failure(`cannot autoscale a ${target.resource.kind}: it has no scale`);
+      throw failure(
+        `cannot autoscale a ${target.resource.kind}: could not find scale subresource for ${target.resource.group}/${target.resource.version}, Resource=${target.resource.name} in discovery information`,
+      );
     }
     const object = {
-      apiVersion: 'autoscaling/v1',
+      apiVersion: 'autoscaling/v2',
       kind: 'HorizontalPodAutoscaler',
       metadata: { name, ...(session.isNamespaceExplicit && { namespace: session.namespace }) },
       spec: {
         maxReplicas: max,
         ...(min > 0 && { minReplicas: min }),
-        ...(flags.cpuPercent >= 0 && { targetCPUUtilizationPercentage: flags.cpuPercent }),
+        ...(flags.cpuPercent >= 0 && {
+          metrics: [
+            {
+              type: 'Resource',
+              resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: flags.cpuPercent } },
+            },
+          ],
+        }),
         scaleTargetRef: {
           apiVersion: groupVersionOf(target.resource),
           kind: target.resource.kind,

@@ -22,7 +22,7 @@ export function register(program: Command, context: CommandContext): void {
   const command = new ClusterCommand('certificate')
     .summary('decide on requests for certificates')
     .description('Approves or denies requests for certificates.')
-    .enablePositionalOptions()
+    .asGroup(context, true)
     .addHelpText('after', '\nExamples:\n  raftsman certificate approve csr-1');
   for (const [name, decision] of Object.entries(DECISIONS)) {
     const sub = new ClusterCommand(name)

@@ -1,7 +1,12 @@
 /** Commands in kubectl's grammar: the flags that all of them take, and Go's way of writing boolean flags. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { tellFailure } from '../client/session.ts';
+import { usageFailure } from '../client/usage.ts';
+import type { CommandContext } from '../context.ts';
+import { parseDurationMs } from '../output/durations.ts';
+import { type FlagDefinition, parseWords } from './go-flags.ts';
 
-/** A command whose boolean flags may have a value, as in `--wait=false`, and whose short ones an equals sign: `-o=json`. */
+/** A command that reads its flags as kubectl does. */
 export class ClusterCommand extends Command {
   /** Whether the words were given behind a `--`. */
   hasSeparator = false;
@@ -10,30 +15,75 @@ export class ClusterCommand extends Command {
     return new ClusterCommand(name);
   }
 
+  /** Words as pflag reads them. Flags of the commands that this one stands under may stand behind its name. */
   override parseOptions(argv: readonly string[]): { operands: string[]; unknown: string[] } {
-    const end = argv.indexOf('--');
-    this.hasSeparator = end >= 0;
-    const flags = end < 0 ? argv : argv.slice(0, end);
-    const rest = end < 0 ? [] : argv.slice(end);
-    return super.parseOptions([...flags.flatMap(word => this.#normalised(word)), ...rest]);
+    const helps: string[] = [];
+    const { flags, operands, rest, hasSeparator, mistake } = parseWords<CommandFlag>(argv, {
+      find: name =>
+        this.#flag(name) ?? (HELP.has(name) ? { required: false, optional: false, command: this } : undefined),
+      isCommand: word => (word === 'help' ? this.commands.length > 0 : this.#subcommand(word) !== undefined),
+    });
+    this.hasSeparator = hasSeparator;
+    for (const { flag, value } of flags) {
+      if (!flag.option) helps.push('--help');
+      else if (typeof value === 'boolean') {
+        const { negate } = flag.option;
+        flag.command.setOptionValueWithSource(flag.option.attributeName(), negate ? !value : value, 'cli');
+      } else {
+        const word = value === null ? `${flag.long}` : `${flag.long}=${value}`;
+        if (flag.command === this) super.parseOptions([word]);
+        else flag.command.parseOptions([word]);
+      }
+    }
+    if (mistake !== undefined && helps.length === 0) this.error(`error: ${mistake}`);
+    return { operands: [...operands], unknown: [...helps, ...rest] };
   }
 
-  #normalised(word: string): string[] {
-    // A flag with an optional value takes it behind an equals sign only: `--dry-run server` has a word too many.
-    const bare = this.options.find(({ long, optional }) => optional && long === word);
-    if (bare) return [`${word}=${String(bare.presetArg ?? 'true')}`];
-    const short = /^(-\w)=(.*)$/s.exec(word);
-    if (short)
-      return this.options.some(option => option.short === short[1] && option.required)
-        ? [`${short[1]}${short[2]}`]
-        : [word];
-    const long = /^(--[\w-]+)=(true|false|1|0|t|f|T|F|True|False|TRUE|FALSE)$/.exec(word);
-    const option = long && this.options.find(({ long: name }) => name === long[1]);
-    if (!long || !option?.isBoolean()) return [word];
-    this.setOptionValueWithSource(option.attributeName(), /^(?:1|t|true)$/i.test(long[2] ?? ''), 'cli');
-    return [];
+  /**
+   * Makes it a command that only holds others: alone it prints its help.
+   * @param isLenient Words that name no command print help as well.
+   */
+  asGroup(context: CommandContext, isLenient = false): this {
+    this.enablePositionalOptions()
+      .argument('[words...]')
+      .usage('COMMAND')
+      .action((words: readonly string[]) => {
+        if (isLenient) this.outputHelp();
+        else if (words.length === 0) {
+          this.outputHelp({ error: true });
+          context.setExitCode(1);
+        } else tellFailure(context, usageFailure(this, `unknown command ${JSON.stringify(words.join(' '))}`));
+      });
+    return this;
+  }
+
+  #flag(name: string): CommandFlag | undefined {
+    for (let command: Command | null = this; command; command = command.parent) {
+      const option = command.options.find(({ long, short }) => long === name || short === name);
+      if (option) return { ...nameParts(option), command, option };
+    }
+    return undefined;
+  }
+
+  #subcommand(word: string): Command | undefined {
+    return this.commands.find(command => command.name() === word || command.aliases().includes(word));
   }
 }
+
+/** A flag with the command that it belongs to. Without an option it asks for help. */
+interface CommandFlag extends FlagDefinition {
+  readonly command: Command;
+  readonly option?: Option;
+}
+
+const HELP: ReadonlySet<string> = new Set(['-h', '--help']);
+
+const nameParts = ({ long, short, required, optional }: Option): FlagDefinition => ({
+  long,
+  short,
+  required,
+  optional,
+});
 
 /** Collects a flag that may be repeated, or hold several values between commas. */
 export function list(value: string, before: readonly string[] = []): readonly string[] {
@@ -47,20 +97,18 @@ export function repeated(value: string, before: readonly string[] = []): readonl
 
 /** Reads a whole number, which may be negative. */
 export function integer(text: string): number {
-  if (!/^-?\d+$/.test(text)) throw new InvalidArgumentError('it must be a whole number.');
+  if (!/^[-+]?\d+$/.test(text)) {
+    throw new InvalidArgumentError(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  }
   return Number(text);
 }
 
-/** Reads a duration as Go writes it, `1m30s`, or plain seconds; gives milliseconds. */
+/** Reads a duration as Go does, in whose words mistakes are told; gives milliseconds. */
 export function durationMs(text: string): number {
-  const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-  if (/^-?\d+$/.test(text)) return Number(text) * 1000;
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-  if (parts.length === 0 || parts.map(part => part[0]).join('') !== text.replace(/^-/, '')) {
-    throw new InvalidArgumentError('it must be a duration such as 30s or 1m30s.');
-  }
-  const sum = parts.reduce((total, [, number, unit]) => total + Number(number) * (UNITS[unit ?? ''] ?? 0), 0);
-  return text.startsWith('-') ? -sum : sum;
+  const duration = parseDurationMs(text);
+  if (duration !== undefined) return duration;
+  const problem = /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)$/.test(text) ? 'missing unit in duration' : 'invalid duration';
+  throw new InvalidArgumentError(`time: ${problem} ${JSON.stringify(text)}`);
 }
 
 /**
@@ -106,9 +154,8 @@ function globalFlags(): Option[] {
     hidden('--as-uid <uid>', 'act as the user with this uid'),
     hidden('--username <name>', 'the user of basic authentication'),
     hidden('--password <password>', 'the password of basic authentication'),
-    hidden('--request-timeout <duration>', 'how long to wait for one answer').argParser(durationMs),
-    hidden('-v, --verbosity <level>', 'from 6 on: tell of each request').argParser(integer),
-    hidden('--v <level>', 'as -v').argParser(integer),
+    hidden('--request-timeout <duration>', 'how long to wait for one answer'),
+    hidden('-v, --v <level>', 'from 6 on: tell of each request').argParser(integer),
     hidden('--warnings-as-errors', 'warnings of the server end the command with an error'),
     hidden('--cache-dir <dir>', 'accepted for kubectl’s sake; nothing is cached'),
     hidden('--disable-compression', 'accepted for kubectl’s sake; nothing is compressed'),

@@ -223,7 +223,7 @@ async function withServer<T>(
 ): Promise<T> {
   const value = (name: string) => flags.get(name);
   const session = new Session(context, {
-    requestTimeout: ANSWER_TIMEOUT_MS,
+    requestTimeout: `${ANSWER_TIMEOUT_MS}ms`,
     ...(value('--kubeconfig') && { kubeconfig: value('--kubeconfig') }),
     ...(value('--context') && { context: value('--context') }),
     ...(value('--namespace') && { namespace: value('--namespace') }),

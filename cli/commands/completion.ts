@@ -24,7 +24,12 @@ Examples:
       const script = shell === undefined || more.length > 0 ? undefined : SCRIPTS[shell];
       if (script) context.stdout.write(script(context.name));
       else {
-        const what = shell === undefined ? 'Shell not specified.' : `Unsupported shell type ${JSON.stringify(shell)}.`;
+        const what =
+          more.length > 0
+            ? 'Too many arguments. Expected only the shell type.'
+            : shell === undefined
+              ? 'Shell not specified.'
+              : `Unsupported shell type ${JSON.stringify(shell)}.`;
         tellFailure(context, failure(`${what}\nSee 'raftsman completion -h' for help and examples`));
       }
     });

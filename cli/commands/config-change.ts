@@ -86,6 +86,9 @@ interface ContextFlags {
 function setContext(context: CommandContext, words: readonly string[], flags: ContextFlags & GlobalFlags): void {
   const config = readOrEmpty(context, flags);
   if (flags.current && words.length > 0) throw failure('you cannot specify both a context name and --current');
+  if (!flags.current && words.length === 0) {
+    throw failure('you must specify a non-empty context name or --current');
+  }
   const name = flags.current ? config?.currentContext : oneName(words);
   if (name === undefined) throw failure('no current context is set');
   changeFile(context, flags, { section: 'contexts', name }, document => {

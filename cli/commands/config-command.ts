@@ -14,6 +14,8 @@ export interface ConfigCommand {
   readonly usage: string;
   readonly description: string;
   readonly example: string;
+  /** It takes flags alone. The others leave words that they do not know out, as kubectl does. */
+  readonly isWordless?: boolean;
   flags?(command: Command): void;
   readonly work: ConfigWork<object>;
 }

@@ -13,9 +13,10 @@ import {
   type UserEntry,
 } from '../client/kubeconfig-file.ts';
 import { flagsOf, tellFailure } from '../client/session.ts';
+import { usageFailure } from '../client/usage.ts';
 import type { CommandContext } from '../context.ts';
 import { jsonText, yamlText } from '../output/documents.ts';
-import { objectPrinter } from '../output/objects.ts';
+import { objectPrinter, PLAIN_FORMATS } from '../output/objects.ts';
 import { TableWriter } from '../output/tables.ts';
 import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
 import { configChanges } from './config-change.ts';
@@ -25,7 +26,7 @@ export function register(program: Command, context: CommandContext): void {
   const command = new ClusterCommand('config')
     .summary('show and change kubeconfig files')
     .description('Shows and changes kubeconfig files: clusters, users, and contexts that join them.')
-    .enablePositionalOptions()
+    .asGroup(context)
     .addHelpText(
       'after',
       '\nExamples:\n  raftsman config get-contexts\n  raftsman config use-context prod\n  raftsman config set-context --current --namespace=team-a',
@@ -46,6 +47,7 @@ function configSubcommand(spec: ConfigCommand, context: CommandContext): Command
   withGlobalFlags(command);
   return command.action(async (words: readonly string[], _flags: unknown, self: Command) => {
     try {
+      if (spec.isWordless && words.length > 0) throw usageFailure(self, `unexpected arguments: [${words.join(' ')}]`);
       await spec.work(context, words, flagsOf<GlobalFlags>(self));
     } catch (error) {
       tellFailure(context, error);
@@ -67,6 +69,7 @@ const shows: readonly ConfigCommand[] = [
     usage: '[flags]',
     description: 'Show the kubeconfig, with secrets left out.',
     example: 'raftsman config view --minify',
+    isWordless: true,
     flags: command =>
       command
         .option('--raw', 'with keys, certificates and tokens')
@@ -115,16 +118,23 @@ function getContexts(
   flags: { readonly output?: string; readonly headers: boolean } & GlobalFlags,
 ): void {
   const config = readKubeconfig(flags.kubeconfig, context.env);
-  const missing = words.find(name => !config.contexts.has(name));
-  if (missing !== undefined) throw failure(`context ${missing} not found`);
-  const names = words.length > 0 ? words : [...config.contexts.keys()].sort();
   if (flags.output && flags.output !== 'name') {
     throw failure(`output must be one of '' or 'name': ${flags.output}`);
   }
+  const wanted = words.length > 0 ? words : [...config.contexts.keys()].sort();
+  const names = wanted.filter(name => config.contexts.has(name));
   if (flags.output === 'name') {
     for (const name of names) context.stdout.write(`${name}\n`);
-    return;
-  }
+  } else printContexts(context, config, { names, hasHeader: flags.headers });
+  const [missing, ...more] = wanted.filter(name => !config.contexts.has(name)).map(name => `context ${name} not found`);
+  if (missing !== undefined) throw failure(more.length === 0 ? missing : `[${[missing, ...more].join(', ')}]`);
+}
+
+function printContexts(
+  context: CommandContext,
+  config: Kubeconfig,
+  { names, hasHeader }: { readonly names: readonly string[]; readonly hasHeader: boolean },
+): void {
   const rows = names.map(name => {
     const value = config.contexts.get(name)?.value;
     return [
@@ -136,7 +146,7 @@ function getContexts(
     ];
   });
   const header = ['CURRENT', 'NAME', 'CLUSTER', 'AUTHINFO', 'NAMESPACE'];
-  new TableWriter(line => context.stdout.write(`${line}\n`)).print(flags.headers ? [header, ...rows] : rows);
+  new TableWriter(line => context.stdout.write(`${line}\n`)).print(hasHeader ? [header, ...rows] : rows);
 }
 
 function view(context: CommandContext, _words: readonly string[], flags: ViewFlags & GlobalFlags): void {
@@ -149,7 +159,12 @@ function view(context: CommandContext, _words: readonly string[], flags: ViewFla
   else if (format === 'json') context.stdout.write(`${jsonText(shown)}\n`);
   else {
     const resource = { ...NO_RESOURCE };
-    context.stdout.write(objectPrinter(format)({ objects: [{ resource, object: { ...shown } }], isList: false }));
+    context.stdout.write(
+      objectPrinter(format, { allowed: PLAIN_FORMATS })({
+        objects: [{ resource, object: { ...shown } }],
+        isList: false,
+      }),
+    );
   }
 }
 

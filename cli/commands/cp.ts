@@ -174,8 +174,8 @@ interface Unpacking {
   readonly tell: (line: string) => void;
 }
 
-/** Writes what the archive holds; the container is not trusted to name paths within the target only. */
-async function unpack(reader: Extract, unpacking: Unpacking): Promise<number> {
+/** Writes what the archive holds, and says how many files; the container is not trusted to name paths within the target only. */
+export async function unpack(reader: Extract, unpacking: Unpacking): Promise<number> {
   let count = 0;
   for await (const entry of reader) {
     const path = targetOf(entry.header, unpacking);

@@ -4,8 +4,10 @@ import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from '../client/api.ts';
 import { failure } from '../client/errors.ts';
 import { type Session, withSession } from '../client/session.ts';
+import { requireFlags, usageFailure } from '../client/usage.ts';
 import { dryRunOf, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
+import { contentHash } from '../kustomize/hash.ts';
 import { withEmptyFields } from '../output/generated.ts';
 import { LAST_APPLIED } from './apply-patch.ts';
 import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
@@ -19,6 +21,10 @@ export interface KindSpec<F> {
   readonly usage: string;
   readonly description: string;
   readonly example: string;
+  /** Flags that have to be given. */
+  readonly required?: readonly string[];
+  /** A command line may follow behind `--`. */
+  readonly takesCommand?: boolean;
   flags(command: Command): void;
   /** `words[0]` is the object's name, if there was one. */
   build(words: readonly string[], flags: F, session: Session): JsonObject | Promise<JsonObject>;
@@ -36,14 +42,14 @@ export function kind<F>(spec: KindSpec<F>): RegisterKind {
       .option('--field-manager <name>', 'who owns the fields')
       .addHelpText('after', `\nExamples:\n  ${spec.example}`)
       .action(
-        withSession<F & CreateFlags>(context, async (session, words, flags) => {
-          if (words.length === 0) {
-            const path = parent.parent?.parent ? `${parent.parent.name()} ${parent.name()}` : parent.name();
-            throw failure(
-              `exactly one NAME is required, got 0\nSee 'raftsman ${path} ${spec.name} -h' for help and examples`,
-            );
+        withSession<F & CreateFlags>(context, async (session, words, flags, self) => {
+          requireFlags(self, spec.required ?? []);
+          const isNameAlone = !(self instanceof ClusterCommand && self.hasSeparator && spec.takesCommand);
+          if (words.length === 0 || (isNameAlone && words.length > 1)) {
+            throw usageFailure(self, `exactly one NAME is required, got ${words.length}`);
           }
-          await create(session, await spec.build(words, flags, session), flags);
+          const object = await spec.build(words, flags, session);
+          await create(session, flags.appendHash ? withHash(object) : object, flags);
         }),
       );
     for (const alias of spec.aliases ?? []) command.alias(alias);
@@ -56,6 +62,12 @@ interface CreateFlags extends WriteFlags {
   readonly saveConfig?: boolean;
   readonly validate?: string | true;
   readonly fieldManager?: string;
+  readonly appendHash?: boolean;
+}
+
+function withHash(object: JsonObject): JsonObject {
+  const metadata = object.metadata as { name: string };
+  return { ...object, metadata: { ...metadata, name: `${metadata.name}-${contentHash(object)}` } };
 }
 
 /** Creates an object whose kind the server must know. */
@@ -121,8 +133,5 @@ export function nameIn(words: readonly string[], usage = ''): string {
   return name;
 }
 
-/** The object's name, which must stand alone. */
-export const onlyName = (words: readonly string[]): string => {
-  if (words.length !== 1) throw failure(`exactly one NAME is required, got ${words.length}`);
-  return nameIn(words);
-};
+/** The object's name, which stands alone: that was looked at before. */
+export const onlyName = (words: readonly string[]): string => nameIn(words);

@@ -169,7 +169,7 @@ const ingress = kind<IngressFlags>({
 });
 
 function parseRule(text: string): { host: string; path: JsonObject; secret: string | undefined } {
-  const match = /^([^/=]*)(\/[^=]*)=([^,]+)(?:,(tls)(?:=(.*))?)?$/.exec(text);
+  const match = /^([^/=]*)(\/[^=]*)=([^,:]+:[^,:]+)(?:,(tls)(?:=(.*))?)?$/.exec(text);
   if (!match) throw failure(`rule ${text} is invalid and should be in format host/path=svcname:svcport[,tls[=secret]]`);
   const [, host = '', path = '/', backend = '', tls, secret = ''] = match;
   const isPrefix = path.endsWith('*');

@@ -1,6 +1,6 @@
 /** `raftsman create role`, `clusterrole`, `rolebinding`, `clusterrolebinding`. */
 import type { JsonObject } from '../client/api.ts';
-import { failure } from '../client/errors.ts';
+import { CommandError, failure } from '../client/errors.ts';
 import type { Session } from '../client/session.ts';
 import { RBAC, type SubjectFlags, subjectsOf } from '../client/subjects.ts';
 import { list, ownOption } from './cluster-command.ts';
@@ -14,14 +14,23 @@ interface RoleFlags {
   readonly aggregationRule?: string;
 }
 
+const STANDARD_VERBS: ReadonlySet<string> = new Set(
+  '* get list watch create update patch delete deletecollection use bind escalate impersonate approve sign attest'.split(
+    ' ',
+  ),
+);
+
 /** Rules: one an API group, with all resources of that group. */
 async function rulesOf(session: Session, flags: RoleFlags): Promise<JsonObject[]> {
   const verbs = (flags.verb ?? []).includes('*') ? ['*'] : [...new Set(flags.verb)];
+  for (const verb of verbs) {
+    if (!STANDARD_VERBS.has(verb)) session.error(`Warning: '${verb}' is not a standard resource verb`);
+  }
   const groups = new Map<string, string[]>();
   for (const word of new Set(flags.resource)) {
     const [type = '', subresource] = word.split('/');
     const found = type === '*' ? undefined : await session.discovery.find(type).catch(() => undefined);
-    if (type !== '*' && !found) throw failure(`the server doesn't have a resource type "${type}"`);
+    if (type !== '*' && !found) throw new CommandError(`the server doesn't have a resource type "${type}"`);
     const [group, name] = found ? [found.group, found.name] : ['*', '*'];
     groups.set(group, [...(groups.get(group) ?? []), subresource ? `${name}/${subresource}` : name]);
   }
@@ -98,6 +107,7 @@ function binding(kindName: 'RoleBinding' | 'ClusterRoleBinding'): RegisterKind {
       : 'NAME --clusterrole=NAME|--role=NAME [--user=username] [--group=groupname] [--serviceaccount=namespace:name]',
     description: `Creates a ${isCluster ? 'cluster role' : 'role'} binding: who has a role.`,
     example: `raftsman create ${kindName.toLowerCase()} readers --clusterrole=view --user=ann --group=team-a`,
+    required: isCluster ? ['clusterrole'] : [],
     flags: command => {
       if (!isCluster) command.option('--role <name>', 'the role');
       command
@@ -108,7 +118,6 @@ function binding(kindName: 'RoleBinding' | 'ClusterRoleBinding'): RegisterKind {
     },
     build: (words, flags) => {
       const name = onlyName(words);
-      if (isCluster && !flags.clusterrole) throw failure('required flag(s) "clusterrole" not set');
       if (!flags.clusterrole === !flags.role) {
         throw failure(
           isCluster ? 'clusterrole must be specified' : 'exactly one of clusterrole or role must be specified',

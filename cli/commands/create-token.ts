@@ -35,7 +35,7 @@ export const tokenKind: RegisterKind = (parent, context) => {
         const name = onlyName(words);
         const { boundObjectKind: kind, boundObjectName: boundName, boundObjectUid: uid } = flags;
         if (kind && BOUND_KINDS[kind] === undefined) {
-          throw failure(`supported --bound-object-kind values are ${Object.keys(BOUND_KINDS).join(', ')}`);
+          throw failure(`supported --bound-object-kind values are ${Object.keys(BOUND_KINDS).sort().join(', ')}`);
         }
         if (kind && !boundName) throw failure('--bound-object-name is required if --bound-object-kind is provided');
         if (!kind && boundName) throw failure('--bound-object-name can only be set if --bound-object-kind is provided');
@@ -62,7 +62,10 @@ export const tokenKind: RegisterKind = (parent, context) => {
           );
           return;
         }
-        session.print((answer.status as { token?: string } | undefined)?.token ?? '');
+        const isTerminal = 'isTTY' in session.context.stdout && session.context.stdout.isTTY === true;
+        const { token = '' } = (answer.status ?? {}) as { token?: string };
+        // A program that reads it wants the token alone.
+        session.context.stdout.write(isTerminal ? `${token}\n` : token);
       }),
     );
   parent.addCommand(withGlobalFlags(command));

@@ -11,6 +11,7 @@ import {
   type SelectionFlags,
 } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
+import { usageFailure } from '../client/usage.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { withLastApplied } from './apply-patch.ts';
@@ -64,15 +65,14 @@ Examples:
   program.addCommand(withWriteFlags(withGlobalFlags(command)));
 }
 
-async function create(session: Session, words: readonly string[], flags: Flags): Promise<void> {
-  if (flags.raw !== undefined) return sendRaw(session, 'POST', flags.raw, flags.filename);
-  if (!flags.filename?.length) {
-    throw failure(
-      words[0] === undefined
-        ? 'must specify one of -f and -k'
-        : `Unexpected args: [${words.join(' ')}]\nSee 'raftsman create --help' for usage.`,
-    );
+async function create(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
+  if (flags.raw !== undefined && flags.edit) throw failure('--raw and --edit are mutually exclusive');
+  if (!flags.filename?.length && flags.kustomize === undefined) {
+    if (words.length === 0) throw failure('must specify one of -f and -k');
+    throw usageFailure(self, `Unexpected args: [${words.join(' ')}]`);
   }
+  if (words.length > 0) throw usageFailure(self, `Unexpected args: [${words.join(' ')}]`);
+  if (flags.raw !== undefined) return sendRaw(session, 'POST', flags.raw, flags.filename);
   await forEachObject(
     session,
     await manifestObjects(session, flags, 'create'),
@@ -100,7 +100,7 @@ export function fieldValidation(mode: string | boolean | undefined): string {
       return 'Ignore';
     default:
       throw failure(
-        `invalid validate option ${JSON.stringify(mode)}; must be one of: strict (or true), warn, ignore (or false)`,
+        `invalid - validate option ${JSON.stringify(mode)}; must be one of: strict (or true), warn, ignore (or false)`,
       );
   }
 }

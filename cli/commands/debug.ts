@@ -81,11 +81,17 @@ async function debug(session: Session, words: readonly string[], flags: Flags, s
   const separator = self instanceof ClusterCommand && self.hasSeparator;
   const [word] = words;
   const command = separator ? words.slice(1) : [];
+  if (!flags.image && !flags.setImage) {
+    throw failure(
+      flags.copyTo
+        ? 'you must specify --image, --set-image or command arguments.'
+        : 'you must specify --image when not using --copy-to.',
+    );
+  }
   if (word === undefined) throw failure('NAME or filename is required for debug');
   if (flags.target && flags.copyTo) {
     throw failure('--target is incompatible with --copy-to. Use --share-processes instead.');
   }
-  if (!flags.image && !flags.setImage) throw failure('you must specify --image, --set-image or command arguments');
   if (flags.tty && !flags.stdin) throw failure('-i/--stdin is required for containers with -t/--tty=true');
   const profile = profileOf(flags.profile);
   if (flags.profile === 'legacy') {

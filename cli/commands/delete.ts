@@ -11,6 +11,7 @@ import {
   selectedReferences,
 } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
+import { MUST_NAME_OBJECTS } from '../client/usage.ts';
 import { dryRunOf, dryRunQuery, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { ClusterCommand, durationMs, integer, list, withGlobalFlags } from './cluster-command.ts';
@@ -66,12 +67,14 @@ async function remove(session: Session, words: readonly string[], flags: Flags):
   if (flags.all && (flags.selector !== undefined || flags.fieldSelector !== undefined)) {
     throw failure("setting 'all' parameter but found a non empty selector. ");
   }
+  if (flags.all && words.length > 1) throw failure('name cannot be provided when a selector is specified');
+  if (flags.output && flags.output !== 'name') {
+    throw failure(`unexpected -o output mode: ${flags.output}. We only support '-o name'`);
+  }
   const graceSeconds = graceOf(session, flags);
-  const propagationPolicy = policyOf(flags.cascade);
+  const propagationPolicy = policyOf(session, flags.cascade);
   if (words.length === 0 && !flags.filename?.length) {
-    throw failure(
-      "You must provide one or more resources by argument or filename.\nExample resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'",
-    );
+    throw failure(MUST_NAME_OBJECTS);
   }
   const references = await selectedReferences(session, words, flags);
   if (references.length === 0) session.print('No resources found');
@@ -122,14 +125,21 @@ function graceOf(session: Session, flags: Flags): number | undefined {
   return seconds < 0 ? undefined : seconds;
 }
 
-function policyOf(cascade: string | boolean): string {
+function policyOf(session: Session, cascade: string | boolean): string {
   switch (cascade) {
-    case true:
     case 'true':
+      session.error(
+        'warning: --cascade=true is deprecated (boolean value) and can be replaced with --cascade=background.',
+      );
+      return 'Background';
+    case true:
     case 'background':
       return 'Background';
-    case false:
     case 'false':
+      session.error(
+        'warning: --cascade=false is deprecated (boolean value) and can be replaced with --cascade=orphan.',
+      );
+      return 'Orphan';
     case 'orphan':
       return 'Orphan';
     case 'foreground':

@@ -5,7 +5,7 @@ import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from '../client/api.ts';
 import { resolveTargets } from '../client/arguments.ts';
 import { pathOf, type Resource } from '../client/discovery.ts';
-import { describeApiError } from '../client/errors.ts';
+import { describeApiError, failure } from '../client/errors.ts';
 import { listObjects, metadataOf, objectPath, type SelectionFlags, selectedReferences } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
 import type { CommandContext } from '../context.ts';
@@ -46,33 +46,45 @@ interface Found {
 }
 
 async function describe(session: Session, words: readonly string[], flags: Flags): Promise<void> {
-  const { found, hasFailed } = await find(session, words, flags);
-  if (hasFailed) return;
-  if (found.length === 0 && !hasFailed)
+  if (words.length === 0 && !flags.filename?.length) {
+    throw failure(
+      'You must specify the type of resource to describe. Use "raftsman api-resources" for a complete list of supported resources.',
+    );
+  }
+  const { found: all, failures } = await find(session, words, flags);
+  // Of two words kubectl takes the second for a prefix once an object is missing, and then tells of nothing else.
+  const found = words.length === 2 && words.every(word => word.includes('/')) && failures.length > 0 ? [] : all;
+  if (found.length === 0 && failures.length === 0)
     session.error(flags.allNamespaces ? 'No resources found' : `No resources found in ${session.namespace} namespace.`);
   for (const [index, { resource, object }] of found.entries()) {
     if (index > 0) session.context.stdout.write('\n\n');
     for (const line of await describeObject(session, resource, object, flags)) session.print(line);
   }
+  for (const text of failures) session.error(text);
+  if (failures.length > 0) session.context.setExitCode(1);
 }
 
 async function find(
   session: Session,
   words: readonly string[],
   flags: Flags,
-): Promise<{ found: Found[]; hasFailed: boolean }> {
+): Promise<{ found: Found[]; failures: string[] }> {
   if (flags.filename?.length) {
     const references = await selectedReferences(session, words, flags);
-    const found = await Promise.all(
-      references.map(async reference => ({
-        ...reference,
-        object: await session.api.json('GET', objectPath(reference)),
-      })),
-    );
-    return { found, hasFailed: false };
+    const found: Found[] = [];
+    const failures: string[] = [];
+    for (const reference of references) {
+      try {
+        found.push({ ...reference, object: await session.api.json('GET', objectPath(reference)) });
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        failures.push(describeApiError(error));
+      }
+    }
+    return { found, failures };
   }
   const found: Found[] = [];
-  let hasFailed = false;
+  const failures: string[] = [];
   for (const { resource, name } of (await resolveTargets(words, session.discovery)).targets) {
     const completed = (object: JsonObject): Found => ({
       resource,
@@ -82,6 +94,9 @@ async function find(
         ...object,
       },
     });
+    if (name !== undefined && flags.selector !== undefined) {
+      throw failure('name cannot be provided when a selector is specified');
+    }
     if (name === undefined) {
       found.push(...(await listObjects(session, resource, flags)).map(completed));
       continue;
@@ -95,13 +110,11 @@ async function find(
         metadataOf(object).name?.startsWith(name),
       );
       if (error.reason !== 'NotFound' || alike.length === 0) {
-        session.error(describeApiError(error));
-        session.context.setExitCode(1);
-        hasFailed = true;
+        failures.push(describeApiError(error));
       } else found.push(...alike.map(completed));
     }
   }
-  return { found, hasFailed };
+  return { found, failures };
 }
 
 async function describeObject(
@@ -124,6 +137,7 @@ const NO_EVENTS: ReadonlySet<string> = new Set([
   'ClusterRoleBinding',
   'LimitRange',
   'Namespace',
+  'NetworkPolicy',
   'ResourceQuota',
   'Role',
   'RoleBinding',

@@ -16,6 +16,7 @@ import {
   type SelectionFlags,
 } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
+import { usageFailure } from '../client/usage.ts';
 import type { CommandContext } from '../context.ts';
 import { yamlText } from '../output/documents.ts';
 import { definitionOf, lastApplied, threeWayPatch } from './apply-patch.ts';
@@ -69,11 +70,11 @@ KUBECTL_EXTERNAL_DIFF names another program than diff.`,
 /** kubectl's exit code of what failed: a difference is 1. */
 const EXIT_FAILED = 2;
 
-async function diff(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+async function diff(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
   if (flags.from !== undefined || flags.to !== undefined) return diffMoments(session, words, flags);
-  if (words.length > 0) throw failure(`Unexpected args: [${words.join(' ')}]`);
-  if (!flags.filename?.length && !flags.kustomize) throw failure('must specify one of -f and -k');
   try {
+    if (words.length > 0) throw usageFailure(self, `Unexpected args: [${words.join(' ')}]`);
+    if (!flags.filename?.length && !flags.kustomize) throw failure('must specify one of -f and -k');
     const pairs: Pair[] = [];
     for (const manifest of await manifestObjects(session, flags, 'diff')) {
       pairs.push(await pairOf(session, manifest, flags));

@@ -70,6 +70,7 @@ async function stop(directory: string, plan: ClusterPlan | undefined, { context,
       name,
       dataDir: paths.process(directory, name),
       runtime: plan?.runtime ?? 'fake',
+      runtimeEndpoint: plan?.runtimeEndpoint,
       env: context.env,
     });
   }

@@ -7,7 +7,7 @@ import { failure } from '../client/errors.ts';
 import { listObjects } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
 import type { CommandContext } from '../context.ts';
-import { objectPrinter } from '../output/objects.ts';
+import { objectPrinter, PLAIN_FORMATS } from '../output/objects.ts';
 import { TableWriter } from '../output/tables.ts';
 import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
 
@@ -40,8 +40,7 @@ export function register(program: Command, context: CommandContext): void {
   program.addCommand(withGlobalFlags(command));
 }
 
-async function events(session: Session, words: readonly string[], flags: Flags): Promise<void> {
-  if (words.length > 0) throw failure(`unknown command ${JSON.stringify(words[0])} for "raftsman events"`);
+async function events(session: Session, _words: readonly string[], flags: Flags): Promise<void> {
   const unknown = flags.types?.find(type => !['normal', 'warning'].includes(type.toLowerCase()));
   if (unknown !== undefined) throw failure('valid --types are Normal or Warning');
   const resource = await session.discovery.find('events');
@@ -52,7 +51,7 @@ async function events(session: Session, words: readonly string[], flags: Flags):
   const found = (await listObjects<Event>(session, resource, selection)).filter(isWanted).sort(inOrder);
   if (flags.output) {
     const objects = found.map(event => ({ resource, object: { apiVersion: 'v1', kind: 'Event', ...event } }));
-    session.context.stdout.write(objectPrinter(flags.output)({ objects, isList: true }));
+    session.context.stdout.write(objectPrinter(flags.output, { allowed: PLAIN_FORMATS })({ objects, isList: true }));
     return;
   }
   if (found.length === 0 && !flags.watch) {

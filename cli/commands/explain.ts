@@ -58,6 +58,9 @@ async function explain(session: Session, words: readonly string[], flags: Flags)
       'You must specify the type of resource to explain. Use "raftsman api-resources" for a complete list of supported resources.',
     );
   if (more.length > 0) throw failure('We accept only this format: explain RESOURCE');
+  if (flags.output && !['plaintext', 'plaintext-openapiv2'].includes(flags.output)) {
+    throw failure(`unrecognized format: ${flags.output}`);
+  }
   const { resource, path } = await find(session, word, flags.apiVersion);
   const root = resource.group === '' ? `api/${resource.version}` : `apis/${groupVersionOf(resource)}`;
   const document = await session.api.json<{ components?: { schemas?: Schemas } }>('GET', `/openapi/v3/${root}`);
@@ -133,7 +136,15 @@ async function find(
       apiVersion === undefined
         ? found
         : all.find(other => other.kind === found.kind && groupVersionOf(other) === apiVersion);
-    if (!versioned) throw failure(`GVR (${apiVersion}, Resource=${found.name}) not found in OpenAPI schema`);
+    if (!versioned) {
+      const version = apiVersion?.includes('/') ? apiVersion : `/${apiVersion}`;
+      const isKnown = (await session.discovery.resources()).some(each => groupVersionOf(each) === apiVersion);
+      throw failure(
+        isKnown
+          ? `GVR (${apiVersion}, Resource=${found.name}) not found in OpenAPI schema`
+          : `couldn't find resource for "${version}, Resource=${found.name}"`,
+      );
+    }
     return { resource: versioned, path: parts.slice(count) };
   }
   throw new CommandError(`the server doesn't have a resource type ${JSON.stringify(parts[0])}`);
@@ -210,7 +221,7 @@ function fieldLines(schema: Schema, listing: Listing): string[] {
       const values = field.enum?.length ? [`${by}enum: ${enumText(field.enum, isRecursive)}`] : [];
       const within = inner(field, schemas);
       if (!isRecursive) {
-        const text = field.description ?? within.description;
+        const text = field.description;
         return [line, ...values, ...(text ? wrapped(text, `${by}  `) : [`${by}  <no description>`]), ''];
       }
       const isOpened = seen.includes(within);
@@ -231,13 +242,15 @@ function enumText(values: readonly unknown[], isRecursive: boolean): string {
 function wrapped(text: string, by: string): string[] {
   return text.split('\n').flatMap(paragraph => {
     const lines: string[] = [];
-    let line = by;
-    for (const word of paragraph.split(/\s+/)) {
-      if (line !== by && line.length + 1 + word.length >= TEXT_WIDTH) {
+    // What hangs in a list hangs by one more.
+    const start = /^\s+- /.test(paragraph) ? `${by} ` : by;
+    let line = start;
+    for (const word of paragraph.trim().split(/\s+/)) {
+      if (line !== start && line.length + 1 + word.length >= TEXT_WIDTH) {
         lines.push(line);
-        line = by;
+        line = start;
       }
-      line += line === by ? word : ` ${word}`;
+      line += line === start ? word : ` ${word}`;
     }
     return [...lines, line];
   });

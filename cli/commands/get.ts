@@ -3,9 +3,9 @@ import type { Command } from 'commander';
 import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from '../client/api.ts';
 import { resolveTargets, type Target } from '../client/arguments.ts';
-import { nameWithGroup, pathOf, type Resource, singularWithGroup } from '../client/discovery.ts';
+import { pathOf, type Resource, singularWithGroup } from '../client/discovery.ts';
 import { describeApiError, failure } from '../client/errors.ts';
-import { explainExpired, revisionOf } from '../client/history.ts';
+import { revisionOf } from '../client/history.ts';
 import { readManifests } from '../client/manifests.ts';
 import { describeListError } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
@@ -14,31 +14,16 @@ import { JsonPath, relaxed } from '../output/jsonpath.ts';
 import { objectPrinter, type PrintedObject } from '../output/objects.ts';
 import { ServerTable, TABLE_MEDIA_TYPE, type TableDocument } from '../output/server-table.ts';
 import { ClusterCommand, integer, list, withGlobalFlags } from './cluster-command.ts';
-
-interface Flags {
-  readonly output?: string;
-  readonly watch?: boolean;
-  readonly watchOnly?: boolean;
-  readonly outputWatchEvents?: boolean;
-  readonly selector?: string;
-  readonly fieldSelector?: string;
-  readonly allNamespaces?: boolean;
-  readonly showLabels?: boolean;
-  readonly labelColumns?: readonly string[];
-  readonly sortBy?: string;
-  readonly headers: boolean;
-  readonly showKind?: boolean;
-  readonly ignoreNotFound?: boolean;
-  readonly showManagedFields?: boolean;
-  readonly filename?: readonly string[];
-  readonly recursive?: boolean;
-  readonly chunkSize: number;
-  readonly raw?: string;
-  readonly subresource?: string;
-  readonly asOf?: string;
-  readonly template?: string;
-  readonly kustomize?: string;
-}
+import {
+  fetchObjects,
+  fetchTables,
+  type GetFlags,
+  type GetRequest,
+  type ListDocument,
+  namespaceOf,
+  selection,
+  shown,
+} from './get-fetch.ts';
 
 export function register(program: Command, context: CommandContext): void {
   const command = new ClusterCommand('get')
@@ -81,11 +66,29 @@ Examples:
   raftsman get svc web -o jsonpath='{.spec.clusterIP}'
   raftsman get deployment/web -o yaml --as-of=5m`,
     )
-    .action(withSession<Flags>(context, get));
+    .action(withSession<GetFlags>(context, get));
   program.addCommand(withGlobalFlags(command));
 }
 
-async function get(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+/** @throws CommandError for what cannot go together. */
+function checkFlags(words: readonly string[], flags: GetFlags): void {
+  if (flags.raw !== undefined) {
+    if (words.length > 0) throw failure('arguments may not be passed when --raw is specified');
+    if (flags.watch || flags.watchOnly || flags.selector || flags.filename) {
+      throw failure('--raw may not be specified with other flags that filter the server request or alter the output');
+    }
+    if (flags.output) throw failure('--raw and --output are mutually exclusive');
+  }
+  if (flags.filename && words.length > 0) {
+    throw failure('when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well');
+  }
+  if (flags.outputWatchEvents && !flags.watch && !flags.watchOnly) {
+    throw failure('--output-watch-events option can only be used with --watch or --watch-only');
+  }
+}
+
+async function get(session: Session, words: readonly string[], flags: GetFlags): Promise<void> {
+  checkFlags(words, flags);
   if (flags.raw !== undefined) {
     session.context.stdout.write(await session.api.text('GET', flags.raw));
     return;
@@ -93,11 +96,16 @@ async function get(session: Session, words: readonly string[], flags: Flags): Pr
   const { targets, isMixed } = flags.filename
     ? await targetsOfFiles(session, flags)
     : await resolveTargets(words, session.discovery);
-  if ((flags.selector || flags.fieldSelector) && targets.some(({ name }) => name !== undefined)) {
+  const isNamed = targets.some(({ name }) => name !== undefined);
+  if (isNamed && flags.allNamespaces && !flags.filename) {
+    throw failure('a resource cannot be retrieved by name across all namespaces');
+  }
+  if (!isNamed && flags.subresource) throw failure('subresource cannot be used when bulk resources are specified');
+  if ((flags.selector || flags.fieldSelector) && isNamed) {
     throw failure('name cannot be provided when a selector is specified');
   }
-  const isTable = flags.output === undefined || flags.output === '' || flags.output === 'wide';
-  const output = flags.template && flags.output ? `${flags.output}=${flags.template}` : flags.output;
+  const output = flags.template === undefined ? flags.output : `${flags.output || 'go-template'}=${flags.template}`;
+  const isTable = output === undefined || output === '' || output === 'wide';
   const request: GetRequest = {
     session,
     flags: output === undefined ? flags : { ...flags, output },
@@ -112,16 +120,7 @@ async function get(session: Session, words: readonly string[], flags: Flags): Pr
   else await printObjects(request);
 }
 
-interface GetRequest {
-  readonly session: Session;
-  readonly flags: Flags;
-  readonly targets: readonly Target[];
-  readonly isMixed: boolean;
-  /** The moment to read at; undefined: now. */
-  readonly revision: number | undefined;
-}
-
-async function targetsOfFiles(session: Session, flags: Flags): Promise<{ targets: Target[]; isMixed: boolean }> {
+async function targetsOfFiles(session: Session, flags: GetFlags): Promise<{ targets: Target[]; isMixed: boolean }> {
   const manifests = await readManifests(flags.filename ?? [], {
     stdin: session.context.stdin,
     isRecursive: flags.recursive ?? false,
@@ -139,13 +138,6 @@ async function targetsOfFiles(session: Session, flags: Flags): Promise<{ targets
     });
   }
   return { targets, isMixed: new Set(targets.map(({ resource }) => resource.name)).size > 1 };
-}
-
-const namespaceOf = ({ session, flags }: GetRequest) => (flags.allNamespaces ? undefined : session.namespace);
-
-/** The query of a list. */
-function selection(flags: Flags): Record<string, string | undefined> {
-  return { labelSelector: flags.selector, fieldSelector: flags.fieldSelector };
 }
 
 /** Names of one resource that stand together share a table. */
@@ -174,8 +166,8 @@ async function printTables(request: GetRequest): Promise<void> {
       }
     }
     const rows = documents.flatMap(document => document.rows ?? []);
-    if (rows.length === 0) continue;
-    if (printedCount > 0 && isMixed) session.print('');
+    if (rows.length === 0 || !canSort(rows, flags)) continue;
+    if (printedCount > 0 && isMixed && flags.headers) session.print('');
     tableFor(request, resource).print(documents, sorter(flags));
     printedCount += rows.length;
   }
@@ -206,7 +198,14 @@ function tableFor({ session, flags, isMixed }: GetRequest, resource: Resource): 
   });
 }
 
-function sorter(flags: Flags): ((a: JsonObject, b: JsonObject) => number) | undefined {
+/** Whether any row has what it is to be sorted by. kubectl shows nothing otherwise. */
+function canSort(rows: NonNullable<TableDocument['rows']>, flags: GetFlags): boolean {
+  if (flags.sortBy === undefined) return true;
+  const path = new JsonPath(relaxed(flags.sortBy));
+  return rows.some(({ object }) => path.find(object).length > 0);
+}
+
+function sorter(flags: GetFlags): ((a: JsonObject, b: JsonObject) => number) | undefined {
   if (flags.sortBy === undefined) return undefined;
   const path = new JsonPath(relaxed(flags.sortBy));
   return (a, b) => compare(path.find(a)[0], path.find(b)[0]);
@@ -216,35 +215,6 @@ function compare(a: unknown, b: unknown): number {
   if (a === undefined || b === undefined) return a === b ? 0 : a === undefined ? -1 : 1;
   if (typeof a === 'number' && typeof b === 'number') return a - b;
   return String(a).localeCompare(String(b), 'en', { numeric: true });
-}
-
-/** The tables of one name, or the chunks of a list. */
-async function fetchTables(
-  request: GetRequest,
-  resource: Resource,
-  name: string | undefined,
-): Promise<readonly TableDocument[]> {
-  const { session, flags } = request;
-  if (request.revision !== undefined) return [await pastTable(request, resource, name)];
-  const path = pathOf(resource, namespaceOf(request), name, flags.subresource);
-  const includeObject = flags.sortBy === undefined ? undefined : 'Object';
-  if (name !== undefined) {
-    return [await session.api.json<TableDocument>('GET', path, { accept: TABLE_MEDIA_TYPE, query: { includeObject } })];
-  }
-  const documents: TableDocument[] = [];
-  for (let token: string | undefined; ; ) {
-    const document = await session.api
-      .json<TableDocument>('GET', path, {
-        accept: TABLE_MEDIA_TYPE,
-        query: { ...selection(flags), includeObject, limit: flags.chunkSize || undefined, continue: token },
-      })
-      .catch(error => {
-        throw describeListError(error, resource, flags);
-      });
-    documents.push(document);
-    token = document.metadata?.continue;
-    if (!token) return documents;
-  }
 }
 
 async function printObjects(request: GetRequest): Promise<void> {
@@ -268,91 +238,17 @@ async function printObjects(request: GetRequest): Promise<void> {
   if (errors.length > 0) session.context.setExitCode(1);
 }
 
-/** The query of a list as of a past revision. */
-const pastQuery = ({ flags, revision }: GetRequest, name: string | undefined) => ({
-  labelSelector: flags.selector,
-  fieldSelector: name === undefined ? flags.fieldSelector : `metadata.name=${name}`,
-  resourceVersion: revision,
-  resourceVersionMatch: 'Exact',
-});
-
-async function past<T>(
-  request: GetRequest,
-  resource: Resource,
-  { name, accept }: { readonly name: string | undefined; readonly accept: string },
-): Promise<T> {
-  const { session, revision = 0 } = request;
-  return session.api
-    .json<T>('GET', pathOf(resource, namespaceOf(request)), { accept, query: pastQuery(request, name) })
-    .catch(error => {
-      throw explainExpired(describeListError(error, resource, request.flags), revision);
-    });
-}
-
-const wasMissing = (resource: Resource, name: string, revision: number | undefined) =>
-  new ApiError('NotFound', `${nameWithGroup(resource)} ${JSON.stringify(name)} not found at revision ${revision}`);
-
-async function pastTable(request: GetRequest, resource: Resource, name: string | undefined): Promise<TableDocument> {
-  const table = await past<TableDocument>(request, resource, { name, accept: TABLE_MEDIA_TYPE });
-  if (name !== undefined && !table.rows?.length) throw wasMissing(resource, name, request.revision);
-  return table;
-}
-
-async function pastObjects(
-  request: GetRequest,
-  resource: Resource,
-  name: string | undefined,
-): Promise<PrintedObject[]> {
-  const list = await past<ListDocument>(request, resource, { name, accept: 'application/json' });
-  if (name !== undefined && !list.items?.length) throw wasMissing(resource, name, request.revision);
-  const own = { apiVersion: list.apiVersion ?? '', kind: (list.kind ?? '').replace(/List$/, '') };
-  return (list.items ?? []).map(item => ({ resource, object: shown({ ...own, ...item }, request.flags) }));
-}
-
-interface ListDocument {
-  readonly kind?: string;
-  readonly apiVersion?: string;
-  readonly metadata?: { readonly continue?: string; readonly resourceVersion?: string };
-  readonly items?: readonly JsonObject[];
-}
-
-async function fetchObjects(
-  request: GetRequest,
-  resource: Resource,
-  name: string | undefined,
-): Promise<PrintedObject[]> {
-  const { session, flags } = request;
-  if (request.revision !== undefined) return pastObjects(request, resource, name);
-  const path = pathOf(resource, namespaceOf(request), name, flags.subresource);
-  if (name !== undefined) return [{ resource, object: shown(await session.api.json('GET', path), flags) }];
-  const objects: PrintedObject[] = [];
-  for (let token: string | undefined; ; ) {
-    const document: ListDocument = await session.api
-      .json('GET', path, {
-        query: { ...selection(flags), limit: flags.chunkSize || undefined, continue: token },
-      })
-      .catch(error => {
-        throw describeListError(error, resource, flags);
-      });
-    // Lists leave kind and apiVersion out of their items.
-    const own = { apiVersion: document.apiVersion ?? '', kind: (document.kind ?? '').replace(/List$/, '') };
-    objects.push(...(document.items ?? []).map(item => ({ resource, object: shown({ ...own, ...item }, flags) })));
-    token = document.metadata?.continue;
-    if (!token) return objects;
-  }
-}
-
-/** Who set which field interests few: kubectl hides it as well. */
-function shown(object: JsonObject, flags: Flags): JsonObject {
-  if (flags.showManagedFields || typeof object.metadata !== 'object' || object.metadata === null) return object;
-  const { managedFields: _hidden, ...metadata } = object.metadata as JsonObject;
-  return { ...object, metadata };
-}
-
 async function watch(request: GetRequest, isTable: boolean): Promise<void> {
   const { session, flags, targets } = request;
   const [target, ...more] = targets;
-  if (!target || more.length > 0) throw failure('you may only specify a single resource type');
+  if (flags.sortBy !== undefined) {
+    session.error('warning: --watch requested, --sort-by will be ignored for watch events received');
+  }
+  if (!target || more.length > 0) {
+    if (request.isMixed) throw failure('you may only specify a single resource type');
+    if (isTable) await printTables(request);
+    throw failure('you may only watch a single resource or type of resource at a time');
+  }
   const { resource, name } = target;
   const table = tableFor(request, resource);
   const printer = isTable ? undefined : objectPrinter(flags.output ?? '', { hasHeaders: flags.headers });

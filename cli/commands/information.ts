@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import { groupVersionOf, nameWithGroup } from '../client/discovery.ts';
 import { describeError, failure } from '../client/errors.ts';
 import type { Metadata } from '../client/objects.ts';
-import { type Session, withSession } from '../client/session.ts';
+import { type Session, tellFailure, withSession } from '../client/session.ts';
+import { usageFailure } from '../client/usage.ts';
 import type { CommandContext } from '../context.ts';
 import { jsonText, yamlText } from '../output/documents.ts';
 import { TableWriter } from '../output/tables.ts';
@@ -23,6 +24,13 @@ export function registerVersion(program: Command, context: CommandContext): void
     .addHelpText('after', '\nExamples:\n  raftsman version\n  raftsman version --client');
   // Without a cluster there is still a version to tell, so that this one looks for the server itself.
   command.action(async (words: readonly string[], flags: { client?: boolean; output?: string }, self: Command) => {
+    const mistake =
+      words.length > 0
+        ? `extra arguments: [${words.join(' ')}]`
+        : flags.output && flags.output !== 'json' && flags.output !== 'yaml'
+          ? "--output must be 'yaml' or 'json'"
+          : undefined;
+    if (mistake !== undefined) return tellFailure(context, failure(mistake));
     if (flags.client) {
       printVersions(context, { clientVersion: { gitVersion: `v${productVersion}` } }, flags.output);
       return;
@@ -91,9 +99,18 @@ export function registerApiResources(program: Command, context: CommandContext):
   program.addCommand(withGlobalFlags(command));
 }
 
-async function apiResources(session: Session, _words: readonly string[], flags: ResourceFlags): Promise<void> {
+async function apiResources(
+  session: Session,
+  words: readonly string[],
+  flags: ResourceFlags,
+  self: Command,
+): Promise<void> {
+  if (words.length > 0) throw usageFailure(self, `unexpected arguments: [${words.join(' ')}]`);
   if (flags.output && flags.output !== 'wide' && flags.output !== 'name') {
-    throw failure(`--output ${flags.output} is not available in api-resources`);
+    throw failure(`--output ${flags.output} is not available`);
+  }
+  if (flags.sortBy && flags.sortBy !== 'name' && flags.sortBy !== 'kind') {
+    throw failure('--sort-by accepts only name or kind');
   }
   const all = await session.discovery.resources();
   const resources = all
@@ -136,7 +153,8 @@ export function registerApiVersions(program: Command, context: CommandContext): 
     .description('Lists the API groups and versions that the server serves.')
     .addHelpText('after', '\nExamples:\n  raftsman api-versions')
     .action(
-      withSession(context, async session => {
+      withSession(context, async (session, words, _flags, self) => {
+        if (words.length > 0) throw usageFailure(self, `unexpected arguments: [${words.join(' ')}]`);
         const versions = (await session.discovery.resources()).map(groupVersionOf);
         for (const text of [...new Set(versions)].sort()) session.print(text);
       }),
@@ -171,8 +189,7 @@ export function registerClusterInfo(program: Command, context: CommandContext): 
   program.addCommand(withGlobalFlags(command));
 }
 
-async function clusterInfo(session: Session, words: readonly string[]): Promise<void> {
-  if (words.length > 0) throw failure(`unknown command ${JSON.stringify(words[0])} for "raftsman cluster-info"`);
+async function clusterInfo(session: Session): Promise<void> {
   const { server } = session.connection;
   const services = await session.api.json<{
     items?: { metadata?: Metadata; spec?: { ports?: { name?: string }[] } }[];

@@ -192,7 +192,7 @@ test('a server that is not there, and files that are no kubeconfig, are one clea
   );
   t.regex(
     (await run(['get', 'pods', '--context', 'q'], write(config('{}')))).stderr,
-    /^error: context "q" does not exist\n$/,
+    /^Error in configuration: context was not found for specified context: q\n$/,
   );
   t.regex(
     (await run(['get', 'pods'], write(config('{client-key: none.pem}')))).stderr,

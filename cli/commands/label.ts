@@ -1,14 +1,17 @@
 /** `raftsman label` and `annotate`: set and remove labels and annotations. */
 import type { Command } from 'commander';
+import { mergePatch } from '../../control/api/patch/merge-patch.ts';
 import type { JsonObject } from '../client/api.ts';
 import { failure } from '../client/errors.ts';
 import {
-  displayName,
   forEachObject,
+  manifestObjects,
   metadataOf,
+  type ObjectReference,
+  objectOf,
   objectPath,
   type SelectionFlags,
-  selectedObjects,
+  selectedReferences,
 } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
@@ -18,6 +21,7 @@ import { ClusterCommand, repeated, withGlobalFlags } from './cluster-command.ts'
 interface Flags extends WriteFlags, SelectionFlags {
   readonly overwrite?: boolean;
   readonly list?: boolean;
+  readonly local?: boolean;
   readonly resourceVersion?: string;
 }
 
@@ -65,6 +69,7 @@ function register(verb: Verb, program: Command, context: CommandContext): void {
     .option('-f, --filename <file>', 'the objects of this file', repeated)
     .option('-R, --recursive', 'read folders within folders')
     .option('--resource-version <version>', 'only if the object is still at this version')
+    .option('--local', 'change the file’s objects without asking the server')
     .option('--list', `only show the ${verb.field}`)
     .option('--field-manager <name>', 'accepted for kubectl’s sake')
     .addHelpText('after', `\nExamples:\n  ${verb.example}`)
@@ -78,20 +83,35 @@ async function run(verb: Verb, session: Session, words: readonly string[], flags
   const first = words.findIndex(isChange);
   const objects = first < 0 ? words : words.slice(0, first);
   const changes = first < 0 ? [] : words.slice(first);
+  if (objects.length === 0 && !flags.filename?.length) {
+    throw failure('one or more resources must be specified as <resource> <name> or <resource>/<name>');
+  }
   if (changes.length === 0 && !flags.list) throw failure(`at least one ${verb.noun} update is required`);
+  if (flags.resourceVersion && flags.selector !== undefined) {
+    throw failure('--resource-version may only be used with a single resource');
+  }
   const stray = changes.find(word => !isChange(word));
   if (stray !== undefined) throw failure(`unexpected args: ${stray}`);
   const parsed = parseChanges(verb, changes);
-  await forEachObject(session, await selectedObjects(session, objects, flags), async object => {
+  const found = await targetsOf(session, objects, flags);
+  const isOne = found.length === 1 && (flags.filename !== undefined || namesOne(objects));
+  await forEachObject(session, found, async reference => {
+    const object = { ...reference, object: await objectOf(session, reference) };
     const before = (metadataOf(object.object)[verb.field] ?? {}) as Readonly<Record<string, string>>;
     if (flags.list) {
-      session.print(`Listing ${verb.field} for ${displayName(object).replace('/', '.')}:`);
-      for (const [key, value] of Object.entries(before).sort()) session.print(`${key}=${value}`);
+      if (!isOne) {
+        session.print(`Listing ${verb.field} for ${object.resource.kind}.${object.resource.group}/${object.name}:`);
+      }
+      for (const [key, value] of Object.entries(before).sort()) session.print(`${isOne ? '' : ' '}${key}=${value}`);
       return;
     }
     checkOverwrite(verb, parsed, before, flags);
     const isUnchanged = [...parsed].every(([key, value]) => (before[key] ?? null) === value);
-    const after = isUnchanged ? object.object : await patch(session, objectPath(object), verb, parsed, flags);
+    const after = isUnchanged
+      ? object.object
+      : flags.local
+        ? (mergePatch(object.object, { metadata: { [verb.field]: Object.fromEntries(parsed) } }) as JsonObject)
+        : await patch(session, objectPath(object), verb, parsed, flags);
     const isRemoval = [...parsed.values()].every(value => value === null);
     for (const [key, value] of parsed) {
       if (value === null && before[key] === undefined) session.print(`${verb.noun} "${key}" not found.`);
@@ -99,6 +119,21 @@ async function run(verb: Verb, session: Session, words: readonly string[], flags
     printWritten(session, { ...object, object: after }, outcome(verb, isUnchanged, isRemoval), flags);
   });
 }
+
+async function targetsOf(session: Session, words: readonly string[], flags: Flags): Promise<readonly Target[]> {
+  if (!flags.local) return selectedReferences(session, words, flags);
+  if (!flags.filename?.length) {
+    throw failure('can only use local files by -f rsrc.yaml or --filename=rsrc.json when --local=true is set');
+  }
+  return manifestObjects(session, flags, 'change');
+}
+
+/** Whether the words name one object, as in `pod web` and `pod/web`. */
+function namesOne([first = '', ...more]: readonly string[]): boolean {
+  return more.length === (first.includes('/') ? 0 : 1);
+}
+
+type Target = ObjectReference & { readonly object?: JsonObject };
 
 function outcome(verb: Verb, isUnchanged: boolean, isRemoval: boolean): string {
   if (verb.name === 'annotate') return verb.done;
@@ -115,6 +150,7 @@ function parseChanges(verb: Verb, changes: readonly string[]): Map<string, strin
         `can not both modify and remove ${verb.noun === 'label' ? 'a label' : 'an annotation'} in the same command`,
       );
     const value = equals < 0 ? null : change.slice(equals + 1);
+    if (verb.name === 'label' && value?.includes('=')) throw failure(`invalid label spec: ${change}`);
     if (verb.name === 'label' && value !== null && !isLabelValue(value)) {
       throw failure(
         `invalid label value: ${JSON.stringify(change)}: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`,

@@ -13,6 +13,7 @@ import {
   selectedObjects,
 } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
+import { MUST_NAME_OBJECTS } from '../client/usage.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import { yaml } from '../client/yaml.ts';
 import type { CommandContext } from '../context.ts';
@@ -81,6 +82,7 @@ async function viewLastApplied(session: Session, words: readonly string[], flags
 
 async function setLastApplied(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   if (words.length > 0) throw failure(`Unexpected args: [${words.join(' ')}]`);
+  if (!flags.filename?.length && flags.kustomize === undefined) throw failure(MUST_NAME_OBJECTS);
   await forEachObject(session, await manifestObjects(session, flags, 'set-last-applied'), manifest =>
     annotate(session, manifest, flags),
   );

@@ -8,6 +8,7 @@ import { describeApiError, failure } from '../client/errors.ts';
 import { listObjects } from '../client/objects.ts';
 import { findContainer, findPod } from '../client/pods.ts';
 import { type Session, withSession } from '../client/session.ts';
+import { usageFailure } from '../client/usage.ts';
 import type { CommandContext } from '../context.ts';
 import { ClusterCommand, durationMs, integer, withGlobalFlags } from './cluster-command.ts';
 
@@ -65,15 +66,17 @@ interface Source {
   readonly container: string;
 }
 
-async function logs(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+async function logs(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
+  checkWords(words, flags, self);
+  if (flags.sinceTime !== undefined && !RFC_3339.test(flags.sinceTime)) {
+    const text = JSON.stringify(flags.sinceTime);
+    throw failure(`parsing time ${text} as "2006-01-02T15:04:05Z07:00": cannot parse ${text} as "2006"`);
+  }
+  const sources = await findSources(session, words, flags);
   if (flags.since !== undefined && flags.sinceTime !== undefined) {
     throw failure('at most one of `sinceTime` or `sinceSeconds` may be specified');
   }
-  if (flags.sinceTime !== undefined && !RFC_3339.test(flags.sinceTime)) {
-    throw failure(`--since-time ${JSON.stringify(flags.sinceTime)} is no time such as 2026-01-31T15:04:05Z`);
-  }
   if (flags.tail !== undefined && flags.tail < -1) throw failure('--tail must be greater than or equal to -1');
-  const sources = await findSources(session, words, flags);
   if (flags.follow && sources.length > flags.maxLogRequests) {
     throw failure(
       `you are attempting to follow ${sources.length} log streams, but maximum allowed concurrency is ${flags.maxLogRequests}, use --max-log-requests to increase the limit`,
@@ -91,18 +94,23 @@ async function logs(session: Session, words: readonly string[], flags: Flags): P
   else for (const source of sources) await show(source);
 }
 
-async function findSources(session: Session, words: readonly string[], flags: Flags): Promise<Source[]> {
-  const [word, second, ...more] = words;
+function checkWords(words: readonly string[], flags: Flags, self: Command): void {
   if (flags.selector !== undefined) {
-    if (word !== undefined) throw failure('only a selector (-l) or a POD name is allowed');
+    if (words.length > 0) throw usageFailure(self, 'only a selector (-l) or a POD name is allowed');
+  } else if (words.length === 0 || words.length > 2) {
+    throw usageFailure(
+      self,
+      "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command",
+    );
+  }
+}
+
+async function findSources(session: Session, words: readonly string[], flags: Flags): Promise<Source[]> {
+  const [word = '', second] = words;
+  if (flags.selector !== undefined) {
     const pods = await listObjects<Pod>(session, await session.discovery.find('pods'), { selector: flags.selector });
     if (pods.length === 0) session.error(`No resources found in ${session.namespace} namespace.`);
     return pods.flatMap(pod => containersOf(session, pod, flags));
-  }
-  if (word === undefined || more.length > 0) {
-    throw failure(
-      "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command\nSee 'raftsman logs -h' for help and examples",
-    );
   }
   return containersOf(
     session,

@@ -1,2 +1,10 @@
 /** Names of the commands that run a cluster: their processes need not load the commands that speak to one. */
-export const operationNames: ReadonlySet<string> = new Set(['up', 'down', 'status', 'server', 'agent', 'reset']);
+export const operationNames: ReadonlySet<string> = new Set([
+  'up',
+  'down',
+  'status',
+  'server',
+  'agent',
+  'reset',
+  'image',
+]);

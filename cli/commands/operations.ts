@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { CommandContext } from '../context.ts';
 import { register as agent } from './agent.ts';
 import { register as down } from './down.ts';
+import { register as image } from './image.ts';
 import { register as reset } from './reset.ts';
 import { register as server } from './server.ts';
 import { register as status } from './status.ts';
@@ -10,4 +11,4 @@ import { register as up } from './up.ts';
 
 export type RegisterCommand = (program: Command, context: CommandContext) => void;
 
-export const operationCommands: readonly RegisterCommand[] = [up, down, status, server, agent, reset];
+export const operationCommands: readonly RegisterCommand[] = [up, down, status, server, agent, reset, image];

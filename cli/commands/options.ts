@@ -46,6 +46,13 @@ export function urls(text: string): readonly string[] {
   });
 }
 
+/** Reads a port, or `off`. */
+export function portOrOff(text: string): number | 'off' {
+  if (text === 'off') return text;
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new InvalidArgumentError('it must be a port, or off.');
+  return Number(text);
+}
+
 /** Collects `NAME=HOST:PORT`, one a flag. */
 export function namedAddress(
   text: string,

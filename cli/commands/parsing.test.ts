@@ -1,6 +1,10 @@
 /** What the words of `taint` and `cp` mean. */
+import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
-import { parsePlace, targetOf } from './cp.ts';
+import { extract, pack } from 'tar-stream';
+import { parsePlace, targetOf, unpack } from './cp.ts';
 import { changedTaints, parseTaints } from './taint.ts';
 
 test('taints are set and removed by key and effect', t => {
@@ -39,7 +43,7 @@ test('a place is here or in a pod', t => {
   t.throws(() => parsePlace('web:'));
 });
 
-test('an archive cannot write outside the target', t => {
+test('CVE-2019-11246, CVE-2019-11251: an archive cannot name a place outside the target', t => {
   const told: string[] = [];
   const at = (source: string, name: string) =>
     targetOf({ name }, { source, local: '/here/dir', tell: line => told.push(line) });
@@ -49,4 +53,25 @@ test('an archive cannot write outside the target', t => {
   t.is(at('/var/log', '../../x'), undefined);
   t.is(at('/var/log', 'var/logs'), undefined);
   t.is(told.length, 3);
+});
+
+test('CVE-2019-1002101, CVE-2019-11249: links of an archive lead nowhere, as they are not made', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'raftsman-cp-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const archive = pack();
+  archive.entry({ name: 'data/out', type: 'symlink', linkname: '../outside' });
+  archive.entry({ name: 'data/out/planted' }, 'x');
+  archive.entry({ name: 'data/hard', type: 'link', linkname: '/etc/hostname' });
+  archive.entry({ name: 'data/hard', mode: 0o4755 }, 'x');
+  archive.finalize();
+  const told: string[] = [];
+  const unpacking = { source: '/data', local: join(folder, 'here'), tell: (text: string) => told.push(text) };
+  await unpack(archive.pipe(extract()), unpacking);
+  t.deepEqual(readdirSync(folder, { recursive: true }).map(String).sort(), [
+    ...['here', 'here/hard', 'here/out', 'here/out/planted'],
+  ]);
+  t.true(lstatSync(join(folder, 'here/out')).isDirectory());
+  const { nlink, mode } = lstatSync(join(folder, 'here/hard'));
+  t.deepEqual([nlink, mode & 0o7000], [1, 0], 'a file of its own, without rights of its owner');
+  t.is(told.length, 2);
 });

@@ -1,8 +1,22 @@
 /** `raftsman patch`: changes some fields of objects. */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { type JsonPatchOperation, jsonPatch } from '../../control/api/patch/json-patch.ts';
+import { mergePatch } from '../../control/api/patch/merge-patch.ts';
+import { strategicMergePatch } from '../../control/api/patch/strategic-merge-patch.ts';
+import { ApiError } from '../../control/api/status.ts';
+import type { JsonObject } from '../client/api.ts';
+import { groupVersionOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
-import { forEachObject, objectPath, type SelectionFlags, selectedReferences } from '../client/objects.ts';
+import {
+  forEachObject,
+  manifestObjects,
+  type ObjectReference,
+  objectPath,
+  type SelectionFlags,
+  selectedReferences,
+} from '../client/objects.ts';
+import { yamlMistake } from '../client/parse-errors.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import { yaml } from '../client/yaml.ts';
@@ -15,6 +29,7 @@ interface Flags extends WriteFlags, SelectionFlags {
   readonly patchFile?: string;
   readonly type: string;
   readonly subresource?: string;
+  readonly local?: boolean;
   readonly fieldManager?: string;
 }
 
@@ -38,6 +53,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('--subresource <name>', 'change this part of the object')
     .option('-f, --filename <file>', 'the objects of this file', repeated)
     .option('-R, --recursive', 'read folders within folders')
+    .option('--local', 'change the file’s objects without asking the server')
     .addHelpText(
       'after',
       `\nExamples:\n  raftsman patch deploy web -p '{"spec":{"replicas":3}}'\n  raftsman patch pod web-1 --type=json -p '[{"op":"remove","path":"/metadata/labels/tier"}]'`,
@@ -50,26 +66,61 @@ async function patch(session: Session, words: readonly string[], flags: Flags): 
   const contentType = TYPES[flags.type];
   if (!contentType) throw failure(`--type must be one of [json merge strategic], not ${JSON.stringify(flags.type)}`);
   const body = patchOf(flags);
+  if (flags.local) return patchLocally(session, body, flags);
   await forEachObject(session, await selectedReferences(session, words, flags), async reference => {
-    const isCustom = definitionOf(reference.resource) === undefined;
-    if (isCustom && flags.type === 'strategic') {
-      throw failure(
-        `application/strategic-merge-patch+json is not supported by ${reference.resource.group}/${reference.resource.version}, Kind=${reference.resource.kind}: use --type=merge`,
-      );
-    }
     const before = await session.api.json('GET', objectPath(reference));
-    const object = await session.api.json('PATCH', objectPath(reference, flags.subresource), {
-      contentType,
-      body,
-      query: { fieldManager: flags.fieldManager ?? 'kubectl-patch', dryRun: dryRunQuery(flags) },
-    });
+    const object = await session.api
+      .json('PATCH', objectPath(reference, flags.subresource), {
+        contentType,
+        body,
+        query: { fieldManager: flags.fieldManager ?? 'kubectl-patch', dryRun: dryRunQuery(flags) },
+      })
+      .catch(error => {
+        if (!(error instanceof ApiError) || error.reason !== 'UnsupportedMediaType') throw error;
+        const { resource } = reference;
+        throw failure(
+          `${contentType} is not supported by ${groupVersionOf(resource)}, Kind=${resource.kind}: ${error.message}`,
+          error,
+        );
+      });
     const version = (value: object) => (value as { metadata?: { resourceVersion?: string } }).metadata?.resourceVersion;
     const isChanged = version(before) !== version(object) || dryRunQuery(flags) !== undefined;
-    printWritten(session, { ...reference, object }, isChanged ? 'patched' : 'patched (no change)', flags);
+    printWritten(
+      session,
+      { ...reference, ...answered(reference, object, flags), object },
+      isChanged ? 'patched' : 'patched (no change)',
+      flags,
+    );
+  });
+}
+
+/** A scale is no deployment: what is told is what the server answered with. */
+function answered({ resource }: ObjectReference, { apiVersion, kind }: JsonObject, { subresource }: Flags) {
+  if (subresource === undefined || kind === resource.kind) return {};
+  const [group = ''] = String(apiVersion).includes('/') ? String(apiVersion).split('/') : [''];
+  return { resource: { ...resource, group, kind: String(kind), singular: String(kind).toLowerCase() } };
+}
+
+/** The objects of a file with the patch, without asking the server to change anything. */
+async function patchLocally(session: Session, body: unknown, flags: Flags): Promise<void> {
+  if (!flags.filename?.length) throw failure('--local requires --filename to be set');
+  const changes: unknown = typeof body === 'string' ? JSON.parse(body) : body;
+  await forEachObject(session, await manifestObjects(session, flags, 'patch'), async manifest => {
+    const definition = definitionOf(manifest.resource);
+    const object =
+      flags.type === 'json'
+        ? jsonPatch(manifest.object, changes as JsonPatchOperation[])
+        : flags.type === 'strategic' && definition !== undefined
+          ? strategicMergePatch(manifest.object, changes as JsonObject, definition)
+          : mergePatch(manifest.object, changes);
+    printWritten(session, { ...manifest, object: object as JsonObject }, 'patched', flags);
   });
 }
 
 function patchOf(flags: Flags): unknown {
+  if (flags.patchFile !== undefined && flags.patch !== undefined) {
+    throw failure('cannot specify --patch and --patch-file together');
+  }
   const text = flags.patchFile === undefined ? flags.patch : readText(flags.patchFile);
   if (!text) throw failure('must specify --patch or --patch-file containing the contents of the patch');
   // JSON goes as it is: the server says what is wrong with it.
@@ -77,10 +128,9 @@ function patchOf(flags: Flags): unknown {
   try {
     return yaml().parse(text);
   } catch (error) {
-    throw failure(
-      `unable to parse ${JSON.stringify(text)}: ${error instanceof Error ? error.message.split('\n')[0] : error}`,
-      error,
-    );
+    if (!(error instanceof Error)) throw error;
+    const mistake = error instanceof yaml().YAMLParseError ? yamlMistake(error, text) : error.message;
+    throw failure(`unable to parse ${JSON.stringify(text)}: ${mistake}`, error);
   }
 }
 

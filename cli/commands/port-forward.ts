@@ -9,6 +9,7 @@ import { CommandError, describeApiError, failure } from '../client/errors.ts';
 import { findPod } from '../client/pods.ts';
 import { forwardConnection } from '../client/port-forward.ts';
 import { type Session, withSession } from '../client/session.ts';
+import { usageFailure } from '../client/usage.ts';
 import type { CommandContext } from '../context.ts';
 import { ClusterCommand, durationMs, list, withGlobalFlags } from './cluster-command.ts';
 
@@ -59,10 +60,10 @@ export function parsePair(text: string): Pair {
   return { local: own, remote };
 }
 
-async function forward(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+async function forward(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
   const [word, ...texts] = words;
   if (word === undefined || texts.length === 0) {
-    throw failure('TYPE/NAME and list of ports are required for port-forward');
+    throw usageFailure(self, 'TYPE/NAME and list of ports are required for port-forward');
   }
   const pairs = texts.map(parsePair);
   const { pod, service } = await findTarget(session, word, flags);

@@ -13,6 +13,7 @@ import {
   type SelectionFlags,
 } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
+import { usageFailure } from '../client/usage.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { withLastApplied } from './apply-patch.ts';
@@ -59,11 +60,10 @@ export function register(program: Command, context: CommandContext): void {
   program.addCommand(withWriteFlags(withGlobalFlags(command)));
 }
 
-async function replace(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+async function replace(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
   if (flags.raw !== undefined) return sendRaw(session, 'PUT', flags.raw, flags.filename);
-  if (words.length > 0)
-    throw failure(`Unexpected args: [${words.join(' ')}]\nSee 'raftsman replace -h' for help and examples`);
-  if (!flags.filename?.length) throw failure('must specify --filename to replace');
+  if (words.length > 0) throw usageFailure(self, `Unexpected args: [${words.join(' ')}]`);
+  if (!flags.filename?.length && flags.kustomize === undefined) throw failure('must specify one of -f and -k');
   if (flags.gracePeriod >= 0 && !flags.force) throw failure('--grace-period must have --force specified');
   if (flags.timeout !== undefined && !flags.force) throw failure('--timeout must have --force specified');
   const manifests = (await manifestObjects(session, flags, 'replace')).map(manifest => ({

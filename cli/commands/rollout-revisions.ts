@@ -29,7 +29,10 @@ export async function revisionsOf(
   if (kind === 'DaemonSet' || kind === 'StatefulSet')
     return sortedByNumber(await controllerRevisions(session, reference));
   const { group } = reference.resource;
-  throw failure(`no ${purpose} has been implemented for ${JSON.stringify({ Group: group, Kind: kind })}`);
+  const sought = purpose === 'rollbacker' ? purpose : 'history';
+  throw failure(
+    `error retrieving ${sought} for ${JSON.stringify(kind)}, no visitor method exists for {${group} ${kind}}`,
+  );
 }
 
 const sortedByNumber = (revisions: Revision[]): Revision[] => revisions.sort((a, b) => a.number - b.number);

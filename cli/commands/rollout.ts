@@ -14,10 +14,9 @@ import {
   selectedObjects,
 } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
-import { dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
+import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { templateLines } from '../describe/pod-template.ts';
-import { expandTabs } from '../output/tabs.ts';
 import { ClusterCommand, durationMs, integer, list, withGlobalFlags } from './cluster-command.ts';
 import { REVISION, type Revision, revisionsOf } from './rollout-revisions.ts';
 
@@ -36,7 +35,7 @@ export function register(program: Command, context: CommandContext): void {
   const command = new ClusterCommand('rollout')
     .summary('manage the roll-out of changes')
     .description('Manages the roll-out of a deployment, daemon set or stateful set.')
-    .enablePositionalOptions()
+    .asGroup(context)
     .addHelpText(
       'after',
       '\nExamples:\n  raftsman rollout status deployment/web\n  raftsman rollout undo deployment/web --to-revision=2',
@@ -81,7 +80,9 @@ export function register(program: Command, context: CommandContext): void {
 
 async function status(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   const deadline = flags.timeout ? session.context.clock.now() + flags.timeout : undefined;
-  for (const reference of await selectedObjects(session, words, flags)) {
+  const references = await selectedObjects(session, words, flags);
+  if (references.length === 0) session.error(`No resources found in ${session.namespace} namespace.`);
+  for (const reference of references) {
     let last = '';
     for (let object = reference.object; ; object = await session.api.json('GET', objectPath(reference))) {
       const { text, isDone } = statusOf(object, flags.revision);
@@ -164,10 +165,28 @@ function daemonSetStatus({ metadata, status }: DaemonSet): RolloutStatus {
 function statefulSetStatus({ metadata, spec, status }: StatefulSet): RolloutStatus {
   const wanted = spec?.replicas ?? 1;
   const ready = status?.readyReplicas ?? 0;
+  const updated = status?.updatedReplicas ?? 0;
+  const { type = 'RollingUpdate', rollingUpdate } = spec?.updateStrategy ?? {};
+  if (type !== 'RollingUpdate') throw failure('rollout status is only available for RollingUpdate strategy type');
   if ((metadata?.generation ?? 0) > (status?.observedGeneration ?? 0)) {
     return { text: 'Waiting for statefulset spec update to be observed...', isDone: false };
   }
   if (ready < wanted) return { text: `Waiting for ${wanted - ready} pods to be ready...`, isDone: false };
+  if (rollingUpdate) {
+    const due = wanted - (rollingUpdate.partition ?? 0);
+    return rollingUpdate.partition !== undefined && updated < due
+      ? {
+          text: `Waiting for partitioned roll out to finish: ${updated} out of ${due} new pods have been updated...`,
+          isDone: false,
+        }
+      : { text: `partitioned roll out complete: ${updated} new pods have been updated...`, isDone: true };
+  }
+  if (status?.updateRevision !== status?.currentRevision) {
+    return {
+      text: `waiting for statefulset rolling update to complete ${updated} pods at revision ${status?.updateRevision ?? ''}...`,
+      isDone: false,
+    };
+  }
   return {
     text: `statefulset rolling update complete ${status?.currentReplicas ?? 0} pods at revision ${status?.currentRevision ?? ''}...`,
     isDone: true,
@@ -181,8 +200,9 @@ async function history(session: Session, words: readonly string[], flags: Flags)
       const found = revisions.find(({ number }) => number === flags.revision);
       if (!found) throw failure('unable to find the specified revision');
       session.print(`${displayName(reference)} with revision #${flags.revision}`);
-      const lines = ['Pod Template:', ...templateLines(found.template)];
-      for (const line of expandTabs(lines)) session.print(line);
+      // kubectl leaves the tabs as they are here.
+      for (const line of ['Pod Template:', ...templateLines(found.template)])
+        session.print(line.replace(/^ +(?=\t)/, ''));
       session.print('');
       return;
     }
@@ -217,6 +237,12 @@ async function undo(session: Session, words: readonly string[], flags: Flags): P
     if (target.number === current) {
       const text = `skipped rollback (current template already matches revision ${target.number})`;
       printWritten(session, reference, text, flags);
+      return;
+    }
+    if (dryRunOf(flags) === 'client') {
+      // kubectl tells here what it would go back to, in place of what it did.
+      const lines = ['Pod Template:', ...templateLines(target.template)].map(line => line.replace(/^ +(?=\t)/, ''));
+      printWritten(session, reference, `${lines.join('\n')}\n`, flags);
       return;
     }
     const object = await session.api.json('PATCH', objectPath(reference), {

@@ -7,6 +7,7 @@ import { pathOf } from '../client/discovery.ts';
 import { CommandError, failure } from '../client/errors.ts';
 import { type ObjectReference, objectPath } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
+import { requireFlags, usageFailure } from '../client/usage.ts';
 import { dryRunOf, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { withEmptyFields } from '../output/generated.ts';
@@ -17,7 +18,7 @@ import { labelMap } from './expose.ts';
 interface Flags extends WriteFlags {
   readonly image?: string;
   readonly env?: readonly string[];
-  readonly port?: number;
+  readonly port?: string;
   readonly labels?: string;
   readonly restart: string;
   readonly command?: boolean;
@@ -46,7 +47,7 @@ export function register(program: Command, context: CommandContext): void {
     .description('Creates a pod that runs an image.')
     .option('--image <image>', 'the image to run')
     .option('--env <key=value>', 'an environment variable (repeatable)', repeated)
-    .option('--port <port>', 'the port that the container listens on', integer)
+    .option('--port <port>', 'the port that the container listens on')
     .option('-l, --labels <labels>', 'the pod’s labels')
     .option('--annotations <key=value>', 'an annotation (repeatable)', repeated)
     .option('--restart <policy>', 'Always, OnFailure or Never', 'Always')
@@ -78,22 +79,30 @@ export function register(program: Command, context: CommandContext): void {
   program.addCommand(withWriteFlags(withGlobalFlags(command)));
 }
 
-async function run(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+async function run(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
+  requireFlags(self, ['image']);
   const [name, ...rest] = words;
-  if (name === undefined) throw failure('NAME is required for run');
-  if (!flags.image) throw failure('required flag(s) "image" not set');
+  if (name === undefined) throw usageFailure(self, 'NAME is required for run');
+  if (!flags.image) throw failure('--image is required');
+  if (!IMAGE.test(flags.image)) {
+    throw failure(`Invalid image name ${JSON.stringify(flags.image)}: invalid reference format`);
+  }
   const isAttached = flags.attach ?? flags.stdin ?? false;
-  if (flags.tty && !flags.stdin) throw failure('-i/--stdin is required for containers with -t/--tty=true');
-  if (flags.rm && !isAttached) throw failure('--rm should only be used for attached containers');
-  if (flags.rm && dryRunOf(flags) !== 'none') throw failure("--rm can't be used together with --dry-run");
+  if (flags.tty && !flags.stdin) throw usageFailure(self, '-i/--stdin is required for containers with -t/--tty=true');
+  if (flags.rm && !isAttached) throw usageFailure(self, '--rm should only be used for attached containers');
   if (isAttached && dryRunOf(flags) !== 'none') {
-    throw failure(
+    throw usageFailure(
+      self,
       "--dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)",
     );
   }
   if (!['Always', 'OnFailure', 'Never'].includes(flags.restart))
-    throw failure(`invalid restart policy: ${flags.restart}`);
-  if (flags.expose && flags.port === undefined) throw failure('--port must be set when exposing a service');
+    throw usageFailure(self, `invalid restart policy: ${flags.restart}`);
+  if (flags.imagePullPolicy && !['Always', 'IfNotPresent', 'Never'].includes(flags.imagePullPolicy)) {
+    throw usageFailure(self, `invalid image pull policy: ${flags.imagePullPolicy}`);
+  }
+  if (flags.expose && flags.port === undefined) throw usageFailure(self, '--port must be set when exposing a service');
+  const port = flags.port === undefined || flags.port === '' ? undefined : portOf(flags.port);
   const labels = flags.labels === undefined ? { run: name } : labelMap(flags.labels);
   const annotations = Object.fromEntries((flags.annotations ?? []).map(text => pair(text, 'annotation')));
   const pod = {
@@ -115,7 +124,7 @@ async function run(session: Session, words: readonly string[], flags: Flags): Pr
           ...(flags.env && {
             env: flags.env.map(text => pair(text, 'env')).map(([key, value]) => ({ name: key, value })),
           }),
-          ...(flags.port !== undefined && { ports: [{ containerPort: flags.port }] }),
+          ...(port !== undefined && { ports: [{ containerPort: port }] }),
           ...(flags.stdin && { stdin: true, stdinOnce: !flags.leaveStdinOpen }),
           ...(flags.tty && { tty: true }),
           ...(flags.privileged && { securityContext: { privileged: true } }),
@@ -132,7 +141,7 @@ async function run(session: Session, words: readonly string[], flags: Flags): Pr
       apiVersion: 'v1',
       kind: 'Service',
       metadata: { name, ...(session.isNamespaceExplicit && { namespace: session.namespace }) },
-      spec: { ports: [{ port: flags.port, protocol: 'TCP', targetPort: flags.port }], selector: labels },
+      spec: { ports: [{ port, protocol: 'TCP', targetPort: port }], selector: labels },
     };
     const resource = await session.discovery.find('services');
     await createObject(session, { resource, namespace: session.namespace, name, object: shown(service) }, flags);
@@ -208,12 +217,21 @@ function pair(text: string, what: string): [string, string] {
   return [text.slice(0, index), text.slice(index + 1)];
 }
 
+/** A repository with a tag or a digest, as registries name images. */
+const IMAGE =
+  /^(?:[\w.-]+(?::\d+)?\/)?[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*(?::\w[\w.-]{0,127})?(?:@[A-Za-z][\w.+-]*:[\da-fA-F]{32,})?$/;
+
+function portOf(text: string): number {
+  if (!/^[-+]?\d+$/.test(text)) throw failure(`strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`);
+  return Number(text);
+}
+
 function merged<T extends object>(object: T, text: string): T {
   let changes: unknown;
   try {
     changes = JSON.parse(text);
   } catch (error) {
-    throw failure(`Invalid JSON in --overrides: ${error instanceof Error ? error.message : error}`, error);
+    throw failure('Invalid JSON Patch', error);
   }
   return merge(object, changes) as T; // a pod with some fields changed
 }

@@ -5,9 +5,18 @@ import type { Schedule } from '../../control/operations/schedule.ts';
 import type { StoreSettings } from '../../control/operations/store-settings.ts';
 import { UsageError } from '../cluster/errors.ts';
 import type { CommandContext } from '../context.ts';
-import { hostAndPort, namedAddress, positiveNumber, snapshotSchedule, urls, wholeNumber } from './options.ts';
+import { addFailoverOptions, type FailoverFlags, failoverOf } from './failover-options.ts';
+import {
+  hostAndPort,
+  namedAddress,
+  portOrOff,
+  positiveNumber,
+  snapshotSchedule,
+  urls,
+  wholeNumber,
+} from './options.ts';
 
-interface Flags {
+interface Flags extends FailoverFlags {
   readonly name: string;
   readonly dataDir: string;
   readonly listen: { readonly host: string; readonly port: number };
@@ -40,6 +49,7 @@ interface Flags {
   readonly oidcSigningAlgs?: string;
   readonly oidcCaFile?: string;
   readonly encryptionProviderConfig?: string;
+  readonly schedulerConfig?: string;
   readonly auditPolicyFile?: string;
   readonly auditLogPath?: string;
   readonly auditLogMaxage: number;
@@ -53,10 +63,14 @@ interface Flags {
   readonly datastoreCafile?: string;
   readonly datastoreCertfile?: string;
   readonly datastoreKeyfile?: string;
+  readonly loadBalancer: boolean;
+  readonly ingress: boolean;
+  readonly ingressHttpPort: number | 'off';
+  readonly ingressHttpsPort: number | 'off';
 }
 
 export function register(program: Command, context: CommandContext): void {
-  program
+  const command = program
     .command('server')
     .summary('run a master')
     .description('Runs a master: a member of the store, an API server, and scheduler and controllers while it leads.')
@@ -142,6 +156,10 @@ export function register(program: Command, context: CommandContext): void {
       '--encryption-provider-config <file>',
       'an EncryptionConfiguration that says how values lie in the store (default: Secrets under keys of the masters’ own)',
     )
+    .option(
+      '--scheduler-config <file>',
+      'a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1); the same on every master',
+    )
     .option('--audit-policy-file <file>', 'an audit policy (audit.k8s.io/v1): which requests are written down')
     .option('--audit-log-path <file>', 'where they are written, a line of JSON each; - for standard output')
     .option('--audit-log-maxage <days>', 'how long old audit logs are kept (0 for ever)', wholeNumber, 0)
@@ -158,6 +176,16 @@ export function register(program: Command, context: CommandContext): void {
     .option('--datastore-cafile <file>', 'the authority of that etcd’s certificates')
     .option('--datastore-certfile <file>', 'this master’s certificate for that etcd')
     .option('--datastore-keyfile <file>', 'the key of that certificate')
+    .option('--no-load-balancer', 'give Services of type LoadBalancer no addresses: somebody else does')
+    .option('--no-ingress', 'make no IngressClass and give Ingresses no addresses: somebody else routes them')
+    .option(
+      '--ingress-http-port <port>',
+      'where this machine’s node takes requests for Ingresses, or off',
+      portOrOff,
+      80,
+    )
+    .option('--ingress-https-port <port>', 'the same over TLS', portOrOff, 443);
+  addFailoverOptions(command)
     .addHelpText(
       'after',
       `
@@ -194,6 +222,10 @@ Examples:
             folder: flags.snapshotDir,
           },
           withAgent: flags.agent,
+          agentFlags: [
+            ...['--ingress-http-port', flags.ingress ? String(flags.ingressHttpPort) : 'off'],
+            ...['--ingress-https-port', flags.ingress ? String(flags.ingressHttpsPort) : 'off'],
+          ],
           tlsSans: flags.tlsSan,
           authentication: {
             tokenFile: flags.tokenAuthFile,
@@ -210,9 +242,13 @@ Examples:
             sizeMebibytesMax: flags.auditLogMaxsize,
           },
           encryptionConfigurationFile: flags.encryptionProviderConfig,
+          schedulerConfigurationFile: flags.schedulerConfig,
           clusterCIDR: flags.clusterCidr,
           serviceCIDR: flags.serviceCidr,
           datastore: datastoreOf(flags),
+          failover: failoverOf(flags),
+          balancesServices: flags.loadBalancer,
+          routesIngresses: flags.ingress,
         },
         context,
       );

@@ -24,7 +24,10 @@ const splitPair = (pair: string): [string, string] => {
 /** The pod's specification in an object, to be changed in place. */
 function specOf(object: JsonObject, { resource, name }: ObjectReference): PodSpec {
   const spec = templateSpecOf(object);
-  if (!spec) throw failure(`${resource.name}/${name} has no pod template`);
+  if (!spec) {
+    const type = `*${resource.version}.${resource.kind}`;
+    throw failure(`${resource.name}/${name} the object is not a pod or does not have a pod template: ${type}`);
+  }
   return spec as unknown as PodSpec; // templates hold nothing else there
 }
 
@@ -47,10 +50,10 @@ const image: SetCommand = {
   failed: 'failed to patch image update to pod template:',
   async plan(_session, given) {
     const { words, pairs } = split(given, word => word.includes('='));
-    if (pairs.length === 0) throw failure('at least one image update is required');
     const images = pairs.map(splitPair);
     return {
       words,
+      mistake: pairs.length === 0 ? 'at least one image update is required' : undefined,
       change(object, reference) {
         const spec = specOf(object, reference);
         const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
@@ -103,7 +106,9 @@ const env: SetCommand = {
     }
     const changes = [...pairs, ...(own.env ?? [])];
     const added = own.from === undefined ? [] : await variablesFrom(session, own.from, own);
-    if (changes.length === 0 && added.length === 0) throw failure('at least one environment variable must be provided');
+    if (words.length === 0 && !own.filename?.length) {
+      throw failure('one or more resources must be specified as <resource> <name> or <resource>/<name>');
+    }
     const removed = new Set(changes.filter(change => !change.includes('=')).map(change => change.slice(0, -1)));
     const set = [
       ...changes
@@ -114,11 +119,13 @@ const env: SetCommand = {
     ];
     return {
       words,
+      mistake:
+        changes.length === 0 && added.length === 0 ? 'at least one environment variable must be provided' : undefined,
       change(object, reference) {
         const containers = (specOf(object, reference).containers ?? []).filter(({ name }) => isMine(name));
         if (containers.length === 0) {
           session.error(
-            `warning: ${reference.resource.name}/${reference.name} does not have any containers matching ${JSON.stringify(own.containers)}`,
+            `Warning: ${reference.resource.kind}/${reference.name} does not have any containers matching ${JSON.stringify(own.containers)}`,
           );
         }
         for (const container of containers)
@@ -216,16 +223,17 @@ const resources: SetCommand = {
   flags: command =>
     command
       .option('-c, --containers <names>', 'only containers of these names; * stands for anything', '*')
-      .option('--limits <amounts>', 'what may be used at most; 0 removes a limit')
-      .option('--requests <amounts>', 'what is asked for; 0 removes it'),
+      .option('--limits <amounts>', 'what may be used at most')
+      .option('--requests <amounts>', 'what is asked for'),
   async plan(_session, words, flags) {
     const { containers, limits, requests } = flags as ResourceFlags; // its own flags, declared above
-    if (limits === undefined && requests === undefined) {
-      throw failure('you must specify an update to requests or limits (in the form of --requests/--limits)');
-    }
     const isMine = matcher(containers);
     return {
       words,
+      mistake:
+        limits === undefined && requests === undefined
+          ? 'you must specify an update to requests or limits (in the form of --requests/--limits)'
+          : undefined,
       change(object, reference) {
         const found = (specOf(object, reference).containers ?? []).filter(({ name }) => isMine(name));
         if (found.length === 0)
@@ -242,8 +250,7 @@ function setAmounts(container: Container, given: { limits: string | undefined; r
   for (const field of ['limits', 'requests'] as const) {
     const amounts = { ...container.resources?.[field] } as Record<string, string>;
     for (const [name, amount] of Object.entries(given[field] === undefined ? {} : labelMap(given[field]))) {
-      if (Number(amount) === 0) delete amounts[name];
-      else amounts[name] = amount;
+      amounts[name] = amount;
     }
     if (Object.keys(amounts).length > 0) next[field] = amounts;
   }
@@ -257,10 +264,12 @@ function setAmounts(container: Container, given: { limits: string | undefined; r
 
 const serviceAccount: SetCommand = {
   name: 'serviceaccount',
+  aliases: ['sa'],
   usage: '(-f FILENAME | TYPE NAME) SERVICE_ACCOUNT [flags]',
   description: 'Set the service account of pods.',
   example: 'raftsman set serviceaccount deployment/web builder',
   done: 'serviceaccount updated',
+  isAlwaysTold: true,
   failed: 'failed to patch ServiceAccountName',
   async plan(_session, given) {
     const name = given.at(-1);
@@ -281,10 +290,17 @@ const selector: SetCommand = {
   description: 'Set the selector of a service.',
   example: "raftsman set selector service/web 'app=web,tier=front'",
   done: 'selector updated',
+  isAlwaysTold: true,
   async plan(_session, given) {
-    const { words, pairs } = split(given, word => word.includes('='));
+    const { words: named, pairs } = split(given, word => word.includes('='));
+    // Without a selector the last word is taken for it.
+    const words = pairs.length === 0 ? named.slice(0, -1) : named;
     const [pair, ...more] = pairs;
-    if (pair === undefined || more.length > 0) throw failure('one selector is required');
+    if (given.length === 0) throw failure('one selector is required');
+    if (pair === undefined) {
+      return { words, mistake: 'one selector is required', change: () => undefined };
+    }
+    if (more.length > 0) throw failure('one selector is required');
     const wanted = labelMap(pair);
     return {
       words,
@@ -311,9 +327,9 @@ const subject: SetCommand = {
       .option('--serviceaccount <namespace:name>', 'service accounts', list),
   async plan(_session, words, flags) {
     const added = subjectsOf(flags as SetFlags & SubjectFlags); // its own flags, declared above
-    if (added.length === 0) throw failure('you must specify at least one value of user, group or serviceaccount');
     return {
       words,
+      mistake: added.length === 0 ? 'you must specify at least one value of user, group or serviceaccount' : undefined,
       change(object, { resource }) {
         if (!['RoleBinding', 'ClusterRoleBinding'].includes(resource.kind)) {
           throw failure('setting subjects is only supported for RoleBinding/ClusterRoleBinding');

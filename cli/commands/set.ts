@@ -27,11 +27,14 @@ export interface SetFlags extends WriteFlags, SelectionFlags {
 /** One sub-command: how its words divide, and what it makes of an object. */
 export interface SetCommand {
   readonly name: string;
+  readonly aliases?: readonly string[];
   readonly usage: string;
   readonly description: string;
   readonly example: string;
   /** What is told: `image updated`. */
   readonly done: string;
+  /** Told, and sent, also of an object that is already as asked: kubectl leaves out no change here. */
+  readonly isAlwaysTold?: boolean;
   /** What is told of what the server refuses: `failed to patch …`. Undefined: the server's word alone. */
   readonly failed?: string;
   flags?(command: Command): void;
@@ -40,6 +43,8 @@ export interface SetCommand {
 }
 export interface SetPlan {
   readonly words: readonly string[];
+  /** What is missing, told only when the objects are there. */
+  readonly mistake?: string | undefined;
   change(object: JsonObject, reference: ObjectReference): Promise<JsonObject | undefined> | JsonObject | undefined;
 }
 
@@ -47,13 +52,14 @@ export function register(program: Command, context: CommandContext): void {
   const command = new ClusterCommand('set')
     .summary('change an image, environment variables and the like')
     .description('Changes one part of objects.')
-    .enablePositionalOptions()
+    .asGroup(context)
     .addHelpText(
       'after',
       '\nExamples:\n  raftsman set image deployment/web web=nginx:1.8\n  raftsman set env deployment/web MODE=fast\n  raftsman set resources deployment/web --limits=cpu=200m,memory=512Mi',
     );
   for (const spec of setChanges) {
     const sub = new ClusterCommand(spec.name)
+      .aliases([...(spec.aliases ?? [])])
       .argument('[words...]')
       .usage(spec.usage)
       .summary(spec.description.charAt(0).toLowerCase() + spec.description.slice(1, -1))
@@ -80,7 +86,9 @@ const runOf =
   (spec: SetCommand): SessionAction<SetFlags> =>
   async (session, words, flags) => {
     const plan = await spec.plan(session, words, flags);
-    await forEachObject<Target>(session, await targetsOf(session, plan.words, flags), async target => {
+    const targets = await targetsOf(session, plan.words, flags);
+    if (plan.mistake !== undefined) throw failure(plan.mistake);
+    await forEachObject<Target>(session, targets, async target => {
       const after = await plan.change(structuredClone(target.object), target);
       if (after !== undefined) await write(session, target, { after, flags, spec });
     });
@@ -104,7 +112,7 @@ async function write(
   }
   const definition = definitionOf(target.resource);
   const body = threeWayPatch({ original: target.object, modified: after, current: target.object }, definition);
-  if (Object.keys(body).length === 0) return;
+  if (Object.keys(body).length === 0 && !spec.isAlwaysTold) return;
   const object = await session.api
     .json('PATCH', objectPath(target), {
       contentType: definition ? 'application/strategic-merge-patch+json' : 'application/merge-patch+json',

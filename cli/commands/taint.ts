@@ -1,9 +1,10 @@
 /** `raftsman taint`: keeps pods off nodes that do not tolerate it. */
 import type { Command } from 'commander';
 import type { Node, Taint } from '../../control/api/generated/types.ts';
-import { failure } from '../client/errors.ts';
+import { CommandError, failure } from '../client/errors.ts';
 import { forEachObject, objectPath, type SelectionFlags, selectedObjects } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
+import { usageFailure } from '../client/usage.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
@@ -12,6 +13,8 @@ interface Flags extends WriteFlags, SelectionFlags {
   readonly overwrite?: boolean;
 }
 
+const NAME_PART =
+  "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
 export function register(program: Command, context: CommandContext): void {
@@ -53,13 +56,24 @@ export function parseTaints(words: readonly string[]): TaintChanges {
       continue;
     }
     const match = /^([^=:]+)(?:=([^:]*))?:([^:]+)$/.exec(word);
-    if (!match) throw failure(`invalid taint spec: ${word}: it must be KEY=VALUE:EFFECT, KEY:EFFECT or KEY-`);
+    if (!match) throw failure(`invalid taint spec: ${word}, ${NAME_PART}`);
     const [, key = '', value, effect = ''] = match;
     const taint = { key, ...(value && { value }), effect: checkedEffect(effect) };
     if (set.some(other => other.key === key && other.effect === effect)) {
       throw failure(`duplicated taints with the same key and effect: ${word}`);
     }
     set.push(taint);
+  }
+  const both = set.filter(taint =>
+    removed.some(({ key, effect }) => key === taint.key && (effect === undefined || effect === taint.effect)),
+  );
+  if (both.length > 0) {
+    const told = removed
+      .filter(({ key, effect }) =>
+        both.some(taint => taint.key === key && (effect === undefined || effect === taint.effect)),
+      )
+      .map(({ key, effect }) => `${key}=${effect === undefined ? '' : `:${effect}`}`);
+    throw failure(`can not both modify and remove the following taint(s) in the same command: ${told.join(', ')}`);
   }
   return { set, removed };
 }
@@ -95,17 +109,26 @@ function operationOf(node: Node, { set, removed }: TaintChanges): string {
   return set.length > 0 ? 'tainted' : 'untainted';
 }
 
-async function taint(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+async function taint(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
   const isChange = (word: string) => /[=:]/.test(word) || word.endsWith('-');
   const [type, ...rest] = words;
-  if (type === undefined)
-    throw failure('one or more resources must be specified as <resource> <name> or <resource>/<name>');
+  if (type === undefined) throw failure('one or more resources must be specified as <resource> <name>');
   const first = rest.findIndex(isChange);
   const names = first < 0 ? rest : rest.slice(0, first);
-  const changes = parseTaints(first < 0 ? [] : rest.slice(first));
+  let changes: TaintChanges;
+  try {
+    changes = parseTaints(first < 0 ? [] : rest.slice(first));
+  } catch (error) {
+    if (error instanceof CommandError && !error.message.includes('can not both'))
+      throw usageFailure(self, error.message.replace(/^error: /, ''));
+    throw error;
+  }
   if (changes.set.length + changes.removed.length === 0) throw failure('at least one taint update is required');
-  const resource = await session.discovery.find(type.split('/')[0] ?? type);
-  if (resource.kind !== 'Node') throw failure(`invalid resource type ${type}, only node is supported`);
+  const resource = await session.discovery.find(type.split('/')[0] ?? type).catch(error => {
+    if (!(error instanceof CommandError)) throw error;
+    throw new CommandError(error.message.replace(/^error: /, ''));
+  });
+  if (resource.kind !== 'Node') throw failure(`invalid resource type ${type}, only node types are supported`);
   await forEachObject(session, await selectedObjects(session, [type, ...names], flags), async reference => {
     const node = reference.object as Node;
     const taints = changedTaints(node, changes, flags.overwrite ?? false);

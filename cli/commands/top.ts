@@ -5,6 +5,7 @@ import { milliValue, parseQuantity } from '../../control/api/schema/quantity.ts'
 import { ApiError } from '../../control/api/status.ts';
 import { failure } from '../client/errors.ts';
 import { type Session, withSession } from '../client/session.ts';
+import { usageFailure } from '../client/usage.ts';
 import type { CommandContext } from '../context.ts';
 import { TableWriter } from '../output/tables.ts';
 import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
@@ -26,8 +27,8 @@ const MEBIBYTE = 1024 * 1024;
 export function register(program: Command, context: CommandContext): void {
   const command = new ClusterCommand('top')
     .summary('show what nodes and pods use')
-    .description('Shows the CPU and the memory that nodes and pods use. The cluster must have a metrics server.')
-    .enablePositionalOptions()
+    .description('Shows the CPU and the memory that nodes and pods use.')
+    .asGroup(context)
     .addHelpText('after', '\nExamples:\n  raftsman top nodes\n  raftsman top pods -A --sort-by=memory');
   const node = new ClusterCommand('node')
     .alias('nodes')
@@ -94,6 +95,9 @@ async function fetchMetrics(
   if (flags.sortBy !== undefined && flags.sortBy !== 'cpu' && flags.sortBy !== 'memory') {
     throw failure('--sort-by accepts only cpu or memory');
   }
+  if (name !== undefined && flags.selector !== undefined) {
+    throw failure('only one of NAME or selector can be provided');
+  }
   try {
     if (name !== undefined) return [await session.api.json<Metrics>('GET', `${path}/${encodeURIComponent(name)}`)];
     const query = { labelSelector: flags.selector, fieldSelector: flags.fieldSelector };
@@ -112,7 +116,8 @@ function inOrder<T extends { readonly amount: Amount; readonly key: string }>(ro
   );
 }
 
-async function topNodes(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+async function topNodes(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
+  if (words.length > 1) throw usageFailure(self, `${self.name()} [NAME | -l label]`);
   const [only] = words;
   const metrics = await fetchMetrics(session, `${METRICS}/nodes`, flags, only);
   const { items } = await session.api.json<{ items: Node[] }>('GET', '/api/v1/nodes');
@@ -176,5 +181,7 @@ async function topPods(session: Session, words: readonly string[], flags: Flags)
 }
 
 function print(session: Session, header: readonly string[], rows: readonly (readonly string[])[], flags: Flags): void {
-  new TableWriter(line => session.print(line)).print(flags.headers ? [header, ...rows] : rows);
+  const table = flags.headers ? [header, ...rows] : rows;
+  // kubectl ends each cell of this table with a tab, the last one too.
+  new TableWriter(line => session.print(line)).print(table.map(row => [...row, '']));
 }

@@ -10,7 +10,7 @@ import { UsageError } from '../cluster/errors.ts';
 import { paths } from '../cluster/layout.ts';
 import { StoppedError, up } from '../cluster/up.ts';
 import type { CommandContext } from '../context.ts';
-import { dataDirOption, seconds, wholeNumber } from './options.ts';
+import { dataDirOption, portOrOff, seconds, wholeNumber } from './options.ts';
 
 interface Flags {
   readonly masters?: number;
@@ -18,8 +18,15 @@ interface Flags {
   readonly dataDir: string;
   readonly port?: number;
   readonly runtime?: RuntimeChoice;
+  readonly runtimeEndpoint?: string;
   readonly detach?: boolean;
   readonly restartDelay?: number;
+  readonly fastFailover?: boolean;
+  readonly schedulerConfig?: string;
+  readonly networkPolicy: boolean;
+  readonly ingressHttpPort?: number | 'off';
+  readonly ingressHttpsPort?: number | 'off';
+  readonly registries?: string;
 }
 
 /** How often the log of a detached start is read for news. */
@@ -38,8 +45,20 @@ export function register(program: Command, context: CommandContext): void {
     .option('--nodes <n>', 'how many nodes (default 2)', wholeNumber)
     .addOption(dataDirOption(context))
     .option('--port <port>', 'where the API is reached, also when masters die (default 6443)', wholeNumber)
-    .addOption(new Option('--runtime <runtime>', 'what runs the pods').choices(['auto', 'docker', 'native', 'fake']))
+    .addOption(
+      new Option('--runtime <runtime>', 'what runs the pods').choices(['auto', 'docker', 'cri', 'native', 'fake']),
+    )
+    .option(
+      '--runtime-endpoint <unix:///path>',
+      'where the runtime for --runtime cri listens (default: containerd’s usual socket)',
+    )
+    .option('--registries <file>', 'mirrors, keys and authorities of registries (registries.yaml; native runtime)')
     .option('--restart-delay <seconds>', 'how long a process that died stays away (default 5)', seconds)
+    .option('--fast-failover', 'a dead node’s pods run elsewhere within 30 s')
+    .option('--scheduler-config <file>', 'a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1)')
+    .option('--no-network-policy', 'do not enforce NetworkPolicies')
+    .option('--ingress-http-port <port>', 'where Ingresses are reached, or off (default: --port + 18)', portOrOff)
+    .option('--ingress-https-port <port>', 'the same over TLS (default: --port + 19)', portOrOff)
     .option('--detach', 'return once the cluster is up, and leave it running')
     .addHelpText(
       'after',
@@ -67,7 +86,16 @@ async function foreground(flags: Flags, context: CommandContext): Promise<void> 
         nodes: flags.nodes,
         port: flags.port,
         runtime: flags.runtime,
+        runtimeEndpoint: flags.runtimeEndpoint,
         restartDelayMs: flags.restartDelay === undefined ? undefined : flags.restartDelay * 1000,
+        isFastFailover: flags.fastFailover === true,
+        schedulerConfig: flags.schedulerConfig,
+        networkPolicy: flags.networkPolicy,
+        ingress: {
+          ...(flags.ingressHttpPort !== undefined && { http: flags.ingressHttpPort }),
+          ...(flags.ingressHttpsPort !== undefined && { https: flags.ingressHttpsPort }),
+        },
+        registries: flags.registries,
       },
       {
         command: context.command,
@@ -75,7 +103,8 @@ async function foreground(flags: Flags, context: CommandContext): Promise<void> 
         out: context.stdout,
         pid: context.pid,
         machineAddress: advertised('0.0.0.0'),
-        chooseRuntime: async choice => (await import('../../node/main.ts')).chooseRuntime(choice, context.env),
+        chooseRuntime: async (choice, endpoint) =>
+          (await import('../../node/main.ts')).chooseRuntime(choice, context.env, endpoint),
         delay: context.delay,
         every: context.every,
         random: context.random,
@@ -108,7 +137,14 @@ async function detach(flags: Flags, context: CommandContext): Promise<void> {
       ...flag('--nodes', flags.nodes),
       ...flag('--port', flags.port),
       ...flag('--runtime', flags.runtime),
+      ...flag('--runtime-endpoint', flags.runtimeEndpoint),
       ...flag('--restart-delay', flags.restartDelay),
+      ...(flags.fastFailover ? ['--fast-failover'] : []),
+      ...flag('--scheduler-config', flags.schedulerConfig),
+      ...(flags.networkPolicy ? [] : ['--no-network-policy']),
+      ...flag('--ingress-http-port', flags.ingressHttpPort),
+      ...flag('--ingress-https-port', flags.ingressHttpsPort),
+      ...flag('--registries', flags.registries),
     ],
     { detached: true, stdio: ['ignore', log, log], env: { ...context.env } },
   );

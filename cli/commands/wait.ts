@@ -60,9 +60,22 @@ async function wait(session: Session, words: readonly string[], flags: Flags): P
   if (references.length === 0 && flags.for !== 'delete') throw failure('no matching resources found');
   for (const reference of references) {
     if (flags.for === 'delete') {
+      const wasThere = reference.object !== undefined || (await exists(session, reference));
       await waitUntilGone(session, reference, { uid: reference.object && metadataOf(reference.object).uid, deadline });
+      // What was never there has not met a condition.
+      if (!wasThere) continue;
     } else await untilMet(session, reference, { isMet, deadline });
     session.print(`${displayName(reference)} condition met`);
+  }
+}
+
+async function exists(session: Session, reference: ObjectReference): Promise<boolean> {
+  try {
+    await session.api.json('GET', objectPath(reference));
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && error.reason === 'NotFound') return false;
+    throw error;
   }
 }
 
@@ -80,6 +93,7 @@ function conditionOf(text: string | undefined): Test {
       return object => hasCondition(object, name, value);
     }
     case 'jsonpath': {
+      if (argument === '') throw failure('jsonpath expression cannot be empty');
       const match = /^'?(\{.*\}|[^{}=]+)'?(?:=(.*))?$/s.exec(argument);
       if (!match)
         throw failure(

@@ -1,13 +1,20 @@
 /** Namespaces and what is kept in them for pods: config maps, secrets, service accounts. */
-import type { ConfigMap, Namespace, ResourceQuota, Secret, ServiceAccount } from '../../control/api/generated/types.ts';
-import type { JsonObject } from '../client/api.ts';
+import type {
+  ConfigMap,
+  LimitRange,
+  Namespace,
+  ResourceQuota,
+  Secret,
+  ServiceAccount,
+} from '../../control/api/generated/types.ts';
 import { describing } from './description.ts';
 import { annotationLines, labelLines } from './lines.ts';
+import { limitLines, scopeLines } from './policy.ts';
 
 export const namespace = describing<Namespace>(async (object, help) => {
   const name = object.metadata?.name ?? '';
   const quotas = await help.maybeList<ResourceQuota>('resourcequotas', name);
-  const limits = await help.maybeList<JsonObject>('limitranges', name);
+  const limits = await help.maybeList<LimitRange>('limitranges', name);
   return [
     `Name:\t${name}`,
     ...labelLines(object.metadata?.labels),
@@ -24,16 +31,27 @@ export const namespace = describing<Namespace>(async (object, help) => {
         ]
       : []),
     ...(quotas ? ['', ...quotaLines(quotas)] : []),
-    ...(limits ? ['', limits.length === 0 ? 'No LimitRange resource.' : `LimitRanges:\t${limits.length}`] : []),
+    ...(limits ? ['', ...limitRangeLines(limits)] : []),
   ];
 });
+
+function limitRangeLines(ranges: readonly LimitRange[]): string[] {
+  if (ranges.length === 0) return ['No LimitRange resource.'];
+  return [
+    'Resource Limits',
+    ' Type\tResource\tMin\tMax\tDefault Request\tDefault Limit\tMax Limit/Request Ratio',
+    ' ----\t--------\t---\t---\t---------------\t-------------\t-----------------------',
+    ...ranges.flatMap(({ spec }) => limitLines(spec?.limits ?? []).map(line => ` ${line}`)),
+  ];
+}
 
 function quotaLines(quotas: readonly ResourceQuota[]): string[] {
   if (quotas.length === 0) return ['No resource quota.'];
   return [
     'Resource Quotas',
-    ...quotas.flatMap(({ metadata, status }) => [
+    ...quotas.flatMap(({ metadata, spec, status }) => [
       `  Name:\t${metadata?.name}`,
+      ...scopeLines(spec?.scopes).map(line => `  ${line.trim()}`),
       '  Resource\tUsed\tHard',
       '  --------\t---\t---',
       ...Object.entries(status?.hard ?? {})
@@ -78,12 +96,41 @@ export const secret = describing<Secret>(object => [
     .map(([key, value]) => `${key}:\t${Buffer.from(value, 'base64').length} bytes`),
 ]);
 
-export const serviceAccount = describing<ServiceAccount>(object => [
-  `Name:\t${object.metadata?.name}`,
-  `Namespace:\t${object.metadata?.namespace}`,
-  ...labelLines(object.metadata?.labels),
-  ...annotationLines(object.metadata),
-  `Image pull secrets:\t${(object.imagePullSecrets ?? []).map(({ name }) => name).join(', ') || '<none>'}`,
-  `Mountable secrets:\t${(object.secrets ?? []).map(({ name }) => name).join(', ') || '<none>'}`,
-  'Tokens:\t<none>',
-]);
+export const serviceAccount = describing<ServiceAccount>(async (object, help) => {
+  const namespace = object.metadata?.namespace ?? '';
+  const secrets = await help.maybeList<Secret>('secrets', namespace);
+  const isMissing = (name: string) => !secrets?.some(({ metadata }) => metadata?.name === name);
+  const nameLines = (title: string, names: readonly (string | undefined)[] | undefined) =>
+    names?.length
+      ? names.map(
+          (name = '', index) =>
+            `${index === 0 ? `${title}:` : NO_TITLE}\t${name}${isMissing(name) ? ' (not found)' : ''}`,
+        )
+      : [`${title}:\t<none>`];
+  const tokens = (secrets ?? []).filter(
+    ({ type, metadata }) =>
+      type === 'kubernetes.io/service-account-token' &&
+      metadata?.annotations?.['kubernetes.io/service-account.name'] === object.metadata?.name,
+  );
+  return [
+    `Name:\t${object.metadata?.name}`,
+    `Namespace:\t${object.metadata?.namespace}`,
+    ...labelLines(object.metadata?.labels),
+    ...annotationLines(object.metadata),
+    ...nameLines(
+      'Image pull secrets',
+      object.imagePullSecrets?.map(({ name }) => name),
+    ),
+    ...nameLines(
+      'Mountable secrets',
+      object.secrets?.map(({ name }) => name),
+    ),
+    ...nameLines(
+      'Tokens',
+      tokens.map(({ metadata }) => metadata?.name),
+    ),
+  ];
+});
+
+/** As wide as the titles above it. */
+const NO_TITLE = ' '.repeat(19);

@@ -5,7 +5,7 @@ import { annotationLines, labelLines } from './lines.ts';
 
 /** Fields in the order of their names, `fooBar` as `Foo Bar`. */
 export const describeGeneric: Describe = object => {
-  const { metadata, kind, apiVersion, ...rest } = object;
+  const { metadata, apiVersion, ...rest } = object;
   const {
     name,
     namespace: where,
@@ -20,10 +20,7 @@ export const describeGeneric: Describe = object => {
     ...labelLines(labels as Record<string, string> | undefined),
     ...annotationLines({ annotations: (annotations ?? {}) as Record<string, string> }),
     `API Version:\t${String(apiVersion ?? '')}`,
-    `Kind:\t${String(kind ?? '')}`,
-    'Metadata:',
-    ...fieldLines(more, '  '),
-    ...fieldLines(rest, ''),
+    ...fieldLines({ ...rest, metadata: more }, ''),
   ];
 };
 
@@ -57,6 +54,6 @@ function fieldLines(object: object, by: string): string[] {
         ];
       }
       if (typeof value === 'object' && value !== null) return [`${by}${title}:`, ...fieldLines(value, `${by}  `)];
-      return [`${by}${title}:\t${String(value)}`];
+      return [`${by}${title}:\t${value === null ? '<nil>' : String(value)}`];
     });
 }

@@ -1,7 +1,9 @@
 /** What `describe` says of each kind: one line a kind. Kinds that are not here are described by their fields. */
 import { clusterRole, clusterRoleBinding, ingress, role, roleBinding } from './access.ts';
+import { certificateSigningRequest } from './certificates.ts';
 import { configMap, namespace, secret, serviceAccount } from './configuration.ts';
 import type { Describe } from './description.ts';
+import { ipAddress, networkPolicy, serviceCidr } from './network.ts';
 import { node } from './nodes.ts';
 import { pod } from './pods.ts';
 import { horizontalPodAutoscaler, limitRange, podDisruptionBudget, priorityClass, resourceQuota } from './policy.ts';
@@ -31,8 +33,12 @@ export const describers: Readonly<Record<string, Describe>> = {
   'autoscaling/HorizontalPodAutoscaler': horizontalPodAutoscaler,
   'batch/CronJob': cronJob,
   'batch/Job': job,
+  'certificates.k8s.io/CertificateSigningRequest': certificateSigningRequest,
   'discovery.k8s.io/EndpointSlice': endpointSlice,
+  'networking.k8s.io/IPAddress': ipAddress,
   'networking.k8s.io/Ingress': ingress,
+  'networking.k8s.io/NetworkPolicy': networkPolicy,
+  'networking.k8s.io/ServiceCIDR': serviceCidr,
   'policy/PodDisruptionBudget': podDisruptionBudget,
   'rbac.authorization.k8s.io/ClusterRole': clusterRole,
   'rbac.authorization.k8s.io/ClusterRoleBinding': clusterRoleBinding,

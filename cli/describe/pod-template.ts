@@ -12,8 +12,10 @@ import type {
   Probe,
   Volume,
 } from '../../control/api/generated/types.ts';
+import { selectorOrNone } from '../../control/api/printers/printer.ts';
 import { milliValue, parseQuantity } from '../../control/api/schema/quantity.ts';
 import { indent, labelLines, mapLines, timeText } from './lines.ts';
+import { volumeSourceLines } from './volumes.ts';
 
 /** A pod template, with tabs. */
 export function templateLines(template: PodTemplateSpec | undefined): string[] {
@@ -36,6 +38,8 @@ function specLines(spec: PodSpec | undefined): string[] {
     ...(spec?.initContainers?.length ? containerLines('Init Containers', spec.initContainers, undefined) : []),
     ...containerLines('Containers', spec?.containers ?? [], undefined),
     ...volumeLines(spec?.volumes, { isTemplate: true }),
+    ...spreadLines(spec),
+    ...(spec?.priorityClassName ? [`Priority Class Name:\t${spec.priorityClassName}`] : []),
     ...mapLines('Node-Selectors', spec?.nodeSelector, '='),
     ...tolerationLines(spec),
   ];
@@ -49,6 +53,17 @@ export function tolerationLines(spec: PodSpec | undefined): string[] {
   });
   if (texts.length === 0) return ['Tolerations:\t<none>'];
   return texts.sort().map((text, index) => `${index === 0 ? 'Tolerations:' : ''}\t${text}`);
+}
+
+/** How pods are to be spread; nothing where that is not said. */
+export function spreadLines(spec: PodSpec | undefined): string[] {
+  return [...(spec?.topologySpreadConstraints ?? [])]
+    .sort((a, b) => (a.topologyKey < b.topologyKey ? -1 : 1))
+    .map(({ topologyKey, whenUnsatisfiable, maxSkew, labelSelector }, index) => {
+      const among = labelSelector ? ` for selector ${selectorOrNone(labelSelector)}` : '';
+      const title = index === 0 ? 'Topology Spread Constraints:' : '';
+      return `${title}\t${topologyKey}:${whenUnsatisfiable} when max skew ${maxSkew} is exceeded${among}`;
+    });
 }
 
 /** The statuses tell state and restarts; without them it is a template. The pod's fields are what variables refer to. */
@@ -237,63 +252,6 @@ export function volumeLines(volumes: readonly Volume[] | undefined, options = { 
   const [nameIndent, fieldIndent] = options.isTemplate ? [' ', '  '] : ['  ', '    '];
   return [
     'Volumes:',
-    ...volumes.flatMap(volume => [`${nameIndent}${volume.name}:`, ...indent(sourceLines(volume), fieldIndent)]),
+    ...volumes.flatMap(volume => [`${nameIndent}${volume.name}:`, ...indent(volumeSourceLines(volume), fieldIndent)]),
   ];
-}
-
-function sourceLines(volume: Volume): string[] {
-  if (volume.emptyDir) {
-    return [
-      "Type:\tEmptyDir (a temporary directory that shares a pod's lifetime)",
-      `Medium:\t${volume.emptyDir.medium ?? ''}`,
-      `SizeLimit:\t${volume.emptyDir.sizeLimit ?? '<unset>'}`,
-    ];
-  }
-  if (volume.hostPath) {
-    return [
-      'Type:\tHostPath (bare host directory volume)',
-      `Path:\t${volume.hostPath.path}`,
-      `HostPathType:\t${volume.hostPath.type ?? ''}`,
-    ];
-  }
-  if (volume.configMap) {
-    return [
-      'Type:\tConfigMap (a volume populated by a ConfigMap)',
-      `Name:\t${volume.configMap.name ?? ''}`,
-      `Optional:\t${volume.configMap.optional ?? false}`,
-    ];
-  }
-  if (volume.secret) {
-    return [
-      'Type:\tSecret (a volume populated by a Secret)',
-      `SecretName:\t${volume.secret.secretName ?? ''}`,
-      `Optional:\t${volume.secret.optional ?? false}`,
-    ];
-  }
-  if (volume.persistentVolumeClaim) {
-    return [
-      'Type:\tPersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)',
-      `ClaimName:\t${volume.persistentVolumeClaim.claimName}`,
-      `ReadOnly:\t${volume.persistentVolumeClaim.readOnly ?? false}`,
-    ];
-  }
-  if (volume.projected) {
-    return [
-      'Type:\tProjected (a volume that contains injected data from multiple sources)',
-      ...(volume.projected.sources ?? []).flatMap(source => [
-        ...(source.serviceAccountToken
-          ? [`TokenExpirationSeconds:\t${source.serviceAccountToken.expirationSeconds ?? 3600}`]
-          : []),
-        ...(source.configMap
-          ? [`ConfigMapName:\t${source.configMap.name ?? ''}`, `Optional:\t${source.configMap.optional ?? false}`]
-          : []),
-        ...(source.secret
-          ? [`SecretName:\t${source.secret.name ?? ''}`, `Optional:\t${source.secret.optional ?? false}`]
-          : []),
-        ...(source.downwardAPI ? ['DownwardAPI:\ttrue'] : []),
-      ]),
-    ];
-  }
-  const [type = '<unknown>'] = Object.keys(volume).filter(key => key !== 'name');
-  return [`Type:\t${type}`];
 }

@@ -1,13 +1,13 @@
 /** `describe pod`. */
-import type { Pod } from '../../control/api/generated/types.ts';
-import { podReason } from '../../control/api/printers/pods.ts';
+import type { Pod, SeccompProfile } from '../../control/api/generated/types.ts';
+import { ageOf } from '../../control/api/printers/human-duration.ts';
 import { describing } from './description.ts';
 import { annotationLines, controllerLines, labelLines, mapLines, timeText } from './lines.ts';
-import { containerLines, tolerationLines, volumeLines } from './pod-template.ts';
+import { containerLines, spreadLines, tolerationLines, volumeLines } from './pod-template.ts';
 
 const YES: Readonly<Record<string, string>> = { True: 'True', False: 'False' };
 
-export const pod = describing<Pod>(object => {
+export const pod = describing<Pod>((object, { now }) => {
   const { metadata, spec, status } = object;
   const statuses = status?.containerStatuses ?? [];
   return [
@@ -21,9 +21,10 @@ export const pod = describing<Pod>(object => {
     ...(status?.startTime ? [`Start Time:\t${timeText(status.startTime)}`] : []),
     ...labelLines(metadata?.labels),
     ...annotationLines(metadata),
-    ...podStatusLines(object),
+    ...podStatusLines(object, now),
     ...(status?.reason ? [`Reason:\t${status.reason}`] : []),
     ...(status?.message ? [`Message:\t${status.message}`] : []),
+    ...seccompLines(spec?.securityContext?.seccompProfile),
     `IP:\t${status?.podIP ?? ''}`,
     ...(status?.podIPs?.length ? ['IPs:', ...status.podIPs.map(({ ip }) => `  IP:\t${ip}`)] : ['IPs:\t<none>']),
     ...controllerLines(metadata),
@@ -43,14 +44,24 @@ export const pod = describing<Pod>(object => {
     ...(status?.qosClass ? [`QoS Class:\t${status.qosClass}`] : []),
     ...mapLines('Node-Selectors', spec?.nodeSelector, '='),
     ...tolerationLines(spec),
+    ...spreadLines(spec),
   ];
 });
 
-function podStatusLines(object: Pod): string[] {
-  const { metadata, status } = object;
-  if (!metadata?.deletionTimestamp) return [`Status:\t${status?.reason ? podReason(object) : (status?.phase ?? '')}`];
+function podStatusLines({ metadata, status }: Pod, now: number): string[] {
+  const hasEnded = status?.phase === 'Failed' || status?.phase === 'Succeeded';
+  if (!metadata?.deletionTimestamp || hasEnded) return [`Status:\t${status?.phase ?? ''}`];
   return [
-    `Status:\tTerminating (lasts <invalid>)`,
+    `Status:\tTerminating (lasts ${ageOf(metadata.deletionTimestamp, now)})`,
     `Termination Grace Period:\t${metadata.deletionGracePeriodSeconds ?? 0}s`,
+  ];
+}
+
+function seccompLines(profile: SeccompProfile | undefined): string[] {
+  if (!profile) return [];
+  const { type, localhostProfile } = profile;
+  return [
+    `SeccompProfile:\t${type}`,
+    ...(type === 'Localhost' ? [`LocalhostProfile:\t${localhostProfile ?? ''}`] : []),
   ];
 }

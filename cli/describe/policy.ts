@@ -6,7 +6,7 @@ import type {
   PriorityClass,
   ResourceQuota,
 } from '../../control/api/generated/types.ts';
-import { selectorOrNone } from '../../control/api/printers/printer.ts';
+import { labelsText, selectorOrNone } from '../../control/api/printers/printer.ts';
 import { describing } from './description.ts';
 import { annotationLines, labelLines, timeText } from './lines.ts';
 
@@ -49,14 +49,48 @@ function metricLine(metric: Metric, current: Metric | undefined): string {
     ? ['on pods', metric.pods, current?.pods]
     : metric.object
       ? [
-          `on ${metric.object.describedObject?.kind}/${metric.object.describedObject?.name}`,
+          `on ${metric.object.describedObject?.kind}/${metric.object.describedObject?.name} ${amountKind(metric.object)}`,
           metric.object,
           current?.object,
         ]
-      : ['(target average value)', metric.external, current?.external];
+      : [amountKind(metric.external), metric.external, current?.external];
   const wanted = other?.target?.averageValue ?? other?.target?.value;
   const now = seen?.current?.averageValue ?? seen?.current?.value ?? UNKNOWN;
   return `  "${other?.metric?.name}" ${kind}:\t${now} / ${wanted}`;
+}
+
+const amountKind = (part: MetricPart | undefined): string =>
+  part?.target?.averageValue === undefined ? '(target value)' : '(target average value)';
+
+interface ScalingRules {
+  readonly stabilizationWindowSeconds?: number;
+  readonly selectPolicy?: string;
+  readonly policies?: readonly { readonly type: string; readonly value: number; readonly periodSeconds: number }[];
+}
+
+function behaviorLines(behavior: { scaleUp?: ScalingRules; scaleDown?: ScalingRules } | undefined): string[] {
+  if (!behavior) return [];
+  const rules = (direction: string, { stabilizationWindowSeconds, selectPolicy, policies }: ScalingRules) => [
+    `  Scale ${direction}:`,
+    ...(stabilizationWindowSeconds === undefined
+      ? []
+      : [`    Stabilization Window: ${stabilizationWindowSeconds} seconds`]),
+    ...(policies?.length
+      ? [
+          `    Select Policy: ${selectPolicy ?? 'Max'}`,
+          '    Policies:',
+          ...policies.map(
+            ({ type, value, periodSeconds }) =>
+              `      - Type: ${type}\tValue: ${value}\tPeriod: ${periodSeconds} seconds`,
+          ),
+        ]
+      : []),
+  ];
+  return [
+    'Behavior:',
+    ...(behavior.scaleUp ? rules('Up', behavior.scaleUp) : []),
+    ...(behavior.scaleDown ? rules('Down', behavior.scaleDown) : []),
+  ];
 }
 
 export const horizontalPodAutoscaler = describing<HorizontalPodAutoscaler>(({ metadata, spec, status }) => {
@@ -67,6 +101,7 @@ export const horizontalPodAutoscaler = describing<HorizontalPodAutoscaler>(({ me
     maxReplicas?: number;
     targetCPUUtilizationPercentage?: number;
     scaleTargetRef?: { kind: string; name: string };
+    behavior?: { scaleUp?: ScalingRules; scaleDown?: ScalingRules };
   };
   const seen = (status ?? {}) as {
     currentMetrics?: Metric[] | null;
@@ -91,6 +126,7 @@ export const horizontalPodAutoscaler = describing<HorizontalPodAutoscaler>(({ me
     ...metrics.map((metric, index) => metricLine(metric, seen.currentMetrics?.[index])),
     `Min replicas:\t${own.minReplicas ?? '<unset>'}`,
     `Max replicas:\t${own.maxReplicas ?? 0}`,
+    ...behaviorLines(own.behavior),
     `${kind} pods:\t${seen.currentReplicas ?? 0} current / ${seen.desiredReplicas ?? 0} desired`,
     ...(seen.conditions?.length
       ? [
@@ -141,13 +177,34 @@ export function limitLines(limits: NonNullable<LimitRange['spec']>['limits']): s
   });
 }
 
+const SCOPES: Readonly<Record<string, string>> = {
+  Terminating:
+    'Matches all pods that have an active deadline. These pods have a limited lifespan on a node before being actively terminated by the system.',
+  NotTerminating:
+    'Matches all pods that do not have an active deadline. These pods usually include long running pods whose container command is not expected to terminate.',
+  BestEffort:
+    'Matches all pods that do not have resource requirements set. These pods have a best effort quality of service.',
+  NotBestEffort:
+    'Matches all pods that have at least one resource requirement set. These pods have a burstable or guaranteed quality of service.',
+};
+
+/** Which pods a quota counts, and what that means. */
+export function scopeLines(scopes: readonly string[] | undefined): string[] {
+  if (!scopes?.length) return [];
+  const ordered = [...scopes].sort();
+  return [
+    `Scopes:\t${ordered.join(', ')}`,
+    ...ordered.flatMap(scope => (SCOPES[scope] === undefined ? [] : [` * ${SCOPES[scope]}`])),
+  ];
+}
+
 export const resourceQuota = describing<ResourceQuota>(({ metadata, spec, status }) => {
   const hard = (status?.hard ?? {}) as Amounts;
   const used = (status?.used ?? {}) as Amounts;
   return [
     `Name:\t${metadata?.name}`,
     `Namespace:\t${metadata?.namespace}`,
-    ...(spec?.scopes?.length ? [`Scopes:\t${spec.scopes.join(', ')}`] : []),
+    ...scopeLines(spec?.scopes),
     'Resource\tUsed\tHard',
     '--------\t----\t----',
     ...Object.keys(hard)
@@ -162,5 +219,5 @@ export const priorityClass = describing<PriorityClass>(object => [
   `GlobalDefault:\t${object.globalDefault ?? false}`,
   `PreemptionPolicy:\t${object.preemptionPolicy ?? 'PreemptLowerPriority'}`,
   `Description:\t${object.description ?? ''}`,
-  ...annotationLines(object.metadata),
+  `Annotations:\t${labelsText(object.metadata?.annotations)}`,
 ]);

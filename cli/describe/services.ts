@@ -11,7 +11,6 @@ export const service = describing<Service>(async (object, help) => {
     selector: `kubernetes.io/service-name=${metadata?.name}`,
     namespace,
   });
-  const endpoints = slices.length > 0 ? [] : [await help.get<Endpoints>('endpoints', metadata?.name ?? '', namespace)];
   const addressesOf = (portName: string | undefined): string => {
     const named = (ports: readonly { name?: string; port?: number }[] | undefined) =>
       (ports ?? []).filter(port => (port.name ?? '') === (portName ?? ''));
@@ -23,15 +22,12 @@ export const service = describing<Service>(async (object, help) => {
             .flatMap(({ addresses }) => addresses.map(address => `${address}:${port}`)),
         ),
       ),
-      ...endpoints.flatMap(entry =>
-        (entry?.subsets ?? []).flatMap(subset =>
-          named(subset.ports).flatMap(({ port }) => (subset.addresses ?? []).map(({ ip }) => `${ip}:${port}`)),
-        ),
-      ),
     ];
     return texts.length > 3
       ? `${texts.slice(0, 3).join(',')} + ${texts.length - 3} more...`
-      : texts.join(',') || '<none>';
+      : slices.length === 0
+        ? '<none>'
+        : texts.join(',');
   };
   const ingress = (status?.loadBalancer?.ingress ?? []).map(({ ip, hostname }) => ip ?? hostname ?? '');
   return [
@@ -42,9 +38,9 @@ export const service = describing<Service>(async (object, help) => {
     `Selector:\t${labelsText(spec?.selector)}`,
     `Type:\t${spec?.type ?? ''}`,
     ...(spec?.ipFamilyPolicy ? [`IP Family Policy:\t${spec.ipFamilyPolicy}`] : []),
-    ...(spec?.ipFamilies ? [`IP Families:\t${spec.ipFamilies.join(',')}`] : []),
+    `IP Families:\t${spec?.ipFamilies?.join(',') || '<none>'}`,
     `IP:\t${spec?.clusterIP ?? ''}`,
-    ...(spec?.clusterIPs ? [`IPs:\t${spec.clusterIPs.join(',')}`] : []),
+    `IPs:\t${spec?.clusterIPs?.join(',') || '<none>'}`,
     ...(spec?.externalIPs?.length ? [`External IPs:\t${spec.externalIPs.join(',')}`] : []),
     ...(spec?.externalName ? [`External Name:\t${spec.externalName}`] : []),
     ...(ingress.length > 0 ? [`LoadBalancer Ingress:\t${ingress.join(', ')}`] : []),
@@ -57,6 +53,10 @@ export const service = describing<Service>(async (object, help) => {
     `Session Affinity:\t${spec?.sessionAffinity ?? 'None'}`,
     ...(spec?.externalTrafficPolicy ? [`External Traffic Policy:\t${spec.externalTrafficPolicy}`] : []),
     ...(spec?.internalTrafficPolicy ? [`Internal Traffic Policy:\t${spec.internalTrafficPolicy}`] : []),
+    ...(spec?.healthCheckNodePort ? [`HealthCheck NodePort:\t${spec.healthCheckNodePort}`] : []),
+    ...(spec?.loadBalancerSourceRanges?.length
+      ? [`LoadBalancer Source Ranges:\t${spec.loadBalancerSourceRanges.join(',')}`]
+      : []),
   ];
 });
 

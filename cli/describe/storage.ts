@@ -1,17 +1,10 @@
 /** Claims, volumes and classes of storage. */
 import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '../../control/api/generated/types.ts';
+import { labelsText } from '../../control/api/printers/printer.ts';
 import { type DescribeHelp, describing } from './description.ts';
-import { annotationLines, labelLines } from './lines.ts';
+import { annotationLines, indent, labelLines } from './lines.ts';
+import { csiLines, hostPathLines, modesText, nfsLines } from './volumes.ts';
 
-const SHORT_MODES: Readonly<Record<string, string>> = {
-  ReadWriteOnce: 'RWO',
-  ReadOnlyMany: 'ROX',
-  ReadWriteMany: 'RWX',
-  ReadWriteOncePod: 'RWOP',
-};
-
-const modesText = (modes: readonly string[] | undefined): string =>
-  (modes ?? []).map(mode => SHORT_MODES[mode] ?? mode).join(',');
 const finalizersText = (finalizers: readonly string[] | undefined): string => `[${(finalizers ?? []).join(' ')}]`;
 
 export const persistentVolumeClaim = describing<PersistentVolumeClaim>(async ({ metadata, spec, status }, help) => {
@@ -59,7 +52,7 @@ export const persistentVolume = describing<PersistentVolume>(({ metadata, spec, 
   ...affinityLines(spec),
   `Message:\t${status?.message ?? ''}`,
   'Source:',
-  ...sourceLines(spec),
+  ...indent(sourceLines(spec), '    '),
 ]);
 
 function affinityLines(spec: PersistentVolume['spec']): string[] {
@@ -78,34 +71,19 @@ function affinityLines(spec: PersistentVolume['spec']): string[] {
 }
 
 function sourceLines(spec: PersistentVolume['spec']): string[] {
-  if (spec?.hostPath) {
-    return [
-      '    Type:\tHostPath (bare host directory volume)',
-      `    Path:\t${spec.hostPath.path}`,
-      `    HostPathType:\t${spec.hostPath.type ?? ''}`,
-    ];
-  }
+  if (spec?.hostPath) return hostPathLines(spec.hostPath);
   if (spec?.local) {
-    return [
-      '    Type:\tLocalVolume (a persistent volume backed by local storage on a node)',
-      `    Path:\t${spec.local.path}`,
-    ];
+    return ['Type:\tLocalVolume (a persistent volume backed by local storage on a node)', `Path:\t${spec.local.path}`];
   }
-  if (spec?.nfs) {
-    return [
-      '    Type:\tNFS (an NFS mount that lasts the lifetime of a pod)',
-      `    Server:\t${spec.nfs.server}`,
-      `    Path:\t${spec.nfs.path}`,
-      `    ReadOnly:\t${spec.nfs.readOnly ?? false}`,
-    ];
-  }
-  return ['    Type:\t<unknown>'];
+  if (spec?.nfs) return nfsLines(spec.nfs);
+  if (spec?.csi) return csiLines(spec.csi);
+  return ['Type:\t<unknown>'];
 }
 
 export const storageClass = describing<StorageClass>(object => [
   `Name:\t${object.metadata?.name}`,
   `IsDefaultClass:\t${object.metadata?.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true' ? 'Yes' : 'No'}`,
-  ...annotationLines(object.metadata).map(line => line.replace(/: (?=[^\t]*$)/, '=')),
+  `Annotations:\t${labelsText(object.metadata?.annotations)}`,
   `Provisioner:\t${object.provisioner}`,
   `Parameters:\t${
     Object.entries(object.parameters ?? {})

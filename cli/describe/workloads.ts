@@ -13,7 +13,7 @@ import type {
 import { humanDuration } from '../../control/api/printers/human-duration.ts';
 import { labelsText, selectorOrNone } from '../../control/api/printers/printer.ts';
 import { type DescribeHelp, describing } from './description.ts';
-import { annotationLines, controllerLines, labelLines, selectorLine, timeText } from './lines.ts';
+import { annotationLines, controllerLines, labelLines, mapLines, selectorLine, timeText } from './lines.ts';
 import { templateLines } from './pod-template.ts';
 
 export const deployment = describing<Deployment>(async (object, help) => {
@@ -121,16 +121,31 @@ export const job = describing<Job>(object => {
     `Completion Mode:\t${spec?.completionMode ?? 'NonIndexed'}`,
     `Suspend:\t${spec?.suspend ?? false}`,
     `Backoff Limit:\t${spec?.backoffLimit ?? 6}`,
+    ...(spec?.ttlSecondsAfterFinished === undefined
+      ? []
+      : [`TTL Seconds After Finished:\t${spec.ttlSecondsAfterFinished}`]),
     ...(startTime ? [`Start Time:\t${timeText(startTime)}`] : []),
     ...(completionTime ? [`Completed At:\t${timeText(completionTime)}`] : []),
     ...(startTime && completionTime
       ? [`Duration:\t${humanDuration(Date.parse(completionTime) - Date.parse(startTime))}`]
       : []),
+    ...(spec?.activeDeadlineSeconds === undefined ? [] : [`Active Deadline Seconds:\t${spec.activeDeadlineSeconds}s`]),
     `Pods Statuses:\t${status?.active ?? 0} Active${status?.ready === undefined ? '' : ` (${status.ready} Ready)`} / ${status?.succeeded ?? 0} Succeeded / ${status?.failed ?? 0} Failed`,
+    ...(spec?.completionMode === 'Indexed' ? [`Completed Indexes:\t${indexesText(status?.completedIndexes)}`] : []),
     'Pod Template:',
     ...templateLines(spec?.template),
   ];
 });
+
+/** How much of a list of indexes is shown. */
+const INDEXES_LENGTH_MAX = 50;
+
+function indexesText(indexes: string | undefined): string {
+  if (!indexes) return '<none>';
+  if (indexes.length <= INDEXES_LENGTH_MAX) return indexes;
+  const end = indexes.lastIndexOf(',', INDEXES_LENGTH_MAX);
+  return `${indexes.slice(0, Math.max(0, end) + 1)}...`;
+}
 
 function podCounts(pods: readonly Pod[]): string {
   const count = (phase: string) => pods.filter(({ status }) => status?.phase === phase).length;
@@ -192,7 +207,7 @@ function claimLines(claims: readonly PersistentVolumeClaim[] | undefined): strin
       `  Name:\t${metadata?.name}`,
       `  StorageClass:\t${spec?.storageClassName ?? ''}`,
       ...labelLines(metadata?.labels).map(line => `  ${line}`),
-      ...annotationLines(metadata).map(line => `  ${line}`),
+      ...mapLines('Annotations', metadata?.annotations, '=').map(line => `  ${line}`),
       `  Capacity:\t${spec?.resources?.requests?.storage ?? '<default>'}`,
       `  Access Modes:\t[${(spec?.accessModes ?? []).join(' ')}]`,
     ]),

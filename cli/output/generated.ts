@@ -28,7 +28,7 @@ export function withEmptyFields(object: JsonObject): JsonObject {
     case 'Ingress':
       return { ...shown, status: { loadBalancer: {} } };
     case 'HorizontalPodAutoscaler':
-      return { ...shown, status: { currentReplicas: 0, desiredReplicas: 0 } };
+      return { ...shown, status: { currentMetrics: null, desiredReplicas: 0 } };
     case 'PodDisruptionBudget':
       return {
         ...shown,

@@ -21,7 +21,8 @@ interface Scope {
   readonly variables: Map<string, unknown>;
 }
 
-const broken = (why: string) => failure(`error parsing template: ${why}`);
+const broken = (template: string, why: string) =>
+  failure(`error parsing template ${template}, template: output:1: ${why}`);
 
 export class GoTemplate {
   readonly #nodes: readonly Node[];
@@ -38,7 +39,7 @@ export class GoTemplate {
 
 function parse(template: string): Node[] {
   const root: Node[] = [];
-  const stack: { block: Extract<Node, { type: 'block' }>; target: Node[] }[] = [];
+  const stack: { block: Extract<Node, { type: 'block' }>; target: Node[]; isChained: boolean }[] = [];
   const target = () => stack[stack.length - 1]?.target ?? root;
   // `{{-` and `-}}` eat the blanks beside them.
   const parts = template
@@ -47,6 +48,7 @@ function parse(template: string): Node[] {
     .split(/(\{\{(?:"(?:\\.|[^"])*"|`[^`]*`|[^}]|\}(?!\}))*\}\})/);
   for (const part of parts) {
     if (!part.startsWith('{{')) {
+      if (part.includes('{{')) throw broken(template, 'unclosed action');
       if (part !== '') target().push({ type: 'text', text: part });
       continue;
     }
@@ -54,26 +56,37 @@ function parse(template: string): Node[] {
     const [word = ''] = action.split(/\s/);
     if (action.startsWith('/*')) continue;
     if (word === 'range' || word === 'if' || word === 'with') {
-      const block: Extract<Node, { type: 'block' }> = {
-        type: 'block',
-        keyword: word,
-        pipeline: action.slice(word.length).trim(),
-        body: [],
-        otherwise: [],
-      };
+      const block = blockOf(word, action.slice(word.length).trim());
       target().push(block);
-      stack.push({ block, target: block.body });
+      stack.push({ block, target: block.body, isChained: false });
     } else if (word === 'else') {
       const open = stack[stack.length - 1];
-      if (!open || action !== 'else') throw broken(`unexpected {{${action}}}`);
+      const [, chained, condition = ''] = /^else(?:\s+(if|with)\s+(.*))?$/s.exec(action) ?? [action];
+      if (!open || !/^else(?:\s+(?:if|with)\s|$)/.test(action)) throw broken(template, `unexpected {{${action}}}`);
       open.target = open.block.otherwise;
+      if (chained === 'if' || chained === 'with') {
+        const block = blockOf(chained, condition.trim());
+        open.target.push(block);
+        stack.push({ block, target: block.body, isChained: true });
+      }
     } else if (word === 'end') {
-      if (!stack.pop()) throw broken('unexpected {{end}}');
+      // One end closes a whole chain of `else if`.
+      let closed = stack.pop();
+      if (!closed) throw broken(template, 'unexpected {{end}}');
+      while (closed?.isChained) closed = stack.pop();
     } else target().push({ type: 'output', pipeline: action });
   }
-  if (stack.length > 0) throw broken('unexpected EOF');
+  if (stack.length > 0) throw broken(template, 'unexpected EOF');
   return root;
 }
+
+const blockOf = (keyword: 'range' | 'if' | 'with', pipeline: string): Extract<Node, { type: 'block' }> => ({
+  type: 'block',
+  keyword,
+  pipeline,
+  body: [],
+  otherwise: [],
+});
 
 function renderAll(nodes: readonly Node[], scope: Scope): string {
   return nodes.map(node => render(node, scope)).join('');
@@ -181,7 +194,7 @@ function operand(token: string, scope: Scope): unknown {
     return fieldOf(scope.variables.get(variable), path.join('.'));
   }
   if (token.startsWith('.')) return fieldOf(scope.dot, token.slice(1));
-  throw broken(`function "${token}" not defined`);
+  throw broken(token, `function "${token}" not defined`);
 }
 
 function fieldOf(value: unknown, path: string): unknown {
@@ -236,7 +249,7 @@ function call(name: string, values: readonly unknown[]): unknown {
         values.slice(1).reduce<unknown>((value, key) => Reflect.get(Object(value ?? {}), String(key)), a) !== undefined
       );
     default:
-      throw broken(`function "${name}" not defined`);
+      throw broken(name, `function "${name}" not defined`);
   }
 }
 

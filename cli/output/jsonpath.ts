@@ -55,8 +55,14 @@ export class JsonPath {
 
 /** kubectl takes `.metadata.name`, `metadata.name` and `{.metadata.name}` for columns and sorting. */
 export function relaxed(path: string): string {
-  const bare = /^\{([^{}]*)\}$/.exec(path)?.[1] ?? path;
-  return `{${bare.startsWith('.') || bare.startsWith('[') || bare.startsWith('$') ? bare : `.${bare}`}}`;
+  const [, braced, plain] = /^\{\.?([^{}]+)\}$|^\.?([^{}]+)$/.exec(path) ?? [];
+  const bare = braced ?? plain;
+  if (bare === undefined) {
+    throw failure(
+      "unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{name1.name2}' or '{.name1.name2}'",
+    );
+  }
+  return `{${bare.startsWith('[') || bare.startsWith('$') ? bare : `.${bare}`}}`;
 }
 
 function render(node: Node, current: unknown, root: unknown): string {

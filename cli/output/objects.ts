@@ -5,7 +5,7 @@ import { type Resource, singularWithGroup } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
 import { jsonText, yamlText } from './documents.ts';
 import { GoTemplate } from './go-template.ts';
-import { JsonPath, relaxed, valueText } from './jsonpath.ts';
+import { JsonPath, relaxed } from './jsonpath.ts';
 import { TableWriter } from './tables.ts';
 
 export interface PrintedObject {
@@ -21,6 +21,9 @@ export interface PrintedResult {
 
 export type ObjectPrinter = (result: PrintedResult) => string;
 
+/** The formats of what is no list of a table's. */
+export const PLAIN_FORMATS =
+  'go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,template,templatefile,yaml';
 const FORMATS =
   'custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,template,templatefile,wide,yaml';
 
@@ -28,11 +31,15 @@ const FORMATS =
  * The printer for an output format; its text ends with a newline where kubectl's does.
  * @throws CommandError for a format that does not exist.
  */
-export function objectPrinter(format: string, options: { readonly hasHeaders?: boolean } = {}): ObjectPrinter {
+export function objectPrinter(
+  format: string,
+  options: { readonly hasHeaders?: boolean; readonly allowed?: string } = {},
+): ObjectPrinter {
   const separator = format.indexOf('=');
   const name = separator < 0 ? format : format.slice(0, separator);
   const argument = separator < 0 ? '' : format.slice(separator + 1);
-  switch (name) {
+  const { allowed = FORMATS } = options;
+  switch (allowed.split(',').includes(name) ? name : undefined) {
     case 'json':
       return result => `${jsonText(documentOf(result))}\n`;
     case 'yaml':
@@ -42,11 +49,11 @@ export function objectPrinter(format: string, options: { readonly hasHeaders?: b
         objects.map(({ resource, object }) => `${singularWithGroup(resource)}/${nameOf(object)}\n`).join('');
     case 'jsonpath':
     case 'jsonpath-file': {
-      const template = new JsonPath(argumentOf(name, argument, 'jsonpath'));
+      const template = new JsonPath(argumentOf(name, argument, 'template'));
       return result => template.render(documentOf(result));
     }
     case 'jsonpath-as-json': {
-      const template = new JsonPath(argumentOf(name, argument, 'jsonpath'));
+      const template = new JsonPath(argumentOf(name, argument, 'template'));
       return result => `${jsonText(template.find(documentOf(result)))}\n`;
     }
     case 'go-template':
@@ -57,22 +64,23 @@ export function objectPrinter(format: string, options: { readonly hasHeaders?: b
       return result => template.render(documentOf(result));
     }
     case 'custom-columns':
+      return customColumns(columnsOf(argumentOf(name, argument, 'custom-columns')), options.hasHeaders ?? true);
     case 'custom-columns-file':
-      return customColumns(argumentOf(name, argument, 'custom-columns'), options.hasHeaders ?? true);
+      return customColumns(columnsOfFile(argumentOf(name, argument, 'custom-columns')), options.hasHeaders ?? true);
     default:
       throw failure(
-        `unable to match a printer suitable for the output format "${format}", allowed formats are: ${FORMATS}`,
+        `unable to match a printer suitable for the output format "${format}", allowed formats are: ${allowed}`,
       );
   }
 }
 
 function argumentOf(format: string, argument: string, what: string): string {
-  if (argument === '') throw failure(`${what} format specified but no ${what} given`);
+  if (argument === '') throw failure(`${what} format specified but no ${what.replace('-', ' ')} given`);
   if (!format.endsWith('file')) return argument;
   try {
     return readFileSync(argument, 'utf8');
   } catch (error) {
-    throw failure(`error reading ${what} ${argument}: no such file or directory`, error);
+    throw failure(`error reading --template ${argument}, open ${argument}: no such file or directory`, error);
   }
 }
 
@@ -88,11 +96,20 @@ function documentOf({ objects, isList }: PrintedResult): unknown {
   };
 }
 
-const columnText = (value: unknown): string => (value === null ? '<none>' : valueText(value));
+/** A value as Go prints any: maps and lists in square brackets, with blanks between. */
+function goText(value: unknown): string {
+  if (value === null || value === undefined) return '<nil>';
+  if (Array.isArray(value)) return `[${value.map(goText).join(' ')}]`;
+  if (typeof value !== 'object') return String(value);
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `map[${entries.map(([key, field]) => `${key}:${goText(field)}`).join(' ')}]`;
+}
+
+const columnText = (value: unknown): string => (value === null ? '<none>' : goText(value));
 
 /** `NAME:.metadata.name,IMAGE:.spec.containers[*].image` */
-function customColumns(specification: string, hasHeaders: boolean): ObjectPrinter {
-  const columns = specification
+function columnsOf(specification: string): readonly Column[] {
+  return specification
     .trim()
     .split(',')
     .map(column => {
@@ -102,6 +119,23 @@ function customColumns(specification: string, hasHeaders: boolean): ObjectPrinte
       }
       return { header, path: new JsonPath(relaxed(path.join(':'))) };
     });
+}
+
+/** A line of headers, and under them a line of paths. */
+function columnsOfFile(text: string): readonly Column[] {
+  const [headers = [], paths = []] = text.split('\n').map(line => line.trim().split(/\s+/));
+  if (headers.length !== paths.length) {
+    throw failure(`number of headers (${headers.length}) and field specifications (${paths.length}) don't match`);
+  }
+  return headers.map((header, index) => ({ header, path: new JsonPath(relaxed(paths[index] ?? '')) }));
+}
+
+interface Column {
+  readonly header: string;
+  readonly path: JsonPath;
+}
+
+function customColumns(columns: readonly Column[], hasHeaders: boolean): ObjectPrinter {
   return ({ objects }) => {
     const rows = objects.map(({ object }) =>
       columns.map(({ path }) => path.find(object).map(columnText).join(',') || '<none>'),
