@@ -68,6 +68,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'store/',
   ],
   'node/': ['control/api/', 'control/client/'],
+  'node/membership/': ['control/client/', 'control/join/', 'control/pki/', 'node/'],
   'cli/': [
     'control/api/',
     'control/client/',
@@ -147,6 +148,7 @@ const OWNERS = [
   /^cli\/cluster\//,
   /\/generate\.ts$/,
   /^node\/runtime\/processes\.ts$/,
+  /^node\/metrics\/machine-usage\.ts$/,
 ];
 const BANNED: Readonly<Record<string, RegExp>> = {
   'Date.now': /\bDate\.now\b|\bnew Date\(\)/,

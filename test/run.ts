@@ -19,18 +19,46 @@ const PATIENT_E2E = ['test/e2e/errors.test.ts', 'test/e2e/join.test.ts'];
 /** The same commands with several clients. */
 const SCRIPTS = ['test/clients/kubectl.test.ts', 'test/clients/helm.test.ts'];
 const PATIENT_CHAOS = 'test/chaos/nodes.test.ts';
-const only = process.argv.slice(2);
+/** What takes minutes and is no way in for a change: `npm run test:all` and CI run these too. */
+const LONG = [
+  'test/chaos/fast-failover.test.ts',
+  'test/chaos/leadership.test.ts',
+  'test/chaos/rolling-update.test.ts',
+  'test/chaos/rollouts.test.ts',
+  'test/clients/informers.test.ts',
+  'test/e2e/networks.test.ts',
+  'test/e2e/rollouts.test.ts',
+  'test/e2e/storage.test.ts',
+  'test/e2e/webhooks.test.ts',
+];
+const isAll = process.argv.includes('--all');
+const only = process.argv.slice(2).filter(word => word !== '--all');
+/** Patterns that leave files out. */
+const without = (...names: readonly string[]) => names.map(file => `!${file}`);
 const started = performance.now();
 const elapsed = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
-function run(command: string, args: readonly string[], onLine: (line: string) => void): Promise<number> {
+interface Wait {
+  readonly onLine: (line: string) => void;
+  /** How long the command may say nothing before it is killed. */
+  readonly silenceMs?: number;
+}
+
+function run(command: string, args: readonly string[], { onLine, silenceMs }: Wait): Promise<number> {
   return new Promise(resolve => {
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, FORCE_COLOR: '0' },
     });
-    createInterface({ input: child.stdout }).on('line', onLine);
-    child.once('close', code => resolve(code ?? 1));
+    const timer = silenceMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), silenceMs);
+    createInterface({ input: child.stdout }).on('line', line => {
+      timer?.refresh();
+      onLine(line);
+    });
+    child.once('close', code => {
+      clearTimeout(timer);
+      resolve(code ?? 1);
+    });
   });
 }
 
@@ -38,12 +66,17 @@ function run(command: string, args: readonly string[], onLine: (line: string) =>
 async function step(name: string, command: string, args: readonly string[]): Promise<void> {
   const since = performance.now();
   const lines: string[] = [];
-  const code = await run(command, args, line => lines.push(line));
+  const code = await run(command, args, { onLine: line => lines.push(line) });
   if (code === 0) counts.passed++;
   else counts.failed++;
   console.log(`${code === 0 ? '✔' : '✘'} ${name} (${elapsed(since)})`);
   if (code !== 0) console.log(lines.join('\n'));
 }
+
+/** Ava gives a test up after its time-out, and then says so. A runner that is silent for this much longer hangs. */
+const SILENCE_MS_MORE = 120_000;
+const silenceOf = (args: readonly string[]) =>
+  Number(/--timeout=(\d+)m/.exec(args.join(' '))?.[1] ?? 0) * 60_000 + SILENCE_MS_MORE;
 
 /** A group of test files. TAP is what ava offers for machines to read. */
 async function tests(name: string, args: readonly string[], { isNice = false } = {}): Promise<void> {
@@ -52,7 +85,7 @@ async function tests(name: string, args: readonly string[], { isNice = false } =
   const said: string[] = [];
   let failing = false;
   const [command, ...before] = isNice ? ['nice', '-n', '19', 'ava'] : ['ava'];
-  const code = await run(command ?? 'ava', [...before, '--tap', ...args], line => {
+  const onLine = (line: string) => {
     const result = /^(not ok|ok) \d+ - (.*)$/.exec(line);
     if (result) {
       const title = result[2] ?? '';
@@ -63,7 +96,8 @@ async function tests(name: string, args: readonly string[], { isNice = false } =
       if (failing) said.push(`✘ ${title}`);
     } else if (/^# {3}\S/.test(line)) said.push(`  ${line.slice(4)}`);
     else if (failing || /^(#|\s*)\s*(Uncaught|Unhandled|No tests|Exited|Timed out)/.test(line)) said.push(line);
-  });
+  };
+  const code = await run(command ?? 'ava', [...before, '--tap', ...args], { onLine, silenceMs: silenceOf(args) });
   if (code !== 0 && own.failed === 0) {
     own.failed++;
     said.push(`✘ ${name}: the test runner ended with exit code ${code}`);
@@ -87,6 +121,12 @@ function files(name: string, patterns: readonly string[], { concurrency = 1, isN
 // Every test file has a thread of its own, which loads the same modules again: they are compiled once.
 process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'raftsman-test-compiled');
 
+// Tables of cases are played in part otherwise.
+if (isAll) {
+  for (const name of ['RAFTSMAN_CLI_CASES', 'RAFTSMAN_POD_CASES']) process.env[name] ??= 'all';
+}
+const left = isAll ? [] : without(...LONG);
+
 if (only.length > 0) await tests('chosen tests', ['--concurrency=1', '--timeout=10m', ...only]);
 else {
   await step('build', 'tsc', ['-p', 'tsconfig.build.json']);
@@ -101,23 +141,30 @@ else {
     'test/*.test.ts',
   ]);
   // Simulated time does not care how much of the processor it gets, and the others wait more than they work.
-  const simulation = files('simulation', ['test/simulation/**/*.test.ts'], { isNice: true });
+  const simulation = files('simulation', ['test/simulation/**/*.test.ts', 'test/control-simulation/**/*.test.ts'], {
+    isNice: true,
+  });
   await files('parity', ['test/parity/**/*.test.ts']);
   // Those that measure the start of a cluster, and look what it leaves behind on the machine.
-  await files('e2e', ['test/e2e/**/*.test.ts', ...PATIENT_E2E.map(file => `!${file}`)]);
+  await files('e2e', ['test/e2e/**/*.test.ts', ...without(...PATIENT_E2E), ...left]);
+  await files('pods', ['test/pods/**/*.test.ts']);
   await simulation;
   // These measure nothing, and stand still for minutes: until a node counts as dead, until etcdctl has put its load.
   await files('store', ['test/store/**/*.test.ts', PATIENT_CHAOS, ...PATIENT_E2E], { concurrency: 4 });
   const attacks = ['test/security/**/*.test.ts', 'test/fuzz/**/*.test.ts'];
-  await files('security and clients', [...attacks, ...SCRIPTS], { concurrency: 3 });
+  const demands = 'test/conformance/**/*.test.ts';
+  await files('security, clients and conformance', [...attacks, ...SCRIPTS, demands], { concurrency: 3 });
   // How long clients wait for the next leader.
   await files('chaos', [
     'test/chaos/**/*.test.ts',
-    `!${PATIENT_CHAOS}`,
     'test/clients/**/*.test.ts',
-    ...SCRIPTS.map(file => `!${file}`),
+    ...without(PATIENT_CHAOS, ...SCRIPTS),
+    ...left,
   ]);
   await files('soak', ['test/soak/**/*.test.ts']);
+}
+if (only.length === 0 && !isAll) {
+  console.log(`\nLeft to \`npm run test:all\`:\n${LONG.map(file => `  - ${file}`).join('\n')}`);
 }
 if (counts.skipped.length > 0) {
   console.log(`\nSkipped here, each with what it needs:\n${counts.skipped.map(title => `  - ${title}`).join('\n')}`);

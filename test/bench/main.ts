@@ -1,7 +1,9 @@
 /**
- * `npm run bench [-- store scale api pod memory]`: figures for the README, each with the machine it was taken on. Run it alone;
+ * `npm run bench [-- store scale api pod memory scheduler control]`: figures for the README, each with the machine it
+ * was taken on. Run it alone;
  * without arguments it does everything. For `store`: `--rounds N`, `--seconds N` a measurement, `--clients 1,64`,
- * `--systems raftsman,etcd`; for `scale`: `--keys N` and the last two.
+ * `--systems raftsman,etcd`; for `scale`: `--keys N` and the last two; for `api`: `--seconds N` a measurement;
+ * for `control`: `--nodes N`, `--pods N`, `--masters 1,3`.
  */
 import { cpus, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -9,11 +11,13 @@ import { type ClusterOptions, newCluster, type TestCluster } from '../helpers/cl
 import { findKubectls } from '../helpers/machine.ts';
 import { run } from '../helpers/run.ts';
 import { benchApi } from './api.ts';
+import { benchControl } from './control.ts';
 import { benchMemory, benchPod } from './pod.ts';
 import { benchScale } from './scale.ts';
+import { benchScheduler } from './scheduler.ts';
 import { benchStore } from './store.ts';
 
-const PARTS = ['store', 'scale', 'api', 'pod', 'memory'];
+const PARTS = ['store', 'scale', 'api', 'pod', 'memory', 'scheduler', 'control'];
 const IDLE_MS = 10_000;
 const { values: flags, positionals: chosen } = parseArgs({
   allowPositionals: true,
@@ -23,6 +27,9 @@ const { values: flags, positionals: chosen } = parseArgs({
     keys: { type: 'string', default: '1000000' },
     clients: { type: 'string' },
     systems: { type: 'string' },
+    nodes: { type: 'string', default: '1000' },
+    pods: { type: 'string', default: '30000' },
+    masters: { type: 'string', default: '1,3' },
   },
 });
 const unknown = chosen.filter(part => !PARTS.includes(part));
@@ -69,15 +76,30 @@ if (wants('scale')) {
     print,
   });
 }
-if (wants('memory') || wants('api')) {
-  print('\nA cluster of three masters and two nodes');
+if (wants('scheduler')) {
+  print('\nThe scheduler’s decisions alone');
+  benchScheduler({ nodes: [1000, 5000], pods: 5000, print });
+}
+if (wants('memory')) {
+  print('\nAn idle cluster of three masters and two nodes');
   await withCluster({}, async cluster => {
-    if (wants('memory')) {
-      await new Promise(resolve => setTimeout(resolve, IDLE_MS));
-      await benchMemory(cluster, ['master-1', 'master-2', 'master-3', 'node-1', 'node-2'], print);
-    }
-    if (wants('api')) await benchApi(cluster.kubeconfig, cluster.port, print);
+    await new Promise(resolve => setTimeout(resolve, IDLE_MS));
+    await benchMemory(cluster, ['master-1', 'master-2', 'master-3', 'node-1', 'node-2'], print);
   });
+}
+if (wants('api')) {
+  for (const masters of [1, 3]) {
+    print(`\nThe API: ${masters === 1 ? 'one master' : 'three masters'}`);
+    const seconds = Number(flags.seconds);
+    await withCluster({ masters, nodes: 0 }, cluster => benchApi({ cluster, masters, seconds, print }));
+  }
+}
+if (wants('control')) {
+  const [nodes, pods] = [Number(flags.nodes), Number(flags.pods)];
+  for (const masters of flags.masters.split(',').map(Number)) {
+    print(`\nThe control plane: ${masters === 1 ? 'one master' : `${masters} masters`}, ${nodes} nodes, ${pods} pods`);
+    await withCluster({ masters, nodes: 0 }, cluster => benchControl({ cluster, masters, nodes, pods, print }));
+  }
 }
 if (wants('pod')) {
   print('\nA pod');

@@ -8,10 +8,10 @@ import { mustRun, until } from '../helpers/run.ts';
 
 const IMAGE = 'raftsman-test/busybox:1';
 const TOLERATION_S = 5;
-/** Kubernetes' default: a node is NotReady when its Lease is this old. */
-const GRACE_S = 40;
+/** Kubernetes' default: a node is NotReady when nothing was heard of it for so long. */
+const GRACE_S = 50;
 /** The agent comes back after its pods have moved. */
-const RESTART_DELAY_S = 75;
+const RESTART_DELAY_S = 90;
 const REPLICAS = 2;
 
 interface Pod {

@@ -12,7 +12,7 @@ export interface Api {
     method: string,
     path: string,
     body?: unknown,
-    options?: { readonly timeoutMs?: number; readonly type?: string },
+    options?: { readonly timeoutMs?: number; readonly type?: string; readonly isText?: boolean },
   ): Promise<Answer>;
   close(): void;
 }
@@ -28,7 +28,7 @@ export async function connectApi(
   const { authority, certificate, key } = await readKubeconfigCredentials(kubeconfig);
   const agent = new Agent({ keepAlive: true, ca: authority, ...(!isAnonymous && { cert: certificate, key }) });
   return {
-    call: (method, path, body, { timeoutMs = DEFAULT_TIMEOUT_MS, type = 'application/json' } = {}) =>
+    call: (method, path, body, { timeoutMs = DEFAULT_TIMEOUT_MS, type = 'application/json', isText = false } = {}) =>
       new Promise((resolve, reject) => {
         const text = body === undefined ? undefined : JSON.stringify(body);
         const request = httpsRequest(
@@ -54,6 +54,7 @@ export async function connectApi(
             });
             response.on('error', reject);
             response.on('close', () => {
+              if (isText && response.complete) return resolve({ status: response.statusCode ?? 0, body: answer });
               if (!response.complete) return reject(new Error('the answer broke off'));
               try {
                 resolve({ status: response.statusCode ?? 0, body: answer ? JSON.parse(answer) : undefined });

@@ -1,6 +1,6 @@
 /** A real cluster for a test: `raftsman up` on free ports in a folder of its own, stopped and removed at the end. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -14,7 +14,7 @@ export const raftsmanCommand: readonly [string, string] = [process.execPath, joi
 export interface ClusterOptions {
   readonly masters?: number;
   readonly nodes?: number;
-  readonly runtime?: 'docker' | 'native' | 'fake';
+  readonly runtime?: 'docker' | 'cri' | 'native' | 'fake';
   readonly args?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
 }
@@ -102,6 +102,17 @@ export class TestCluster {
 
   async pidOf(name: string): Promise<number> {
     return Number.parseInt(await readFile(join(this.directory, name, 'pid'), 'utf8'), 10);
+  }
+
+  /** Command lines of processes that name the cluster's folder. */
+  async processes(): Promise<readonly string[]> {
+    const found: string[] = [];
+    for (const pid of await readdir('/proc')) {
+      if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
+      const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+      if (text.includes(this.directory)) found.push(text.replaceAll('\0', ' '));
+    }
+    return found;
   }
 
   /** Runs the product's own CLI against this cluster. */

@@ -6,8 +6,20 @@ import { dirname, join } from 'node:path';
 import { mustRun, run } from './run.ts';
 
 /** A busybox with a shell, under this name, in the Docker engine. */
-export async function makeBusyboxImage(tag: string): Promise<void> {
-  await importImage(tag, { changes: ['CMD ["sh"]'], fill: addBusybox });
+export async function makeBusyboxImage(tag: string, changes: readonly string[] = ['CMD ["sh"]']): Promise<void> {
+  await importImage(tag, { changes, fill: addBusybox });
+}
+
+/** A busybox with `dig` (dnsutils) and `getent`, which asks as the C library does. */
+export async function makeDnsClientImage(tag: string): Promise<void> {
+  await importImage(tag, {
+    changes: ['CMD ["sleep", "3600"]'],
+    fill: async root => {
+      await addBusybox(root);
+      await addProgram(root, '/usr/bin/dig');
+      await addProgram(root, '/usr/bin/getent');
+    },
+  });
 }
 
 /**

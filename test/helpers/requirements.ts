@@ -1,11 +1,13 @@
 /** What a test needs of the machine, and whether it is here. A test that lacks something is skipped by name, with the reason. */
 import test, { type ImplementationFn } from 'ava';
+import { whyNoContainerd } from '../../node/runtime/cri/test-containerd.ts';
 import { findEtcd } from '../../store/testing/etcd.ts';
 import { answer, findKubectls, onPath } from './machine.ts';
 
 const checks = {
   root: () => (process.getuid?.() === 0 ? undefined : 'root'),
   docker: () => (answer('docker', ['version', '--format', '{{.Server.Version}}']) ? undefined : 'a Docker engine'),
+  containerd: () => (whyNoContainerd() === undefined ? undefined : 'containerd and runc'),
   kubectl: () => (findKubectls().length > 0 ? undefined : 'kubectl on the PATH or in RAFTSMAN_KUBECTLS'),
   'kubectl 1.33': () =>
     findKubectls().some(({ version }) => version === '1.33')
@@ -17,6 +19,7 @@ const checks = {
   busybox: () => (onPath('busybox') ? undefined : 'busybox (busybox-static)'),
   nginx: () => (onPath('nginx') || answer('/usr/sbin/nginx', ['-v']) !== undefined ? undefined : 'nginx (nginx-light)'),
   etcd: () => (findEtcd() ? undefined : 'etcd (etcd-server) on the PATH or in RAFTSMAN_ETCD'),
+  dig: () => (onPath('dig') ? undefined : 'dig (dnsutils)'),
   curl: () => (onPath('curl') ? undefined : 'curl'),
 } as const;
 export type Requirement = keyof typeof checks;

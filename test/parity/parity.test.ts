@@ -131,7 +131,7 @@ async function startCluster(kubectlPath: string): Promise<TestCluster> {
 }
 
 /** Each command of ours starts a Node: `npm test` plays a part of the cases, another one each day; all, if asked for. */
-const SHARES = 3;
+const SHARES = 6;
 const DAY_MS = 86_400_000;
 
 const title = 'recorded transcripts of kubectl read the same';

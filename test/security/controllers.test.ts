@@ -41,7 +41,12 @@ test('controllers have the roles that their work needs, and no others', async t 
     logger: silentLogger,
     identity: 'm',
     signal: stop.signal,
-    options: { rootCa: 'CA', clusterCidr: '10.42.0.0/16', nodeGracePeriodMs: 1_000, signCertificate: async () => 'x' },
+    options: {
+      rootCa: 'CA',
+      clusterCidr: '10.42.0.0/16',
+      nodeHealth: { gracePeriodMs: 1_000 },
+      signCertificate: async () => 'x',
+    },
   });
   t.teardown(async () => {
     stop.abort();

@@ -66,6 +66,8 @@ export class Reference {
   #highestTerm = 0;
   #committedIndex = 0;
   #committedMembership: NotedMembership | undefined;
+  /** The membership the cluster began with, which counts until another is committed. */
+  #firstMembership: NotedMembership | undefined;
   /** The term of the joint membership that is in force, if one is. */
   #jointBy: number | undefined;
   /** Whose removal somebody has asked for. */
@@ -134,7 +136,9 @@ export class Reference {
 
   /** A new member begins, in a cluster of these. */
   begins(member: MemberId, membership: Membership): void {
-    this.#durable.set(member, { startIndex: 0, startTerm: 0, terms: [], memberships: [noted(0, membership)] });
+    const first = noted(0, membership);
+    this.#firstMembership ??= first;
+    this.#durable.set(member, { startIndex: 0, startTerm: 0, terms: [], memberships: [first] });
   }
 
   /** A member started again, with this on its disk. */
@@ -229,7 +233,7 @@ export class Reference {
 
   /** Whether a member belongs to the cluster, as far as that is certain. */
   isMember(member: MemberId): boolean {
-    return this.#committedMembership?.members.has(member) ?? true;
+    return (this.#committedMembership ?? this.#firstMembership)?.members.has(member) ?? false;
   }
 
   /** Who votes for certain. */

@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { freePort } from '../../store/testing/cluster.ts';
+import { freePort } from '../../raft/transport/testing/free-port.ts';
 import { findEtcd, TestEtcd } from '../../store/testing/etcd.ts';
 import { type Api, connectApi } from '../helpers/api.ts';
 import { raftsmanCommand } from '../helpers/cluster.ts';

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ImplementationFn } from 'ava';
 import { TestAuthority } from '../../raft/transport/testing/certificates.ts';
-import { freePort } from '../../store/testing/cluster.ts';
+import { freePort } from '../../raft/transport/testing/free-port.ts';
 import { findEtcd, TestEtcd } from '../../store/testing/etcd.ts';
 import type { DoorMemberOptions } from '../helpers/etcd-door-member.ts';
 import { type EtcdctlOptions, etcdctl, normalised, runEtcdctl } from '../helpers/etcdctl.ts';

@@ -1,0 +1,48 @@
+/** Rules of the controllers and of the server, each with what it is without; the simulation has to notice each. */
+
+export interface Mutation {
+  readonly rule: string;
+  readonly file: string;
+  /** Stands in the file exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    rule: 'surge is a bound',
+    file: 'control/controllers/deployment-plan.ts',
+    find: 'rollingBounds(this.#deployment).maxSurge - this.#total()',
+    replace: 'rollingBounds(this.#deployment).maxSurge + 2 - this.#total()',
+  },
+  {
+    rule: 'as many stay available as the deployment wants',
+    file: 'control/controllers/deployment-plan.ts',
+    find: 'const minAvailable = this.#desired - rollingBounds(this.#deployment).maxUnavailable;',
+    replace: 'const minAvailable = this.#desired - rollingBounds(this.#deployment).maxUnavailable - 1;',
+  },
+  {
+    rule: 'what was written and not seen yet counts',
+    file: 'control/client/expectations.ts',
+    find: 'if (this.#clock.now() - expectation.sinceMs < EXPECTATION_TTL_MS) return false;',
+    replace: '',
+  },
+  {
+    rule: 'writes of a past leadership are refused',
+    file: 'store/mvcc/mvcc.ts',
+    find: 'if (fenceTerm !== undefined && fenceTerm !== context.term) return',
+    replace: 'if (fenceTerm !== undefined && fenceTerm > context.term) return',
+  },
+  {
+    rule: 'a pod of a node that is gone is removed',
+    file: 'control/controllers/pod-garbage.ts',
+    find: 'lost.filter(pod => isGone(nodeOf(pod)))',
+    replace: 'lost.filter(() => false)',
+  },
+  {
+    rule: 'an eviction takes from its budget',
+    file: 'control/apiserver/subresources/eviction.ts',
+    find: 'disruptionsAllowed: status.disruptionsAllowed - 1 };',
+    replace: 'disruptionsAllowed: status.disruptionsAllowed };',
+  },
+];

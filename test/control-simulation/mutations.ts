@@ -1,0 +1,73 @@
+/**
+ * Takes out each rule of `mutation-list.ts` in turn and shows that the simulation notices: `node
+ * test/control-simulation/mutations.ts [--only TEXT] [--seeds 100] [--jobs N]`. Each is taken out of a copy of the sources in a
+ * temporary folder. A rule whose absence is not noticed is a hole in the simulation: exit code 1.
+ */
+import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { MUTATIONS } from './mutation-list.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, seeds: { type: 'string', default: '100' }, jobs: { type: 'string' } },
+});
+
+const copy = copySources();
+try {
+  process.exitCode = await run();
+} finally {
+  rmSync(copy, { recursive: true });
+}
+
+async function run(): Promise<number> {
+  const chosen = MUTATIONS.filter(({ rule }) => rule.includes(values.only ?? ''));
+  let unnoticed = 0;
+  for (const { rule, file, find, replace } of chosen) {
+    const path = join(copy, file);
+    const source = readFileSync(path, 'utf8');
+    if (source.split(find).length !== 2) throw new Error(`${file} does not hold this exactly once: ${find}`);
+    writeFileSync(
+      path,
+      source.replace(find, () => replace),
+    );
+    const finding = await firstFailure();
+    writeFileSync(path, source);
+    if (finding === undefined) unnoticed++;
+    console.log(
+      finding === undefined ? `✘ NOT NOTICED in ${values.seeds} seeds: ${rule}` : `✔ ${rule}\n    ${finding}`,
+    );
+  }
+  console.log(`${chosen.length} rules taken out, ${unnoticed} not noticed`);
+  return unnoticed > 0 || chosen.length === 0 ? 1 : 0;
+}
+
+function copySources(): string {
+  const target = mkdtempSync(join(tmpdir(), 'raftsman-control-mutations-'));
+  for (const folder of ['raft', 'store', 'control', 'test/simulation', 'test/control-simulation']) {
+    cpSync(join(ROOT, folder), join(target, folder), { recursive: true, filter: path => !path.endsWith('.test.ts') });
+  }
+  for (const file of ['package.json', 'tsconfig.json']) cpSync(join(ROOT, file), join(target, file));
+  symlinkSync(join(ROOT, 'node_modules'), join(target, 'node_modules'));
+  return target;
+}
+
+/** Runs seeds on the changed copy, up to the first in which a judge speaks. */
+function firstFailure(): Promise<string | undefined> {
+  const main = join(copy, 'test/control-simulation/main.ts');
+  const jobs = values.jobs === undefined ? [] : ['--jobs', values.jobs];
+  const child = spawn(process.execPath, [main, '--seeds', values.seeds, '--first-failure', '--quiet', ...jobs], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let text = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', () => resolve(/^seed \d+ failed \((?:violation|unhealed)\): .*$/m.exec(text)?.[0]));
+  });
+}
