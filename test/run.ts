@@ -118,7 +118,7 @@ function files(name: string, patterns: readonly string[], { concurrency = 1, isN
   return tests(name, [pace, '--timeout=10m', ...patterns], { isNice });
 }
 
-// Every test file has a thread of its own, which loads the same modules again: they are compiled once.
+// Every test file has a process of its own, which loads the same modules again: they are compiled once.
 process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'raftsman-test-compiled');
 
 // Tables of cases are played in part otherwise.

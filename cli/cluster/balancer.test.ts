@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import test from 'ava';
+import { freePort } from '../../raft/transport/testing/free-port.ts';
 import { type Backend, Balancer, orderBackends } from './balancer.ts';
 
 async function startEcho(name: string) {
@@ -14,14 +15,6 @@ async function startEcho(name: string) {
   return { backend, close: () => new Promise(resolve => server.close(resolve)) };
 }
 const never = () => ({ [Symbol.dispose]: () => {} });
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
 async function ask(port: number): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   let text = '';

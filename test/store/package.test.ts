@@ -2,10 +2,10 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { freePortsInARow } from '../../raft/transport/testing/free-port.ts';
 import { mustRun, run, until } from '../helpers/run.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -44,23 +44,6 @@ async function lend(folder: string, tarball: string): Promise<void> {
   await cp(join(folder, 'package'), join(modules, 'raftsman'), { recursive: true });
 }
 
-/** A port that is free together with the one after it. */
-async function freePair(): Promise<number> {
-  for (;;) {
-    const first = createServer().listen(0, '127.0.0.1');
-    await once(first, 'listening');
-    const address = first.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
-    const second = createServer().listen(port + 1, '127.0.0.1');
-    const isFree = await Promise.race([
-      once(second, 'listening').then(() => true),
-      once(second, 'error').then(() => false),
-    ]).catch(() => false);
-    await Promise.all([first, second].map(server => new Promise(resolve => server.close(resolve))));
-    if (isFree && port % 2 === 1) return port;
-  }
-}
-
 /** The documented program, and what it has printed. */
 function start(folder: string, args: readonly string[]) {
   const child: ChildProcessWithoutNullStreams = spawn(process.execPath, ['kv.mjs', ...args], { cwd: folder });
@@ -90,7 +73,9 @@ test('the example runs from the installed package, in three processes, and its t
   const [, program] = /```js\n([\s\S]*?)```/.exec(page) ?? [];
   await writeFile(join(folder, 'kv.mjs'), program ?? t.fail('the page has an example'));
 
-  const [a, b, c] = [`${await freePair()}`, `${await freePair()}`, `${await freePair()}`] as const;
+  // The program listens on the port it is given and on the next.
+  const pair = async () => String(await freePortsInARow(2));
+  const [a, b, c] = [await pair(), await pair(), await pair()] as const;
   const first = start(folder, [a]);
   t.teardown(() => first.child.kill('SIGKILL'));
   await first.printed('ready', 'the first');

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { freePorts } from '../ports.ts';
+import { freePorts } from '../../../raft/transport/testing/free-port.ts';
 import { residentBytes } from '../resident.ts';
 import { EtcdConnection } from './etcd-grpc.ts';
 import { MEMBERS, type System, type Tls } from './system.ts';

@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePorts } from '../ports.ts';
+import { freePorts } from '../../../raft/transport/testing/free-port.ts';
 import { residentBytes } from '../resident.ts';
 import { leaderFirst } from './etcd.ts';
 import type { MemberMessage, MemberOrder } from './member.ts';
