@@ -1,9 +1,10 @@
 /** Between Node's HTTP objects and the chain: reads a request as an Exchange, writes a Reply with back-pressure. */
 import type { X509Certificate } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { ApiError, badRequest } from '../../api/status.ts';
+import { nextTurn } from '../clock.ts';
 import { readRequestInfo } from '../request-info.ts';
 import type { ClientCertificate, Exchange, Headers, Identity, Reply, RequestInfo, UpgradeSocket } from '../types.ts';
 import type { RequestEnd } from './request-end.ts';
@@ -114,28 +115,49 @@ export async function writeReply(
   { method, warnings }: Pick<Exchange, 'method' | 'warnings'>,
 ): Promise<void> {
   if ('taken' in reply) return;
-  for (const [name, value] of Object.entries(withWarnings(reply.headers, warnings))) {
-    response.setHeader(name, typeof value === 'string' ? value : [...value]);
-  }
-  const { body } = reply;
-  response.statusCode = reply.status;
+  const { body, status } = reply;
+  const headers = withWarnings(reply.headers, warnings);
   if (body instanceof Uint8Array) {
-    if (reply.status !== 204 && reply.status !== 304) response.setHeader('content-length', String(body.byteLength));
+    const hasLength = status !== 204 && status !== 304;
+    beginWith(response, status, hasLength ? { ...headers, 'content-length': String(body.byteLength) } : headers);
     endWith(response, method === 'HEAD' ? new Uint8Array() : body);
     return;
   }
-  // Without this no header leaves before the first byte of the body, and clients of a quiet watch wait for it.
-  flushHead(response);
+  beginWith(response, status, headers);
+  let hasBegun = false;
+  // Else no header leaves before the first byte of the body, and clients of a quiet watch wait for it. What a list begins with
+  // is there in this turn, and goes out with the head as one write.
+  void nextTurn().then(() => {
+    if (!hasBegun) flushHead(response);
+  });
   try {
     for await (const chunk of body) {
+      hasBegun = true;
       if (response.writableEnded || response.destroyed) return;
       if (!writeChunk(response, chunk)) await drained(response);
     }
+    hasBegun = true;
     response.end();
   } catch {
     // The status has gone out already: only a broken connection tells the client that the answer is not whole.
+    hasBegun = true;
     giveUp(response);
   }
+}
+
+/** Sets the head of an answer. It leaves with what comes next. */
+function beginWith(response: HttpResponse, status: number, headers: Headers): void {
+  if (response instanceof ServerResponse) {
+    const pairs: (string | readonly string[])[] = [];
+    for (const name in headers) pairs.push(name, headers[name] as string | readonly string[]);
+    // As one list, which saves Node a map of them; its types know lists of plain values only.
+    response.writeHead(status, pairs as string[]);
+    return;
+  }
+  for (const [name, value] of Object.entries(headers)) {
+    response.setHeader(name, typeof value === 'string' ? value : [...value]);
+  }
+  response.statusCode = status;
 }
 
 /** Breaks off an answer so that its client cannot take it for whole: over HTTP/2, a plain `destroy` would look like an end. */
