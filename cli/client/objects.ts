@@ -74,7 +74,7 @@ export async function manifestsOf(
   if (filename.length > 0) throw failure('only one of -f or -k can be specified');
   const { buildKustomization } = await import('../kustomize/build.ts');
   const warn = (text: string) => void context.stderr.write(`${text}\n`);
-  const objects = buildKustomization(kustomize, { warn, order: 'as they come' });
+  const objects = buildKustomization(kustomize, { warn, env: context.env, order: 'as they come' });
   return objects.map(object => ({ object, source: kustomize }));
 }
 

@@ -40,13 +40,14 @@ export function register(program: Command, context: CommandContext): void {
   program.addCommand(command);
 }
 
-function build(folder: string, { output, loadRestrictor }: Flags, { stdout, stderr }: CommandContext): void {
+function build(folder: string, { output, loadRestrictor }: Flags, { stdout, stderr, env }: CommandContext): void {
   if (!RESTRICTORS.includes(loadRestrictor)) {
     throw failure(`illegal flag value --load-restrictor ${loadRestrictor}; legal values: [${RESTRICTORS.join(' ')}]`);
   }
   const objects = buildKustomization(folder, {
     warn: text => void stderr.write(`${text}\n`),
     isOpen: loadRestrictor === 'LoadRestrictionsNone',
+    env,
     order: 'by kind',
   });
   const text = objects.map(object => `${yamlText(object)}\n`).join('---\n');

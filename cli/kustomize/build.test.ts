@@ -12,7 +12,7 @@ const data = join(import.meta.dirname, 'testdata');
 
 function built(folder: string): { readonly text: string; readonly warnings: readonly string[] } {
   const warnings: string[] = [];
-  const objects = buildKustomization(folder, { warn: text => warnings.push(text), order: 'by kind' });
+  const objects = buildKustomization(folder, { warn: text => warnings.push(text), env: {}, order: 'by kind' });
   return { text: objects.map(object => `${yamlText(object)}\n`).join('---\n'), warnings };
 }
 
@@ -26,6 +26,7 @@ test('as they come, and a word on what has a follower', t => {
   const warnings: string[] = [];
   const objects = buildKustomization(join(data, 'overlay/base'), {
     warn: text => warnings.push(text),
+    env: {},
     order: 'as they come',
   });
   t.deepEqual(

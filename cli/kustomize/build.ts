@@ -21,6 +21,7 @@ export interface BuildOptions {
   readonly warn: (text: string) => void;
   /** Files may lie outside of their kustomization's folder. */
   readonly isOpen?: boolean;
+  readonly env: Root['env'];
   /** As `kustomize` prints them; `apply -k` takes them as they come, unless the kustomization says otherwise. */
   readonly order: 'by kind' | 'as they come';
 }
@@ -64,7 +65,7 @@ function accumulate(folder: string, resources: Resource[], options: Accumulation
   }
   if (options.within.length >= DEPTH_MAX) throw failure(`more than ${DEPTH_MAX} kustomizations lie in each other`);
   const kustomization = readKustomization(folder, options.warn);
-  const root: Root = { folder, isOpen: options.isOpen ?? false };
+  const root: Root = { folder, isOpen: options.isOpen ?? false, env: options.env };
   const isComponent = kustomization.kind === 'Component';
   if (isComponent && options.within.length === 0)
     throw failure(`'${folder}' is a component: nothing is built of it alone`);

@@ -7,6 +7,8 @@ export interface Root {
   readonly folder: string;
   /** `--load-restrictor=LoadRestrictionsNone`. */
   readonly isOpen: boolean;
+  /** Where values of keys are taken from that a file of pairs only names. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /** The folder as it really is. @throws CommandError if there is none. */

@@ -104,7 +104,7 @@ function pairsOf(entry: GeneratorEntry, root: Root): Map<string, Buffer> {
     pairs.set(key, value);
   };
   for (const source of [...(entry.envs ?? []), ...(entry.env ? [entry.env] : [])]) {
-    for (const [key, value] of linesOf(fileOf(source, root).toString())) add(key, Buffer.from(value));
+    for (const [key, value] of linesOf(fileOf(source, root).toString(), root.env)) add(key, Buffer.from(value));
   }
   for (const source of entry.files ?? []) {
     const split = source.indexOf('=');
@@ -129,7 +129,7 @@ function unquoted(text: string): string {
   return text.length > 1 && /["']/.test(quote) && text.endsWith(quote) ? text.slice(1, -1) : text;
 }
 
-function linesOf(text: string): [string, string][] {
+function linesOf(text: string, env: Root['env']): [string, string][] {
   return text
     .replace(/^\ufeff/, '')
     .split(/\r?\n/)
@@ -137,6 +137,6 @@ function linesOf(text: string): [string, string][] {
     .filter(line => line !== '' && !line.startsWith('#'))
     .map(line => {
       const split = line.indexOf('=');
-      return split < 0 ? [line, process.env[line] ?? ''] : [line.slice(0, split), line.slice(split + 1)];
+      return split < 0 ? [line, env[line] ?? ''] : [line.slice(0, split), line.slice(split + 1)];
     });
 }
