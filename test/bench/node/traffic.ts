@@ -74,6 +74,7 @@ interface Told {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  readonly failures: number;
 }
 
 function ratesOf(rates: readonly Rate[] = []): Told {
@@ -84,13 +85,14 @@ function ratesOf(rates: readonly Rate[] = []): Told {
           [...latenciesMs].sort((a, b) => a - b)[Math.floor(latenciesMs.length * which)] ?? Number.NaN,
       ),
     );
-  return { perSecond: median(rates.map(({ perSecond }) => perSecond)), p50Ms: at(0.5), p99Ms: at(0.99) };
+  const failures = rates.reduce((sum, rate) => sum + rate.failures, 0);
+  return { perSecond: median(rates.map(({ perSecond }) => perSecond)), p50Ms: at(0.5), p99Ms: at(0.99), failures };
 }
 
-function rateRow(name: string, { perSecond, p50Ms, p99Ms }: Told, first?: number): string {
+function rateRow(name: string, { perSecond, p50Ms, p99Ms, failures }: Told, first?: number): string {
   const rate = `${Math.round(perSecond).toLocaleString('en').padStart(8)}/s`;
   const compared = first === undefined ? '' : `  ${share(perSecond, first)}`;
-  return `${name.padEnd(40)} ${rate}  p50 ${p50Ms.toFixed(2)} ms  p99 ${p99Ms.toFixed(2)} ms${compared}`;
+  return `${name.padEnd(40)} ${rate}  p50 ${p50Ms.toFixed(2)} ms  p99 ${p99Ms.toFixed(2)} ms${compared}${failures > 0 ? `  ${failures} FAILED` : ''}`;
 }
 
 const share = (value: number, first: number) => `${(value / first).toFixed(2)} of straight`;
