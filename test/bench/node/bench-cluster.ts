@@ -71,6 +71,7 @@ export async function withBenchCluster(
     await cluster.stop();
     const left = await leftOf(cluster, mark);
     await cluster.remove();
+    await run('docker', ['rmi', IMAGE]);
     for (const line of left.slice(0, LEFT_MAX)) print(`LEFT BEHIND: ${line}`);
     if (left.length > 0) process.exitCode = 1;
   }
