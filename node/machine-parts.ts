@@ -9,13 +9,16 @@ import type { NodeContext, RuntimeName } from './node-options.ts';
 import { createNftablesEnforcer, type PolicyEnforcer } from './policy/enforcer.ts';
 import { chooseProxy } from './proxy/choose.ts';
 import type { ServiceProxy } from './proxy/proxy.ts';
-import { whyNotChosen } from './runtime/cri/choose.ts';
-import { createCriRuntime } from './runtime/cri/cri.ts';
-import { createDockerRuntime } from './runtime/docker/docker.ts';
-import { createFakeRuntime } from './runtime/fake.ts';
-import { createNativeRuntime } from './runtime/native/native.ts';
 import { isRoot } from './runtime/processes.ts';
 import { type Runtime, RuntimeUnavailableError } from './runtime/runtime.ts';
+
+// Each runtime is read when it is chosen: the clients of the others would be a fifth of a small agent's memory.
+const [docker, cri, native, fake] = [
+  () => import('./runtime/docker/docker.ts'),
+  () => import('./runtime/cri/cri.ts'),
+  () => import('./runtime/native/native.ts'),
+  () => import('./runtime/fake.ts'),
+];
 
 /** What a node is built on. */
 export interface MachineParts {
@@ -39,21 +42,27 @@ export interface PartsOptions {
 /** The parts that are there, none of them started. */
 export async function assembleParts(options: PartsOptions): Promise<MachineParts> {
   const { name, dataDir, runtime, runtimeEndpoint, clusterId, env, nodeNetwork, registriesFile } = options;
-  if (runtime === 'fake') return { runtime: createFakeRuntime({ nodeName: name }), network: createNoNetwork() };
+  if (runtime === 'fake') {
+    const { createFakeRuntime } = await fake();
+    return { runtime: createFakeRuntime({ nodeName: name }), network: createNoNetwork() };
+  }
   const network = createBridgeNetwork({ clusterId, nodeName: name, dataDir, ...(nodeNetwork && { nodeNetwork }) });
   const { proxy, kind: proxyKind } = await chooseProxy({ clusterId, nodeName: name });
   const policyEnforcer = createNftablesEnforcer({ clusterId, nodeName: name });
   // Every runtime leaves the network to us, so all else is the same for each.
   const shared = { network, proxy, proxyKind, policyEnforcer };
   if (runtime === 'native') {
+    const { createNativeRuntime } = await native();
     const registries = registriesFile === undefined ? {} : { registriesFile };
     return { ...shared, runtime: createNativeRuntime({ dataDir: join(dataDir, 'native'), ...registries }) };
   }
   if (runtime === 'cri') {
+    const { createCriRuntime } = await cri();
     const endpoint = runtimeEndpoint === undefined ? {} : { endpoint: runtimeEndpoint };
     const criDir = join(dataDir, 'cri');
     return { ...shared, runtime: createCriRuntime({ clusterId, nodeName: name, dataDir: criDir, ...endpoint }) };
   }
+  const { createDockerRuntime } = await docker();
   const engine = env.DOCKER_HOST ? { dockerHost: env.DOCKER_HOST } : {};
   return { ...shared, runtime: createDockerRuntime({ clusterId, nodeName: name, ...engine }) };
 }
@@ -76,18 +85,20 @@ export async function chooseRuntime(
     throw new RuntimeUnavailableError(`pods need ${lack}, or try --runtime fake, which only pretends to run pods`);
   }
   if (choice === 'native' || choice === 'cri') return choice;
-  const docker = createDockerRuntime({
+  const { createDockerRuntime } = await docker();
+  const engine = createDockerRuntime({
     clusterId: 'probe',
     nodeName: 'probe',
     ...(env.DOCKER_HOST && { dockerHost: env.DOCKER_HOST }),
   });
   try {
-    await docker.start();
+    await engine.start();
     return 'docker';
   } catch (error) {
     if (choice === 'docker') throw error;
+    const { whyNotChosen } = await import('./runtime/cri/choose.ts');
     return (await whyNotChosen(runtimeEndpoint)) === undefined ? 'cri' : 'native';
   } finally {
-    await docker.close();
+    await engine.close();
   }
 }

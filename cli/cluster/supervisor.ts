@@ -12,6 +12,8 @@ export interface ProcessSpec {
   readonly name: string;
   /** Arguments after the program: `['server', '--name', …]`. */
   readonly args: readonly string[];
+  /** Instead of the supervisor's. */
+  readonly command?: readonly [string, ...string[]];
   readonly pidFile: string;
   readonly logFile: string;
 }
@@ -93,7 +95,7 @@ export class Supervisor {
   async #spawn(spec: ProcessSpec, nextDelayMs: number): Promise<void> {
     await mkdir(dirname(spec.logFile), { recursive: true });
     const log = openSync(spec.logFile, 'a');
-    const [program, ...leading] = this.#options.command;
+    const [program, ...leading] = spec.command ?? this.#options.command;
     const startedAt = performance.now();
     // In a group of its own: a terminal sends Ctrl-C to all of its group, and an agent that is told so leaves its pods running.
     const child = spawn(program, [...leading, ...spec.args], {

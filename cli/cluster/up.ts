@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { agentCommand } from '../../control/master/agent-command.ts';
 import { paths as masterPaths } from '../../control/operations/layout.ts';
 import { type Credentials, readKubeconfigCredentials, writeKubeconfig } from '../../control/pki/kubeconfig.ts';
 import { type Backend, Balancer } from './balancer.ts';
@@ -22,9 +23,8 @@ export interface UpOptions extends Wishes {
   readonly isFastFailover: boolean;
   /** A KubeSchedulerConfiguration for all masters; read by each when it starts. */
   readonly schedulerConfig: string | undefined;
-  /** Whether the nodes enforce NetworkPolicies. */
-  readonly networkPolicy: boolean;
-  readonly registries?: string | undefined;
+  /** Flags of `raftsman agent` for all nodes. */
+  readonly nodeFlags: readonly string[];
 }
 export interface UpDependencies {
   /** The program that runs `raftsman`. */
@@ -65,11 +65,7 @@ export async function up(options: UpOptions, dependencies: UpDependencies): Prom
   const flags = options.isFastFailover ? ['--fast-failover'] : [];
   const masterFlags =
     options.schedulerConfig === undefined ? [] : ['--scheduler-config', resolve(options.schedulerConfig)];
-  const nodeFlags = [
-    ...(options.networkPolicy ? [] : ['--no-network-policy']),
-    ...(options.registries === undefined ? [] : ['--registries', resolve(options.registries)]),
-  ];
-  const kinds = { flags, masterFlags, nodeFlags };
+  const kinds = { flags, masterFlags, nodeFlags: options.nodeFlags };
   const session = new Session({ directory, plan, dependencies, supervisor, progress, ...kinds });
   try {
     await session.run();
@@ -205,8 +201,9 @@ class Session {
   #startNode(node: ClusterPlan['nodes'][number]): Promise<void> {
     const ingress = ingressPorts(this.#plan);
     const servers = this.#plan.masters.map(master => `https://${HOST}:${master.apiPort}`);
-    return this.#supervisor.start(
-      this.#spec(node.name, [
+    return this.#supervisor.start({
+      command: agentCommand(this.#dependencies.command),
+      ...this.#spec(node.name, [
         'agent',
         '--server',
         servers.join(','),
@@ -220,7 +217,7 @@ class Session {
         ...['--ingress-share-ports', '--ingress-http-port', String(ingress.http)],
         ...['--ingress-https-port', String(ingress.https)],
       ]),
-    );
+    });
   }
 
   async #openAddress(): Promise<void> {

@@ -1,5 +1,5 @@
-/** Flags of `raftsman agent` for what a node clears away: pods when it is short, images when its disk is full. */
-import { type Command, InvalidArgumentError } from 'commander';
+/** Flags of a node for what it clears away: pods when it is short, images when its disk is full. */
+import { InvalidArgumentError, Option } from 'commander';
 import type { HousekeepingOptions } from '../../node/main.ts';
 import { durationMs } from './cluster-command.ts';
 
@@ -13,22 +13,29 @@ export interface HousekeepingFlags {
   readonly imageMaximumGcAge?: number;
 }
 
-export function addHousekeepingFlags(command: Command): void {
-  command
-    .option(
+export function housekeepingOptions(): readonly Option[] {
+  return [
+    new Option(
       '--eviction-hard <thresholds>',
       'when pods are evicted at once, such as memory.available<100Mi,nodefs.available<10%',
-    )
-    .option('--eviction-soft <thresholds>', 'when pods are evicted after a while')
-    .option('--eviction-soft-grace-period <times>', 'that while, such as memory.available=1m30s', graceMs)
-    .option(
+    ),
+    new Option('--eviction-soft <thresholds>', 'when pods are evicted after a while'),
+    new Option('--eviction-soft-grace-period <times>', 'that while, such as memory.available=1m30s').argParser(graceMs),
+    new Option(
       '--eviction-max-pod-grace-period <seconds>',
       'what a pod gets to end at most when a soft threshold evicts it; negative: its own time (default 0)',
-      integer,
-    )
-    .option('--image-gc-high-threshold <percent>', 'how full the disk is when unused images go (default 85)', percent)
-    .option('--image-gc-low-threshold <percent>', 'how full it may be when they have gone (default 80)', percent)
-    .option('--image-maximum-gc-age <duration>', 'images that nobody used for so long go in any case', durationMs);
+    ).argParser(integer),
+    new Option(
+      '--image-gc-high-threshold <percent>',
+      'how full the disk is when unused images go (default 85)',
+    ).argParser(percent),
+    new Option('--image-gc-low-threshold <percent>', 'how full it may be when they have gone (default 80)').argParser(
+      percent,
+    ),
+    new Option('--image-maximum-gc-age <duration>', 'images that nobody used for so long go in any case').argParser(
+      durationMs,
+    ),
+  ];
 }
 
 export function housekeepingOf(flags: HousekeepingFlags): HousekeepingOptions {

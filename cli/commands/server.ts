@@ -6,6 +6,7 @@ import type { StoreSettings } from '../../control/operations/store-settings.ts';
 import { UsageError } from '../cluster/errors.ts';
 import type { CommandContext } from '../context.ts';
 import { addFailoverOptions, type FailoverFlags, failoverOf } from './failover-options.ts';
+import { handedOn, handedOnArguments, nodeIpOption, nodeOptions, runtimeOptions } from './node-flags.ts';
 import {
   hostAndPort,
   namedAddress,
@@ -185,6 +186,8 @@ export function register(program: Command, context: CommandContext): void {
       80,
     )
     .option('--ingress-https-port <port>', 'the same over TLS', portOrOff, 443);
+  for (const option of handedOn(ownNodeOptions()))
+    command.addOption(option.helpGroup('Options of this machine’s node:'));
   addFailoverOptions(command)
     .addHelpText(
       'after',
@@ -197,6 +200,10 @@ Examples:
     )
     .action(async (flags: Flags) => {
       refuseWithoutJoin(flags);
+      const nodeFlags = handedOnArguments(ownNodeOptions(), command.opts());
+      if (!flags.agent && nodeFlags[0] !== undefined) {
+        throw new UsageError(`${nodeFlags[0].split('=')[0]} is for this machine’s node, and --no-agent leaves it out`);
+      }
       if (flags.auditLogPath !== undefined && flags.auditPolicyFile === undefined) {
         throw new UsageError('--audit-log-path needs --audit-policy-file: it says what is to be written');
       }
@@ -223,6 +230,7 @@ Examples:
           },
           withAgent: flags.agent,
           agentFlags: [
+            ...nodeFlags,
             ...['--ingress-http-port', flags.ingress ? String(flags.ingressHttpPort) : 'off'],
             ...['--ingress-https-port', flags.ingress ? String(flags.ingressHttpsPort) : 'off'],
           ],
@@ -254,6 +262,9 @@ Examples:
       );
     });
 }
+
+/** Here they are one node's, so that its runtime and its address can be among them. */
+const ownNodeOptions = () => [...runtimeOptions(), nodeIpOption(), ...nodeOptions()];
 
 async function storeSettingsOf(flags: Flags): Promise<StoreSettings> {
   const { heartbeatInterval: heartbeatMs, electionTimeout: electionTimeoutMs } = flags;

@@ -10,6 +10,7 @@ import { UsageError } from '../cluster/errors.ts';
 import { paths } from '../cluster/layout.ts';
 import { StoppedError, up } from '../cluster/up.ts';
 import type { CommandContext } from '../context.ts';
+import { handedOn, handedOnArguments, nodeOptions } from './node-flags.ts';
 import { dataDirOption, portOrOff, seconds, wholeNumber } from './options.ts';
 
 interface Flags {
@@ -23,10 +24,8 @@ interface Flags {
   readonly restartDelay?: number;
   readonly fastFailover?: boolean;
   readonly schedulerConfig?: string;
-  readonly networkPolicy: boolean;
   readonly ingressHttpPort?: number | 'off';
   readonly ingressHttpsPort?: number | 'off';
-  readonly registries?: string;
 }
 
 /** How often the log of a detached start is read for news. */
@@ -35,7 +34,7 @@ const FOLLOW_MS = 100;
 const UP_LINE = 'The cluster is up';
 
 export function register(program: Command, context: CommandContext): void {
-  program
+  const command = program
     .command('up')
     .summary('run a whole cluster on this machine')
     .description(
@@ -52,11 +51,9 @@ export function register(program: Command, context: CommandContext): void {
       '--runtime-endpoint <unix:///path>',
       'where the runtime for --runtime cri listens (default: containerd’s usual socket)',
     )
-    .option('--registries <file>', 'mirrors, keys and authorities of registries (registries.yaml; native runtime)')
     .option('--restart-delay <seconds>', 'how long a process that died stays away (default 5)', seconds)
     .option('--fast-failover', 'a dead node’s pods run elsewhere within 30 s')
     .option('--scheduler-config <file>', 'a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1)')
-    .option('--no-network-policy', 'do not enforce NetworkPolicies')
     .option('--ingress-http-port <port>', 'where Ingresses are reached, or off (default: --port + 18)', portOrOff)
     .option('--ingress-https-port <port>', 'the same over TLS (default: --port + 19)', portOrOff)
     .option('--detach', 'return once the cluster is up, and leave it running')
@@ -70,12 +67,14 @@ Examples:
   raftsman down --data-dir ./lab --purge           stop it and remove its data`,
     )
     .action(async (flags: Flags) => {
-      if (flags.detach) await detach(flags, context);
-      else await foreground(flags, context);
+      const nodeFlags = handedOnArguments(nodeOptions(), command.opts());
+      if (flags.detach) await detach(flags, nodeFlags, context);
+      else await foreground(flags, nodeFlags, context);
     });
+  for (const option of handedOn(nodeOptions())) command.addOption(option.helpGroup('Options of all nodes:'));
 }
 
-async function foreground(flags: Flags, context: CommandContext): Promise<void> {
+async function foreground(flags: Flags, nodeFlags: readonly string[], context: CommandContext): Promise<void> {
   const stop = new AbortController();
   const release = context.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], () => stop.abort());
   try {
@@ -90,12 +89,11 @@ async function foreground(flags: Flags, context: CommandContext): Promise<void> 
         restartDelayMs: flags.restartDelay === undefined ? undefined : flags.restartDelay * 1000,
         isFastFailover: flags.fastFailover === true,
         schedulerConfig: flags.schedulerConfig,
-        networkPolicy: flags.networkPolicy,
         ingress: {
           ...(flags.ingressHttpPort !== undefined && { http: flags.ingressHttpPort }),
           ...(flags.ingressHttpsPort !== undefined && { https: flags.ingressHttpsPort }),
         },
-        registries: flags.registries,
+        nodeFlags,
       },
       {
         command: context.command,
@@ -119,7 +117,7 @@ async function foreground(flags: Flags, context: CommandContext): Promise<void> 
 }
 
 /** Runs the same command in the background with its words in `DIR/log`, and repeats them here until all is ready. */
-async function detach(flags: Flags, context: CommandContext): Promise<void> {
+async function detach(flags: Flags, nodeFlags: readonly string[], context: CommandContext): Promise<void> {
   const directory = resolve(flags.dataDir);
   await mkdir(directory, { recursive: true });
   const logFile = paths.supervisorLog(directory);
@@ -141,10 +139,9 @@ async function detach(flags: Flags, context: CommandContext): Promise<void> {
       ...flag('--restart-delay', flags.restartDelay),
       ...(flags.fastFailover ? ['--fast-failover'] : []),
       ...flag('--scheduler-config', flags.schedulerConfig),
-      ...(flags.networkPolicy ? [] : ['--no-network-policy']),
       ...flag('--ingress-http-port', flags.ingressHttpPort),
       ...flag('--ingress-https-port', flags.ingressHttpsPort),
-      ...flag('--registries', flags.registries),
+      ...nodeFlags,
     ],
     { detached: true, stdio: ['ignore', log, log], env: { ...context.env } },
   );

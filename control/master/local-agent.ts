@@ -6,6 +6,7 @@ import type { Client } from '../client/client.ts';
 import { ensureToken } from '../join/tokens.ts';
 import { fingerprint } from '../pki/authority.ts';
 import { formatToken, randomToken } from '../pki/token.ts';
+import { agentCommand } from './agent-command.ts';
 import { EXIT_DO_NOT_RESTART } from './setup.ts';
 
 export interface LocalAgentOptions {
@@ -38,7 +39,7 @@ export async function startLocalAgent(options: LocalAgentOptions): Promise<() =>
   const directory = join(options.dataDir, 'agent');
   // A node that has joined needs no token any more.
   const token = existsSync(join(directory, 'pki', 'node.crt')) ? undefined : await makeToken(options);
-  const [program, ...leading] = options.command;
+  const [program, ...leading] = agentCommand(options.command);
   const child: ChildProcess = spawn(
     program,
     [

@@ -96,6 +96,31 @@ serial('pods reach each other, the machine, themselves and pods of another node 
   t.regex(route.stdout, /via 10\.42\.1\.1/);
 });
 
+serial('a new pod costs four programs: each is a fork of the whole agent', async t => {
+  const where = await world(t);
+  const pod = await where.namespace();
+  const programs: string[] = [];
+  const network = createBridgeNetwork({
+    clusterId: 'test',
+    nodeName: 'left',
+    dataDir: path.join(where.dataDir, 'left'),
+    run: (program, args, options) => {
+      programs.push([program, ...args].join(' '));
+      return where.machine.run(program, args, options);
+    },
+  });
+  await network.start({ podCIDR: '10.42.1.0/24', clusterCIDR });
+  programs.length = 0;
+  const { address } = await network.attach(podOf('a'), pod.pid);
+  t.is(programs.length, 4, programs.join('\n'));
+  t.is((await ping(pod, '10.42.1.1')).code, 0);
+  // A pod of the same uid in a new sandbox: the wire of the one before is in the way.
+  const next = await where.namespace();
+  t.deepEqual(await network.attach(podOf('a'), next.pid), { address });
+  t.is((await ping(next, '10.42.1.1')).code, 0);
+  await network.close({ remove: true });
+});
+
 serial('close with remove leaves nothing; without, pods stay wired', async t => {
   const where = await world(t);
   const pod = await where.namespace();

@@ -14,7 +14,7 @@ import { AddressBook, AddressStore, gatewayOf } from './addresses.ts';
 import { type Cidr, CidrError, formatAddress, formatCidr, parseCidr } from './cidr.ts';
 import { Firewall } from './firewall.ts';
 import { prefixLengthMax, prefixLengthMin } from './limits.ts';
-import { Links } from './links.ts';
+import { type Link, Links } from './links.ts';
 import { type NetworkNames, networkNames } from './names.ts';
 import { NetworkAttachError, NetworkUnavailableError, type NodeRoute, type PodNetwork } from './network.ts';
 import { NodeRoutes } from './node-routes.ts';
@@ -95,7 +95,12 @@ class BridgeNetwork implements PodNetwork {
       if (isNew) await this.#store.save(formatCidr(range), book);
       await assertOwnNamespace(pid);
       const veth = this.#names.vethOf(pod.uid);
-      if (!(await this.#isWired(veth, pid, address))) await this.#wire({ veth, pid, address, mtu, range });
+      const outside = await this.#links.find(veth);
+      if (!(await this.#isWired(outside, pid, address))) {
+        // Left from a sandbox before this one, or from an attach that was cut short.
+        if (outside !== undefined) await this.#links.remove(veth);
+        await this.#wire({ veth, pid, address, mtu, range });
+      }
       return { address };
     } catch (error) {
       if (error instanceof NetworkAttachError) throw error;
@@ -193,8 +198,7 @@ class BridgeNetwork implements PodNetwork {
     }
   }
 
-  async #isWired(veth: string, pid: number, address: string): Promise<boolean> {
-    const outside = await this.#links.find(veth);
+  async #isWired(outside: Link | undefined, pid: number, address: string): Promise<boolean> {
     if (outside?.master !== this.#names.bridge) return false;
     const inside = await this.#links.findInside(pid, podInterface);
     return inside?.addresses.includes(`${address}/32`) === true;
@@ -203,8 +207,6 @@ class BridgeNetwork implements PodNetwork {
   async #wire(wire: { veth: string; pid: number; address: string; mtu: number; range: Cidr }): Promise<void> {
     const { veth, pid, address, mtu } = wire;
     const gateway = formatAddress(gatewayOf(wire.range));
-    // Left from a sandbox before this one, or from an attach that was cut short.
-    await this.#links.remove(veth);
     try {
       await this.#links.change([
         `link add ${veth} mtu ${mtu} type veth peer name ${podInterface} mtu ${mtu} netns ${pid}`,

@@ -17,6 +17,8 @@ export interface ClusterOptions {
   readonly runtime?: 'docker' | 'cri' | 'native' | 'fake';
   readonly args?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** A command that `raftsman up` is started through; it has to give way to it (`exec`). */
+  readonly through?: readonly string[];
 }
 
 export class TestCluster {
@@ -42,12 +44,12 @@ export class TestCluster {
   /** Starts `raftsman up` and waits until it says that the cluster is up. Resolves with the time it took. */
   async start(timeoutMs = 120_000): Promise<number> {
     const startedAt = performance.now();
-    const { masters = 3, nodes = 2, runtime = 'fake', args = [] } = this.#options;
-    const [program, main] = raftsmanCommand;
+    const { masters = 3, nodes = 2, runtime = 'fake', args = [], through = [] } = this.#options;
+    const [program = '', ...leading] = [...through, ...raftsmanCommand];
     const child = spawn(
       program,
       [
-        main,
+        ...leading,
         'up',
         '--data-dir',
         this.directory,

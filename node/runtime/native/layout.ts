@@ -112,6 +112,11 @@ export type ExitRecord = z.infer<typeof exitSchema>;
 
 export class Layout {
   readonly root: string;
+  /**
+   * What was read, by file, as none is written twice: a node full of pods looks at all of them at each change. No more than there
+   * are directories, since each listing forgets the others.
+   */
+  readonly #records = new Map<string, unknown>();
 
   constructor(dataDir: string) {
     this.root = path.join(dataDir, 'native');
@@ -147,23 +152,23 @@ export class Layout {
   }
 
   sandboxIds(): Promise<string[]> {
-    return namesIn(path.join(this.root, 'sandboxes'));
+    return this.#idsIn(path.join(this.root, 'sandboxes'));
   }
   containerIds(): Promise<string[]> {
-    return namesIn(path.join(this.root, 'containers'));
+    return this.#idsIn(path.join(this.root, 'containers'));
   }
 
   readSandbox(id: string): Promise<SandboxRecord | undefined> {
-    return readRecord(path.join(this.sandboxDir(id), 'sandbox.json'), sandboxSchema);
+    return this.#read(path.join(this.sandboxDir(id), 'sandbox.json'), sandboxSchema);
   }
   readContainer(id: string): Promise<ContainerRecord | undefined> {
-    return readRecord(path.join(this.containerDir(id), 'container.json'), containerSchema);
+    return this.#read(path.join(this.containerDir(id), 'container.json'), containerSchema);
   }
   readStarted(id: string): Promise<StartedRecord | undefined> {
-    return readRecord(path.join(this.containerDir(id), 'started.json'), startedSchema);
+    return this.#read(path.join(this.containerDir(id), 'started.json'), startedSchema);
   }
   readExit(id: string): Promise<ExitRecord | undefined> {
-    return readRecord(path.join(this.containerDir(id), 'exit.json'), exitSchema);
+    return this.#read(path.join(this.containerDir(id), 'exit.json'), exitSchema);
   }
 
   writeSandbox(record: SandboxRecord): Promise<void> {
@@ -180,7 +185,35 @@ export class Layout {
   }
 
   async remove(directory: string): Promise<void> {
-    await rm(directory, { recursive: true, force: true });
+    try {
+      await rm(directory, { recursive: true, force: true });
+    } finally {
+      this.#forget(file => path.dirname(file) === directory);
+    }
+  }
+
+  async #read<T>(file: string, schema: z.ZodType<T>): Promise<T | undefined> {
+    const known = this.#records.get(file);
+    if (known !== undefined) return known as T;
+    const record = await readRecord(file, schema);
+    if (record !== undefined) this.#records.set(file, Object.freeze(record));
+    return record;
+  }
+
+  async #idsIn(directory: string): Promise<string[]> {
+    // What is made from here on is not in the listing, and not forgotten by it either.
+    const known = new Set(this.#records.keys());
+    const ids = await namesIn(directory);
+    const there = new Set(ids.map(id => path.join(directory, id)));
+    this.#forget(file => {
+      const own = path.dirname(file);
+      return path.dirname(own) === directory && known.has(file) && !there.has(own);
+    });
+    return ids;
+  }
+
+  #forget(isGone: (file: string) => boolean): void {
+    for (const file of this.#records.keys()) if (isGone(file)) this.#records.delete(file);
   }
 }
 
