@@ -1,4 +1,4 @@
-/** A CRI runtime in this process, on a unix socket: it answers as the test tells it to. */
+/** A gRPC server in this process, on a unix socket: it answers as the test tells it to. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,8 +10,8 @@ import {
   type ServerWritableStream,
   status,
 } from '@grpc/grpc-js';
-import type { Message } from './proto.ts';
-import type { Method } from './services.ts';
+import type { Method } from '../grpc/method.ts';
+import type { Message } from '../grpc/proto.ts';
 
 /** gRPC's code and a message. */
 export class Refusal extends Error {
@@ -24,7 +24,7 @@ export class Refusal extends Error {
 
 type Handler = (request: never) => unknown;
 
-export class TestCriServer {
+export class TestGrpcServer {
   readonly directory: string;
   #server: Server | undefined;
   readonly #handlers = new Map<string, Handler>();
@@ -38,8 +38,8 @@ export class TestCriServer {
     this.directory = directory;
   }
 
-  static async make(): Promise<TestCriServer> {
-    return new TestCriServer(await mkdtemp(path.join(tmpdir(), 'raftsman-cri-server-')));
+  static async make(): Promise<TestGrpcServer> {
+    return new TestGrpcServer(await mkdtemp(path.join(tmpdir(), 'raftsman-grpc-server-')));
   }
 
   get endpoint(): string {
