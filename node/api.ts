@@ -4,6 +4,8 @@
  */
 export {
   configmaps,
+  csidrivers,
+  csinodes,
   endpointslices,
   events,
   ingressclasses,
@@ -19,6 +21,7 @@ export {
   secrets,
   serviceaccounts,
   services,
+  volumeattachments,
 } from '../control/api/generated/kinds.ts';
 export type {
   AppArmorProfile,
@@ -28,6 +31,11 @@ export type {
   ContainerStateTerminated,
   ContainerStateWaiting,
   ContainerStatus,
+  CSIDriver,
+  CSINode,
+  CSINodeDriver,
+  CSIPersistentVolumeSource,
+  CSIVolumeSource,
   DiscoveryV1EndpointPort,
   DownwardAPIVolumeFile,
   EndpointSlice,
@@ -70,6 +78,7 @@ export type {
   TokenRequest,
   Toleration,
   Volume,
+  VolumeAttachment,
   VolumeMount,
   VolumeProjection,
 } from '../control/api/generated/types.ts';

@@ -38,6 +38,8 @@ export interface NodeInput {
   readonly pressures: readonly Pressure[];
   /** Where volumes of the local class lie. */
   readonly localFolder: string;
+  /** Attached volumes that must not be detached: they are mounted, or are going to be. */
+  readonly volumesInUse?: readonly string[];
   readonly images: readonly { readonly names: readonly string[]; readonly sizeBytes: number }[];
 }
 
@@ -71,7 +73,7 @@ export function newNode(input: NodeInput, now: number): Node {
 
 /** The status now; times of conditions that did not change are kept from `before`. */
 export function nodeStatus(input: NodeInput, before: NodeStatus | undefined, now: number): NodeStatus {
-  const { name, facts, port, images } = input;
+  const { name, facts, port, images, volumesInUse = [] } = input;
   const amounts = {
     cpu: String(facts.cpuCount),
     'ephemeral-storage': `${Math.floor(facts.diskBytes / 1024)}Ki`,
@@ -99,6 +101,8 @@ export function nodeStatus(input: NodeInput, before: NodeStatus | undefined, now
       systemUUID: facts.systemUuid,
     },
     images: images.map(({ names, sizeBytes }) => ({ names: [...names], sizeBytes })),
+    // Left out where there is nothing to say and nothing to take back.
+    ...((volumesInUse.length > 0 || before?.volumesInUse?.length) && { volumesInUse: [...volumesInUse] }),
   };
 }
 

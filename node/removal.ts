@@ -2,7 +2,8 @@
 import { RUNTIME_OPERATIONS_MAX } from './limits.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { Semaphore } from './semaphore.ts';
-import { podFolder, removePodFolder, storedPodUids } from './volumes/pod-folders.ts';
+import { abandonCsiVolumes } from './volumes/csi/places.ts';
+import { podFolder, removePodFolder, storedPodUids, unmountBelow } from './volumes/pod-folders.ts';
 
 export interface Removable {
   close(options: { readonly remove: boolean }): Promise<void>;
@@ -43,7 +44,13 @@ export async function removeHoldings({ dataDir, runtime, network, services, poli
   const sandboxes = (await attempt(() => runtime.list())) ?? [];
   await Promise.all(sandboxes.map(({ id }) => attempt(() => slots.run(() => runtime.removeSandbox(id)))));
   const podUids = (await attempt(() => storedPodUids(dataDir))) ?? [];
-  for (const uid of podUids) await attempt(() => removePodFolder(podFolder(dataDir, uid)));
+  for (const uid of podUids) {
+    await attempt(async () => {
+      await unmountBelow(podFolder(dataDir, uid));
+      await abandonCsiVolumes(dataDir, uid);
+      await removePodFolder(podFolder(dataDir, uid));
+    });
+  }
   // Last of all that pods could notice: they stay isolated for as long as they are.
   await attempt(async () => policies?.close({ remove: true }));
   await attempt(() => network.close({ remove: true }));

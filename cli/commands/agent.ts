@@ -18,6 +18,7 @@ interface Flags extends HousekeepingFlags {
   readonly nodeLabel: Readonly<Record<string, string>>;
   readonly nodeTaint: readonly Taint[];
   readonly podManifestPath?: string;
+  readonly kubeletDir?: string;
   readonly nodeIp?: string;
   readonly networkPolicy: boolean;
   readonly nodeNetwork: 'auto' | 'routes' | 'vxlan' | 'wireguard';
@@ -63,6 +64,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('--node-label <key=value>', 'a label of the node (repeatable)', label, {})
     .option('--node-taint <key=value:effect>', 'a taint of the node (repeatable)', taint, [])
     .option('--pod-manifest-path <dir>', 'manifests of static pods (default: manifests in the data directory)')
+    .option('--kubelet-dir <dir>', 'where CSI drivers register and mount (default: /var/lib/kubelet)')
     .option('--node-ip <address>', 'the node’s address (default: the machine’s first)')
     .addOption(
       new Option('--node-network <way>', 'how pods of other nodes are reached; auto: routes on one network, else vxlan')
@@ -111,6 +113,7 @@ SIGTERM and Ctrl-C stop the agent and leave its pods running; SIGUSR2 removes th
           labels: flags.nodeLabel,
           taints: flags.nodeTaint,
           podManifestPath: flags.podManifestPath === undefined ? undefined : resolve(flags.podManifestPath),
+          kubeletDir: flags.kubeletDir === undefined ? undefined : resolve(flags.kubeletDir),
           housekeeping: housekeepingOf(flags),
           nodeIp: flags.nodeIp,
           networkPolicy: flags.networkPolicy,
