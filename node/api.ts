@@ -109,3 +109,4 @@ export { ApiEventRecorder } from '../control/client/events.ts';
 export { type Cache, Informer } from '../control/client/informer.ts';
 export { matchesRequiredNode } from '../control/client/node-selectors.ts';
 export { untoleratedTaint } from '../control/client/taints.ts';
+export { attachmentName, inUseName, MANAGED_ATTACH } from '../control/client/volume-attachments.ts';

@@ -1,5 +1,5 @@
 /** What the node says of itself: capacity, addresses, conditions, versions. Pure; the facts are read in `machine.ts`. */
-import { LOCAL_FOLDER, type Node, type NodeCondition, type NodeStatus, type Taint } from './api.ts';
+import { LOCAL_FOLDER, MANAGED_ATTACH, type Node, type NodeCondition, type NodeStatus, type Taint } from './api.ts';
 import { timeText } from './clock.ts';
 import { IMAGES_REPORTED_MAX, PODS_MAX } from './limits.ts';
 import { nodeAmounts, sorted } from './node-amounts.ts';
@@ -62,7 +62,7 @@ export function newNode(input: NodeInput, now: number): Node {
         ...labels,
       },
       annotations: {
-        'volumes.kubernetes.io/controller-managed-attach-detach': 'true',
+        [MANAGED_ATTACH]: 'true',
         [LOCAL_FOLDER]: input.localFolder,
       },
     },

@@ -140,14 +140,6 @@ export function podAttributes(
   };
 }
 
-/** The name of the VolumeAttachment of a volume on a node, as attacher and agent agree on it. */
-export const attachmentName = ({ handle, driver }: Pick<CsiVolume, 'handle' | 'driver'>, nodeName: string): string =>
-  `csi-${sha256(`${handle}${driver}${nodeName}`)}`;
-
-/** How the node's status names a volume that it uses. */
-export const inUseName = ({ driver, handle }: Pick<CsiVolume, 'handle' | 'driver'>): string =>
-  `kubernetes.io/csi/${driver}^${handle}`;
-
 /** Where the volume is staged and published, below the folder that drivers know as the kubelet's. Throws {@link VolumeError}. */
 export function pathsOf(
   { name, driver, handle, isBlock }: CsiVolume,

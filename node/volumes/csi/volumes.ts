@@ -5,7 +5,16 @@
  */
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type Client, type CSIDriver, csidrivers, hasReason, type Pod, volumeattachments } from '../../api.ts';
+import {
+  attachmentName,
+  type Client,
+  type CSIDriver,
+  csidrivers,
+  hasReason,
+  inUseName,
+  type Pod,
+  volumeattachments,
+} from '../../api.ts';
 import { type Clock, sleep } from '../../clock.ts';
 import type { Logger } from '../../logger.ts';
 import { KeyedMutex } from '../../mutex.ts';
@@ -20,11 +29,9 @@ import { Records, readStaged, type VolumeRecord, writeStaged } from './records.t
 import type { Driver, DriverRegistry } from './registry.ts';
 import { nodeCalls } from './services.ts';
 import {
-  attachmentName,
   type CsiVolume,
   capabilityOf,
   checkLifecycle,
-  inUseName,
   isGivenToGroup,
   needsAttachment,
   pathsOf,

@@ -8,6 +8,7 @@ import { systemClock } from '../../../../control/client/system-clock.ts';
 import { MemoryApi } from '../../../../control/client/testing/memory-api.ts';
 import { until } from '../../../../control/client/testing/until.ts';
 import {
+  attachmentName,
   type CSIDriver,
   csidrivers,
   nodes,
@@ -25,7 +26,6 @@ import { VolumeManager } from '../../manager.ts';
 import { mountsBelow, unmount } from '../../mounts.ts';
 import { Sources } from '../../sources.ts';
 import { NodeCsi } from '../csi.ts';
-import { attachmentName } from '../volume.ts';
 
 export const DRIVER = 'csi.test.example';
 
