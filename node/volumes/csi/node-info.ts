@@ -97,7 +97,8 @@ export class NodeInfo {
       if (hasReason(error, 'NotFound')) return undefined;
       throw error;
     });
-    const before = known && isOwnedBy(known, node) ? known.spec.drivers : [];
+    // Where there is none, the server says so, and gives no empty list.
+    const before = (known && isOwnedBy(known, node) ? known.spec.drivers : undefined) ?? [];
     const drivers = change(before);
     // One of an earlier node of this name says nothing of this one.
     if (known && !isOwnedBy(known, node)) {

@@ -60,6 +60,20 @@ test('one that comes back with another name for the node replaces what was known
   t.deepEqual(await driversOf(bench), [{ name: DRIVER, nodeID: 'new', topologyKeys: [] }]);
 });
 
+test('a CSINode of which the server serves no list of drivers', async t => {
+  const bench = await CsiBench.make(t);
+  await bench.agent.stop();
+  const known = await bench.client.get(csinodes, { name: 'node-1' }).catch(() => undefined);
+  if (known) await bench.client.delete(csinodes, { name: 'node-1' });
+  await bench.client.create(csinodes, { metadata: { name: 'node-1' }, spec: JSON.parse('{"drivers":null}') });
+  await bench.startAgent();
+  await bench.startDriver();
+  t.deepEqual(
+    (await driversOf(bench)).map(({ name }) => name),
+    [DRIVER],
+  );
+});
+
 test('what an earlier agent knew and is no more is taken out', async t => {
   const bench = await CsiBench.make(t);
   const stays = await bench.startDriver({ name: 'a.example' });
