@@ -1,4 +1,5 @@
 /** Takes a node off its machine: containers, mounts, network and rules, in the order in which pods notice least of it. */
+import { join } from 'node:path';
 import { RUNTIME_OPERATIONS_MAX } from './limits.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { Semaphore } from './semaphore.ts';
@@ -51,6 +52,8 @@ export async function removeHoldings({ dataDir, runtime, network, services, poli
       await removePodFolder(podFolder(dataDir, uid));
     });
   }
+  // Where it is the node's own folder, what drivers mounted for themselves goes too: it is removed with the data directory.
+  await attempt(() => unmountBelow(join(dataDir, 'kubelet')));
   // Last of all that pods could notice: they stay isolated for as long as they are.
   await attempt(async () => policies?.close({ remove: true }));
   await attempt(() => network.close({ remove: true }));

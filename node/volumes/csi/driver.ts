@@ -22,6 +22,12 @@ export class CsiError extends Error {
   }
 }
 
+/** No driver of that name is registered on this node now. */
+export class CsiDriverMissingError extends Error {
+  override readonly name = 'CsiDriverMissingError';
+  readonly code = 'NODE_CSI_DRIVER_MISSING';
+}
+
 /** The path in `unix:///path`, `unix:/path` or a bare path. Throws {@link CsiError} for anything else. */
 export function socketPathOf(endpoint: string): string {
   const path = endpoint.replace(/^unix:(\/\/)?(?=\/)/, '');

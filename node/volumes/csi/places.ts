@@ -1,9 +1,11 @@
 /** The folders and mounts that CSI volumes leave on the node, and how they go when the driver is through with them. */
-import { lstat, rmdir, unlink } from 'node:fs/promises';
+import { lstat, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isMissing } from '../atomic-directory.ts';
+import { VolumeError } from '../content.ts';
 import { isMountPoint, unmount } from '../mounts.ts';
 import { Records, readStaged, removeStaged } from './records.ts';
+import type { CsiVolume } from './volume.ts';
 
 /** Folders above the place that are nobody else's: of a mount the volume's, the plugin's, `volumes` and the pod's. */
 const parentsOf = (path: string) => (path.endsWith('/mount') ? 4 : 1);
@@ -54,4 +56,12 @@ export async function abandonCsiVolumes(dataDir: string, podUid: string): Promis
     await clearPlace(targetPath);
     if (stagingPath !== undefined && (await readStaged(stagingPath))) await clearStaged(stagingPath);
   }
+}
+
+/** Throws {@link VolumeError} if a driver published something else for a block volume. */
+export async function checkDevice({ name }: Pick<CsiVolume, 'name'>, path: string): Promise<void> {
+  if ((await stat(path)).isBlockDevice()) return;
+  throw new VolumeError(name, `the driver published no block device at ${path}`, {
+    operation: 'MapVolume.SetUpDevice',
+  });
 }

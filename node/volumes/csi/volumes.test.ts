@@ -1,5 +1,5 @@
 /** CSI volumes of pods: attached, staged, published; and taken back, whichever agent lives then and whatever the driver does. */
-import { access, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import test, { type ExecutionContext } from 'ava';
@@ -195,6 +195,20 @@ asRoot('an agent that starts takes over what the one before it mounted, and what
     'NodeUnpublishVolume vol-1',
     'NodeUnstageVolume vol-1',
   ]);
+});
+
+asRoot('a record that was spoilt keeps no agent from starting, and nothing from being mounted', async t => {
+  const bench = await CsiBench.make(t);
+  const driver = await bench.startDriver();
+  await driver.makeVolume('vol-1', 'hello');
+  await bench.bind();
+  const [spoilt, other] = [bench.pod('u1', { csi: { driver: DRIVER } }), bench.pod('u2')];
+  await mkdir(join(bench.dataDir, 'pods/u1/csi'), { recursive: true });
+  await writeFile(join(bench.dataDir, 'pods/u1/csi/v.json'), '{');
+  await bench.restartAgent();
+  await bench.mount(other);
+  t.true(await isMountPoint(await bench.path(other)));
+  await t.throwsAsync(bench.unmount(spoilt), { instanceOf: SyntaxError });
 });
 
 asRoot('after a start of the machine nothing is taken for mounted', async t => {

@@ -3,7 +3,7 @@
  * unstaged in the other (CSI spec, "Volume Lifecycle"). Calls that concern one volume follow each other; all of them may be
  * repeated, by this agent or the next.
  */
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
   attachmentName,
@@ -21,10 +21,10 @@ import { KeyedMutex } from '../../mutex.ts';
 import { VolumeError } from '../content.ts';
 import { giveToGroup } from '../ownership.ts';
 import type { Sources } from '../sources.ts';
-import { CsiError, callSocket } from './driver.ts';
+import { CsiDriverMissingError, CsiError, callSocket } from './driver.ts';
 import { attachPollMs, attachWaitMs, inUsePollMs, inUseWaitMs, volumeCallTimeoutMs } from './limits.ts';
 import { nodeCapability, type VolumeCapability } from './messages.ts';
-import { clearPlace, clearStaged } from './places.ts';
+import { checkDevice, clearPlace, clearStaged } from './places.ts';
 import { Records, readStaged, type VolumeRecord, writeStaged } from './records.ts';
 import type { Driver, DriverRegistry } from './registry.ts';
 import { nodeCalls } from './services.ts';
@@ -76,8 +76,13 @@ export class CsiVolumes {
 
   /** Takes up what an earlier agent left, before anything is reported. */
   async load(): Promise<void> {
-    for (const { podUid, record } of await this.#records.all()) {
-      if (record.inUseName !== undefined) this.#use(record.inUseName, podUid);
+    try {
+      for (const { podUid, record } of await this.#records.all()) {
+        if (record.inUseName !== undefined) this.#use(record.inUseName, podUid);
+      }
+    } catch (error) {
+      // What is spoilt keeps volumes from being taken back, for nobody knows who uses them; not the node from running pods.
+      this.#options.logger.error({ error }, 'a record of a CSI volume cannot be read');
     }
   }
 
@@ -278,11 +283,11 @@ export class CsiVolumes {
     const { clock, reportedInUse, onInUse } = this.#options;
     const name = inUseName(volume);
     this.#use(name, podUid);
+    if (!reportedInUse().includes(name)) onInUse();
     const until = clock.now() + inUseWaitMs;
     while (!reportedInUse().includes(name)) {
       if (clock.now() >= until || this.#closing.signal.aborted)
         throw new VolumeError(volume.name, 'the node has not reported yet that it uses the volume');
-      onInUse();
       await sleep(clock, inUsePollMs, this.#closing.signal);
     }
   }
@@ -373,12 +378,6 @@ export class CsiVolumes {
   }
 }
 
-/** No driver of that name is registered on this node now. */
-export class CsiDriverMissingError extends Error {
-  override readonly name = 'CsiDriverMissingError';
-  readonly code = 'NODE_CSI_DRIVER_MISSING';
-}
-
 const keyOf = ({ driver, handle }: Pick<CsiVolume, 'driver' | 'handle'>) => `${driver}/${handle}`;
 
 /** A pod's own volume is never staged. */
@@ -390,11 +389,4 @@ const capabilityFor = (pod: Pod, volume: CsiVolume, { capabilities }: Driver): V
 
 function asVolumeError({ name }: CsiVolume, error: unknown, operation: string): unknown {
   return error instanceof CsiError ? new VolumeError(name, error.message, { cause: error, operation }) : error;
-}
-
-async function checkDevice({ name }: CsiVolume, path: string): Promise<void> {
-  if ((await stat(path)).isBlockDevice()) return;
-  throw new VolumeError(name, `the driver published no block device at ${path}`, {
-    operation: 'MapVolume.SetUpDevice',
-  });
 }
