@@ -38,6 +38,8 @@ export interface AgentOptions {
   readonly taints?: readonly Taint[];
   /** Where manifests of static pods are looked for; `manifests` in the data directory if it is not said. */
   readonly podManifestPath?: string;
+  /** The folder that CSI drivers know as the kubelet's; `kubelet` in the data directory if it is not said. */
+  readonly kubeletDir?: string;
   /** What the node reports as its kubelet's version. */
   readonly version: string;
   readonly clusterCIDR: string;
@@ -74,4 +76,5 @@ export interface AgentTiming {
   readonly evictionObserveMs?: number;
   readonly manifestsScanMs?: number;
   readonly imagesCollectMs?: number;
+  readonly socketsScanMs?: number;
 }

@@ -64,6 +64,7 @@ import { removeHoldings } from './removal.ts';
 import { Semaphore } from './semaphore.ts';
 import { AgentServer, type AgentTls } from './server.ts';
 import { StaticPods } from './static-pods/static-pods.ts';
+import { NodeCsi } from './volumes/csi/csi.ts';
 import { LocalFolder } from './volumes/local-folder.ts';
 import { LocalReclaim } from './volumes/local-reclaim.ts';
 import { VolumeManager } from './volumes/manager.ts';
@@ -83,6 +84,7 @@ export class Agent {
   readonly #statuses: StatusWriter;
   readonly #sources: Sources;
   readonly #volumes: VolumeManager;
+  readonly #csi: NodeCsi | undefined;
   readonly #localFolder: LocalFolder;
   readonly #localReclaim: LocalReclaim;
   readonly #view: RuntimeView;
@@ -120,7 +122,9 @@ export class Agent {
     const localFolder = new LocalFolder(resolve(dataDir, 'storage'), name);
     this.#localFolder = localFolder;
     const sources = this.#sources;
-    this.#volumes = new VolumeManager({ dataDir, client, sources, localFolder, clock, logger, canMount });
+    this.#csi = canMount ? this.#makeCsi() : undefined;
+    const csi = this.#csi && { csi: this.#csi.volumes };
+    this.#volumes = new VolumeManager({ dataDir, client, sources, localFolder, clock, logger, canMount, ...csi });
     this.#localReclaim = new LocalReclaim({ client, clock, random, logger, folder: localFolder });
     this.#view = new RuntimeView({
       runtime,
@@ -190,6 +194,7 @@ export class Agent {
     await this.#server.listen(listen);
     await this.#imageServer.listen();
     const { signal } = this.#stopping;
+    await this.#csi?.volumes.load();
     this.#background.spawn('registration', () => this.#registration.run(signal));
     this.#background.spawn('heartbeat', async () => {
       await Promise.race([this.#registration.registered, aborted(signal)]);
@@ -198,6 +203,8 @@ export class Agent {
       const renewMs = timing.leaseRenewMs ?? durationSeconds * 1_000 * LEASE_RENEW_SHARE;
       await beat({ client, clock, logger, nodeName: name, node, renewMs, durationSeconds }, signal);
     });
+    const csi = this.#csi;
+    if (csi) this.#background.spawn('CSI drivers', () => csi.run(signal));
     this.#background.spawn('pods', () => this.#work(signal));
   }
 
@@ -232,6 +239,7 @@ export class Agent {
     await this.#server.close();
     await this.#ingress?.close();
     await this.#imageServer.close();
+    await this.#csi?.volumes.close();
     await this.#staticPods?.close();
     await this.#manager?.close();
     await Promise.all([this.#networking.close(), this.#localReclaim.close()]);
@@ -330,6 +338,18 @@ export class Agent {
         find: (namespace, podName) => this.#manager?.find(namespace, podName),
         list: () => this.#manager?.list() ?? [],
       },
+    });
+  }
+
+  #makeCsi(): NodeCsi {
+    const { name: nodeName, client, clock, logger, dataDir, kubeletDir, timing = {} } = this.#options;
+    return new NodeCsi({
+      ...{ nodeName, client, clock, logger, dataDir, sources: this.#sources },
+      kubeletDir: kubeletDir ?? join(dataDir, 'kubelet'),
+      nodeUid: () => this.#registration.node?.metadata?.uid,
+      reportedInUse: () => this.#registration.node?.status?.volumesInUse ?? [],
+      onInUse: () => this.#registration.nudge(),
+      ...(timing.socketsScanMs !== undefined && { scanMs: timing.socketsScanMs }),
     });
   }
 
@@ -452,6 +472,7 @@ export class Agent {
       trouble,
       pressures: this.#evictor.pressures,
       localFolder: this.#localFolder.path,
+      volumesInUse: this.#csi?.volumes.inUse() ?? [],
       images: reportedImages(images),
     };
   }

@@ -4,6 +4,8 @@
  */
 export {
   configmaps,
+  csidrivers,
+  csinodes,
   endpointslices,
   events,
   ingressclasses,
@@ -19,6 +21,7 @@ export {
   secrets,
   serviceaccounts,
   services,
+  volumeattachments,
 } from '../control/api/generated/kinds.ts';
 export type {
   AppArmorProfile,
@@ -28,6 +31,11 @@ export type {
   ContainerStateTerminated,
   ContainerStateWaiting,
   ContainerStatus,
+  CSIDriver,
+  CSINode,
+  CSINodeDriver,
+  CSIPersistentVolumeSource,
+  CSIVolumeSource,
   DiscoveryV1EndpointPort,
   DownwardAPIVolumeFile,
   EndpointSlice,
@@ -70,6 +78,7 @@ export type {
   TokenRequest,
   Toleration,
   Volume,
+  VolumeAttachment,
   VolumeMount,
   VolumeProjection,
 } from '../control/api/generated/types.ts';
@@ -100,3 +109,4 @@ export { ApiEventRecorder } from '../control/client/events.ts';
 export { type Cache, Informer } from '../control/client/informer.ts';
 export { matchesRequiredNode } from '../control/client/node-selectors.ts';
 export { untoleratedTaint } from '../control/client/taints.ts';
+export { attachmentName, inUseName, MANAGED_ATTACH } from '../control/client/volume-attachments.ts';

@@ -31,6 +31,9 @@ export type { DnsOptions, HousekeepingOptions, NodeContext, NodeOptions, Runtime
 /** What the node reports as its kubelet: the Kubernetes version whose behaviour it follows. */
 const KUBELET_VERSION = 'v1.33.1+raftsman';
 
+/** Where drivers' manifests look for a kubelet's folders. */
+const KUBELET_DIR = '/var/lib/kubelet';
+
 /** Runs a node until it is told to stop. */
 export async function runAgent(options: NodeOptions, context: NodeContext): Promise<void> {
   const logger = pino(
@@ -93,6 +96,10 @@ export async function runAgent(options: NodeOptions, context: NodeContext): Prom
       eviction: evictionSettings(options.housekeeping?.eviction ?? {}),
       imagePolicy: imagePolicy(options.housekeeping?.images),
       ...(options.podManifestPath !== undefined && { podManifestPath: options.podManifestPath }),
+      // A runtime that only pretends has no driver either: its folder is no place of the machine's.
+      ...((options.kubeletDir !== undefined || runtimeName !== 'fake') && {
+        kubeletDir: options.kubeletDir ?? KUBELET_DIR,
+      }),
       ...(options.leaseDurationSeconds !== undefined && {
         timing: { leaseDurationSeconds: options.leaseDurationSeconds },
       }),

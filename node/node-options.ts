@@ -21,6 +21,8 @@ export interface NodeOptions {
   readonly taints: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
   /** Where manifests of static pods are; undefined for `manifests` in the data directory. */
   readonly podManifestPath?: string | undefined;
+  /** The folder that CSI drivers know as the kubelet's; undefined for /var/lib/kubelet. */
+  readonly kubeletDir?: string | undefined;
   readonly housekeeping?: HousekeepingOptions | undefined;
   readonly nodeIp: string | undefined;
   /** How pods of other nodes are reached. */

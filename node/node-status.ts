@@ -1,5 +1,5 @@
 /** What the node says of itself: capacity, addresses, conditions, versions. Pure; the facts are read in `machine.ts`. */
-import { LOCAL_FOLDER, type Node, type NodeCondition, type NodeStatus, type Taint } from './api.ts';
+import { LOCAL_FOLDER, MANAGED_ATTACH, type Node, type NodeCondition, type NodeStatus, type Taint } from './api.ts';
 import { timeText } from './clock.ts';
 import { IMAGES_REPORTED_MAX, PODS_MAX } from './limits.ts';
 import { nodeAmounts, sorted } from './node-amounts.ts';
@@ -38,6 +38,8 @@ export interface NodeInput {
   readonly pressures: readonly Pressure[];
   /** Where volumes of the local class lie. */
   readonly localFolder: string;
+  /** Attached volumes that must not be detached: they are mounted, or are going to be. */
+  readonly volumesInUse?: readonly string[];
   readonly images: readonly { readonly names: readonly string[]; readonly sizeBytes: number }[];
 }
 
@@ -60,7 +62,7 @@ export function newNode(input: NodeInput, now: number): Node {
         ...labels,
       },
       annotations: {
-        'volumes.kubernetes.io/controller-managed-attach-detach': 'true',
+        [MANAGED_ATTACH]: 'true',
         [LOCAL_FOLDER]: input.localFolder,
       },
     },
@@ -71,7 +73,7 @@ export function newNode(input: NodeInput, now: number): Node {
 
 /** The status now; times of conditions that did not change are kept from `before`. */
 export function nodeStatus(input: NodeInput, before: NodeStatus | undefined, now: number): NodeStatus {
-  const { name, facts, port, images } = input;
+  const { name, facts, port, images, volumesInUse = [] } = input;
   const amounts = {
     cpu: String(facts.cpuCount),
     'ephemeral-storage': `${Math.floor(facts.diskBytes / 1024)}Ki`,
@@ -99,6 +101,8 @@ export function nodeStatus(input: NodeInput, before: NodeStatus | undefined, now
       systemUUID: facts.systemUuid,
     },
     images: images.map(({ names, sizeBytes }) => ({ names: [...names], sizeBytes })),
+    // Left out where there is nothing to say and nothing to take back.
+    ...((volumesInUse.length > 0 || before?.volumesInUse?.length) && { volumesInUse: [...volumesInUse] }),
   };
 }
 

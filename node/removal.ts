@@ -1,8 +1,10 @@
 /** Takes a node off its machine: containers, mounts, network and rules, in the order in which pods notice least of it. */
+import { join } from 'node:path';
 import { RUNTIME_OPERATIONS_MAX } from './limits.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { Semaphore } from './semaphore.ts';
-import { podFolder, removePodFolder, storedPodUids } from './volumes/pod-folders.ts';
+import { abandonCsiVolumes } from './volumes/csi/places.ts';
+import { podFolder, removePodFolder, storedPodUids, unmountBelow } from './volumes/pod-folders.ts';
 
 export interface Removable {
   close(options: { readonly remove: boolean }): Promise<void>;
@@ -43,7 +45,15 @@ export async function removeHoldings({ dataDir, runtime, network, services, poli
   const sandboxes = (await attempt(() => runtime.list())) ?? [];
   await Promise.all(sandboxes.map(({ id }) => attempt(() => slots.run(() => runtime.removeSandbox(id)))));
   const podUids = (await attempt(() => storedPodUids(dataDir))) ?? [];
-  for (const uid of podUids) await attempt(() => removePodFolder(podFolder(dataDir, uid)));
+  for (const uid of podUids) {
+    await attempt(async () => {
+      await unmountBelow(podFolder(dataDir, uid));
+      await abandonCsiVolumes(dataDir, uid);
+      await removePodFolder(podFolder(dataDir, uid));
+    });
+  }
+  // Where it is the node's own folder, what drivers mounted for themselves goes too: it is removed with the data directory.
+  await attempt(() => unmountBelow(join(dataDir, 'kubelet')));
   // Last of all that pods could notice: they stay isolated for as long as they are.
   await attempt(async () => policies?.close({ remove: true }));
   await attempt(() => network.close({ remove: true }));

@@ -212,6 +212,10 @@ class Session {
         '--runtime',
         this.#plan.runtime,
         ...this.#nodeFlags,
+        // Where nodes share a machine, each has drivers of its own.
+        ...(this.#plan.nodes.length > 1
+          ? ['--kubelet-dir', `${paths.process(this.#directory, node.name)}/kubelet`]
+          : []),
         ...(this.#plan.runtimeEndpoint === undefined ? [] : ['--runtime-endpoint', this.#plan.runtimeEndpoint]),
         // All nodes are on one machine: the kernel deals out connections among those that live.
         ...['--ingress-share-ports', '--ingress-http-port', String(ingress.http)],

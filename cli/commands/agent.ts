@@ -15,6 +15,7 @@ interface Flags extends NodeFlags {
   readonly listen: { readonly host: string; readonly port: number };
   readonly runtime: 'auto' | 'docker' | 'cri' | 'native' | 'fake';
   readonly runtimeEndpoint?: string;
+  readonly kubeletDir?: string;
   readonly nodeIp?: string;
   readonly nodeLeaseDuration?: number;
   readonly fastFailover?: boolean;
@@ -33,6 +34,7 @@ export function register(program: Command, context: CommandContext): void {
     .requiredOption('--server <urls>', 'one or more masters, separated by commas; the others are learned', urls)
     .option('--token <token>', 'the token to join with; needed at the first start only (or in RAFTSMAN_TOKEN)')
     .option('--listen <host:port>', 'where masters reach the agent', hostAndPort, { host: '0.0.0.0', port: 10_250 })
+    .option('--kubelet-dir <dir>', 'where CSI drivers register and mount (default: /var/lib/kubelet)')
     .option(
       '--node-lease-duration <seconds>',
       'how long a heartbeat holds; one is sent four times as often (default 40)',
@@ -66,6 +68,7 @@ SIGTERM and Ctrl-C stop the agent and leave its pods running; SIGUSR2 removes th
           labels: flags.nodeLabel,
           taints: flags.nodeTaint,
           podManifestPath: flags.podManifestPath === undefined ? undefined : resolve(flags.podManifestPath),
+          kubeletDir: flags.kubeletDir === undefined ? undefined : resolve(flags.kubeletDir),
           housekeeping: housekeepingOf(flags),
           nodeIp: flags.nodeIp,
           networkPolicy: flags.networkPolicy,

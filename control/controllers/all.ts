@@ -7,6 +7,7 @@ import { Informers } from '../client/informers.ts';
 import { holdLease } from '../client/lease.ts';
 import type { Logger } from '../client/logger.ts';
 import { admissionPolicyController } from './admission-policies.ts';
+import { attachDetachController } from './attach-detach.ts';
 import {
   certificateApprovingController,
   certificateCleaningController,
@@ -117,6 +118,7 @@ function setUp(manager: ControllerContext, as: (account: string) => ControllerCo
     resourceQuotaController(as('resourcequota-controller'), kinds),
     persistentVolumeController(as('persistent-volume-binder')),
     ephemeralVolumeController(as('ephemeral-volume-controller')),
+    attachDetachController(as('attachdetach-controller')),
     volumeExpansionController(as('expand-controller')),
     localVolumeController(as('local-volume-provisioner')),
     claimProtectionController(as('pvc-protection-controller')),

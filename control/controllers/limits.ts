@@ -120,3 +120,6 @@ export const ADDRESS_GRACE_MS = 60_000;
 
 /** How long a controller waits for its own write to show in its cache, at most. */
 export const UNSEEN_WRITE_MS_MAX = 30_000;
+
+/** A silent node that may still have a volume mounted gets this long before it is detached (k/k: maxWaitForUnmountDuration). */
+export const FORCED_DETACH_MS = 6 * 60_000;

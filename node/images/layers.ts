@@ -9,12 +9,12 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
+import { KeyedMutex } from '../mutex.ts';
 import { mustRun, type RunCommand } from '../runtime/command.ts';
 import { decompressed } from './decompress.ts';
 import { digesting } from './digest.ts';
 import { ImageError } from './errors.ts';
 import { layerBytesMax, unpackTimeoutMs } from './limits.ts';
-import { KeyedMutex } from './mutex.ts';
 import { type SpecialFiles, unpackLayer } from './unpack.ts';
 
 const layerSchema = z.object({

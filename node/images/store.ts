@@ -13,6 +13,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
+import { KeyedMutex } from '../mutex.ts';
 import type { RunCommand } from '../runtime/command.ts';
 import { formatImageReference, parseImageReference } from '../runtime/image-reference.ts';
 import type { Architecture } from '../runtime/native/program/numbers.ts';
@@ -20,7 +21,6 @@ import { chainIds, digestOf } from './digest.ts';
 import { ImageInUseError } from './errors.ts';
 import { Layers } from './layers.ts';
 import { type ImageConfig, parseConfig } from './manifest.ts';
-import { KeyedMutex } from './mutex.ts';
 import { createSpecialFiles } from './special-files.ts';
 
 const imageSchema = z.object({

@@ -100,7 +100,8 @@ const PROPAGATION: Readonly<Record<string, Mount['propagation']>> = {
 function isReadOnly({ spec }: Pod, name: string): boolean {
   const volume = spec?.volumes?.find(each => each.name === name);
   if (!volume) return false;
-  return isProjected(volume) || (volume.persistentVolumeClaim?.readOnly ?? volume.nfs?.readOnly ?? false);
+  const { persistentVolumeClaim, nfs, csi } = volume;
+  return isProjected(volume) || (persistentVolumeClaim?.readOnly ?? nfs?.readOnly ?? csi?.readOnly ?? false);
 }
 
 function mountsOf({ pod, container, volumePaths, files }: ContainerSpecInput): Mount[] {

@@ -158,9 +158,14 @@ export class PodManager {
     for (const uid of new Set([...view.podUids(), ...stored])) {
       if (this.#workers.has(uid)) continue;
       logger.info({ podUid: uid }, 'removing what is left of a pod that is no more');
-      for (const { id } of view.of(uid)) await runtime.removeSandbox(id);
-      await network.detach(uid);
-      await volumes.unmount(uid);
+      try {
+        for (const { id } of view.of(uid)) await runtime.removeSandbox(id);
+        await network.detach(uid);
+        await volumes.unmount(uid);
+      } catch (error) {
+        // A driver that is away keeps what is left of other pods from going no longer than until its own is tried again.
+        logger.warn({ error, podUid: uid }, 'something is left of a pod that is no more');
+      }
     }
     await network.collectGarbage(new Set(this.#workers.keys()));
   }

@@ -121,8 +121,8 @@ export class Performer {
       await volumes.mount(pod, downwardContext(this.#context, pod, this.#record.address ?? ''));
       this.#record.volumes = { state: 'mounted' };
     } catch (error) {
-      const name = error instanceof VolumeError ? error.volume : '';
-      const message = `MountVolume.SetUp failed for volume "${name}" : ${textOf(error)}`;
+      const { volume, operation } = error instanceof VolumeError ? error : new VolumeError('', '');
+      const message = `${operation} failed for volume "${volume}" : ${textOf(error)}`;
       const count = before.state === 'failed' ? before.failure.count + 1 : 1;
       this.#record.volumes = { state: 'failed', failure: { count, at: clock.now(), message } };
       this.#announcer(pod).tell('Warning', 'FailedMount', message);

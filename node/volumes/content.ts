@@ -32,10 +32,13 @@ export class VolumeError extends Error {
   override readonly name = 'VolumeError';
   readonly code = 'NODE_VOLUME';
   readonly volume: string;
+  /** What failed, in the kubelet's words. */
+  readonly operation: string;
 
-  constructor(volume: string, message: string, options?: ErrorOptions) {
+  constructor(volume: string, message: string, options: ErrorOptions & { readonly operation?: string } = {}) {
     super(message, options);
     this.volume = volume;
+    this.operation = options.operation ?? 'MountVolume.SetUp';
   }
 }
 

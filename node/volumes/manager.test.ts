@@ -104,6 +104,7 @@ test('what is missing, and what may be', async t => {
   );
   t.is(await fails({ configMap: { name: 'settings', items: [{ key: 'color', path: '../x' }] } }), 'invalid path: ../x');
   t.is(await fails({ nfs: { server: 'a', path: '/' } }), 'volumes of type nfs need an agent that runs as root');
+  t.is(await fails({ csi: { driver: 'a' } }), 'volumes of type csi need an agent that runs as root');
   t.is(await fails({ rbd: { image: 'a', monitors: [] } }), 'volumes of type rbd are not supported by this node');
   t.is(
     await fails({ emptyDir: { medium: 'HugePages' } }),

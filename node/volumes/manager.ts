@@ -19,12 +19,14 @@ import {
   VolumeError,
   type VolumeSources,
 } from './content.ts';
+import { type CsiVolume, inlineCsiVolume, persistentCsiVolume } from './csi/volume.ts';
+import type { CsiVolumes } from './csi/volumes.ts';
 import { prepareHostPath } from './host-path.ts';
 import type { LocalFolder } from './local-folder.ts';
 import { MemoryFolders } from './memory-folders.ts';
 import { isMountPoint, mountNfs, mountTmpfs } from './mounts.ts';
 import { giveToGroup } from './ownership.ts';
-import { podFolder, removePodFolder } from './pod-folders.ts';
+import { podFolder, removePodFolder, unmountBelow } from './pod-folders.ts';
 import { SourceError, type Sources } from './sources.ts';
 import { prepareSubPath } from './sub-path.ts';
 
@@ -38,6 +40,8 @@ export interface VolumeManagerOptions {
   readonly logger: Logger;
   /** May the agent mount file systems? Without, volumes in memory lie on the disk. */
   readonly canMount: boolean;
+  /** Without, pods cannot have volumes of CSI drivers. */
+  readonly csi?: Pick<CsiVolumes, 'publish' | 'isPublished' | 'republish' | 'unpublish'>;
 }
 
 /** One mount of a container. */
@@ -54,6 +58,8 @@ export class VolumeManager {
   readonly #options: VolumeManagerOptions;
 
   readonly #memory: MemoryFolders;
+  /** CSI volumes behind claims, by pod and name, as they were last published. */
+  readonly #published = new Map<string, CsiVolume>();
 
   constructor(options: VolumeManagerOptions) {
     this.#options = options;
@@ -93,6 +99,10 @@ export class VolumeManager {
         this.#options.logger.debug({ error, pod: pod.metadata?.name, volume: volume.name }, 'volume not refreshed');
       }
     }
+    for (const volume of pod.spec?.volumes ?? []) {
+      const csi = inlineCsiVolume(pod, volume) ?? this.#published.get(keyOf(pod, volume));
+      if (csi) this.#options.csi?.republish(pod, csi);
+    }
     return changed;
   }
 
@@ -109,8 +119,13 @@ export class VolumeManager {
 
   /** Removes everything of the pod from the disk. Refuses while something below is still mounted. */
   async unmount(podUid: string): Promise<void> {
-    await removePodFolder(this.podDir(podUid));
+    const folder = this.podDir(podUid);
+    // Parts of a volume are mounts of their own, which would keep it from being taken back.
+    await unmountBelow(folder);
+    await this.#options.csi?.unpublish(podUid);
+    await removePodFolder(folder);
     this.#options.sources.forget(podUid);
+    for (const key of this.#published.keys()) if (key.startsWith(`${podUid}/`)) this.#published.delete(key);
   }
 
   #volumeDir(pod: Pod, volume: Volume): string {
@@ -124,6 +139,7 @@ export class VolumeManager {
     else if (volume.nfs)
       await this.#mountNfs(pod, volume, { ...volume.nfs, options: volume.nfs.readOnly ? ['ro'] : [] });
     else if (claimNameOf(pod, volume) !== undefined) await this.#mountClaim(pod, volume);
+    else if (volume.csi) await this.#mountInline(pod, volume);
     else
       throw unsupported(
         volume,
@@ -134,7 +150,7 @@ export class VolumeManager {
   /** Where the volume lies, once it is mounted. */
   async #rootOf(pod: Pod, volume: Volume): Promise<string> {
     if (volume.hostPath) return volume.hostPath.path;
-    if (claimNameOf(pod, volume) === undefined) return this.#volumeDir(pod, volume);
+    if (claimNameOf(pod, volume) === undefined && !volume.csi) return this.#volumeDir(pod, volume);
     const path = await this.#noted(pod, 'claims', volume);
     if (path !== undefined) return path;
     throw new VolumeError(volume.name, `volume ${volume.name} has volumeMode Block, but is specified in volumeMounts`);
@@ -171,11 +187,27 @@ export class VolumeManager {
   async #mountClaim(pod: Pod, volume: Volume): Promise<void> {
     if (await this.#isMounted(pod, volume)) return;
     const found = await findVolumeOf(this.#options.client, pod, volume);
-    if (found.spec?.volumeMode === 'Block') {
+    const csi = persistentCsiVolume(found, volume.persistentVolumeClaim?.readOnly ?? false);
+    if (csi) {
+      const path = await this.#publish(pod, csi);
+      this.#published.set(keyOf(pod, volume), csi);
+      await this.#note(pod, csi.isBlock ? 'devices' : 'claims', volume, path);
+    } else if (found.spec?.volumeMode === 'Block') {
       await this.#note(pod, 'devices', volume, await deviceOf(volume, found));
     } else {
       await this.#note(pod, 'claims', volume, await this.#mountPersistent(pod, volume, found));
     }
+  }
+
+  async #mountInline(pod: Pod, volume: Volume): Promise<void> {
+    const csi = inlineCsiVolume(pod, volume);
+    if (!csi || (await this.#isMounted(pod, volume))) return;
+    await this.#note(pod, 'claims', volume, await this.#publish(pod, csi));
+  }
+
+  async #publish(pod: Pod, csi: CsiVolume): Promise<string> {
+    if (!this.#options.csi) throw new VolumeError(csi.name, 'volumes of type csi need an agent that runs as root');
+    return this.#options.csi.publish(pod, csi);
   }
 
   /** True if an earlier agent, or this one, has seen to it: a pod that runs needs no word of the API for what it has. */
@@ -184,6 +216,8 @@ export class VolumeManager {
     if (path === undefined) return false;
     // After a start of the machine, what was mounted is an empty folder.
     if (path === this.#volumeDir(pod, volume)) return isMountPoint(path);
+    const isPublished = await this.#options.csi?.isPublished(pod.metadata?.uid ?? '', path);
+    if (isPublished !== undefined) return isPublished;
     return stat(path).then(
       () => true,
       () => false,
@@ -267,11 +301,12 @@ export class VolumeManager {
   }
 }
 
+const keyOf = (pod: Pod, { name }: Volume) => `${pod.metadata?.uid ?? ''}/${name}`;
+
 /** What the agent writes down of a pod's volumes. */
 type Note = 'claims' | 'devices' | 'ready';
 
 const SOURCES: ReadonlySet<string> = new Set([
-  'csi',
   'iscsi',
   'fc',
   'rbd',

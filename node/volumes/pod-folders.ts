@@ -20,9 +20,14 @@ export async function storedPodUids(dataDir: string): Promise<string[]> {
   }
 }
 
+/** Unmounts what is mounted below. */
+export async function unmountBelow(folder: string): Promise<void> {
+  for (const point of await mountsBelow(folder)) await unmount(point);
+}
+
 /** Unmounts what is mounted below and removes the rest. Throws while something is still mounted. */
 export async function removePodFolder(folder: string): Promise<void> {
-  for (const point of await mountsBelow(folder)) await unmount(point);
+  await unmountBelow(folder);
   const left = await mountsBelow(folder);
   // Removing through a mount would remove what belongs to somebody else.
   if (left.length > 0) throw new Error(`still mounted: ${left.join(', ')}`);

@@ -15,7 +15,7 @@ import {
   serviceaccounts,
   type TokenRequest,
 } from '../api.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, timeText } from '../clock.ts';
 import { API_REQUEST_TIMEOUT_MS, SOURCE_CACHE_ENTRIES_MAX, SOURCE_CACHE_MS, TOKEN_AGE_MS_MAX } from '../limits.ts';
 
 export interface SourcesOptions {
@@ -68,16 +68,26 @@ export class Sources {
    * and goes on while the API is away. Throws {@link SourceError}.
    */
   async token(pod: Pod, request: TokenWish): Promise<string> {
+    return (await this.#token(pod, request)).token;
+  }
+
+  /** The same with the time at which it ends, as the API answers to a TokenRequest. Throws {@link SourceError}. */
+  async tokenStatus(pod: Pod, request: TokenWish): Promise<NonNullable<TokenRequest['status']>> {
+    const { token, endsAt } = await this.#token(pod, request);
+    return { token, expirationTimestamp: timeText(endsAt) };
+  }
+
+  async #token(pod: Pod, request: TokenWish): Promise<KnownToken> {
     const key = `${pod.metadata?.uid}/${request.audience}/${request.expirationSeconds}`;
     const known = this.#tokens.get(key);
-    if (known && this.#options.clock.now() < known.renewAt) return known.token;
+    if (known && this.#options.clock.now() < known.renewAt) return known;
     try {
       const fresh = await this.#requestToken(pod, request);
       makeRoom(this.#tokens);
       this.#tokens.set(key, fresh);
-      return fresh.token;
+      return fresh;
     } catch (error) {
-      if (known && error instanceof SourceError && this.#options.clock.now() < known.endsAt) return known.token;
+      if (known && error instanceof SourceError && this.#options.clock.now() < known.endsAt) return known;
       throw error;
     }
   }

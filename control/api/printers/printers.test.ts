@@ -64,6 +64,12 @@ for (const [definition, { columns, samples }] of Object.entries(recorded)) {
   }
 }
 
+test('a CSINode of which the server serves no list of drivers has none', t => {
+  const csiNode = { metadata: { name: 'n' }, spec: { drivers: null } } as KubernetesObject;
+  const printer = printers['io.k8s.api.storage.v1.CSINode'];
+  t.is(printer?.row(csiNode, 0).cells[1], 0);
+});
+
 test('rows of empty objects do not fail', t => {
   for (const [definition, { columns, row }] of Object.entries(printers)) {
     const isBound = /Binding$|PriorityClass|RuntimeClass|StorageClass|CSI|VolumeAttachment|SigningRequest|Slice$/.test(

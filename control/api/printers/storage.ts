@@ -132,7 +132,8 @@ export const csiDriver: Printer = printer<CSIDriver>(
 
 export const csiNode: Printer = printer<CSINode>(columns(NAME, column('Drivers', 'integer'), 'Age'), (object, now) => [
   nameOf(object),
-  object.spec.drivers.length,
+  // A node without any driver has none, and not an empty list.
+  object.spec.drivers?.length ?? 0,
   age(object, now),
 ]);
 

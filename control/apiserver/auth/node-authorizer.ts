@@ -26,6 +26,7 @@ const READABLE = new Set([
   'networking.k8s.io/ingressclasses',
 ]);
 const READ_VERBS = new Set(['get', 'list', 'watch']);
+const CSI_NODES = 'storage.k8s.io/csinodes';
 /** Read one by one, for pods that name them: no node may look at all of them at once. */
 const GET_ONLY = new Set(['/secrets', '/configmaps', '/serviceaccounts']);
 const WRITE_VERBS = new Set(['create', 'update', 'patch', 'delete']);
@@ -43,6 +44,8 @@ export function authorizeNode(nodeName: string, info: Attributes): Verdict {
     case 'coordination.k8s.io/leases':
       if (info.namespace !== 'kube-node-lease') return { allowed: false };
       return ownOnly(nodeName, info, `can only access node lease with the same name as the requesting node`);
+    case CSI_NODES:
+      return ownOnly(nodeName, info, 'can only access CSINode with the same name as the requesting node');
     case '/pods':
       return verdict(['', 'status', 'eviction'].includes(info.subresource));
     case '/events':
@@ -65,6 +68,10 @@ export function authorizeNode(nodeName: string, info: Attributes): Verdict {
 
 function readVerdict(nodeName: string, resource: string, info: Attributes): Verdict {
   if (resource === 'certificates.k8s.io/certificatesigningrequests') return verdict(info.verb === 'get');
+  if (resource === CSI_NODES && info.verb === 'get')
+    return ownOnly(nodeName, info, 'can only access CSINode with the same name as the requesting node');
+  // Which are its own is seen where the object is at hand: node-references.ts.
+  if (resource === 'storage.k8s.io/volumeattachments') return verdict(info.verb === 'get');
   if (!READABLE.has(resource)) return { allowed: false };
   if (resource === '/nodes' && info.name !== '' && info.name !== nodeName) {
     return { allowed: false, reason: `node '${nodeName}' cannot read '${info.name}', only its own Node object` };

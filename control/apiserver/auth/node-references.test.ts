@@ -73,6 +73,75 @@ test('a node reads what its pods name, from the binding on, and nothing else', a
   await harness.close();
 });
 
+test('a node reads the Secrets with which the volumes of its pods are mounted, and its own attachments and CSINode', async t => {
+  const harness = await createHarness();
+  t.teardown(() => harness.close());
+  const core = '/api/v1/namespaces/default';
+  const storage = '/apis/storage.k8s.io/v1';
+  const as = (node: string): Identity => ({ user: `system:node:${node}`, groups: ['system:nodes'] });
+  const call = async (node: string, method: string, path: string, body?: object) =>
+    (await harness.call(method, path, { identity: as(node), ...(body && { body }) })).status;
+  const system = '/api/v1/namespaces/kube-system';
+  for (const name of ['stage', 'publish', 'controller', 'other']) {
+    await harness.create(`${system}/secrets`, { metadata: { name } });
+  }
+  const claim = await harness.create(`${core}/persistentvolumeclaims`, {
+    metadata: { name: 'c' },
+    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } }, volumeName: 'pv' },
+  } as object);
+  const secret = (name: string) => ({ namespace: 'kube-system', name });
+  await harness.create('/api/v1/persistentvolumes', {
+    metadata: { name: 'pv' },
+    spec: {
+      capacity: { storage: '1Gi' },
+      accessModes: ['ReadWriteOnce'],
+      claimRef: { namespace: 'default', name: 'c', uid: (claim as { metadata?: { uid?: string } }).metadata?.uid },
+      csi: {
+        ...{ driver: 'd.example', volumeHandle: 'h', nodeStageSecretRef: secret('stage') },
+        ...{ nodePublishSecretRef: secret('publish'), controllerPublishSecretRef: secret('controller') },
+      },
+    },
+  } as object);
+  t.is(await call('n1', 'GET', `${system}/secrets/stage`), 403);
+  await harness.create(`${core}/pods`, {
+    metadata: { name: 'p' },
+    spec: {
+      containers: [{ name: 'c', image: 'a:1' }],
+      volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'c' } }],
+    },
+  } as object);
+  const binding = { metadata: { name: 'p' }, target: { kind: 'Node', name: 'n1' } };
+  t.is((await harness.call('POST', `${core}/pods/p/binding`, { body: binding })).status, 201);
+  for (const [name, expected] of [
+    ['stage', 200],
+    ['publish', 200],
+    ['controller', 403],
+    ['other', 403],
+  ] as const) {
+    t.is(await call('n1', 'GET', `${system}/secrets/${name}`), expected, name);
+    t.is(await call('n2', 'GET', `${system}/secrets/${name}`), 403, name);
+  }
+
+  await harness.create(`${storage}/volumeattachments`, {
+    metadata: { name: 'a' },
+    spec: { attacher: 'd.example', nodeName: 'n1', source: { persistentVolumeName: 'pv' } },
+  } as object);
+  t.is(await call('n1', 'GET', `${storage}/volumeattachments/a`), 200);
+  t.is(await call('n2', 'GET', `${storage}/volumeattachments/a`), 403);
+  t.is(await call('n1', 'GET', `${storage}/volumeattachments/none`), 403);
+  t.is(await call('n1', 'GET', `${storage}/volumeattachments`), 403);
+  t.is(await call('n1', 'DELETE', `${storage}/volumeattachments/a`), 403);
+
+  const csiNode = (name: string) => ({ metadata: { name }, spec: { drivers: [] } });
+  t.is(await call('n1', 'POST', `${storage}/csinodes`, csiNode('n1')), 201);
+  t.is(await call('n1', 'POST', `${storage}/csinodes`, csiNode('n2')), 403);
+  t.is(await call('n1', 'GET', `${storage}/csinodes/n1`), 200);
+  t.is(await call('n2', 'GET', `${storage}/csinodes/n1`), 403);
+  t.is(await call('n2', 'DELETE', `${storage}/csinodes/n1`), 403);
+  t.is(await call('n1', 'GET', `${storage}/csinodes`), 403);
+  t.is(await call('n1', 'DELETE', `${storage}/csinodes/n1`), 200);
+});
+
 test('nodes that route read the TLS Secrets of Ingresses, and no other Secret that an Ingress names', async t => {
   const harness = await createHarness();
   t.teardown(() => harness.close());

@@ -5,21 +5,34 @@
  *
  * Nodes that route Ingresses read the TLS Secrets of those as well: docs/security.md has the reasons.
  */
-import { ingressclasses, ingresses, nodes, pods, secrets } from '../../api/generated/kinds.ts';
+import {
+  ingressclasses,
+  ingresses,
+  nodes,
+  persistentvolumeclaims,
+  persistentvolumes,
+  pods,
+  secrets,
+  volumeattachments,
+} from '../../api/generated/kinds.ts';
 import type {
   Container,
   EphemeralContainer,
   Ingress,
   IngressClass,
   Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
   Pod,
   PodSpec,
   Secret,
   Volume,
+  VolumeAttachment,
 } from '../../api/generated/types.ts';
 import { isRoutedIngress, mayRoute, ownClasses, TLS_SECRET_TYPE, tlsSecretsOf } from '../../api/ingress.ts';
 import type { Kind, KubernetesObject } from '../../api/kind.ts';
 import { declarationOf } from '../../api/registry.ts';
+import { ephemeralClaimName } from '../../api/volume-binding.ts';
 import { listAll, listInNamespace } from '../admission/lookup.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import type { WatchCache } from '../cache/watch-cache.ts';
@@ -31,7 +44,7 @@ import type { Attributes } from './attributes.ts';
 const POD = declarationOf(pods);
 const GUARDED = new Set(['secrets', 'configmaps', 'serviceaccounts']);
 
-/** What one pod gives its node to read: `secrets/NAME` and so on. */
+/** What one pod gives its node to read: `secrets/NAME` and so on; `claims/NAME` leads to what their volumes name. */
 interface PodReferences {
   readonly nodeName: string;
   readonly names: ReadonlySet<string>;
@@ -49,14 +62,47 @@ export class NodeReferences {
 
   /** Why what is allowed in general is refused to this node; undefined if it is not. */
   async refuse(nodeName: string, asked: Attributes): Promise<string | undefined> {
-    if (!asked.isResource || asked.group !== '' || !GUARDED.has(asked.resource)) return undefined;
+    if (!asked.isResource) return undefined;
+    const isAttachment = asked.group === 'storage.k8s.io' && asked.resource === 'volumeattachments';
+    if (!isAttachment && (asked.group !== '' || !GUARDED.has(asked.resource))) return undefined;
     const wanted = { nodeName, namespace: asked.namespace, reference: `${asked.resource}/${asked.name}` };
-    const isRelated = async () => (await this.#isReferred(wanted)) || this.#isCertificate(nodeName, asked);
+    const isRelated = async () => {
+      if (isAttachment) return this.#isAttachedTo(nodeName, asked.name);
+      if ((await this.#isReferred(wanted)) || this.#isCertificate(nodeName, asked)) return true;
+      return asked.resource === 'secrets' && this.#isOfVolume(nodeName, asked);
+    };
     if (await isRelated()) return undefined;
     // The pod may have been bound a moment ago through another master.
     await this.#cache.freshen();
     if (await isRelated()) return undefined;
     return `no relationship found between node '${nodeName}' and this object`;
+  }
+
+  #isAttachedTo(nodeName: string, name: string): boolean {
+    return this.#find<VolumeAttachment>(volumeattachments, '', name)?.spec.nodeName === nodeName;
+  }
+
+  /** True for a Secret with which the volume behind a claim of one of the node's pods is mounted. */
+  async #isOfVolume(nodeName: string, { namespace, name }: Attributes): Promise<boolean> {
+    const pace = new Pace(this.#clock);
+    const declaration = declarationOf<KubernetesObject>(persistentvolumes);
+    for (const object of this.#cache.resource(listPrefix(declaration, '')).list(listPrefix(declaration, ''))) {
+      if (pace.isDue()) await pace.turn();
+      const volume = object.parse<PersistentVolume>();
+      const claim = volume.spec?.claimRef;
+      const isNamed = mountSecrets(volume).some(each => each?.namespace === namespace && each.name === name);
+      if (!isNamed || !claim?.name || !claim.namespace || !this.#isBound(volume)) continue;
+      const wanted = { nodeName, namespace: claim.namespace, reference: `claims/${claim.name}` };
+      if (await this.#isReferred(wanted)) return true;
+    }
+    return false;
+  }
+
+  /** The claim says so too: a volume alone could name anybody's. */
+  #isBound({ metadata, spec }: PersistentVolume): boolean {
+    const { namespace = '', name = '', uid } = spec?.claimRef ?? {};
+    const claim = this.#find<PersistentVolumeClaim>(persistentvolumeclaims, namespace, name);
+    return claim?.spec?.volumeName === metadata?.name && claim?.metadata?.uid === uid;
   }
 
   async #isReferred({
@@ -116,7 +162,7 @@ export class NodeReferences {
 }
 
 /** What the pod's node may read for it. Pure. */
-export function podReferences({ spec }: Pod): PodReferences {
+export function podReferences({ metadata, spec }: Pod): PodReferences {
   const names = new Set<string>();
   const add = (resource: string, name: string | undefined) => {
     if (name) names.add(`${resource}/${name}`);
@@ -135,12 +181,22 @@ export function podReferences({ spec }: Pod): PodReferences {
     }
   }
   for (const volume of spec.volumes ?? []) addVolume(add, volume);
+  for (const claim of claimsOf(metadata?.name ?? '', spec)) add('claims', claim);
   return { nodeName: spec.nodeName, names };
+}
+
+function claimsOf(podName: string, { volumes = [] }: PodSpec): string[] {
+  return volumes.flatMap(({ name, persistentVolumeClaim, ephemeral }) =>
+    ephemeral ? [ephemeralClaimName(podName, name)] : (persistentVolumeClaim?.claimName ?? []),
+  );
 }
 
 function containersOf(spec: PodSpec): readonly (Container | EphemeralContainer)[] {
   return [...(spec.initContainers ?? []), ...spec.containers, ...(spec.ephemeralContainers ?? [])];
 }
+
+/** The Secrets of a CSI volume that its node needs; those of controllers are none of its business. */
+const mountSecrets = ({ spec }: PersistentVolume) => [spec?.csi?.nodeStageSecretRef, spec?.csi?.nodePublishSecretRef];
 
 function addVolume(add: (resource: string, name: string | undefined) => void, volume: Volume): void {
   add('configmaps', volume.configMap?.name);

@@ -31,8 +31,11 @@ export const nodeVolumeLimits: SchedulerPlugin = {
   },
 };
 
-const limitsOf = ({ spec }: CSINode) =>
-  JSON.stringify(spec.drivers.map(({ name, allocatable }) => [name, allocatable]));
+/** A node without any driver has none, and not an empty list. */
+const driversOf = ({ spec }: CSINode): CSINode['spec']['drivers'] => spec.drivers ?? [];
+
+const limitsOf = (csiNode: CSINode) =>
+  JSON.stringify(driversOf(csiNode).map(({ name, allocatable }) => [name, allocatable]));
 
 /** Drivers by volume. */
 type Attachable = ReadonlyMap<string, string>;
@@ -56,7 +59,7 @@ function volumesOf(pod: PodInfo, catalog: VolumeCatalog): Attachable {
 function hasRoom(wanted: Attachable, node: NodeInfo, catalog: VolumeCatalog): boolean {
   const csiNode = catalog.csiNodes.get(node.name);
   if (!csiNode) return true;
-  const limits = new Map(csiNode.spec.drivers.map(({ name, allocatable }) => [name, allocatable?.count]));
+  const limits = new Map(driversOf(csiNode).map(({ name, allocatable }) => [name, allocatable?.count]));
   if (![...wanted.values()].some(driver => limits.get(driver) !== undefined)) return true;
   const attached = attachedTo(node, catalog);
   const counts = new Map<string, number>();

@@ -251,6 +251,16 @@ const cases: readonly [string, Pod, Storage, string][] = [
     'a',
   ],
   [
+    'a node without any driver, of which the server serves none and no empty list',
+    pod('p', using('c'), { on: 'a' }),
+    {
+      claims: [claim('c', { volume: 'v' })],
+      volumes: [volume('v', csi('1'))],
+      csiNodes: [{ metadata: { name: 'a' }, spec: JSON.parse('{"drivers":null}') }],
+    },
+    'a',
+  ],
+  [
     'nodes that can attach no more',
     pod('p', using('c')),
     {

@@ -1,5 +1,6 @@
 /** From what the agent asks to what the runtime is told. Pure. */
 import path from 'node:path';
+import type { Init } from '../../grpc/proto.ts';
 import { type ContainerMark, labelsOf, type Owner, type SandboxMark } from '../docker/labels.ts';
 import type { ImageUser } from '../run-as-non-root.ts';
 import type { ContainerSpec, PodIdentity, SandboxSpec } from '../runtime.ts';
@@ -10,7 +11,6 @@ import {
   type sandboxConfig,
   securityProfile,
 } from './messages.ts';
-import type { Init } from './proto.ts';
 
 /** What every configuration depends on: whose it is and what the machine allows. */
 export interface Terms {

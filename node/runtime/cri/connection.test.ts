@@ -1,15 +1,16 @@
 import { status } from '@grpc/grpc-js';
 import test, { type ExecutionContext } from 'ava';
+import { method } from '../../grpc/method.ts';
+import { Refusal, TestGrpcServer } from '../../testing/grpc-server.ts';
 import { systemClock } from '../clock.ts';
 import { RuntimeUnavailableError } from '../runtime.ts';
 import { CriConnection, CriError, identify, isNotFound, socketPathOf } from './connection.ts';
-import { method, runtimeCalls } from './services.ts';
-import { Refusal, TestCriServer } from './test-cri-server.ts';
+import { runtimeCalls } from './services.ts';
 
 const version = { version: '0.1.0', runtimeName: 'containerd', runtimeVersion: 'v2.1.0', runtimeApiVersion: 'v1' };
 
-async function serverFor(t: ExecutionContext): Promise<{ server: TestCriServer; connection: CriConnection }> {
-  const server = await TestCriServer.make();
+async function serverFor(t: ExecutionContext): Promise<{ server: TestGrpcServer; connection: CriConnection }> {
+  const server = await TestGrpcServer.make();
   const connection = new CriConnection(server.endpoint, systemClock);
   t.teardown(async () => {
     connection.close();

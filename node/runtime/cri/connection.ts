@@ -1,18 +1,12 @@
 /** The connection to a CRI runtime: where it listens, calls with their deadlines, what its errors mean. */
 import { stat } from 'node:fs/promises';
-import {
-  Client,
-  type ClientDuplexStream,
-  type ClientReadableStream,
-  credentials,
-  Metadata,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js';
+import { type ClientDuplexStream, status } from '@grpc/grpc-js';
+import { type CallFailure, type CallOptions, GrpcConnection } from '../../grpc/connection.ts';
+import { type Method, method } from '../../grpc/method.ts';
 import type { Clock } from '../clock.ts';
 import { RuntimeUnavailableError } from '../runtime.ts';
-import { callTimeoutMs, connectTimeoutMs, messageBytesMax, reconnectMsMax, reconnectMsMin } from './limits.ts';
-import { type Method, method, runtimeCalls } from './services.ts';
+import { callTimeoutMs, connectTimeoutMs } from './limits.ts';
+import { runtimeCalls } from './services.ts';
 
 /** Where containerd's packages and CRI-O's have their sockets. */
 export const containerdEndpoint = 'unix:///run/containerd/containerd.sock';
@@ -51,116 +45,48 @@ export function socketPathOf(endpoint: string): string {
   );
 }
 
-interface CallOptions {
+interface CriCallOptions extends Omit<CallOptions, 'timeoutMs'> {
   readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
-  /** Headers; containerd's own services want a namespace. */
-  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 export class CriConnection {
   readonly socketPath: string;
-  readonly #client: Client;
-  readonly #clock: Clock;
+  readonly #connection: GrpcConnection;
 
   /** Throws {@link RuntimeUnavailableError} for an endpoint that is none. Connects at the first call. */
   constructor(endpoint: string, clock: Clock) {
-    this.socketPath = socketPathOf(endpoint);
-    this.#clock = clock;
-    this.#client = new Client(`unix://${this.socketPath}`, credentials.createInsecure(), {
-      'grpc.max_receive_message_length': messageBytesMax,
-      'grpc.max_send_message_length': messageBytesMax,
-      'grpc.initial_reconnect_backoff_ms': reconnectMsMin,
-      'grpc.max_reconnect_backoff_ms': reconnectMsMax,
-      // gRPC must repeat nothing by itself: it cannot know what may be done twice.
-      'grpc.enable_retries': 0,
-      'grpc.use_local_subchannel_pool': 1,
-      'grpc.enable_http_proxy': 0,
-    });
+    const socketPath = socketPathOf(endpoint);
+    this.socketPath = socketPath;
+    const explain = (failure: CallFailure) => explainFailure(socketPath, failure);
+    this.#connection = new GrpcConnection({ socketPath, clock, explain });
   }
 
   /**
    * One request, one answer. Throws {@link RuntimeUnavailableError} where nothing answers, {@link CriError} with what the
    * runtime says.
    */
-  call<I, O>(target: Method<I, O>, request: I, options: CallOptions = {}): Promise<O> {
-    const { timeoutMs = callTimeoutMs, signal } = options;
-    const { promise, resolve, reject } = Promise.withResolvers<O>();
-    const call = this.#client.makeUnaryRequest<I, O>(
-      target.path,
-      value => target.request.encode(value),
-      answer => target.response.decode(answer),
-      request,
-      metadataOf(options.metadata),
-      { deadline: this.#clock.now() + timeoutMs },
-      (error, answer) => {
-        signal?.removeEventListener('abort', abandon);
-        if (error !== null) reject(this.#explain(error));
-        else if (answer === undefined) reject(new CriError('the runtime gave no answer', status.UNKNOWN));
-        else resolve(answer);
-      },
-    );
-    const abandon = () => call.cancel();
-    if (signal?.aborted) abandon();
-    signal?.addEventListener('abort', abandon, { once: true });
-    return promise;
+  call<I, O>(target: Method<I, O>, request: I, options: CriCallOptions = {}): Promise<O> {
+    return this.#connection.call(target, request, { timeoutMs: callTimeoutMs, ...options });
   }
 
   /** One request, answers until one side ends. Errors come while reading, as from {@link call}. */
-  async *stream<I, O>(target: Method<I, O>, request: I, signal: AbortSignal): AsyncGenerator<O> {
-    const answers: ClientReadableStream<O> = this.#client.makeServerStreamRequest<I, O>(
-      target.path,
-      value => target.request.encode(value),
-      answer => target.response.decode(answer),
-      request,
-    );
-    const abandon = () => answers.cancel();
-    signal.addEventListener('abort', abandon, { once: true });
-    try {
-      yield* answers as AsyncIterable<O>;
-    } catch (error) {
-      if (!signal.aborted) throw isServiceError(error) ? this.#explain(error) : error;
-    } finally {
-      signal.removeEventListener('abort', abandon);
-      abandon();
-    }
+  stream<I, O>(target: Method<I, O>, request: I, signal: AbortSignal): AsyncGenerator<O> {
+    return this.#connection.stream(target, request, signal);
   }
 
   /** Messages both ways. */
   duplex<I, O>(target: Method<I, O>, metadata: Readonly<Record<string, string>>): ClientDuplexStream<I, O> {
-    return this.#client.makeBidiStreamRequest<I, O>(
-      target.path,
-      value => target.request.encode(value),
-      answer => target.response.decode(answer),
-      metadataOf(metadata),
-    );
+    return this.#connection.duplex(target, metadata);
   }
 
   close(): void {
-    this.#client.close();
-  }
-
-  #explain(error: ServiceError): Error {
-    if (error.code === status.UNAVAILABLE) {
-      return new RuntimeUnavailableError(
-        `the container runtime at ${this.socketPath} does not answer: ${error.details}`,
-        {
-          cause: error,
-        },
-      );
-    }
-    return new CriError(error.details || error.message, error.code, { cause: error });
+    this.#connection.close();
   }
 }
 
-function metadataOf(values: Readonly<Record<string, string>> = {}): Metadata {
-  const metadata = new Metadata();
-  for (const [name, value] of Object.entries(values)) metadata.set(name, value);
-  return metadata;
-}
-
-function isServiceError(error: unknown): error is ServiceError {
-  return error instanceof Error && 'details' in error && 'code' in error;
+function explainFailure(socketPath: string, { grpcCode, message, cause }: CallFailure): Error {
+  if (grpcCode !== status.UNAVAILABLE) return new CriError(message, grpcCode, { cause });
+  return new RuntimeUnavailableError(`the container runtime at ${socketPath} does not answer: ${message}`, { cause });
 }
 
 export interface RuntimeIdentity {

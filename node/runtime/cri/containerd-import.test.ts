@@ -1,14 +1,14 @@
 import { status } from '@grpc/grpc-js';
 import test from 'ava';
+import { Refusal, TestGrpcServer } from '../../testing/grpc-server.ts';
 import { systemClock } from '../clock.ts';
 import { CriConnection } from './connection.ts';
 import { contentOf, importImage } from './containerd-import.ts';
 import { containerdCalls } from './containerd-services.ts';
 import { contentChunkBytes } from './limits.ts';
-import { Refusal, TestCriServer } from './test-cri-server.ts';
 
 test('content that somebody else has brought meanwhile is not sent to its end', async t => {
-  const server = await TestCriServer.make();
+  const server = await TestGrpcServer.make();
   const connection = new CriConnection(server.endpoint, systemClock);
   t.teardown(async () => {
     connection.close();

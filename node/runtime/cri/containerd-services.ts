@@ -2,8 +2,9 @@
  * The few calls of containerd's own API that are needed to bring an image without a registry: CRI has none for that.
  * Names and numbers of containerd's `api/services` (content, images, leases), which are stable since 1.0.
  */
-import { bytes, int, message, one, text, textMap } from './proto.ts';
-import { method } from './services.ts';
+
+import { method } from '../../grpc/method.ts';
+import { bytes, int, message, one, text, textMap } from '../../grpc/proto.ts';
 
 export const contentAction = { stat: 0, write: 1, commit: 2 } as const;
 export const writeContentRequest = message({

@@ -2,6 +2,8 @@
  * What the runtime has of this node. Lists are asked each time; what they leave out (times, exit codes, processes) is
  * asked once for each container in each state and remembered, because it cannot change any more.
  */
+
+import type { Read } from '../../grpc/proto.ts';
 import { mapBounded } from '../bounded.ts';
 import type { Clock } from '../clock.ts';
 import {
@@ -16,7 +18,6 @@ import type { ContainerStatus, SandboxStatus } from '../runtime.ts';
 import { type CriConnection, isNotFound } from './connection.ts';
 import { outcomeSettlesMs, statusConcurrencyMax } from './limits.ts';
 import { type containerItem, type sandboxItem, sandboxState } from './messages.ts';
-import type { Read } from './proto.ts';
 import { runtimeCalls } from './services.ts';
 import { containerStatusOf, pidIn, sandboxStatusOf } from './status.ts';
 

@@ -1,7 +1,5 @@
 /** Bounds of the runtime over CRI, with the reason for each. */
 
-/** The largest answer that is read, as the kubelet has it. */
-export const messageBytesMax = 16 * 1024 * 1024;
 /** A call that is no pull, no stop and makes no sandbox. */
 export const callTimeoutMs = 120_000;
 /** Making a sandbox may pull its image. */
@@ -12,8 +10,6 @@ export const stopMarginMs = 60_000;
 export const connectTimeoutMs = 10_000;
 /** An image may be large and the line slow: only a pull that is stuck for good is given up. */
 export const pullTimeoutMs = 3_600_000;
-export const reconnectMsMin = 100;
-export const reconnectMsMax = 2_000;
 
 /** Status calls under way at once in one `list`. */
 export const statusConcurrencyMax = 16;

@@ -2,7 +2,7 @@
  * The part of the Container Runtime Interface, version runtime.v1, that is used here: names and numbers of its messages'
  * fields (Kubernetes' `cri-api`, api.proto).
  */
-import { flag, int, ints, many, message, one, text, textMap, texts } from './proto.ts';
+import { flag, int, ints, many, message, one, text, textMap, texts } from '../../grpc/proto.ts';
 
 const int64Value = message({ value: int(1) });
 const uint64Value = int64Value;

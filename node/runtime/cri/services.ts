@@ -1,21 +1,6 @@
 /** The calls of CRI's two services: their paths, and what goes there and comes back. */
+import { method } from '../../grpc/method.ts';
 import * as m from './messages.ts';
-import type { Message } from './proto.ts';
-
-/** One call. */
-export interface Method<in I, out O> {
-  readonly path: string;
-  readonly request: Message<I, unknown>;
-  readonly response: Message<never, O>;
-}
-
-export function method<I, O>(
-  service: string,
-  name: string,
-  types: { readonly request: Message<I, unknown>; readonly response: Message<never, O> },
-): Method<I, O> {
-  return { path: `/${service}/${name}`, ...types };
-}
 
 const runtimeService = 'runtime.v1.RuntimeService';
 const imageService = 'runtime.v1.ImageService';

@@ -1,8 +1,9 @@
 /** From what the runtime tells to what the agent reads. Pure. */
+
+import type { Read } from '../../grpc/proto.ts';
 import type { ContainerMark, SandboxMark } from '../docker/labels.ts';
 import type { ContainerStatus, SandboxStatus } from '../runtime.ts';
 import { containerState, type containerStatus, type sandboxItem, sandboxState } from './messages.ts';
-import type { Read } from './proto.ts';
 
 /** What a runtime calls a container that the kernel ended for its memory (api.proto, ContainerStatus.reason). */
 const oomReason = 'OOMKilled';

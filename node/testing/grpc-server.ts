@@ -1,4 +1,4 @@
-/** A CRI runtime in this process, on a unix socket: it answers as the test tells it to. */
+/** A gRPC server in this process, on a unix socket: it answers as the test tells it to. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,8 +10,8 @@ import {
   type ServerWritableStream,
   status,
 } from '@grpc/grpc-js';
-import type { Message } from './proto.ts';
-import type { Method } from './services.ts';
+import type { Method } from '../grpc/method.ts';
+import type { Message } from '../grpc/proto.ts';
 
 /** gRPC's code and a message. */
 export class Refusal extends Error {
@@ -24,7 +24,7 @@ export class Refusal extends Error {
 
 type Handler = (request: never) => unknown;
 
-export class TestCriServer {
+export class TestGrpcServer {
   readonly directory: string;
   #server: Server | undefined;
   readonly #handlers = new Map<string, Handler>();
@@ -34,19 +34,30 @@ export class TestCriServer {
   #streamed: Method<never, unknown> | undefined;
   #refused: { readonly target: Method<never, unknown>; readonly refusal: Refusal } | undefined;
 
-  private constructor(directory: string) {
+  readonly #name: string;
+
+  private constructor(directory: string, name: string) {
     this.directory = directory;
+    this.#name = name;
   }
 
-  static async make(): Promise<TestCriServer> {
-    return new TestCriServer(await mkdtemp(path.join(tmpdir(), 'raftsman-cri-server-')));
+  static async make(): Promise<TestGrpcServer> {
+    return new TestGrpcServer(await mkdtemp(path.join(tmpdir(), 'raftsman-grpc-server-')), 's');
+  }
+
+  /** One that listens at a path of the test's own; `remove` is not for it. */
+  static at(socketPath: string): TestGrpcServer {
+    return new TestGrpcServer(path.dirname(socketPath), path.basename(socketPath));
   }
 
   get endpoint(): string {
-    return `unix://${this.directory}/s`;
+    return `unix://${this.directory}/${this.#name}`;
   }
 
-  /** From the next `listen` on. Messages are read as what they are written as, and the other way round. */
+  /**
+   * From the next `listen` on. Messages are read as what they are written as, and the other way round. The answer may take its
+   * time.
+   */
   on<I, O>(target: Method<I, O>, answer: (request: I) => unknown): void {
     this.#methods.set(target.path, target as Method<never, unknown>);
     this.#handlers.set(target.path, answer as Handler);
@@ -118,11 +129,16 @@ export class TestCriServer {
 
   #unary(at: string): handleUnaryCall<unknown, unknown> {
     return (call, answer) => {
-      try {
-        answer(null, this.#handlers.get(at)?.(call.request as never));
-      } catch (error) {
+      const refuse = (error: unknown) => {
         const code = error instanceof Refusal ? error.grpcCode : status.UNKNOWN;
         answer({ code, details: error instanceof Error ? error.message : String(error) });
+      };
+      try {
+        const value = this.#handlers.get(at)?.(call.request as never);
+        if (value instanceof Promise) value.then(settled => answer(null, settled), refuse);
+        else answer(null, value);
+      } catch (error) {
+        refuse(error);
       }
     };
   }

@@ -1,0 +1,26 @@
+/** The calls of plugin registration and of CSI's services Identity and Node that are used here. */
+import { method } from '../../grpc/method.ts';
+import * as m from './messages.ts';
+
+// The package was never given a version.
+const registration = 'pluginregistration.Registration';
+const identity = 'csi.v1.Identity';
+const node = 'csi.v1.Node';
+
+export const registrationCalls = {
+  getInfo: method(registration, 'GetInfo', { request: m.empty, response: m.pluginInfo }),
+  notify: method(registration, 'NotifyRegistrationStatus', { request: m.registrationStatus, response: m.empty }),
+} as const;
+
+export const identityCalls = {
+  getPluginInfo: method(identity, 'GetPluginInfo', { request: m.empty, response: m.driverInfo }),
+} as const;
+
+export const nodeCalls = {
+  getInfo: method(node, 'NodeGetInfo', { request: m.empty, response: m.nodeInfo }),
+  getCapabilities: method(node, 'NodeGetCapabilities', { request: m.empty, response: m.nodeCapabilities }),
+  stage: method(node, 'NodeStageVolume', { request: m.stageVolume, response: m.empty }),
+  unstage: method(node, 'NodeUnstageVolume', { request: m.unstageVolume, response: m.empty }),
+  publish: method(node, 'NodePublishVolume', { request: m.publishVolume, response: m.empty }),
+  unpublish: method(node, 'NodeUnpublishVolume', { request: m.unpublishVolume, response: m.empty }),
+} as const;
