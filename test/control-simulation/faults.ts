@@ -73,7 +73,7 @@ export class FaultyTransport implements ApiTransport {
 
   /** The process has died: the server sees its connections close. */
   cutOff(): void {
-    for (const watch of [...this.#watches]) watch.abort();
+    for (const watch of [...this.#watches]) watch.abort(OVER);
   }
 
   async close(): Promise<void> {
@@ -135,7 +135,7 @@ export class FaultyTransport implements ApiTransport {
       return { status: 200, headers: {}, body: all([Buffer.from(`${JSON.stringify({ type: 'ERROR', object })}\n`)]) };
     }
     const stop = new AbortController();
-    const end = () => stop.abort();
+    const end = () => stop.abort(OVER);
     request.signal?.addEventListener('abort', end, { once: true });
     this.#watches.add(stop);
     const response = await handle({ ...request, signal: stop.signal });
@@ -149,7 +149,7 @@ export class FaultyTransport implements ApiTransport {
       cancel();
       request.signal?.removeEventListener('abort', end);
       this.#watches.delete(stop);
-      stop.abort();
+      stop.abort(OVER);
       note('watch ended');
     };
     return { ...response, body: released(body, release) };
@@ -160,15 +160,15 @@ export class FaultyTransport implements ApiTransport {
     const how = random();
     if (how < 0.3) {
       state.end = 'end';
-      stop.abort();
+      stop.abort(OVER);
     } else if (how < 0.6) {
       note('watch broke');
       state.end = 'error';
-      stop.abort();
+      stop.abort(OVER);
     } else {
       note('watch fell silent');
       state.end = 'silent';
-      life.setTimeout(() => stop.abort(), random() * SILENCE_MS_MAX);
+      life.setTimeout(() => stop.abort(OVER), random() * SILENCE_MS_MAX);
     }
   }
 
@@ -206,6 +206,9 @@ interface Stream {
   /** Why nothing more comes. */
   end: 'end' | 'error' | 'silent' | undefined;
 }
+
+/** Why a watch's request ends: one error for all, as a stack for each is most of what an abort costs. */
+const OVER = new Error('the watch is over');
 
 /** What a dead process waits for. */
 const NEVER = new Promise<never>(() => {});
