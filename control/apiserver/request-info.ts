@@ -15,11 +15,14 @@ const VERBS: Readonly<Record<string, string>> = {
 /** Subresources of namespaces; anything else below `namespaces/NS/` is a resource inside NS. */
 const NAMESPACE_SUBRESOURCES = new Set(['status', 'finalize']);
 
-/** Reads the meaning of `method url`. Never throws: what is no resource path is a plain path. */
-export function readRequestInfo(method: string, url: string): RequestInfo {
+/**
+ * Reads the meaning of `method url`. Never throws: what is no resource path is a plain path.
+ *
+ * @param query the one of `url`, if the caller has read it already
+ */
+export function readRequestInfo(method: string, url: string, query: URLSearchParams = queryOf(url)): RequestInfo {
   const question = url.indexOf('?');
   const path = question < 0 ? url : url.slice(0, question);
-  const query = question < 0 ? '' : url.slice(question + 1);
   const plain: RequestInfo = {
     path,
     isResource: false,
@@ -61,7 +64,14 @@ export function readRequestInfo(method: string, url: string): RequestInfo {
   };
 }
 
+/** What stands behind the question mark of a URL. */
+export function queryOf(url: string): URLSearchParams {
+  const question = url.indexOf('?');
+  return new URLSearchParams(question < 0 ? '' : url.slice(question + 1));
+}
+
 function decode(part: string): string {
+  if (!part.includes('%')) return part;
   try {
     return decodeURIComponent(part);
   } catch {
@@ -76,20 +86,14 @@ function splitNamespace(parts: string[]): { namespace: string; parts: string[] }
   return { namespace, parts: isInside ? parts.slice(2) : parts };
 }
 
-function verbOf(method: string, name: string, query: string): string {
+function verbOf(method: string, name: string, query: URLSearchParams): string {
   const verb = VERBS[method] ?? method.toLowerCase();
   if (name !== '') return verb;
-  if (verb === 'get') return isWatchQuery(query) ? 'watch' : 'list';
+  if (verb === 'get') return isTrue(query.get('watch')) ? 'watch' : 'list';
   return verb === 'delete' ? 'deletecollection' : verb;
 }
 
-/** Only `0` and `false` are false (apimachinery/pkg/runtime/conversion.go). */
-function isWatchQuery(query: string): boolean {
-  if (!query.includes('watch')) return false;
-  return isTrue(new URLSearchParams(query).get('watch'));
-}
-
-/** A boolean query parameter: present and neither `0` nor `false`. */
+/** A boolean query parameter: only `0` and `false` are false (apimachinery/pkg/runtime/conversion.go), and what is not there. */
 export function isTrue(value: string | null): boolean {
   return value !== null && value !== '0' && value.toLowerCase() !== 'false';
 }

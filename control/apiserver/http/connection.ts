@@ -5,7 +5,7 @@ import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'no
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { ApiError, badRequest } from '../../api/status.ts';
-import { readRequestInfo } from '../request-info.ts';
+import { queryOf, readRequestInfo } from '../request-info.ts';
 import type { Exchange, Headers, Reply } from '../types.ts';
 import type { RequestEnd } from './request-end.ts';
 
@@ -30,13 +30,13 @@ export function exchangeOf(
 ): Exchange {
   const url = request.url ?? '/';
   const method = request.method ?? 'GET';
-  const question = url.indexOf('?');
+  const query = queryOf(url);
   const socket = socketOf(request);
   const clientCertificate = certificateOf(socket, options.authorities);
   return {
     method,
     url,
-    query: new URLSearchParams(question < 0 ? '' : url.slice(question + 1)),
+    query,
     headers: flatHeaders(request),
     headerValues: name => headerValues(request, name),
     readBody: () => readBody(request, options.bodyBytesMax),
@@ -49,7 +49,7 @@ export function exchangeOf(
     ...(options.upgrade && { upgrade: options.upgrade }),
     remoteAddress: socket?.remoteAddress ?? '',
     localAddress: hostOf(request) ?? `${socket?.localAddress ?? ''}:${socket?.localPort ?? ''}`,
-    info: readRequestInfo(method, url),
+    info: readRequestInfo(method, url, query),
     warnings: [],
     auditAnnotations: new Map(),
   };
