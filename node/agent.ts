@@ -335,12 +335,18 @@ export class Agent {
 
   #makeEvictor(): Evictor {
     const { clock, logger, runtime, dataDir, observeSupplies, timing = {} } = this.#options;
+    let imageFolder: string | undefined;
+    const observeDisks = async () => {
+      // Where the images are is asked until the runtime has said it: it may be away just now.
+      imageFolder ??= await runtime.imageFolder().catch(() => undefined);
+      return await observe(dataDir, imageFolder);
+    };
     return new Evictor({
       clock,
       logger,
       runtime,
       settings: this.#eviction,
-      observe: observeSupplies ?? (() => observe(dataDir)),
+      observe: observeSupplies ?? observeDisks,
       pods: () => this.#manager?.list() ?? [],
       podDir: uid => this.#volumes.podDir(uid),
       reclaimDisk: () => this.#imageCollector.removeUnused(),

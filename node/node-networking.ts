@@ -20,6 +20,7 @@ import type { Logger } from './logger.ts';
 import type { PodNetwork } from './network/network.ts';
 import { announcementAnnotations } from './network/way.ts';
 import { learnPodRange } from './pod-range.ts';
+import { HealthPorts, planServiceHealth } from './proxy/health-ports.ts';
 import type { ServiceProxy } from './proxy/proxy.ts';
 import { planRoutes } from './routes.ts';
 import { planServicePorts } from './service-ports.ts';
@@ -47,6 +48,7 @@ const SYNC_REST_MS = 50;
 export class NodeNetworking {
   readonly #options: NodeNetworkingOptions;
   readonly #dnsView: ServiceView;
+  readonly #healthPorts: HealthPorts;
   readonly #proxySync: Coalescer;
   readonly #routeSync: Coalescer;
 
@@ -54,6 +56,7 @@ export class NodeNetworking {
     this.#options = options;
     const { clock, logger, services, slices } = options;
     this.#dnsView = viewOf(services, slices);
+    this.#healthPorts = new HealthPorts(logger);
     const sync = (name: string, job: () => Promise<void>) =>
       new Coalescer({ name, job, clock, logger, restMs: SYNC_REST_MS });
     this.#proxySync = sync('service proxy', () => this.#syncProxy());
@@ -96,9 +99,10 @@ export class NodeNetworking {
     onChange(slices, () => this.#proxySync.request());
   }
 
-  /** Nothing is followed any more; the parts stay as they are. */
+  /** Nothing is followed any more; the parts stay as they are, and load balancers get no answer here. */
   async close(): Promise<void> {
     await Promise.all([this.#proxySync.close(), this.#routeSync.close()]);
+    await this.#healthPorts.close();
   }
 
   async #syncProxy(): Promise<void> {
@@ -106,7 +110,12 @@ export class NodeNetworking {
     // Rules from half a picture would cut connections that the other half keeps.
     if (!services.hasSynced || !slices.hasSynced) return;
     const ports = planServicePorts(services.list(), slices.list(), nodeName);
-    await proxy?.sync(dns?.servedPorts(ports) ?? ports);
+    try {
+      await proxy?.sync(dns?.servedPorts(ports) ?? ports);
+    } finally {
+      // Where only some of the rules could be made, the others work.
+      if (proxy) await this.#healthPorts.sync(planServiceHealth(services.list(), slices.list(), nodeName));
+    }
   }
 
   async #syncRoutes(): Promise<void> {

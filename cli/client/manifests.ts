@@ -6,7 +6,7 @@ import { sorted } from '../output/documents.ts';
 import type { JsonObject } from './api.ts';
 import { failure } from './errors.ts';
 import { jsonMistake, yamlMistake } from './parse-errors.ts';
-import { yaml } from './yaml.ts';
+import { manifestYaml, yaml } from './yaml.ts';
 
 export interface Manifest {
   readonly object: JsonObject;
@@ -24,7 +24,8 @@ export async function readManifests(
 ): Promise<Manifest[]> {
   const manifests: Manifest[] = [];
   for (const source of sources) {
-    for (const { name, text } of await readTexts(source, stdin, isRecursive)) manifests.push(...parseText(name, text));
+    for (const { name, text } of await readTexts(source, stdin, isRecursive))
+      manifests.push(...parseManifests(name, text));
   }
   return manifests;
 }
@@ -77,12 +78,13 @@ function readText(path: string): string {
   }
 }
 
-function parseText(source: string, text: string): Manifest[] {
+/** The objects in a text, which came from `source`. @throws CommandError */
+export function parseManifests(source: string, text: string, options = manifestYaml): Manifest[] {
   const manifests: Manifest[] = [];
   const json = parsedJson(text);
   if (json) return json.flatMap(value => objectsOf(value, source));
   // YAML 1.1, as Kubernetes reads it: `yes` is true, `0o7` is text.
-  for (const document of yaml().parseAllDocuments(text, { version: '1.1', merge: true, uniqueKeys: false })) {
+  for (const document of yaml().parseAllDocuments(text, options)) {
     const [error] = document.errors;
     if (error) {
       const mistake = jsonMistakeOf(text) ?? `error converting YAML to JSON: ${yamlMistake(error, text)}`;

@@ -5,7 +5,7 @@ import type { JsonObject } from './api.ts';
 import { resolveTargets } from './arguments.ts';
 import { groupVersionOf, pathOf, type Resource, singularWithGroup } from './discovery.ts';
 import { CommandError, describeApiError, failure } from './errors.ts';
-import { readManifests } from './manifests.ts';
+import { type Manifest, readManifests } from './manifests.ts';
 import type { Session } from './session.ts';
 import { MUST_NAME_OBJECTS } from './usage.ts';
 
@@ -65,21 +65,26 @@ export const displayName = ({ resource, name }: Pick<ObjectReference, 'resource'
 export const objectPath = ({ resource, namespace, name }: ObjectReference, subresource?: string): string =>
   pathOf(resource, namespace, name, subresource);
 
-/** The objects of `-f`, each with its resource and namespace. */
+/** The objects of `-f` or `-k`. @throws CommandError for what cannot be read or is no object. */
+export async function manifestsOf(
+  { context }: Session,
+  { filename = [], kustomize, recursive = false }: Pick<SelectionFlags, 'filename' | 'kustomize' | 'recursive'>,
+): Promise<Manifest[]> {
+  if (kustomize === undefined) return await readManifests(filename, { stdin: context.stdin, isRecursive: recursive });
+  if (filename.length > 0) throw failure('only one of -f or -k can be specified');
+  const { buildKustomization } = await import('../kustomize/build.ts');
+  const warn = (text: string) => void context.stderr.write(`${text}\n`);
+  const objects = buildKustomization(kustomize, { warn, env: context.env, order: 'as they come' });
+  return objects.map(object => ({ object, source: kustomize }));
+}
+
+/** The objects of `-f` or `-k`, each with its resource and namespace. */
 export async function manifestObjects(
   session: Session,
   flags: SelectionFlags,
   verb: string,
 ): Promise<ManifestObject[]> {
-  if (flags.kustomize !== undefined) {
-    throw failure(
-      `raftsman has no kustomize of its own: use "kustomize build ${flags.kustomize} | raftsman ${verb} -f -"`,
-    );
-  }
-  const manifests = await readManifests(flags.filename ?? [], {
-    stdin: session.context.stdin,
-    isRecursive: flags.recursive ?? false,
-  });
+  const manifests = await manifestsOf(session, flags);
   if (manifests.length === 0) throw failure(`no objects passed to ${verb}`);
   const labels = flags.selector === undefined ? undefined : labelFilter(flags.selector);
   const objects: ManifestObject[] = [];

@@ -6,8 +6,7 @@ import { resolveTargets, type Target } from '../client/arguments.ts';
 import { pathOf, type Resource, singularWithGroup } from '../client/discovery.ts';
 import { describeApiError, failure } from '../client/errors.ts';
 import { revisionOf } from '../client/history.ts';
-import { readManifests } from '../client/manifests.ts';
-import { describeListError } from '../client/objects.ts';
+import { describeListError, manifestsOf } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
 import type { CommandContext } from '../context.ts';
 import { JsonPath, relaxed } from '../output/jsonpath.ts';
@@ -93,11 +92,12 @@ async function get(session: Session, words: readonly string[], flags: GetFlags):
     session.context.stdout.write(await session.api.text('GET', flags.raw));
     return;
   }
-  const { targets, isMixed } = flags.filename
+  const isOfFiles = flags.filename !== undefined || flags.kustomize !== undefined;
+  const { targets, isMixed } = isOfFiles
     ? await targetsOfFiles(session, flags)
     : await resolveTargets(words, session.discovery);
   const isNamed = targets.some(({ name }) => name !== undefined);
-  if (isNamed && flags.allNamespaces && !flags.filename) {
+  if (isNamed && flags.allNamespaces && !isOfFiles) {
     throw failure('a resource cannot be retrieved by name across all namespaces');
   }
   if (!isNamed && flags.subresource) throw failure('subresource cannot be used when bulk resources are specified');
@@ -121,10 +121,7 @@ async function get(session: Session, words: readonly string[], flags: GetFlags):
 }
 
 async function targetsOfFiles(session: Session, flags: GetFlags): Promise<{ targets: Target[]; isMixed: boolean }> {
-  const manifests = await readManifests(flags.filename ?? [], {
-    stdin: session.context.stdin,
-    isRecursive: flags.recursive ?? false,
-  });
+  const manifests = await manifestsOf(session, flags);
   const targets: Target[] = [];
   for (const { object, source } of manifests) {
     const { name } = object.metadata as { name: string };

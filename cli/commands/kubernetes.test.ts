@@ -1,5 +1,5 @@
 /** The commands against a small HTTP server that answers as a cluster would. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -117,6 +117,27 @@ test('get shows the server’s tables', async t => {
   t.is(
     (await run(['-s', url, 'get', 'pods', '-A', '-o=wide', '--show-labels'])).stdout,
     'NAMESPACE   NAME   READY   NODE   LABELS\ndefault     a      1/1     n1     x=y\n',
+  );
+});
+
+test('-k gives the objects of a kustomization, and kustomize prints them', async t => {
+  const { url } = await startCluster(t);
+  const folder = newFolder('raftsman-kustomization-');
+  writeFileSync(join(folder, 'kustomization.yaml'), 'resources: [pod.yaml]\nlabels: [{pairs: {x: "y"}}]\n');
+  writeFileSync(join(folder, 'pod.yaml'), 'apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n');
+  const printed = 'apiVersion: v1\nkind: Pod\nmetadata:\n  labels:\n    x: "y"\n  name: a\n';
+  t.is((await run(['kustomize', folder])).stdout, printed);
+  t.is((await run(['get', '-k', folder, '-o', 'name', '-s', url])).stdout, 'pod/a\n');
+  t.is((await run(['create', '-k', folder, '--dry-run=client', '-s', url])).stdout, 'pod/a created (dry run)\n');
+  const both = await run(['create', '-k', folder, '-f', '-', '-s', url]);
+  t.is(both.stderr, 'error: only one of -f or -k can be specified\n');
+  t.is(both.exitCode, 1);
+  const target = join(folder, 'out.yaml');
+  t.is((await run(['kustomize', folder, '-o', target])).stdout, '');
+  t.is(readFileSync(target, 'utf8'), printed);
+  t.regex(
+    (await run(['kustomize', join(folder, 'none')])).stderr,
+    /^error: must build at directory: not a valid directory: /,
   );
 });
 

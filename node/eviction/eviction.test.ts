@@ -106,6 +106,11 @@ test('folders are measured without following links', async t => {
   t.is(await folderBytes(join(folder, 'absent')), 0);
   const supplies = await observe(folder);
   t.true((supplies['nodefs.available']?.capacity ?? 0) > 0);
+  t.is(supplies['imagefs.available'], undefined);
+  const withImages = await observe(folder, '/dev');
+  t.true((withImages['imagefs.available']?.capacity ?? 0) > 0);
+  t.not(withImages['imagefs.available']?.capacity, withImages['nodefs.available']?.capacity);
+  t.true((withImages['imagefs.inodesFree']?.capacity ?? 0) > 0);
   t.true((supplies['memory.available']?.available ?? 0) > 0);
 });
 

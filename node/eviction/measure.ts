@@ -5,18 +5,20 @@ import { join } from 'node:path';
 import { MEASURED_ENTRIES_MAX } from '../limits.ts';
 import type { Observations, Supply } from './signals.ts';
 
-/** Memory and process ids of the machine, and the file system that holds the folder. */
-export async function observe(folder: string): Promise<Observations> {
-  const [memory, disk, processes] = await Promise.all([
+/** Memory and process ids of the machine, and the file systems that hold the node's folder and the runtime's images. */
+export async function observe(folder: string, imageFolder?: string): Promise<Observations> {
+  const [memory, disk, imageDisk, processes] = await Promise.all([
     memorySupply(),
     statfs(folder).catch(() => undefined),
+    imageFolder === undefined ? undefined : statfs(imageFolder).catch(() => undefined),
     pidSupply(),
   ]);
   return {
     ...(memory && { 'memory.available': memory }),
     ...(disk && { 'nodefs.available': bytesOf(disk) }),
-    // File systems without inodes say that they have none.
-    ...(disk && disk.files > 0 && { 'nodefs.inodesFree': { capacity: disk.files, available: disk.ffree } }),
+    ...(disk && hasInodes(disk) && { 'nodefs.inodesFree': inodesOf(disk) }),
+    ...(imageDisk && { 'imagefs.available': bytesOf(imageDisk) }),
+    ...(imageDisk && hasInodes(imageDisk) && { 'imagefs.inodesFree': inodesOf(imageDisk) }),
     ...(processes && { 'pid.available': processes }),
   };
 }
@@ -31,6 +33,10 @@ const bytesOf = ({ blocks, bavail, bsize }: StatsFs): Supply => ({
   capacity: blocks * bsize,
   available: bavail * bsize,
 });
+
+/** File systems without inodes say that they have none. */
+const hasInodes = ({ files }: StatsFs): boolean => files > 0;
+const inodesOf = ({ files, ffree }: StatsFs): Supply => ({ capacity: files, available: ffree });
 
 async function memorySupply(): Promise<Supply | undefined> {
   const text = await readFile('/proc/meminfo', 'utf8').catch(() => '');

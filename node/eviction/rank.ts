@@ -34,7 +34,7 @@ function requestOf({ threshold }: Shortage, pod: Pod): number {
 /** What the pod's status says of it. */
 export function evictionMessage(shortage: Shortage, { pod, containers }: Consumer): string {
   const resource = resourceOf(shortage);
-  const isBytes = shortage.threshold.signal !== 'nodefs.inodesFree' && shortage.threshold.signal !== 'pid.available';
+  const isBytes = !/(?:inodesFree|^pid\.available)$/.test(shortage.threshold.signal);
   const print = (amount: number) => (isBytes ? binaryQuantity(amount) : String(Math.floor(amount)));
   const opening = `The node was low on resource: ${resource}. Threshold quantity: ${print(shortage.quantity)}, available: ${print(shortage.supply.available)}. `;
   const causes = containers.flatMap(({ name, used }) => {

@@ -23,7 +23,7 @@ test('thresholds as they are written', t => {
 });
 
 test('what is not said is the default; nothing at all can be said too', t => {
-  t.is(evictionSettings({}).thresholds.length, 4);
+  t.is(evictionSettings({}).thresholds.length, 6);
   t.deepEqual(evictionSettings({ hard: '' }).thresholds, []);
 });
 

@@ -10,7 +10,15 @@ export interface Supply {
   readonly available: number;
 }
 
-export const SIGNALS = ['memory.available', 'nodefs.available', 'nodefs.inodesFree', 'pid.available'] as const;
+export const SIGNALS = [
+  'memory.available',
+  'nodefs.available',
+  'nodefs.inodesFree',
+  // Of the disk that holds the runtime's images, which may be the same.
+  'imagefs.available',
+  'imagefs.inodesFree',
+  'pid.available',
+] as const;
 export type Signal = (typeof SIGNALS)[number];
 
 /** What was measured; a signal that cannot be measured is left out and is never short. */
@@ -34,6 +42,8 @@ export const DEFAULT_THRESHOLDS: readonly Threshold[] = [
   { signal: 'memory.available', atLeast: { amount: 100 * 2 ** 20 }, text: '100Mi' },
   { signal: 'nodefs.available', atLeast: { share: 0.05 }, text: '5%' },
   { signal: 'nodefs.inodesFree', atLeast: { share: 0.05 }, text: '5%' },
+  { signal: 'imagefs.available', atLeast: { share: 0.05 }, text: '5%' },
+  { signal: 'imagefs.inodesFree', atLeast: { share: 0.05 }, text: '5%' },
   { signal: 'pid.available', atLeast: { share: 0.01 }, text: '1%' },
 ];
 
@@ -47,6 +57,8 @@ const PRESSURES: Readonly<Record<Signal, Pressure>> = {
   'memory.available': 'MemoryPressure',
   'nodefs.available': 'DiskPressure',
   'nodefs.inodesFree': 'DiskPressure',
+  'imagefs.available': 'DiskPressure',
+  'imagefs.inodesFree': 'DiskPressure',
   'pid.available': 'PIDPressure',
 };
 
@@ -55,6 +67,8 @@ const RESOURCES: Readonly<Record<Signal, string>> = {
   'memory.available': 'memory',
   'nodefs.available': 'ephemeral-storage',
   'nodefs.inodesFree': 'inodes',
+  'imagefs.available': 'ephemeral-storage',
+  'imagefs.inodesFree': 'inodes',
   'pid.available': 'pids',
 };
 

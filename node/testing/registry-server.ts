@@ -23,6 +23,8 @@ export class RegistryServer {
   readonly requests: string[] = [];
   /** Requests for layers that break off in the middle, as often as this says. */
   breaks = 0;
+  /** Waits until a client has so many bytes of a layer: what is under way when a connection breaks may be lost to it. */
+  hasArrived: (bytes: number) => Promise<void> = async () => undefined;
   /** The next answers have these statuses. */
   readonly failures: number[] = [];
 
@@ -112,7 +114,9 @@ export class RegistryServer {
       return;
     }
     this.breaks -= 1;
-    response.write(rest.subarray(0, Math.ceil(rest.length / 2)), () => request.socket.destroy());
+    const half = Math.ceil(rest.length / 2);
+    response.write(rest.subarray(0, half));
+    void this.hasArrived(from + half).then(() => request.socket.destroy());
   }
 
   #mayPass(request: IncomingMessage): boolean {

@@ -1,7 +1,8 @@
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { until } from '../../../control/client/testing/until.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import type { RegistryCredentials } from '../../runtime/runtime.ts';
 import { imageOf, type TestImage, tarOf } from '../../testing/image-archive.ts';
@@ -103,7 +104,14 @@ add(titled('a connection that breaks is taken up where it broke; a busy registry
   server.add('a', '1', await image('broken'));
   server.breaks = 2;
   server.failures.push(503, 429);
-  const { pull } = await puller(t);
+  const { pull, root } = await puller(t);
+  const downloads = path.join(root, 'downloads');
+  server.hasArrived = bytes =>
+    until(`${bytes} bytes of a layer`, async () => {
+      const files = await readdir(downloads, { recursive: true, withFileTypes: true }).catch(() => []);
+      const sizes = files.filter(one => one.isFile()).map(one => stat(path.join(one.parentPath, one.name)));
+      return (await Promise.all(sizes)).some(({ size }) => size === bytes);
+    });
   await pull(`${server.host}/a:1`);
   t.true(server.requests.some(request => /bytes=\d+-$/.test(request)));
   await t.throwsAsync(pull(`${server.host}/a:none`), {

@@ -1,0 +1,102 @@
+/**
+ * `healthCheckNodePort`: load balancers ask each node whether it has endpoints of a service with `externalTrafficPolicy:
+ * Local`, and send nothing to nodes that have none. The answers are kube-proxy's.
+ */
+import { createServer, type Server } from 'node:http';
+import type { EndpointSlice, Service } from '../api.ts';
+import type { Logger } from '../logger.ts';
+
+/** What one port says. */
+export interface ServiceHealth {
+  readonly port: number;
+  readonly namespace: string;
+  readonly name: string;
+  /** Ready endpoints on this node. */
+  readonly localEndpoints: number;
+}
+
+/** The ports that this node has to serve. Pure. */
+export function planServiceHealth(
+  services: readonly Service[],
+  slices: readonly EndpointSlice[],
+  nodeName: string,
+): ServiceHealth[] {
+  return services.flatMap(({ metadata, spec }) => {
+    const port = spec?.healthCheckNodePort ?? 0;
+    if (port === 0 || spec?.type !== 'LoadBalancer' || spec.externalTrafficPolicy !== 'Local') return [];
+    const { namespace = '', name = '' } = metadata ?? {};
+    const local = slices
+      .filter(slice => slice.metadata?.namespace === namespace)
+      .filter(slice => slice.metadata?.labels?.['kubernetes.io/service-name'] === name)
+      .flatMap(({ endpoints }) => endpoints ?? [])
+      .filter(endpoint => endpoint.nodeName === nodeName && endpoint.conditions?.ready !== false);
+    return [{ port, namespace, name, localEndpoints: new Set(local.map(({ addresses: [first] }) => first)).size }];
+  });
+}
+
+/** Of one port: load balancers are few, and ask often. */
+const CONNECTIONS_MAX = 256;
+const REQUEST_TIMEOUT_MS = 10_000;
+
+interface Port {
+  readonly server: Server;
+  says: ServiceHealth;
+}
+
+export class HealthPorts {
+  readonly #logger: Logger;
+  readonly #ports = new Map<number, Port>();
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  /** Listens on these ports and no others. One that is taken is told, and tried again with the next change. */
+  async sync(wanted: readonly ServiceHealth[]): Promise<void> {
+    const byPort = new Map(wanted.map(says => [says.port, says]));
+    for (const port of [...this.#ports.keys()]) if (!byPort.has(port)) await this.#end(port);
+    for (const [port, says] of byPort) {
+      const open = this.#ports.get(port);
+      if (open) open.says = says;
+      else await this.#begin(says);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.sync([]);
+  }
+
+  async #begin(says: ServiceHealth): Promise<void> {
+    const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS });
+    const port: Port = { server, says };
+    server.maxConnections = CONNECTIONS_MAX;
+    server.on('request', (_request, response) => {
+      const { namespace, name, localEndpoints } = port.says;
+      response.writeHead(localEndpoints > 0 ? 200 : 503, {
+        'content-type': 'application/json',
+        'x-content-type-options': 'nosniff',
+        'x-load-balancing-endpoint-weight': String(localEndpoints),
+      });
+      const body = { service: { namespace, name }, localEndpoints, serviceProxyHealthy: true };
+      response.end(JSON.stringify(body, undefined, '\t'));
+    });
+    try {
+      await new Promise<void>((resolve, reject) => server.once('error', reject).listen(says.port, resolve));
+    } catch (error) {
+      const { namespace, name } = says;
+      this.#logger.warn({ error, port: says.port, namespace, name }, 'a service’s healthCheckNodePort is taken here');
+      return;
+    }
+    server.on('error', error => this.#logger.warn({ error, port: says.port }, 'a healthCheckNodePort failed'));
+    this.#ports.set(says.port, port);
+  }
+
+  async #end(number: number): Promise<void> {
+    const port = this.#ports.get(number);
+    this.#ports.delete(number);
+    if (!port) return;
+    const closed = new Promise<void>(resolve => port.server.close(() => resolve()));
+    port.server.closeAllConnections();
+    await closed;
+  }
+}
