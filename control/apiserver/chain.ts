@@ -9,7 +9,7 @@ import { attributesOf } from './auth/attributes.ts';
 import { ANONYMOUS, type AuthenticationOptions, authenticate } from './auth/authentication.ts';
 import { denial } from './auth/authorization.ts';
 import type { Authorizer } from './auth/authorizer.ts';
-import { impersonate, lacksUser, refuseWithoutUser, wantedIdentity } from './auth/impersonation.ts';
+import { impersonate, isImpersonating, lacksUser, refuseWithoutUser, wantedIdentity } from './auth/impersonation.ts';
 import type { WatchCache } from './cache/watch-cache.ts';
 import { findRoute, identityOf } from './exchange.ts';
 import type { Fairness } from './fairness/fairness.ts';
@@ -60,8 +60,8 @@ export function makeChain(options: ChainOptions, handler: Handler): Handler {
     measure(options),
     limitTime(options),
     authenticateFilter(options),
-    audit(options),
-    writeDown(options),
+    ...(options.audit ? [audit(options.audit, options.clock)] : []),
+    ...(options.auditor ? [writeDown(options.auditor, options.newUid)] : []),
     impersonateFilter(options),
     fairnessFilter(options.fairness, { cache: options.cache, isExempt: isStream }),
     authorizeFilter(options),
@@ -189,17 +189,15 @@ function auditIdOf({ headers }: Exchange, newUid: () => string): string {
   return given !== '' && given.length <= AUDIT_ID_LENGTH_MAX && /^[\x21-\x7e]+$/.test(given) ? given : newUid();
 }
 
-function writeDown({ auditor, newUid }: ChainOptions): Filter {
+function writeDown(auditor: Auditor, newUid: () => string): Filter {
   return async (exchange, next) => {
-    if (!auditor) return next(exchange);
     const auditId = exchange.answerHeaders?.['audit-id'] ?? newUid();
     return auditor.run(exchange, next, { auditId, isLongRunning: isLongRunning(exchange) });
   };
 }
 
-function audit({ audit: record, clock }: ChainOptions): Filter {
+function audit(record: (record: AuditRecord) => void, clock: Clock): Filter {
   return async (exchange, next) => {
-    if (!record) return next(exchange);
     const start = clock.now();
     const tell = (status: number) => {
       const { verb, path } = exchange.info;
@@ -225,13 +223,14 @@ function audit({ audit: record, clock }: ChainOptions): Filter {
 
 /** Behind this filter, whoever is impersonated is who asks. */
 function impersonateFilter({ authorizer }: ChainOptions): Filter {
-  return async (exchange, next) => {
+  const speakAsAnother: Filter = async (exchange, next) => {
     const wanted = wantedIdentity(exchange);
     if (!wanted) return next(exchange);
     if (lacksUser(wanted)) return refuseWithoutUser(exchange.info, wanted);
     exchange.identity = await impersonate(identityOf(exchange), wanted, asked => authorizer.authorize(asked));
     return next(exchange);
   };
+  return (exchange, next) => (isImpersonating(exchange.headers) ? speakAsAnother(exchange, next) : next(exchange));
 }
 
 function authorizeFilter({ routes, authorizer, auditor }: ChainOptions): Filter {

@@ -13,6 +13,28 @@ export function findRoute(routes: readonly Route[], { method, info }: Exchange):
   return routes.find(route => route.path === info.path && route.method === method);
 }
 
+/** The same request, got instead of whatever it was, with other headers. */
+export function gotWith(exchange: Exchange, headers: Exchange['headers']): Exchange {
+  const { url, query, clientCertificate, upgrade, connection, remoteAddress, localAddress, info } = exchange;
+  const { identity, isInProcess, answerHeaders, warnings, auditAnnotations } = exchange;
+  return {
+    ...{ method: 'GET', url, query, headers, remoteAddress, localAddress, info, warnings, auditAnnotations },
+    ...(exchange.headerValues && { headerValues: name => exchange.headerValues?.(name) ?? [] }),
+    readBody: () => exchange.readBody(),
+    streamBody: () => exchange.streamBody(),
+    get signal() {
+      return exchange.signal;
+    },
+    end: reason => exchange.end(reason),
+    ...(clientCertificate && { clientCertificate }),
+    ...(upgrade && { upgrade }),
+    ...(connection && { connection }),
+    ...(identity && { identity }),
+    ...(isInProcess !== undefined && { isInProcess }),
+    ...(answerHeaders && { answerHeaders }),
+  };
+}
+
 export function tooManyRequests(): ApiError {
   return new ApiError('TooManyRequests', 'Too many requests, please try again later.', {
     code: 429,

@@ -7,9 +7,17 @@ export function storedKind(kind: KindDeclaration): Kind {
   return kind.storedAs?.kind ?? kind;
 }
 
+/** By kind: every request asks for it, and a text that is not made anew need not be hashed anew. It goes with the kind. */
+const prefixes = new WeakMap<object, string>();
+
 /** The prefix of all objects of a stored kind. */
-export function resourcePrefix({ group, plural }: Pick<Kind, 'group' | 'plural'>): string {
-  return `${REGISTRY}${group || 'core'}/${plural}/`;
+export function resourcePrefix(kind: Pick<Kind, 'group' | 'plural'>): string {
+  let prefix = prefixes.get(kind);
+  if (prefix === undefined) {
+    prefix = `${REGISTRY}${kind.group || 'core'}/${kind.plural}/`;
+    prefixes.set(kind, prefix);
+  }
+  return prefix;
 }
 
 /** The prefix of the objects in a namespace; of all objects for an empty namespace. */
@@ -20,6 +28,13 @@ export function listPrefix(kind: KindDeclaration, namespace: string): string {
 
 export function objectKey(kind: KindDeclaration, namespace: string, name: string): string {
   return `${listPrefix(kind, namespace)}${name}`;
+}
+
+/** The fields of an object that its key tells, as field selectors name them. */
+export function identityOfKey(kind: KindDeclaration, key: string): Readonly<Record<string, string>> {
+  const start = resourcePrefix(storedKind(kind)).length;
+  const slash = kind.namespaced ? key.indexOf('/', start) : start - 1;
+  return { 'metadata.name': key.slice(slash + 1), 'metadata.namespace': key.slice(start, Math.max(slash, start)) };
 }
 
 /** The apiVersion of a kind: `v1`, `apps/v1`. */

@@ -15,15 +15,40 @@ const VERBS: Readonly<Record<string, string>> = {
 /** Subresources of namespaces; anything else below `namespaces/NS/` is a resource inside NS. */
 const NAMESPACE_SUBRESOURCES = new Set(['status', 'finalize']);
 
-/**
- * Reads the meaning of `method url`. Never throws: what is no resource path is a plain path.
- *
- * @param query the one of `url`, if the caller has read it already
- */
-export function readRequestInfo(method: string, url: string, query: URLSearchParams = queryOf(url)): RequestInfo {
+/** Reads the meaning of `method url`. Never throws: what is no resource path is a plain path. */
+export function readRequestInfo(method: string, url: string): RequestInfo {
   const question = url.indexOf('?');
   const path = question < 0 ? url : url.slice(0, question);
-  const plain: RequestInfo = {
+  const query = question < 0 ? '' : url.slice(question + 1);
+  const parts = path.split('/');
+  // Most paths escape nothing.
+  if (path.includes('%')) for (const [index, part] of parts.entries()) parts[index] = decode(part);
+  // Behind the empty part before the first slash.
+  const isLegacy = parts[1] === 'api';
+  const start = isLegacy ? 3 : 4;
+  if ((!isLegacy && parts[1] !== 'apis') || parts.length <= start || parts[start] === '') return plain(method, path);
+  const isWatch = parts[start] === 'watch' && parts.length > start + 1;
+  const from = isWatch ? start + 1 : start;
+  const namespace = parts[from] === 'namespaces' ? (parts[from + 1] ?? '') : '';
+  const at = isInNamespace(parts, from) ? from + 2 : from;
+  const name = parts[at + 1] ?? '';
+  return {
+    path,
+    isResource: true,
+    verb: isWatch ? 'watch' : verbOf(method, name, query),
+    group: isLegacy ? '' : (parts[2] ?? ''),
+    version: parts[start - 1] ?? '',
+    namespace,
+    resource: parts[at] ?? '',
+    name,
+    subresource: parts[at + 2] ?? '',
+    rest: parts.length > at + 3 ? parts.slice(at + 3).join('/') : '',
+  };
+}
+
+/** A path that is none of a resource. */
+function plain(method: string, path: string): RequestInfo {
+  return {
     path,
     isResource: false,
     verb: method.toLowerCase(),
@@ -35,43 +60,9 @@ export function readRequestInfo(method: string, url: string, query: URLSearchPar
     name: '',
     rest: '',
   };
-  const parts = path.split('/').slice(1).map(decode);
-  const isLegacy = parts[0] === 'api';
-  const start = isLegacy ? 2 : 3;
-  if ((!isLegacy && parts[0] !== 'apis') || parts.length <= start || parts[start] === '') return plain;
-  const group = isLegacy ? '' : (parts[1] ?? '');
-  const version = parts[start - 1] ?? '';
-  let rest = parts.slice(start);
-  let isWatch = false;
-  if (rest[0] === 'watch' && rest.length > 1) {
-    isWatch = true;
-    rest = rest.slice(1);
-  }
-  const { namespace, parts: tail } = splitNamespace(rest);
-  const [resource = '', name = '', subresource = '', ...more] = tail;
-  const verb = isWatch ? 'watch' : verbOf(method, name, query);
-  return {
-    path,
-    isResource: true,
-    verb,
-    group,
-    version,
-    namespace,
-    resource,
-    name,
-    subresource,
-    rest: more.join('/'),
-  };
-}
-
-/** What stands behind the question mark of a URL. */
-export function queryOf(url: string): URLSearchParams {
-  const question = url.indexOf('?');
-  return new URLSearchParams(question < 0 ? '' : url.slice(question + 1));
 }
 
 function decode(part: string): string {
-  if (!part.includes('%')) return part;
   try {
     return decodeURIComponent(part);
   } catch {
@@ -79,21 +70,27 @@ function decode(part: string): string {
   }
 }
 
-function splitNamespace(parts: string[]): { namespace: string; parts: string[] } {
-  if (parts[0] !== 'namespaces' || parts.length < 2) return { namespace: '', parts };
-  const namespace = parts[1] ?? '';
-  const isInside = parts.length > 2 && parts[2] !== '' && !NAMESPACE_SUBRESOURCES.has(parts[2] ?? '');
-  return { namespace, parts: isInside ? parts.slice(2) : parts };
+/** True if what follows `namespaces/NS/` is a resource inside of it, and not the namespace's own. */
+function isInNamespace(parts: readonly string[], from: number): boolean {
+  if (parts[from] !== 'namespaces' || parts.length <= from + 2) return false;
+  const inside = parts[from + 2] ?? '';
+  return inside !== '' && !NAMESPACE_SUBRESOURCES.has(inside);
 }
 
-function verbOf(method: string, name: string, query: URLSearchParams): string {
+function verbOf(method: string, name: string, query: string): string {
   const verb = VERBS[method] ?? method.toLowerCase();
   if (name !== '') return verb;
-  if (verb === 'get') return isTrue(query.get('watch')) ? 'watch' : 'list';
+  if (verb === 'get') return isWatchQuery(query) ? 'watch' : 'list';
   return verb === 'delete' ? 'deletecollection' : verb;
 }
 
-/** A boolean query parameter: only `0` and `false` are false (apimachinery/pkg/runtime/conversion.go), and what is not there. */
+/** Only `0` and `false` are false (apimachinery/pkg/runtime/conversion.go). */
+function isWatchQuery(query: string): boolean {
+  if (!query.includes('watch')) return false;
+  return isTrue(new URLSearchParams(query).get('watch'));
+}
+
+/** A boolean query parameter: present and neither `0` nor `false`. */
 export function isTrue(value: string | null): boolean {
   return value !== null && value !== '0' && value.toLowerCase() !== 'false';
 }

@@ -95,6 +95,8 @@ export interface Exchange {
   readonly clientCertificate?: ClientCertificate;
   /** Set for requests that ask to upgrade the connection. */
   readonly upgrade?: UpgradeSocket;
+  /** Stands for the connection, to remember by it what its earlier requests have shown. Callers in the process have none. */
+  readonly connection?: object;
   readonly remoteAddress: string;
   /** Host and port under which the client reached us, for documents that name the server. */
   readonly localAddress: string;

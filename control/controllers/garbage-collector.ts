@@ -11,7 +11,7 @@ import { Informer } from '../client/informer.ts';
 import type { WorkQueue } from '../client/workqueue.ts';
 import { type Controller, type ControllerContext, newQueue, readerOf } from './context.ts';
 import type { DiscoveredKinds } from './discovered-kinds.ts';
-import { FOREGROUND, GarbageGraph, type GraphNode, ORPHAN } from './garbage-graph.ts';
+import { FOREGROUND, GarbageGraph, type GraphNode, keptForGraph, ORPHAN } from './garbage-graph.ts';
 import { type OwnerState, planGarbage } from './garbage-plan.ts';
 import { ABSENT_OWNERS_MAX, GARBAGE_WORKERS, OWNER_GRACE_MS } from './limits.ts';
 import { refersTo } from './owners.ts';
@@ -99,7 +99,14 @@ class GarbageCollector {
   #monitor(kind: Kind): Monitor {
     const existing = this.#context.informers.existing(kind);
     const informer =
-      existing ?? new Informer({ ...this.#context, client: readerOf(this.#context), kind, metadataOnly: true });
+      existing ??
+      new Informer({
+        ...this.#context,
+        client: readerOf(this.#context),
+        kind,
+        metadataOnly: true,
+        keep: keptForGraph,
+      });
     informer.addHandler({
       added: object => this.#seen(kind, object),
       updated: object => this.#seen(kind, object),

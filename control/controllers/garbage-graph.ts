@@ -110,5 +110,18 @@ function describe(kind: Kind, { metadata = {} }: KubernetesObject): GraphNode {
   };
 }
 
+/** What an informer has to keep of an object for the graph: there is one for almost every object of the cluster. */
+export function keptForGraph({ metadata = {} }: KubernetesObject): KubernetesObject {
+  const { name, namespace, uid, resourceVersion, ownerReferences, finalizers, deletionTimestamp } = metadata;
+  return {
+    metadata: {
+      ...{ name, namespace, uid, resourceVersion },
+      ...(ownerReferences && { ownerReferences }),
+      ...(finalizers && { finalizers }),
+      ...(deletionTimestamp && { deletionTimestamp }),
+    },
+  } as KubernetesObject; // a namespace that is not there is undefined
+}
+
 /** One array for the many that have none. */
 const NO_OWNERS: readonly OwnerReference[] = [];

@@ -65,3 +65,14 @@ test('refuses what is nested too deep instead of running out of stack', t => {
     t.throws(() => parseJson(text), { instanceOf: JsonSyntaxError, message: 'exceeded max depth' });
   }
 });
+
+test('what a string escapes is not taken for its end, nor for a key', t => {
+  const texts = ['\\', '"', '\\"', '\\\\', '":"', '\\":', '":{"a":1', 'a\\', '', '\u0001"\\', '\n"', '"'.repeat(5)];
+  for (const first of texts) {
+    for (const second of texts) {
+      const value = { [first]: second, [`${first}x`]: [second, { a: first, b: second }] };
+      t.deepEqual(parseJson(JSON.stringify(value)), { value });
+      t.deepEqual(parseJson(`{"x":${JSON.stringify(second)},"x":1}`).duplicates?.paths, ['x']);
+    }
+  }
+});

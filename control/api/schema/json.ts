@@ -66,6 +66,7 @@ function scanKeys(text: string): number | undefined {
   let keys = 0;
   let digits = 0;
   let depth = 0;
+  let backslash = text.indexOf('\\');
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
     if (code >= 0x30 && code <= 0x39) {
@@ -79,7 +80,12 @@ function scanKeys(text: string): number | undefined {
       if (++depth > DEPTH_MAX) throw new JsonSyntaxError(TOO_DEEP);
     } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;
     else if (code === QUOTE) {
-      for (index++; text.charCodeAt(index) !== QUOTE; index++) if (text.charCodeAt(index) === BACKSLASH) index++;
+      // Looked for, not walked to: most of a text is in strings, and most strings escape nothing.
+      index = text.indexOf('"', index + 1);
+      while (backslash >= 0 && backslash < index) {
+        if (index === backslash + 1) index = text.indexOf('"', index + 1);
+        backslash = text.indexOf('\\', backslash + 2);
+      }
     }
   }
   return keys;
@@ -92,7 +98,7 @@ function countKeys(value: unknown): number {
     for (const item of value) count += countKeys(item);
     return count;
   }
-  for (const item of Object.values(value)) count += 1 + countKeys(item);
+  for (const key in value) count += 1 + countKeys((value as JsonObject)[key]);
   return count;
 }
 

@@ -98,9 +98,14 @@ export function canonicalMicroTime(text: string): string {
   return `${new Date(secondsMs).toISOString().slice(0, 19)}.${fraction}Z`;
 }
 
+/** The second that was asked for last, in text: a server writes the present several times a request. */
+let lastSecond = { second: 0, text: '1970-01-01T00:00:00Z' };
+
 /** Milliseconds since the epoch as a metav1.Time. */
 export function formatTime(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  const second = Math.floor(ms / 1000);
+  if (second !== lastSecond.second) lastSecond = { second, text: `${new Date(ms).toISOString().slice(0, 19)}Z` };
+  return lastSecond.text;
 }
 
 /** Milliseconds since the epoch as a metav1.MicroTime. */

@@ -10,7 +10,7 @@ import { encodeOpenApiV2, OPENAPI_V2_PROTOBUF_MEDIA_TYPE } from '../../api/opena
 import { ApiError } from '../../api/status.ts';
 import type { ClientCredentials } from '../callout/connections.ts';
 import type { Core } from '../core.ts';
-import { identityOf, methodNotAllowed } from '../exchange.ts';
+import { gotWith, identityOf, methodNotAllowed } from '../exchange.ts';
 import { parseAccept } from '../http/negotiate.ts';
 import { bytesReply, JSON_TYPE, jsonReply, textReply } from '../http/replies.ts';
 import { countStream } from '../subresources/connections.ts';
@@ -237,7 +237,7 @@ class Aggregator {
   async #own(exchange: Exchange, accept?: string): Promise<OwnDocument | undefined> {
     if (exchange.method !== 'GET' && exchange.method !== 'HEAD') return undefined;
     const { 'if-none-match': _, ...headers } = exchange.headers;
-    const asked: Exchange = { ...exchange, method: 'GET', headers: { ...headers, ...(accept && { accept }) } };
+    const asked = gotWith(exchange, { ...headers, ...(accept && { accept }) });
     let reply: Reply;
     try {
       reply = await this.#local(asked);

@@ -44,14 +44,45 @@ export async function authenticate(exchange: Exchange, options: AuthenticationOp
   if (clientCertificate?.isClient) {
     return known({ user: clientCertificate.commonName, groups: clientCertificate.organizations });
   }
+  const again = holderShown(exchange);
+  if (again) return again.identity;
   const token = bearerToken(exchange);
   if (token === undefined) {
     if (options.refusesAnonymous) throw new ApiError('Unauthorized', 'Unauthorized');
     return ANONYMOUS;
   }
   const holder = await authenticateToken(token, [], options);
-  if (holder) return holder.identity;
+  if (holder) {
+    remember(exchange, holder);
+    return holder.identity;
+  }
   throw new ApiError('Unauthorized', 'Unauthorized');
+}
+
+interface Shown {
+  readonly authorization: string;
+  readonly holder: TokenHolder;
+}
+
+/**
+ * What each connection showed last, and who that was: it mostly shows the same again, and to take a digest of it, look it up
+ * and make its holder anew costs as much as a small get. One for each connection, and gone with it.
+ */
+const shownBy = new WeakMap<object, Shown>();
+
+/** The holder of the token that this connection shows again, if it still holds. */
+function holderShown({ connection, headers }: Exchange): TokenHolder | undefined {
+  const shown = connection && shownBy.get(connection);
+  return shown && shown.authorization === headers.authorization && shown.holder.stillHolds?.() === true
+    ? shown.holder
+    : undefined;
+}
+
+function remember({ connection, headers }: Exchange, holder: TokenHolder): void {
+  const { authorization } = headers;
+  // A token that came as a subprotocol is not what the Authorization header says.
+  if (!connection || authorization === undefined || headers['sec-websocket-protocol'] !== undefined) return;
+  if (holder.stillHolds) shownBy.set(connection, { authorization, holder });
 }
 
 /**

@@ -7,10 +7,11 @@ import type { Exchange, Identity, Reply } from '../types.ts';
 import { type Attributes, resourceAttributes, type Verdict } from './attributes.ts';
 import { denial } from './authorization.ts';
 
-const USER = 'impersonate-user';
-const GROUP = 'impersonate-group';
-const UID = 'impersonate-uid';
-const EXTRA = 'impersonate-extra-';
+const PREFIX = 'impersonate-';
+const USER = `${PREFIX}user`;
+const GROUP = `${PREFIX}group`;
+const UID = `${PREFIX}uid`;
+const EXTRA = `${PREFIX}extra-`;
 const ANONYMOUS_USER = 'system:anonymous';
 const AUTHENTICATED = 'system:authenticated';
 const UNAUTHENTICATED = 'system:unauthenticated';
@@ -42,10 +43,16 @@ export function wantedIdentity(exchange: Pick<Exchange, 'headers' | 'headerValue
     : { user, groups, uid, extra };
 }
 
+/** True if a request wants to be somebody else's. */
+export function isImpersonating(headers: Exchange['headers']): boolean {
+  for (const name in headers) if (name.startsWith(PREFIX)) return true;
+  return false;
+}
+
 /** Connections know each header as it came; callers in the process join several with commas. */
-function valuesOf({ headers, headerValues }: Pick<Exchange, 'headers' | 'headerValues'>, name: string, isList = true) {
-  if (headerValues) return headerValues(name);
-  const value = headers[name];
+function valuesOf(exchange: Pick<Exchange, 'headers' | 'headerValues'>, name: string, isList = true) {
+  if (exchange.headerValues) return exchange.headerValues(name);
+  const value = exchange.headers[name];
   if (value === undefined) return [];
   return isList ? value.split(',').map(part => part.trim()) : [value];
 }

@@ -74,7 +74,7 @@ export interface TokenClaims extends TokenSubject {
 }
 
 /** A token whose signature holds, and between which seconds since the epoch the rest does. */
-interface VerifiedToken {
+export interface VerifiedToken {
   readonly claims: TokenClaims;
   readonly beginsAt: number;
   readonly endsAt: number;
@@ -166,8 +166,13 @@ export class ServiceAccountTokens {
 
   /** What a token of ours says; undefined if it is not ours, has ended, or is for none of the `audiences`. */
   async read(token: string, audiences: readonly string[]): Promise<TokenClaims | undefined> {
+    return (await this.verify(token, audiences))?.claims;
+  }
+
+  /** The same for those who ask for it again and again: {@link holds} says later whether it still does. */
+  async verify(token: string, audiences: readonly string[]): Promise<VerifiedToken | undefined> {
     const known = this.#verified.get(token);
-    if (known) return this.#holds(known, audiences) ? known.claims : undefined;
+    if (known) return this.holds(known, audiences) ? known : undefined;
     try {
       const { payload } = await jwtVerify(token, this.#publicKey, {
         algorithms: [ALGORITHM],
@@ -178,9 +183,11 @@ export class ServiceAccountTokens {
         currentDate: new Date(this.#clock.now()),
       });
       const claims = claimsOf(payload);
-      const { exp, nbf } = payload;
-      if (claims && exp !== undefined) this.#verified.add(token, { claims, endsAt: exp, beginsAt: nbf ?? 0 });
-      return claims;
+      // jose has seen to it that there is an end.
+      const { exp = 0, nbf = 0 } = payload;
+      const verified = claims && { claims, endsAt: exp, beginsAt: nbf };
+      if (verified) this.#verified.add(token, verified);
+      return verified;
     } catch (error) {
       if (error instanceof joseErrors.JOSEError) return undefined;
       throw error;
@@ -188,7 +195,7 @@ export class ServiceAccountTokens {
   }
 
   /** What jose checks, but for the signature, which does not change. */
-  #holds({ claims, beginsAt, endsAt }: VerifiedToken, audiences: readonly string[]): boolean {
+  holds({ claims, beginsAt, endsAt }: VerifiedToken, audiences: readonly string[]): boolean {
     const now = Math.floor(this.#clock.now() / 1000);
     if (beginsAt > now + LEEWAY_SECONDS || endsAt <= now - LEEWAY_SECONDS) return false;
     return claims.audiences.some(audience => audiences.includes(audience));

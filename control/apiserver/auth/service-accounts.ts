@@ -13,6 +13,8 @@ export interface TokenHolder {
   readonly identity: Identity;
   /** Those of the token's audiences that were asked for. */
   readonly audiences: readonly string[];
+  /** True as long as nothing has changed in that, by this server's own view; undefined where only reading it anew tells. */
+  readonly stillHolds?: () => boolean;
 }
 export interface ServiceAccountsOptions {
   readonly tokens: ServiceAccountTokens;
@@ -35,9 +37,11 @@ export async function serviceAccountHolder(
   options: ServiceAccountsOptions,
 ): Promise<TokenHolder | undefined> {
   if (!JWT.test(token)) return undefined;
-  const claims = await options.tokens.read(token, audiences);
-  if (!claims) return secretHolder(token, audiences, options);
-  const isAlive = () => boundObjects(claims).every(bound => lives(bound, options));
+  const verified = await options.tokens.verify(token, audiences);
+  if (!verified) return secretHolder(token, audiences, options);
+  const { claims } = verified;
+  const bound = boundObjects(claims);
+  const isAlive = () => bound.every(one => lives(one, options));
   if (!isAlive()) {
     // Account, pod and token may have been made a moment ago through another master.
     await options.cache.freshen();
@@ -46,6 +50,7 @@ export async function serviceAccountHolder(
   return {
     identity: identityOf(claims),
     audiences: claims.audiences.filter(audience => audiences.includes(audience)),
+    stillHolds: () => options.tokens.holds(verified, audiences) && isAlive(),
   };
 }
 

@@ -18,7 +18,9 @@ export class CachedObject {
   readonly ready: ReadyBytes;
   #life: ObjectLife | undefined;
   #labels: Readonly<Record<string, string>> | undefined;
-  #fields: WeakMap<object, Readonly<Record<string, string>>> | undefined;
+  #fields: Readonly<Record<string, string>> | undefined;
+  /** Of which kind they are, by its {@link markOf}. */
+  #fieldsOf: object | undefined;
   #views: WeakMap<object, ReadyBytes> | undefined;
   /** Of which this is the same content at a later revision. */
   #origin: CachedObject | undefined;
@@ -57,15 +59,14 @@ export class CachedObject {
     return this.#labels;
   }
 
-  /** What `read` finds, kept for one served kind. */
+  /** What `read` finds, kept for the served kind that asked last. */
   fields(kind: object, read: () => Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-    this.#fields ??= new WeakMap();
-    let fields = this.#fields.get(kind);
-    if (!fields) {
-      fields = read();
-      this.#fields.set(kind, fields);
+    const mark = markOf(kind);
+    if (!this.#fields || this.#fieldsOf !== mark) {
+      this.#fields = read();
+      this.#fieldsOf = mark;
     }
-    return fields;
+    return this.#fields;
   }
 
   /**
@@ -91,4 +92,19 @@ export class CachedObject {
     later.#origin = this;
     return later;
   }
+}
+
+const marks = new WeakMap<object, object>();
+
+/**
+ * What stands for a kind where it must not be kept alive: definitions come and go. A map of its own for each object, which
+ * would do that as well, takes more memory than the rest of a small one.
+ */
+function markOf(kind: object): object {
+  let mark = marks.get(kind);
+  if (!mark) {
+    mark = {};
+    marks.set(kind, mark);
+  }
+  return mark;
 }

@@ -1,5 +1,6 @@
 /** All objects of one resource in key order, its recent events, and who watches it. */
 import { CachedObject } from './cached-object.ts';
+import { KeyOrder, type KeyRange } from './key-order.ts';
 
 /** A change of one object, shared by all watchers of its resource. */
 export interface CacheEvent {
@@ -24,7 +25,7 @@ export class ResourceCache {
   readonly watchers = new Set<CacheWatcher>();
   readonly #byKey = new Map<string, CachedObject>();
   /** The values of #byKey, ordered by key. */
-  #ordered: CachedObject[] = [];
+  readonly #ordered = new KeyOrder<CachedObject>();
   readonly #history: CacheEvent[] = [];
   readonly #historyEventsMax: number;
   /** Every event after this revision is in #history. */
@@ -56,10 +57,12 @@ export class ResourceCache {
    * when the cache goes on.
    */
   list(prefix: string, start = prefix): CachedObject[] {
-    const from = this.#indexOf(start > prefix ? start : prefix);
-    const isWhole = prefix === this.prefix;
-    const to = isWhole ? this.#ordered.length : this.#indexOf(`${prefix.slice(0, -1)}0`);
-    return this.#ordered.slice(from, to);
+    return this.page(prefix, start).items;
+  }
+
+  /** The first `limit` objects of such a list, and how many follow. */
+  page(prefix: string, start: string, limit?: number): KeyRange<CachedObject> {
+    return this.#ordered.range(start > prefix ? start : prefix, `${prefix.slice(0, -1)}0`, limit);
   }
 
   /** True if all events after `revision` are still known here. */
@@ -74,10 +77,9 @@ export class ResourceCache {
     return this.#history.slice(index);
   }
 
-  /** Takes an object in while the cache is first filled: no event. Keys must come in order. */
+  /** Takes an object in while the cache is first filled: no event. */
   load(object: CachedObject): void {
-    if (this.#byKey.has(object.key)) this.#ordered[this.#indexOf(object.key)] = object;
-    else this.#ordered.push(object);
+    this.#ordered.set(object);
     this.#byKey.set(object.key, object);
   }
 
@@ -86,13 +88,12 @@ export class ResourceCache {
     const previous = this.#byKey.get(key);
     if (!stored && !previous) return;
     const object = stored && CachedObject.fromStored(key, stored, revision);
-    const index = this.#indexOf(key);
     if (object) {
       this.#byKey.set(key, object);
-      this.#ordered.splice(index, previous ? 1 : 0, object);
+      this.#ordered.set(object);
     } else {
       this.#byKey.delete(key);
-      this.#ordered.splice(index, 1);
+      this.#ordered.delete(key);
     }
     this.#lastChange = revision;
     const event: CacheEvent = { revision, object, previous, frames: new Map() };
@@ -105,7 +106,7 @@ export class ResourceCache {
   /** Forgets everything and lets the watchers go: the store's history has a hole. */
   reset(startRevision: number): void {
     this.#byKey.clear();
-    this.#ordered = [];
+    this.#ordered.clear();
     this.#history.length = 0;
     this.#historyStart = startRevision;
     this.#lastChange = startRevision;
@@ -121,17 +122,5 @@ export class ResourceCache {
     while (cut < this.#history.length && revisionAt(cut) === revisionAt(cut - 1)) cut++;
     this.#historyStart = revisionAt(cut - 1) ?? this.#historyStart;
     this.#history.splice(0, cut);
-  }
-
-  /** The index of the first object whose key is not below `key`. */
-  #indexOf(key: string): number {
-    let low = 0;
-    let high = this.#ordered.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#ordered[middle] as CachedObject).key < key) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }

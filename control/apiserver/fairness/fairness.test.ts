@@ -113,7 +113,7 @@ const wish = (name: string, flow: string, change: Partial<Wish> = {}): Wish => (
   distinguisher: flow,
   seats: 1,
   waitMsMax: 60_000,
-  signal: new AbortController().signal,
+  request: { signal: new AbortController().signal },
   ...change,
 });
 const isPromise = (seat: Seat | Promise<Seat>): seat is Promise<Seat> => seat instanceof Promise;
@@ -176,7 +176,7 @@ test('queues are bounded, waiting ends in time, and who goes away leaves no trac
   const release = await held(scheduler.take(wish('l', 'a')));
   const late = scheduler.take(wish('l', 'a'));
   const gone = new AbortController();
-  const left = scheduler.take(wish('l', 'a', { signal: gone.signal }));
+  const left = scheduler.take(wish('l', 'a', { request: gone }));
   t.deepEqual(scheduler.take(wish('l', 'a')), { refusal: 'queue-full' });
   t.true(isPromise(late) && isPromise(left));
   t.regex(
@@ -228,7 +228,7 @@ test('deciding costs a few microseconds', t => {
   const rounds = 2_000;
   const decide = () => {
     matchers.find(({ matches }) => matches(request));
-    const seat = scheduler.take(wish('l', 'jane', { signal: STILL }));
+    const seat = scheduler.take(wish('l', 'jane', { request: { signal: STILL } }));
     if ('release' in seat) seat.release();
   };
   for (let round = 0; round < 2_000; round++) decide();

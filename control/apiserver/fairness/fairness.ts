@@ -72,18 +72,14 @@ export class Fairness {
     const matcher = this.classify(asked);
     headers['x-kubernetes-pf-flowschema-uid'] = matcher.uid;
     headers['x-kubernetes-pf-prioritylevel-uid'] = this.#levelUids.get(matcher.level) ?? '';
-    const wish = {
+    const taken = this.scheduler.take({
       level: matcher.level,
       schema: matcher.name,
       distinguisher: matcher.distinguish(asked),
       seats,
       waitMsMax: this.#waitMsMax,
-      // Read only by those that wait.
-      get signal() {
-        return exchange.signal;
-      },
-    };
-    const taken = this.scheduler.take(wish);
+      request: exchange,
+    });
     const seat: Seat = taken instanceof Promise ? await taken : taken;
     if ('release' in seat) {
       this.#metrics.dispatched(matcher.level, matcher.name);

@@ -15,7 +15,8 @@ export interface Wish {
   readonly distinguisher: string;
   readonly seats: number;
   readonly waitMsMax: number;
-  readonly signal: AbortSignal;
+  /** Whose signal ends the waiting; it is made when it is read, so only of those that wait. */
+  readonly request: { readonly signal: AbortSignal };
 }
 
 /** A seat, or seats, to be given back once. */
@@ -109,6 +110,7 @@ export class SeatScheduler {
   }
 
   #wait(level: Level, wish: Wish, queue: number): Promise<Seat> {
+    const { signal } = wish.request;
     return new Promise(resolve => {
       const leave = (refusal: Refusal) => {
         if (!level.remove(ticket)) return;
@@ -119,7 +121,7 @@ export class SeatScheduler {
       const cancelTimer = this.#clock.setTimeout(() => leave('time-out'), wish.waitMsMax);
       const settle = () => {
         cancelTimer();
-        wish.signal.removeEventListener('abort', onAbort);
+        signal.removeEventListener('abort', onAbort);
       };
       const ticket: Ticket = {
         schema: wish.schema,
@@ -135,8 +137,8 @@ export class SeatScheduler {
         },
       };
       level.enqueue(ticket);
-      wish.signal.addEventListener('abort', onAbort);
-      if (wish.signal.aborted) onAbort();
+      signal.addEventListener('abort', onAbort);
+      if (signal.aborted) onAbort();
     });
   }
 

@@ -1,12 +1,12 @@
 /** Between Node's HTTP objects and the chain: reads a request as an Exchange, writes a Reply with back-pressure. */
 import type { X509Certificate } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
-import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { ApiError, badRequest } from '../../api/status.ts';
-import { queryOf, readRequestInfo } from '../request-info.ts';
-import type { Exchange, Headers, Reply } from '../types.ts';
+import { nextTurn } from '../clock.ts';
+import { readRequestInfo } from '../request-info.ts';
+import type { ClientCertificate, Exchange, Headers, Identity, Reply, RequestInfo, UpgradeSocket } from '../types.ts';
 import type { RequestEnd } from './request-end.ts';
 
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
@@ -17,42 +17,95 @@ export interface Authorities {
   readonly proxies: X509Certificate;
 }
 
+export interface ExchangeOptions {
+  readonly end: RequestEnd;
+  readonly bodyBytesMax: number;
+  readonly upgrade?: UpgradeSocket;
+  /** Where proxies have an authority of their own: that one, and the clients'. */
+  readonly authorities?: Authorities;
+}
+
 /** Reads the head of a request; its body only when asked for. */
-export function exchangeOf(
-  request: HttpRequest,
-  options: {
-    end: RequestEnd;
-    bodyBytesMax: number;
-    upgrade?: { socket: Duplex; head: Uint8Array };
-    /** Where proxies have an authority of their own: that one, and the clients'. */
-    authorities?: Authorities;
-  },
-): Exchange {
-  const url = request.url ?? '/';
-  const method = request.method ?? 'GET';
-  const query = queryOf(url);
-  const socket = socketOf(request);
-  const clientCertificate = certificateOf(socket, options.authorities);
-  return {
-    method,
-    url,
-    query,
-    headers: flatHeaders(request),
-    headerValues: name => headerValues(request, name),
-    readBody: () => readBody(request, options.bodyBytesMax),
-    streamBody: () => request as AsyncIterable<Buffer>,
-    get signal() {
-      return options.end.signal;
-    },
-    end: reason => options.end.end(reason),
-    ...(clientCertificate && { clientCertificate }),
-    ...(options.upgrade && { upgrade: options.upgrade }),
-    remoteAddress: socket?.remoteAddress ?? '',
-    localAddress: hostOf(request) ?? `${socket?.localAddress ?? ''}:${socket?.localPort ?? ''}`,
-    info: readRequestInfo(method, url, query),
-    warnings: [],
-    auditAnnotations: new Map(),
-  };
+export function exchangeOf(request: HttpRequest, options: ExchangeOptions): Exchange {
+  return new HttpExchange(request, options);
+}
+
+/**
+ * What every request costs is what it holds: all that only some ask for is made when it is asked for. A class, because an
+ * object literal with a getter is made field by field each time.
+ */
+class HttpExchange implements Exchange {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly clientCertificate?: ClientCertificate;
+  readonly upgrade?: UpgradeSocket;
+  readonly connection?: object;
+  readonly warnings: string[] = [];
+  identity?: Identity;
+  info: RequestInfo;
+  answerHeaders?: Record<string, string>;
+  readonly #request: HttpRequest;
+  readonly #socket: TLSSocket | undefined;
+  readonly #options: ExchangeOptions;
+  #query: URLSearchParams | undefined;
+  #auditAnnotations: Map<string, string> | undefined;
+
+  constructor(request: HttpRequest, options: ExchangeOptions) {
+    this.#request = request;
+    this.#options = options;
+    this.url = request.url ?? '/';
+    this.method = request.method ?? 'GET';
+    this.headers = flatHeaders(request);
+    this.info = readRequestInfo(this.method, this.url);
+    const socket = socketOf(request);
+    this.#socket = socket;
+    if (socket) this.connection = socket;
+    const clientCertificate = certificateOf(socket, options.authorities);
+    if (clientCertificate) this.clientCertificate = clientCertificate;
+    if (options.upgrade) this.upgrade = options.upgrade;
+  }
+
+  get query(): URLSearchParams {
+    if (!this.#query) {
+      const question = this.url.indexOf('?');
+      this.#query = new URLSearchParams(question < 0 ? '' : this.url.slice(question + 1));
+    }
+    return this.#query;
+  }
+
+  get signal(): AbortSignal {
+    return this.#options.end.signal;
+  }
+
+  get remoteAddress(): string {
+    return this.#socket?.remoteAddress ?? '';
+  }
+
+  get localAddress(): string {
+    return hostOf(this.#request) ?? `${this.#socket?.localAddress ?? ''}:${this.#socket?.localPort ?? ''}`;
+  }
+
+  get auditAnnotations(): Map<string, string> {
+    this.#auditAnnotations ??= new Map();
+    return this.#auditAnnotations;
+  }
+
+  headerValues(name: string): readonly string[] {
+    return headerValues(this.#request, name);
+  }
+
+  readBody(): Promise<Uint8Array> {
+    return readBody(this.#request, this.#options.bodyBytesMax);
+  }
+
+  streamBody(): AsyncIterable<Buffer> {
+    return this.#request as AsyncIterable<Buffer>;
+  }
+
+  end(reason: unknown): void {
+    this.#options.end.end(reason);
+  }
 }
 
 /** Writes an answer and resolves when it has been handed to the connection or the client has gone. */
@@ -62,28 +115,49 @@ export async function writeReply(
   { method, warnings }: Pick<Exchange, 'method' | 'warnings'>,
 ): Promise<void> {
   if ('taken' in reply) return;
-  for (const [name, value] of Object.entries(withWarnings(reply.headers, warnings))) {
-    response.setHeader(name, typeof value === 'string' ? value : [...value]);
-  }
-  const { body } = reply;
-  response.statusCode = reply.status;
+  const { body, status } = reply;
+  const headers = withWarnings(reply.headers, warnings);
   if (body instanceof Uint8Array) {
-    if (reply.status !== 204 && reply.status !== 304) response.setHeader('content-length', String(body.byteLength));
+    const hasLength = status !== 204 && status !== 304;
+    beginWith(response, status, hasLength ? { ...headers, 'content-length': String(body.byteLength) } : headers);
     endWith(response, method === 'HEAD' ? new Uint8Array() : body);
     return;
   }
-  // Without this no header leaves before the first byte of the body, and clients of a quiet watch wait for it.
-  flushHead(response);
+  beginWith(response, status, headers);
+  let hasBegun = false;
+  // Else no header leaves before the first byte of the body, and clients of a quiet watch wait for it. What a list begins with
+  // is there in this turn, and goes out with the head as one write.
+  void nextTurn().then(() => {
+    if (!hasBegun) flushHead(response);
+  });
   try {
     for await (const chunk of body) {
+      hasBegun = true;
       if (response.writableEnded || response.destroyed) return;
       if (!writeChunk(response, chunk)) await drained(response);
     }
+    hasBegun = true;
     response.end();
   } catch {
     // The status has gone out already: only a broken connection tells the client that the answer is not whole.
+    hasBegun = true;
     giveUp(response);
   }
+}
+
+/** Sets the head of an answer. It leaves with what comes next. */
+function beginWith(response: HttpResponse, status: number, headers: Headers): void {
+  if (response instanceof ServerResponse) {
+    const pairs: (string | readonly string[])[] = [];
+    for (const name in headers) pairs.push(name, headers[name] as string | readonly string[]);
+    // As one list, which saves Node a map of them; its types know lists of plain values only.
+    response.writeHead(status, pairs as string[]);
+    return;
+  }
+  for (const [name, value] of Object.entries(headers)) {
+    response.setHeader(name, typeof value === 'string' ? value : [...value]);
+  }
+  response.statusCode = status;
 }
 
 /** Breaks off an answer so that its client cannot take it for whole: over HTTP/2, a plain `destroy` would look like an end. */
@@ -157,7 +231,11 @@ function bodyTooLarge(bytesMax: number, request: HttpRequest): ApiError {
   return new ApiError('RequestEntityTooLarge', `Request entity too large: limit is ${bytesMax}`);
 }
 
-function flatHeaders(request: HttpRequest): Record<string, string> {
+function flatHeaders(request: HttpRequest): Readonly<Record<string, string>> {
+  // HTTP/1.1 has no pseudo-headers, and Node joins all others that come several times.
+  if (!('stream' in request) && request.headers['set-cookie'] === undefined) {
+    return request.headers as Readonly<Record<string, string>>;
+  }
   const flat: Record<string, string> = {};
   for (const [name, value] of Object.entries(request.headers)) {
     if (value !== undefined && !name.startsWith(':')) flat[name] = Array.isArray(value) ? value.join(', ') : value;

@@ -1,6 +1,6 @@
 /** The same chain for callers in the process: no socket between, but the same Exchange and the same answer. */
 import { ApiError } from '../../api/status.ts';
-import { queryOf, readRequestInfo } from '../request-info.ts';
+import { readRequestInfo } from '../request-info.ts';
 import type { ApiRequest, ApiResponse, Exchange, Identity, Reply } from '../types.ts';
 import { withWarnings } from './connection.ts';
 import type { RequestEnd } from './request-end.ts';
@@ -13,15 +13,15 @@ export function inProcessExchange(
   options: { readonly identity: Identity; readonly end: RequestEnd; readonly bodyBytesMax: number },
 ): Exchange {
   const { method, path: url, headers = {}, body } = request;
+  const question = url.indexOf('?');
   const bytes = body === undefined ? new Uint8Array() : typeof body === 'string' ? Buffer.from(body) : body;
-  const query = queryOf(url);
   const { identity } = options;
   const isNamed = identity.groups.some(group => group === EVERYONE || group === NOBODY);
   const groups = isNamed ? identity.groups : [...identity.groups, EVERYONE];
   return {
     method,
     url,
-    query,
+    query: new URLSearchParams(question < 0 ? '' : url.slice(question + 1)),
     headers,
     async readBody() {
       if (bytes.byteLength <= options.bodyBytesMax) return bytes;
@@ -35,7 +35,7 @@ export function inProcessExchange(
     remoteAddress: '',
     localAddress: '',
     identity: { ...identity, groups },
-    info: readRequestInfo(method, url, query),
+    info: readRequestInfo(method, url),
     isInProcess: true,
     warnings: [],
     auditAnnotations: new Map(),

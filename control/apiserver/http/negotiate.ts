@@ -49,8 +49,24 @@ export function acceptsJson({ type }: Clause): boolean {
   return type === 'application/json' || type === '*/*' || type === 'application/*';
 }
 
+/** Of so many headers of at most this length the choice is remembered: clients send one of a few, with every request. */
+const CHOICES_MAX = 256;
+const REMEMBERED_LENGTH_MAX = 256;
+const choices = new Map<string, Representation>();
+
 /** Chooses the representation of an object, a list or a watch; of what `isPlain`, such as reviews, there are no others. Throws 406. */
-export function negotiate(accept: string | undefined, { isCollection = false, isPlain = false } = {}): Representation {
+export function negotiate(accept = '', options: { isCollection?: boolean; isPlain?: boolean } = {}): Representation {
+  // What a collection is only changes what a refusal says.
+  const key = (options.isPlain ? 'p' : 'o') + accept;
+  const known = choices.get(key);
+  if (known) return known;
+  const choice = choose(accept, options);
+  if (choices.size >= CHOICES_MAX) choices.clear();
+  if (key.length <= REMEMBERED_LENGTH_MAX) choices.set(key, choice);
+  return choice;
+}
+
+function choose(accept: string, { isCollection = false, isPlain = false }): Representation {
   const clauses = parseAccept(accept);
   if (!clauses.some(clause => acceptsJson(clause) || KNOWN.has(clause.type))) throw notAcceptable(isCollection);
   for (const { type, parameters } of clauses) {

@@ -101,11 +101,12 @@ async function pageAt(core: Core, request: ResourceRequest, wanted: PageRequest)
 /** The state is taken in one step, so it is that of one moment; only the looking through it takes turns. */
 async function pageFromCache(core: Core, request: ResourceRequest, wanted: PageRequest): Promise<Page> {
   const { selection, start, limit, revision } = wanted;
-  const all = core.cache.resource(resourcePrefix(storedKind(request.kind))).list(selection.prefix, start);
+  const resource = core.cache.resource(resourcePrefix(storedKind(request.kind)));
   if (!selection.isSelective) {
-    const objects = limit > 0 ? all.slice(0, limit) : all;
-    return makePage(wanted, objects, all.length - objects.length, all.length - objects.length);
+    const { items, remaining } = resource.page(selection.prefix, start, limit > 0 ? limit : undefined);
+    return makePage(wanted, items, remaining, remaining);
   }
+  const all = resource.list(selection.prefix, start);
   if (selection.looksAtFields) await prepareViews(core, request.kind, all);
   const objects: CachedObject[] = [];
   const pace = new Pace(core.clock);

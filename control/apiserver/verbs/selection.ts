@@ -1,9 +1,14 @@
 /** Which objects a list or a watch is about: namespace, labels, fields. */
-import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
-import { matchesLabels, parseFieldSelector, parseLabelSelector, requiredField } from '../../api/selectors.ts';
+import {
+  type FieldRequirement,
+  matchesLabels,
+  parseFieldSelector,
+  parseLabelSelector,
+  requiredField,
+} from '../../api/selectors.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import type { ResourceRequest } from '../core.ts';
-import { listPrefix } from '../keys.ts';
+import { identityOfKey, listPrefix } from '../keys.ts';
 import type { ListOptions } from './options.ts';
 import { parseAs } from './representation.ts';
 
@@ -26,23 +31,27 @@ export function readSelection(
   const fields = parseFieldSelector(options.fieldSelector, kind);
   // A list over all namespaces that asks for one need not look at the others.
   const namespace = info.namespace || requiredField(fields, 'metadata.namespace');
+  const byKey = fields.filter(isInKey);
+  const byContent = fields.filter(requirement => !isInKey(requirement));
   return {
     prefix: listPrefix(kind, kind.namespaced && namespace ? namespace : ''),
     looksAtFields: fields.length > 0,
     isSelective: labels.length + fields.length > 0,
     matches(object) {
       if (labels.length > 0 && !matchesLabels(labels, object.labels)) return false;
-      if (fields.length === 0) return true;
-      const values = object.fields(kind, () => fieldsOf(kind, parseAs(kind, object)));
-      return fields.every(({ field, value, isEqual }) => ((values[field] ?? '') === value) === isEqual);
+      // Mostly the key says it, and then the object need not be read: a watch on one object is told of all of its kind.
+      if (byKey.length > 0 && !agree(byKey, identityOfKey(kind, object.key))) return false;
+      if (byContent.length === 0) return true;
+      return agree(
+        byContent,
+        object.fields(kind, () => kind.selectableFields(parseAs(kind, object))),
+      );
     },
   };
 }
 
-function fieldsOf(kind: KindDeclaration, object: KubernetesObject): Readonly<Record<string, string>> {
-  return {
-    ...kind.selectableFields(object),
-    'metadata.name': object.metadata?.name ?? '',
-    'metadata.namespace': object.metadata?.namespace ?? '',
-  };
+const isInKey = ({ field }: FieldRequirement): boolean => field === 'metadata.name' || field === 'metadata.namespace';
+
+function agree(requirements: readonly FieldRequirement[], values: Readonly<Record<string, string>>): boolean {
+  return requirements.every(({ field, value, isEqual }) => ((values[field] ?? '') === value) === isEqual);
 }

@@ -51,7 +51,19 @@ function* grantsOf(index: Roles, { user, groups }: Identity, namespace: string):
   }
 }
 
-function reasonOf({ binding, namespace, roleRef, subject }: Grant): string {
+/** By grant, and as long as it is there: the sentence costs more than the decision. */
+const reasons = new WeakMap<Grant, string>();
+
+function reasonOf(grant: Grant): string {
+  let reason = reasons.get(grant);
+  if (reason === undefined) {
+    reason = sentenceOf(grant);
+    reasons.set(grant, reason);
+  }
+  return reason;
+}
+
+function sentenceOf({ binding, namespace, roleRef, subject }: Grant): string {
   const [kind, name] = namespace === '' ? ['ClusterRoleBinding', binding] : ['RoleBinding', `${binding}/${namespace}`];
   const who = subject.kind === 'ServiceAccount' ? `${subject.name}/${subject.namespace || namespace}` : subject.name;
   return `RBAC: allowed by ${kind} ${goQuote(name)} of ${roleRef.kind} ${goQuote(roleRef.name)} to ${subject.kind} ${goQuote(who)}`;
