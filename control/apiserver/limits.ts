@@ -43,6 +43,8 @@ export interface Limits {
   readonly generateNameAttemptsMax: number;
   /** A watch without `timeoutSeconds` ends after this, plus up to as much again. */
   readonly watchSecondsMin: number;
+  /** How often a quiet store tells the watch cache how far it has come. */
+  readonly cacheProgressMs: number;
   /** Between two bookmarks. */
   readonly bookmarkMs: number;
   /** From the agent's socket to its answer's first byte. */
@@ -73,6 +75,7 @@ export const DEFAULT_LIMITS: Limits = {
   blockedAttemptsMax: 128,
   generateNameAttemptsMax: 8,
   watchSecondsMin: 1_800,
+  cacheProgressMs: 1_000,
   bookmarkMs: 60_000,
   agentAnswerMsMax: 30_000,
   agentHeadBytesMax: 64 * KIB,

@@ -1,6 +1,6 @@
 /** Which kinds a server has, read from its discovery documents. For code that is generic over all kinds. */
 import type { Kind } from '../api/kind.ts';
-import type { ApiTransport } from './client.ts';
+import type { ApiResponse, ApiTransport } from './client.ts';
 import { readText } from './rest.ts';
 
 /** A kind with what may be done with it. */
@@ -9,10 +9,53 @@ export interface DiscoveredKind extends Kind {
 }
 
 /** All kinds in all versions, the preferred version of each group first. Subresources are left out. */
-export async function discoverKinds(transport: ApiTransport, signal?: AbortSignal): Promise<DiscoveredKind[]> {
-  const [core, groups] = await Promise.all(['/api', '/apis'].map(path => getJson(transport, path, signal)));
-  if (isAggregated(core) && isAggregated(groups)) return [...fromAggregated(core), ...fromAggregated(groups)];
-  return fromLegacy(transport, groups as LegacyGroups, signal);
+export async function discoverKinds(transport: ApiTransport, signal?: AbortSignal): Promise<readonly DiscoveredKind[]> {
+  return new KindDiscovery(transport).read(signal);
+}
+
+/** For who asks again and again: documents that have not changed since are neither sent nor read once more (ETag). */
+export class KindDiscovery {
+  readonly #transport: ApiTransport;
+  /** Of each of the two paths the last document that had a tag. */
+  readonly #tagged = new Map<string, Answer>();
+  #last: { readonly core: Answer; readonly groups: Answer; readonly kinds: readonly DiscoveredKind[] } | undefined;
+
+  constructor(transport: ApiTransport) {
+    this.#transport = transport;
+  }
+
+  /** As {@link discoverKinds}; the same array as last time if nothing has changed. */
+  async read(signal?: AbortSignal): Promise<readonly DiscoveredKind[]> {
+    const [core, groups] = await Promise.all([this.#ask('/api', signal), this.#ask('/apis', signal)]);
+    if (this.#last?.core === core && this.#last.groups === groups) return this.#last.kinds;
+    const kinds =
+      core.kinds && groups.kinds
+        ? [...core.kinds, ...groups.kinds]
+        : await fromLegacy(this.#transport, groups.document as LegacyGroups, signal);
+    this.#last = { core, groups, kinds };
+    return kinds;
+  }
+
+  async #ask(path: string, signal?: AbortSignal): Promise<Answer> {
+    const tagged = this.#tagged.get(path);
+    const response = await request(this.#transport, { path, etag: tagged?.etag, signal });
+    const text = await readText(response.body);
+    if (response.status === 304 && tagged) return tagged;
+    const document = readJson(path, response.status, text);
+    const { etag } = response.headers;
+    const kinds = isAggregated(document) ? fromAggregated(document) : undefined;
+    const answer: Answer = { etag, document: kinds ? undefined : document, kinds };
+    if (etag && kinds) this.#tagged.set(path, answer);
+    else this.#tagged.delete(path);
+    return answer;
+  }
+}
+
+interface Answer {
+  readonly etag: string | undefined;
+  /** The document of a server that does not aggregate. */
+  readonly document: unknown;
+  readonly kinds: readonly DiscoveredKind[] | undefined;
 }
 
 const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json';
@@ -55,14 +98,27 @@ interface LegacyResources {
 }
 
 async function getJson(transport: ApiTransport, path: string, signal?: AbortSignal): Promise<unknown> {
-  const response = await transport.request({
+  const response = await request(transport, { path, signal });
+  return readJson(path, response.status, await readText(response.body));
+}
+
+interface Question {
+  readonly path: string;
+  readonly etag?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+function request(transport: ApiTransport, { path, etag, signal }: Question): Promise<ApiResponse> {
+  return transport.request({
     method: 'GET',
     path,
-    headers: { accept: AGGREGATED },
+    headers: { accept: AGGREGATED, ...(etag !== undefined && { 'if-none-match': etag }) },
     ...(signal && { signal }),
   });
-  const text = await readText(response.body);
-  if (response.status !== 200) throw new Error(`discovery of ${path} was answered with status ${response.status}`);
+}
+
+function readJson(path: string, status: number, text: string): unknown {
+  if (status !== 200) throw new Error(`discovery of ${path} was answered with status ${status}`);
   return JSON.parse(text);
 }
 

@@ -207,8 +207,11 @@ export function objectPath(kind: Kind, key: ObjectKey, subresource?: string): st
 }
 
 function query(parameters: Readonly<Record<string, string | undefined>>): string {
-  const search = new URLSearchParams(withoutUndefined(parameters)).toString();
-  return search && `?${search}`;
+  let search = '';
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== undefined) search += `${search === '' ? '?' : '&'}${name}=${encodeURIComponent(value)}`;
+  }
+  return search;
 }
 
 function withoutUndefined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {

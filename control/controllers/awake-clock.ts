@@ -3,7 +3,7 @@
  * has heard nobody meanwhile, and must not take its own silence for others': what passed while it stood still does not count,
  * nor does a wall clock that somebody set.
  */
-import { type Clock, sleep } from '../client/clock.ts';
+import type { Clock } from '../client/clock.ts';
 import { AWAKE_STALL_MS, AWAKE_TICK_MS } from './limits.ts';
 
 export class AwakeClock {
@@ -24,11 +24,21 @@ export class AwakeClock {
 
   /** Keeps count until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await sleep(this.#clock, AWAKE_TICK_MS, signal);
-      this.#missedMs += this.#gapMs();
-      this.#lastTickMs = this.#clock.now();
-    }
+    if (signal.aborted) return;
+    // It ticks for as long as this master leads: a timer that arms itself again leaves no promise and no listener a tick.
+    let cancel = () => {};
+    const arm = () => {
+      cancel = this.#clock.setTimeout(() => {
+        this.#missedMs += this.#gapMs();
+        this.#lastTickMs = this.#clock.now();
+        arm();
+      }, AWAKE_TICK_MS);
+    };
+    arm();
+    await new Promise<void>(resolve => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    cancel();
   }
 
   /** What of the time since the last tick was not lived through: the tick that is overdue says so before it comes. */

@@ -2,14 +2,16 @@
 import type { Kind } from '../api/kind.ts';
 import type { ApiTransport } from '../client/client.ts';
 import { type Clock, sleep } from '../client/clock.ts';
-import { type DiscoveredKind, discoverKinds } from '../client/discovery.ts';
+import { type DiscoveredKind, KindDiscovery } from '../client/discovery.ts';
 import { apiVersionOf } from '../client/rest.ts';
 import { DISCOVERY_PERIOD_MS } from './limits.ts';
 
 export class DiscoveredKinds {
-  readonly #transport: ApiTransport;
+  readonly #discovery: KindDiscovery;
   readonly #clock: Clock;
   #all: readonly DiscoveredKind[] = [];
+  /** Worked out when it is asked for, and kept until kinds come or go. */
+  #deletable: { readonly of: readonly DiscoveredKind[]; readonly kinds: readonly DiscoveredKind[] } | undefined;
   #refreshedMs = Number.NEGATIVE_INFINITY;
   #refreshing: Promise<void> | undefined;
   /** Counts how often kinds have come or gone. */
@@ -17,7 +19,7 @@ export class DiscoveredKinds {
   #nextChange = new AbortController();
 
   constructor(transport: ApiTransport, clock: Clock) {
-    this.#transport = transport;
+    this.#discovery = new KindDiscovery(transport);
     this.#clock = clock;
   }
 
@@ -43,14 +45,8 @@ export class DiscoveredKinds {
 
   /** Kinds that can be listed, watched and deleted, each in one version. */
   get deletable(): readonly DiscoveredKind[] {
-    const seen = new Set<string>();
-    return this.#all.filter(kind => {
-      const name = `${kind.group}/${kind.plural}`;
-      if (ALIASES.has(kind.group) || seen.has(name)) return false;
-      if (!['list', 'watch', 'delete'].every(verb => kind.verbs.includes(verb))) return false;
-      seen.add(name);
-      return true;
-    });
+    if (this.#deletable?.of !== this.#all) this.#deletable = { of: this.#all, kinds: deletableOf(this.#all) };
+    return this.#deletable.kinds;
   }
 
   /** The kind that an object reference names. */
@@ -66,12 +62,23 @@ export class DiscoveredKinds {
   async #read(): Promise<void> {
     const changes = this.#changes;
     try {
-      this.#all = await discoverKinds(this.#transport);
+      this.#all = await this.#discovery.read();
       if (changes === this.#changes) this.#refreshedMs = this.#clock.now();
     } finally {
       this.#refreshing = undefined;
     }
   }
+}
+
+function deletableOf(kinds: readonly DiscoveredKind[]): readonly DiscoveredKind[] {
+  const seen = new Set<string>();
+  return kinds.filter(kind => {
+    const name = `${kind.group}/${kind.plural}`;
+    if (ALIASES.has(kind.group) || seen.has(name)) return false;
+    if (!['list', 'watch', 'delete'].every(verb => kind.verbs.includes(verb))) return false;
+    seen.add(name);
+    return true;
+  });
 }
 
 /** Groups that show other groups' objects once more. */

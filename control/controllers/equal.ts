@@ -3,27 +3,37 @@
 /** Deep equality of JSON values; a property that is undefined counts as absent. */
 export function isEqual(a: unknown, b: unknown): boolean {
   if (a === b) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  if (!isObject(a) || !isObject(b) || Array.isArray(a) !== Array.isArray(b)) return false;
   if (Array.isArray(a) && Array.isArray(b))
     return a.length === b.length && a.every((item, index) => isEqual(item, b[index]));
-  const left = definedEntries(a);
-  const right = new Map(definedEntries(b));
-  return left.length === right.size && left.every(([key, value]) => right.has(key) && isEqual(value, right.get(key)));
+  return (
+    Object.keys(a).every(key => isEqual(a[key], ownOf(b, key))) &&
+    Object.keys(b).every(key => b[key] === undefined || ownOf(a, key) !== undefined)
+  );
 }
 
 /** Like {@link isEqual}, but null, {} and [] count as absent too (apimachinery: Semantic.DeepEqual). */
 export function isSemanticallyEqual(a: unknown, b: unknown): boolean {
-  return isEqual(withoutEmpties(a), withoutEmpties(b));
+  if (a === b) return true;
+  if (!isObject(a) || !isObject(b) || Array.isArray(a) !== Array.isArray(b)) return isAbsent(a) && isAbsent(b);
+  if (Array.isArray(a) && Array.isArray(b))
+    return a.length === b.length && a.every((item, index) => isSemanticallyEqual(item, b[index]));
+  return (
+    Object.keys(a).every(key => isSemanticallyEqual(a[key], ownOf(b, key))) &&
+    Object.keys(b).every(key => Object.hasOwn(a, key) || isAbsent(b[key]))
+  );
 }
 
-const definedEntries = (object: object) => Object.entries(object).filter(([, value]) => value !== undefined);
+type Properties = Readonly<Record<string, unknown>>;
 
-function withoutEmpties(value: unknown): unknown {
-  if (value === null || typeof value !== 'object') return value ?? undefined;
-  if (Array.isArray(value)) return value.length > 0 ? value.map(withoutEmpties) : undefined;
-  const entries = Object.entries(value)
-    .map(([key, inner]) => [key, withoutEmpties(inner)] as const)
-    .filter(([, inner]) => inner !== undefined);
-  return entries.length > 0 ? Object.fromEntries(entries) : undefined;
+const isObject = (value: unknown): value is Properties => typeof value === 'object' && value !== null;
+
+/** Names of labels may be those of every object's methods. */
+const ownOf = (object: Properties, key: string): unknown => (Object.hasOwn(object, key) ? object[key] : undefined);
+
+/** An object of nothing but absent values is absent; a list is only if it has no items. */
+function isAbsent(value: unknown): boolean {
+  if (value === null || value === undefined) return true;
+  if (!isObject(value)) return false;
+  return Array.isArray(value) ? value.length === 0 : Object.values(value).every(isAbsent);
 }

@@ -33,6 +33,8 @@ class GarbageCollector {
   readonly #recorder: EventRecorder;
   readonly #queue: WorkQueue;
   readonly #monitors = new Map<string, Monitor>();
+  /** The kinds that the monitors are of. */
+  #watched: readonly Kind[] | undefined;
   readonly #running = new Set<Promise<void>>();
   /** References that the API said lead nowhere: UIDs never come back. */
   readonly #absent = new Set<string>();
@@ -75,8 +77,11 @@ class GarbageCollector {
       if (!signal.aborted) logger.warn({ err: error }, 'discovery failed');
       return;
     }
+    const kinds = this.#kinds.deletable;
+    if (kinds === this.#watched) return;
+    this.#watched = kinds;
     const present = new Set<string>();
-    for (const kind of this.#kinds.deletable) {
+    for (const kind of kinds) {
       if (kind.group === '' && kind.plural === 'events') continue;
       // A custom resource may come to be served in another version only.
       const name = `${kind.group}/${kind.version}/${kind.plural}`;

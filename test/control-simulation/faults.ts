@@ -47,6 +47,34 @@ export interface FaultyTransportOptions {
   readonly onLostCreation?: (request: ApiRequest) => void;
 }
 
+/** Kinds whose objects come, go and change in here. Four in five watches are of others, which are open for nothing. */
+const LIVELY: ReadonlySet<string> = new Set([
+  'configmaps',
+  'controllerrevisions',
+  'cronjobs',
+  'daemonsets',
+  'deployments',
+  'endpoints',
+  'endpointslices',
+  'ipaddresses',
+  'jobs',
+  'leases',
+  'namespaces',
+  'nodes',
+  'poddisruptionbudgets',
+  'pods',
+  'replicasets',
+  'replicationcontrollers',
+  'resourcequotas',
+  'serviceaccounts',
+  'services',
+  'statefulsets',
+]);
+/**
+ * So many times as long as others live the watches of a kind of which there is nothing to tell: to open them again every few
+ * minutes is most of what an idle hour costs.
+ */
+const IDLE_WATCH_LIVES = 10;
 /** The longest that a watch stays silent before it breaks: half of what our clients' pings take to notice. */
 const SILENCE_MS_MAX = 20_000;
 const LATENCY_MS_MIN = 1;
@@ -73,7 +101,7 @@ export class FaultyTransport implements ApiTransport {
 
   /** The process has died: the server sees its connections close. */
   cutOff(): void {
-    for (const watch of [...this.#watches]) watch.abort();
+    for (const watch of [...this.#watches]) watch.abort(OVER);
   }
 
   async close(): Promise<void> {
@@ -135,12 +163,14 @@ export class FaultyTransport implements ApiTransport {
       return { status: 200, headers: {}, body: all([Buffer.from(`${JSON.stringify({ type: 'ERROR', object })}\n`)]) };
     }
     const stop = new AbortController();
-    const end = () => stop.abort();
+    const end = () => stop.abort(OVER);
     request.signal?.addEventListener('abort', end, { once: true });
     this.#watches.add(stop);
-    const response = await handle({ ...request, signal: stop.signal });
+    const lives = isLively(request.path) ? 1 : IDLE_WATCH_LIVES;
+    const path = request.path.replace(/\btimeoutSeconds=(\d+)/, (_, seconds) => `timeoutSeconds=${seconds * lives}`);
+    const response = await handle({ ...request, path, signal: stop.signal });
     const state: Stream = { end: undefined };
-    const { watchLifeMs } = weather;
+    const watchLifeMs = weather.watchLifeMs * lives;
     const cancel = Number.isFinite(watchLifeMs)
       ? life.setTimeout(() => this.#break(state, stop), -Math.log(1 - random()) * watchLifeMs)
       : () => {};
@@ -149,7 +179,7 @@ export class FaultyTransport implements ApiTransport {
       cancel();
       request.signal?.removeEventListener('abort', end);
       this.#watches.delete(stop);
-      stop.abort();
+      stop.abort(OVER);
       note('watch ended');
     };
     return { ...response, body: released(body, release) };
@@ -160,15 +190,15 @@ export class FaultyTransport implements ApiTransport {
     const how = random();
     if (how < 0.3) {
       state.end = 'end';
-      stop.abort();
+      stop.abort(OVER);
     } else if (how < 0.6) {
       note('watch broke');
       state.end = 'error';
-      stop.abort();
+      stop.abort(OVER);
     } else {
       note('watch fell silent');
       state.end = 'silent';
-      life.setTimeout(() => stop.abort(), random() * SILENCE_MS_MAX);
+      life.setTimeout(() => stop.abort(OVER), random() * SILENCE_MS_MAX);
     }
   }
 
@@ -207,6 +237,9 @@ interface Stream {
   end: 'end' | 'error' | 'silent' | undefined;
 }
 
+/** Why a watch's request ends: one error for all, as a stack for each is most of what an abort costs. */
+const OVER = new Error('the watch is over');
+
 /** What a dead process waits for. */
 const NEVER = new Promise<never>(() => {});
 
@@ -233,6 +266,12 @@ function failure(code: number, reason: string, retryAfter?: string): ApiResponse
     headers: { 'content-type': 'application/json', ...(retryAfter !== undefined && { 'retry-after': retryAfter }) },
     body: all([Buffer.from(JSON.stringify(status))]),
   };
+}
+
+/** Whether the collection at a path is of a kind of which there is something to tell. */
+function isLively(path: string): boolean {
+  const [collection = ''] = path.split('?', 1);
+  return LIVELY.has(collection.slice(collection.lastIndexOf('/') + 1));
 }
 
 const isFenced = (chunks: readonly Uint8Array[]) => Buffer.concat(chunks).includes('leadership under which');

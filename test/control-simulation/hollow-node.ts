@@ -55,6 +55,8 @@ const START_MS_MAX = 4_000;
 const READY_MS_MAX = 6_000;
 const STOP_MS_MAX = 3_000;
 const PODS_MAX = '30';
+/** As often as a kubelet tells its status (--node-status-update-frequency). */
+const RETRY_MS = 10_000;
 
 export class HollowNode {
   readonly name: string;
@@ -160,7 +162,8 @@ export class HollowNode {
         isRegistered = await this.#renew(client, clock);
         if (!isRegistered) delayMs = 1_000;
       } catch {
-        delayMs = 2_000;
+        // A node may be cut off for hours.
+        delayMs = RETRY_MS;
       }
       await sleep(clock, delayMs, stop.signal);
     }

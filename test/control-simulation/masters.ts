@@ -192,7 +192,11 @@ export async function warmUp(handle: (request: ApiRequest) => Promise<ApiRespons
 
 async function discovered(request: ApiRequest, ask: () => Promise<ApiResponse>): Promise<ApiResponse> {
   const known = DISCOVERY_PATHS.has(request.path) ? DISCOVERY.get(request.path) : undefined;
-  return known ? { ...known.response, body: all(known.body) } : ask();
+  if (!known) return ask();
+  const { etag } = known.response.headers;
+  if (etag !== undefined && request.headers?.['if-none-match'] === etag)
+    return { ...known.response, status: 304, body: all([]) };
+  return { ...known.response, body: all(known.body) };
 }
 
 async function* all(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {

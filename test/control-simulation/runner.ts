@@ -33,7 +33,7 @@ export interface Totals {
 const SEEDS_PER_ORDER = 4;
 /** Almost nothing outlives its seed, so a large nursery saves most of the work of the garbage collector. */
 const YOUNG_MB = 64;
-/** A seed takes less than a second; one that has not ended by then never will, be the machine as busy as it may. */
+/** A seed takes a second or two; one that has not ended by then never will, be the machine as busy as it may. */
 const SEED_MS_MAX = 300_000;
 
 export function runSeeds(options: RunOptions): Promise<Totals> {

@@ -108,8 +108,8 @@ class World {
       serviceCIDR: SERVICE_RANGE,
       nodePortRange: '30000-32767',
       version: VERSION,
-      // Bookmarks of idle hours cost more than all the rest.
-      limits: { bookmarkMs: HOUR_MS, watchSecondsMin: 12 * 3600 },
+      // What only idle hours are full of costs more than all the rest; the store tells the cache every write at once.
+      limits: { bookmarkMs: HOUR_MS, cacheProgressMs: HOUR_MS, watchSecondsMin: 12 * 3600 },
     });
     this.#judge = new Judge({ view: this.#view, now: () => this.#life.now(), note: name => this.#coverage.note(name) });
     this.#masters = new Masters({

@@ -20,7 +20,6 @@ export const REGISTRY = '/registry/';
  */
 const ALL_KEYS = { key: '/', end: '0' } as const;
 const RETRY_MS = 200;
-const PROGRESS_MS = 1_000;
 const LOAD_PAGE_KEYS = 1_000;
 
 export interface WatchCacheOptions {
@@ -176,7 +175,7 @@ export class WatchCache {
     const batches = store.watch({
       ...ALL_KEYS,
       startRevision: this.#revision + 1,
-      progressMs: PROGRESS_MS,
+      progressMs: this.#options.limits.cacheProgressMs,
       signal: this.#stop.signal,
     });
     for await (const batch of batches) this.#take(batch);

@@ -73,7 +73,7 @@ class Watcher implements CacheWatcher {
   readonly #resource: ResourceCache;
   readonly #frameOf: FrameMaker;
   /** The store's own watch, while the cache's history does not reach back far enough. */
-  readonly #replay = new AbortController();
+  #replay: AbortController | undefined;
   /** The client has seen everything up to this revision. */
   #after = 0;
   /** Events that wait until the first state has been sent. */
@@ -107,7 +107,7 @@ class Watcher implements CacheWatcher {
       cancelBookmarks();
       signal.removeEventListener('abort', end);
       this.#resource.watchers.delete(this);
-      this.#replay.abort();
+      this.#replay?.abort();
       closed();
     };
     signal.addEventListener('abort', end);
@@ -238,11 +238,17 @@ class Watcher implements CacheWatcher {
   /** Follows the store from `seen` on until the cache's history takes over; gives the last revision sent. */
   async #replayFromStore(seen: number): Promise<number> {
     const { prefix } = this.#setup.selection;
-    const follow = new AbortController();
-    const signal = AbortSignal.any([this.#replay.signal, follow.signal]);
+    const replay = new AbortController();
+    this.#replay = replay;
     try {
       const end = `${prefix.slice(0, -1)}0`;
-      const batches = this.#core.store.watch({ key: prefix, end, startRevision: seen + 1, progressMs: 1_000, signal });
+      const batches = this.#core.store.watch({
+        key: prefix,
+        end,
+        startRevision: seen + 1,
+        progressMs: 1_000,
+        signal: replay.signal,
+      });
       for await (const batch of batches) {
         for (const event of batch.events) this.offer(cacheEventOf(event));
         seen = Math.max(seen, batch.revision);
@@ -251,7 +257,7 @@ class Watcher implements CacheWatcher {
     } catch (error) {
       if (!(error instanceof WatchLostError)) throw error;
     } finally {
-      follow.abort();
+      replay.abort();
     }
     return seen;
   }
