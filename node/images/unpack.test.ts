@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
@@ -29,7 +29,10 @@ function merged(t: ExecutionContext, store: ImageStore, image: StoredImage | und
   if (layers.length === 1 && only !== undefined) return only;
   const target = mkdtempSync(path.join(tmpdir(), 'raftsman-merged-'));
   execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', `lowerdir=${layers.join(':')}`, target]);
-  t.teardown(() => execFileSync('umount', [target]));
+  t.teardown(() => {
+    execFileSync('umount', [target]);
+    rmSync(target, { recursive: true });
+  });
   return target;
 }
 
@@ -110,6 +113,7 @@ add(titled('links of the layers below lead to where they would inside'), async t
 
 add(titled('nothing leads out of the layer (CVE-2014-9356, CVE-2018-15664, CVE-2019-14271)'), async t => {
   const outside = mkdtempSync(path.join(tmpdir(), 'raftsman-outside-'));
+  t.teardown(() => rmSync(outside, { recursive: true }));
   const up = '../'.repeat(12);
   const root = await unpacked(t, [
     [

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -135,7 +135,9 @@ add(titled('TLS: an authority of its own, none, and without looking'), async t =
   const tls = makeTestTls();
   const server = await serve(t, { tls: tls.server });
   server.add('a', '1', await image('tls'));
-  const file = path.join(await mkdtemp(path.join(tmpdir(), 'raftsman-ca-')), 'ca.crt');
+  const folder = await mkdtemp(path.join(tmpdir(), 'raftsman-ca-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const file = path.join(folder, 'ca.crt');
   await writeFile(file, tls.ca);
   const withTls = async (settings: { ca_file?: string; insecure_skip_verify?: boolean }) => {
     const mirrors = { 'r.example': { endpoint: [server.url] } };
