@@ -213,11 +213,10 @@ export class FaultyTransport implements ApiTransport {
         await pause(life, weather.latenessMsMax * random() ** 3);
       }
       if (this.isCut || state.end === 'error' || state.end === 'silent') continue;
-      yield chunk;
       if (this.#happens(weather.doubling)) {
         note('event doubled');
-        yield chunk;
-      }
+        yield eachTwice(chunk);
+      } else yield chunk;
     }
     if (life.isOver) await NEVER;
     if (state.end !== undefined && state.end !== 'end') throw new ConnectionLostError('the watch broke');
@@ -257,6 +256,15 @@ async function* released(body: AsyncIterable<Uint8Array>, release: () => void): 
   } finally {
     release();
   }
+}
+
+/**
+ * Each event of a chunk twice in a row. The whole chunk once more would go back in time: an object that went within it would
+ * come again, which no server ever tells, and which informers of Kubernetes, too, take for a new object.
+ */
+function eachTwice(chunk: Uint8Array): Uint8Array {
+  const lines = Buffer.from(chunk).toString();
+  return Buffer.from(lines.replace(/[^\n]*\n/g, '$&$&'));
 }
 
 function failure(code: number, reason: string, retryAfter?: string): ApiResponse {
