@@ -22,6 +22,12 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'const minAvailable = this.#desired - rollingBounds(this.#deployment).maxUnavailable - 1;',
   },
   {
+    rule: 'a rollout takes away what does not work',
+    file: 'control/controllers/deployment-plan.ts',
+    find: 'const broken = Math.min(removable, Math.max(0, replicasOf(old) - available(old)));',
+    replace: 'const broken = 0;',
+  },
+  {
     rule: 'what was written and not seen yet counts',
     file: 'control/client/expectations.ts',
     find: 'if (this.#clock.now() - expectation.sinceMs < EXPECTATION_TTL_MS) return false;',

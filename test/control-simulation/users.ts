@@ -10,10 +10,10 @@ import { objectKey } from '../../control/client/keys.ts';
 import type { RestClient } from '../../control/client/rest.ts';
 import { integerBetween, pick, type Random } from '../simulation/random.ts';
 import type { EventName } from './coverage.ts';
-import { cpuMillis, millis } from './facts.ts';
+import { cpuMillis, millis, uidOf } from './facts.ts';
 import { BROKEN_IMAGE } from './hollow-node.ts';
 import { Violation } from './judge-always.ts';
-import type { View } from './view.ts';
+import { controllerUid, type View } from './view.ts';
 
 export interface UsersOptions {
   readonly client: RestClient;
@@ -39,6 +39,9 @@ const MERGE = 'application/merge-patch+json' as const;
 /** Pods of this kind of size fit nowhere. */
 const HUGE_CPU = '7000m';
 const ROOMY = { pods: '500', 'requests.cpu': '500', 'count/jobs.batch': '500' };
+
+/** By then every controller has seen the last change of a template: longer than any watch is silent or backs off. */
+const TEMPLATE_SEEN_MS = 60_000;
 
 type Operation = (users: Users) => Promise<void>;
 
@@ -117,12 +120,24 @@ export class Users {
         client.patch(kinds.jobs, objectKey(job), { type: MERGE, body: { spec: { suspend: false } } }),
       );
     }
-    // Plain pods that nothing will ever run; a set whose selector they match may have taken them in.
+    // A replacement must not be made after the template of before.
+    await this.pause(TEMPLATE_SEEN_MS);
     for (const pod of view.list<Pod>('pods')) {
-      const isStuck = pod.spec?.containers[0]?.image === BROKEN_IMAGE || cpuMillis(pod) >= millis(HUGE_CPU);
-      if (pod.metadata?.generateName !== undefined || !isStuck) continue;
-      await this.#quietly(client.delete(kinds.pods, objectKey(pod), { gracePeriodSeconds: 0 }));
+      if (this.#isStuck(pod)) await this.#quietly(client.delete(kinds.pods, objectKey(pod), { gracePeriodSeconds: 0 }));
     }
+  }
+
+  /**
+   * Whether nothing will ever run the pod, nor take it away. A deployment rolls its broken pods away by itself; a set without
+   * one, such as an orphan, keeps those that it has, whatever becomes of its template.
+   */
+  #isStuck(pod: Pod): boolean {
+    const { view } = this.#options;
+    const isBroken = pod.spec?.containers[0]?.image === BROKEN_IMAGE;
+    // A set whose selector a plain pod matches may have taken it in.
+    if (pod.metadata?.generateName === undefined) return isBroken || cpuMillis(pod) >= millis(HUGE_CPU);
+    const set = view.list<ReplicaSet>('replicasets').find(other => uidOf(other) === controllerUid(pod));
+    return isBroken && !(set && controllerUid(set));
   }
 
   get random(): Random {
