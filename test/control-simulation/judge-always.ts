@@ -55,7 +55,7 @@ export class Judge {
   readonly #excused = new Map<string, number[]>();
   readonly #readyMs = new Map<string, number>();
   readonly #succeeded = new Map<string, Set<string>>();
-  /** Those of them that may not go before they are counted. */
+  /** Those of them that may not go before they are counted, and were not leaving when they succeeded. */
   readonly #tracked = new Map<string, Set<string>>();
 
   constructor(options: JudgeOptions) {
@@ -134,7 +134,8 @@ export class Judge {
     const owner = controllerUid(after);
     if (owner === undefined) return;
     const all = this.#succeeded.get(owner) ?? new Set();
-    if (after.metadata?.finalizers?.includes(TRACKING))
+    // One that was leaving before it succeeded may have been counted as failed by then, as Kubernetes does (isPodFailed).
+    if (after.metadata?.finalizers?.includes(TRACKING) && !isLeaving(after))
       this.#tracked.set(owner, (this.#tracked.get(owner) ?? new Set()).add(uidOf(after)));
     all.add(uidOf(after));
     this.#succeeded.set(owner, all);

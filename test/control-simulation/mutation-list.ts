@@ -34,6 +34,12 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: '',
   },
   {
+    rule: 'a job runs no more pods than it has completions left',
+    file: 'control/controllers/job-scale.ts',
+    find: 'Math.max(0, spec.completions - succeeded)',
+    replace: 'Math.max(1, spec.completions + 1 - succeeded)',
+  },
+  {
     rule: 'writes of a past leadership are refused',
     file: 'store/mvcc/mvcc.ts',
     find: 'if (fenceTerm !== undefined && fenceTerm !== context.term) return',
