@@ -72,6 +72,23 @@ export async function makeContainer(
   }
 }
 
+/**
+ * Takes away what an agent that was killed had begun to make or to remove: its record is written last, and without one nobody
+ * asks for it again. To be called before anything is made.
+ */
+export async function removeHalfMade({ layout, cgroups }: Pick<MakerOptions, 'layout' | 'cgroups'>): Promise<void> {
+  for (const id of await layout.containerIds()) {
+    // One that cannot be read is not one that is missing.
+    if (await layout.readContainer(id).then(isThere, () => true)) continue;
+    await cgroups.remove(id).catch(() => undefined);
+    await layout.remove(layout.containerDir(id));
+  }
+  for (const id of await layout.sandboxIds()) {
+    if (!(await layout.readSandbox(id).then(isThere, () => true))) await layout.remove(layout.sandboxDir(id));
+  }
+}
+const isThere = (record: unknown): boolean => record !== undefined;
+
 /** Makes what the container's mounts are taken to before its root is there. Gives which of them are directories. */
 async function prepareMounts(directory: string, spec: ContainerSpec): Promise<ReadonlySet<string>> {
   const directories = new Set<string>();

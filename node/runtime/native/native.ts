@@ -39,7 +39,7 @@ import {
   StartContainerError,
 } from '../runtime.ts';
 import { Cgroups } from './cgroups.ts';
-import { type ContainerToMake, makeContainer } from './container-maker.ts';
+import { type ContainerToMake, makeContainer, removeHalfMade } from './container-maker.ts';
 import { attachOver, type ExecTarget, startExec } from './execs.ts';
 import { NativeImages } from './images.ts';
 import { type ContainerRecord, isId, Layout, madeDirectory, newId, type SandboxRecord } from './layout.ts';
@@ -121,8 +121,10 @@ class NativeRuntime implements Runtime {
       used: () => this.#usedImages(),
     });
     await images.open();
+    const cgroups = await Cgroups.detect();
+    await removeHalfMade({ layout: this.#layout, cgroups });
     this.#started = {
-      cgroups: await Cgroups.detect(),
+      cgroups,
       mayLowerOomScore: await mayLowerOomScore(),
       architecture,
       images,
