@@ -30,6 +30,7 @@ import {
   selects,
   uidOf,
 } from './facts.ts';
+import { Readiness } from './readiness.ts';
 import { type Change, controllerUid, type View } from './view.ts';
 
 /** Something was so that must never be. */
@@ -54,6 +55,9 @@ export class Judge {
   readonly #present = new Map<string, number>();
   readonly #excused = new Map<string, number[]>();
   readonly #readyMs = new Map<string, number>();
+  readonly #readiness = new Readiness(LAG_MS);
+  /** Pods that an eviction took, by UID; one of a pod that is leaving already takes nothing. */
+  readonly #evicted = new Set<string>();
   readonly #succeeded = new Map<string, Set<string>>();
   /** Those of them that may not go before they are counted, and were not leaving when they succeeded. */
   readonly #tracked = new Map<string, Set<string>>();
@@ -96,7 +100,8 @@ export class Judge {
   }
 
   /** Keeps what later looks need. */
-  #remember({ plural, before, after }: Change): void {
+  #remember(change: Change): void {
+    const { plural, before, after } = change;
     const object = after ?? before;
     if (!object) return;
     const uid = uidOf(object);
@@ -115,13 +120,17 @@ export class Judge {
       if (status?.hard?.pods !== undefined) this.#set(`${uid} most`, Number(spec?.hard?.pods));
     } else if (plural === 'poddisruptionbudgets' && after) {
       this.#set(`${uid} least`, (after as PodDisruptionBudget).status?.desiredHealthy ?? 0);
-    } else if (plural === 'pods') this.#rememberPod(before as Pod | undefined, after as Pod | undefined);
+    } else if (plural === 'pods') {
+      this.#readiness.take(change, this.#options.now());
+      this.#rememberPod(before as Pod | undefined, after as Pod | undefined);
+    }
   }
 
   #rememberPod(before: Pod | undefined, after: Pod | undefined): void {
     const { note, now } = this.#options;
     const pod = after ?? before;
     if (!pod) return;
+    if (after && isEvicted(after) && !isLeaving(after)) this.#evicted.add(uidOf(after));
     if ((before && isReady(before)) || (after && isReady(after))) this.#readyMs.set(uidOf(pod), now());
     if (!after && before?.spec?.nodeName && !this.#options.view.get('nodes', before.spec.nodeName))
       note('pod removed with its node');
@@ -189,15 +198,9 @@ export class Judge {
     const ordinal = Number(nameOf(pod).split('-').at(-1));
     for (let before = start; before < ordinal; before++) {
       const other = siblings.find(sibling => nameOf(sibling).endsWith(`-${before}`));
-      const wasReady = other && this.#wasReady(other);
-      if (!wasReady && !this.#wasHere(`${pod.metadata?.namespace}/${set.metadata?.name}-${before}`))
-        return `${whose} got pod ${ordinal} before pod ${before} was ready`;
+      if (!other || !this.#wasReady(other)) return `${whose} got pod ${ordinal} before pod ${before} was ready`;
     }
     return undefined;
-  }
-
-  #wasHere(_key: string): boolean {
-    return false;
   }
 
   /** A deployment of type Recreate has no two kinds of pods. */
@@ -245,15 +248,21 @@ export class Judge {
 
   /** An eviction that left fewer healthy pods than the budget wants. */
   #findBrokenBudget(pod: Pod): string | undefined {
-    const { view } = this.#options;
+    const { view, now } = this.#options;
+    const namespace = pod.metadata?.namespace;
     for (const budget of view.list<PodDisruptionBudget>('poddisruptionbudgets')) {
-      if (budget.metadata?.namespace !== pod.metadata?.namespace || !selects(budget.spec?.selector, pod)) continue;
+      if (budget.metadata?.namespace !== namespace || !selects(budget.spec?.selector, pod)) continue;
       const least = this.#least(`${uidOf(budget)} least`) ?? 0;
-      const healthy = podsIn(view, pod.metadata?.namespace).filter(
-        other => selects(budget.spec?.selector, other) && isActive(other) && this.#wasReady(other),
+      const isCounted = (other: Pod) =>
+        other.metadata?.namespace === namespace && selects(budget.spec?.selector, other);
+      const present = podsIn(view, namespace).filter(
+        other => isCounted(other) && isActive(other) && this.#wasReady(other),
       );
-      if (healthy.length < least && this.#wasReady(pod))
-        return `the eviction of ${nameOf(pod)} left ${healthy.length} healthy pods of ${least}`;
+      // Evictions take from the budget at once; what others delete counts until the budget's controller has seen it go.
+      const stays = (other: Pod) => isCounted(other) && !this.#evicted.has(uidOf(other));
+      const healthy = Math.max(present.length, this.#readiness.mostAtOnce(stays, now()));
+      if (healthy < least && this.#wasReady(pod))
+        return `the eviction of ${nameOf(pod)} left ${healthy} healthy pods of ${least}`;
     }
     return undefined;
   }
@@ -299,10 +308,12 @@ export class Judge {
       .filter(pod => isActive(pod) && isReady(pod) && now() - sinceMs(pod) >= minReadySeconds * 1000).length;
   }
 
-  /** Pods of a set that anybody may believe to be available. */
+  /** Pods of a set that anybody may believe to be available: its status is all that a rollout looks at, and may be old. */
   #hopeful(set: ReplicaSet): number {
-    return this.#options.view.ownedBy<Pod>('pods', uidOf(set)).filter(pod => isActive(pod) && this.#wasReady(pod))
-      .length;
+    const { view, now } = this.#options;
+    const present = view.ownedBy<Pod>('pods', uidOf(set)).filter(pod => isActive(pod) && this.#wasReady(pod));
+    const believed = this.#readiness.mostAtOnce(pod => controllerUid(pod) === uidOf(set), now());
+    return Math.max(present.length, believed);
   }
 
   /** A job that counts what never was, or counts backwards. */
