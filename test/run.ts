@@ -21,15 +21,22 @@ const SCRIPTS = ['test/clients/kubectl.test.ts', 'test/clients/helm.test.ts'];
 const PATIENT_CHAOS = 'test/chaos/nodes.test.ts';
 /** What takes minutes and is no way in for a change: `npm run test:all` and CI run these too. */
 const LONG = [
+  'test/chaos/agent-kills.test.ts',
   'test/chaos/fast-failover.test.ts',
   'test/chaos/leadership.test.ts',
   'test/chaos/rolling-update.test.ts',
   'test/chaos/rollouts.test.ts',
+  'test/clients/helm.test.ts',
   'test/clients/informers.test.ts',
+  'test/e2e/csi.test.ts',
+  'test/e2e/dns.test.ts',
+  'test/e2e/ingress.test.ts',
   'test/e2e/networks.test.ts',
   'test/e2e/rollouts.test.ts',
   'test/e2e/storage.test.ts',
   'test/e2e/webhooks.test.ts',
+  'test/soak/soak.test.ts',
+  'test/store/etcdctl.test.ts',
 ];
 const isAll = process.argv.includes('--all');
 const only = process.argv.slice(2).filter(word => word !== '--all');
@@ -150,10 +157,10 @@ else {
   await files('pods', ['test/pods/**/*.test.ts']);
   await simulation;
   // These measure nothing, and stand still for minutes: until a node counts as dead, until etcdctl has put its load.
-  await files('store', ['test/store/**/*.test.ts', PATIENT_CHAOS, ...PATIENT_E2E], { concurrency: 4 });
+  await files('store', ['test/store/**/*.test.ts', PATIENT_CHAOS, ...PATIENT_E2E, ...left], { concurrency: 4 });
   const attacks = ['test/security/**/*.test.ts', 'test/fuzz/**/*.test.ts'];
   const demands = 'test/conformance/**/*.test.ts';
-  await files('security, clients and conformance', [...attacks, ...SCRIPTS, demands], { concurrency: 3 });
+  await files('security, clients and conformance', [...attacks, ...SCRIPTS, demands, ...left], { concurrency: 3 });
   // How long clients wait for the next leader.
   await files('chaos', [
     'test/chaos/**/*.test.ts',
@@ -161,7 +168,7 @@ else {
     ...without(PATIENT_CHAOS, ...SCRIPTS),
     ...left,
   ]);
-  await files('soak', ['test/soak/**/*.test.ts']);
+  await files('soak', ['test/soak/**/*.test.ts', ...left]);
 }
 if (only.length === 0 && !isAll) {
   console.log(`\nLeft to \`npm run test:all\`:\n${LONG.map(file => `  - ${file}`).join('\n')}`);
