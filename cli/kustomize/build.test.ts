@@ -147,6 +147,11 @@ const MISTAKES: readonly (readonly [string, string, string])[] = [
     'error: nothing selected by kind=X',
   ],
   [
+    'a replacement in an encoding',
+    'resources: [cm.yaml]\nreplacements: [{source: {kind: ConfigMap}, targets: [{select: {kind: ConfigMap}, fieldPaths: [metadata.name], options: {encoding: base64}}]}]',
+    'error: replacements with the encoding base64 are not known here',
+  ],
+  [
     'a replacement’s field that is not there',
     'resources: [cm.yaml]\nreplacements: [{source: {kind: ConfigMap}, targets: [{select: {kind: ConfigMap}, fieldPaths: [data.x]}]}]',
     'error: unable to find field "data.x" in replacement target',

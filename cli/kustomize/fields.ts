@@ -33,7 +33,7 @@ function walk(node: unknown, [first = '', ...rest]: readonly string[], walking: 
 }
 
 /** True if the specification is for this kind. */
-export function isFor(spec: FieldSpec, { group, version, kind }: Identity): boolean {
+export function isFor(spec: Omit<FieldSpec, 'path'>, { group, version, kind }: Identity): boolean {
   return (
     (!spec.group || spec.group === group) &&
     (!spec.version || spec.version === version) &&

@@ -33,7 +33,7 @@ export function rename(
       for (const spec of NAMESPACES) if (isFor(spec, before)) changeField(resource.object, spec, () => namespace);
       moveDefaultAccounts(resource, namespace);
     }
-    const keepsName = KEEP_THEIR_NAMES.some(spec => isFor({ ...spec, path: '' }, before));
+    const keepsName = KEEP_THEIR_NAMES.some(spec => isFor(spec, before));
     if (!keepsName && before.name !== '') metadata.name = `${namePrefix}${before.name}${nameSuffix}`;
     const now = identityOf(resource.object);
     if (now.name !== before.name || now.namespace !== before.namespace) resource.earlier.push(before);

@@ -41,15 +41,22 @@ function sourceOf(resources: readonly Resource[], { source, sourceValue }: Repla
 }
 
 function pieceOf(value: unknown, options: PieceOptions | undefined): unknown {
+  checkEncoding(options);
   if (!options?.delimiter) return value;
   const piece = String(value).split(options.delimiter)[options.index ?? 0];
   if (piece === undefined) throw failure(`options.index ${options.index} is out of bounds for value ${value}`);
   return piece;
 }
 
+/** An encoding that were passed over would put a plain value where an encoded one is expected. */
+function checkEncoding(options: PieceOptions | undefined): void {
+  if (options?.encoding) throw failure(`replacements with the encoding ${options.encoding} are not known here`);
+}
+
 function replaceIn(resources: readonly Resource[], target: ReplacementTarget, value: unknown): void {
   const { select, reject = [], fieldPaths = ['metadata.name'], options = {} } = target;
   if (select === undefined) throw failure('target must specify resources to select');
+  checkEncoding(options);
   for (const resource of resources) {
     if (!isMeant(resource, select) || reject.some(one => isMeant(resource, one))) continue;
     for (const path of fieldPaths) {
