@@ -3,6 +3,7 @@
  * decoding, defaulting, validation and tables all derive from that declaration and from the schema facts in `generated/`.
  */
 import type { FieldType } from './apply/types.ts';
+import type { IpFamily } from './families.ts';
 import type { ObjectMeta } from './generated/types.ts';
 import type { FieldError } from './status.ts';
 
@@ -66,6 +67,8 @@ export interface StrategyContext {
     readonly uid?: string;
     readonly extra?: Readonly<Record<string, readonly string[]>>;
   };
+  /** Families of addresses that Services can have, the primary one first; IPv4 if it is not said. */
+  readonly serviceFamilies?: readonly IpFamily[];
   /** Which subresource is written; '' for the object itself. */
   readonly subresource: string;
 }

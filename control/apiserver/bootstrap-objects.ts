@@ -113,7 +113,7 @@ function serviceRange(cidr: string): ServiceCIDR {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'ServiceCIDR',
     metadata: { name: RANGE_NAME, finalizers: ['networking.k8s.io/service-cidr-finalizer'] },
-    spec: { cidrs: [cidr] },
+    spec: { cidrs: cidr.split(',').map(range => range.trim()) },
   };
 }
 

@@ -4,6 +4,7 @@
  * others doing the same.
  */
 import { X509Certificate } from 'node:crypto';
+import { splitRanges } from '../api/families.ts';
 import {
   configmaps as configMapKind,
   endpointslices as endpointSliceKind,
@@ -150,7 +151,7 @@ function pause({ clock, signal }: KeepOptions): Promise<void> {
 }
 
 function kubernetesService({ serviceCIDR, securePort }: BootstrapOptions): Service {
-  const clusterIP = addressAt(parseAddressRange(serviceCIDR), 1);
+  const clusterIP = addressAt(parseAddressRange(splitRanges(serviceCIDR).ipv4), 1);
   return {
     apiVersion: 'v1',
     kind: 'Service',
@@ -176,7 +177,7 @@ const specAt = (clusterIP: string, ports: readonly ServicePort[]): ServiceSpec =
  * address to its own server. A cluster that has given the address to another goes without.
  */
 export async function makeDnsService(options: KeepOptions): Promise<void> {
-  const clusterIP = addressAt(parseAddressRange(options.serviceCIDR), DNS_ADDRESS_INDEX);
+  const clusterIP = addressAt(parseAddressRange(splitRanges(options.serviceCIDR).ipv4), DNS_ADDRESS_INDEX);
   const port = (name: string, protocol: string) => ({ name, port: 53, protocol, targetPort: 53 });
   const service: Service = {
     apiVersion: 'v1',

@@ -1,6 +1,7 @@
 /** What every verb works with: the store behind its cache, the declared kinds, and the world as it was handed in. */
 
 import type { StoreClient } from '../../store/index.ts';
+import type { IpFamily } from '../api/families.ts';
 import type { KindDeclaration, StrategyContext } from '../api/kind.ts';
 import { formatTime } from '../api/schema/time.ts';
 import type { Admission } from './admission/admission.ts';
@@ -24,6 +25,8 @@ export interface Core {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly newUid: () => string;
+  /** Families of addresses that Services can have, the primary one first; IPv4 if it is not said. */
+  readonly serviceFamilies?: readonly IpFamily[];
   /** In [0, 1). */
   readonly random: () => number;
   readonly admission: Admission;
@@ -59,6 +62,7 @@ export function strategyContext(
       ...(identity.uid !== undefined && { uid: identity.uid }),
       ...(identity.extra && { extra: identity.extra }),
     },
+    ...(core.serviceFamilies && { serviceFamilies: core.serviceFamilies }),
     subresource: info.subresource,
   };
 }

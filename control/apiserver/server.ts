@@ -6,6 +6,7 @@
  */
 
 import type { CustomContext } from '../api/custom/declaration.ts';
+import { familiesOf } from '../api/families.ts';
 import { secrets } from '../api/generated/kinds.ts';
 import type { Secret } from '../api/generated/types.ts';
 import { declarationOf } from '../api/registry.ts';
@@ -24,9 +25,10 @@ import { podSecurity } from './admission/pod-security/pod-security.ts';
 import { validatingPolicies } from './admission/policies/validating.ts';
 import { priority } from './admission/priority.ts';
 import { resourceQuota } from './admission/quota/resource-quota.ts';
-import { parseAddressRange, parsePortRange } from './admission/ranges.ts';
+import { parsePortRange } from './admission/ranges.ts';
 import { roleEscalation } from './admission/role-escalation.ts';
 import { runtimeClass } from './admission/runtime-class.ts';
+import { ownServiceRanges } from './admission/service-ranges.ts';
 import { mutatingWebhooks } from './admission/webhooks/mutating.ts';
 import { validatingWebhooks } from './admission/webhooks/validating.ts';
 import { withAggregation } from './aggregation/aggregator.ts';
@@ -118,7 +120,7 @@ class Server implements ApiServer {
       validatingWebhooks(webhooks),
       serviceAllocation({
         cache,
-        addresses: parseAddressRange(options.serviceCIDR),
+        addresses: ownServiceRanges(options.serviceCIDR),
         ports: parsePortRange(options.nodePortRange),
         random,
         newUid,
@@ -137,6 +139,7 @@ class Server implements ApiServer {
       logger,
       metrics,
       newUid,
+      serviceFamilies: familiesOf(options.serviceCIDR),
       random,
       admission,
       eventLeases,

@@ -9,7 +9,15 @@ import { isEqual } from './equal.ts';
 import { ENDPOINTS_PER_SLICE_MAX } from './limits.ts';
 import { controllerReference } from './owners.ts';
 import { isPodReady } from './pods.ts';
-import { hostnameIn, isHeadless, type PortNumber, portsOf, referenceToPod, servingPods } from './service-pods.ts';
+import {
+  addressOfFamily,
+  hostnameIn,
+  isHeadless,
+  type PortNumber,
+  portsOf,
+  referenceToPod,
+  servingPods,
+} from './service-pods.ts';
 
 export const SERVICE_NAME = 'kubernetes.io/service-name';
 export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
@@ -126,7 +134,7 @@ function pack(fillings: readonly Filling[]): readonly Filling[] {
 function groupEndpoints({ service, pods, nodeOf, hints }: SliceState, addressType: string): Group[] {
   const groups = new Map<string, Group>();
   for (const pod of servingPods(service, pods, true)) {
-    const address = addressOf(pod, addressType);
+    const address = addressOfFamily(pod, addressType);
     if (!address) continue;
     // In an order of their own: to reorder the Service's ports must not rewrite its slices.
     const ports = portsOf(service, pod).toSorted(byNumber);
@@ -169,11 +177,6 @@ function endpointOf(service: Service, pod: Pod, address: string, nodeOf: SliceSt
     ...(nodeName && { nodeName }),
     ...(zone && { zone }),
   };
-}
-
-function addressOf({ status }: Pod, addressType: string): string | undefined {
-  const addresses = status?.podIPs?.map(({ ip }) => ip) ?? [status?.podIP];
-  return addresses.find(ip => ip && ip.includes(':') === (addressType === 'IPv6'));
 }
 
 function newSlice(

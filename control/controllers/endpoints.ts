@@ -10,6 +10,7 @@ import { ADDRESSES_PER_ENDPOINTS_MAX } from './limits.ts';
 import { NAMESPACE_INDEX } from './owners.ts';
 import { isPodReady } from './pods.ts';
 import {
+  addressOfFamily,
   followServices,
   hasSelector,
   hostnameIn,
@@ -80,16 +81,17 @@ export function planEndpoints(service: Service, pods: readonly Pod[], current: E
 function planSubsets(service: Service, pods: readonly Pod[]): EndpointSubset[] {
   const publishesAll = service.spec?.publishNotReadyAddresses ?? false;
   const groups = new Map<string, { ports: PortNumber[]; ready: EndpointAddress[]; notReady: EndpointAddress[] }>();
-  const serving = servingPods(service, pods, publishesAll).toSorted((a, b) =>
-    compareAddresses(a.status?.podIP, b.status?.podIP),
-  );
-  for (const pod of serving) {
+  const serving = servingPods(service, pods, publishesAll)
+    .map(pod => ({ pod, ip: ipOf(service, pod) }))
+    .filter(({ ip }) => ip !== '')
+    .toSorted((a, b) => compareAddresses(a.ip, b.ip));
+  for (const { pod, ip } of serving) {
     const ports = portsOf(service, pod);
     if (ports.length === 0 && !(isHeadless(service) && (service.spec?.ports ?? []).length === 0)) continue;
     const key = JSON.stringify(ports);
     const group = groups.get(key) ?? { ports, ready: [], notReady: [] };
     groups.set(key, group);
-    (publishesAll || isPodReady(pod) ? group.ready : group.notReady).push(addressOf(service, pod));
+    (publishesAll || isPodReady(pod) ? group.ready : group.notReady).push(addressOf(service, pod, ip));
   }
   return [...groups.values()].map(({ ports, ready, notReady }) => ({
     ...(ready.length > 0 && { addresses: ready }),
@@ -98,10 +100,15 @@ function planSubsets(service: Service, pods: readonly Pod[]): EndpointSubset[] {
   }));
 }
 
-function addressOf(service: Service, pod: Pod): EndpointAddress {
+/** Endpoints have one family, the Service's first. '' where the pod has no address of it. */
+function ipOf({ spec }: Service, pod: Pod): string {
+  return (spec?.ipFamilies?.[0] === 'IPv6' ? addressOfFamily(pod, 'IPv6') : pod.status?.podIP) ?? '';
+}
+
+function addressOf(service: Service, pod: Pod, ip: string): EndpointAddress {
   const hostname = hostnameIn(service, pod);
   return {
-    ip: pod.status?.podIP ?? '',
+    ip,
     ...(hostname && { hostname }),
     ...(pod.spec?.nodeName && { nodeName: pod.spec.nodeName }),
     targetRef: referenceToPod(pod),

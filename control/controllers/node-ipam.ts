@@ -1,5 +1,6 @@
-/** Gives each node its own range of pod addresses out of the cluster's. */
+/** Gives each node its own range of pod addresses out of the cluster's; one of each family on a dual-stack cluster. */
 import assert from 'node:assert';
+import { formatIpv6Range, parseIpv6Range, splitRanges } from '../api/families.ts';
 import { nodes as nodesKind } from '../api/generated/kinds.ts';
 import type { Node } from '../api/generated/types.ts';
 import { hasReason } from '../api/status.ts';
@@ -7,6 +8,8 @@ import { type Controller, type ControllerContext, newQueue, queueController } fr
 
 /** Each node gets 256 addresses. */
 const NODE_PREFIX_LENGTH = 24;
+/** A network of its own, as Kubernetes has it (--node-cidr-mask-size-ipv6). */
+const NODE_PREFIX_LENGTH_6 = 64;
 
 /** The first range of the cluster's that is not taken; undefined when there is none. Pure. */
 export function planPodCidr(clusterCidr: string, taken: ReadonlySet<string>): string | undefined {
@@ -16,6 +19,28 @@ export function planPodCidr(clusterCidr: string, taken: ReadonlySet<string>): st
     if (!taken.has(cidr)) return cidr;
   }
   return undefined;
+}
+
+/** The same of an IPv6 range. Pure. */
+export function planPodCidr6(clusterCidr: string, taken: ReadonlySet<string>): string | undefined {
+  const { base, count } = parseClusterCidr6(clusterCidr);
+  for (let index = 0n; index < count; index++) {
+    const cidr = formatIpv6Range({
+      base: base + (index << BigInt(128 - NODE_PREFIX_LENGTH_6)),
+      prefixLength: NODE_PREFIX_LENGTH_6,
+    });
+    if (!taken.has(cidr)) return cidr;
+  }
+  return undefined;
+}
+
+/** @throws AssertionError if it is no IPv6 range that holds at least one node's. */
+export function parseClusterCidr6(cidr: string): { readonly base: bigint; readonly count: bigint } {
+  const range = parseIpv6Range(cidr);
+  assert(range, `${cidr} is no IPv6 range such as fd42::/56`);
+  const { base, prefixLength } = range;
+  assert(prefixLength <= NODE_PREFIX_LENGTH_6, `${cidr} is too small: each node needs a /${NODE_PREFIX_LENGTH_6}`);
+  return { base, count: 1n << BigInt(NODE_PREFIX_LENGTH_6 - prefixLength) };
 }
 
 /** @throws AssertionError if it is no IPv4 range that holds at least one node's. */
@@ -39,12 +64,14 @@ export function nodeIpamController(context: ControllerContext): Controller | und
   const { client, informers, options } = context;
   const { clusterCidr } = options;
   if (!clusterCidr) return undefined;
-  parseClusterCidr(clusterCidr);
+  const { ipv4, ipv6 } = splitRanges(clusterCidr);
+  parseClusterCidr(ipv4);
+  if (ipv6 !== undefined) parseClusterCidr6(ipv6);
   const recorder = context.recorder('cidrAllocator');
   const queue = newQueue(context);
   const nodes = informers.for<Node>(nodesKind);
   /** Given away, but perhaps not in the cache yet. */
-  const given = new Map<string, string>();
+  const given = new Map<string, readonly string[]>();
   nodes.addHandler({
     added: ({ metadata, spec }) => {
       if (!spec?.podCIDR) queue.add(metadata?.name ?? '');
@@ -61,9 +88,13 @@ export function nodeIpamController(context: ControllerContext): Controller | und
   const reconcile = async (name: string) => {
     const node = nodes.get(name);
     if (!node || node.spec?.podCIDR) return undefined;
-    const taken = new Set([...given.values(), ...nodes.list().flatMap(({ spec }) => spec?.podCIDR ?? [])]);
-    const cidr = given.get(name) ?? planPodCidr(clusterCidr, taken);
-    if (!cidr) {
+    const used = nodes.list().flatMap(({ spec }) => spec?.podCIDRs ?? spec?.podCIDR ?? []);
+    const taken = new Set([...[...given.values()].flat(), ...used]);
+    const free = () => [planPodCidr(ipv4, taken), ...(ipv6 === undefined ? [] : [planPodCidr6(ipv6, taken)])];
+    const podCIDRs = (given.get(name) ?? free()).filter(cidr => cidr !== undefined);
+    const [podCIDR] = podCIDRs;
+    // A node has all families or waits: pods of one family only would be surprising.
+    if (podCIDR === undefined || podCIDRs.length < (ipv6 === undefined ? 1 : 2)) {
       recorder.record(node, {
         type: 'Normal',
         reason: 'CIDRNotAvailable',
@@ -71,10 +102,10 @@ export function nodeIpamController(context: ControllerContext): Controller | und
       });
       return undefined;
     }
-    given.set(name, cidr);
+    given.set(name, podCIDRs);
     const body = {
       metadata: { resourceVersion: node.metadata?.resourceVersion },
-      spec: { podCIDR: cidr, podCIDRs: [cidr] },
+      spec: { podCIDR, podCIDRs },
     };
     try {
       await client.patch(nodesKind, { name }, { type: 'application/merge-patch+json', body });

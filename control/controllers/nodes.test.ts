@@ -9,7 +9,7 @@ import { ManualClock, settle } from '../client/testing/manual-clock.ts';
 import { MemoryApi } from '../client/testing/memory-api.ts';
 import { until } from '../client/testing/until.ts';
 import type { Controller, ControllerContext } from './context.ts';
-import { nodeIpamController, parseClusterCidr, planPodCidr } from './node-ipam.ts';
+import { nodeIpamController, parseClusterCidr, parseClusterCidr6, planPodCidr, planPodCidr6 } from './node-ipam.ts';
 import { nodeLifecycleController } from './node-lifecycle.ts';
 import { type ExecutePolicy, planNodeTaints } from './node-plan.ts';
 import { planEndedStatus, planPodGarbage } from './pod-garbage.ts';
@@ -413,6 +413,27 @@ test('ranges of addresses', t => {
   t.is(planPodCidr('10.42.0.0/23', new Set(['10.42.0.0/24'])), '10.42.1.0/24');
   t.is(planPodCidr('10.42.0.0/24', new Set(['10.42.0.0/24'])), undefined);
   for (const bad of ['10.42.0.0', '10.42.0.0/25', '300.0.0.0/16', 'fd00::/64']) t.throws(() => parseClusterCidr(bad));
+});
+
+test('ranges of IPv6 addresses', t => {
+  t.is(planPodCidr6('fd42::/63', new Set(['fd42::/64'])), 'fd42:0:0:1::/64');
+  t.is(planPodCidr6('fd42::/64', new Set(['fd42::/64'])), undefined);
+  for (const bad of ['fd42::', 'fd42::/65', '10.42.0.0/16']) t.throws(() => parseClusterCidr6(bad));
+});
+
+test('on a dual-stack cluster each node gets a range of each family', async t => {
+  const { client, addNode, start, finish } = await setup(context =>
+    nodeIpamController({ ...context, options: { clusterCidr: '10.42.0.0/16,fd42::/56' } }),
+  );
+  for (const name of ['a', 'b']) await addNode(name);
+  await start();
+  const ranges = async () => (await client.list(nodes)).items.map(({ spec }) => spec?.podCIDRs ?? []);
+  await until('all have some', async () => (await ranges()).every(({ length }) => length > 0));
+  t.deepEqual(await ranges(), [
+    ['10.42.0.0/24', 'fd42::/64'],
+    ['10.42.1.0/24', 'fd42:0:0:1::/64'],
+  ]);
+  await finish();
 });
 
 test('pod garbage', t => {

@@ -4,6 +4,7 @@
  * lists and that nobody holds is recorded again; a record whose Service does not list it goes (k/k ipallocator/controller:
  * RepairIPAddress). Caches of two kinds are never of one moment, so before anything is done both objects are read.
  */
+import { canonicalIp } from '../api/families.ts';
 import { ipaddresses as addressesKind, services as servicesKind } from '../api/generated/kinds.ts';
 import type { IPAddress, Service } from '../api/generated/types.ts';
 import { hasReason } from '../api/status.ts';
@@ -19,7 +20,9 @@ const ALLOCATOR = 'ipallocator.k8s.io';
 /** The addresses that a Service holds. Pure. */
 export function addressesOf({ spec }: Service): readonly string[] {
   if (!spec || spec.type === 'ExternalName') return [];
-  return (spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : [])).filter(ip => ip !== '' && ip !== 'None');
+  return (spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : []))
+    .filter(ip => ip !== '' && ip !== 'None')
+    .map(canonicalIp);
 }
 
 /** True if the record is one of the allocator's, and names this Service. Pure. */

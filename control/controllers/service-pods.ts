@@ -63,6 +63,12 @@ export function referenceToPod({ metadata }: Pod): ObjectReference {
   };
 }
 
+/** The pod's address of a family; undefined if it has none. */
+export function addressOfFamily({ status }: Pod, family: string): string | undefined {
+  const addresses = status?.podIPs?.map(({ ip }) => ip) ?? [status?.podIP];
+  return addresses.find(ip => ip && ip.includes(':') === (family === 'IPv6'));
+}
+
 /** The pod's own DNS name under this Service, if it has one. */
 export function hostnameIn(service: Service, { spec }: Pod): string | undefined {
   return spec?.hostname && spec.subdomain === service.metadata?.name ? spec.hostname : undefined;

@@ -1,4 +1,5 @@
 /** The certificates with which a master shows who it is: to clients, to its peers, to agents, and its administrator's. */
+import { splitRanges } from '../api/families.ts';
 import { issueCertificate, type KeyPair, LEAF_VALID_DAYS } from '../pki/authority.ts';
 import { createFrontProxy, type FrontProxy } from '../pki/front-proxy.ts';
 import { firstAddress, servingHosts } from './addresses.ts';
@@ -30,7 +31,7 @@ export async function issueOwn(
   const hosts = servingHosts({
     extra: [...options.tlsSans, ...(options.advertise ? [options.advertise.host] : [])],
     clusterDomain: settings.clusterDomain,
-    serviceAddress: firstAddress(settings.serviceCIDR),
+    serviceAddress: firstAddress(splitRanges(settings.serviceCIDR).ipv4),
   });
   const [serving, peer, kubelet, administrator, frontProxy] = await Promise.all([
     issueCertificate(secrets.authority, { commonName: 'kube-apiserver', hosts, usages: ['server'] }, terms),

@@ -25,6 +25,7 @@ import {
   writePrivately,
 } from '../pki/files.ts';
 import { parseToken } from '../pki/token.ts';
+import { clusterRangeTrouble } from './cluster-ranges.ts';
 
 export type Membership = JoinMasterAnswer['membership'];
 export interface MasterSetup {
@@ -116,6 +117,8 @@ async function decideCluster(
     ...(options.clusterCIDR !== undefined && { clusterCIDR: options.clusterCIDR }),
     ...(options.serviceCIDR !== undefined && { serviceCIDR: options.serviceCIDR }),
   };
+  const trouble = clusterRangeTrouble(settings);
+  if (trouble !== undefined) throw new SetupError(trouble);
   return { secrets: await createClusterSecrets({ nowMs }), settings, encryptionKeys: createEncryptionKeys(nowMs) };
 }
 

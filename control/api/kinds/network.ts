@@ -6,6 +6,7 @@ import { validateEndpointSlice, validateEndpointSliceUpdate } from '../validatio
 import { serviceName } from '../validation/names.ts';
 import { serviceWarnings, validateService, validateServiceUpdate } from '../validation/service.ts';
 import { declare, STATUS } from './declare.ts';
+import { defaultFamilies } from './service-families.ts';
 
 const AFFINITY_SECONDS = 10_800;
 
@@ -21,17 +22,17 @@ export const service = declare(kinds.services, {
     STATUS,
   ],
   defaults: defaultService,
-  prepareForCreate(object) {
+  prepareForCreate(object, { serviceFamilies }) {
     object.status = { loadBalancer: {} };
     if (object.spec) dropByType(object.spec, undefined);
-    if (object.spec) defaultFamilies(object.spec);
+    if (object.spec) defaultFamilies(object.spec, undefined, serviceFamilies);
   },
-  prepareForUpdate(object, old) {
+  prepareForUpdate(object, old, { serviceFamilies }) {
     if (!object.spec) return;
     patchAllocated(object.spec, old.spec);
     if (object.spec.type !== 'LoadBalancer') object.status = { ...object.status, loadBalancer: {} };
     dropByType(object.spec, old.spec);
-    if (object.spec.type !== 'ExternalName') defaultFamilies(object.spec);
+    if (object.spec.type !== 'ExternalName') defaultFamilies(object.spec, old.spec, serviceFamilies);
   },
   validate: validateService,
   validateUpdate: validateServiceUpdate,
@@ -40,7 +41,6 @@ export const service = declare(kinds.services, {
   selectableFields: ({ spec }) => ({ 'spec.clusterIP': spec?.clusterIP ?? '', 'spec.type': spec?.type ?? '' }),
 });
 
-const isHeadless = (spec: ServiceSpec): boolean => spec.clusterIP === 'None' || spec.clusterIPs?.[0] === 'None';
 const needsClusterIp = (spec: ServiceSpec): boolean => spec.type !== 'ExternalName';
 const isExternal = (spec: ServiceSpec): boolean => spec.type === 'NodePort' || spec.type === 'LoadBalancer';
 
@@ -66,18 +66,6 @@ function defaultService({ spec }: Service): void {
   if (needsClusterIp(spec)) spec.internalTrafficPolicy ??= 'Cluster';
   if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
   if (spec.clusterIP && !spec.clusterIPs) spec.clusterIPs = [spec.clusterIP];
-}
-
-/** Address families of a cluster with one family, IPv4. A headless service without selector may name both. */
-function defaultFamilies(spec: ServiceSpec): void {
-  if (!needsClusterIp(spec)) return;
-  const isOpen = isHeadless(spec) && Object.keys(spec.selector ?? {}).length === 0;
-  if (isOpen && !spec.ipFamilies) {
-    spec.ipFamilyPolicy ??= 'RequireDualStack';
-    spec.ipFamilies = spec.ipFamilyPolicy === 'SingleStack' ? ['IPv4'] : ['IPv4', 'IPv6'];
-  }
-  spec.ipFamilyPolicy ??= 'SingleStack';
-  spec.ipFamilies ??= ['IPv4'];
 }
 
 /** What the server allocated is kept where a client that replaces the object leaves it out. */

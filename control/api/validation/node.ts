@@ -3,7 +3,7 @@ import type { Node, Taint } from '../generated/types.ts';
 import { isEqual } from '../schema/equal.ts';
 import { parseQuantity } from '../schema/quantity.ts';
 import type { FieldError } from '../status.ts';
-import { validateCidr } from './addresses.ts';
+import { parseCidr, validateCidr } from './addresses.ts';
 import { byRule, forbiddenField, goQuote, invalidValue, oneOf, required } from './errors.ts';
 import { labelValue, qualifiedName } from './names.ts';
 import { validateResourceQuantity } from './resources.ts';
@@ -21,7 +21,9 @@ export function validateNode({ spec, status }: Node): FieldError[] {
   }
   const cidrs = spec?.podCIDRs ?? [];
   for (const [index, cidr] of cidrs.entries()) errors.push(...validateCidr(`spec.podCIDRs[${index}]`, cidr));
-  if (cidrs.length > POD_CIDRS_MAX) {
+  const families = cidrs.map(cidr => parseCidr(cidr)?.ip.family);
+  const isDoubled = families.length > 1 && families.every(Boolean) && new Set(families).size < families.length;
+  if (cidrs.length > POD_CIDRS_MAX || isDoubled) {
     errors.push(invalidValue('spec.podCIDRs', cidrs, 'may specify no more than one CIDR for each IP family'));
   }
   return errors;

@@ -20,6 +20,8 @@ import { validatePortNumberOrName } from './probes.ts';
 const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
 const AFFINITY_SECONDS_MAX = 86_400;
+/** An address of each family. */
+const STACKS_MAX = 2;
 const KUBELET_PORT = 10_250;
 const ONLY_LOAD_BALANCER = "may only be used when `type` is 'LoadBalancer'";
 
@@ -176,6 +178,7 @@ function validateClusterIps(spec: ServiceSpec): FieldError[] {
       ...oneOf('spec.ipFamilyPolicy', ipFamilyPolicy, ['PreferDualStack', 'RequireDualStack', 'SingleStack']),
     );
   }
+  const isOneOfEach = clusterIPs.length < 2 || new Set(clusterIPs.map(ip => parseIp(ip)?.family)).size > 1;
   for (const [index, ip] of clusterIPs.entries()) {
     const field = `spec.clusterIPs[${index}]`;
     if (ip === 'None') {
@@ -189,13 +192,38 @@ function validateClusterIps(spec: ServiceSpec): FieldError[] {
     const family = ipFamilies[index];
     if (bad.length > 0) continue;
     const given = parseIp(ip)?.family;
-    // Clusters here have IPv4 only.
-    if (given === 'IPv6') {
+    if (family === undefined && given === 'IPv6' && isOneOfEach) {
+      // Families were worked out from the addresses before, as far as the cluster has them.
       errors.push(invalidText(field, goStrings(clusterIPs), 'IPv6 is not configured on this cluster'));
     } else if (family && given !== family) {
       errors.push(invalidValue(field, ip, `expected an ${family} value as indicated by \`ipFamilies[${index}]\``));
     }
   }
+  return [...errors, ...validateStacks(spec, isOneOfEach)];
+}
+
+/** One address and one family, or one of each, as the policy says. */
+function validateStacks({ clusterIPs = [], ipFamilies = [], ipFamilyPolicy }: ServiceSpec, isOneOfEach: boolean) {
+  const errors: FieldError[] = [];
+  const isReadable = clusterIPs.every(ip => parseIp(ip));
+  if (clusterIPs.length > STACKS_MAX) {
+    errors.push(invalidText('spec.clusterIPs', goStrings(clusterIPs), `may only hold up to ${STACKS_MAX} values`));
+  }
+  if (isReadable && !isOneOfEach) {
+    const why = 'may specify no more than one IP for each IP family';
+    errors.push(invalidText('spec.clusterIPs', goStrings(clusterIPs), why));
+  }
+  if (ipFamilyPolicy !== 'SingleStack' || errors.length > 0) return errors;
+  const refuse = (what: string) =>
+    errors.push(
+      invalidValue(
+        'spec.ipFamilyPolicy',
+        ipFamilyPolicy,
+        `must be 'RequireDualStack' or 'PreferDualStack' when multiple ${what} are specified`,
+      ),
+    );
+  if (clusterIPs.length === STACKS_MAX) refuse('cluster IPs');
+  if (ipFamilies.length === STACKS_MAX) refuse('IP families');
   return errors;
 }
 
@@ -260,8 +288,23 @@ function validatePolicies(spec: ServiceSpec): FieldError[] {
 export function validateServiceUpdate({ spec = {} }: Service, { spec: old = {} }: Service): FieldError[] {
   const before = old.clusterIPs?.[0] ?? old.clusterIP ?? '';
   if (old.type === 'ExternalName' || spec.type === 'ExternalName' || before === '') return [];
-  if (spec.clusterIPs?.[0] === before) return [];
+  if (spec.clusterIPs?.[0] === before) return validateRelease(spec, old);
   return [invalidText('spec.clusterIPs[0]', goStrings(spec.clusterIPs), 'may not change once set')];
+}
+
+/** The second address goes only with a policy that says so. */
+function validateRelease(spec: ServiceSpec, old: ServiceSpec): FieldError[] {
+  if (spec.ipFamilyPolicy === undefined || spec.ipFamilyPolicy === 'SingleStack') return [];
+  const isReduced = (key: 'clusterIPs' | 'ipFamilies') => {
+    const [now = 0, before = 0] = [spec[key]?.length, old[key]?.length];
+    return now > 0 && now < before;
+  };
+  const refuse = (what: string) =>
+    invalidValue('spec.ipFamilyPolicy', spec.ipFamilyPolicy, `must be 'SingleStack' to release the secondary ${what}`);
+  return [
+    ...(isReduced('clusterIPs') ? [refuse('cluster IP')] : []),
+    ...(isReduced('ipFamilies') ? [refuse('IP family')] : []),
+  ];
 }
 
 export function serviceWarnings({ spec }: Service): string[] {

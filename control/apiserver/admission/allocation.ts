@@ -4,9 +4,11 @@
  * same moment. The cache only helps to guess well.
  */
 
+import { canonicalIp } from '../../api/families.ts';
 import { ipaddresses } from '../../api/generated/kinds.ts';
 import type { IPAddress, Service, ServiceSpec } from '../../api/generated/types.ts';
 import { type FieldError, invalid } from '../../api/status.ts';
+import { goStrings } from '../../api/validation/go-text.ts';
 import { encodeStored } from '../cache/encoding.ts';
 import { REGISTRY, type WatchCache } from '../cache/watch-cache.ts';
 import { timestamp } from '../core.ts';
@@ -14,13 +16,13 @@ import { resourcePrefix } from '../keys.ts';
 import type { Clock } from '../types.ts';
 import type { ExtraConditions } from '../verbs/commit.ts';
 import type { AdmissionPlugin, AdmissionRequest, States } from './admission.ts';
-import { type AddressRange, addressAt, indexOfAddress, type PortRange } from './ranges.ts';
-import { ServiceRanges } from './service-ranges.ts';
+import { addressAt, isInRange, type PortRange, type ServiceRange } from './ranges.ts';
+import { type OwnRanges, ServiceRanges } from './service-ranges.ts';
 
 export interface AllocationOptions {
   readonly cache: WatchCache;
-  /** The range that the cluster was made with; ServiceCIDRs add others. */
-  readonly addresses: AddressRange;
+  /** The ranges that the cluster was made with; ServiceCIDRs add others. */
+  readonly addresses: OwnRanges;
   readonly ports: PortRange;
   readonly random: () => number;
   readonly newUid: () => string;
@@ -59,9 +61,9 @@ function allocate(options: Allocator, request: AdmissionRequest, { object, old }
   const before = keysOf(old as Service | undefined);
   const service = object as Service | undefined;
   if (service?.spec) {
-    const unsupported = familyErrors(service.spec);
+    const unsupported = familyErrors(options, service.spec);
     if (unsupported.length > 0) throw invalid(request.kind, service.metadata?.name ?? '', unsupported);
-    const errors = [...giveAddress(options, service.spec, before), ...givePorts(options, service.spec, before)];
+    const errors = [...giveAddresses(options, service.spec, before), ...givePorts(options, service.spec, before)];
     if (errors.length > 0) throw invalid(request.kind, service.metadata?.name ?? '', errors);
   }
   const after = keysOf(service);
@@ -98,7 +100,7 @@ function addressObject({ newUid, clock }: AllocationOptions, name: string, owner
       uid: newUid(),
       creationTimestamp: timestamp(clock),
       labels: {
-        'ipaddress.kubernetes.io/ip-family': 'IPv4',
+        'ipaddress.kubernetes.io/ip-family': name.includes(':') ? 'IPv6' : 'IPv4',
         'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io',
       },
     },
@@ -112,15 +114,15 @@ const hasNodePorts = ({ type, allocateLoadBalancerNodePorts }: ServiceSpec) =>
 const needsHealthPort = ({ type, externalTrafficPolicy }: ServiceSpec) =>
   type === 'LoadBalancer' && externalTrafficPolicy === 'Local';
 
-/** The cluster has IPv4 addresses only. A headless service without selector describes what is elsewhere: it may say more. */
-function familyErrors(spec: ServiceSpec): FieldError[] {
+/** A Service has the cluster's families. A headless one without selector describes what is elsewhere: it may say more. */
+function familyErrors({ addresses: own }: Allocator, spec: ServiceSpec): FieldError[] {
   if (spec.type === 'ExternalName' || (isHeadless(spec) && !spec.selector)) return [];
-  if (spec.ipFamilyPolicy === 'RequireDualStack') {
+  if (spec.ipFamilyPolicy === 'RequireDualStack' && !own.ipv6) {
     const message = 'Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services';
     return [{ type: 'FieldValueInvalid', field: 'spec.ipFamilyPolicy', message }];
   }
   return (spec.ipFamilies ?? []).flatMap((family, index): FieldError[] => {
-    if (family === 'IPv4') return [];
+    if (family === 'IPv4' || own.ipv6) return [];
     const message = `Invalid value: ${JSON.stringify(family)}: not configured on this cluster`;
     return [{ type: 'FieldValueInvalid', field: `spec.ipFamilies[${index}]`, message }];
   });
@@ -132,45 +134,63 @@ function keysOf(service: Service | undefined): Set<string> {
   if (!spec || spec.type === 'ExternalName') return new Set();
   const addresses = isHeadless(spec) ? [] : (spec.clusterIPs ?? []);
   const ports = [...(spec.ports ?? []).map(port => port.nodePort), spec.healthCheckNodePort];
-  return new Set([
-    ...addresses.filter(Boolean).map(address => ADDRESSES + address),
-    ...ports.filter(Boolean).map(port => PORTS + port),
-  ]);
+  return new Set([...addresses.filter(Boolean).map(keyOfAddress), ...ports.filter(Boolean).map(port => PORTS + port)]);
 }
 
-function giveAddress(options: Allocator, spec: ServiceSpec, before: ReadonlySet<string>): FieldError[] {
+/** One address has one key, however it is spelt. */
+const keyOfAddress = (address: string) => ADDRESSES + canonicalIp(address);
+
+/** One address of each of the Service's families, in their order. */
+function giveAddresses(options: Allocator, spec: ServiceSpec, before: ReadonlySet<string>): FieldError[] {
   if (spec.type === 'ExternalName' || isHeadless(spec)) return [];
-  const { cache, random } = options;
-  const ranges = options.ranges.usable();
-  const taken = cache.resource(ADDRESSES);
-  const wanted = spec.clusterIP;
-  if (wanted) {
-    spec.clusterIPs ??= [wanted];
-    if (before.has(ADDRESSES + wanted)) return [];
-    const isInside = ranges.some(range => indexOfAddress(range, wanted) !== undefined);
-    const why = !isInside
-      ? 'the provided network does not match the current range'
-      : taken.get(ADDRESSES + wanted)
-        ? 'provided IP is already allocated'
-        : undefined;
-    if (why === undefined) return [];
-    const message = `Invalid value: []string{"${wanted}"}: failed to allocate IP ${wanted}: ${why}`;
-    return [{ type: 'FieldValueInvalid', field: 'spec.clusterIPs', message }];
+  const families = spec.ipFamilies?.length ? spec.ipFamilies : ['IPv4'];
+  const given = spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : undefined);
+  const addresses: string[] = [];
+  for (const [index, family] of families.entries()) {
+    const wanted = given?.[index] ?? '';
+    const ranges = options.ranges.ofFamily(family);
+    const result = wanted === '' ? pickAddress(options, ranges) : claimAddress(options, ranges, { wanted, before });
+    if ('trouble' in result) {
+      const shown = wanted === '' ? given : families.map((_, place) => given?.[place] ?? '');
+      const message = `Invalid value: ${goStrings(shown)}: ${result.trouble}`;
+      return [{ type: 'FieldValueInvalid', field: 'spec.clusterIPs', message }];
+    }
+    addresses.push(result.address);
   }
+  spec.clusterIP = addresses[0] ?? '';
+  spec.clusterIPs = addresses;
+  return [];
+}
+
+type Allocated = { readonly address: string } | { readonly trouble: string };
+
+function claimAddress(
+  { cache }: Allocator,
+  ranges: readonly ServiceRange[],
+  { wanted, before }: { readonly wanted: string; readonly before: ReadonlySet<string> },
+): Allocated {
+  const key = keyOfAddress(wanted);
+  if (before.has(key)) return { address: wanted };
+  const why = !ranges.some(range => isInRange(range, wanted))
+    ? 'the provided network does not match the current range'
+    : cache.resource(ADDRESSES).get(key)
+      ? 'provided IP is already allocated'
+      : undefined;
+  return why === undefined ? { address: wanted } : { trouble: `failed to allocate IP ${wanted}: ${why}` };
+}
+
+function pickAddress({ cache, random }: Allocator, ranges: readonly ServiceRange[]): Allocated {
+  const taken = cache.resource(ADDRESSES);
   for (const range of ranges) {
     const free = findAddress(range, address => !taken.get(ADDRESSES + address), random);
-    if (free === undefined) continue;
-    spec.clusterIP = free;
-    spec.clusterIPs = [free];
-    return [];
+    if (free !== undefined) return { address: free };
   }
-  const message = 'Invalid value: []string(nil): failed to allocate a serviceIP: range is full';
-  return [{ type: 'FieldValueInvalid', field: 'spec.clusterIPs', message }];
+  return { trouble: 'failed to allocate a serviceIP: range is full' };
 }
 
 /** A free address of the range, from its upper part if there is one left; undefined if it is full. */
 function findAddress(
-  range: AddressRange,
+  range: ServiceRange,
   isFreeAddress: (address: string) => boolean,
   random: () => number,
 ): string | undefined {

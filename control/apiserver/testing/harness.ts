@@ -152,7 +152,8 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
       await memory.close();
     },
   };
-  await bootstrap({ server, identity: ADMIN, serviceCIDR: SERVICE_CIDR, securePort: 6443 });
+  const serviceCIDR = options.overrides?.serviceCIDR ?? SERVICE_CIDR;
+  await bootstrap({ server, identity: ADMIN, serviceCIDR, securePort: 6443 });
   if (options.withRoles) await reconcileRoles({ server, identity: ADMIN });
   return harness;
 }
