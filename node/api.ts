@@ -3,6 +3,18 @@
  * Everything else in this folder imports these from here.
  */
 export {
+  canonicalIp,
+  familiesOf,
+  formatIpv6,
+  formatIpv6Range,
+  type Ipv6Range,
+  ipv6Contains,
+  parseIpv6,
+  parseIpv6Range,
+  sizeOfIpv6,
+  splitRanges,
+} from '../control/api/families.ts';
+export {
   configmaps,
   csidrivers,
   csinodes,

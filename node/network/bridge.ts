@@ -16,8 +16,15 @@ import { Firewall } from './firewall.ts';
 import { prefixLengthMax, prefixLengthMin } from './limits.ts';
 import { type Link, Links } from './links.ts';
 import { type NetworkNames, networkNames } from './names.ts';
-import { NetworkAttachError, NetworkUnavailableError, type NodeRoute, type PodNetwork } from './network.ts';
+import {
+  NetworkAttachError,
+  NetworkUnavailableError,
+  type NodeRoute,
+  type PodAddresses,
+  type PodNetwork,
+} from './network.ts';
 import { NodeRoutes } from './node-routes.ts';
+import { bridgeLinkLocal, type Ipv6Side, readSecondFamily } from './second-family.ts';
 import type { Announcement, NodeNetworkMode } from './way.ts';
 
 export interface BridgeNetworkOptions {
@@ -34,6 +41,8 @@ export interface BridgeNetworkOptions {
 interface Started {
   readonly range: Cidr;
   readonly book: AddressBook;
+  /** On a dual-stack cluster. */
+  readonly ipv6: Ipv6Side | undefined;
 }
 
 const podInterface = 'eth0';
@@ -70,38 +79,44 @@ class BridgeNetwork implements PodNetwork {
   async start(options: Parameters<PodNetwork['start']>[0]): Promise<void> {
     const range = podRange(options.podCIDR);
     const clusterCIDR = formatCidr(parseCidr(options.clusterCIDR));
+    const ipv6 = options.ipv6 && readSecondFamily(options.ipv6, range);
     await this.#links.check();
+    if (ipv6) await this.#checkIpv6();
     const { nodeAddress: address = '' } = options;
     const mtu = await this.#links.mtu(address === '' ? undefined : address);
     await this.#ensureBridge(range, mtu);
+    if (ipv6) await this.#prepareIpv6(ipv6);
     await this.#setKernel('net/ipv4/ip_forward', '1');
     await this.#setKernel(`net/ipv4/conf/${this.#names.bridge}/send_redirects`, '0');
     await this.#ignoreRouters();
-    await this.#firewall.apply({ podCIDR: formatCidr(range), clusterCIDR });
-    await this.#routes.start({ range, address, mtu, gateway: formatAddress(gatewayOf(range)) });
-    this.#started = { range, book: new AddressBook(range, await this.#store.load()) };
+    await this.#firewall.apply({ podCIDR: formatCidr(range), clusterCIDR, ...(ipv6 && { ipv6 }) });
+    const gateway = formatAddress(gatewayOf(range));
+    await this.#routes.start({ range, address, mtu, gateway, ...(ipv6 && { ipv6 }) });
+    this.#started = { range, book: new AddressBook(range, await this.#store.load()), ipv6 };
   }
 
   announcement(): Announcement | undefined {
     return this.#started && this.#routes.announcement;
   }
 
-  async attach(pod: PodIdentity, pid: number): Promise<{ readonly address: string }> {
-    const { book, range } = this.#state();
+  async attach(pod: PodIdentity, pid: number): Promise<PodAddresses> {
+    const { book, range, ipv6: side } = this.#state();
     const { mtu } = this.#routes;
     const { address, isNew } = book.assign(pod.uid);
+    const ipv6 = side?.addressFor(address);
+    const addresses: PodAddresses = { address, ...(ipv6 !== undefined && { ipv6 }) };
     this.#attaching.add(pod.uid);
     try {
       if (isNew) await this.#store.save(formatCidr(range), book);
       await assertOwnNamespace(pid);
       const veth = this.#names.vethOf(pod.uid);
       const outside = await this.#links.find(veth);
-      if (!(await this.#isWired(outside, pid, address))) {
+      if (!(await this.#isWired(outside, pid, addresses))) {
         // Left from a sandbox before this one, or from an attach that was cut short.
         if (outside !== undefined) await this.#links.remove(veth);
-        await this.#wire({ veth, pid, address, mtu, range });
+        await this.#wire({ veth, pid, addresses, mtu, range });
       }
-      return { address };
+      return addresses;
     } catch (error) {
       if (error instanceof NetworkAttachError) throw error;
       const why = error instanceof Error ? error.message : String(error);
@@ -113,6 +128,11 @@ class BridgeNetwork implements PodNetwork {
 
   addressOf(podUid: string): string | undefined {
     return this.#started?.book.addressOf(podUid);
+  }
+
+  ipv6Of(podUid: string): string | undefined {
+    const address = this.addressOf(podUid);
+    return address === undefined ? undefined : this.#started?.ipv6?.addressFor(address);
   }
 
   async detach(podUid: string): Promise<void> {
@@ -179,7 +199,31 @@ class BridgeNetwork implements PodNetwork {
     }
   }
 
-  /** `tee` rather than a file: a sysctl of the network belongs to the namespace of the process that opens it. */
+  async #checkIpv6(): Promise<void> {
+    if ((await this.#run('test', ['-e', '/proc/net/if_inet6'])).code === 0) return;
+    throw new NetworkUnavailableError(
+      'this kernel has no IPv6 (no /proc/net/if_inet6), which a dual-stack cluster needs on each node: boot without ipv6.disable=1',
+    );
+  }
+
+  /** The bridge's second address, and forwarding, without which a machine is no router. */
+  async #prepareIpv6({ gateway, prefixLength }: Ipv6Side): Promise<void> {
+    const { bridge } = this.#names;
+    await this.#setKernel(`net/ipv6/conf/${bridge}/disable_ipv6`, '0');
+    const wanted = [`${gateway}/${prefixLength}`, bridgeLinkLocal];
+    const stale = ((await this.#links.find(bridge))?.ipv6 ?? []).filter(one => !wanted.includes(one));
+    await this.#links.change([
+      ...stale.map(one => `address delete ${one} dev ${bridge}`),
+      // Nobody else has them: looking for a double would only hold up the first pods.
+      ...wanted.map(one => `address replace ${one} dev ${bridge} nodad`),
+    ]);
+    // A machine that forwards no longer listens to routers, unless it is told to (2): its own way out must stay.
+    for (const device of await this.#links.toldByRouters()) {
+      await this.#setKernel(`net/ipv6/conf/${device}/accept_ra`, '2');
+    }
+    await this.#setKernel('net/ipv6/conf/all/forwarding', '1');
+  }
+
   /** A pod that says it were an IPv6 router gets none of the machine's packets (CVE-2020-10749). */
   async #ignoreRouters(): Promise<void> {
     const name = `net/ipv6/conf/${this.#names.bridge}/accept_ra`;
@@ -187,6 +231,7 @@ class BridgeNetwork implements PodNetwork {
     if ((await this.#run('test', ['-e', `/proc/sys/${name}`])).code === 0) await this.#setKernel(name, '0');
   }
 
+  /** `tee` rather than a file: a sysctl of the network belongs to the namespace of the process that opens it. */
   async #setKernel(name: string, value: string): Promise<void> {
     const file = `/proc/sys/${name}`;
     try {
@@ -198,14 +243,22 @@ class BridgeNetwork implements PodNetwork {
     }
   }
 
-  async #isWired(outside: Link | undefined, pid: number, address: string): Promise<boolean> {
+  async #isWired(outside: Link | undefined, pid: number, { address, ipv6 }: PodAddresses): Promise<boolean> {
     if (outside?.master !== this.#names.bridge) return false;
     const inside = await this.#links.findInside(pid, podInterface);
-    return inside?.addresses.includes(`${address}/32`) === true;
+    if (inside?.addresses.includes(`${address}/32`) !== true) return false;
+    return ipv6 === undefined || inside.ipv6.includes(`${ipv6}/128`);
   }
 
-  async #wire(wire: { veth: string; pid: number; address: string; mtu: number; range: Cidr }): Promise<void> {
-    const { veth, pid, address, mtu } = wire;
+  async #wire(wire: {
+    readonly veth: string;
+    readonly pid: number;
+    readonly addresses: PodAddresses;
+    readonly mtu: number;
+    readonly range: Cidr;
+  }): Promise<void> {
+    const { veth, pid, addresses, mtu } = wire;
+    const { address, ipv6 } = addresses;
     const gateway = formatAddress(gatewayOf(wire.range));
     try {
       await this.#links.change([
@@ -224,12 +277,28 @@ class BridgeNetwork implements PodNetwork {
         `route replace ${gateway} dev ${podInterface} scope link`,
         `route replace default via ${gateway} dev ${podInterface}`,
       ]);
+      if (ipv6 !== undefined) await this.#wireIpv6(pid, ipv6);
       // The address may have belonged to another wire just now, whose hardware address the machine still remembers.
-      await this.#links.forgetNeighbour(address, this.#names.bridge);
+      for (const one of Object.values(addresses)) await this.#links.forgetNeighbour(one, this.#names.bridge);
     } catch (error) {
       await this.#links.remove(veth);
       throw error;
     }
+  }
+
+  /** Runtimes switch IPv6 off in the namespaces that they make. */
+  async #wireIpv6(pid: number, address: string): Promise<void> {
+    const gateway = this.#state().ipv6?.gateway ?? '';
+    for (const where of ['all', 'default', podInterface]) {
+      await this.#links.setInside(pid, `ipv6/conf/${where}/disable_ipv6`, '0');
+    }
+    // Another pod on the bridge must not be this one's router.
+    await this.#links.setInside(pid, `ipv6/conf/${podInterface}/accept_ra`, '0');
+    await this.#links.changeInside(pid, [
+      `address replace ${address}/128 dev ${podInterface} nodad`,
+      `route replace ${gateway} dev ${podInterface}`,
+      `route replace default via ${gateway} dev ${podInterface}`,
+    ]);
   }
 }
 

@@ -31,7 +31,10 @@ export interface Link {
   readonly master: string | undefined;
   /** IPv4, with prefix length: `10.42.0.1/24`. */
   readonly addresses: readonly string[];
+  /** The same of IPv6, with those of the link alone: `fe80::1/64`. */
+  readonly ipv6: readonly string[];
 }
+export type Family = 4 | 6;
 export interface Route {
   readonly destination: string;
   readonly gateway: string | undefined;
@@ -65,6 +68,11 @@ export class Links {
   async changeInside(pid: number, lines: readonly string[]): Promise<void> {
     const args = [...enter(pid), 'ip', '-batch', '-'];
     await mustRun(this.#run, 'nsenter', args, { input: `${lines.join('\n')}\n` });
+  }
+
+  /** Sets a value below /proc/sys/net of the network namespace of a process. */
+  async setInside(pid: number, name: string, value: string): Promise<void> {
+    await mustRun(this.#run, 'nsenter', [...enter(pid), 'tee', `/proc/sys/net/${name}`], { input: value });
   }
 
   /** Undefined if there is no such link. */
@@ -119,9 +127,16 @@ export class Links {
     return links.find(({ addresses }) => addresses.some(one => one.startsWith(`${address}/`)));
   }
 
-  /** Routes that carry our mark and this metric. */
-  async ownRoutes(metric: number): Promise<Route[]> {
-    const text = await mustRun(this.#run, 'ip', ['-j', '-4', 'route', 'show', 'proto', String(routeProtocol)]);
+  /** Devices whose way out a router told (SLAAC): they would forget it once the machine forwards. */
+  async toldByRouters(): Promise<string[]> {
+    const text = await mustRun(this.#run, 'ip', ['-j', '-6', 'route', 'show', 'default', 'proto', 'ra']);
+    return [...new Set(routesIn(text).flatMap(({ dev }) => dev ?? []))];
+  }
+
+  /** Routes that carry our mark and this metric; none of a family that the kernel does not have. */
+  async ownRoutes(metric: number, family: Family = 4): Promise<Route[]> {
+    const args = ['-j', `-${family}`, 'route', 'show', 'proto', String(routeProtocol)];
+    const text = family === 4 ? await mustRun(this.#run, 'ip', args) : (await this.#run('ip', args)).stdout;
     return routesIn(text)
       .map(({ dst, gateway, dev, metric: own = 0 }) => ({ destination: dst, gateway, device: dev, metric: own }))
       .filter(route => route.metric === metric);
@@ -167,10 +182,14 @@ function linksIn(text: string): Link[] {
   const links = linkSchema.parse(text.trim() === '' ? [] : JSON.parse(text));
   return links.flatMap(link => {
     if (link.ifname === undefined) return [];
-    const addresses = (link.addr_info ?? []).flatMap(({ family, local, prefixlen }) =>
-      family === 'inet6' || local === undefined || prefixlen === undefined ? [] : [`${local}/${prefixlen}`],
-    );
-    return [{ name: link.ifname, mtu: link.mtu ?? mtuBytesDefault, master: link.master, addresses }];
+    const addressesOf = (isIpv6: boolean) =>
+      (link.addr_info ?? [])
+        .filter(({ family }) => (family === 'inet6') === isIpv6)
+        .flatMap(({ local, prefixlen }) =>
+          local === undefined || prefixlen === undefined ? [] : [`${local}/${prefixlen}`],
+        );
+    const [addresses, ipv6] = [addressesOf(false), addressesOf(true)];
+    return [{ name: link.ifname, mtu: link.mtu ?? mtuBytesDefault, master: link.master, addresses, ipv6 }];
   });
 }
 

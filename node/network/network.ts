@@ -3,6 +3,7 @@
  * node's podCIDR, host routes or links between nodes), used with every runtime; `none.ts` for the fake runtime.
  */
 import type { PodIdentity } from '../runtime/runtime.ts';
+import type { SecondFamily } from './second-family.ts';
 import type { Announcement } from './way.ts';
 
 /** Another node's pods: how to reach them. */
@@ -10,8 +11,16 @@ export interface NodeRoute {
   readonly nodeName: string;
   readonly podCIDR: string;
   readonly nodeAddress: string;
+  /** On a dual-stack cluster; without an address its pods are reached through links only. */
+  readonly ipv6?: { readonly podCIDR: string; readonly nodeAddress?: string };
   /** What the node says of ways to it; without it, only routes. */
   readonly announcement?: Announcement;
+}
+
+export interface PodAddresses {
+  readonly address: string;
+  /** On a dual-stack cluster. */
+  readonly ipv6?: string;
 }
 
 export interface PodNetwork {
@@ -21,13 +30,17 @@ export interface PodNetwork {
     readonly clusterCIDR: string;
     /** The node's own; without it other nodes are reached by routes only. */
     readonly nodeAddress?: string;
+    /** On a dual-stack cluster. */
+    readonly ipv6?: SecondFamily;
   }): Promise<void>;
   /** What other nodes have to know to reach the pods of this one; undefined where there is nothing to tell. */
   announcement(): Announcement | undefined;
   /** Wires the sandbox whose namespace `pid` holds. Idempotent: a pod keeps its address, also over an agent restart. */
-  attach(pod: PodIdentity, pid: number): Promise<{ readonly address: string }>;
+  attach(pod: PodIdentity, pid: number): Promise<PodAddresses>;
   /** The address given to a pod; undefined if it has none. */
   addressOf(podUid: string): string | undefined;
+  /** The same of IPv6; undefined too where the cluster has one family. */
+  ipv6Of(podUid: string): string | undefined;
   /** Takes the wire away and frees the address. Succeeds if it is gone already. */
   detach(podUid: string): Promise<void>;
   /** Frees what belongs to none of these pods. */

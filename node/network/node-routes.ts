@@ -5,9 +5,10 @@
 import { z } from 'zod';
 import type { RunCommand } from '../runtime/command.ts';
 import { type Cidr, formatAddress, formatCidr, parseAddress, parseCidr } from './cidr.ts';
-import type { Links, Route } from './links.ts';
+import type { Family, Links, Route } from './links.ts';
 import type { NetworkNames } from './names.ts';
 import { NetworkUnavailableError, type NodeRoute, RouteError } from './network.ts';
+import { type Ipv6Side, ipv6AddressOf, ipv6RangeText, linkLocalOf } from './second-family.ts';
 import { hasVxlan, VxlanLink, type VxlanPeer } from './vxlan.ts';
 import { type Announcement, chooseWay, type NodeNetworkMode, overheadBytes, type Way } from './way.ts';
 import { WireguardLink, type WireguardPeer, wireguardUnavailable } from './wireguard.ts';
@@ -27,10 +28,14 @@ export interface OwnEnd {
   /** The node's own address; '' where it is not known, which leaves only routes. */
   readonly address: string;
   readonly mtu: number;
+  /** On a dual-stack cluster. */
+  readonly ipv6?: Ipv6Side;
 }
 
+/** The way of one family to one node. Each family has its own: a node may have no IPv6 address. */
 interface Planned {
   readonly route: NodeRoute;
+  readonly family: Family;
   readonly way: Way;
 }
 
@@ -89,7 +94,7 @@ export class NodeRoutes {
 
   /** Makes the routes equal to these. Throws {@link RouteError} for those that cannot be; the others are. */
   async set(routes: readonly NodeRoute[]): Promise<void> {
-    const { links, names } = this.#options;
+    const { links } = this.#options;
     const own = this.#own;
     if (!own) throw new NetworkUnavailableError('the pod network was not started');
     const local = await links.localAddresses();
@@ -100,19 +105,21 @@ export class NodeRoutes {
     const failures: string[] = [];
     const planned: Planned[] = [];
     for (const route of others) {
-      const choice = await this.#choose(route);
-      if ('way' in choice) planned.push({ route, way: choice.way });
-      else failures.push(failureOf(route, choice.trouble));
+      for (const family of familiesOf(route, own)) {
+        const choice = await this.#choose(route, family);
+        if ('way' in choice) planned.push({ route, family, way: choice.way });
+        else failures.push(failureOf(route, choice.trouble, family));
+      }
     }
     this.#waysInUse = new Set(planned.map(({ way }) => way));
     await this.#syncLinks(planned);
-    const present = await links.ownRoutes(names.routeMetric);
+    const present = await this.#present(own.ipv6 !== undefined);
     for (const one of planned) {
       const failure = await this.#setRoute(one, present);
       if (failure !== undefined) failures.push(failure);
     }
     // A node to which there is no way any more must not be sent to by the old one, which may be in the clear.
-    const destinations = new Set(planned.map(({ route }) => route.podCIDR));
+    const destinations = new Set(planned.map(destinationOf));
     for (const route of present) if (!destinations.has(route.destination)) await links.removeRoute(route);
     if (failures.length > 0) throw new RouteError(failures.join('; '));
   }
@@ -120,7 +127,7 @@ export class NodeRoutes {
   /** Takes routes and links away. */
   async remove(): Promise<void> {
     const { links, names, run } = this.#options;
-    for (const route of await links.ownRoutes(names.routeMetric)) await links.removeRoute(route);
+    for (const route of await this.#present(true)) await links.removeRoute(route);
     // Also those that an agent before this one made with another setting.
     const vxlan = { link: names.vxlan, id: names.vxlanId, own: { mac: '', endpoint: '' }, mtu: 0 };
     await new VxlanLink(run, links, vxlan).remove();
@@ -128,38 +135,55 @@ export class NodeRoutes {
     this.#own = undefined;
   }
 
-  async #choose(route: NodeRoute): Promise<ReturnType<typeof chooseWay>> {
+  /** Of both families; of one where the node has no other. */
+  async #present(withIpv6: boolean): Promise<Route[]> {
+    const { links, names } = this.#options;
+    const routes = await links.ownRoutes(names.routeMetric);
+    return withIpv6 ? [...routes, ...(await links.ownRoutes(names.routeMetric, 6))] : routes;
+  }
+
+  async #choose(route: NodeRoute, family: Family): Promise<ReturnType<typeof chooseWay>> {
     const other = route.announcement ?? { mode: 'routes' };
-    const isOnLink = this.#announcement.mode === 'auto' && (await this.#isOnLink(route.nodeAddress));
-    return chooseWay(this.#announcement, other, isOnLink);
+    const address = family === 4 ? route.nodeAddress : this.#own?.ipv6?.nodeAddress && route.ipv6?.nodeAddress;
+    const isOnLink = this.#announcement.mode === 'auto' && Boolean(address) && (await this.#isOnLink(address ?? ''));
+    const choice = chooseWay(this.#announcement, other, isOnLink);
+    if ('way' in choice && choice.way === 'routes' && !address) {
+      return { trouble: 'one node has no IPv6 address: give it with --node-ip, or use --node-network vxlan' };
+    }
+    return choice;
   }
 
   /** Whether the machine sends there without a next hop. */
   async #isOnLink(address: string): Promise<boolean> {
-    const answer = await this.#options.run('ip', ['-j', '-4', 'route', 'get', address]);
+    const family = address.includes(':') ? '-6' : '-4';
+    const answer = await this.#options.run('ip', ['-j', family, 'route', 'get', address]);
     if (answer.code !== 0) return false;
     const [route] = routeGetSchema.parse(JSON.parse(answer.stdout.trim() || '[]'));
     return route !== undefined && route.gateway === undefined && (route.type ?? 'unicast') === 'unicast';
   }
 
   async #syncLinks(planned: readonly Planned[]): Promise<void> {
-    const by = (way: Way) => planned.filter(one => one.way === way).map(({ route }) => route);
-    const vxlan = by('vxlan').flatMap(({ podCIDR, announcement }): VxlanPeer[] =>
-      announcement?.vxlan ? [{ ...announcement.vxlan, gateway: firstAddress(podCIDR) }] : [],
+    const vxlan = peersOf(planned, 'vxlan').flatMap(({ route: { announcement }, all }): VxlanPeer[] =>
+      announcement?.vxlan ? [{ ...announcement.vxlan, gateways: all.map(gatewayFor) }] : [],
     );
     if (vxlan.length > 0) await this.#vxlan?.ensure();
     if (vxlan.length > 0 || (await this.#options.links.exists(this.#options.names.vxlan)))
       await this.#vxlan?.sync(vxlan);
-    const wireguard = by('wireguard').flatMap(({ podCIDR, announcement }): WireguardPeer[] =>
-      announcement?.wireguard ? [{ ...announcement.wireguard, podCIDR: formatCidr(parseCidr(podCIDR)) }] : [],
-    );
+    const wireguard = peersOf(planned, 'wireguard').flatMap(({ route, all }): WireguardPeer[] => {
+      const podCIDR6 = all.some(({ family }) => family === 6) ? route.ipv6?.podCIDR : undefined;
+      const ranges = {
+        podCIDR: formatCidr(parseCidr(route.podCIDR)),
+        ...(podCIDR6 && { podCIDR6: ipv6RangeText(podCIDR6) }),
+      };
+      return route.announcement?.wireguard ? [{ ...route.announcement.wireguard, ...ranges }] : [];
+    });
     await this.#wireguard?.sync(wireguard);
   }
 
   /** What went wrong; undefined if nothing did. */
-  async #setRoute({ route, way }: Planned, present: readonly Route[]): Promise<string | undefined> {
+  async #setRoute(planned: Planned, present: readonly Route[]): Promise<string | undefined> {
     try {
-      const wanted = this.#kernelRoute(route, way);
+      const wanted = this.#kernelRoute(planned);
       const isThere = present.some(
         one =>
           one.destination === wanted.destination &&
@@ -169,28 +193,50 @@ export class NodeRoutes {
       if (!isThere) await this.#options.links.replaceRoute({ ...wanted, metric: this.#options.names.routeMetric });
       return undefined;
     } catch (error) {
-      return failureOf(route, error instanceof Error ? error.message : String(error));
+      return failureOf(planned.route, error instanceof Error ? error.message : String(error), planned.family);
     }
   }
 
-  #kernelRoute(route: NodeRoute, way: Way): Omit<Route, 'metric'> & { source?: string } {
+  #kernelRoute(planned: Planned): Omit<Route, 'metric'> & { source?: string } {
     const { names } = this.#options;
-    const destination = formatCidr(parseCidr(route.podCIDR));
+    const { route, family, way } = planned;
+    const destination = destinationOf(planned);
     if (way === 'routes') {
-      return { destination, gateway: formatAddress(parseAddress(route.nodeAddress)), device: undefined };
+      const gateway =
+        family === 4 ? formatAddress(parseAddress(route.nodeAddress)) : ipv6AddressOf(route.ipv6?.nodeAddress ?? '');
+      return { destination, gateway, device: undefined };
     }
     // What the machine itself sends has to come from an address that the other end sends back through the link.
-    const source = this.#own?.gateway ?? '';
+    const source = (family === 4 ? this.#own?.gateway : this.#own?.ipv6?.gateway) ?? '';
     if (way === 'wireguard') return { destination, gateway: undefined, device: names.wireguard, source };
-    return { destination, gateway: firstAddress(route.podCIDR), device: names.vxlan, source };
+    return { destination, gateway: gatewayFor(planned), device: names.vxlan, source };
   }
 }
 
-/** Of a range: no pod has it. */
-function firstAddress(podCIDR: string): string {
-  return formatAddress(parseCidr(podCIDR).base);
+function familiesOf(route: NodeRoute, own: OwnEnd): readonly Family[] {
+  return route.ipv6 && own.ipv6 ? [4, 6] : [4];
 }
 
-function failureOf({ nodeName, podCIDR, nodeAddress }: NodeRoute, why: string): string {
-  return `no route to the pods of node ${nodeName} (${podCIDR} via ${nodeAddress}): ${why}`;
+/** Each node that is reached this way, with the families that are. */
+function peersOf(planned: readonly Planned[], way: Way): { readonly route: NodeRoute; readonly all: Planned[] }[] {
+  const byNode = Map.groupBy(
+    planned.filter(one => one.way === way),
+    ({ route }) => route,
+  );
+  return [...byNode].map(([route, all]) => ({ route, all }));
+}
+
+function destinationOf({ route, family }: Planned): string {
+  return family === 4 ? formatCidr(parseCidr(route.podCIDR)) : ipv6RangeText(route.ipv6?.podCIDR ?? '');
+}
+
+/** The next hop in a VXLAN link: no pod has it. IPv6 has the links' own addresses for that. */
+function gatewayFor({ route, family }: Planned): string {
+  if (family === 4) return formatAddress(parseCidr(route.podCIDR).base);
+  return linkLocalOf(route.announcement?.vxlan?.mac ?? '');
+}
+
+function failureOf({ nodeName, podCIDR, nodeAddress, ipv6 }: NodeRoute, why: string, family: Family): string {
+  const what = family === 4 ? `${podCIDR} via ${nodeAddress}` : `${ipv6?.podCIDR} via ${ipv6?.nodeAddress ?? 'a link'}`;
+  return `no route to the pods of node ${nodeName} (${what}): ${why}`;
 }

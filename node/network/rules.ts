@@ -11,6 +11,8 @@ import type { NetworkNames } from './names.ts';
 export interface PodRanges {
   readonly podCIDR: string;
   readonly clusterCIDR: string;
+  /** The same of IPv6, on a dual-stack cluster. */
+  readonly ipv6?: { readonly podCIDR: string; readonly clusterCIDR: string };
 }
 
 /** A script for `nft -f -` that makes the table anew in one step. */
@@ -26,6 +28,24 @@ table ip ${table} {
   chain output {
     type filter hook output priority filter; policy accept;
     oifname "${bridge}" icmp type redirect drop
+  }
+}
+`;
+}
+
+/** The same for IPv6. */
+export function nftScript6(names: NetworkNames, ranges: NonNullable<PodRanges['ipv6']>): string {
+  const { bridge, table } = names;
+  return `table ip6 ${table}
+delete table ip6 ${table}
+table ip6 ${table} {
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    ip6 saddr ${ranges.podCIDR} ip6 daddr != ${ranges.clusterCIDR} ip6 daddr != ff00::/8 oifname != "${bridge}" masquerade
+  }
+  chain output {
+    type filter hook output priority filter; policy accept;
+    oifname "${bridge}" icmpv6 type nd-redirect drop
   }
 }
 `;

@@ -6,14 +6,14 @@
  */
 import { z } from 'zod';
 import { mustRun, type RunCommand } from '../runtime/command.ts';
-import { vxlanPort } from './limits.ts';
+import { routeProtocol, vxlanPort } from './limits.ts';
 import { type Links, tryLink } from './links.ts';
 import { NetworkUnavailableError } from './network.ts';
 import type { VxlanEnd } from './way.ts';
 
 export interface VxlanPeer extends VxlanEnd {
-  /** The first address of the peer's range: the next hop of its pods. */
-  readonly gateway: string;
+  /** The next hops of its pods: the first address of the peer's range, for IPv6 the link's own of its hardware address. */
+  readonly gateways: readonly string[];
 }
 export interface VxlanOptions {
   readonly link: string;
@@ -42,6 +42,7 @@ export class VxlanLink {
   readonly #run: RunCommand;
   readonly #links: Links;
   readonly #options: VxlanOptions;
+  #hasIpv6 = false;
 
   constructor(run: RunCommand, links: Links, options: VxlanOptions) {
     this.#run = run;
@@ -71,9 +72,13 @@ export class VxlanLink {
   /** Makes the entries equal to these peers: exactly those that lead to them, no others. */
   async sync(peers: readonly VxlanPeer[]): Promise<void> {
     const { link } = this.#options;
-    const neighbours = new Map(peers.map(({ gateway, mac }) => [gateway, mac]));
+    const neighbours = new Map(peers.flatMap(({ gateways, mac }) => gateways.map(gateway => [gateway, mac] as const)));
     const endpoints = new Map(peers.map(({ mac, endpoint }) => [mac, endpoint]));
-    const known = neighbourSchema.parse(await this.#json(['-4', 'neigh', 'show', 'dev', link, 'nud', 'permanent']));
+    const known: z.infer<typeof neighbourSchema> = [];
+    for (const family of this.#families(peers)) {
+      const shown = await this.#json([family, 'neigh', 'show', 'dev', link, 'nud', 'permanent']);
+      known.push(...neighbourSchema.parse(shown));
+    }
     for (const { dst, lladdr } of known) {
       if (dst === undefined || neighbours.has(dst)) {
         if (dst !== undefined && neighbours.get(dst) === lladdr) neighbours.delete(dst);
@@ -101,8 +106,19 @@ export class VxlanLink {
   async remove(): Promise<void> {
     const { link } = this.#options;
     if (!(await this.#links.exists(link))) return;
-    const routes = z.array(z.unknown()).parse(await this.#json(['-4', 'route', 'show', 'dev', link]));
-    if (routes.length === 0) await this.#links.remove(link);
+    for (const family of ['-4', '-6']) {
+      const args = ['-j', family, 'route', 'show', 'dev', link, 'proto', String(routeProtocol)];
+      // Fails for a family that the kernel does not have.
+      const { stdout } = await this.#run('ip', args);
+      if (z.array(z.unknown()).parse(JSON.parse(stdout.trim() || '[]')).length > 0) return;
+    }
+    await this.#links.remove(link);
+  }
+
+  /** IPv6 is looked at from the first peer on that has it. */
+  #families(peers: readonly VxlanPeer[]): readonly string[] {
+    this.#hasIpv6 ||= peers.some(({ gateways }) => gateways.some(gateway => gateway.includes(':')));
+    return this.#hasIpv6 ? ['-4', '-6'] : ['-4'];
   }
 
   async #find(): Promise<

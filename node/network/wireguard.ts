@@ -14,6 +14,8 @@ import type { WireguardEnd } from './way.ts';
 
 export interface WireguardPeer extends WireguardEnd {
   readonly podCIDR: string;
+  /** Its pods' range of IPv6, on a dual-stack cluster. */
+  readonly podCIDR6?: string;
 }
 export interface WireguardOptions {
   readonly link: string;
@@ -94,9 +96,12 @@ export function wireguardConfig(config: {
   readonly port: number;
   readonly peers: readonly WireguardPeer[];
 }): string {
-  const peers = config.peers.map(({ publicKey, endpoint, port, podCIDR }) =>
-    ['[Peer]', `PublicKey = ${publicKey}`, `AllowedIPs = ${podCIDR}`, `Endpoint = ${endpoint}:${port}`].join('\n'),
-  );
+  const peers = config.peers.map(({ publicKey, endpoint, port, podCIDR, podCIDR6 }) => {
+    const allowed = [podCIDR, ...(podCIDR6 === undefined ? [] : [podCIDR6])].join(', ');
+    return ['[Peer]', `PublicKey = ${publicKey}`, `AllowedIPs = ${allowed}`, `Endpoint = ${endpoint}:${port}`].join(
+      '\n',
+    );
+  });
   const own = ['[Interface]', `PrivateKey = ${config.privateKey}`, `ListenPort = ${config.port}`].join('\n');
   return `${[own, ...peers].join('\n')}\n`;
 }

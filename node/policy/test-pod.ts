@@ -10,15 +10,17 @@ export type Outcome = string;
 
 const script = `
 const net = require('node:net'), dgram = require('node:dgram');
-const name = process.argv[1];
+const [name, family] = process.argv.slice(1);
+const [any, kind] = family === '6' ? ['::', 'udp6'] : ['0.0.0.0', 'udp4'];
+const plain = address => address.replace('::ffff:', '');
 const held = new Map();
 let ready = 0;
 const up = () => { if (++ready === 4) console.log('ready'); };
 for (const port of [80, 81]) {
-  net.createServer(s => { s.on('error', () => {}); s.on('data', d => s.write(name + ' ' + s.remoteAddress + ' ' + d)); }).listen(port, '0.0.0.0', up);
-  const u = dgram.createSocket('udp4');
-  u.on('message', (m, r) => u.send(name + ' ' + r.address + ' ' + m, r.port, r.address));
-  u.bind(port, '0.0.0.0', up);
+  net.createServer(s => { s.on('error', () => {}); s.on('data', d => s.write(name + ' ' + plain(s.remoteAddress) + ' ' + d)); }).listen(port, any, up);
+  const u = dgram.createSocket(kind);
+  u.on('message', (m, r) => u.send(name + ' ' + plain(r.address) + ' ' + m, r.port, r.address));
+  u.bind(port, any, up);
 }
 const tcp = ({ host, port, timeoutMs, hold }) => new Promise(done => {
   const s = held.get(hold) ?? net.connect({ host, port });
@@ -30,7 +32,7 @@ const tcp = ({ host, port, timeoutMs, hold }) => new Promise(done => {
   s.write('hello');
 });
 const udp = ({ host, port, timeoutMs }) => new Promise(done => {
-  const u = dgram.createSocket('udp4');
+  const u = dgram.createSocket(host.includes(':') ? 'udp6' : 'udp4');
   const end = text => { clearTimeout(timer); clearInterval(again); u.close(); done(text); };
   const timer = setTimeout(() => end('TIMEOUT'), timeoutMs);
   let again;
@@ -73,9 +75,9 @@ export class TestPod {
     this.#stdin = stdin;
   }
 
-  /** Resolves when it serves. */
-  static async start(name: string, namespace: Pick<Namespace, 'spawn'>): Promise<TestPod> {
-    const child = namespace.spawn(process.execPath, ['-e', script, name]);
+  /** Resolves when it serves: on IPv4, or on both families. */
+  static async start(name: string, namespace: Pick<Namespace, 'spawn'>, family: 4 | 6 = 4): Promise<TestPod> {
+    const child = namespace.spawn(process.execPath, ['-e', script, name, String(family)]);
     if (!child.stdin || !child.stdout) throw new Error('no pipes');
     const pod = new TestPod(name, child.stdin);
     const ready = Promise.withResolvers<void>();

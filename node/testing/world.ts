@@ -34,6 +34,9 @@ export class TestNetwork implements PodNetwork {
   announcement() {
     return this.announced;
   }
+  ipv6Of() {
+    return undefined;
+  }
   addressOf(uid: string) {
     return this.addresses.get(uid);
   }
