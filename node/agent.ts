@@ -20,6 +20,7 @@ import {
   ApiEventRecorder,
   type EndpointSlice,
   endpointslices,
+  familiesOf,
   Informer,
   type Kind,
   type KubernetesObject,
@@ -185,12 +186,13 @@ export class Agent {
    * Throws `RuntimeUnavailableError`, or the system's error if it cannot listen.
    */
   async start(): Promise<void> {
+    const hasBothFamilies = familiesOf(this.#options.clusterCIDR).length > 1;
     const { runtime, dataDir, listen, addresses, logger, client, clock, name, timing = {} } = this.#options;
     await mkdir(join(dataDir, 'pods'), { recursive: true, mode: 0o750 });
     await runtime.start();
     const { name: runtimeName, version } = await runtime.version();
     this.#runtimeVersion = `${runtimeName}://${version}`;
-    this.#machine = await readMachine({ dataDir, ...(addresses && { addresses }) });
+    this.#machine = await readMachine({ dataDir, ...(addresses && { addresses }), hasBothFamilies });
     await this.#server.listen(listen);
     await this.#imageServer.listen();
     const { signal } = this.#stopping;
@@ -379,8 +381,9 @@ export class Agent {
     const { client, clock, random, logger, policyEnforcer: enforcer, name: nodeName, network } = this.#options;
     if (!enforcer) return undefined;
     const addressOf = (podUid: string) => network.addressOf(podUid);
+    const ipv6Of = (podUid: string) => network.ipv6Of(podUid);
     const shared = { client, clock, random, logger, recorder: this.#recorder };
-    return new PolicyController({ ...shared, enforcer, nodeName, localPods: this.#pods, addressOf });
+    return new PolicyController({ ...shared, enforcer, nodeName, localPods: this.#pods, addressOf, ipv6Of });
   }
 
   #makeIngress({ ports, defaultCertificate }: NonNullable<AgentOptions['ingress']>): NodeIngress {

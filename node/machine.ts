@@ -5,13 +5,20 @@ import type { MachineFacts } from './node-status.ts';
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', arm: 'arm', arm64: 'arm64' };
 
-/** `addresses` names the node's addresses where the caller knows them; else they are taken from the interfaces. */
-export async function readMachine(options: { dataDir: string; addresses?: readonly string[] }): Promise<MachineFacts> {
+export interface MachineOptions {
+  readonly dataDir: string;
+  /** The node's addresses where the caller knows them; else they are taken from the interfaces. */
+  readonly addresses?: readonly string[];
+  /** Whether an IPv6 address is looked for too. */
+  readonly hasBothFamilies?: boolean;
+}
+
+export async function readMachine(options: MachineOptions): Promise<MachineFacts> {
   const disk = await statfs(options.dataDir).catch(() => undefined);
   const given = options.addresses ?? [];
   return {
     hostname: hostname(),
-    addresses: given.length > 0 ? given : [firstAddress()],
+    addresses: given.length > 0 ? given : ownAddresses(options.hasBothFamilies ?? false),
     cpuCount: availableParallelism(),
     memoryBytes: totalmem(),
     diskBytes: disk ? disk.blocks * disk.bsize : 0,
@@ -25,10 +32,16 @@ export async function readMachine(options: { dataDir: string; addresses?: readon
   };
 }
 
-/** The first IPv4 address that others can reach; loopback where there is none. */
-function firstAddress(): string {
-  const all = Object.values(networkInterfaces()).flatMap(list => list ?? []);
-  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1';
+/** The first IPv4 address that others can reach, loopback where there is none; and IPv6 of the same interface, if it has any. */
+function ownAddresses(hasBothFamilies: boolean): readonly string[] {
+  const links = Object.values(networkInterfaces()).map(list => list ?? []);
+  for (const link of links) {
+    const first = link.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+    if (first === undefined) continue;
+    const second = link.find(({ family, address }) => family === 'IPv6' && !address.startsWith('fe80'))?.address;
+    return hasBothFamilies && second !== undefined ? [first, second] : [first];
+  }
+  return ['127.0.0.1'];
 }
 
 async function osName(): Promise<string> {

@@ -3,7 +3,7 @@
  * that this machine has.
  */
 import { randomInt } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { access, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { HttpsTransport } from '../control/client/https.ts';
@@ -12,6 +12,7 @@ import type { ClusterSettings } from '../control/join/protocol.ts';
 import { createDefaultCertificate } from '../control/pki/authority.ts';
 import { type Agent, createAgent } from './agent.ts';
 import type { AgentOptions } from './agent-options.ts';
+import { splitRanges } from './api.ts';
 import { DNS_PORT } from './dns/limits.ts';
 import { clusterDnsAddress, createNodeDns } from './dns/node-dns.ts';
 import { removeRedirection } from './dns/redirect.ts';
@@ -21,6 +22,7 @@ import { imagePolicy } from './housekeeping/image-plan.ts';
 import { assembleParts, chooseRuntime } from './machine-parts.ts';
 import { clusterIdOf, loadOrJoin } from './membership/membership.ts';
 import { keepServers } from './membership/servers.ts';
+import { NetworkUnavailableError } from './network/network.ts';
 import type { NodeContext, NodeOptions, RuntimeName } from './node-options.ts';
 import { removeHoldings } from './removal.ts';
 import { isRoot } from './runtime/processes.ts';
@@ -62,6 +64,7 @@ export async function runAgent(options: NodeOptions, context: NodeContext): Prom
       registriesFile: options.registriesFile,
       nodeNetwork: options.nodeNetwork,
     });
+    if (runtimeName !== 'fake') await checkFamilies(membership.settings, proxyKind);
     const resolvConf = await readResolvConf(options.dns.resolvConf);
     const dns = composeDns(options, {
       clusterId,
@@ -90,7 +93,7 @@ export async function runAgent(options: NodeOptions, context: NodeContext): Prom
       logger,
       tls: { cert: membership.pair.certificate, key: membership.pair.key, clientCa: membership.authority },
       listen: options.listen,
-      ...(options.nodeIp !== undefined && { addresses: [options.nodeIp] }),
+      ...(options.nodeIp !== undefined && { addresses: options.nodeIp.split(',') }),
       labels: options.labels,
       taints: [...options.taints],
       eviction: evictionSettings(options.housekeeping?.eviction ?? {}),
@@ -133,6 +136,19 @@ export async function runAgent(options: NodeOptions, context: NodeContext): Prom
   }
 }
 
+/** A dual-stack cluster asks more of its nodes. Throws {@link NetworkUnavailableError} with what is missing. */
+async function checkFamilies({ clusterCIDR }: ClusterSettings, proxyKind: DnsParts['proxyKind']): Promise<void> {
+  if (splitRanges(clusterCIDR).ipv6 === undefined) return;
+  const hasIpv6 = await access('/proc/net/if_inet6').then(
+    () => true,
+    () => false,
+  );
+  const why = !hasIpv6
+    ? 'IPv6 in the kernel, and there is no /proc/net/if_inet6: boot without ipv6.disable=1'
+    : proxyKind === 'userspace' && 'nft, since the userspace proxy serves IPv4 only: install nftables';
+  if (why) throw new NetworkUnavailableError(`this cluster is dual-stack, and its nodes need ${why}`);
+}
+
 /** Where systemd-resolved keeps the resolvers that stand behind it. */
 const RESOLVED_FILE = '/run/systemd/resolve/resolv.conf';
 
@@ -157,7 +173,7 @@ interface DnsParts {
 function composeDns({ name, dns }: NodeOptions, parts: DnsParts): Pick<AgentOptions, 'dns' | 'clusterDns'> {
   const { clusterId, settings, resolvConf, proxyKind, context, logger } = parts;
   const domain = dns.domain ?? settings.clusterDomain;
-  const address = clusterDnsAddress(settings.serviceCIDR);
+  const address = clusterDnsAddress(splitRanges(settings.serviceCIDR).ipv4);
   const addresses = dns.addresses ?? (address === undefined ? [] : [address]);
   return {
     ...(addresses.length > 0 && { clusterDns: { addresses, domain } }),

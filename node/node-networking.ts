@@ -10,6 +10,7 @@ import {
   type Node,
   nodes as nodeKind,
   type Service,
+  splitRanges,
 } from './api.ts';
 import type { Background } from './background.ts';
 import type { Clock } from './clock.ts';
@@ -35,6 +36,7 @@ export interface NodeNetworkingOptions {
   readonly network: PodNetwork;
   readonly proxy: ServiceProxy | undefined;
   readonly dns: NodeDns | undefined;
+  /** Of one family, or of both, with a comma between. */
   readonly clusterCIDR: string;
   readonly serviceCIDR: string;
   readonly services: Informer<Service>;
@@ -63,28 +65,45 @@ export class NodeNetworking {
     this.#routeSync = sync('routes', () => this.#syncRoutes());
   }
 
-  /** Starts each part as soon as it can be. Gives the node's podCIDR; undefined if the signal aborts before there is one. */
+  /** Starts each part as soon as it can be. Gives the node's podCIDR, or both; undefined if the signal aborts before there is one. */
   async start(nodeAddresses: readonly string[], signal: AbortSignal): Promise<string | undefined> {
-    const podCIDR = await this.#podCIDR(signal);
-    if (podCIDR === undefined) return undefined;
-    const { background, network, proxy, dns, clusterCIDR, serviceCIDR } = this.#options;
+    const said = await this.#podCIDR(signal);
+    if (said === undefined) return undefined;
+    const { background, network, proxy, dns } = this.#options;
+    const [pods, cluster, services] = [said, this.#options.clusterCIDR, this.#options.serviceCIDR].map(splitRanges);
+    if (!pods || !cluster || !services) return undefined;
+    const [podCIDR, clusterCIDR, serviceCIDR] = [pods.ipv4, cluster.ipv4, services.ipv4];
     const [nodeAddress = ''] = nodeAddresses;
-    await background.persist('network', signal, () => network.start({ podCIDR, clusterCIDR, nodeAddress }));
+    const address6 = nodeAddresses.find(address => address.includes(':'));
+    const podIpv6 = pods.ipv6 !== undefined &&
+      cluster.ipv6 !== undefined && {
+        ipv6: { podCIDR: pods.ipv6, clusterCIDR: cluster.ipv6, ...(address6 && { nodeAddress: address6 }) },
+      };
+    await background.persist('network', signal, () => network.start({ podCIDR, clusterCIDR, nodeAddress, ...podIpv6 }));
     if (proxy) {
-      const ranges = { clusterCIDR, serviceCIDR, nodeAddresses };
+      const serviceIpv6 = cluster.ipv6 !== undefined &&
+        services.ipv6 !== undefined && {
+          ipv6: { clusterCIDR: cluster.ipv6, serviceCIDR: services.ipv6 },
+        };
+      const ranges = { clusterCIDR, serviceCIDR, nodeAddresses, ...serviceIpv6 };
       await background.persist('service proxy', signal, () => proxy.start(ranges));
     }
     if (dns) {
-      await background.persist('cluster DNS', signal, () => dns.start({ podCIDR, clusterCIDR, view: this.#dnsView }));
+      await background.persist('cluster DNS', signal, () =>
+        dns.start({ podCIDR, clusterCIDR: this.#options.clusterCIDR, view: this.#dnsView }),
+      );
     }
-    return podCIDR;
+    return said;
   }
 
   async #podCIDR(signal: AbortSignal): Promise<string | undefined> {
-    const { nodeName, nodes, logger, dataDir, clock } = this.#options;
+    const { nodeName, nodes, logger, dataDir, clock, clusterCIDR } = this.#options;
+    const hasBoth = splitRanges(clusterCIDR).ipv6 !== undefined;
     const found = Promise.withResolvers<string>();
     const look = ({ metadata, spec }: Node) => {
-      if (metadata?.name === nodeName && spec?.podCIDR) found.resolve(spec.podCIDR);
+      if (metadata?.name !== nodeName || !spec?.podCIDR) return;
+      const { podCIDR, podCIDRs = [podCIDR] } = spec;
+      found.resolve(hasBoth ? podCIDRs.join(',') : podCIDR);
     };
     nodes.addHandler({ added: look, updated: look });
     logger.debug({ node: nodeName }, 'waiting for a podCIDR');

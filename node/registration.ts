@@ -1,5 +1,5 @@
 /** The node's own object in the API: makes it, keeps its status true, makes it again if somebody removed it. */
-import { type Client, hasReason, type Node, nodes } from './api.ts';
+import { type Client, hasReason, type Node, type NodeAddress, nodes } from './api.ts';
 import { type Clock, sleep } from './clock.ts';
 import { NODE_OBSERVE_MS, REGISTER_RETRY_MS } from './limits.ts';
 import type { Logger } from './logger.ts';
@@ -75,7 +75,8 @@ export class Registration {
     if (!saysMore(before && only(before, status), status) && now - this.#writtenAt < statusMs) return;
     const gone = goneAmounts(status.allocatable ?? {}, before).map(name => [name, null] as const);
     const allocatable = { ...status.allocatable, ...Object.fromEntries(gone) };
-    const body = { status: { ...status, allocatable } };
+    const addresses = addressPatch(status.addresses ?? [], before?.addresses ?? []);
+    const body = { status: { ...status, allocatable, addresses } };
     const patch = { type: 'application/strategic-merge-patch+json' as const, body };
     this.#node = await client.patch(nodes, { name: input.name }, patch, { subresource: 'status' });
     this.#writtenAt = now;
@@ -95,6 +96,21 @@ export class Registration {
     const patch = { type: 'application/merge-patch+json' as const, body: { metadata: { labels, annotations } } };
     return client.patch(nodes, { name: input.name }, patch);
   }
+}
+
+/**
+ * Addresses merge by type, and a node of both families has two of one type: then the list is replaced, with what others wrote
+ * there. Pure.
+ */
+export function addressPatch(own: readonly NodeAddress[], before: readonly NodeAddress[]): readonly object[] {
+  const types = new Set(own.map(({ type }) => type));
+  if (types.size === own.length && !hasTwoOf(types, before)) return own;
+  return [...own, ...before.filter(({ type }) => !types.has(type)), { $patch: 'replace' }];
+}
+
+function hasTwoOf(types: ReadonlySet<string>, addresses: readonly NodeAddress[]): boolean {
+  const ours = addresses.map(({ type }) => type).filter(type => types.has(type));
+  return new Set(ours).size < ours.length;
 }
 
 /** Of one's own and what was seen: an object that is not one's own any more says nothing, nor does an older state. */

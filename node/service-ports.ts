@@ -46,17 +46,33 @@ export function planServicePorts(
   return result.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** Ready endpoints of one port, or those that still serve while they terminate where none is ready; by address. */
+/**
+ * Ready endpoints of one port, or those that still serve while they terminate where none is ready; by address. Each family is
+ * looked at by itself, since no packet changes its family.
+ */
 export function endpointsOf(
   slices: readonly EndpointSlice[],
-  { portName, protocol }: { portName: string; protocol: string },
+  port: { readonly portName: string; readonly protocol: string },
   nodeName: string,
   onlyLocal: boolean,
 ): Endpoint[] {
+  return ['IPv4', 'IPv6'].flatMap(family =>
+    endpointsOfFamily(
+      slices.filter(({ addressType }) => addressType === family),
+      port,
+      { nodeName, onlyLocal },
+    ),
+  );
+}
+
+function endpointsOfFamily(
+  slices: readonly EndpointSlice[],
+  { portName, protocol }: { readonly portName: string; readonly protocol: string },
+  { nodeName, onlyLocal }: { readonly nodeName: string; readonly onlyLocal: boolean },
+): Endpoint[] {
   const ready = new Map<string, Endpoint>();
   const serving = new Map<string, Endpoint>();
-  for (const { addressType, ports, endpoints } of slices) {
-    if (addressType === 'FQDN') continue;
+  for (const { ports, endpoints } of slices) {
     const port = ports?.find(({ name = '', protocol: other = 'TCP' }) => name === portName && other === protocol)?.port;
     if (port === undefined) continue;
     for (const { addresses, conditions, nodeName: at } of endpoints ?? []) {
@@ -71,7 +87,6 @@ export function endpointsOf(
   const chosen = ready.size > 0 ? ready : serving;
   return [...chosen].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, endpoint]) => endpoint);
 }
-
 function affinityOf({ spec }: Service): number {
   if (spec?.sessionAffinity !== 'ClientIP') return 0;
   return spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? AFFINITY_SECONDS_DEFAULT;

@@ -2,7 +2,7 @@
  * Flags of a node that mean the same on every node. `raftsman agent` reads them; `raftsman up` and `raftsman server`, which
  * start agents, check them and hand them on as they were typed. So each is described here and nowhere else.
  */
-import { isIP } from 'node:net';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { InvalidArgumentError, Option } from 'commander';
 import { type HousekeepingFlags, housekeepingOptions } from './agent-housekeeping.ts';
 
@@ -66,7 +66,17 @@ export function runtimeOptions(): readonly Option[] {
 }
 
 export function nodeIpOption(): Option {
-  return new Option('--node-ip <address>', 'the node’s address (default: the machine’s first)');
+  return new Option(
+    '--node-ip <address>',
+    'the node’s address (default: the machine’s first); dual-stack: the IPv4 and the IPv6 address, with a comma',
+  ).argParser(nodeAddresses);
+}
+
+/** Two have to be one of each family, since a node says of each family where it is reached. */
+function nodeAddresses(text: string): string {
+  const [first = '', second, ...extra] = text.split(',');
+  if (second === undefined || (isIPv4(first) && isIPv6(second) && extra.length === 0)) return text;
+  throw new InvalidArgumentError('it must be an address, or an IPv4 and an IPv6 address, with a comma.');
 }
 
 /** The same for a command that starts agents: values are checked as the agent checks them, and kept as they were typed. */

@@ -166,8 +166,14 @@ export function register(program: Command, context: CommandContext): void {
     .option('--audit-log-maxage <days>', 'how long old audit logs are kept (0 for ever)', wholeNumber, 0)
     .option('--audit-log-maxbackup <count>', 'how many old audit logs are kept (0 for all)', wholeNumber, 0)
     .option('--audit-log-maxsize <MiB>', 'how large an audit log grows before a new one begins', positiveNumber, 100)
-    .option('--cluster-cidr <cidr>', 'where pod addresses come from (first master only; default 10.42.0.0/16)')
-    .option('--service-cidr <cidr>', 'where service addresses come from (first master only; default 10.192.0.0/12)')
+    .option(
+      '--cluster-cidr <cidr>',
+      'where pod addresses come from (first master only; default 10.42.0.0/16; dual-stack: 10.42.0.0/16,fd42::/56)',
+    )
+    .option(
+      '--service-cidr <cidr>',
+      'where service addresses come from (first master only; default 10.192.0.0/12; dual-stack: 10.192.0.0/12,fd43::/112)',
+    )
     .option(
       '--datastore-endpoint <url>',
       'keep the cluster in an external etcd at this address instead (several: by commas, or repeated)',

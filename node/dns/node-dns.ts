@@ -13,6 +13,7 @@
  * leads the machine's own processes there (pods on its network among them). With the userspace proxy the server itself
  * listens on the address, so that it sees who asks.
  */
+import { parseIpv6Range, splitRanges } from '../api.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
 import type { Metric } from '../metrics/text.ts';
@@ -32,7 +33,7 @@ import type { ServiceView } from './view.ts';
 
 /** What the agent needs of the cluster's DNS. */
 export interface NodeDns {
-  /** Serves; needs the node's bridge. Rejects if it cannot listen or redirect. */
+  /** Serves; needs the node's bridge. Rejects if it cannot listen or redirect. `clusterCIDR` may be of both families. */
   start(options: { readonly podCIDR: string; readonly clusterCIDR: string; readonly view: ServiceView }): Promise<void>;
   /** The service proxy's ports, with this node's server behind the cluster's DNS address. */
   servedPorts(ports: readonly ServicePort[]): readonly ServicePort[];
@@ -46,6 +47,7 @@ export interface NodeDnsOptions {
   readonly clusterId: string;
   readonly nodeName: string;
   readonly domain: string;
+  /** Of one family, or of both, with a comma between. The cluster's DNS has an IPv4 address. */
   readonly serviceCIDR: string;
   /** How packets to service addresses are led: see above. */
   readonly proxy: 'nftables' | 'userspace';
@@ -80,7 +82,7 @@ class LocalDns implements NodeDns {
 
   constructor(options: NodeDnsOptions) {
     this.#options = options;
-    this.#address = clusterDnsAddress(options.serviceCIDR);
+    this.#address = clusterDnsAddress(splitRanges(options.serviceCIDR).ipv4);
   }
 
   async start({ podCIDR, clusterCIDR, view }: Parameters<NodeDns['start']>[0]): Promise<void> {
@@ -121,11 +123,14 @@ class LocalDns implements NodeDns {
 
   #makeServer(clusterCIDR: string, view: ServiceView, { own }: { own: readonly string[] }): DnsServer {
     const { domain, serviceCIDR, resolvers, stubZones, clock, random, logger } = this.#options;
-    const clusterRange = parseCidr(clusterCIDR);
+    const [pods, services] = [splitRanges(clusterCIDR), splitRanges(serviceCIDR)];
+    const clusterRange = parseCidr(pods.ipv4);
+    const ranges6 = [pods.ipv6, services.ipv6].flatMap(range => parseIpv6Range(range ?? '') ?? []);
     const zone = {
       domain: domain.toLowerCase(),
       address: this.#address ?? '',
-      ranges: [clusterRange, parseCidr(serviceCIDR)],
+      ranges: [clusterRange, parseCidr(services.ipv4)],
+      ranges6,
     };
     const forwarder = new Forwarder({
       // To ask oneself would never end.

@@ -3,7 +3,7 @@
  * has them. Where it is silent: what CoreDNS answers. Pure.
  */
 import type { Answer, SrvAnswer } from 'dns-packet';
-import type { EndpointSlice, Service } from '../api.ts';
+import { type EndpointSlice, type Ipv6Range, ipv6Contains, type Service } from '../api.ts';
 import { type Cidr, contains, parseAddress } from '../network/cidr.ts';
 import { CLUSTER_TTL_SECONDS } from './limits.ts';
 import { addressOfReverse, canonicalAddress, dashed, labelsBelow, reverseZoneOf, undashed } from './names.ts';
@@ -16,6 +16,8 @@ export interface ZoneConfig {
   readonly address: string;
   /** Of pods and of services: who has an address in there is known here or nowhere. */
   readonly ranges: readonly Cidr[];
+  /** The same of IPv6, on a dual-stack cluster. */
+  readonly ranges6?: readonly Ipv6Range[];
 }
 export interface Question {
   /** In small letters. */
@@ -214,8 +216,10 @@ function reverse(context: Context, address: string): Finding {
     const answers: Answer[] = [...new Set(names)].map(data => ({ type: 'PTR', name: question.asked, ttl, data }));
     return records(context, 'PTR', answers);
   }
-  const isOurs =
-    !question.name.endsWith('.ip6.arpa') && zone.ranges.some(range => contains(range, parseAddress(address)));
+  // An IPv6 address is spelt as its 32 digits here.
+  const isOurs = question.name.endsWith('.ip6.arpa')
+    ? zone.ranges6?.some(range => ipv6Contains(range, BigInt(`0x${address}`)))
+    : zone.ranges.some(range => contains(range, parseAddress(address)));
   return isOurs ? { found: 'nothing', zone: reverseZoneOf(question.name) } : { found: 'elsewhere' };
 }
 

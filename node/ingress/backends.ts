@@ -32,7 +32,15 @@ export function resolveBackend(
       protocol === 'TCP' && (typeof port === 'number' ? number === port : portName === port),
   );
   if (!found) return { type: 'missing', why: `the Service ${name} has no TCP port ${port}` };
-  const endpoints = endpointsOf(slices, { portName: found.name ?? '', protocol: 'TCP' }, '', false);
+  // A pod with addresses of both families is asked at one of them.
+  const family = spec?.ipFamilies?.[0];
+  const ofFamily = slices.filter(({ addressType }) => addressType === family);
+  const endpoints = endpointsOf(
+    ofFamily.length > 0 ? ofFamily : slices,
+    { portName: found.name ?? '', protocol: 'TCP' },
+    '',
+    false,
+  );
   const seconds = spec?.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? AFFINITY_SECONDS_DEFAULT;
   return {
     type: 'endpoints',

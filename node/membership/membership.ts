@@ -113,6 +113,11 @@ function ownHosts(nodeIp: string | undefined): readonly string[] {
     .flatMap(list => list ?? [])
     .filter(({ address }) => !address.startsWith('fe80'));
   return [
-    ...new Set([...(nodeIp ? [nodeIp] : []), '127.0.0.1', hostname(), ...addresses.map(({ address }) => address)]),
+    ...new Set([
+      ...(nodeIp ? nodeIp.split(',') : []),
+      '127.0.0.1',
+      hostname(),
+      ...addresses.map(({ address }) => address),
+    ]),
   ].slice(0, HOSTS_MAX);
 }

@@ -17,7 +17,8 @@ export interface MakeRequest {
   readonly container: AnyContainer;
   readonly attempt: number;
   readonly sandboxId: string;
-  readonly podIP: string;
+  /** Its addresses, the primary one first. */
+  readonly podIPs: readonly string[];
 }
 
 /**
@@ -25,7 +26,7 @@ export interface MakeRequest {
  * `CreateContainerError` for what the runtime refuses.
  */
 export async function makeContainer(context: PodContext, request: MakeRequest): Promise<string> {
-  const { pod, container, attempt, sandboxId, podIP } = request;
+  const { pod, container, attempt, sandboxId, podIPs } = request;
   const { node, volumes } = context;
   const podDir = volumes.podDir(pod.metadata?.uid ?? '');
   const env = await environmentOf(context, request);
@@ -38,7 +39,8 @@ export async function makeContainer(context: PodContext, request: MakeRequest): 
   for (const { name, devicePath } of container.volumeDevices ?? [])
     devices.push({ hostPath: await volumes.devicePathOf(pod, name), containerPath: devicePath });
   const files = await writePodFiles(podDir, pod, {
-    podIP: pod.spec?.hostNetwork ? undefined : podIP,
+    podIP: pod.spec?.hostNetwork ? undefined : (podIPs[0] ?? ''),
+    podIPs,
     nodeResolvConf: node.resolvConf,
     clusterDns: node.clusterDns,
     nodeHostname: node.hostname,
@@ -75,11 +77,12 @@ async function readSeccomp(folder: string, name: string | undefined): Promise<st
 }
 
 /** What downward API fields and environment variables are filled from. */
-export function downwardContext(context: PodContext, pod: Pod, podIP: string) {
+export function downwardContext(context: PodContext, pod: Pod, podIPs: readonly string[]) {
   const { node } = context;
   return {
     pod,
-    podIP,
+    podIP: podIPs[0] ?? '',
+    podIPs,
     hostIP: node.addresses[0] ?? '',
     hostIPs: node.addresses,
     nodeName: node.name,
@@ -87,7 +90,7 @@ export function downwardContext(context: PodContext, pod: Pod, podIP: string) {
   };
 }
 
-async function environmentOf(context: PodContext, { pod, container, podIP }: MakeRequest): Promise<Variable[]> {
+async function environmentOf(context: PodContext, { pod, container, podIPs }: MakeRequest): Promise<Variable[]> {
   const namespace = pod.metadata?.namespace ?? '';
   const names = referencesOf(container);
   const configMaps = new Map<string, ConfigMap | undefined>();
@@ -97,7 +100,7 @@ async function environmentOf(context: PodContext, { pod, container, podIP }: Mak
     ...names.secrets.map(async name => secrets.set(name, await context.sources.secret(namespace, name))),
   ]);
   const input: EnvironmentContext = {
-    ...downwardContext(context, pod, podIP),
+    ...downwardContext(context, pod, podIPs),
     container,
     services: context.services(),
     lookups: { configMap: name => configMaps.get(name), secret: name => secrets.get(name) },

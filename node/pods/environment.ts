@@ -26,6 +26,8 @@ export interface EnvironmentContext {
   readonly container: Container | EphemeralContainer;
   readonly lookups: Lookups;
   readonly podIP: string;
+  /** All of them, the primary one first; only that where they are not given. */
+  readonly podIPs?: readonly string[];
   readonly hostIP: string;
   readonly hostIPs: readonly string[];
   readonly nodeName: string;
@@ -127,7 +129,7 @@ function valueFrom(name: string, context: EnvironmentContext): string | undefine
 /** A field of the pod as a string: `metadata.labels['app']`, `status.podIP` and so on. Throws {@link ConfigError}. */
 export function fieldValue(
   { fieldPath }: ObjectFieldSelector,
-  at: Pick<EnvironmentContext, 'pod' | 'podIP' | 'hostIP' | 'hostIPs' | 'nodeName'>,
+  at: Pick<EnvironmentContext, 'pod' | 'podIP' | 'podIPs' | 'hostIP' | 'hostIPs' | 'nodeName'>,
 ): string {
   const { metadata, spec } = at.pod;
   const keyed = /^metadata\.(labels|annotations)\['(.*)'\]$/.exec(fieldPath);
@@ -148,8 +150,9 @@ export function fieldValue(
     case 'spec.serviceAccountName':
       return spec?.serviceAccountName ?? '';
     case 'status.podIP':
-    case 'status.podIPs':
       return at.podIP;
+    case 'status.podIPs':
+      return (at.podIPs ?? [at.podIP]).join(',');
     case 'status.hostIP':
       return at.hostIP;
     case 'status.hostIPs':

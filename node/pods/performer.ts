@@ -17,7 +17,14 @@ import type { PodContext } from './context.ts';
 import { ConfigError } from './environment.ts';
 import { runHook } from './hooks.ts';
 import { ensureImage } from './image-puller.ts';
-import { containersNamed, findContainer, newContainerRecord, type PodInput, type PodRecord } from './record.ts';
+import {
+  addressesOf,
+  containersNamed,
+  findContainer,
+  newContainerRecord,
+  type PodInput,
+  type PodRecord,
+} from './record.ts';
 import { withAllocation } from './resize.ts';
 import { computeStatus } from './status.ts';
 import { type Action, endOf } from './step.ts';
@@ -118,7 +125,7 @@ export class Performer {
     const { volumes, clock } = this.#context;
     const before = this.#record.volumes;
     try {
-      await volumes.mount(pod, downwardContext(this.#context, pod, this.#record.address ?? ''));
+      await volumes.mount(pod, downwardContext(this.#context, pod, addressesOf(this.#record)));
       this.#record.volumes = { state: 'mounted' };
     } catch (error) {
       const { volume, operation } = error instanceof VolumeError ? error : new VolumeError('', '');
@@ -208,9 +215,14 @@ export class Performer {
     return this.#setback(
       pod,
       async () => {
-        if (pod.spec?.hostNetwork) this.#record.address = node.addresses[0] ?? '';
-        else {
-          this.#record.address = (await network.attach({ uid, namespace, name }, pid)).address;
+        if (pod.spec?.hostNetwork) {
+          const [first = ''] = node.addresses;
+          this.#record.address = first;
+          this.#record.ipv6 = node.addresses.find(address => address.includes(':') && address !== first);
+        } else {
+          const { address, ipv6 } = await network.attach({ uid, namespace, name }, pid);
+          this.#record.address = address;
+          this.#record.ipv6 = ipv6;
           // Before its first container: a pod is isolated before it sends or takes anything.
           await this.#context.admit();
         }
@@ -255,8 +267,8 @@ export class Performer {
     if (!container || !sandbox) return;
     const before = containersNamed(sandbox, name)[0];
     try {
-      const podIP = this.#record.address ?? '';
-      const id = await makeContainer(this.#context, { pod, container, attempt, sandboxId: sandbox.id, podIP });
+      const podIPs = addressesOf(this.#record);
+      const id = await makeContainer(this.#context, { pod, container, attempt, sandboxId: sandbox.id, podIPs });
       this.#record.containers.set(
         id,
         newContainerRecord({

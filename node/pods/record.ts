@@ -80,6 +80,8 @@ export interface PodRecord {
   sandboxAttempt: number;
   /** The pod's own address; the node's for a pod of the host's network. */
   address: string | undefined;
+  /** The same of IPv6, where the cluster has both families. */
+  ipv6: string | undefined;
   /** The network has wired the present sandbox, as far as this agent has seen to it. */
   attached: boolean;
   /** By container name. */
@@ -137,6 +139,7 @@ export function newRecord(now: number, pod: Pod = {}): PodRecord {
     setback: undefined,
     sandboxAttempt: 0,
     address: undefined,
+    ipv6: undefined,
     attached: false,
     images: new Map(),
     containers: new Map(),
@@ -175,6 +178,11 @@ export function newContainerRecord(options: {
   };
 }
 
+/** The pod's addresses, the primary one first. */
+export function addressesOf({ address, ipv6 }: Pick<PodRecord, 'address' | 'ipv6'>): readonly string[] {
+  return [address, ipv6].flatMap(one => (one ? [one] : []));
+}
+
 /** Takes over a pod that an earlier agent ran: counts, readiness and the last ends come from the object's status. */
 export function adoptRecord(pod: Pod, sandboxes: readonly SandboxStatus[], now: number): PodRecord {
   const record = newRecord(now, pod);
@@ -186,7 +194,10 @@ export function adoptRecord(pod: Pod, sandboxes: readonly SandboxStatus[], now: 
     if (status.reason) record.verdict = { reason: status.reason, message: status.message ?? '' };
     record.rejected = sandboxes.length === 0 && status.reason !== undefined && status.containerStatuses === undefined;
   }
-  if (sandboxes[0]?.ready && status?.podIP) record.address = status.podIP;
+  if (sandboxes[0]?.ready && status?.podIP) {
+    record.address = status.podIP;
+    record.ipv6 = status.podIPs?.find(({ ip }) => ip.includes(':') && ip !== status.podIP)?.ip;
+  }
   const before = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
   for (const container of before) adoptContainer(record, container);
   const specs = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];

@@ -18,7 +18,14 @@ import type { ContainerStatus } from '../runtime/runtime.ts';
 import { goDuration } from './back-off.ts';
 import { podConditions } from './conditions.ts';
 import { qosClassOf } from './quantity.ts';
-import { type ContainerRecord, containersNamed, isSidecar, type PodInput, type Verdict } from './record.ts';
+import {
+  addressesOf,
+  type ContainerRecord,
+  containersNamed,
+  isSidecar,
+  type PodInput,
+  type Verdict,
+} from './record.ts';
 import { endOf, initFailedForGood, isInitialized, restartPolicyOf, restartWait } from './step.ts';
 
 export interface StatusContext {
@@ -48,7 +55,7 @@ export function computeStatus(input: PodInput, context: StatusContext): PodStatu
     ...(record.verdict && explained(record.verdict)),
     conditions: podConditions(input, { phase, initContainerStatuses, containerStatuses }),
     ...(hostIP !== undefined && { hostIP, hostIPs: context.hostIPs.map(ip => ({ ip })) }),
-    ...(address !== undefined && address !== '' && { podIP: address, podIPs: [{ ip: address }] }),
+    ...(address !== undefined && address !== '' && { podIP: address, podIPs: addressesOf(record).map(ip => ({ ip })) }),
     startTime: timeText(record.startedAt),
     ...(initContainerStatuses.length > 0 && { initContainerStatuses }),
     containerStatuses,

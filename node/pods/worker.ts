@@ -12,7 +12,15 @@ import { Announcer } from './announce.ts';
 import { downwardContext, readTerminationMessage } from './container-maker.ts';
 import type { PodContext } from './context.ts';
 import { Performer } from './performer.ts';
-import { adoptRecord, containersNamed, findContainer, type PodInput, type PodRecord, type Verdict } from './record.ts';
+import {
+  addressesOf,
+  adoptRecord,
+  containersNamed,
+  findContainer,
+  type PodInput,
+  type PodRecord,
+  type Verdict,
+} from './record.ts';
 import { judgeResize, withAllocation } from './resize.ts';
 import { computeStatus, isOver } from './status.ts';
 import { restartWait, type Step, step } from './step.ts';
@@ -122,7 +130,7 @@ export class PodWorker {
     if (this.#record.volumes.state !== 'mounted' || this.#record.termination) return;
     await this.#context.volumes.refresh(
       this.#pod,
-      downwardContext(this.#context, this.#pod, this.#record.address ?? ''),
+      downwardContext(this.#context, this.#pod, addressesOf(this.#record)),
     );
   }
 

@@ -39,6 +39,8 @@ export interface PolicyControllerOptions {
   readonly localPods: Informer<Pod>;
   /** What the pod network gave a pod. */
   readonly addressOf: (podUid: string) => string | undefined;
+  /** The same of IPv6, where the cluster has both families. */
+  readonly ipv6Of?: (podUid: string) => string | undefined;
 }
 
 export class PolicyController {
@@ -184,11 +186,11 @@ export class PolicyController {
 
   /** This node's own from its own informer, which knows of a pod before it is started; the others from the cluster's. */
   #policyPods(): PolicyPod[] {
-    const { nodeName, localPods, addressOf } = this.#options;
+    const { nodeName, localPods, addressOf, ipv6Of } = this.#options;
     const local = localPods.list().map(pod => {
       // A static pod has its address under its own uid.
       const uid = staticUidOf(pod) ?? pod.metadata?.uid ?? '';
-      return policyPod(pod, { isLocal: true, ownAddress: addressOf(uid) });
+      return policyPod(pod, { isLocal: true, ownAddress: addressOf(uid), ownIpv6: ipv6Of?.(uid) });
     });
     const others = this.#pods
       .list()

@@ -70,19 +70,27 @@ export function isSameToPolicies(a: Pod, b: Pod): boolean {
 }
 
 /**
- * A pod as policies see it; undefined if it has no address of its own (any more). `ownAddress` is what this node's
- * network gave it, which the API may not know yet.
+ * A pod as policies see it; undefined if it has no address of its own (any more). `ownAddress` and `ownIpv6`
+ * are what this node's network gave it, which the API may not know yet.
  */
 export function policyPod(
   { metadata, spec, status }: Pod,
-  { isLocal, ownAddress }: { readonly isLocal: boolean; readonly ownAddress?: string | undefined },
+  {
+    isLocal,
+    ownAddress,
+    ownIpv6,
+  }: {
+    readonly isLocal: boolean;
+    readonly ownAddress?: string | undefined;
+    readonly ownIpv6?: string | undefined;
+  },
 ): PolicyPod | undefined {
   const hasEnded = status?.phase === 'Succeeded' || status?.phase === 'Failed';
   // An ended pod's address may be another's already, unless this node's network says that it still has it.
   if (spec?.hostNetwork || (hasEnded && ownAddress === undefined)) return undefined;
   const reported = status?.podIPs ?? (status?.podIP ? [{ ip: status.podIP }] : []);
   const known = hasEnded || (isLocal && ownAddress === undefined) ? [] : reported.map(({ ip }) => ip);
-  const addresses = [...new Set([...(ownAddress === undefined ? [] : [ownAddress]), ...known])];
+  const addresses = [...new Set([ownAddress, ownIpv6, ...known].filter(address => address !== undefined))];
   const usable = addresses.filter(address => familyOf(address) !== undefined);
   if (usable.length === 0) return undefined;
   const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');

@@ -1,7 +1,8 @@
 /**
- * Service ports made ready for a mechanism: only IPv4, only well-formed, nothing twice. Of two that claim one address
+ * Service ports made ready for a mechanism: only one family, only well-formed, nothing twice. Of two that claim one address
  * and port the first by name wins, on every node alike. Pure.
  */
+import { canonicalIp, parseIpv6 } from '../api.ts';
 import { parseAddress } from '../network/cidr.ts';
 import type { ServicePort } from './proxy.ts';
 
@@ -26,7 +27,8 @@ export interface Frontend {
 
 const portMax = 65_535;
 
-export function planFrontends(ports: readonly ServicePort[]): Frontend[] {
+export function planFrontends(ports: readonly ServicePort[], family: 4 | 6 = 4): Frontend[] {
+  const isOfFamily = family === 4 ? isIPv4 : isIPv6;
   const claimed = new Set<string>();
   const claim = (key: string): boolean => {
     if (claimed.has(key)) return false;
@@ -36,8 +38,9 @@ export function planFrontends(ports: readonly ServicePort[]): Frontend[] {
   return [...ports].sort(byId).flatMap(port => {
     if (!isPort(port.port)) return [];
     const protocol = port.protocol === 'UDP' ? ('udp' as const) : ('tcp' as const);
+    const ofFamily = (addresses: readonly string[]) => addresses.filter(isOfFamily).map(canonicalIp);
     const own = (addresses: readonly string[]) =>
-      addresses.filter(address => isIPv4(address) && claim(`${protocol} ${address} ${port.port}`));
+      ofFamily(addresses).filter(address => claim(`${protocol} ${address} ${port.port}`));
     const nodePort = isPort(port.nodePort) && claim(`${protocol} node ${port.nodePort}`) ? port.nodePort : 0;
     return [
       {
@@ -49,7 +52,7 @@ export function planFrontends(ports: readonly ServicePort[]): Frontend[] {
         nodePort,
         affinitySeconds: Math.max(0, Math.floor(port.affinitySeconds)),
         localOnly: port.localOnly,
-        endpoints: uniqueEndpoints(port.endpoints),
+        endpoints: uniqueEndpoints(port.endpoints.filter(({ address }) => isOfFamily(address))),
       },
     ];
   });
@@ -58,7 +61,7 @@ export function planFrontends(ports: readonly ServicePort[]): Frontend[] {
 function uniqueEndpoints(endpoints: readonly Endpoint[]): Endpoint[] {
   const unique = new Map<string, Endpoint>();
   for (const { address, port, local } of endpoints) {
-    if (isIPv4(address) && isPort(port)) unique.set(`${address}:${port}`, { address, port, local });
+    if (isPort(port)) unique.set(`${address}:${port}`, { address, port, local });
   }
   return [...unique].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, endpoint]) => endpoint);
 }
@@ -71,7 +74,10 @@ function isPort(port: number): boolean {
   return Number.isInteger(port) && port > 0 && port <= portMax;
 }
 
-/** IPv6 is left out: pods have IPv4 addresses. */
+function isIPv6(address: string): boolean {
+  return parseIpv6(address) !== undefined;
+}
+
 function isIPv4(address: string): boolean {
   try {
     parseAddress(address);

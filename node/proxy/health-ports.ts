@@ -28,9 +28,24 @@ export function planServiceHealth(
     const local = slices
       .filter(slice => slice.metadata?.namespace === namespace)
       .filter(slice => slice.metadata?.labels?.['kubernetes.io/service-name'] === name)
-      .flatMap(({ endpoints }) => endpoints ?? [])
-      .filter(endpoint => endpoint.nodeName === nodeName && endpoint.conditions?.ready !== false);
-    return [{ port, namespace, name, localEndpoints: new Set(local.map(({ addresses: [first] }) => first)).size }];
+      .flatMap(({ addressType, endpoints }) => (endpoints ?? []).map(endpoint => ({ addressType, endpoint })))
+      .filter(({ endpoint }) => endpoint.nodeName === nodeName && endpoint.conditions?.ready !== false);
+    const counts = ['IPv4', 'IPv6'].map(
+      family =>
+        new Set(
+          local
+            .filter(one => one.addressType === family)
+            .map(
+              ({
+                endpoint: {
+                  addresses: [first],
+                },
+              }) => first,
+            ),
+        ).size,
+    );
+    // A pod with addresses of both families is one endpoint.
+    return [{ port, namespace, name, localEndpoints: Math.max(...counts) }];
   });
 }
 

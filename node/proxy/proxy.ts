@@ -25,7 +25,10 @@ export interface ServiceProxy {
   start(options: {
     readonly clusterCIDR: string;
     readonly serviceCIDR: string;
+    /** Of both families. */
     readonly nodeAddresses: readonly string[];
+    /** The ranges of IPv6, on a dual-stack cluster. */
+    readonly ipv6?: { readonly clusterCIDR: string; readonly serviceCIDR: string };
   }): Promise<void>;
   /** Makes the rules equal to `ports`, in one atomic step where the mechanism allows. */
   sync(ports: readonly ServicePort[]): Promise<void>;

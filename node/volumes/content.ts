@@ -24,7 +24,7 @@ export interface VolumeSources {
 }
 export type DownwardContext = Pick<
   EnvironmentContext,
-  'pod' | 'podIP' | 'hostIP' | 'hostIPs' | 'nodeName' | 'allocatable'
+  'pod' | 'podIP' | 'podIPs' | 'hostIP' | 'hostIPs' | 'nodeName' | 'allocatable'
 >;
 
 /** A volume cannot be made. Shown to users behind `MountVolume.SetUp failed for volume "…" : `. */

@@ -14,6 +14,8 @@ export interface PodFiles {
 export interface PodFilesContext extends ResolvConfContext {
   /** The pod's own address; undefined on the host's network. */
   readonly podIP: string | undefined;
+  /** All of them, where there are more. */
+  readonly podIPs?: readonly string[];
   readonly nodeHostname: string;
 }
 
@@ -56,9 +58,13 @@ export function hostsText(
   pod: Pod,
   {
     podIP,
+    podIPs = [podIP ?? ''],
     nodeHosts,
     clusterDomain,
-  }: { podIP: string | undefined; nodeHosts: string | undefined; clusterDomain?: string | undefined },
+  }: Pick<PodFilesContext, 'podIP' | 'podIPs'> & {
+    nodeHosts: string | undefined;
+    clusterDomain?: string | undefined;
+  },
 ): string {
   const head =
     nodeHosts === undefined
@@ -73,7 +79,7 @@ export function hostsText(
         ].join('\n')
       : `# Kubernetes-managed hosts file (host network).\n${nodeHosts.trimEnd()}`;
   const names = [fullNameOf(pod, clusterDomain), hostnameOf(pod)].filter(name => name !== undefined).join('\t');
-  const own = podIP && nodeHosts === undefined ? [`${podIP}\t${names}`] : [];
+  const own = podIP && nodeHosts === undefined ? podIPs.map(ip => `${ip}\t${names}`) : [];
   const aliases = (pod.spec?.hostAliases ?? []).map(({ ip, hostnames = [] }) => [ip, ...hostnames].join('\t'));
   const extra = aliases.length > 0 ? ['', '# Entries added by HostAliases.', ...aliases] : [];
   return `${[head, ...own, ...extra].join('\n')}\n`;
@@ -87,10 +93,11 @@ export async function writePodFiles(podDir: string, pod: Pod, context: PodFilesC
   const files = { hosts: join(etc, 'hosts'), hostname: join(etc, 'hostname'), resolvConf: join(etc, 'resolv.conf') };
   const clusterDomain = context.clusterDns?.domain;
   const hostname = pod.spec?.hostNetwork ? context.nodeHostname : kernelHostnameOf(pod, clusterDomain);
-  const hosts = hostsText(pod, { podIP: context.podIP, nodeHosts, clusterDomain });
+  const { podIP, podIPs } = context;
+  const hosts = hostsText(pod, { podIP, ...(podIPs && { podIPs }), nodeHosts, clusterDomain });
   const { warnings, ...resolvConf } = planResolvConf(pod, context);
   // A pod that got a new address (its sandbox was lost) needs it in its file too.
-  const ownLine = context.podIP && !pod.spec?.hostNetwork ? `${context.podIP}\t` : '';
+  const ownLine = podIP && !pod.spec?.hostNetwork ? `${podIP}\t` : '';
   await keep(files.hosts, hosts, text => text.includes(ownLine));
   await keep(files.hostname, `${hostname}\n`);
   await keep(files.resolvConf, formatResolvConf(resolvConf));

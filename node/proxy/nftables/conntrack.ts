@@ -2,10 +2,15 @@
 import type { Frontend } from '../frontends.ts';
 
 /** Arguments for `conntrack`, one list a run. */
-export function planConntrackDeletions(before: readonly Frontend[], after: readonly Frontend[]): string[][] {
+export function planConntrackDeletions(
+  before: readonly Frontend[],
+  after: readonly Frontend[],
+  family: 4 | 6 = 4,
+): string[][] {
+  const ofFamily = family === 4 ? [] : ['-f', 'ipv6'];
   const next = new Map(after.filter(one => one.protocol === 'udp').map(one => [one.id, one]));
   const deletions = new Map<string, string[]>();
-  const forget = (...args: string[]) => deletions.set(args.join(' '), ['-D', '-p', 'udp', ...args]);
+  const forget = (...args: string[]) => deletions.set(args.join(' '), ['-D', ...ofFamily, '-p', 'udp', ...args]);
   for (const old of before) {
     if (old.protocol !== 'udp') continue;
     const kept = new Set((next.get(old.id)?.endpoints ?? []).map(one => `${one.address}:${one.port}`));

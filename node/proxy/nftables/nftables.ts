@@ -1,10 +1,11 @@
 /**
  * The service proxy in nftables: the kernel translates, this process only keeps the table equal to the services. Rules
- * outlive the agent, so a restart of it disturbs no connection.
+ * outlive the agent, so a restart of it disturbs no connection. On a dual-stack cluster each family has a table.
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { formatCidr, parseAddress, parseCidr } from '../../network/cidr.ts';
+import { ipv6AddressOf, ipv6RangeText } from '../../network/second-family.ts';
 import { CommandMissingError, commandExists, mustRun, type RunCommand, runCommand } from '../../runtime/command.ts';
 import { type Frontend, planFrontends } from '../frontends.ts';
 import { ProxyUnavailableError, type ServicePort, type ServiceProxy } from '../proxy.ts';
@@ -15,6 +16,7 @@ import {
   renderRuleset,
   routeLocalnetMarker,
   type TableContents,
+  type TableFamily,
 } from './ruleset.ts';
 
 export interface NftablesProxyOptions {
@@ -38,39 +40,88 @@ interface Started {
   script: string;
 }
 
+type Ranges = Omit<Parameters<ServiceProxy['start']>[0], 'ipv6'>;
+
 class NftablesProxy implements ServiceProxy {
+  readonly #options: NftablesProxyOptions;
+  readonly #ipv4: FamilyProxy;
+  #ipv6: FamilyProxy | undefined;
+
+  constructor(options: NftablesProxyOptions) {
+    this.#options = options;
+    this.#ipv4 = new FamilyProxy(options, 'ip');
+  }
+
+  async start({ ipv6, ...ranges }: Parameters<ServiceProxy['start']>[0]): Promise<void> {
+    await this.#ipv4.start(ranges);
+    if (!ipv6) return;
+    this.#ipv6 ??= new FamilyProxy(this.#options, 'ip6');
+    await this.#ipv6.start({ ...ranges, ...ipv6 });
+  }
+
+  async sync(ports: readonly ServicePort[]): Promise<void> {
+    const both = [this.#ipv4, ...(this.#ipv6 ? [this.#ipv6] : [])];
+    const results = await Promise.allSettled(both.map(family => family.sync(ports)));
+    // One family's failure must not keep the other's rules from being made.
+    const failed = results.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
+  }
+
+  async close(options: { readonly remove: boolean }): Promise<void> {
+    await this.#ipv4.close(options);
+    await (this.#ipv6 ?? new FamilyProxy(this.#options, 'ip6')).close(options);
+  }
+}
+
+/** One family's table. */
+class FamilyProxy {
+  readonly #family: TableFamily;
   readonly #table: string;
   readonly #run: RunCommand;
   #started: Started | undefined;
   /** One change after the other: each builds on what the one before left. */
   #working: Promise<void> = Promise.resolve();
 
-  constructor(options: NftablesProxyOptions) {
+  constructor(options: NftablesProxyOptions, family: TableFamily) {
     const hash = createHash('sha256').update(`${options.clusterId}\0${options.nodeName}`).digest('hex');
+    this.#family = family;
     this.#table = `${tablePrefix}${hash.slice(0, 10)}`;
     this.#run = options.run ?? runCommand;
   }
 
-  async start(options: Parameters<ServiceProxy['start']>[0]): Promise<void> {
-    const contents = await readTable(this.#run, this.#table).catch((error: unknown) => {
+  async start(options: Ranges): Promise<void> {
+    const contents = await readTable(this.#run, this.#family, this.#table).catch((error: unknown) => {
       const missing = error instanceof CommandMissingError;
       const why = missing ? 'nft is missing: install nftables' : `nft does not work: ${String(error)}`;
       throw new ProxyUnavailableError(why, { cause: error });
     });
-    const config: RulesetConfig = {
+    this.#started = { config: await this.#configOf(options), contents, frontends: [], script: '' };
+  }
+
+  async #configOf({ clusterCIDR, serviceCIDR, nodeAddresses }: Ranges): Promise<RulesetConfig> {
+    if (this.#family === 'ip6') {
+      return {
+        family: 'ip6',
+        table: this.#table,
+        clusterCIDR: ipv6RangeText(clusterCIDR),
+        serviceCIDR: ipv6RangeText(serviceCIDR),
+        nodeAddresses: nodeAddresses.filter(address => address.includes(':')).map(ipv6AddressOf),
+        ownsRouteLocalnet: false,
+      };
+    }
+    return {
       table: this.#table,
-      clusterCIDR: formatCidr(parseCidr(options.clusterCIDR)),
-      serviceCIDR: formatCidr(parseCidr(options.serviceCIDR)),
-      nodeAddresses: options.nodeAddresses.filter(address => !address.includes(':')).map(checked),
+      clusterCIDR: formatCidr(parseCidr(clusterCIDR)),
+      serviceCIDR: formatCidr(parseCidr(serviceCIDR)),
+      nodeAddresses: nodeAddresses.filter(address => !address.includes(':')).map(checked),
       ownsRouteLocalnet: await this.#takeRouteLocalnet(),
     };
-    this.#started = { config, contents, frontends: [], script: '' };
   }
 
   sync(ports: readonly ServicePort[]): Promise<void> {
     return this.#inOrder(async () => {
       const started = await this.#present(this.#state());
-      const frontends = planFrontends(ports);
+      const frontends = planFrontends(ports, this.#family === 'ip' ? 4 : 6);
       const { script, contents } = renderRuleset(started.config, frontends, started.contents);
       if (script !== started.script) {
         await mustRun(this.#run, 'nft', ['-f', '-'], { input: script });
@@ -86,7 +137,12 @@ class NftablesProxy implements ServiceProxy {
     return this.#inOrder(async () => {
       this.#started = undefined;
       if (!options.remove) return;
-      const { chains } = await readTable(this.#run, this.#table);
+      if (this.#family === 'ip6') {
+        // Fails on a kernel without IPv6, where there is none.
+        await this.#run('nft', ['-f', '-'], { input: renderRemoval(this.#table, 'ip6') });
+        return;
+      }
+      const { chains } = await readTable(this.#run, 'ip', this.#table);
       await mustRun(this.#run, 'nft', ['-f', '-'], { input: renderRemoval(this.#table) });
       if (!chains.has(routeLocalnetMarker) || (await this.#siblings()).length > 0) return;
       await mustRun(this.#run, 'tee', [routeLocalnetFile], { input: '0' });
@@ -108,9 +164,9 @@ class NftablesProxy implements ServiceProxy {
   /** Whoever flushes all rules of the machine takes ours along: then there is nothing to build on. */
   async #present(started: Started): Promise<Started> {
     if (started.script === '') return started;
-    const probe = await this.#run('nft', ['list', 'chain', 'ip', this.#table, 'services']);
+    const probe = await this.#run('nft', ['list', 'chain', this.#family, this.#table, 'services']);
     if (probe.code === 0) return started;
-    return { ...started, contents: await readTable(this.#run, this.#table), script: '' };
+    return { ...started, contents: await readTable(this.#run, this.#family, this.#table), script: '' };
   }
 
   /**
@@ -128,7 +184,7 @@ class NftablesProxy implements ServiceProxy {
       return true;
     }
     for (const table of [this.#table, ...(await this.#siblings())]) {
-      if ((await readTable(this.#run, table)).chains.has(routeLocalnetMarker)) return true;
+      if ((await readTable(this.#run, 'ip', table)).chains.has(routeLocalnetMarker)) return true;
     }
     return false;
   }
@@ -152,7 +208,7 @@ class NftablesProxy implements ServiceProxy {
 
   /** UDP has no end of a connection: the kernel would go on translating to an endpoint that is gone. */
   async #forgetConnections(before: readonly Frontend[], after: readonly Frontend[]): Promise<void> {
-    const deletions = planConntrackDeletions(before, after);
+    const deletions = planConntrackDeletions(before, after, this.#family === 'ip' ? 4 : 6);
     if (deletions.length === 0 || !(await commandExists(this.#run, 'conntrack', ['--version']))) return;
     // It fails if it finds nothing to delete.
     for (const deletion of deletions) await this.#run('conntrack', deletion);
@@ -170,10 +226,10 @@ const listSchema = z.object({
 });
 
 /** What a table holds; empty if there is none. */
-async function readTable(run: RunCommand, table: string): Promise<TableContents> {
+async function readTable(run: RunCommand, family: TableFamily, table: string): Promise<TableContents> {
   // Declaring it is harmless and makes the question always answerable; `-t` leaves the elements out.
-  await mustRun(run, 'nft', ['add', 'table', 'ip', table]);
-  const listing = listSchema.parse(JSON.parse(await mustRun(run, 'nft', ['-j', '-t', 'list', 'table', 'ip', table])));
+  await mustRun(run, 'nft', ['add', 'table', family, table]);
+  const listing = listSchema.parse(JSON.parse(await mustRun(run, 'nft', ['-j', '-t', 'list', 'table', family, table])));
   const names = (kind: 'chain' | 'set' | 'map') =>
     listing.nftables.map(entry => entry[kind]?.name).filter(name => name !== undefined);
   return { chains: new Set(names('chain')), sets: new Set([...names('set'), ...names('map')]) };

@@ -12,11 +12,16 @@
 import { createHash } from 'node:crypto';
 import type { Endpoint, Frontend } from '../frontends.ts';
 
+/** The table's family. Each family of addresses has a table of its own: no packet changes its family. */
+export type TableFamily = 'ip' | 'ip6';
+
 export interface RulesetConfig {
+  /** `ip` if it is not said. */
+  readonly family?: TableFamily;
   readonly table: string;
   readonly clusterCIDR: string;
   readonly serviceCIDR: string;
-  /** Where node ports are served, with 127.0.0.1. */
+  /** Where node ports are served, for IPv4 with 127.0.0.1. */
   readonly nodeAddresses: readonly string[];
   /** Whether the machine routes 127.0.0.0/8 only because of us (see `nftables.ts`). */
   readonly ownsRouteLocalnet: boolean;
@@ -57,9 +62,9 @@ export function renderRuleset(
   existing: TableContents,
 ): { readonly script: string; readonly contents: TableContents } {
   const chains = [...baseChains(config), ...frontends.flatMap(serviceChains(config))];
-  const sets = [...lookups(config, frontends), ...frontends.flatMap(affinitySets)];
+  const sets = [...lookups(config, frontends), ...frontends.flatMap(affinitySets(config))];
   const contents = { chains: new Set(chains.map(chain => chain.name)), sets: new Set(sets.map(set => set.name)) };
-  const table = `ip ${config.table}`;
+  const table = `${familyOf(config)} ${config.table}`;
   const staleChains = [...existing.chains].filter(name => !contents.chains.has(name));
   const staleSets = [...existing.sets].filter(name => !contents.sets.has(name));
   const lines = [
@@ -81,21 +86,25 @@ export function renderRuleset(
 }
 
 /** Removes the table whether or not it is there. */
-export function renderRemoval(table: string): string {
-  return `add table ip ${table}\ndelete table ip ${table}\n`;
+export function renderRemoval(table: string, family: TableFamily = 'ip'): string {
+  return `add table ${family} ${table}\ndelete table ${family} ${table}\n`;
 }
+
+const familyOf = ({ family }: RulesetConfig): TableFamily => family ?? 'ip';
+const addressType = (config: RulesetConfig): string => (familyOf(config) === 'ip' ? 'ipv4_addr' : 'ipv6_addr');
 
 function baseChains(config: RulesetConfig): Chain[] {
   const { clusterCIDR, serviceCIDR } = config;
+  const ip = familyOf(config);
   return [
     { name: 'prerouting', hook: 'type nat hook prerouting priority -100 ;', rules: ['jump services'] },
     { name: 'output', hook: 'type nat hook output priority -100 ;', rules: ['jump services'] },
     {
       name: 'services',
       rules: [
-        `ip daddr ${serviceCIDR} ip saddr != ${clusterCIDR} meta mark set meta mark or ${masqueradeMark}`,
-        'ip daddr . meta l4proto . th dport vmap @service-ips',
-        'ip daddr @node-addresses meta l4proto . th dport vmap @node-ports',
+        `${ip} daddr ${serviceCIDR} ${ip} saddr != ${clusterCIDR} meta mark set meta mark or ${masqueradeMark}`,
+        `${ip} daddr . meta l4proto . th dport vmap @service-ips`,
+        `${ip} daddr @node-addresses meta l4proto . th dport vmap @node-ports`,
       ],
     },
     {
@@ -110,26 +119,30 @@ function baseChains(config: RulesetConfig): Chain[] {
     {
       name: 'refuse',
       rules: [
-        'ip daddr @cluster-ips reject',
-        'ip daddr . meta l4proto . th dport @no-endpoints reject',
-        'ip daddr @node-addresses meta l4proto . th dport @node-ports-no-endpoints reject',
+        `${ip} daddr @cluster-ips reject`,
+        `${ip} daddr . meta l4proto . th dport @no-endpoints reject`,
+        `${ip} daddr @node-addresses meta l4proto . th dport @node-ports-no-endpoints reject`,
       ],
     },
-    // With route_localnet the kernel no longer drops these itself (CVE-2020-8558).
-    {
-      name: 'martians',
-      hook: 'type filter hook prerouting priority -300 ;',
-      rules: ['iifname != "lo" ip daddr 127.0.0.0/8 drop'],
-    },
+    ...(ip === 'ip' ? [martians] : []),
     ...(config.ownsRouteLocalnet ? [{ name: routeLocalnetMarker, rules: [] }] : []),
   ];
 }
+
+/** With route_localnet the kernel no longer drops these itself (CVE-2020-8558). IPv6 has nothing like it. */
+const martians: Chain = {
+  name: 'martians',
+  hook: 'type filter hook prerouting priority -300 ;',
+  rules: ['iifname != "lo" ip daddr 127.0.0.0/8 drop'],
+};
 
 /** What a packet is looked up in. */
 function lookups(config: RulesetConfig, frontends: readonly Frontend[]): NamedSet[] {
   const served = frontends.filter(one => one.endpoints.length > 0);
   const unserved = frontends.filter(one => one.endpoints.length === 0);
-  const address = 'ipv4_addr . inet_proto . inet_service';
+  const type = addressType(config);
+  const address = `${type} . inet_proto . inet_service`;
+  const loopback = familyOf(config) === 'ip' ? ['127.0.0.1'] : [];
   const key = (one: Frontend, ip: string) => `${ip} . ${one.protocol} . ${one.port}`;
   const nodePort = (one: Frontend) => (one.nodePort > 0 ? [`${one.protocol} . ${one.nodePort}`] : []);
   const serviceIps = served.flatMap(one => [
@@ -139,12 +152,12 @@ function lookups(config: RulesetConfig, frontends: readonly Frontend[]): NamedSe
   const nodePorts = served.flatMap(one => nodePort(one).map(port => `${port} : goto ${externalChainName(one)}`));
   const clusterIps = [...new Set(frontends.flatMap(one => one.clusterIPs))];
   const refused = unserved.flatMap(one => one.externalIPs.map(ip => key(one, ip)));
-  const fixed = (name: string, type: string, elements: readonly string[]) => ({ name, map: false, type, elements });
+  const fixed = (name: string, of: string, elements: readonly string[]) => ({ name, map: false, type: of, elements });
   return [
     { name: 'service-ips', map: true, type: `${address} : verdict`, elements: serviceIps },
     { name: 'node-ports', map: true, type: 'inet_proto . inet_service : verdict', elements: nodePorts },
-    fixed('node-addresses', 'ipv4_addr', [...new Set(['127.0.0.1', ...config.nodeAddresses])]),
-    fixed('cluster-ips', 'ipv4_addr', clusterIps),
+    fixed('node-addresses', type, [...new Set([...loopback, ...config.nodeAddresses])]),
+    fixed('cluster-ips', type, clusterIps),
     fixed('no-endpoints', address, refused),
     fixed('node-ports-no-endpoints', 'inet_proto . inet_service', unserved.flatMap(nodePort)),
   ];
@@ -156,8 +169,8 @@ function serviceChains(config: RulesetConfig): (frontend: Frontend) => Chain[] {
     const hasExternal = frontend.nodePort > 0 || frontend.externalIPs.length > 0;
     return [
       ...(hasExternal ? externalChains(config, frontend) : []),
-      { name: chainName(frontend), rules: drawRules(frontend, frontend.endpoints) },
-      ...frontend.endpoints.map(endpoint => endpointChain(frontend, endpoint)),
+      { name: chainName(frontend), rules: drawRules(config, frontend, frontend.endpoints) },
+      ...frontend.endpoints.map(endpoint => endpointChain(config, frontend, endpoint)),
     ];
   };
 }
@@ -173,46 +186,53 @@ function externalChains(config: RulesetConfig, frontend: Frontend): Chain[] {
     {
       name,
       rules: [
-        `ip saddr ${config.clusterCIDR} goto ${chainName(frontend)}`,
+        `${familyOf(config)} saddr ${config.clusterCIDR} goto ${chainName(frontend)}`,
         `fib saddr type local ${masquerade} goto ${chainName(frontend)}`,
-        ...(local.length === 0 ? ['drop'] : drawRules(frontend, local)),
+        ...(local.length === 0 ? ['drop'] : drawRules(config, frontend, local)),
       ],
     },
   ];
 }
 
-function drawRules(frontend: Frontend, endpoints: readonly Endpoint[]): string[] {
+function drawRules(config: RulesetConfig, frontend: Frontend, endpoints: readonly Endpoint[]): string[] {
   const targets = endpoints.map((endpoint, index) => `${index} : goto ${endpointName(frontend, endpoint)}`);
   const remembered =
     frontend.affinitySeconds === 0
       ? []
-      : endpoints.map(one => `ip saddr @${affinityName(frontend, one)} goto ${endpointName(frontend, one)}`);
+      : endpoints.map(
+          one => `${familyOf(config)} saddr @${affinityName(frontend, one)} goto ${endpointName(frontend, one)}`,
+        );
   const draw = `numgen random mod ${endpoints.length} vmap { ${targets.join(', ')} }`;
   return [...remembered, `${draw} comment "${commentOf(frontend)}"`];
 }
 
-function endpointChain(frontend: Frontend, endpoint: Endpoint): Chain {
+function endpointChain(config: RulesetConfig, frontend: Frontend, endpoint: Endpoint): Chain {
   const { address, port } = endpoint;
+  const ip = familyOf(config);
+  const target = ip === 'ip' ? `${address}:${port}` : `[${address}]:${port}`;
   return {
     name: endpointName(frontend, endpoint),
     rules: [
       // A pod that reaches itself would answer itself, past the translation.
-      `ip saddr ${address} meta mark set meta mark or ${masqueradeMark}`,
-      ...(frontend.affinitySeconds === 0 ? [] : [`update @${affinityName(frontend, endpoint)} { ip saddr }`]),
-      `meta l4proto ${frontend.protocol} dnat to ${address}:${port}`,
+      `${ip} saddr ${address} meta mark set meta mark or ${masqueradeMark}`,
+      ...(frontend.affinitySeconds === 0 ? [] : [`update @${affinityName(frontend, endpoint)} { ${ip} saddr }`]),
+      `meta l4proto ${frontend.protocol} dnat to ${target}`,
     ],
   };
 }
 
-function affinitySets(frontend: Frontend): NamedSet[] {
-  if (frontend.affinitySeconds === 0) return [];
-  const type = `ipv4_addr ; flags dynamic,timeout ; timeout ${frontend.affinitySeconds}s ; size ${affinityClientsMax}`;
-  return frontend.endpoints.map(endpoint => ({
-    name: affinityName(frontend, endpoint),
-    map: false,
-    type,
-    elements: undefined,
-  }));
+function affinitySets(config: RulesetConfig): (frontend: Frontend) => NamedSet[] {
+  return frontend => {
+    const { affinitySeconds, endpoints } = frontend;
+    if (affinitySeconds === 0) return [];
+    const flags = `flags dynamic,timeout ; timeout ${affinitySeconds}s ; size ${affinityClientsMax}`;
+    return endpoints.map(endpoint => ({
+      name: affinityName(frontend, endpoint),
+      map: false,
+      type: `${addressType(config)} ; ${flags}`,
+      elements: undefined,
+    }));
+  };
 }
 
 function declare(table: string, set: NamedSet): string {

@@ -66,6 +66,9 @@ class UserspaceProxy implements ServiceProxy {
   }
 
   async start(options: Parameters<ServiceProxy['start']>[0]): Promise<void> {
+    if (options.ipv6) {
+      throw new ProxyUnavailableError('the userspace proxy serves IPv4 only: a dual-stack cluster needs nftables');
+    }
     const range = formatCidr(parseCidr(options.serviceCIDR));
     try {
       await mustRun(this.#run, 'ip', ['route', 'replace', 'local', range, 'dev', 'lo', ...this.#routeMark()]);
