@@ -2,6 +2,7 @@
  * What control plane and agents agree on for Ingresses: which of them are routed by the agents, which TLS Secrets those name,
  * and how a node says where it listens. Pure.
  */
+import { type IpFamily, parseIpv6 } from './families.ts';
 import type { Ingress, IngressClass, Node, NodeStatus } from './generated/types.ts';
 
 /** The class that is there by itself, and what stands in `spec.controller` of every class that agents route. */
@@ -63,11 +64,15 @@ export function isIngressNode(node: Node): boolean {
   return mayRoute(node) && ports.split(',').some(port => Number(port) > 0);
 }
 
-/** The IPv4 addresses of nodes in the world, where they have such, else those within the cluster; sorted, each once. */
-export function addressesOfNodes(nodes: readonly { readonly status?: NodeStatus }[]): readonly string[] {
+/** The addresses of nodes in the world, where they have such, else those within the cluster; sorted, each once. */
+export function addressesOfNodes(
+  nodes: readonly { readonly status?: NodeStatus }[],
+  family: IpFamily = 'IPv4',
+): readonly string[] {
+  const isUsable = family === 'IPv4' ? isIPv4 : isIPv6;
   const ofType = (wanted: string) =>
     nodes.flatMap(({ status }) =>
-      (status?.addresses ?? []).flatMap(({ type, address }) => (type === wanted && isIPv4(address) ? [address] : [])),
+      (status?.addresses ?? []).flatMap(({ type, address }) => (type === wanted && isUsable(address) ? [address] : [])),
     );
   const external = ofType('ExternalIP');
   return [...new Set(external.length > 0 ? external : ofType('InternalIP'))].sort();
@@ -75,6 +80,9 @@ export function addressesOfNodes(nodes: readonly { readonly status?: NodeStatus 
 
 /** Loopback is no way into a cluster: the API refuses it as an address of a Service. */
 const isIPv4 = (address: string) => /^\d+(\.\d+){3}$/.test(address) && !address.startsWith('127.');
+
+/** Nor is an address that has a meaning on one link only. */
+const isIPv6 = (address: string) => parseIpv6(address) !== undefined && !/^(::1$|fe[89ab])/i.test(address);
 
 /** The order in which conflicts are settled: the oldest first, then by namespace and name. */
 export function compareAge(a: Ingress, b: Ingress): number {

@@ -32,7 +32,10 @@ export type BalancerPlan =
 export function planBalancer(service: Service, state: BalancerState): BalancerPlan {
   const taken = portTaken(service, state);
   if (taken !== undefined) return { type: 'refused', why: taken };
-  const ingress = addressesOfNodes(nodesFor(service, state)).map(ip => ({ ip, ipMode: 'VIP' }));
+  const nodes = nodesFor(service, state);
+  const families = service.spec?.ipFamilies ?? ['IPv4'];
+  const addresses = families.flatMap(family => addressesOfNodes(nodes, family === 'IPv6' ? 'IPv6' : 'IPv4'));
+  const ingress = addresses.map(ip => ({ ip, ipMode: 'VIP' }));
   return { type: 'addresses', ingress };
 }
 

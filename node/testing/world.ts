@@ -20,22 +20,24 @@ import { makeTestTls, type TestTls } from './tls.ts';
 export class TestNetwork implements PodNetwork {
   readonly addresses = new Map<string, string>();
   routes: readonly NodeRoute[] = [];
-  started: { podCIDR: string } | undefined;
+  started: Parameters<PodNetwork['start']>[0] | undefined;
+  /** What every pod gets besides. */
+  ipv6: string | undefined;
   closed: { remove: boolean } | undefined;
-  async start(options: { podCIDR: string }) {
+  async start(options: Parameters<PodNetwork['start']>[0]) {
     this.started = options;
   }
   async attach({ uid }: { uid: string }) {
     const address = this.addresses.get(uid) ?? `10.42.0.${this.addresses.size + 2}`;
     this.addresses.set(uid, address);
-    return { address };
+    return { address, ...(this.ipv6 !== undefined && { ipv6: this.ipv6 }) };
   }
   announced: Announcement | undefined;
   announcement() {
     return this.announced;
   }
   ipv6Of() {
-    return undefined;
+    return this.ipv6;
   }
   addressOf(uid: string) {
     return this.addresses.get(uid);

@@ -78,7 +78,11 @@ real('pods, services, names and policies of both families, on one network and fa
   await ready('pod');
   const json = async (...args: readonly string[]) => JSON.parse(await site.must('get', ...args, '-o', 'json'));
 
-  const nodes = (await json('node', 'b')).spec;
+  const { spec: nodes, status: said } = await json('node', 'b');
+  t.deepEqual(
+    said.addresses.map(({ address }: { address: string }) => address),
+    [site.machine('b').address, site.machine('b').ipv6, 'b'],
+  );
   t.regex(nodes.podCIDRs.join(' '), /^10\.42\.\d+\.0\/24 fd42:(:|0:0:\d+::)\/64$/);
   const inside = new Map<string, Inside & { readonly addresses: readonly [string, string] }>();
   for (const name of names) {

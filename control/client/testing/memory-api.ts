@@ -346,7 +346,9 @@ function answer(status: number, body: object): ApiResponse {
 
 /** RFC 7386; good enough for the strategic patches that controllers send. */
 function merge(target: unknown, patch: unknown): unknown {
-  if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch;
+  // Lists are always replaced here; what asks for that is no item.
+  if (Array.isArray(patch)) return patch.filter(item => item?.$patch !== 'replace');
+  if (typeof patch !== 'object' || patch === null) return patch;
   const merged: Record<string, unknown> = typeof target === 'object' && target !== null ? { ...target } : {};
   for (const [key, value] of Object.entries(patch)) {
     const list = /^\$deleteFromPrimitiveList\/(.*)$/.exec(key)?.[1];
