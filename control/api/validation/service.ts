@@ -199,11 +199,12 @@ function validateClusterIps(spec: ServiceSpec): FieldError[] {
       errors.push(invalidValue(field, ip, `expected an ${family} value as indicated by \`ipFamilies[${index}]\``));
     }
   }
-  return [...errors, ...validateStacks(spec, isOneOfEach)];
+  errors.push(...validateCounts(clusterIPs, isOneOfEach));
+  // What cannot be understood is not held against the policy.
+  return errors.length > 0 ? errors : validateStacks(spec);
 }
 
-/** One address and one family, or one of each, as the policy says. */
-function validateStacks({ clusterIPs = [], ipFamilies = [], ipFamilyPolicy }: ServiceSpec, isOneOfEach: boolean) {
+function validateCounts(clusterIPs: readonly string[], isOneOfEach: boolean): FieldError[] {
   const errors: FieldError[] = [];
   const isReadable = clusterIPs.every(ip => parseIp(ip));
   if (clusterIPs.length > STACKS_MAX) {
@@ -213,7 +214,13 @@ function validateStacks({ clusterIPs = [], ipFamilies = [], ipFamilyPolicy }: Se
     const why = 'may specify no more than one IP for each IP family';
     errors.push(invalidText('spec.clusterIPs', goStrings(clusterIPs), why));
   }
-  if (ipFamilyPolicy !== 'SingleStack' || errors.length > 0) return errors;
+  return errors;
+}
+
+/** One address and one family, or one of each, as the policy says. */
+function validateStacks({ clusterIPs = [], ipFamilies = [], ipFamilyPolicy }: ServiceSpec): FieldError[] {
+  if (ipFamilyPolicy !== 'SingleStack') return [];
+  const errors: FieldError[] = [];
   const refuse = (what: string) =>
     errors.push(
       invalidValue(
