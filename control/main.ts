@@ -366,6 +366,7 @@ function leaderWork({
             balancesServices: options.balancesServices,
             routesIngresses: options.routesIngresses,
             nodeHealth: options.failover.nodeHealth,
+            legacyTokenUnusedMs: options.authentication.legacyTokenUnusedMs,
             signCertificate: ({ request, usages, expirationSeconds }) =>
               signAsRequested(setup.secrets.authority, request, {
                 usages: SIGNED_USAGES.filter(usage => usages.includes(usage)),

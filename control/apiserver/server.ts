@@ -36,6 +36,7 @@ import type { GroupVersion } from './aggregation/local-services.ts';
 import { Auditor } from './audit/audit.ts';
 import type { AuthenticationOptions } from './auth/authentication.ts';
 import { Authorizer } from './auth/authorizer.ts';
+import { LegacyTokenUses } from './auth/legacy-token-uses.ts';
 import { NodeReferences } from './auth/node-references.ts';
 import { OidcAuthenticator } from './auth/oidc.ts';
 import { DEFAULT_ISSUER, ServiceAccountTokens } from './auth/service-account-tokens.ts';
@@ -70,12 +71,16 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   return new Server(options);
 }
 
+/** Under whom the server writes what no request asked for. */
+const ITSELF: Identity = { user: 'system:apiserver', groups: ['system:masters'] };
+
 class Server implements ApiServer {
   readonly #limits: Limits;
   readonly #cache: WatchCache;
   readonly #callout: Callout;
   readonly #keeper: ApiServiceKeeper;
   readonly #handler: Handler;
+  readonly #legacyUses: LegacyTokenUses;
   readonly #closing = new AbortController();
   readonly #listener: Listener;
   #isCacheStarted = false;
@@ -142,6 +147,12 @@ class Server implements ApiServer {
       eventLeases,
       callout,
     };
+    this.#legacyUses = new LegacyTokenUses({
+      clock,
+      logger,
+      registry: metrics.registry,
+      caller: { server: this, identity: ITSELF },
+    });
     const authentication: AuthenticationOptions = {
       clock,
       staticTokens: options.staticTokens ?? [],
@@ -149,7 +160,7 @@ class Server implements ApiServer {
       refusesAnonymous: options.refusesAnonymous ?? false,
       readBootstrapSecret: name => readSecret(cache, name),
       ...(options.oidc && { oidc: new OidcAuthenticator(options.oidc, { clock, logger }) }),
-      serviceAccounts: tokens && { tokens, cache, clock },
+      serviceAccounts: tokens && { tokens, cache, clock, legacyUses: this.#legacyUses },
     };
     const routes = options.routes ?? [];
     const fairness = new Fairness({
@@ -241,6 +252,7 @@ class Server implements ApiServer {
   async close(): Promise<void> {
     this.#closing.abort();
     this.#callout.close();
+    await this.#legacyUses.settled();
     await this.#cache.close();
     await this.#listener.close();
   }

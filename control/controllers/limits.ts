@@ -90,6 +90,11 @@ export const METRIC_WINDOW_MS = 60_000;
 /** What has an end far ahead is looked at again after this long at the latest: timers count no more than 24 days. */
 export const LOOK_AGAIN_MS_MAX = 24 * 3_600_000;
 
+/** Between two looks at tokens in Secrets that nobody uses: their dates are days. */
+export const LEGACY_TOKENS_PERIOD_MS = 24 * 3_600_000;
+/** How long such a token goes unused before it is marked, and marked before it is removed. */
+export const LEGACY_TOKENS_UNUSED_MS = 365 * 24 * 3_600_000;
+
 /** How soon it is looked again whether the objects of a deleted definition are gone. */
 export const INSTANCES_RETRY_MS = 500;
 

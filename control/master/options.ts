@@ -58,6 +58,8 @@ export interface AuthenticationFlags {
   readonly proxyAuthorityFile?: string | undefined;
   readonly proxyNames?: readonly string[] | undefined;
   readonly isAnonymousRefused: boolean;
+  /** How long a token made automatically goes unused before it is refused, and then removed; a year if not given. */
+  readonly legacyTokenUnusedMs?: number | undefined;
   /** An OpenID Connect provider. */
   readonly oidc?: (Omit<OidcOptions, 'authority'> & { readonly authorityFile: string | undefined }) | undefined;
 }

@@ -9,7 +9,12 @@ import { ApiError } from '../../api/status.ts';
 import type { Clock, Exchange, Identity } from '../types.ts';
 import type { OidcAuthenticator } from './oidc.ts';
 import { proxiedIdentity, type RequestHeaderOptions } from './request-header.ts';
-import { type ServiceAccountsOptions, serviceAccountHolder, type TokenHolder } from './service-accounts.ts';
+import {
+  type ServiceAccountsOptions,
+  serviceAccountHolder,
+  type TokenHolder,
+  type TokenPurpose,
+} from './service-accounts.ts';
 
 export interface StaticToken {
   readonly token: string;
@@ -51,7 +56,7 @@ export async function authenticate(exchange: Exchange, options: AuthenticationOp
     if (options.refusesAnonymous) throw new ApiError('Unauthorized', 'Unauthorized');
     return ANONYMOUS;
   }
-  const holder = await authenticateToken(token, [], options);
+  const holder = await authenticateToken(token, { audiences: [], notes: exchange }, options);
   if (holder) {
     remember(exchange, holder);
     return holder.identity;
@@ -86,19 +91,19 @@ function remember({ connection, headers }: Exchange, holder: TokenHolder): void 
 }
 
 /**
- * Finds out who holds a token that is good for one of the `audiences`; none means this server's own. Tokens that name no
+ * Finds out who holds a token that is good for one of the audiences of its purpose; none means this server's own. Tokens that name no
  * audience are for this server.
  */
 export async function authenticateToken(
   token: string,
-  audiences: readonly string[],
+  { audiences, notes }: TokenPurpose,
   options: AuthenticationOptions,
 ): Promise<TokenHolder | undefined> {
   const { serviceAccounts, staticTokens } = options;
   const own = serviceAccounts ? [serviceAccounts.tokens.issuer] : [];
   const wanted = audiences.length > 0 ? audiences : own;
   if (serviceAccounts) {
-    const holder = await serviceAccountHolder(token, wanted, serviceAccounts);
+    const holder = await serviceAccountHolder(token, { audiences: wanted, ...(notes && { notes }) }, serviceAccounts);
     if (holder) return { ...holder, identity: known(holder.identity) };
   }
   const met = wanted.filter(audience => own.includes(audience));
