@@ -173,7 +173,13 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   closers.push(async () => snapshots.stop());
 
   const apiServer = createApiServer({
-    ...(await readAuthentication(options.authentication)),
+    ...(await readAuthentication({
+      flags: options.authentication,
+      ownIssuer: issuerOf(setup),
+      clock: context.clock,
+      logger,
+      closers,
+    })),
     ...(await openAudit({
       flags: options.audit,
       clock: context.clock,

@@ -18,6 +18,7 @@ export interface AuthenticationOptionFlags {
   readonly oidcRequiredClaim: readonly string[];
   readonly oidcSigningAlgs?: string;
   readonly oidcCaFile?: string;
+  readonly authenticationConfig?: string;
   readonly legacyServiceAccountTokenCleanUpPeriod?: number;
 }
 
@@ -43,6 +44,10 @@ export function addAuthenticationOptions(command: Command): Command {
     .option('--oidc-required-claim <key=value>', 'a claim that a token must have (may be repeated)', collect, [])
     .option('--oidc-signing-algs <list>', 'how tokens may be signed, by commas (default: RS256)')
     .option('--oidc-ca-file <file>', 'the authority of the provider’s certificate')
+    .option(
+      '--authentication-config <file>',
+      'an AuthenticationConfiguration (apiserver.config.k8s.io/v1beta1): issuers of tokens, and who may be anonymous; read again when it changes',
+    )
     .option('--no-anonymous-auth', 'refuse requests without credentials, health checks among them')
     .option(
       '--legacy-service-account-token-clean-up-period <time>',
@@ -53,15 +58,36 @@ export function addAuthenticationOptions(command: Command): Command {
 
 /** What the flags ask for. Throws UsageError where they make no sense together. */
 export function authenticationOf(flags: AuthenticationOptionFlags): AuthenticationFlags {
+  const ofOidc = Object.entries(OIDC_FLAGS).find(([name]) => isGiven(flags[name as keyof AuthenticationOptionFlags]));
+  if (flags.authenticationConfig !== undefined && ofOidc) {
+    throw new UsageError(
+      `--authentication-config and ${ofOidc[1]} exclude each other: the file names all issuers, under jwt`,
+    );
+  }
   return {
     tokenFile: flags.tokenAuthFile,
     proxyAuthorityFile: flags.requestheaderClientCaFile,
     proxyNames: flags.requestheaderAllowedNames,
     isAnonymousRefused: !flags.anonymousAuth,
     oidc: oidcOf(flags),
+    configurationFile: flags.authenticationConfig,
     legacyTokenUnusedMs: flags.legacyServiceAccountTokenCleanUpPeriod,
   };
 }
+
+const OIDC_FLAGS = {
+  oidcIssuerUrl: '--oidc-issuer-url',
+  oidcClientId: '--oidc-client-id',
+  oidcUsernameClaim: '--oidc-username-claim',
+  oidcUsernamePrefix: '--oidc-username-prefix',
+  oidcGroupsClaim: '--oidc-groups-claim',
+  oidcGroupsPrefix: '--oidc-groups-prefix',
+  oidcRequiredClaim: '--oidc-required-claim',
+  oidcSigningAlgs: '--oidc-signing-algs',
+  oidcCaFile: '--oidc-ca-file',
+} as const satisfies Partial<Record<keyof AuthenticationOptionFlags, string>>;
+
+const isGiven = (value: unknown) => value !== undefined && !(Array.isArray(value) && value.length === 0);
 
 function oidcOf(flags: AuthenticationOptionFlags): AuthenticationFlags['oidc'] {
   const { oidcIssuerUrl: issuerUrl, oidcClientId: clientId } = flags;

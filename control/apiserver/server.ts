@@ -38,7 +38,7 @@ import type { AuthenticationOptions } from './auth/authentication.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import { LegacyTokenUses } from './auth/legacy-token-uses.ts';
 import { NodeReferences } from './auth/node-references.ts';
-import { OidcAuthenticator } from './auth/oidc.ts';
+import { oidcAuthenticator } from './auth/oidc.ts';
 import { DEFAULT_ISSUER, ServiceAccountTokens } from './auth/service-account-tokens.ts';
 import { WatchCache } from './cache/watch-cache.ts';
 import { type Callout, createCallout } from './callout/client.ts';
@@ -159,7 +159,8 @@ class Server implements ApiServer {
       ...(options.requestHeader && { requestHeader: options.requestHeader }),
       refusesAnonymous: options.refusesAnonymous ?? false,
       readBootstrapSecret: name => readSecret(cache, name),
-      ...(options.oidc && { oidc: new OidcAuthenticator(options.oidc, { clock, logger }) }),
+      ...(options.oidc && { oidc: oidcAuthenticator(options.oidc, { clock, logger }) }),
+      ...(options.configuredAuthentication && { configured: options.configuredAuthentication }),
       serviceAccounts: tokens && { tokens, cache, clock, legacyUses: this.#legacyUses },
     };
     const routes = options.routes ?? [];

@@ -7,7 +7,8 @@ import { timingSafeEqual } from 'node:crypto';
 import type { Secret } from '../../api/generated/types.ts';
 import { ApiError } from '../../api/status.ts';
 import type { Clock, Exchange, Identity } from '../types.ts';
-import type { OidcAuthenticator } from './oidc.ts';
+import type { ConfiguredAuthentication } from './configured-authentication.ts';
+import type { TokenIdentifier } from './jwt-authenticator.ts';
 import { proxiedIdentity, type RequestHeaderOptions } from './request-header.ts';
 import {
   type ServiceAccountsOptions,
@@ -33,7 +34,9 @@ export interface AuthenticationOptions {
   /** Undefined where service accounts have no tokens. */
   readonly serviceAccounts: ServiceAccountsOptions | undefined;
   /** A provider that vouches for users; undefined if there is none. */
-  readonly oidc?: Pick<OidcAuthenticator, 'identify'>;
+  readonly oidc?: TokenIdentifier;
+  /** What an AuthenticationConfiguration says of issuers and of who says nothing of himself. */
+  readonly configured?: Pick<ConfiguredAuthentication, 'identify' | 'admitsAnonymous'>;
 }
 
 export const ANONYMOUS: Identity = { user: 'system:anonymous', groups: ['system:unauthenticated'] };
@@ -53,7 +56,8 @@ export async function authenticate(exchange: Exchange, options: AuthenticationOp
   if (again) return again.identity;
   const token = bearerToken(exchange);
   if (token === undefined) {
-    if (options.refusesAnonymous) throw new ApiError('Unauthorized', 'Unauthorized');
+    const isAdmitted = options.configured?.admitsAnonymous(exchange.info.path) ?? !options.refusesAnonymous;
+    if (!isAdmitted) throw new ApiError('Unauthorized', 'Unauthorized');
     return ANONYMOUS;
   }
   const holder = await authenticateToken(token, { audiences: [], notes: exchange }, options);
@@ -111,7 +115,8 @@ export async function authenticateToken(
   const identity =
     staticTokens.find(candidate => isSame(candidate.token, token))?.identity ??
     (await bootstrapIdentity(token, options)) ??
-    (await options.oidc?.identify(token));
+    (await options.oidc?.identify(token)) ??
+    (await options.configured?.identify(token));
   return identity && { identity: known(identity), audiences: met };
 }
 
