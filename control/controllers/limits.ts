@@ -31,6 +31,8 @@ export const NAMESPACE_HELD_RETRY_MS = 8_000;
 
 /** How often discovery is asked for kinds that came or went. */
 export const DISCOVERY_PERIOD_MS = 30_000;
+/** The same while some group cannot be discovered. */
+export const DISCOVERY_STALE_PERIOD_MS = 2_000;
 /** Owners that were looked up and are certainly gone. */
 export const ABSENT_OWNERS_MAX = 10_000;
 
