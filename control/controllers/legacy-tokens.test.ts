@@ -58,10 +58,6 @@ test('the day on which tracking began is not tracked whole', t => {
 
 test('after a year it is marked, after another it goes; what a pod names and what was made by hand stay', async t => {
   const { client, clock, start } = newBench(t, { nowMs: Date.parse('2024-01-01T12:00:00Z') });
-  await client.create(kinds.configmaps, {
-    metadata: { name: 'kube-apiserver-legacy-service-account-token-tracking', namespace: 'kube-system' },
-    data: { since: '2024-01-01' },
-  });
   const names = ['auto', 'mounted', 'manual'];
   await client.create(kinds.serviceaccounts, {
     metadata: { name: 'robot', namespace: 'n' },
@@ -76,6 +72,11 @@ test('after a year it is marked, after another it goes; what a pod names and wha
     spec: { containers: [{ name: 'c' }], volumes: [{ name: 'v', secret: { secretName: 'mounted' } }] },
   });
   await start(context => [legacyTokenController(context)]);
+  await until('nothing is tracked yet', async () => clock.pending > 0);
+  await client.create(kinds.configmaps, {
+    metadata: { name: 'kube-apiserver-legacy-service-account-token-tracking', namespace: 'kube-system' },
+    data: { since: '2024-01-01' },
+  });
   const labels = async (name: string) => (await client.get(kinds.secrets, { namespace: 'n', name })).metadata?.labels;
   // Each look asks to be woken a day later; until it has, time stands.
   const days = async (count: number) => {

@@ -23,7 +23,7 @@ import { hasReason } from '../api/status.ts';
 import { parseTime } from '../client/clock.ts';
 import { objectKey } from '../client/keys.ts';
 import { type Controller, type ControllerContext, newQueue, queueController, readerOf } from './context.ts';
-import { LEGACY_TOKENS_PERIOD_MS, LEGACY_TOKENS_UNUSED_MS } from './limits.ts';
+import { LEGACY_TOKENS_PERIOD_MS, LEGACY_TOKENS_UNTRACKED_MS, LEGACY_TOKENS_UNUSED_MS } from './limits.ts';
 import { byNamespace, NAMESPACE_INDEX } from './owners.ts';
 import { ACCOUNT_NAME, ACCOUNT_UID, TOKEN_TYPE } from './service-account-secrets.ts';
 
@@ -77,6 +77,17 @@ export function legacyTokenController(context: ControllerContext): Controller {
   const accountOf = ({ metadata }: Secret) =>
     accounts.get(`${metadata?.namespace ?? ''}/${metadata?.annotations?.[ACCOUNT_NAME] ?? ''}`);
 
+  /** Undefined if the leader's API server has not said it yet. */
+  const findTrackedSince = async (): Promise<number | undefined> => {
+    try {
+      const tracking = await client.get(configMapsKind, { namespace: 'kube-system', name: TRACKING_CONFIG_MAP });
+      return trackedSinceMs(tracking.data?.[TRACKING_SINCE]);
+    } catch (error) {
+      if (hasReason(error, 'NotFound')) return undefined;
+      throw error;
+    }
+  };
+
   const perform = async (secret: Secret, step: Exclude<LegacyTokenStep, 'none'>) => {
     const key = objectKey(secret);
     const { uid = '', resourceVersion = '' } = secret.metadata ?? {};
@@ -101,9 +112,8 @@ export function legacyTokenController(context: ControllerContext): Controller {
     name: 'legacy-service-account-token-cleaner-controller',
     queue,
     async reconcile() {
-      const tracking = await client.get(configMapsKind, { namespace: 'kube-system', name: TRACKING_CONFIG_MAP });
-      const sinceMs = trackedSinceMs(tracking.data?.[TRACKING_SINCE]);
-      if (sinceMs === undefined) throw new Error(`the ConfigMap ${TRACKING_CONFIG_MAP} does not say since when`);
+      const sinceMs = await findTrackedSince();
+      if (sinceMs === undefined) return { afterMs: LEGACY_TOKENS_UNTRACKED_MS };
       const unusedSinceMs = clock.now() - unusedMs;
       if (unusedSinceMs < sinceMs) return { afterMs: LEGACY_TOKENS_PERIOD_MS };
       // Once a day: no informer holds them for that long.

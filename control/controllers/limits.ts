@@ -94,6 +94,8 @@ export const LOOK_AGAIN_MS_MAX = 24 * 3_600_000;
 
 /** Between two looks at tokens in Secrets that nobody uses: their dates are days. */
 export const LEGACY_TOKENS_PERIOD_MS = 24 * 3_600_000;
+/** The same while nobody has said yet since when their use is written down. */
+export const LEGACY_TOKENS_UNTRACKED_MS = 60_000;
 /** How long such a token goes unused before it is marked, and marked before it is removed. */
 export const LEGACY_TOKENS_UNUSED_MS = 365 * 24 * 3_600_000;
 
