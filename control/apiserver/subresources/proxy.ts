@@ -56,6 +56,7 @@ export function proxy({ credentials }: StreamOptions): SubresourceHandler {
         path,
         prefix,
         release,
+        hasMovedLinks: request.kind.plural !== 'nodes',
       });
     } catch (error) {
       release();
@@ -127,6 +128,8 @@ export interface Passing {
   readonly prefix: string;
   /** To be called when nothing goes over the connection any more. */
   readonly release: () => void;
+  /** Links in pages lead back through the proxy, too. */
+  readonly hasMovedLinks?: boolean;
   /** Headers besides the client's; they take the place of equal ones. */
   readonly more?: OutgoingHttpHeaders;
   /** Headers of the client that are not passed on besides its credentials. */
@@ -156,7 +159,7 @@ export async function passOn(exchange: Exchange, passing: Passing): Promise<Repl
         release();
         drop();
       });
-      resolve({ status: answer.statusCode ?? 502, headers: answerHeaders(answer, exchange, passing), body: answer });
+      void answered(answer, exchange, passing).then(resolve);
     });
     outgoing.once('upgrade', (answer: IncomingMessage, upgraded: Duplex, head: Buffer) => {
       outgoing.off('error', fail);
@@ -219,6 +222,21 @@ function requestHeaders(
 
 function namedByConnection(header: string | undefined): Set<string> {
   return new Set((header ?? '').split(',').map(name => name.trim().toLowerCase()));
+}
+
+/** The answer for the client; links and redirections to the same host stay behind the proxy. */
+async function answered(answer: IncomingMessage, exchange: Exchange, passing: Passing): Promise<Reply> {
+  const status = answer.statusCode ?? 502;
+  const headers = answerHeaders(answer, exchange, passing);
+  const isPage = /^text\/html\b/i.test(answer.headers['content-type'] ?? '');
+  if (!isPage || !passing.hasMovedLinks || exchange.method === 'HEAD') return { status, headers, body: answer };
+  // Few clients of a cluster read pages: what it takes to read them is loaded for the first.
+  const { withLinksMoved } = await import('./html-links.ts');
+  const at = { prefix: passing.prefix, host: exchange.localAddress };
+  const body = withLinksMoved(answer, link => relocate(link, at));
+  if (!body) return { status, headers, body: answer };
+  const { 'content-length': _, ...others } = headers;
+  return { status, headers: others, body };
 }
 
 function answerHeaders(answer: IncomingMessage, { localAddress, upgrade }: Exchange, { prefix }: Passing): Headers {
