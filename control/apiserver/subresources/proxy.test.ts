@@ -185,6 +185,12 @@ test('the declared port is the default, and a path without a slash is sent to on
   t.is((await ask(world, `${PODS}/p/proxy/`, credentials)).status, 200);
   const moved = await ask(world, `${PODS}/p/proxy?x=1`, credentials);
   t.deepEqual([moved.status, moved.headers.location], [301, `${PODS}/p/proxy/?x=1`]);
+  t.is((await ask(world, `${PODS}/p/proxy`, { ...credentials, method: 'HEAD' })).status, 301);
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+    const there = await ask(world, `${PODS}/p/proxy?x=1`, { ...credentials, method });
+    t.is(there.status, 200, method);
+    t.like(JSON.parse(there.text), { method, url: '/?x=1' });
+  }
   const redirected = await ask(world, `${PODS}/p/proxy/redirect`, credentials);
   t.deepEqual([redirected.status, redirected.headers.location], [302, `${PODS}/p/proxy/there`]);
 });

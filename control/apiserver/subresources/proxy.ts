@@ -34,13 +34,13 @@ const BEARER_PROTOCOL = /^base64url\.bearer\.authorization\.k8s\.io\./;
 export function proxy({ credentials }: StreamOptions): SubresourceHandler {
   return async (core, request) => {
     const { exchange } = request;
-    const { prefix, rest } = splitUrl(request);
+    const { prefix, rest, query } = splitUrl(request);
     const target = await locateTarget({ core, request, credentials });
-    if (rest === '' && !exchange.upgrade) return toFolder(exchange);
+    if (rest === '' && !exchange.upgrade && ['GET', 'HEAD'].includes(exchange.method)) return toFolder(exchange);
     const release = countStream(core);
     try {
       const socket = await openSocket(core, target);
-      const path = rest || '/';
+      const path = `${rest || '/'}${query}`;
       const { method, signal, upgrade } = exchange;
       return await passOn(exchange, {
         begin: headers =>
@@ -65,16 +65,24 @@ export function proxy({ credentials }: StreamOptions): SubresourceHandler {
   };
 }
 
-/** The URL in front of the proxied path, and that path with the query, both as the client wrote them. */
-function splitUrl({ exchange, info, kind }: ResourceRequest): { readonly prefix: string; readonly rest: string } {
+interface SplitUrl {
+  /** What stands in front of the proxied path. */
+  readonly prefix: string;
+  /** The proxied path, perhaps empty. */
+  readonly rest: string;
+  /** With its question mark, if there is one. */
+  readonly query: string;
+}
+
+/** The parts of the URL as the client wrote them. */
+function splitUrl({ exchange, info, kind }: ResourceRequest): SplitUrl {
   const question = exchange.url.indexOf('?');
   const path = question < 0 ? exchange.url : exchange.url.slice(0, question);
   const query = question < 0 ? '' : exchange.url.slice(question);
   // '', api, v1, [namespaces, NS,] RESOURCE, NAME, proxy
   const length = kind.namespaced && info.namespace ? 8 : 6;
   const prefix = path.split('/').slice(0, length).join('/');
-  const rest = path.slice(prefix.length);
-  return { prefix, rest: rest === '' ? '' : rest + query };
+  return { prefix, rest: path.slice(prefix.length), query };
 }
 
 /** Without the slash, relative links of the page would lead out of it (kubernetes/kubernetes#4958). */
