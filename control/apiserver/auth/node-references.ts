@@ -16,8 +16,6 @@ import {
   volumeattachments,
 } from '../../api/generated/kinds.ts';
 import type {
-  Container,
-  EphemeralContainer,
   Ingress,
   IngressClass,
   Node,
@@ -26,11 +24,11 @@ import type {
   Pod,
   PodSpec,
   Secret,
-  Volume,
   VolumeAttachment,
 } from '../../api/generated/types.ts';
 import { isRoutedIngress, mayRoute, ownClasses, TLS_SECRET_TYPE, tlsSecretsOf } from '../../api/ingress.ts';
 import type { Kind, KubernetesObject } from '../../api/kind.ts';
+import { containersOf, secretNamesOf } from '../../api/pod-secrets.ts';
 import { declarationOf } from '../../api/registry.ts';
 import { ephemeralClaimName } from '../../api/volume-binding.ts';
 import { listAll, listInNamespace } from '../admission/lookup.ts';
@@ -169,18 +167,15 @@ export function podReferences({ metadata, spec }: Pod): PodReferences {
   };
   if (!spec?.nodeName) return { nodeName: '', names };
   add('serviceaccounts', spec.serviceAccountName);
-  for (const { name } of spec.imagePullSecrets ?? []) add('secrets', name);
-  for (const container of containersOf(spec)) {
-    for (const { configMapRef, secretRef } of container.envFrom ?? []) {
-      add('configmaps', configMapRef?.name);
-      add('secrets', secretRef?.name);
-    }
-    for (const { valueFrom } of container.env ?? []) {
-      add('configmaps', valueFrom?.configMapKeyRef?.name);
-      add('secrets', valueFrom?.secretKeyRef?.name);
-    }
+  for (const name of secretNamesOf(spec)) add('secrets', name);
+  for (const { env = [], envFrom = [] } of containersOf(spec)) {
+    for (const { configMapRef } of envFrom) add('configmaps', configMapRef?.name);
+    for (const { valueFrom } of env) add('configmaps', valueFrom?.configMapKeyRef?.name);
   }
-  for (const volume of spec.volumes ?? []) addVolume(add, volume);
+  for (const { configMap, projected } of spec.volumes ?? []) {
+    add('configmaps', configMap?.name);
+    for (const source of projected?.sources ?? []) add('configmaps', source.configMap?.name);
+  }
   for (const claim of claimsOf(metadata?.name ?? '', spec)) add('claims', claim);
   return { nodeName: spec.nodeName, names };
 }
@@ -191,23 +186,5 @@ function claimsOf(podName: string, { volumes = [] }: PodSpec): string[] {
   );
 }
 
-function containersOf(spec: PodSpec): readonly (Container | EphemeralContainer)[] {
-  return [...(spec.initContainers ?? []), ...spec.containers, ...(spec.ephemeralContainers ?? [])];
-}
-
 /** The Secrets of a CSI volume that its node needs; those of controllers are none of its business. */
 const mountSecrets = ({ spec }: PersistentVolume) => [spec?.csi?.nodeStageSecretRef, spec?.csi?.nodePublishSecretRef];
-
-function addVolume(add: (resource: string, name: string | undefined) => void, volume: Volume): void {
-  add('configmaps', volume.configMap?.name);
-  add('secrets', volume.secret?.secretName);
-  for (const { configMap, secret } of volume.projected?.sources ?? []) {
-    add('configmaps', configMap?.name);
-    add('secrets', secret?.name);
-  }
-  const { azureFile, cephfs, cinder, flexVolume, iscsi, rbd, scaleIO, storageos, csi } = volume;
-  for (const source of [cephfs, cinder, flexVolume, iscsi, rbd, scaleIO, storageos])
-    add('secrets', source?.secretRef?.name);
-  add('secrets', azureFile?.secretName);
-  add('secrets', csi?.nodePublishSecretRef?.name);
-}
