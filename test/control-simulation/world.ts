@@ -111,7 +111,12 @@ class World {
       // What only idle hours are full of costs more than all the rest; the store tells the cache every write at once.
       limits: { bookmarkMs: HOUR_MS, cacheProgressMs: HOUR_MS, watchSecondsMin: 12 * 3600 },
     });
-    this.#judge = new Judge({ view: this.#view, now: () => this.#life.now(), note: name => this.#coverage.note(name) });
+    this.#judge = new Judge({
+      view: this.#view,
+      now: () => this.#life.now(),
+      note: name => this.#coverage.note(name),
+      shownSinceMs: uid => this.#masters.shownSinceMs(uid),
+    });
     this.#masters = new Masters({
       clock: this.#clock,
       startMs: START_MS,
