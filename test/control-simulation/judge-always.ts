@@ -23,6 +23,7 @@ import {
   isActive,
   isFinished,
   isLeaving,
+  isReady,
   millis,
   podsIn,
   selects,
@@ -31,6 +32,7 @@ import {
 import { RolloutJudge } from './judge-rollouts.ts';
 import { Readiness } from './readiness.ts';
 import { Recent } from './recent.ts';
+import type { Shown } from './shown.ts';
 import { type Change, controllerUid, type View } from './view.ts';
 
 /** Something was so that must never be. */
@@ -42,8 +44,8 @@ export interface JudgeOptions {
   readonly view: View;
   readonly now: () => number;
   readonly note: (name: EventName) => void;
-  /** Since when the leader's cache has shown the object of this UID as what it is; undefined if it does not. */
-  readonly shownSinceMs: (uid: string) => number | undefined;
+  /** What the leader's caches show. */
+  readonly shown: () => Shown;
 }
 
 /** What anybody may still believe. */
@@ -124,7 +126,9 @@ export class Judge {
       const { spec, status } = after as ResourceQuota;
       if (status?.hard?.pods !== undefined) this.#recent.set(`${uid} most`, Number(spec?.hard?.pods));
     } else if (plural === 'poddisruptionbudgets' && after) {
-      this.#recent.set(`${uid} least`, (after as PodDisruptionBudget).status?.desiredHealthy ?? 0);
+      const { desiredHealthy = 0, currentHealthy = 0 } = (after as PodDisruptionBudget).status ?? {};
+      this.#recent.set(`${uid} least`, desiredHealthy);
+      this.#recent.set(`${uid} healthy`, currentHealthy);
     } else if (plural === 'pods') {
       this.#readiness.take(change, this.#options.now());
       this.#rememberPod(before as Pod | undefined, after as Pod | undefined);
@@ -236,6 +240,14 @@ export class Judge {
     for (const budget of view.list<PodDisruptionBudget>('poddisruptionbudgets')) {
       if (budget.metadata?.namespace !== namespace || !selects(budget.spec?.selector, pod)) continue;
       const least = this.#recent.least(`${uidOf(budget)} least`) ?? 0;
+      // Whoever is not ready counts for nothing, and may go while the budget says that it has enough (the server asks both
+      // afresh, and never for pods that have not started).
+      if (!isReady(pod)) {
+        const said = this.#recent.most(`${uidOf(budget)} healthy`) ?? 0;
+        if (pod.status?.phase === 'Running' && said < least)
+          return `the eviction of ${nameOf(pod)}, which was not ready, from a budget that said ${said} healthy of ${least}`;
+        continue;
+      }
       const isCounted = (other: Pod) =>
         other.metadata?.namespace === namespace && selects(budget.spec?.selector, other);
       const present = podsIn(view, namespace).filter(
@@ -244,8 +256,7 @@ export class Judge {
       // Evictions take from the budget at once; what others delete counts until the budget's controller has seen it go.
       const stays = (other: Pod) => isCounted(other) && !this.#evicted.has(uidOf(other));
       const healthy = Math.max(present.length, this.#readiness.mostAtOnce(stays, now()));
-      if (healthy < least && this.#wasReady(pod))
-        return `the eviction of ${nameOf(pod)} left ${healthy} healthy pods of ${least}`;
+      if (healthy < least) return `the eviction of ${nameOf(pod)} left ${healthy} healthy pods of ${least}`;
     }
     return undefined;
   }

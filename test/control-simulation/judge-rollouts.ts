@@ -4,9 +4,11 @@
  */
 import type { Deployment, Pod, ReplicaSet } from '../../control/api/generated/types.ts';
 import { DESIRED_REPLICAS } from '../../control/controllers/deployment-util.ts';
+import { UNSEEN_WRITE_MS_MAX } from '../../control/controllers/limits.ts';
 import { isActive, isFinished, isReady, uidOf } from './facts.ts';
 import type { Readiness } from './readiness.ts';
 import type { Recent } from './recent.ts';
+import type { Shown } from './shown.ts';
 import { controllerUid, type View } from './view.ts';
 
 export interface RolloutJudgeOptions {
@@ -17,17 +19,14 @@ export interface RolloutJudgeOptions {
   /** By a deployment's UID: `most` and `least` pods that it asked for, and whether it was `paused`. */
   readonly recent: Recent;
   readonly readiness: Readiness;
-  readonly shownSinceMs: (uid: string) => number | undefined;
+  /** What the leader's caches show. */
+  readonly shown: () => Shown;
 }
-
-/**
- * What the cache has shown for so long, whoever writes now has seen: a reconciliation reads it and then writes once, which a
- * client tries again up to five times, a second apart (RETRY_AFTER_ATTEMPTS_MAX).
- */
-const SEEN_MS = 10_000;
 
 export class RolloutJudge {
   readonly #options: RolloutJudgeOptions;
+  /** When sets got their size, by UID. */
+  readonly #sizedMs = new Map<string, number>();
 
   constructor(options: RolloutJudgeOptions) {
     this.#options = options;
@@ -36,7 +35,8 @@ export class RolloutJudge {
   /** What is wrong with a ReplicaSet's new size, in words; undefined if nothing is. */
   find(before: ReplicaSet | undefined, after: ReplicaSet): string | undefined {
     const uid = controllerUid(after);
-    const [old, wanted] = [before?.spec?.replicas ?? 0, after.spec?.replicas ?? 0];
+    const [old, wanted] = [sizeOf(before), sizeOf(after)];
+    if (before === undefined || wanted !== old) this.#sizedMs.set(uidOf(after), this.#options.now());
     if (uid === undefined || wanted === old) return undefined;
     const deployment = this.#options.view.list<Deployment>('deployments').find(other => uidOf(other) === uid);
     if (wanted > old) return this.#findSurplus(uid, after) ?? this.#findCoexistence(deployment, before, after);
@@ -47,25 +47,31 @@ export class RolloutJudge {
   #findSurplus(uid: string, set: ReplicaSet): string | undefined {
     const { view, recent } = this.#options;
     const sets = view.ownedBy<ReplicaSet>('replicasets', uid);
-    const total = sets.reduce((sum, { spec }) => sum + (spec?.replicas ?? 0), 0);
+    const total = sets.reduce((sum, other) => sum + (other === set ? sizeOf(set) : this.#sizeAtLeast(other)), 0);
     const most = recent.most(`${uid} most`) ?? 0;
     return total > most ? `the ${nameOf(set)} asks for ${total} pods where ${most} are the most` : undefined;
   }
 
+  /** Who has sized a set waits until its cache shows that, but not for ever; Kubernetes does not wait at all. */
+  #sizeAtLeast(set: ReplicaSet): number {
+    const { now, shown } = this.#options;
+    const isUnforgotten = now() - (this.#sizedMs.get(uidOf(set)) ?? 0) < UNSEEN_WRITE_MS_MAX;
+    return isUnforgotten ? sizeOf(set) : Math.min(sizeOf(set), shown().sizeAtLeast(uidOf(set)));
+  }
+
   /** Fewer pods that may be available than there have to be. */
   #findLack({ uid, deployment, before, after }: Resizing): string | undefined {
-    const { view, recent } = this.#options;
+    const { view, recent, shown } = this.#options;
     // One that is scaled in the middle of a rollout takes from all its sets by their share, as Kubernetes does, without
     // asking how many of whose pods are available.
     if (scaleOf(before) !== scaleOf(after)) return undefined;
     const sets = view.ownedBy<ReplicaSet>('replicasets', uid);
     const least = recent.least(`${uid} least`) ?? 0;
-    const certain = (set: ReplicaSet) => this.#available(set, deployment?.spec?.minReadySeconds ?? 0);
-    const hopeful = sets.reduce((sum, set) => sum + Math.min(set.spec?.replicas ?? 0, this.#hopeful(set)), 0);
-    const formerly = sets.reduce(
-      (sum, set) => sum + Math.min((set === after ? before : set)?.spec?.replicas ?? 0, certain(set)),
-      0,
-    );
+    // What the sets do not say yet passes for broken, and goes first.
+    const certain = (set: ReplicaSet) =>
+      Math.min(this.#available(set, deployment?.spec?.minReadySeconds ?? 0), shown().availableAtLeast(uidOf(set)));
+    const hopeful = sets.reduce((sum, set) => sum + Math.min(sizeOf(set), this.#hopeful(set)), 0);
+    const formerly = sets.reduce((sum, set) => sum + Math.min(sizeOf(set === after ? before : set), certain(set)), 0);
     return hopeful < Math.min(least, formerly)
       ? `the ${nameOf(after)} keeps ${hopeful} pods that may be available, of ${formerly}, where ${least} are the least`
       : undefined;
@@ -83,7 +89,7 @@ export class RolloutJudge {
     const { view, recent } = this.#options;
     if (deployment?.spec?.strategy?.type !== 'Recreate') return undefined;
     // Who is scaled, or scaled while paused, gets its size at once, whatever stands (k/k sync, scale).
-    const isScaled = (before?.spec?.replicas ?? 0) > 0 && scaleOf(before) !== scaleOf(after);
+    const isScaled = sizeOf(before) > 0 && scaleOf(before) !== scaleOf(after);
     if (isScaled || recent.most(`${uidOf(deployment)} paused`) === 1) return undefined;
     const seen = view
       .ownedBy<ReplicaSet>('replicasets', uidOf(deployment))
@@ -97,10 +103,9 @@ export class RolloutJudge {
 
   /** Whether the deployment's controller has to know of a pod or a set. */
   #isSeen(object: Pod | ReplicaSet): boolean {
-    const { now, lagMs, shownSinceMs } = this.#options;
-    const shownMs = shownSinceMs(uidOf(object));
+    const { now, lagMs, shown } = this.#options;
     const isOld = now() - Date.parse(object.metadata?.creationTimestamp ?? '') > lagMs;
-    return isOld || (shownMs !== undefined && now() - shownMs >= SEEN_MS);
+    return isOld || shown().hasSeen(uidOf(object));
   }
 
   /** Pods of a set that are available, whatever is known of them. */
@@ -128,6 +133,8 @@ interface Resizing {
   readonly before: ReplicaSet | undefined;
   readonly after: ReplicaSet;
 }
+
+const sizeOf = (set: ReplicaSet | undefined): number => set?.spec?.replicas ?? 0;
 
 /** The wanted number for which the deployment gave the set its size. */
 const scaleOf = (set: ReplicaSet | undefined) => set?.metadata?.annotations?.[DESIRED_REPLICAS];

@@ -1,6 +1,4 @@
 /** Who leads: lives of the real controllers and the real scheduler, one term after the other, and how they end. */
-import * as kinds from '../../control/api/generated/kinds.ts';
-import type { KubernetesObject } from '../../control/api/kind.ts';
 import type { ApiServer } from '../../control/apiserver/server.ts';
 import type { ApiRequest, ApiResponse } from '../../control/client/client.ts';
 import { discoverKinds } from '../../control/client/discovery.ts';
@@ -13,9 +11,8 @@ import type { MemoryStore } from '../../store/index.ts';
 import type { Random } from '../simulation/random.ts';
 import { LifeClock, type VirtualClock } from '../simulation/virtual-clock.ts';
 import type { EventName } from './coverage.ts';
-import { uidOf } from './facts.ts';
 import { FaultyTransport, type Weather } from './faults.ts';
-import { controllerUid } from './view.ts';
+import { Shown } from './shown.ts';
 
 export interface MastersOptions {
   readonly clock: VirtualClock;
@@ -49,22 +46,22 @@ export class Masters {
   readonly #options: MastersOptions;
   #term = 0;
   #life: Life | undefined;
-  /** What the caches of the latest leader show, by UID, since when. */
-  #shown: ReadonlyMap<string, number> = new Map();
+  #shown: Shown;
   /** Those that were deposed and do not know it, or stand still. */
   readonly #deposed = new Set<Life>();
 
   constructor(options: MastersOptions) {
     this.#options = options;
+    this.#shown = this.#newShown();
   }
 
   get term(): number {
     return this.#term;
   }
 
-  /** Since when the latest leader's caches have shown the pod or ReplicaSet of this UID, of the controller that it has now. */
-  shownSinceMs(uid: string): number | undefined {
-    return this.#shown.get(uid);
+  /** What the caches of the latest leader show. */
+  get shown(): Shown {
+    return this.#shown;
   }
 
   /** A new leadership begins. */
@@ -168,9 +165,15 @@ export class Masters {
       },
     });
     // After the controllers: who asks for an informer first decides the order in which they start.
-    this.#shown = noteShown(informers, () => startMs + virtual.now());
+    this.#shown = this.#newShown();
+    this.#shown.follow(informers);
     const scheduler = runScheduler({ ...own, client: clientOf('system:kube-scheduler') });
     return { term, clock, stop, transports, ended: Promise.all([controllers, scheduler]) };
+  }
+
+  #newShown(): Shown {
+    const { clock, startMs } = this.#options;
+    return new Shown(() => startMs + clock.now());
   }
 
   #troubleLogger(term: number) {
@@ -184,20 +187,6 @@ export class Masters {
     };
     return { warn: tell('warn'), error: tell('error') };
   }
-}
-
-function noteShown(informers: Informers, now: () => number): ReadonlyMap<string, number> {
-  const shown = new Map<string, number>();
-  const handler = {
-    added: (object: KubernetesObject) => void shown.set(uidOf(object), now()),
-    updated: (object: KubernetesObject, old: KubernetesObject) => {
-      const isSame = uidOf(old) === uidOf(object) && controllerUid(old) === controllerUid(object);
-      if (!isSame) shown.set(uidOf(object), now());
-    },
-    deleted: (object: KubernetesObject) => void shown.delete(uidOf(object)),
-  };
-  for (const kind of [kinds.pods, kinds.replicasets]) informers.for<KubernetesObject>(kind).addHandler(handler);
-  return shown;
 }
 
 /** What a server serves never changes in here, and asking for it is dear: the answers are kept for all seeds. */

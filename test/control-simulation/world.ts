@@ -117,7 +117,7 @@ class World {
       view: this.#view,
       now: () => this.#life.now(),
       note: name => this.#coverage.note(name),
-      shownSinceMs: uid => this.#masters.shownSinceMs(uid),
+      shown: () => this.#masters.shown,
     });
     this.#masters = new Masters({
       clock: this.#clock,

@@ -1,10 +1,18 @@
 import test from 'ava';
-import type { Deployment, Pod, ReplicaSet } from '../../control/api/generated/types.ts';
+import type {
+  Deployment,
+  Pod,
+  PodCondition,
+  PodDisruptionBudget,
+  ReplicaSet,
+} from '../../control/api/generated/types.ts';
 import type { KubernetesObject } from '../../control/api/kind.ts';
 import { timestamp } from '../../control/client/clock.ts';
 import { DESIRED_REPLICAS } from '../../control/controllers/deployment-util.ts';
 import type { KeyValue } from '../../store/index.ts';
+import { uidOf } from './facts.ts';
 import { Judge, Violation } from './judge-always.ts';
+import { Shown } from './shown.ts';
 import { View } from './view.ts';
 
 const MINUTE_MS = 60_000;
@@ -95,10 +103,67 @@ test('a set that has a size may be scaled beside old pods, and any set while the
   t.notThrows(() => paused.put('replicasets', set('new', 2)));
 });
 
+test('surge is a bound, also for sets that the cache does not show yet, as long as who sized them waits for that', t => {
+  for (const [waitedMs, isBad] of [
+    [29_000, true],
+    [31_000, false],
+  ] as const) {
+    const world = new World();
+    world.put('deployments', rolling(4));
+    world.put('replicasets', set('old', 3));
+    world.pass(waitedMs);
+    const begin = () => world.put('replicasets', set('new', 4));
+    if (isBad) t.throws(begin, { instanceOf: Violation, message: /asks for 7 pods where 5 are the most/ });
+    else t.notThrows(begin);
+  }
+  const shown = new World();
+  shown.put('deployments', rolling(4));
+  shown.put('replicasets', set('old', 3));
+  shown.show('old');
+  shown.pass(MINUTE_MS);
+  t.throws(() => shown.put('replicasets', set('new', 4)), { instanceOf: Violation });
+});
+
+test('a rollout keeps what its sets say to be available, and may take away what they do not say yet', t => {
+  for (const [said, isBad] of [
+    [4, true],
+    [1, false],
+  ] as const) {
+    const world = new World();
+    world.put('deployments', rolling(4));
+    world.put('replicasets', set('old', 4, 4, said));
+    for (const name of ['a', 'b', 'c', 'd']) world.put('pods', ready(pod('old', name)));
+    world.show('old');
+    world.pass(MINUTE_MS);
+    const shrink = () => world.put('replicasets', set('old', 3, 4));
+    if (isBad) t.throws(shrink, { instanceOf: Violation, message: /keeps 3 pods that may be available, of 4/ });
+    else t.notThrows(shrink);
+  }
+});
+
+test('an eviction takes no ready pod below its budget, and one that is not ready where the budget has enough', t => {
+  for (const { isReady, said, isBad } of [
+    { isReady: true, said: 2, isBad: true },
+    { isReady: false, said: 2, isBad: false },
+    { isReady: false, said: 1, isBad: true },
+  ]) {
+    const world = new World();
+    world.haveOldSet();
+    world.put('poddisruptionbudgets', budget({ desiredHealthy: 2, currentHealthy: said }));
+    for (const name of ['a', 'b']) world.put('pods', ready(pod('old', name)));
+    if (!isReady) world.put('pods', pod('old', 'a'));
+    const taken = evicted(isReady ? ready(pod('old', 'a')) : pod('old', 'a'));
+    world.put('pods', taken);
+    const evict = () => world.put('pods', leaving(taken));
+    if (isBad) t.throws(evict, { instanceOf: Violation, message: /the eviction of a/ });
+    else t.notThrows(evict);
+  }
+});
+
 /** What the API takes in, a judge that looks at it, and what the leader's cache shows of it. */
 class World {
   readonly #view = new View();
-  readonly #shown = new Map<string, number>();
+  readonly #shown = new Shown(() => this.#nowMs);
   readonly #judge: Judge;
   #nowMs = Date.UTC(2026, 0, 5);
   #revision = 0;
@@ -108,7 +173,7 @@ class World {
       view: this.#view,
       now: () => this.#nowMs,
       note: () => {},
-      shownSinceMs: uid => this.#shown.get(uid),
+      shown: () => this.#shown,
     });
   }
 
@@ -129,9 +194,9 @@ class World {
     this.#take('delete', plural, `default/${name}`);
   }
 
-  /** The leader's cache shows these from now on, by UID. */
+  /** The leader's cache shows these from now on, as they are. */
   show(...uids: readonly string[]): void {
-    for (const uid of uids) this.#shown.set(uid, this.#nowMs);
+    for (const { object } of this.#view.all()) if (uids.includes(uidOf(object))) this.#shown.note(object);
   }
 
   pass(ms: number): void {
@@ -160,8 +225,22 @@ function deployment(replicas: number, paused = false): Deployment {
   };
 }
 
-/** A set whose name is its UID, of a size for a wanted number. */
-function set(name: string, replicas: number, sizedFor = replicas): ReplicaSet {
+/** One pod more than wanted, none less. */
+function rolling(replicas: number): Deployment {
+  const strategy = { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } };
+  return { metadata: { name: 'web', uid: 'web' }, spec: { replicas, strategy, selector: {}, template: {} } };
+}
+
+function budget(status: { readonly desiredHealthy: number; readonly currentHealthy: number }): PodDisruptionBudget {
+  return {
+    metadata: { name: 'web', namespace: 'default', uid: 'budget' },
+    spec: { selector: { matchLabels: { app: 'web' } } },
+    status: { ...status, disruptionsAllowed: 0, expectedPods: 2 },
+  };
+}
+
+/** A set whose name is its UID, of a size for a wanted number, that says so many of its pods to be available. */
+function set(name: string, replicas: number, sizedFor = replicas, availableReplicas = 0): ReplicaSet {
   return {
     metadata: {
       name,
@@ -170,15 +249,34 @@ function set(name: string, replicas: number, sizedFor = replicas): ReplicaSet {
       ownerReferences: [owner('Deployment', 'web')],
     },
     spec: { replicas, selector: {} },
+    status: { replicas, availableReplicas },
   };
 }
 
 function pod(of: string, name: string, phase = 'Running'): Pod {
   return {
-    metadata: { name, uid: name, ownerReferences: [owner('ReplicaSet', of)] },
+    metadata: {
+      name,
+      namespace: 'default',
+      uid: name,
+      labels: { app: 'web' },
+      ownerReferences: [owner('ReplicaSet', of)],
+    },
     spec: { containers: [], nodeName: 'node-1' },
     status: { phase },
   };
+}
+
+function ready(object: Pod): Pod {
+  return withCondition(object, { type: 'Ready', status: 'True', lastTransitionTime: '2026-01-05T00:00:00Z' });
+}
+
+function evicted(object: Pod): Pod {
+  return withCondition(object, { type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI' });
+}
+
+function withCondition(object: Pod, condition: PodCondition): Pod {
+  return { ...object, status: { ...object.status, conditions: [...(object.status?.conditions ?? []), condition] } };
 }
 
 function leaving(object: Pod): Pod {
