@@ -100,6 +100,13 @@ export {
   LOCAL_LABEL,
   LOCAL_NODE,
 } from '../control/api/local-volumes.ts';
+export {
+  addQuantities,
+  compareQuantities,
+  formatQuantity,
+  parseQuantity,
+  type Quantity as ParsedQuantity,
+} from '../control/api/schema/quantity.ts';
 export { matchesLabelSelector } from '../control/api/selectors.ts';
 export { ApiError, hasReason } from '../control/api/status.ts';
 export { ephemeralClaimName, isBoundTo } from '../control/api/volume-binding.ts';

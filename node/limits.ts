@@ -82,8 +82,8 @@ export const EVICTION_OBSERVE_MS = 10_000;
 export const PRESSURE_TRANSITION_MS = 300_000;
 /** What an evicted pod gets to end. */
 export const EVICTION_GRACE_SECONDS = 1;
-/** Files and folders that are looked at to measure one volume. */
-export const MEASURED_ENTRIES_MAX = 100_000;
+/** How much of the time may go into measuring what pods keep on the disk: a node with much on it is measured less often. */
+export const STORAGE_MEASURE_SHARE_MAX = 0.05;
 
 /** Streams (exec, attach, port-forward) that the agent's server holds at once. */
 export const STREAMS_MAX = 500;

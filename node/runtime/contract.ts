@@ -347,6 +347,13 @@ function lifecycleTests(test: TestFn, harness: RuntimeHarness): void {
     const usage = await eventually(async () => (await fixture.runtime.usage()).find(one => one.id === id));
     t.true(Number.isSafeInteger(usage.cpuNanoseconds) && usage.cpuNanoseconds >= 0);
     t.true(Number.isSafeInteger(usage.memoryBytes) && usage.memoryBytes >= 0);
+    const storage = await eventually(async () => {
+      const [first, ...more] = await fixture.runtime.storage([id, 'f'.repeat(64)]);
+      return more.length === 0 ? first : undefined;
+    });
+    t.is(storage.id, id);
+    t.true(Number.isSafeInteger(storage.logBytes) && storage.logBytes >= 0);
+    t.true(Number.isSafeInteger(storage.writableBytes) && storage.writableBytes >= 0);
   });
 }
 
