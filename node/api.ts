@@ -62,6 +62,7 @@ export type {
   ObjectReference,
   PersistentVolume,
   PersistentVolumeClaim,
+  PersistentVolumeClaimCondition,
   Pod,
   PodCondition,
   PodSpec,
@@ -109,7 +110,7 @@ export {
 } from '../control/api/schema/quantity.ts';
 export { matchesLabelSelector } from '../control/api/selectors.ts';
 export { ApiError, hasReason } from '../control/api/status.ts';
-export { ephemeralClaimName, isBoundTo } from '../control/api/volume-binding.ts';
+export { compareStorage, ephemeralClaimName, isBoundTo } from '../control/api/volume-binding.ts';
 export type { Client } from '../control/client/client.ts';
 export type { EventRecorder } from '../control/client/events.ts';
 export { ApiEventRecorder } from '../control/client/events.ts';
