@@ -431,10 +431,24 @@ function programTests(test: TestFn, harness: RuntimeHarness): void {
   add('a container ends with its first process, whatever that leaves behind', async (t, fixture) => {
     for (const [attempt, shared] of [{}, { shareProcessNamespace: true }, { hostPid: true }].entries()) {
       const sandbox = await fixture.sandbox({ attempt, ...shared });
-      const id = await fixture.shell(sandbox.id, 'sleep 1000 & exit 3');
-      t.like(await fixture.exited(id), { exitCode: 3 });
+      for (const tty of [false, true]) {
+        const id = await fixture.shell(sandbox.id, 'sleep 1000 & exit 3', { name: tty ? 'terminal' : 'plain', tty });
+        t.like(await fixture.exited(id), { exitCode: 3 }, JSON.stringify({ ...shared, tty }));
+      }
       await fixture.runtime.removeSandbox(sandbox.id);
     }
+  });
+
+  add('the command of a container with a terminal is its first process, and has the terminal', async (t, fixture) => {
+    const sandbox = await fixture.sandbox();
+    const script =
+      'echo "$$ $(cut -d" " -f6 /proc/$$/stat)"; : > /dev/tty && echo has; trap "exit 7" INT; echo ready; while :; do sleep 0.1; done';
+    const id = await fixture.shell(sandbox.id, script, { tty: true, stdin: true });
+    await eventually(async () => ((await fixture.output(id)).includes('ready') ? true : undefined));
+    t.is(await fixture.output(id), '1 1\r\nhas\r\nready\r\n');
+    const session = await fixture.runtime.attach(id, { tty: true, stdin: true });
+    session.stdin?.write('\u0003');
+    t.is(await session.exitCode, 7, 'what is typed reaches it as a signal');
   });
 
   add('exec: input to its end, much of it both ways', async (t, fixture) => {
