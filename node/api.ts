@@ -114,6 +114,7 @@ export { compareStorage, ephemeralClaimName, isBoundTo } from '../control/api/vo
 export type { Client } from '../control/client/client.ts';
 export type { EventRecorder } from '../control/client/events.ts';
 export { ApiEventRecorder } from '../control/client/events.ts';
+export { http } from '../control/client/http-module.ts';
 export { type Cache, Informer } from '../control/client/informer.ts';
 export { matchesRequiredNode } from '../control/client/node-selectors.ts';
 export { untoleratedTaint } from '../control/client/taints.ts';

@@ -445,7 +445,8 @@ function programTests(test: TestFn, harness: RuntimeHarness): void {
       'echo "$$ $(cut -d" " -f6 /proc/$$/stat)"; : > /dev/tty && echo has; trap "exit 7" INT; echo ready; while :; do sleep 0.1; done';
     const id = await fixture.shell(sandbox.id, script, { tty: true, stdin: true });
     await eventually(async () => ((await fixture.output(id)).includes('ready') ? true : undefined));
-    t.is(await fixture.output(id), '1 1\r\nhas\r\nready\r\n');
+    // Not every runtime keeps a terminal's carriage returns.
+    t.is((await fixture.output(id)).replaceAll('\r', ''), '1 1\nhas\nready\n');
     const session = await fixture.runtime.attach(id, { tty: true, stdin: true });
     session.stdin?.write('\u0003');
     t.is(await session.exitCode, 7, 'what is typed reaches it as a signal');

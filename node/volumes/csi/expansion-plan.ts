@@ -2,7 +2,6 @@
  * What a node does about a claim whose volume somebody has enlarged, and what it tells of it in the claim's status (kubelet:
  * pkg/volume/util/operationexecutor/node_expander.go, pkg/volume/util/resize_util.go). Pure.
  */
-import { status as grpc } from '@grpc/grpc-js';
 import {
   compareStorage,
   type PersistentVolume,
@@ -10,6 +9,7 @@ import {
   type PersistentVolumeClaimCondition,
   type Quantity,
 } from '../../api.ts';
+import { status as grpc } from '../../grpc/status.ts';
 
 export interface Expansion {
   readonly size: Quantity;
