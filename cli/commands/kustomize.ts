@@ -17,7 +17,7 @@ const RESTRICTORS = ['LoadRestrictionsRootOnly', 'LoadRestrictionsNone'];
 
 export function register(program: Command, context: CommandContext): void {
   const command = new ClusterCommand('kustomize')
-    .argument('[dir]', 'the folder of a kustomization.yaml')
+    .argument('[dir...]', 'the folder of a kustomization.yaml')
     .usage('DIR')
     .summary('print the objects of a kustomization')
     .description(
@@ -30,9 +30,10 @@ export function register(program: Command, context: CommandContext): void {
       'LoadRestrictionsRootOnly',
     )
     .addHelpText('after', '\nExamples:\n  raftsman kustomize overlays/prod\n  raftsman apply -k overlays/prod')
-    .action((folder: string | undefined, flags: Flags) => {
+    .action((folders: readonly string[], flags: Flags) => {
       try {
-        build(folder ?? '.', flags, context);
+        if (folders.length > 1) throw failure('specify one path to kustomization.yaml');
+        build(folders[0] ?? '.', flags, context);
       } catch (error) {
         tellFailure(context, error);
       }

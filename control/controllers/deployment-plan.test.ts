@@ -145,6 +145,16 @@ test('an undo makes the old ReplicaSet the newest revision', t => {
   t.is(world.sets.length, 2);
 });
 
+test('revisions are whole numbers of 64 bits', t => {
+  const world = new World({ replicas: 1 });
+  world.settle();
+  const [set] = world.sets;
+  world.sets = [{ ...set, metadata: { ...set?.metadata, annotations: { [REVISION]: '3546343826724305832' } } }];
+  world.change({ template: template('2') });
+  world.settle();
+  t.is(world.deployment.metadata?.annotations?.[REVISION], '3546343826724305833');
+});
+
 test('pausing stops the roll but not the scaling', t => {
   const world = new World({ replicas: 1 });
   world.settle();

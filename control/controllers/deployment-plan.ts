@@ -133,13 +133,13 @@ class Planner {
     const known = revisionOf(set);
     if (known < revision) {
       annotations[REVISION] = String(revision);
-      if (known > 0) annotations[REVISION_HISTORY] = [annotations[REVISION_HISTORY], known].filter(Boolean).join(',');
+      if (known > 0n) annotations[REVISION_HISTORY] = [annotations[REVISION_HISTORY], known].filter(Boolean).join(',');
     }
     this.#replace(set, { annotations, minReadySeconds: this.#deployment.spec?.minReadySeconds });
   }
 
-  #nextRevision(): number {
-    return Math.max(0, ...this.#old.map(revisionOf)) + 1;
+  #nextRevision(): bigint {
+    return this.#old.map(revisionOf).reduce((highest, each) => (each > highest ? each : highest), 0n) + 1n;
   }
 
   #newReplicaSet(): ReplicaSet {
@@ -271,7 +271,7 @@ class Planner {
     const old = this.#old.filter(({ metadata }) => !metadata?.deletionTimestamp);
     const surplus = Math.max(0, old.length - limit);
     return old
-      .toSorted((a, b) => revisionOf(a) - revisionOf(b))
+      .toSorted((a, b) => Number(revisionOf(a) - revisionOf(b)))
       .slice(0, surplus)
       .filter(
         set =>

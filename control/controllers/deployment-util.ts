@@ -43,8 +43,9 @@ export function scaledValue(value: IntOrString, total: number, round: (value: nu
   return round((Number.parseInt(value, 10) * total) / 100);
 }
 
-export function revisionOf(object: Deployment | ReplicaSet): number {
-  return Number(object.metadata?.annotations?.[REVISION] ?? 0) || 0;
+export function revisionOf(object: Deployment | ReplicaSet): bigint {
+  const text = object.metadata?.annotations?.[REVISION] ?? '';
+  return /^[+-]?\d+$/.test(text) ? BigInt.asIntN(64, BigInt(text.replace('+', ''))) : 0n;
 }
 
 /** Annotations that a new or current ReplicaSet takes from its Deployment. */

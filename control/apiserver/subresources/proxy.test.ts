@@ -42,6 +42,12 @@ const listening = (server: Server) => new Promise<void>(resolve => void server.l
 async function podServer(t: ExecutionContext): Promise<number> {
   const server = createHttp(async (request, response) => {
     if (request.url === '/redirect') return void response.writeHead(302, { location: '/there' }).end();
+    if (request.url === '/page') {
+      const html = '<a href="/rewriteme">test</a>';
+      return void response
+        .writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'content-length': html.length })
+        .end(html);
+    }
     let size = 0;
     for await (const chunk of request) size += chunk.length;
     const { method, url, headers } = request;
@@ -179,8 +185,24 @@ test('the declared port is the default, and a path without a slash is sent to on
   t.is((await ask(world, `${PODS}/p/proxy/`, credentials)).status, 200);
   const moved = await ask(world, `${PODS}/p/proxy?x=1`, credentials);
   t.deepEqual([moved.status, moved.headers.location], [301, `${PODS}/p/proxy/?x=1`]);
+  t.is((await ask(world, `${PODS}/p/proxy`, { ...credentials, method: 'HEAD' })).status, 301);
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+    const there = await ask(world, `${PODS}/p/proxy?x=1`, { ...credentials, method });
+    t.is(there.status, 200, method);
+    t.like(JSON.parse(there.text), { method, url: '/?x=1' });
+  }
   const redirected = await ask(world, `${PODS}/p/proxy/redirect`, credentials);
   t.deepEqual([redirected.status, redirected.headers.location], [302, `${PODS}/p/proxy/there`]);
+});
+
+test('links of a page stay behind the proxy', async t => {
+  const { world, credentials } = await proxyWorld(t);
+  for (const prefix of [`${PODS}/p/proxy`, '/api/v1/namespaces/default/services/web:http/proxy']) {
+    const page = await ask(world, `${prefix}/page`, credentials);
+    t.deepEqual([page.status, page.text], [200, `<a href="${prefix}/rewriteme">test</a>`]);
+    const head = await ask(world, `${prefix}/page`, { ...credentials, method: 'HEAD' });
+    t.deepEqual([head.status, head.headers['content-length'], head.text], [200, '29', '']);
+  }
 });
 
 test('a service leads to a ready pod, by the name or number of its port', async t => {

@@ -34,13 +34,13 @@ const BEARER_PROTOCOL = /^base64url\.bearer\.authorization\.k8s\.io\./;
 export function proxy({ credentials }: StreamOptions): SubresourceHandler {
   return async (core, request) => {
     const { exchange } = request;
-    const { prefix, rest } = splitUrl(request);
+    const { prefix, rest, query } = splitUrl(request);
     const target = await locateTarget({ core, request, credentials });
-    if (rest === '' && !exchange.upgrade) return toFolder(exchange);
+    if (rest === '' && !exchange.upgrade && ['GET', 'HEAD'].includes(exchange.method)) return toFolder(exchange);
     const release = countStream(core);
     try {
       const socket = await openSocket(core, target);
-      const path = rest || '/';
+      const path = `${rest || '/'}${query}`;
       const { method, signal, upgrade } = exchange;
       return await passOn(exchange, {
         begin: headers =>
@@ -56,6 +56,7 @@ export function proxy({ credentials }: StreamOptions): SubresourceHandler {
         path,
         prefix,
         release,
+        hasMovedLinks: request.kind.plural !== 'nodes',
       });
     } catch (error) {
       release();
@@ -64,16 +65,24 @@ export function proxy({ credentials }: StreamOptions): SubresourceHandler {
   };
 }
 
-/** The URL in front of the proxied path, and that path with the query, both as the client wrote them. */
-function splitUrl({ exchange, info, kind }: ResourceRequest): { readonly prefix: string; readonly rest: string } {
+interface SplitUrl {
+  /** What stands in front of the proxied path. */
+  readonly prefix: string;
+  /** The proxied path, perhaps empty. */
+  readonly rest: string;
+  /** With its question mark, if there is one. */
+  readonly query: string;
+}
+
+/** The parts of the URL as the client wrote them. */
+function splitUrl({ exchange, info, kind }: ResourceRequest): SplitUrl {
   const question = exchange.url.indexOf('?');
   const path = question < 0 ? exchange.url : exchange.url.slice(0, question);
   const query = question < 0 ? '' : exchange.url.slice(question);
   // '', api, v1, [namespaces, NS,] RESOURCE, NAME, proxy
   const length = kind.namespaced && info.namespace ? 8 : 6;
   const prefix = path.split('/').slice(0, length).join('/');
-  const rest = path.slice(prefix.length);
-  return { prefix, rest: rest === '' ? '' : rest + query };
+  return { prefix, rest: path.slice(prefix.length), query };
 }
 
 /** Without the slash, relative links of the page would lead out of it (kubernetes/kubernetes#4958). */
@@ -127,6 +136,8 @@ export interface Passing {
   readonly prefix: string;
   /** To be called when nothing goes over the connection any more. */
   readonly release: () => void;
+  /** Links in pages lead back through the proxy, too. */
+  readonly hasMovedLinks?: boolean;
   /** Headers besides the client's; they take the place of equal ones. */
   readonly more?: OutgoingHttpHeaders;
   /** Headers of the client that are not passed on besides its credentials. */
@@ -156,7 +167,7 @@ export async function passOn(exchange: Exchange, passing: Passing): Promise<Repl
         release();
         drop();
       });
-      resolve({ status: answer.statusCode ?? 502, headers: answerHeaders(answer, exchange, passing), body: answer });
+      void answered(answer, exchange, passing).then(resolve);
     });
     outgoing.once('upgrade', (answer: IncomingMessage, upgraded: Duplex, head: Buffer) => {
       outgoing.off('error', fail);
@@ -219,6 +230,21 @@ function requestHeaders(
 
 function namedByConnection(header: string | undefined): Set<string> {
   return new Set((header ?? '').split(',').map(name => name.trim().toLowerCase()));
+}
+
+/** The answer for the client; links and redirections to the same host stay behind the proxy. */
+async function answered(answer: IncomingMessage, exchange: Exchange, passing: Passing): Promise<Reply> {
+  const status = answer.statusCode ?? 502;
+  const headers = answerHeaders(answer, exchange, passing);
+  const isPage = /^text\/html\b/i.test(answer.headers['content-type'] ?? '');
+  if (!isPage || !passing.hasMovedLinks || exchange.method === 'HEAD') return { status, headers, body: answer };
+  // Few clients of a cluster read pages: what it takes to read them is loaded for the first.
+  const { withLinksMoved } = await import('./html-links.ts');
+  const at = { prefix: passing.prefix, host: exchange.localAddress };
+  const body = withLinksMoved(answer, link => relocate(link, at));
+  if (!body) return { status, headers, body: answer };
+  const { 'content-length': _, ...others } = headers;
+  return { status, headers: others, body };
 }
 
 function answerHeaders(answer: IncomingMessage, { localAddress, upgrade }: Exchange, { prefix }: Passing): Headers {
