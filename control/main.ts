@@ -173,7 +173,13 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   closers.push(async () => snapshots.stop());
 
   const apiServer = createApiServer({
-    ...(await readAuthentication(options.authentication)),
+    ...(await readAuthentication({
+      flags: options.authentication,
+      ownIssuer: issuerOf(setup),
+      clock: context.clock,
+      logger,
+      closers,
+    })),
     ...(await openAudit({
       flags: options.audit,
       clock: context.clock,
@@ -366,6 +372,7 @@ function leaderWork({
             balancesServices: options.balancesServices,
             routesIngresses: options.routesIngresses,
             nodeHealth: options.failover.nodeHealth,
+            legacyTokenUnusedMs: options.authentication.legacyTokenUnusedMs,
             signCertificate: ({ request, usages, expirationSeconds }) =>
               signAsRequested(setup.secrets.authority, request, {
                 usages: SIGNED_USAGES.filter(usage => usages.includes(usage)),

@@ -23,6 +23,8 @@ export interface UpOptions extends Wishes {
   readonly isFastFailover: boolean;
   /** A KubeSchedulerConfiguration for all masters; read by each when it starts. */
   readonly schedulerConfig: string | undefined;
+  /** An AuthenticationConfiguration for all masters, which follow it. */
+  readonly authenticationConfig?: string | undefined;
   /** Flags of `raftsman agent` for all nodes. */
   readonly nodeFlags: readonly string[];
 }
@@ -63,8 +65,11 @@ export async function up(options: UpOptions, dependencies: UpDependencies): Prom
   await mkdir(directory, { recursive: true });
   await writeFile(paths.supervisorPid(directory), `${dependencies.pid}\n`);
   const flags = options.isFastFailover ? ['--fast-failover'] : [];
-  const masterFlags =
-    options.schedulerConfig === undefined ? [] : ['--scheduler-config', resolve(options.schedulerConfig)];
+  const fileFlag = (name: string, file: string | undefined) => (file === undefined ? [] : [name, resolve(file)]);
+  const masterFlags = [
+    ...fileFlag('--scheduler-config', options.schedulerConfig),
+    ...fileFlag('--authentication-config', options.authenticationConfig),
+  ];
   const kinds = { flags, masterFlags, nodeFlags: options.nodeFlags };
   const session = new Session({ directory, plan, dependencies, supervisor, progress, ...kinds });
   try {

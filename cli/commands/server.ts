@@ -5,6 +5,11 @@ import type { Schedule } from '../../control/operations/schedule.ts';
 import type { StoreSettings } from '../../control/operations/store-settings.ts';
 import { UsageError } from '../cluster/errors.ts';
 import type { CommandContext } from '../context.ts';
+import {
+  type AuthenticationOptionFlags,
+  addAuthenticationOptions,
+  authenticationOf,
+} from './authentication-options.ts';
 import { addFailoverOptions, type FailoverFlags, failoverOf } from './failover-options.ts';
 import { handedOn, handedOnArguments, nodeIpOption, nodeOptions, runtimeOptions } from './node-flags.ts';
 import {
@@ -17,7 +22,7 @@ import {
   wholeNumber,
 } from './options.ts';
 
-interface Flags extends FailoverFlags {
+interface Flags extends FailoverFlags, AuthenticationOptionFlags {
   readonly name: string;
   readonly dataDir: string;
   readonly listen: { readonly host: string; readonly port: number };
@@ -36,19 +41,6 @@ interface Flags extends FailoverFlags {
   readonly snapshotRetention: number;
   readonly snapshotDir?: string;
   readonly agent: boolean;
-  readonly tokenAuthFile?: string;
-  readonly requestheaderClientCaFile?: string;
-  readonly requestheaderAllowedNames: readonly string[];
-  readonly anonymousAuth: boolean;
-  readonly oidcIssuerUrl?: string;
-  readonly oidcClientId?: string;
-  readonly oidcUsernameClaim?: string;
-  readonly oidcUsernamePrefix?: string;
-  readonly oidcGroupsClaim?: string;
-  readonly oidcGroupsPrefix?: string;
-  readonly oidcRequiredClaim: readonly string[];
-  readonly oidcSigningAlgs?: string;
-  readonly oidcCaFile?: string;
   readonly encryptionProviderConfig?: string;
   readonly schedulerConfig?: string;
   readonly auditPolicyFile?: string;
@@ -132,27 +124,6 @@ export function register(program: Command, context: CommandContext): void {
     )
     .option('--no-agent', 'run no node on this machine')
     .option('--tls-san <host>', 'another name or address under which clients reach this master', collect, [])
-    .option('--token-auth-file <file>', 'static tokens: lines of token,user,uid,"group1,group2"')
-    .option(
-      '--requestheader-client-ca-file <file>',
-      'the authority of proxies in front, which say in X-Remote-User and X-Remote-Group who asks',
-    )
-    .option(
-      '--requestheader-allowed-names <name>',
-      'a common name that such a proxy may have (may be repeated; any if none is given)',
-      collect,
-      [],
-    )
-    .option('--oidc-issuer-url <url>', 'an OpenID Connect provider that vouches for users; https only')
-    .option('--oidc-client-id <id>', 'whom its tokens must be for')
-    .option('--oidc-username-claim <claim>', 'the claim that names the user (default: sub)')
-    .option('--oidc-username-prefix <prefix>', 'what stands before it; - for nothing (default: the issuer and #)')
-    .option('--oidc-groups-claim <claim>', 'the claim that names the groups')
-    .option('--oidc-groups-prefix <prefix>', 'what stands before each of them')
-    .option('--oidc-required-claim <key=value>', 'a claim that a token must have (may be repeated)', collect, [])
-    .option('--oidc-signing-algs <list>', 'how tokens may be signed, by commas (default: RS256)')
-    .option('--oidc-ca-file <file>', 'the authority of the provider’s certificate')
-    .option('--no-anonymous-auth', 'refuse requests without credentials, health checks among them')
     .option(
       '--encryption-provider-config <file>',
       'an EncryptionConfiguration that says how values lie in the store (default: Secrets under keys of the masters’ own)',
@@ -188,7 +159,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('--ingress-https-port <port>', 'the same over TLS', portOrOff, 443);
   for (const option of handedOn(ownNodeOptions()))
     command.addOption(option.helpGroup('Options of this machine’s node:'));
-  addFailoverOptions(command)
+  addFailoverOptions(addAuthenticationOptions(command))
     .addHelpText(
       'after',
       `
@@ -235,13 +206,7 @@ Examples:
             ...['--ingress-https-port', flags.ingress ? String(flags.ingressHttpsPort) : 'off'],
           ],
           tlsSans: flags.tlsSan,
-          authentication: {
-            tokenFile: flags.tokenAuthFile,
-            proxyAuthorityFile: flags.requestheaderClientCaFile,
-            proxyNames: flags.requestheaderAllowedNames,
-            isAnonymousRefused: !flags.anonymousAuth,
-            oidc: oidcOf(flags),
-          },
+          authentication: authenticationOf(flags),
           audit: {
             policyFile: flags.auditPolicyFile,
             logPath: flags.auditLogPath,
@@ -281,35 +246,6 @@ async function storeSettingsOf(flags: Flags): Promise<StoreSettings> {
 function refuseWithoutJoin({ join, learner, replace }: Flags): void {
   if (join !== undefined || (learner !== true && replace === undefined)) return;
   throw new UsageError(`${learner === true ? '--learner' : '--replace'} needs --join: it says how to join a cluster`);
-}
-
-function oidcOf(flags: Flags) {
-  const { oidcIssuerUrl: issuerUrl, oidcClientId: clientId } = flags;
-  if (issuerUrl === undefined && clientId === undefined) return undefined;
-  if (issuerUrl === undefined || clientId === undefined) {
-    throw new UsageError('--oidc-issuer-url and --oidc-client-id need each other');
-  }
-  const requiredClaims = Object.fromEntries(
-    flags.oidcRequiredClaim.map(pair => {
-      const [, claim, value] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
-      if (claim === undefined || value === undefined)
-        throw new UsageError(`--oidc-required-claim: ${pair} must be key=value`);
-      return [claim, value];
-    }),
-  );
-  const { oidcUsernameClaim: usernameClaim, oidcUsernamePrefix: usernamePrefix } = flags;
-  const { oidcGroupsClaim: groupsClaim, oidcGroupsPrefix: groupsPrefix } = flags;
-  return {
-    issuerUrl,
-    clientId,
-    ...(usernameClaim !== undefined && { usernameClaim }),
-    ...(usernamePrefix !== undefined && { usernamePrefix }),
-    ...(groupsClaim !== undefined && { groupsClaim }),
-    ...(groupsPrefix !== undefined && { groupsPrefix }),
-    requiredClaims,
-    ...(flags.oidcSigningAlgs !== undefined && { signingAlgorithms: flags.oidcSigningAlgs.split(',') }),
-    authorityFile: flags.oidcCaFile,
-  };
 }
 
 function datastoreOf(flags: Flags): DatastoreOptions | undefined {

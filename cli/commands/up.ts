@@ -24,6 +24,7 @@ interface Flags {
   readonly restartDelay?: number;
   readonly fastFailover?: boolean;
   readonly schedulerConfig?: string;
+  readonly authenticationConfig?: string;
   readonly ingressHttpPort?: number | 'off';
   readonly ingressHttpsPort?: number | 'off';
 }
@@ -54,6 +55,10 @@ export function register(program: Command, context: CommandContext): void {
     .option('--restart-delay <seconds>', 'how long a process that died stays away (default 5)', seconds)
     .option('--fast-failover', 'a dead node’s pods run elsewhere within 30 s')
     .option('--scheduler-config <file>', 'a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1)')
+    .option(
+      '--authentication-config <file>',
+      'an AuthenticationConfiguration (apiserver.config.k8s.io/v1beta1); read again when it changes',
+    )
     .option('--ingress-http-port <port>', 'where Ingresses are reached, or off (default: --port + 18)', portOrOff)
     .option('--ingress-https-port <port>', 'the same over TLS (default: --port + 19)', portOrOff)
     .option('--detach', 'return once the cluster is up, and leave it running')
@@ -89,6 +94,7 @@ async function foreground(flags: Flags, nodeFlags: readonly string[], context: C
         restartDelayMs: flags.restartDelay === undefined ? undefined : flags.restartDelay * 1000,
         isFastFailover: flags.fastFailover === true,
         schedulerConfig: flags.schedulerConfig,
+        authenticationConfig: flags.authenticationConfig,
         ingress: {
           ...(flags.ingressHttpPort !== undefined && { http: flags.ingressHttpPort }),
           ...(flags.ingressHttpsPort !== undefined && { https: flags.ingressHttpsPort }),
@@ -139,6 +145,7 @@ async function detach(flags: Flags, nodeFlags: readonly string[], context: Comma
       ...flag('--restart-delay', flags.restartDelay),
       ...(flags.fastFailover ? ['--fast-failover'] : []),
       ...flag('--scheduler-config', flags.schedulerConfig),
+      ...flag('--authentication-config', flags.authenticationConfig),
       ...flag('--ingress-http-port', flags.ingressHttpPort),
       ...flag('--ingress-https-port', flags.ingressHttpsPort),
       ...nodeFlags,

@@ -116,6 +116,15 @@ export interface KindDeclaration<T extends KubernetesObject = KubernetesObject> 
   validate(object: T): FieldError[];
   /** What is wrong with a changed object, in Kubernetes' order: with the change, and with the object as it is now. */
   validateUpdate(object: T, old: T): FieldError[];
+  /**
+   * What rules say that may work long: in steps, between which whoever asks lets others have a turn. Asked last; `errors` is what
+   * {@link validate} or {@link validateUpdate} said. `old` is undefined for a new object.
+   */
+  judgeInSteps?(
+    object: T,
+    old: T | undefined,
+    errors: readonly FieldError[],
+  ): Generator<undefined, readonly FieldError[]>;
   /** True if neither discovery nor OpenAPI tells of it: it is served to who asks for its path. */
   readonly isUnlisted?: boolean;
   /** The sentence with which every request for a kind on its way out is answered, in a `Warning:` header. */

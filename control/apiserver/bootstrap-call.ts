@@ -49,11 +49,16 @@ export function pathOf(kind: Kind, { metadata }: KubernetesObject, { isCollectio
 
 export async function call<T extends KubernetesObject = KubernetesObject>(
   { server, identity }: BootstrapCaller,
-  request: { readonly method: string; readonly path: string; readonly body?: object },
+  request: {
+    readonly method: string;
+    readonly path: string;
+    readonly body?: object;
+    readonly headers?: Readonly<Record<string, string>>;
+  },
 ): Promise<T> {
-  const { method, path, body } = request;
+  const { method, path, body, headers } = request;
   const response = await server.handle(
-    { method, path, headers: JSON_HEADERS, ...(body && { body: JSON.stringify(body) }) },
+    { method, path, headers: { ...JSON_HEADERS, ...headers }, ...(body && { body: JSON.stringify(body) }) },
     identity,
   );
   const chunks: Uint8Array[] = [];

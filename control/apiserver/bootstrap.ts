@@ -27,6 +27,7 @@ import { addressAt, parseAddressRange } from './admission/ranges.ts';
 import { type BootstrapCaller, call, ensure, pathOf, read } from './bootstrap-call.ts';
 import { keepMandatoryLevels, keepServiceRange, makeFirstObjects } from './bootstrap-objects.ts';
 import { reconcileRoles } from './bootstrap-roles.ts';
+import { keepTokenTracking } from './legacy-token-tracking.ts';
 import type { Clock, Logger } from './types.ts';
 
 export interface BootstrapOptions extends BootstrapCaller {
@@ -128,6 +129,7 @@ export async function keepBootstrapObjects(options: KeepOptions): Promise<void> 
       isMade = true;
       await keepMandatoryLevels(options);
       await keepServiceRange(options, options.serviceCIDR);
+      await keepTokenTracking(options, options.clock.now());
       await publishMasters(options, await options.livingMasters());
     } catch (error) {
       logger.warn({ error: String(error) }, 'the first objects of the cluster could not be written');

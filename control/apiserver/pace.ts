@@ -32,3 +32,13 @@ export class Pace {
     this.#startedMs = this.#clock.now();
   }
 }
+
+/** Does work that comes in steps, each of which may be long, and lets others have a turn between two when it is time. */
+export async function inSteps<T>(clock: Clock, work: Generator<undefined, T>): Promise<T> {
+  const pace = new Pace(clock, 1);
+  for (;;) {
+    const step = work.next();
+    if (step.done) return step.value;
+    if (pace.isDue()) await pace.turn();
+  }
+}

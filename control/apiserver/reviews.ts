@@ -129,7 +129,7 @@ function userInfo({ user, groups, uid, extra }: Identity): UserInfo {
 async function answerToken(review: TokenReview, authentication: AuthenticationOptions): Promise<object> {
   const { token = '', audiences = [] } = review.spec ?? {};
   if (token === '') throw badRequest('token is required for TokenReview in authentication');
-  const holder = await authenticateToken(token, audiences, authentication);
+  const holder = await authenticateToken(token, { audiences }, authentication);
   const status: TokenReviewStatus = holder
     ? {
         authenticated: true,

@@ -4,6 +4,7 @@ import type { StoreClient } from '../../store/index.ts';
 import type { TolerationDefaults } from './admission/pod-defaults.ts';
 import type { AuditorOptions } from './audit/audit.ts';
 import type { StaticToken } from './auth/authentication.ts';
+import type { ConfiguredAuthentication } from './auth/configured-authentication.ts';
 import type { OidcOptions } from './auth/oidc.ts';
 import type { RequestHeaderOptions } from './auth/request-header.ts';
 import type { ClientCredentials } from './callout/connections.ts';
@@ -35,6 +36,8 @@ export interface ApiServerOptions {
   readonly requestHeader?: RequestHeaderOptions;
   /** An OpenID Connect provider that vouches for users. */
   readonly oidc?: OidcOptions;
+  /** Issuers of tokens, and who may be anonymous; whoever hands it in may exchange what it says while the server runs. */
+  readonly configuredAuthentication?: ConfiguredAuthentication | undefined;
   /** True if requests without credentials are refused. */
   readonly refusesAnonymous?: boolean;
   /** With which the server dials agents; without it there are no logs, exec and port-forward. */

@@ -36,8 +36,9 @@ import type { GroupVersion } from './aggregation/local-services.ts';
 import { Auditor } from './audit/audit.ts';
 import type { AuthenticationOptions } from './auth/authentication.ts';
 import { Authorizer } from './auth/authorizer.ts';
+import { LegacyTokenUses } from './auth/legacy-token-uses.ts';
 import { NodeReferences } from './auth/node-references.ts';
-import { OidcAuthenticator } from './auth/oidc.ts';
+import { oidcAuthenticator } from './auth/oidc.ts';
 import { DEFAULT_ISSUER, ServiceAccountTokens } from './auth/service-account-tokens.ts';
 import { WatchCache } from './cache/watch-cache.ts';
 import { type Callout, createCallout } from './callout/client.ts';
@@ -70,12 +71,16 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   return new Server(options);
 }
 
+/** Under whom the server writes what no request asked for. */
+const ITSELF: Identity = { user: 'system:apiserver', groups: ['system:masters'] };
+
 class Server implements ApiServer {
   readonly #limits: Limits;
   readonly #cache: WatchCache;
   readonly #callout: Callout;
   readonly #keeper: ApiServiceKeeper;
   readonly #handler: Handler;
+  readonly #legacyUses: LegacyTokenUses;
   readonly #closing = new AbortController();
   readonly #listener: Listener;
   #isCacheStarted = false;
@@ -142,14 +147,21 @@ class Server implements ApiServer {
       eventLeases,
       callout,
     };
+    this.#legacyUses = new LegacyTokenUses({
+      clock,
+      logger,
+      registry: metrics.registry,
+      caller: { server: this, identity: ITSELF },
+    });
     const authentication: AuthenticationOptions = {
       clock,
       staticTokens: options.staticTokens ?? [],
       ...(options.requestHeader && { requestHeader: options.requestHeader }),
       refusesAnonymous: options.refusesAnonymous ?? false,
       readBootstrapSecret: name => readSecret(cache, name),
-      ...(options.oidc && { oidc: new OidcAuthenticator(options.oidc, { clock, logger }) }),
-      serviceAccounts: tokens && { tokens, cache, clock },
+      ...(options.oidc && { oidc: oidcAuthenticator(options.oidc, { clock, logger }) }),
+      ...(options.configuredAuthentication && { configured: options.configuredAuthentication }),
+      serviceAccounts: tokens && { tokens, cache, clock, legacyUses: this.#legacyUses },
     };
     const routes = options.routes ?? [];
     const fairness = new Fairness({
@@ -241,6 +253,7 @@ class Server implements ApiServer {
   async close(): Promise<void> {
     this.#closing.abort();
     this.#callout.close();
+    await this.#legacyUses.settled();
     await this.#cache.close();
     await this.#listener.close();
   }

@@ -91,3 +91,26 @@ test('what has changed while the other document failed is there with the next an
     ['pods', 'widgets'],
   );
 });
+
+test('groups whose server did not answer are named, until it does', async t => {
+  const versions = [
+    { version: 'v1', freshness: 'Stale', resources: [] },
+    { version: 'v2', freshness: 'Current', resources: [] },
+  ];
+  const documents: Record<string, { etag?: string; document: object }> = {
+    '/api': { etag: '"a"', document: groupsOf('', 'pods') },
+    '/apis': {
+      etag: '"b"',
+      document: { kind: 'APIGroupDiscoveryList', items: [{ metadata: { name: 'example.com' }, versions }] },
+    },
+  };
+  const discovery = new KindDiscovery(serverOf(documents).transport);
+  t.deepEqual(discovery.stale, []);
+  for (let time = 0; time < 2; time++) {
+    await discovery.read();
+    t.deepEqual(discovery.stale, ['example.com/v1']);
+  }
+  documents['/apis'] = { etag: '"c"', document: groupsOf('example.com', 'widgets') };
+  await discovery.read();
+  t.deepEqual(discovery.stale, []);
+});

@@ -19,6 +19,15 @@ export class KindDiscovery {
   /** Of each of the two paths the last document that had a tag. */
   readonly #tagged = new Map<string, Answer>();
   #last: { readonly core: Answer; readonly groups: Answer; readonly kinds: readonly DiscoveredKind[] } | undefined;
+  #stale: readonly string[] = [];
+
+  /**
+   * Groups with their versions (`metrics.k8s.io/v1`) whose server did not answer when {@link read} last asked: what is
+   * known of their kinds is old, or nothing.
+   */
+  get stale(): readonly string[] {
+    return this.#stale;
+  }
 
   constructor(transport: ApiTransport) {
     this.#transport = transport;
@@ -33,6 +42,7 @@ export class KindDiscovery {
         ? [...core.kinds, ...groups.kinds]
         : await fromLegacy(this.#transport, groups.document as LegacyGroups, signal);
     this.#last = { core, groups, kinds };
+    this.#stale = [...core.stale, ...groups.stale];
     return kinds;
   }
 
@@ -44,7 +54,8 @@ export class KindDiscovery {
     const document = readJson(path, response.status, text);
     const { etag } = response.headers;
     const kinds = isAggregated(document) ? fromAggregated(document) : undefined;
-    const answer: Answer = { etag, document: kinds ? undefined : document, kinds };
+    const stale = isAggregated(document) ? staleIn(document) : [];
+    const answer: Answer = { etag, document: kinds ? undefined : document, kinds, stale };
     if (etag && kinds) this.#tagged.set(path, answer);
     else this.#tagged.delete(path);
     return answer;
@@ -56,6 +67,7 @@ interface Answer {
   /** The document of a server that does not aggregate. */
   readonly document: unknown;
   readonly kinds: readonly DiscoveredKind[] | undefined;
+  readonly stale: readonly string[];
 }
 
 const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json';
@@ -66,6 +78,7 @@ interface AggregatedGroups {
     readonly metadata?: { readonly name?: string };
     readonly versions: readonly {
       readonly version: string;
+      readonly freshness?: string;
       readonly resources?: readonly {
         readonly resource: string;
         readonly responseKind?: { readonly group?: string; readonly version?: string; readonly kind: string };
@@ -125,6 +138,13 @@ function readJson(path: string, status: number, text: string): unknown {
 function isAggregated(document: unknown): document is AggregatedGroups {
   return (document as { kind?: unknown } | undefined)?.kind === 'APIGroupDiscoveryList';
 }
+
+const staleIn = ({ items }: AggregatedGroups): string[] =>
+  items.flatMap(({ metadata, versions }) =>
+    versions.flatMap(({ version, freshness }) =>
+      freshness === 'Stale' ? [[metadata?.name ?? '', version].filter(part => part !== '').join('/')] : [],
+    ),
+  );
 
 function fromAggregated({ items }: AggregatedGroups): DiscoveredKind[] {
   return items.flatMap(({ metadata, versions }) =>

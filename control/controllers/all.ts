@@ -32,6 +32,7 @@ import { ingressController } from './ingress.ts';
 import { jobController } from './job.ts';
 import { jobTrackingController } from './job-tracking.ts';
 import { ttlController } from './job-ttl.ts';
+import { legacyTokenController } from './legacy-tokens.ts';
 import { loadBalancerController } from './load-balancer.ts';
 import { localVolumeController } from './local-volumes.ts';
 import { namespaceController } from './namespace.ts';
@@ -103,6 +104,7 @@ function setUp(manager: ControllerContext, as: (account: string) => ControllerCo
     certificateSigningController(as('certificate-controller')),
     certificateCleaningController(as('certificate-controller')),
     tokenCleanerController(as('token-cleaner')),
+    legacyTokenController(as('legacy-service-account-token-cleaner')),
     // What the manager of all controllers does itself, in Kubernetes too.
     serviceAccountSecretController(manager),
     customResourceDefinitionController(as('custom-resource-definition-controller'), kinds),

@@ -36,6 +36,8 @@ export interface ControllerOptions {
   /** How patient the cluster is with silent nodes, where it differs from Kubernetes' defaults. */
   readonly nodeHealth?: Partial<NodeHealthSettings>;
   readonly terminatedPodsMax?: number;
+  /** How long a token that was made automatically goes unused before it is marked, and marked before it is removed. */
+  readonly legacyTokenUnusedMs?: number | undefined;
   /** Where CronJobs without a time zone are at home; UTC unless given. */
   readonly timeZone?: string;
 }

@@ -4,7 +4,7 @@ import type { ApiTransport } from '../client/client.ts';
 import { type Clock, sleep } from '../client/clock.ts';
 import { type DiscoveredKind, KindDiscovery } from '../client/discovery.ts';
 import { apiVersionOf } from '../client/rest.ts';
-import { DISCOVERY_PERIOD_MS } from './limits.ts';
+import { DISCOVERY_PERIOD_MS, DISCOVERY_STALE_PERIOD_MS } from './limits.ts';
 
 export class DiscoveredKinds {
   readonly #discovery: KindDiscovery;
@@ -25,7 +25,8 @@ export class DiscoveredKinds {
 
   /** Reads discovery if what is known is older than its period. */
   async refresh(): Promise<void> {
-    if (this.#clock.now() - this.#refreshedMs < DISCOVERY_PERIOD_MS) return;
+    const periodMs = this.stale.length > 0 ? DISCOVERY_STALE_PERIOD_MS : DISCOVERY_PERIOD_MS;
+    if (this.#clock.now() - this.#refreshedMs < periodMs) return;
     this.#refreshing ??= this.#read();
     await this.#refreshing;
   }
@@ -41,6 +42,11 @@ export class DiscoveredKinds {
   /** Resolves when kinds may have come or gone: told so, or after a while; or when the signal aborts. */
   nextChange(signal: AbortSignal): Promise<void> {
     return sleep(this.#clock, DISCOVERY_PERIOD_MS, AbortSignal.any([signal, this.#nextChange.signal]));
+  }
+
+  /** Groups with their versions whose server did not answer: what is known of their kinds is old, or nothing. */
+  get stale(): readonly string[] {
+    return this.#discovery.stale;
   }
 
   /** Kinds that can be listed, watched and deleted, each in one version. */

@@ -31,6 +31,8 @@ export const NAMESPACE_HELD_RETRY_MS = 8_000;
 
 /** How often discovery is asked for kinds that came or went. */
 export const DISCOVERY_PERIOD_MS = 30_000;
+/** The same while some group cannot be discovered. */
+export const DISCOVERY_STALE_PERIOD_MS = 2_000;
 /** Owners that were looked up and are certainly gone. */
 export const ABSENT_OWNERS_MAX = 10_000;
 
@@ -89,6 +91,13 @@ export const METRIC_WINDOW_MS = 60_000;
 
 /** What has an end far ahead is looked at again after this long at the latest: timers count no more than 24 days. */
 export const LOOK_AGAIN_MS_MAX = 24 * 3_600_000;
+
+/** Between two looks at tokens in Secrets that nobody uses: their dates are days. */
+export const LEGACY_TOKENS_PERIOD_MS = 24 * 3_600_000;
+/** The same while nobody has said yet since when their use is written down. */
+export const LEGACY_TOKENS_UNTRACKED_MS = 60_000;
+/** How long such a token goes unused before it is marked, and marked before it is removed. */
+export const LEGACY_TOKENS_UNUSED_MS = 365 * 24 * 3_600_000;
 
 /** How soon it is looked again whether the objects of a deleted definition are gone. */
 export const INSTANCES_RETRY_MS = 500;

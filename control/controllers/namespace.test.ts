@@ -1,6 +1,17 @@
 import test from 'ava';
+import * as kinds from '../api/generated/kinds.ts';
+import type { ApiResponse } from '../client/client.ts';
+import { until } from '../client/testing/until.ts';
+import { DiscoveredKinds } from './discovered-kinds.ts';
 import { NAMESPACE_HELD_RETRY_MS, NAMESPACE_RETRY_MS_MAX, NAMESPACE_RETRY_MS_MIN } from './limits.ts';
-import { planNamespaceConditions, planNextLookMs, type Remainder } from './namespace.ts';
+import {
+  namespaceController,
+  planDiscoveryMessage,
+  planNamespaceConditions,
+  planNextLookMs,
+  type Remainder,
+} from './namespace.ts';
+import { newBench } from './testing/bench.ts';
 
 const pods: Remainder = { kind: { group: '', plural: 'pods' }, count: 2, finalizers: [] };
 const held: Remainder = {
@@ -44,4 +55,83 @@ test('a condition that stays as it is keeps the time of its last change', t => {
   const timeOf = (type: string) => now.find(condition => condition.type === type)?.lastTransitionTime;
   t.is(timeOf('NamespaceContentRemaining'), '1970-01-01T00:01:00Z');
   t.is(timeOf('NamespaceFinalizersRemaining'), '1970-01-01T00:00:00Z');
+});
+
+const STALE =
+  'Discovery failed for some groups, 2 failing: unable to retrieve the complete list of server APIs: a.example.com/v1: stale GroupVersion discovery: a.example.com/v1, b.example.com/v1beta1: stale GroupVersion discovery: b.example.com/v1beta1';
+
+test('groups that cannot be discovered are named in the words of Kubernetes', t => {
+  t.is(planDiscoveryMessage([]), undefined);
+  t.is(planDiscoveryMessage(['b.example.com/v1beta1', 'a.example.com/v1']), STALE);
+});
+
+interface Version {
+  readonly name: string;
+  readonly version: string;
+  readonly freshness: string;
+}
+
+/** `/api` and `/apis` as a server that aggregates answers them: ConfigMaps, and groups whose one kind nobody can list. */
+function discoveryOf(path: string, remote: readonly Version[]): object {
+  const resource = (name: string, kind: string) => ({
+    resource: name,
+    responseKind: { kind },
+    scope: 'Namespaced',
+    verbs: ['list', 'watch', 'delete', 'deletecollection'],
+  });
+  const core = {
+    metadata: { name: '' },
+    versions: [{ version: 'v1', resources: [resource('configmaps', 'ConfigMap')] }],
+  };
+  const items = remote.map(({ name, version, freshness }) => ({
+    metadata: { name },
+    versions: [{ version, freshness, resources: freshness === 'Stale' ? [resource('lost', 'Lost')] : [] }],
+  }));
+  return { kind: 'APIGroupDiscoveryList', items: path === '/api' ? [core] : items };
+}
+
+test('a namespace is emptied of what can be discovered, and stays until all can be', async t => {
+  let remote: readonly Version[] = [
+    { name: 'b.example.com', version: 'v1beta1', freshness: 'Stale' },
+    { name: 'a.example.com', version: 'v1', freshness: 'Stale' },
+  ];
+  let isAway = false;
+  const { client, clock, start } = newBench(t, {
+    transport: api => ({
+      request: async (request): Promise<ApiResponse> => {
+        if (request.path !== '/api' && request.path !== '/apis') return api.request(request);
+        const body = JSON.stringify(discoveryOf(request.path, remote));
+        return {
+          status: isAway ? 503 : 200,
+          headers: {},
+          body: (async function* () {
+            yield Buffer.from(body);
+          })(),
+        };
+      },
+      close: async () => {},
+    }),
+  });
+  await client.create(kinds.namespaces, { metadata: { name: 'n' }, spec: { finalizers: ['kubernetes'] } });
+  await client.create(kinds.configmaps, { metadata: { name: 'c', namespace: 'n' } });
+  await start(context => [namespaceController(context, new DiscoveredKinds(context.client.transport, context.clock))]);
+  await client.delete(kinds.namespaces, { name: 'n' });
+  const told = async () =>
+    ((await client.get(kinds.namespaces, { name: 'n' })).status?.conditions ?? []).find(
+      ({ type }) => type === 'NamespaceDeletionDiscoveryFailure',
+    );
+  await until('it is told', async () => (await told())?.status === 'True');
+  t.like(await told(), { reason: 'DiscoveryFailed', message: STALE });
+  t.deepEqual((await client.list(kinds.configmaps)).items, [], 'the rest is gone');
+  const wait = async () => {
+    await until('it waits', () => clock.pending > 0);
+    await clock.advance(NAMESPACE_HELD_RETRY_MS);
+  };
+  isAway = true;
+  await wait();
+  await until('that nothing is known is told', async () => / status 503$/.test((await told())?.message ?? ''));
+  isAway = false;
+  remote = remote.slice(1).map(one => ({ ...one, freshness: 'Current' }));
+  await wait();
+  await until('it goes', async () => (await client.list(kinds.namespaces)).items.length === 0);
 });

@@ -7,6 +7,7 @@ import type { Namespace, NamespaceCondition } from '../api/generated/types.ts';
 import type { Kind } from '../api/kind.ts';
 import { hasReason } from '../api/status.ts';
 import { timestamp } from '../client/clock.ts';
+import { apiVersionOf } from '../client/rest.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
 import type { DiscoveredKinds } from './discovered-kinds.ts';
 import { isEqual } from './equal.ts';
@@ -40,14 +41,17 @@ export function namespaceController(context: ControllerContext, kinds: Discovere
     const namespace = namespaces.get(name);
     if (!namespace?.metadata?.deletionTimestamp) return undefined;
     if (!(namespace.spec?.finalizers ?? []).includes('kubernetes')) return undefined;
+    const undiscovered = await discover();
     const { remainders, failures } = await deleteContent(name);
     const conditions = planNamespaceConditions({
       old: namespace.status?.conditions ?? [],
+      undiscovered,
       remainders,
       failures,
       nowMs: clock.now(),
     });
-    const isEmpty = remainders.length === 0 && failures.length === 0;
+    // What cannot be discovered may have objects there, which nobody would find any more.
+    const isEmpty = remainders.length === 0 && failures.length === 0 && undiscovered === undefined;
     if (!isEmpty) {
       await writeConditions(namespace, conditions);
       if (failures.length > 0) throw failures[0];
@@ -66,10 +70,20 @@ export function namespaceController(context: ControllerContext, kinds: Discovere
     return undefined;
   };
 
-  /** Asks for the deletion of everything; pods alone as long as there are any. */
+  /** Why not all kinds are known; undefined if they are. */
+  const discover = async (): Promise<string | undefined> => {
+    try {
+      await kinds.refresh();
+    } catch (error) {
+      return messageOf(error);
+    }
+    return planDiscoveryMessage(kinds.stale);
+  };
+
+  /** Asks for the deletion of everything whose server answers; pods alone as long as there are any. */
   const deleteContent = async (namespace: string) => {
-    await kinds.refresh();
-    const namespaced = kinds.deletable.filter(kind => kind.namespaced);
+    const isStale = (kind: Kind) => kinds.stale.includes(apiVersionOf(kind));
+    const namespaced = kinds.deletable.filter(kind => kind.namespaced && !isStale(kind));
     const isPods = (kind: Kind) => kind.group === '' && kind.plural === podsKind.plural;
     const pods = await deleteKinds(namespaced.filter(isPods), namespace);
     if (pods.remainders.length > 0 || pods.failures.length > 0) return pods;
@@ -131,14 +145,28 @@ export function planNextLookMs(remainders: readonly Remainder[], tries: number):
   return Math.min(NAMESPACE_RETRY_MS_MIN * 2 ** Math.min(tries, 10), NAMESPACE_RETRY_MS_MAX);
 }
 
+/**
+ * How Kubernetes tells of groups that cannot be discovered; undefined if there are none. Pure.
+ *
+ * @param stale groups with their versions
+ */
+export function planDiscoveryMessage(stale: readonly string[]): string | undefined {
+  if (stale.length === 0) return undefined;
+  const each = stale.toSorted().map(name => `${name}: stale GroupVersion discovery: ${name}`);
+  return `Discovery failed for some groups, ${stale.length} failing: unable to retrieve the complete list of server APIs: ${each.join(', ')}`;
+}
+
 /** The five conditions in which Kubernetes tells how the deletion gets on. Pure. */
 export function planNamespaceConditions({
   old,
+  undiscovered,
   remainders,
   failures,
   nowMs,
 }: {
   readonly old: readonly NamespaceCondition[];
+  /** Why not all kinds are known. */
+  readonly undiscovered?: string | undefined;
   readonly remainders: readonly Remainder[];
   readonly failures: readonly unknown[];
   readonly nowMs: number;
@@ -152,7 +180,9 @@ export function planNamespaceConditions({
   }
   const held = [...holders].map(([finalizer, count]) => `${finalizer} in ${count} resource instances`).toSorted();
   const wanted: readonly (readonly [string, boolean, string, string])[] = [
-    ['NamespaceDeletionDiscoveryFailure', false, 'ResourcesDiscovered', 'All resources successfully discovered'],
+    undiscovered === undefined
+      ? ['NamespaceDeletionDiscoveryFailure', false, 'ResourcesDiscovered', 'All resources successfully discovered']
+      : ['NamespaceDeletionDiscoveryFailure', true, 'DiscoveryFailed', undiscovered],
     [
       'NamespaceDeletionGroupVersionParsingFailure',
       false,

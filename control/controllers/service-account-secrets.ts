@@ -12,8 +12,8 @@ import { type Controller, type ControllerContext, newQueue, queueController, rea
 import { byNamespace, NAMESPACE_INDEX } from './owners.ts';
 
 export const TOKEN_TYPE = 'kubernetes.io/service-account-token';
-const ACCOUNT_NAME = 'kubernetes.io/service-account.name';
-const ACCOUNT_UID = 'kubernetes.io/service-account.uid';
+export const ACCOUNT_NAME = 'kubernetes.io/service-account.name';
+export const ACCOUNT_UID = 'kubernetes.io/service-account.uid';
 
 /** What a Secret of that type needs next. */
 export type SecretStep = 'none' | 'fill' | 'remove';

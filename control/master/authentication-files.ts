@@ -2,18 +2,27 @@
 import { readFile } from 'node:fs/promises';
 import { DEFAULT_HEADERS } from '../apiserver/auth/request-header.ts';
 import { parseTokenFile } from '../apiserver/auth/token-file.ts';
+import { AuthenticationFile, type AuthenticationFileOptions } from './authentication-file.ts';
 import type { AuthenticationFlags } from './options.ts';
 
-/** The API server's options that follow from the flags. Throws if a file cannot be read or understood. */
+/**
+ * The API server's options that follow from the flags. A configuration is followed until its closer is called. Throws if a file
+ * cannot be read or understood.
+ */
 export async function readAuthentication({
-  tokenFile,
-  proxyAuthorityFile,
-  proxyNames,
-  isAnonymousRefused,
-  oidc,
-}: AuthenticationFlags) {
+  flags: { tokenFile, proxyAuthorityFile, proxyNames, isAnonymousRefused, oidc, configurationFile: file },
+  closers,
+  ...rest
+}: {
+  readonly flags: AuthenticationFlags;
+  readonly closers: (() => Promise<void>)[];
+} & Pick<AuthenticationFileOptions, 'ownIssuer' | 'clock' | 'logger'>) {
+  const configuration =
+    file === undefined ? undefined : await AuthenticationFile.open({ ...rest, file, isAnonymousRefused });
+  if (configuration) closers.push(() => configuration.close());
   return {
     refusesAnonymous: isAnonymousRefused,
+    configuredAuthentication: configuration?.authentication,
     ...(oidc && {
       oidc: {
         ...oidc,

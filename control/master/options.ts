@@ -58,6 +58,10 @@ export interface AuthenticationFlags {
   readonly proxyAuthorityFile?: string | undefined;
   readonly proxyNames?: readonly string[] | undefined;
   readonly isAnonymousRefused: boolean;
+  /** An AuthenticationConfiguration; never together with {@link oidc}. */
+  readonly configurationFile?: string | undefined;
+  /** How long a token made automatically goes unused before it is refused, and then removed; a year if not given. */
+  readonly legacyTokenUnusedMs?: number | undefined;
   /** An OpenID Connect provider. */
   readonly oidc?: (Omit<OidcOptions, 'authority'> & { readonly authorityFile: string | undefined }) | undefined;
 }

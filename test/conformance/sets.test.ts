@@ -2,6 +2,7 @@
 import test from 'ava';
 import * as kinds from '../../control/api/generated/kinds.ts';
 import type { Kind, KubernetesObject } from '../../control/api/kind.ts';
+import { encodeProtobuf } from '../../control/api/protobuf/testing/encode.ts';
 import { type ControlPlane, createControlPlane, NAMESPACE } from '../helpers/control-plane.ts';
 import { until } from '../helpers/run.ts';
 import {
@@ -40,13 +41,13 @@ test('all that has replicas has a working scale, which is told what is there', a
     const scale = async () =>
       (await plane.client.get(kind, { namespace: NAMESPACE, name: 'x' }, { subresource: 'scale' })) as Scale;
     t.is((await scale()).spec?.replicas, 1);
-    const wanted = { ...(await scale()), spec: { replicas: 2 } };
+    const wanted = { ...(await scale()), apiVersion: 'autoscaling/v1', kind: 'Scale', spec: { replicas: 2 } };
     const group = kind.group ? `apis/${kind.group}` : 'api';
     const { status } = await plane.client.transport.request({
       method: 'PUT',
       path: `/${group}/v1/namespaces/${NAMESPACE}/${kind.plural}/x/scale`,
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(wanted),
+      headers: { 'content-type': 'application/vnd.kubernetes.protobuf' },
+      body: encodeProtobuf(wanted),
     });
     t.is(status, 200, kind.kind);
     await until(`${kind.kind}: two`, async () => (await scale()).status?.replicas === 2);

@@ -52,6 +52,18 @@ const HOSTILE: Readonly<Record<string, readonly [expression: string, object: unk
   'text that is replaced by itself': ["o.replace('', o).replace('', o).size() > 0", 'x'.repeat(100_000)],
   'text that is joined': ['o.map(a, o).map(l, l.map(x, string(x)).join(o.map(x, string(x)).join())).size() > 0', LIST],
   'comparing deep values over and over': ['o.all(a, o.all(b, o == o))', Array.from({ length: 300 }, () => LIST)],
+  'comparing maps over and over': [
+    'o.all(a, o.all(b, o == o))',
+    Array.from({ length: 300 }, () => Object.fromEntries(LIST.map(index => [`k${index}`, index]))),
+  ],
+  'comparing many small maps': [
+    'o.all(a, o.all(b, o == o))',
+    Array.from({ length: 300 }, () => LIST.slice(0, 1_000).map(index => ({ a: index }))),
+  ],
+  'comparing many small lists': [
+    'o.all(a, o.all(b, o == o))',
+    Array.from({ length: 300 }, () => LIST.slice(0, 1_000).map(index => [index])),
+  ],
   searching: ['o.all(a, !(-1 in o))', LIST],
   patterns: [
     "o.map(x, 'a'.replace('a', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa').matches('^(a+)+$x')).size() > 0 && o.all(x, o.all(y, 'aaaaaaaaaaaaaaaaaaaa'.matches('(a|a)*b') || true))",
@@ -61,15 +73,28 @@ const HOSTILE: Readonly<Record<string, readonly [expression: string, object: unk
   sums: ['o.all(a, o.sum() > 0)', Array.from({ length: 20_000 }, () => 1)],
   formatting: ["o.map(x, '%s%s%s'.format([o, o, o])).size() > 0", LIST],
 };
+/** An evaluation holds the event loop for about 100 ms at most; on a slow machine that does other things as well for longer. */
+const HELD_MS = 300;
 for (const [name, [expression, object]] of Object.entries(HOSTILE)) {
   test(`${name} end soon`, t => {
-    const before = usedMs();
-    const { end, cost } = run(expression, object, CALL_COST_MAX);
-    t.is(end, EXCEEDED);
-    t.true(usedMs() - before < SOON_MS, `${usedMs() - before} ms`);
-    t.true(cost > 0);
+    // The first times the code is not yet compiled, and others' garbage may be collected at any time.
+    const times = Array.from({ length: 4 }, () => {
+      const before = usedMs();
+      const { end, cost } = run(expression, object, CALL_COST_MAX);
+      t.is(end, EXCEEDED);
+      t.true(cost > 0);
+      return usedMs() - before;
+    });
+    t.true(Math.min(...times) < HELD_MS, `${times.join(', ')} ms`);
   });
 }
+
+test('an object as large as a request may be can be compared as a whole', t => {
+  const entries = Object.fromEntries(Array.from({ length: 200_000 }, (_, index) => [`k${index}`, index]));
+  const maps = Array.from({ length: 100_000 }, (_, index) => ({ a: index }));
+  const numbers = Array.from({ length: 1_000_000 }, (_, index) => index % 10);
+  for (const o of [entries, maps, numbers]) t.is(run('o == dyn(o)', o, CALL_COST_MAX).end, 'value');
+});
 
 test('expressions that are too deep or too long are refused at once', t => {
   const deep = [

@@ -1,5 +1,6 @@
 /** Equality and order of values, as CEL has them: numbers compare by value whatever their type. */
 import type { Budget } from './budget.ts';
+import { ENTRY_STEPS, LIST_STEPS, MOMENT_STEPS } from './limits.ts';
 import { Opaque } from './opaque.ts';
 import {
   Duration,
@@ -35,8 +36,12 @@ export function equal(a: Value, b: Value, budget: Budget): boolean {
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   budget.step(1);
   if (a instanceof Uint8Array) return b instanceof Uint8Array && compareBytes(a, b) === 0;
-  if (a instanceof Timestamp) return b instanceof Timestamp && a.nanos === b.nanos;
-  if (a instanceof Duration) return b instanceof Duration && a.nanos === b.nanos;
+  if (a instanceof Timestamp || a instanceof Duration) {
+    budget.step(MOMENT_STEPS);
+    return a instanceof Timestamp
+      ? b instanceof Timestamp && a.nanos === b.nanos
+      : b instanceof Duration && a.nanos === b.nanos;
+  }
   if (a instanceof TypeValue) return b instanceof TypeValue && a.name === b.name;
   if (a instanceof Opaque) return a.equals(b);
   if (a instanceof Optional) {
@@ -51,11 +56,15 @@ export function equal(a: Value, b: Value, budget: Budget): boolean {
 
 function equalLists(a: ListValue, b: ListValue, budget: Budget): boolean {
   if (a.size !== b.size) return false;
+  budget.step(LIST_STEPS);
   const kind = a.listKind ?? b.listKind;
   if (kind?.type === 'map') return equalByKey(a, b, kind.keyOf, budget);
   if (kind?.type === 'set') return everyIndex(a.size, index => includes(b, a.at(index), budget));
   return everyIndex(a.size, index => {
     budget.step(1);
+    const [left, right] = [a.json?.[index], b.json?.[index]];
+    // To make values of whole numbers takes longer than to compare them.
+    if (Number.isSafeInteger(left) && Number.isSafeInteger(right)) return left === right;
     return equal(a.at(index), b.at(index), budget);
   });
 }
@@ -66,9 +75,9 @@ function equalByKey(
   keyOf: (element: Value) => string | undefined,
   budget: Budget,
 ): boolean {
+  budget.step((a.size + b.size) * ENTRY_STEPS);
   const others = new Map<string | undefined, Value>();
   for (let index = 0; index < b.size; index++) others.set(keyOf(b.at(index)), b.at(index));
-  budget.step(a.size + b.size);
   return everyIndex(a.size, index => {
     const other = others.get(keyOf(a.at(index)));
     return other !== undefined && equal(a.at(index), other, budget);
@@ -76,9 +85,10 @@ function equalByKey(
 }
 
 function equalMaps(a: MapValue, b: MapValue, budget: Budget): boolean {
+  budget.step(ENTRY_STEPS);
   if (a.size !== b.size) return false;
   return a.keys().every(key => {
-    budget.step(1);
+    budget.step(ENTRY_STEPS);
     const [left, right] = [a.get(key), b.get(key)];
     return left !== undefined && right !== undefined && equal(left, right, budget);
   });
@@ -92,7 +102,7 @@ function everyIndex(size: number, holds: (index: number) => boolean): boolean {
 /** Whether a list has an element equal to `value`. */
 export function includes(list: ListValue, value: Value, budget: Budget): boolean {
   for (let index = 0; index < list.size; index++) {
-    budget.step(1);
+    budget.step(2);
     if (equal(list.at(index), value, budget)) return true;
   }
   return false;

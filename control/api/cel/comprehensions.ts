@@ -1,4 +1,5 @@
 /** How the macros run over lists and maps, and what each element costs besides the expressions themselves. */
+import { FAILURE_STEPS } from './limits.ts';
 import { asFailure, type Context, LIST_COST, MAP_COST, type Step } from './steps.ts';
 import type { Comprehension } from './syntax.ts';
 import { ArrayList, EntryMap, type EvaluationError, isList, isMap, noSuchOverload, type Value } from './values.ts';
@@ -65,6 +66,7 @@ function quantify({ entries, context, predicate }: Running, decides: boolean, co
       }
     } catch (error) {
       const overlooked = asFailure(error);
+      context.budget.step(FAILURE_STEPS);
       failure ??= overlooked;
     }
   }

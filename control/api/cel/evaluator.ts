@@ -8,6 +8,7 @@ import { callCost } from './call-cost.ts';
 import { type Checked, isOperator } from './checker.ts';
 import { iterate, RUNNERS } from './comprehensions.ts';
 import type { Overload } from './functions/library.ts';
+import { FAILURE_STEPS } from './limits.ts';
 import { Opaque } from './opaque.ts';
 import { asFailure, LIST_COST, MAP_COST, type Program, type Step } from './steps.ts';
 import type { Comprehension, Expression } from './syntax.ts';
@@ -123,6 +124,7 @@ class Planner {
           if (value !== isAnd) failure ??= noSuchOverload();
         } catch (error) {
           const overlooked = asFailure(error);
+          context.budget.step(FAILURE_STEPS);
           failure ??= overlooked;
         }
       }

@@ -115,22 +115,22 @@ function typedObject(json: unknown, schema: RuleSchema): Value {
 
 class JsonList implements ListValue {
   readonly isList = true;
-  readonly #json: readonly unknown[];
+  readonly json: readonly unknown[];
   readonly #convert: (json: unknown) => Value;
   readonly listKind?: ListKind;
 
   constructor(json: readonly unknown[], convert: (json: unknown) => Value, kind?: ListKind) {
-    this.#json = json;
+    this.json = json;
     this.#convert = convert;
     if (kind) this.listKind = kind;
   }
 
   get size(): number {
-    return this.#json.length;
+    return this.json.length;
   }
 
   at(index: number): Value {
-    return this.#convert(this.#json[index]);
+    return this.#convert(this.json[index]);
   }
 }
 

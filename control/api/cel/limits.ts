@@ -37,3 +37,12 @@ export const REQUEST_BYTES_MAX = 3 * 1024 * 1024;
 export const COMPILED_PATTERNS_MAX = 500;
 /** Digits after the point that `format` writes at most. */
 export const FORMAT_PRECISION_MAX = 1_000;
+/**
+ * Elementary steps for what takes longer than to look at one element: an error that is overlooked (&&, ||, all, exists), an
+ * entry of a map or an element with a key that is compared, a list or a moment that is. By how long each takes, so that an
+ * expression that does nothing else holds the event loop no longer than others do.
+ */
+export const FAILURE_STEPS = 50;
+export const ENTRY_STEPS = 20;
+export const LIST_STEPS = 6;
+export const MOMENT_STEPS = 20;

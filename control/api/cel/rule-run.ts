@@ -29,10 +29,17 @@ interface Subject {
   readonly path: string;
 }
 
-/** What the rules of `root`, and of everything below it, say of a value. */
-export function validateByRules(root: RuleNode, subject: Subject, options: RuleRunOptions): FieldError[] {
+/**
+ * What the rules of `root`, and of everything below it, say of a value. It yields before each rule: one costs CALL_COST_MAX at
+ * most, all together ten times as much, which is too long for others to wait.
+ */
+export function* judgeByRules(
+  root: RuleNode,
+  subject: Subject,
+  options: RuleRunOptions,
+): Generator<undefined, FieldError[]> {
   const run = new Run(options);
-  run.node(root, subject, { old: subject.oldValue, isUnchangedAbove: false });
+  yield* run.node(root, subject, { old: subject.oldValue, isUnchangedAbove: false });
   return run.errors;
 }
 
@@ -54,55 +61,68 @@ class Run {
   }
 
   /** False once the budget is used up: nothing more is run then. */
-  node(node: RuleNode, subject: Subject, correlation: Correlation): boolean {
+  *node(node: RuleNode, subject: Subject, correlation: Correlation): Generator<undefined, boolean> {
     const { value, oldValue } = subject;
     if (value === null || value === undefined) return true;
-    if (node.rules.length > 0 && !this.#rules(node, subject, correlation)) return false;
+    if (node.rules.length > 0 && !(yield* this.#rules(node, subject, correlation))) return false;
     for (const part of node.allOf) {
       const above = { old: undefined, isUnchangedAbove: correlation.isUnchangedAbove };
-      if (!this.node(part, subject, above)) return false;
+      if (!(yield* this.node(part, subject, above))) return false;
     }
     if (Array.isArray(value)) {
-      return this.#elements(node, value, Array.isArray(oldValue) ? oldValue : [], subject.path, correlation);
+      return yield* this.#elements(node, { value, oldValue, path: subject.path }, correlation);
     }
     if (typeof value === 'object') {
-      return this.#members(node, value as Json, isJson(oldValue) ? oldValue : {}, subject.path, correlation);
+      return yield* this.#members(node, { value: value as Json, oldValue, path: subject.path }, correlation);
     }
     return true;
   }
 
-  #elements(node: RuleNode, value: unknown[], old: unknown[], path: string, correlation: Correlation): boolean {
+  *#elements(
+    node: RuleNode,
+    { value, oldValue, path }: Subject & { readonly value: readonly unknown[] },
+    correlation: Correlation,
+  ): Generator<undefined, boolean> {
     const { items } = node;
     if (!items) return true;
     const isUnchanged = this.#isUnchanged(value, correlation);
-    const correlate = correlatedElements(node.schema, old);
+    const correlate = correlatedElements(node.schema, Array.isArray(oldValue) ? oldValue : []);
     const correlateForRatchet = correlatedElements(node.schema, Array.isArray(correlation.old) ? correlation.old : []);
-    return value.every((element, index) =>
-      this.node(
+    for (const [index, element] of value.entries()) {
+      const goesOn = yield* this.node(
         items,
         { value: element, oldValue: correlate(element), path: `${path}[${index}]` },
         { old: correlateForRatchet(element), isUnchangedAbove: isUnchanged },
-      ),
-    );
+      );
+      if (!goesOn) return false;
+    }
+    return true;
   }
 
-  #members(node: RuleNode, value: Json, old: Json, path: string, correlation: Correlation): boolean {
+  *#members(
+    node: RuleNode,
+    { value, oldValue, path }: Subject & { readonly value: Json },
+    correlation: Correlation,
+  ): Generator<undefined, boolean> {
     const { properties, values } = node;
     if (properties.size === 0 && !values) return true;
     const isUnchanged = this.#isUnchanged(value, correlation);
     const isTracked = isCorrelated(node.schema);
+    const old = isJson(oldValue) ? oldValue : {};
     const ratchetOld = isJson(correlation.old) && isTracked ? correlation.old : {};
-    return Object.keys(value).every(name => {
+    for (const name of Object.keys(value)) {
       const property = properties.get(name);
       const child = property ?? values;
-      if (!child) return true;
+      if (!child) continue;
       const at = property ? (path === '' ? name : `${path}.${name}`) : `${path}[${name}]`;
-      return this.node(
+      const goesOn = yield* this.node(
         child,
         { value: value[name], oldValue: isTracked ? old[name] : undefined, path: at },
         { old: ratchetOld[name], isUnchangedAbove: isUnchanged },
       );
-    });
+      if (!goesOn) return false;
+    }
+    return true;
   }
 
   /** Whether a value, or what it is part of, is as it was. */
@@ -111,7 +131,7 @@ class Run {
     return old === undefined ? isUnchangedAbove : isEqual(value, old);
   }
 
-  #rules(node: RuleNode, subject: Subject, correlation: Correlation): boolean {
+  *#rules(node: RuleNode, subject: Subject, correlation: Correlation): Generator<undefined, boolean> {
     const { path, value, oldValue } = subject;
     const type = node.schema.type ?? '';
     if (this.#remaining <= 0) return this.#stop(path, type, OUT_OF_BUDGET);
@@ -121,6 +141,7 @@ class Run {
       const { rule, usesOldSelf } = compiled;
       const hasOld = oldValue !== undefined && oldValue !== null;
       if (usesOldSelf && !hasOld && !rule.optionalOldSelf) continue;
+      yield;
       const budget = new Budget(Math.min(CALL_COST_MAX, this.#remaining + 1));
       const variables = variablesFor(compiled, schema, value, hasOld ? oldValue : undefined);
       const outcome = evaluate(compiled, variables, budget);

@@ -10,7 +10,7 @@ import { declarations } from './environment.ts';
 import { estimateCost } from './estimate.ts';
 import { EXPENSIVE_RULES_MAX, RULE_ESTIMATE_MAX, SCHEMA_ESTIMATE_MAX } from './limits.ts';
 import { rulePath } from './rule-path.ts';
-import { type RuleRunOptions, validateByRules } from './rule-run.ts';
+import { judgeByRules, type RuleRunOptions } from './rule-run.ts';
 import { cardinalityMax, type RuleSchema, type SchemaType, schemaType, type ValidationRule } from './schema.ts';
 import type { Program } from './steps.ts';
 import { Bindings, BOOL, isAssignable, optionalOf, type Type } from './types.ts';
@@ -26,6 +26,13 @@ export interface CompiledRules {
    * for a whole object. Nothing is changed. The value has passed the schema's own validation.
    */
   validate(value: unknown, oldValue: unknown, path: string, options?: RuleRunOptions): FieldError[];
+  /** The same in steps of one rule each, between which others may have a turn. */
+  judge(
+    value: unknown,
+    oldValue: unknown,
+    path: string,
+    options?: RuleRunOptions,
+  ): Generator<undefined, readonly FieldError[]>;
 }
 
 /** The rules of one place of a schema, and of the places below it. */
@@ -63,11 +70,20 @@ export function compileValidationRules(schema: RuleSchema, path: string, options
     isResourceRoot: options.isResourceRoot ?? true,
     cardinality: 1n,
   });
+  const judge: CompiledRules['judge'] = function* (value, oldValue, at, runOptions = {}) {
+    return root ? yield* judgeByRules(root, { value, oldValue, path: at }, runOptions) : [];
+  };
   return {
     errors: [...compiler.errors, ...compiler.totalErrors(path)],
     hasRules: root !== undefined,
-    validate: (value, oldValue, at, runOptions = {}) =>
-      root ? validateByRules(root, { value, oldValue, path: at }, runOptions) : [],
+    judge,
+    validate(value, oldValue, at, runOptions) {
+      const steps = judge(value, oldValue, at, runOptions);
+      for (;;) {
+        const step = steps.next();
+        if (step.done) return [...step.value];
+      }
+    },
   };
 }
 

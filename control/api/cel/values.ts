@@ -116,6 +116,8 @@ export interface ListValue {
   readonly size: number;
   /** `index` is within bounds. */
   at(index: number): Value;
+  /** What the elements are made of, where the list is one of an object of the API. */
+  readonly json?: readonly unknown[];
   /** How equality and addition treat it (x-kubernetes-list-type). */
   readonly listKind?: ListKind;
 }

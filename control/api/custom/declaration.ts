@@ -23,7 +23,7 @@ import type { CustomDefinition, CustomVersion } from './definition.ts';
 import { readSent, readStored, storeAs } from './form.ts';
 import { parseJsonPath } from './json-path.ts';
 import { compileRules, type RuleCheck } from './rules.ts';
-import { validateChanged, validateNew } from './validate-object.ts';
+import { judgeObject, validateChanged, validateNew } from './validate-object.ts';
 
 /** Turns an object of one version of a definition into one of another. It is a private copy and may be changed. */
 export type Convert = (object: KubernetesObject, toVersion: string, definition: CustomDefinition) => KubernetesObject;
@@ -76,10 +76,7 @@ function declareVersion(definition: CustomDefinition, version: CustomVersion, co
     read: (value, onUnknown) => readSent(value, version.schema, onUnknown),
   };
   let rules: { readonly check: RuleCheck | undefined } | undefined;
-  const objectRules = () => {
-    rules ??= { check: compileRules(version.schema) };
-    return { isNamespaced: definition.isNamespaced, version, schema: version.schema, check: rules.check };
-  };
+  const objectRules = { isNamespaced: definition.isNamespaced, version, schema: version.schema };
   return {
     ...kind,
     form,
@@ -116,9 +113,14 @@ function declareVersion(definition: CustomDefinition, version: CustomVersion, co
       const isChanged = subresource !== 'status' && !isEqual(bodyOf(object), bodyOf(old));
       metadataOf(object).generation = (metadataOf(old).generation ?? 0) + (isChanged ? 1 : 0);
     },
-    validate: object => (preparedFor.has(object) ? [] : validateNew(object, objectRules())),
+    validate: object => (preparedFor.has(object) ? [] : validateNew(object, objectRules)),
     validateUpdate: (object, old) =>
-      validateChanged(object, old, { ...objectRules(), isStatus: preparedFor.get(object) === 'status' }),
+      validateChanged(object, old, { ...objectRules, isStatus: preparedFor.get(object) === 'status' }),
+    *judgeInSteps(object, old, errors) {
+      rules ??= { check: compileRules(version.schema) };
+      const { check } = rules;
+      return check ? yield* judgeObject(check, [object, old], errors) : [];
+    },
     warnings: (object, old) => [
       ...ownerWarnings(object),
       ...(preparedFor.get(object) === 'status' ? [] : finalizerWarnings(object, old)),

@@ -3,8 +3,11 @@ import { compileValidationRules, type RuleSchema } from '../cel/index.ts';
 import type { FieldError } from '../status.ts';
 import { type JsonObject, type JsonSchema, someSchema } from './schema.ts';
 
-/** Judges an object by a version's rules; `old` is undefined for one that is new. */
-export type RuleCheck = (object: JsonObject, old: JsonObject | undefined) => FieldError[];
+/** Judges an object by a version's rules; `old` is undefined for one that is new. In steps, as the rules of one object may work long. */
+export type RuleCheck = (
+  object: JsonObject,
+  old: JsonObject | undefined,
+) => Generator<undefined, readonly FieldError[]>;
 
 /** A structural schema has one schema for a list's items: it is of the form that rules are compiled from. */
 const asRuleSchema = (schema: JsonSchema): RuleSchema => schema as RuleSchema;
@@ -16,7 +19,7 @@ const hasRules = (schema: JsonSchema): boolean =>
 export function compileRules(schema: JsonSchema): RuleCheck | undefined {
   if (!hasRules(schema)) return undefined;
   const rules = compileValidationRules(asRuleSchema(schema), '');
-  return (object, old) => rules.validate(object, old, '');
+  return (object, old) => rules.judge(object, old, '');
 }
 
 /**

@@ -1,4 +1,4 @@
-/** All that can be wrong with a custom resource, in Kubernetes' order (apiextensions-apiserver pkg/registry/customresource). */
+/** All that can be wrong with a custom resource, rules in CEL last, in Kubernetes' order (apiextensions-apiserver pkg/registry/customresource). */
 import type { CustomResourceSubresourceScale, ObjectMeta } from '../generated/types.ts';
 import type { KubernetesObject } from '../kind.ts';
 import { goText } from '../patch/json.ts';
@@ -19,15 +19,14 @@ export interface ObjectRules {
   readonly isNamespaced: boolean;
   readonly version: CustomVersion;
   readonly schema: JsonSchema;
-  readonly check: RuleCheck | undefined;
 }
 
 const asJson = (object: KubernetesObject): JsonObject => object as unknown as JsonObject;
 const metadataOf = ({ metadata }: KubernetesObject): ObjectMeta => metadata ?? {};
 
 export function validateNew(object: KubernetesObject, rules: ObjectRules): FieldError[] {
-  const { isNamespaced, version, schema, check } = rules;
-  const errors = [
+  const { isNamespaced, version, schema } = rules;
+  return [
     ...validateObjectMeta(metadataOf(object), isNamespaced, subdomainName),
     ...validateValue(asJson(object), schema, { field: '' }),
     ...validateScaleSpec(asJson(object), version.scale),
@@ -35,7 +34,6 @@ export function validateNew(object: KubernetesObject, rules: ObjectRules): Field
     ...validateEmbedded(object, schema),
     ...validateListTypes(asJson(object), schema),
   ];
-  return [...errors, ...checkRules(check, errors, [asJson(object), undefined])];
 }
 
 export function validateChanged(
@@ -43,9 +41,9 @@ export function validateChanged(
   old: KubernetesObject,
   rules: ObjectRules & { readonly isStatus: boolean },
 ): FieldError[] {
-  const { version, schema, check, isStatus } = rules;
+  const { version, schema, isStatus } = rules;
   const [now, before] = [asJson(object), asJson(old)];
-  const errors = [
+  return [
     ...validateObjectMetaUpdate(metadataOf(object), metadataOf(old)),
     ...(isStatus ? validateStatus(now, before, schema) : validateValue(now, schema, { field: '' }, { value: before })),
     ...(isStatus ? [] : validateScaleSpec(now, version.scale)),
@@ -54,7 +52,6 @@ export function validateChanged(
     // Items that were there twice before are let be.
     ...(validateListTypes(before, schema).length === 0 ? validateListTypes(now, schema) : []),
   ];
-  return [...errors, ...checkRules(check, errors, [now, before])];
 }
 
 /** A write of the status is judged for its status only; sentences then name fields from there. */
@@ -74,13 +71,13 @@ const BLOCKING: ReadonlySet<FieldError['type']> = new Set([
   'FieldValueTypeInvalid',
 ]);
 
-function checkRules(
-  check: RuleCheck | undefined,
+/** What the rules in CEL say, in steps, if what else was said of the object lets them be run. */
+export function* judgeObject(
+  check: RuleCheck,
+  [object, old]: readonly [KubernetesObject, KubernetesObject | undefined],
   errors: readonly FieldError[],
-  [object, old]: readonly [JsonObject, JsonObject | undefined],
-): FieldError[] {
-  if (!check) return [];
-  if (!errors.some(({ type }) => BLOCKING.has(type))) return check(object, old);
+): Generator<undefined, readonly FieldError[]> {
+  if (!errors.some(({ type }) => BLOCKING.has(type))) return yield* check(asJson(object), old && asJson(old));
   const why =
     'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation';
   return [invalidText('<nil>', '"null"', why)];

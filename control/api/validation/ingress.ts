@@ -132,7 +132,7 @@ export function validateIngressClass({ spec }: IngressClass): FieldError[] {
 }
 
 /** `example.com/ingress-controller`. */
-function validateDomainPath(field: string, text: string): FieldError[] {
+export function validateDomainPath(field: string, text: string): FieldError[] {
   if (text === '') return [required(field)];
   const slash = text.indexOf('/');
   const host = text.slice(0, slash);

@@ -7,9 +7,15 @@ import { timingSafeEqual } from 'node:crypto';
 import type { Secret } from '../../api/generated/types.ts';
 import { ApiError } from '../../api/status.ts';
 import type { Clock, Exchange, Identity } from '../types.ts';
-import type { OidcAuthenticator } from './oidc.ts';
+import type { ConfiguredAuthentication } from './configured-authentication.ts';
+import type { TokenIdentifier } from './jwt-authenticator.ts';
 import { proxiedIdentity, type RequestHeaderOptions } from './request-header.ts';
-import { type ServiceAccountsOptions, serviceAccountHolder, type TokenHolder } from './service-accounts.ts';
+import {
+  type ServiceAccountsOptions,
+  serviceAccountHolder,
+  type TokenHolder,
+  type TokenPurpose,
+} from './service-accounts.ts';
 
 export interface StaticToken {
   readonly token: string;
@@ -28,7 +34,9 @@ export interface AuthenticationOptions {
   /** Undefined where service accounts have no tokens. */
   readonly serviceAccounts: ServiceAccountsOptions | undefined;
   /** A provider that vouches for users; undefined if there is none. */
-  readonly oidc?: Pick<OidcAuthenticator, 'identify'>;
+  readonly oidc?: TokenIdentifier;
+  /** What an AuthenticationConfiguration says of issuers and of who says nothing of himself. */
+  readonly configured?: Pick<ConfiguredAuthentication, 'identify' | 'admitsAnonymous'>;
 }
 
 export const ANONYMOUS: Identity = { user: 'system:anonymous', groups: ['system:unauthenticated'] };
@@ -48,10 +56,11 @@ export async function authenticate(exchange: Exchange, options: AuthenticationOp
   if (again) return again.identity;
   const token = bearerToken(exchange);
   if (token === undefined) {
-    if (options.refusesAnonymous) throw new ApiError('Unauthorized', 'Unauthorized');
+    const isAdmitted = options.configured?.admitsAnonymous(exchange.info.path) ?? !options.refusesAnonymous;
+    if (!isAdmitted) throw new ApiError('Unauthorized', 'Unauthorized');
     return ANONYMOUS;
   }
-  const holder = await authenticateToken(token, [], options);
+  const holder = await authenticateToken(token, { audiences: [], notes: exchange }, options);
   if (holder) {
     remember(exchange, holder);
     return holder.identity;
@@ -86,19 +95,19 @@ function remember({ connection, headers }: Exchange, holder: TokenHolder): void 
 }
 
 /**
- * Finds out who holds a token that is good for one of the `audiences`; none means this server's own. Tokens that name no
+ * Finds out who holds a token that is good for one of the audiences of its purpose; none means this server's own. Tokens that name no
  * audience are for this server.
  */
 export async function authenticateToken(
   token: string,
-  audiences: readonly string[],
+  { audiences, notes }: TokenPurpose,
   options: AuthenticationOptions,
 ): Promise<TokenHolder | undefined> {
   const { serviceAccounts, staticTokens } = options;
   const own = serviceAccounts ? [serviceAccounts.tokens.issuer] : [];
   const wanted = audiences.length > 0 ? audiences : own;
   if (serviceAccounts) {
-    const holder = await serviceAccountHolder(token, wanted, serviceAccounts);
+    const holder = await serviceAccountHolder(token, { audiences: wanted, ...(notes && { notes }) }, serviceAccounts);
     if (holder) return { ...holder, identity: known(holder.identity) };
   }
   const met = wanted.filter(audience => own.includes(audience));
@@ -106,7 +115,8 @@ export async function authenticateToken(
   const identity =
     staticTokens.find(candidate => isSame(candidate.token, token))?.identity ??
     (await bootstrapIdentity(token, options)) ??
-    (await options.oidc?.identify(token));
+    (await options.oidc?.identify(token)) ??
+    (await options.configured?.identify(token));
   return identity && { identity: known(identity), audiences: met };
 }
 

@@ -1,7 +1,7 @@
 /**
- * A node reads the Secrets, ConfigMaps and service accounts that the pods bound to it name, and no others: a node that was
- * broken into gives away what its own pods know (Kubernetes' node authorizer). What a pod names is worked out once for
- * each state of it.
+ * A node reads the Secrets, ConfigMaps and service accounts that the pods bound to it name, writes the status of claims that they
+ * name, and touches no others: a node that was broken into gives away what its own pods know (Kubernetes' node authorizer). What a
+ * pod names is worked out once for each state of it.
  *
  * Nodes that route Ingresses read the TLS Secrets of those as well: docs/security.md has the reasons.
  */
@@ -16,8 +16,6 @@ import {
   volumeattachments,
 } from '../../api/generated/kinds.ts';
 import type {
-  Container,
-  EphemeralContainer,
   Ingress,
   IngressClass,
   Node,
@@ -26,11 +24,11 @@ import type {
   Pod,
   PodSpec,
   Secret,
-  Volume,
   VolumeAttachment,
 } from '../../api/generated/types.ts';
 import { isRoutedIngress, mayRoute, ownClasses, TLS_SECRET_TYPE, tlsSecretsOf } from '../../api/ingress.ts';
 import type { Kind, KubernetesObject } from '../../api/kind.ts';
+import { containersOf, secretNamesOf } from '../../api/pod-secrets.ts';
 import { declarationOf } from '../../api/registry.ts';
 import { ephemeralClaimName } from '../../api/volume-binding.ts';
 import { listAll, listInNamespace } from '../admission/lookup.ts';
@@ -43,6 +41,7 @@ import type { Attributes } from './attributes.ts';
 
 const POD = declarationOf(pods);
 const GUARDED = new Set(['secrets', 'configmaps', 'serviceaccounts']);
+const WRITES = new Set(['update', 'patch']);
 
 /** What one pod gives its node to read: `secrets/NAME` and so on; `claims/NAME` leads to what their volumes name. */
 interface PodReferences {
@@ -64,8 +63,10 @@ export class NodeReferences {
   async refuse(nodeName: string, asked: Attributes): Promise<string | undefined> {
     if (!asked.isResource) return undefined;
     const isAttachment = asked.group === 'storage.k8s.io' && asked.resource === 'volumeattachments';
-    if (!isAttachment && (asked.group !== '' || !GUARDED.has(asked.resource))) return undefined;
-    const wanted = { nodeName, namespace: asked.namespace, reference: `${asked.resource}/${asked.name}` };
+    const isClaim = asked.group === '' && asked.resource === 'persistentvolumeclaims' && WRITES.has(asked.verb);
+    if (!isAttachment && !isClaim && (asked.group !== '' || !GUARDED.has(asked.resource))) return undefined;
+    const reference = `${isClaim ? 'claims' : asked.resource}/${asked.name}`;
+    const wanted = { nodeName, namespace: asked.namespace, reference };
     const isRelated = async () => {
       if (isAttachment) return this.#isAttachedTo(nodeName, asked.name);
       if ((await this.#isReferred(wanted)) || this.#isCertificate(nodeName, asked)) return true;
@@ -169,18 +170,15 @@ export function podReferences({ metadata, spec }: Pod): PodReferences {
   };
   if (!spec?.nodeName) return { nodeName: '', names };
   add('serviceaccounts', spec.serviceAccountName);
-  for (const { name } of spec.imagePullSecrets ?? []) add('secrets', name);
-  for (const container of containersOf(spec)) {
-    for (const { configMapRef, secretRef } of container.envFrom ?? []) {
-      add('configmaps', configMapRef?.name);
-      add('secrets', secretRef?.name);
-    }
-    for (const { valueFrom } of container.env ?? []) {
-      add('configmaps', valueFrom?.configMapKeyRef?.name);
-      add('secrets', valueFrom?.secretKeyRef?.name);
-    }
+  for (const name of secretNamesOf(spec)) add('secrets', name);
+  for (const { env = [], envFrom = [] } of containersOf(spec)) {
+    for (const { configMapRef } of envFrom) add('configmaps', configMapRef?.name);
+    for (const { valueFrom } of env) add('configmaps', valueFrom?.configMapKeyRef?.name);
   }
-  for (const volume of spec.volumes ?? []) addVolume(add, volume);
+  for (const { configMap, projected } of spec.volumes ?? []) {
+    add('configmaps', configMap?.name);
+    for (const source of projected?.sources ?? []) add('configmaps', source.configMap?.name);
+  }
   for (const claim of claimsOf(metadata?.name ?? '', spec)) add('claims', claim);
   return { nodeName: spec.nodeName, names };
 }
@@ -191,23 +189,9 @@ function claimsOf(podName: string, { volumes = [] }: PodSpec): string[] {
   );
 }
 
-function containersOf(spec: PodSpec): readonly (Container | EphemeralContainer)[] {
-  return [...(spec.initContainers ?? []), ...spec.containers, ...(spec.ephemeralContainers ?? [])];
-}
-
 /** The Secrets of a CSI volume that its node needs; those of controllers are none of its business. */
-const mountSecrets = ({ spec }: PersistentVolume) => [spec?.csi?.nodeStageSecretRef, spec?.csi?.nodePublishSecretRef];
-
-function addVolume(add: (resource: string, name: string | undefined) => void, volume: Volume): void {
-  add('configmaps', volume.configMap?.name);
-  add('secrets', volume.secret?.secretName);
-  for (const { configMap, secret } of volume.projected?.sources ?? []) {
-    add('configmaps', configMap?.name);
-    add('secrets', secret?.name);
-  }
-  const { azureFile, cephfs, cinder, flexVolume, iscsi, rbd, scaleIO, storageos, csi } = volume;
-  for (const source of [cephfs, cinder, flexVolume, iscsi, rbd, scaleIO, storageos])
-    add('secrets', source?.secretRef?.name);
-  add('secrets', azureFile?.secretName);
-  add('secrets', csi?.nodePublishSecretRef?.name);
-}
+const mountSecrets = ({ spec }: PersistentVolume) => [
+  spec?.csi?.nodeStageSecretRef,
+  spec?.csi?.nodePublishSecretRef,
+  spec?.csi?.nodeExpandSecretRef,
+];

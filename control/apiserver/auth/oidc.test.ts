@@ -1,49 +1,18 @@
 /** ID tokens of an OpenID Connect provider: good ones name their user, all others are refused. */
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import test from 'ava';
-import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
-import { createAuthority, issueCertificate } from '../../pki/authority.ts';
+import test, { type ExecutionContext } from 'ava';
 import { systemClock } from '../clock.ts';
 import { silentLogger } from '../testing/harness.ts';
+import { ellipticKey, provider as newProvider, otherKey, otherPublicKey } from '../testing/oidc-provider.ts';
 import { ask, worldOf } from '../testing/tls-world.ts';
-import { OidcAuthenticator, type OidcOptions, OidcOptionsError } from './oidc.ts';
+import { type OidcOptions, OidcOptionsError, oidcAuthenticator } from './oidc.ts';
 
-const { privateKey, publicKey } = await generateKeyPair('RS256');
-const other = await generateKeyPair('RS256');
-const elliptic = await generateKeyPair('ES256');
-
-async function provider(t: Parameters<typeof worldOf>[0]) {
-  const nowMs = Date.now();
-  const authority = await createAuthority('provider-ca', { nowMs });
-  const own = await issueCertificate(
-    authority,
-    { commonName: 'provider', hosts: ['127.0.0.1', 'localhost'], usages: ['server'] },
-    { nowMs, validDays: 1 },
-  );
-  const keys: JWK[] = [{ ...(await exportJWK(publicKey)), kid: 'one', alg: 'RS256', use: 'sig' }];
-  let fetches = 0;
-  const server = createServer({ key: own.key, cert: own.certificate }, (request, response) => {
-    fetches++;
-    const isKeys = request.url === '/keys';
-    response.end(JSON.stringify(isKeys ? { keys } : { issuer: url, jwks_uri: `${url}/keys` }));
-  });
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', () => resolve()));
-  t.teardown(() => server.close());
-  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const sign = (
-    claims: object,
-    change: { kid?: string; key?: typeof privateKey; alg?: string; expires?: string } = {},
-  ) =>
-    new SignJWT({ iss: url, aud: 'raftsman', sub: 'jane', groups: ['dev', 'ops'], tenant: 'a', ...claims })
-      .setProtectedHeader({ alg: change.alg ?? 'RS256', kid: change.kid ?? 'one' })
-      .setExpirationTime(change.expires ?? '10m')
-      .sign(change.key ?? privateKey);
-  const options: OidcOptions = { issuerUrl: url, clientId: 'raftsman', authority: authority.certificate };
-  return { url, options, sign, keys, fetches: () => fetches };
+async function provider(t: ExecutionContext) {
+  const { authority, ...rest } = await newProvider(t);
+  const options: OidcOptions = { issuerUrl: rest.url, clientId: 'raftsman', authority };
+  return { ...rest, options };
 }
 const authenticator = (options: OidcOptions, clock = systemClock) =>
-  new OidcAuthenticator(options, { clock, logger: silentLogger });
+  oidcAuthenticator(options, { clock, logger: silentLogger });
 
 test('claims become user and groups, with their prefixes', async t => {
   const { options, sign, url } = await provider(t);
@@ -72,8 +41,8 @@ test('tokens that do not hold are nobody’s', async t => {
   t.is(await oidc.identify(await sign({ aud: 'another' })), undefined);
   t.is(await oidc.identify(await sign({ iss: 'https://elsewhere' })), undefined);
   t.is(await oidc.identify(await sign({}, { expires: '-1m' })), undefined);
-  t.is(await oidc.identify(await sign({}, { key: other.privateKey })), undefined);
-  t.is(await oidc.identify(await sign({}, { key: elliptic.privateKey, alg: 'ES256' })), undefined);
+  t.is(await oidc.identify(await sign({}, { key: otherKey })), undefined);
+  t.is(await oidc.identify(await sign({}, { key: ellipticKey, alg: 'ES256' })), undefined);
   t.is(await oidc.identify('nonsense'), undefined);
   const [, body] = (await sign({})).split('.');
   t.is(await oidc.identify(`${Buffer.from('{"alg":"none"}').toString('base64url')}.${body}.`), undefined);
@@ -86,10 +55,10 @@ test('a new key of the provider is found, and nobody can make us fetch all the t
   const oidc = authenticator(options, clock);
   t.truthy(await oidc.identify(await sign({})));
   t.is(fetches(), 2);
-  const later = await sign({}, { key: other.privateKey, kid: 'two' });
+  const later = await sign({}, { key: otherKey, kid: 'two' });
   for (let count = 0; count < 20; count++) t.is(await oidc.identify(later), undefined);
   t.is(fetches(), 2);
-  keys.push({ ...(await exportJWK(other.publicKey)), kid: 'two', alg: 'RS256', use: 'sig' });
+  keys.push({ ...(await otherPublicKey()), kid: 'two', alg: 'RS256', use: 'sig' });
   nowMs += 11_000;
   t.truthy(await oidc.identify(later));
   t.is(fetches(), 4);

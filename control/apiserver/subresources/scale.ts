@@ -8,16 +8,16 @@ import type { JsonObject } from '../../api/custom/schema.ts';
 import { setAt, valueAt } from '../../api/custom/simple-path.ts';
 import type { LabelSelector, Scale } from '../../api/generated/types.ts';
 import type { Kind, KindDeclaration, KubernetesObject, ObjectForm } from '../../api/kind.ts';
-import { decode } from '../../api/schema/decode.ts';
 import { badRequest, internalError, invalid } from '../../api/status.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import type { Core, ResourceRequest } from '../core.ts';
-import { bodyFormat, negotiate } from '../http/negotiate.ts';
+import { negotiate } from '../http/negotiate.ts';
 import { objectReply } from '../http/replies.ts';
 import { apiVersionOf } from '../keys.ts';
 import { isTrue } from '../request-info.ts';
 import type { Reply } from '../types.ts';
 import { applyObject, BEFORE_FIRST_APPLY, checkApplied, readApplied } from '../verbs/apply.ts';
+import { readUndefaulted } from '../verbs/body.ts';
 import { readConsistent } from '../verbs/get.ts';
 import { readWriteOptions } from '../verbs/options.ts';
 import { asTracked, readOwners, setManagedFields, writeOf } from '../verbs/ownership.ts';
@@ -175,11 +175,7 @@ async function readSent(request: ResourceRequest): Promise<{ readonly isDryRun: 
   const { exchange, info } = request;
   if (info.verb === 'update') {
     const { isDryRun, fieldValidation } = readWriteOptions(exchange.query, 'UpdateOptions');
-    const format = bodyFormat(exchange.headers['content-type']);
-    if (format === 'protobuf') throw badRequest('a Scale must be sent as JSON or YAML');
-    const text = new TextDecoder().decode(await exchange.readBody());
-    const { object, warnings } = decode(SCALE, text, { fieldValidation, format });
-    exchange.warnings.push(...warnings);
+    const object = await readUndefaulted(exchange, SCALE, fieldValidation);
     return { isDryRun, apply: () => object };
   }
   const read = await readPatch(request, SCALE.definition);

@@ -1,5 +1,5 @@
 /** From a request's body to an object of the kind that its URL speaks of. */
-import type { KindDeclaration, KubernetesObject } from '../../api/kind.ts';
+import type { Kind, KindDeclaration, KubernetesObject } from '../../api/kind.ts';
 import { decodeProtobuf } from '../../api/protobuf/decode.ts';
 import { decode } from '../../api/schema/decode.ts';
 import { JsonSyntaxError, parseJson, plainValue, TOO_DEEP } from '../../api/schema/json.ts';
@@ -17,6 +17,17 @@ export async function readObject(
   kind: KindDeclaration,
   fieldValidation: FieldValidation,
 ): Promise<KubernetesObject> {
+  const object = await readUndefaulted(exchange, kind, fieldValidation);
+  kind.defaults(object);
+  return object;
+}
+
+/** {@link readObject} as it was sent, without defaults. */
+export async function readUndefaulted<T extends KubernetesObject>(
+  exchange: Exchange,
+  kind: Kind<T>,
+  fieldValidation: FieldValidation,
+): Promise<T> {
   const format = bodyFormat(exchange.headers['content-type']);
   const bytes = await exchange.readBody();
   const { object, warnings } =
@@ -24,7 +35,6 @@ export async function readObject(
       ? decode(kind, { value: fromProtobuf(bytes, kind) }, { fieldValidation })
       : decode(kind, decoder.decode(bytes), { fieldValidation, format });
   exchange.warnings.push(...warnings);
-  kind.defaults(object);
   return object;
 }
 
@@ -58,7 +68,7 @@ function fromYaml(text: string): unknown {
 
 const SHOWN_BYTES = 30;
 
-function fromProtobuf(bytes: Uint8Array, { kind }: KindDeclaration): unknown {
+function fromProtobuf(bytes: Uint8Array, { kind }: Pick<KindDeclaration, 'kind'>): unknown {
   try {
     return decodeProtobuf(bytes);
   } catch (error) {

@@ -10,6 +10,7 @@ import { encodeStored } from '../cache/encoding.ts';
 import { type Core, type ResourceRequest, strategyContext } from '../core.ts';
 import { negotiate } from '../http/negotiate.ts';
 import { objectKey, resourceName, storedKind } from '../keys.ts';
+import { inSteps } from '../pace.ts';
 import type { Exchange, Reply } from '../types.ts';
 import { readObject } from './body.ts';
 import { commit } from './commit.ts';
@@ -123,6 +124,8 @@ async function prepareCreation(
   await core.admission.mutate(admitted, candidate, undefined);
   kind.prepareForCreate(candidate, { ...context, newUid: () => uid });
   const errors = kind.validate(candidate);
+  const rules = kind.judgeInSteps?.(candidate, undefined, errors);
+  if (rules) errors.push(...(await inSteps(core.clock, rules)));
   if (errors.length > 0) throw invalid(storedKind(kind), candidate.metadata?.name ?? '', errors);
   // Only what is right in itself is told what might be better.
   addWarnings(exchange, kind.warnings(candidate, undefined));

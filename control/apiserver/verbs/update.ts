@@ -22,6 +22,7 @@ import { encodeStored } from '../cache/encoding.ts';
 import { type Core, type ResourceRequest, strategyContext } from '../core.ts';
 import { negotiate } from '../http/negotiate.ts';
 import { objectKey, resourceName, storedKind } from '../keys.ts';
+import { inSteps } from '../pace.ts';
 import type { Reply } from '../types.ts';
 import { readObject } from './body.ts';
 import { commit, type ExtraConditions } from './commit.ts';
@@ -179,7 +180,7 @@ async function planChange(
     await core.admission.validate(admitted, atVersionOf(object, old), old);
     return { type: 'nothing' };
   }
-  const errors = wanted.isInternal ? [] : validationErrors(kind, object, before);
+  const errors = wanted.isInternal ? [] : await validationErrors(core, kind, [object, before]);
   if (errors.length > 0) throw invalid(storedKind(kind), info.name, errors);
   if (!wanted.isInternal) addWarnings(exchange, kind.warnings(object, before));
   await core.admission.validate(admitted, atVersionOf(object, old), old);
@@ -212,8 +213,15 @@ function isEqualButTimes(object: KubernetesObject, old: KubernetesObject): boole
   );
 }
 
-function validationErrors(kind: KindDeclaration, object: KubernetesObject, old: KubernetesObject): FieldError[] {
-  return [...kind.validate(object), ...kind.validateUpdate(object, old), ...newFinalizers(object, old)];
+async function validationErrors(
+  core: Core,
+  kind: KindDeclaration,
+  [object, old]: readonly [KubernetesObject, KubernetesObject],
+): Promise<FieldError[]> {
+  const errors = [...kind.validate(object), ...kind.validateUpdate(object, old)];
+  const rules = kind.judgeInSteps?.(object, old, errors);
+  if (rules) errors.push(...(await inSteps(core.clock, rules)));
+  return [...errors, ...newFinalizers(object, old)];
 }
 
 /** True if the change took away the last thing that kept a deleted object. */
