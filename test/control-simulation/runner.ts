@@ -9,6 +9,8 @@ export interface RunOptions {
   readonly count: number;
   readonly jobs?: number;
   readonly hours?: number;
+  /** Begins nothing more once there is none. */
+  readonly isTimeLeft?: () => boolean;
   /** Begins nothing more after the first failure. */
   readonly isOneFailureEnough?: boolean;
   readonly onFailure?: (failure: Failure) => void;
@@ -93,9 +95,9 @@ class Run {
   }
 
   #order(worker: Worker): boolean {
-    const { first, count, hours, isOneFailureEnough } = this.#options;
+    const { first, count, hours, isOneFailureEnough, isTimeLeft = () => true } = this.#options;
     const left = first + count - this.#next;
-    if (left <= 0 || (isOneFailureEnough && this.#failures.length > 0)) return false;
+    if (left <= 0 || !isTimeLeft() || (isOneFailureEnough && this.#failures.length > 0)) return false;
     const order: Order = {
       first: this.#next,
       count: Math.min(left, SEEDS_PER_ORDER),
