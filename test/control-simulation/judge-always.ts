@@ -58,7 +58,7 @@ export class Judge {
   readonly #recent: Recent;
   readonly #excused = new Map<string, number[]>();
   readonly #readiness = new Readiness(LAG_MS);
-  /** Pods that an eviction took, by UID; one of a pod that is leaving already takes nothing. */
+  /** Ready pods that an eviction took, by UID; one of a pod that is leaving already takes nothing. */
   readonly #evicted = new Set<string>();
   readonly #succeeded = new Map<string, Set<string>>();
   /** Those of them that may not go before they are counted, and were not leaving when they succeeded. */
@@ -137,7 +137,8 @@ export class Judge {
 
   #rememberPod(before: Pod | undefined, after: Pod | undefined): void {
     const { note } = this.#options;
-    if (after && isEvicted(after) && !isLeaving(after)) this.#evicted.add(uidOf(after));
+    // One that is not ready goes without taking from the budget.
+    if (after && isEvicted(after) && !isLeaving(after) && isReady(after)) this.#evicted.add(uidOf(after));
     if (!after && before?.spec?.nodeName && !this.#options.view.get('nodes', before.spec.nodeName))
       note('pod removed with its node');
     if (before && after && !isLeaving(before) && isLeaving(after) && after.metadata?.ownerReferences) {
