@@ -139,6 +139,8 @@ export class Judge {
     const { note } = this.#options;
     // One that is not ready goes without taking from the budget.
     if (after && isEvicted(after) && !isLeaving(after) && isReady(after)) this.#evicted.add(uidOf(after));
+    const known = after ?? before ?? {};
+    this.#recent.set(`${podKey(known)} ready`, after && isActive(after) && isReady(after) ? 1 : 0);
     if (!after && before?.spec?.nodeName && !this.#options.view.get('nodes', before.spec.nodeName))
       note('pod removed with its node');
     if (before && after && !isLeaving(before) && isLeaving(after) && after.metadata?.ownerReferences) {
@@ -203,8 +205,12 @@ export class Judge {
     const start = set.spec.ordinals?.start ?? 0;
     const ordinal = Number(nameOf(pod).split('-').at(-1));
     for (let before = start; before < ordinal; before++) {
-      const other = siblings.find(sibling => nameOf(sibling).endsWith(`-${before}`));
-      if (!other || !this.#wasReady(other)) return `${whose} got pod ${ordinal} before pod ${before} was ready`;
+      const name = `${nameOf(pod).slice(0, -String(ordinal).length)}${before}`;
+      const other = siblings.find(sibling => nameOf(sibling) === name);
+      // The cache of who makes the pod may still show one that was ready and is gone.
+      const isShown = this.#recent.most(`${podKey({ metadata: { ...pod.metadata, name } })} ready`) === 1;
+      if (!isShown && !(other && this.#wasReady(other)))
+        return `${whose} got pod ${ordinal} before pod ${before} was ready`;
     }
     return undefined;
   }
@@ -315,3 +321,5 @@ const isEvicted = ({ status }: Pod): boolean =>
   false;
 
 const nameOf = (object: KubernetesObject | undefined): string => object?.metadata?.name ?? '';
+
+const podKey = ({ metadata }: Pod): string => `${metadata?.namespace}/${metadata?.name}`;
