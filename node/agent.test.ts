@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { until } from '../control/client/testing/until.ts';
@@ -423,6 +424,37 @@ test('a deadline ends a pod for good', async t => {
   t.is(pod.status?.reason, 'DeadlineExceeded');
   await until('nothing of it runs', () => world.runtime.running('app') === undefined);
   await until('its address is free', () => world.network.addresses.size === 0);
+});
+
+test('a critical pod that finds no room has another end, and starts when that has stopped', async t => {
+  const world = await World.create();
+  t.teardown(() => world.close());
+  await world.startAgent();
+  const asking = (name: string, cpu: string) => [{ name, image: 'app:1', resources: { requests: { cpu } } }];
+  await world.createPod('small', { containers: asking('small', '1m') });
+  const all = `${availableParallelism() * 1000 - 1}m`;
+  await world.createPod('large', { containers: asking('large', all), terminationGracePeriodSeconds: 20 });
+  for (const name of ['small', 'large'])
+    await world.untilPod(name, 'is Running', ({ status }) => status?.phase === 'Running');
+  world.runtime.stubborn.add('large');
+  await world.createPod('critical', { containers: asking('critical', '1'), priority: 2_000_000_000 });
+  const large = await world.untilPod('large', 'has failed', ({ status }) => status?.phase === 'Failed');
+  t.like(large.status, { reason: 'Preempting', message: 'Preempted in order to admit critical pod' });
+  t.like(
+    large.status?.conditions?.find(({ type }) => type === 'DisruptionTarget'),
+    { message: 'Pod was preempted by Kubelet to accommodate a critical pod.', reason: 'TerminationByKubelet' },
+  );
+  t.true((await world.events('large')).includes('Preempting: Preempted in order to admit critical pod'));
+  await until('it is being stopped', () => world.runtime.calls.includes('stop large 20'));
+  await world.clock.advance(19_000);
+  t.is(
+    (await world.untilPod('critical', 'waits', ({ status }) => status?.phase === 'Pending')).status?.reason,
+    undefined,
+  );
+  t.false(world.runtime.calls.includes('createSandbox critical'));
+  await world.clock.advance(1_000);
+  await world.untilPod('critical', 'is Running', ({ status }) => status?.phase === 'Running');
+  t.not(world.runtime.running('small'), undefined);
 });
 
 test('short of disk, a node removes the images that it pulled and nobody uses, before any pod', async t => {

@@ -71,6 +71,7 @@ import { LocalReclaim } from './volumes/local-reclaim.ts';
 import { VolumeManager } from './volumes/manager.ts';
 import { storedPodUids } from './volumes/pod-folders.ts';
 import { Sources } from './volumes/sources.ts';
+import { usedVolumes } from './volumes/used-volumes.ts';
 
 /** Makes an agent; {@link Agent.start} brings it to life. */
 export function createAgent(options: AgentOptions): Agent {
@@ -124,7 +125,7 @@ export class Agent {
     this.#localFolder = localFolder;
     const sources = this.#sources;
     this.#csi = canMount ? this.#makeCsi() : undefined;
-    const csi = this.#csi && { csi: this.#csi.volumes };
+    const csi = this.#csi && { csi: this.#csi.volumes, expansion: this.#csi.expansion };
     this.#volumes = new VolumeManager({ dataDir, client, sources, localFolder, clock, logger, canMount, ...csi });
     this.#localReclaim = new LocalReclaim({ client, clock, random, logger, folder: localFolder });
     this.#view = new RuntimeView({
@@ -241,7 +242,7 @@ export class Agent {
     await this.#server.close();
     await this.#ingress?.close();
     await this.#imageServer.close();
-    await this.#csi?.volumes.close();
+    await this.#csi?.close();
     await this.#staticPods?.close();
     await this.#manager?.close();
     await Promise.all([this.#networking.close(), this.#localReclaim.close()]);
@@ -326,6 +327,7 @@ export class Agent {
         probeCounts: () => this.#probeCounts.list(),
         dnsMetrics: () => dns?.metrics() ?? [],
         evictions: () => this.#evictor.evictions,
+        volumes: () => usedVolumes(this.#manager?.list() ?? [], { volumes: this.#volumes, stats: this.#csi?.stats }),
         configuration: () => ({
           port: this.#server.port,
           podCIDR: this.#nodes.list().find(({ metadata }) => metadata?.name === name)?.spec?.podCIDR,
@@ -346,7 +348,7 @@ export class Agent {
   #makeCsi(): NodeCsi {
     const { name: nodeName, client, clock, logger, dataDir, kubeletDir, timing = {} } = this.#options;
     return new NodeCsi({
-      ...{ nodeName, client, clock, logger, dataDir, sources: this.#sources },
+      ...{ nodeName, client, clock, logger, dataDir, sources: this.#sources, recorder: this.#recorder },
       kubeletDir: kubeletDir ?? join(dataDir, 'kubelet'),
       nodeUid: () => this.#registration.node?.metadata?.uid,
       reportedInUse: () => this.#registration.node?.status?.volumesInUse ?? [],

@@ -74,6 +74,7 @@ export type {
   ObjectReference,
   PersistentVolume,
   PersistentVolumeClaim,
+  PersistentVolumeClaimCondition,
   Pod,
   PodCondition,
   PodSpec,
@@ -112,12 +113,20 @@ export {
   LOCAL_LABEL,
   LOCAL_NODE,
 } from '../control/api/local-volumes.ts';
+export {
+  addQuantities,
+  compareQuantities,
+  formatQuantity,
+  parseQuantity,
+  type Quantity as ParsedQuantity,
+} from '../control/api/schema/quantity.ts';
 export { matchesLabelSelector } from '../control/api/selectors.ts';
 export { ApiError, hasReason } from '../control/api/status.ts';
-export { ephemeralClaimName, isBoundTo } from '../control/api/volume-binding.ts';
+export { compareStorage, ephemeralClaimName, isBoundTo } from '../control/api/volume-binding.ts';
 export type { Client } from '../control/client/client.ts';
 export type { EventRecorder } from '../control/client/events.ts';
 export { ApiEventRecorder } from '../control/client/events.ts';
+export { http } from '../control/client/http-module.ts';
 export { type Cache, Informer } from '../control/client/informer.ts';
 export { matchesRequiredNode } from '../control/client/node-selectors.ts';
 export { untoleratedTaint } from '../control/client/taints.ts';

@@ -23,6 +23,9 @@ export const PULL_BACK_OFF_MS_MAX = 300_000;
 /** Retries of volumes, sandboxes and containers that could not be made. */
 export const SETUP_BACK_OFF_MS = 500;
 export const SETUP_BACK_OFF_MS_MAX = 120_000;
+/** A critical pod waits for those that make room until this share of their longest grace period has passed, and no less than that. */
+export const PREEMPTION_WAIT_SHARE = 1.5;
+export const PREEMPTION_WAIT_MS_MIN = 10_000;
 /** A resize that waits for other pods' room is looked at again this often. */
 export const RESIZE_RETRY_MS = 10_000;
 /** A container whose configuration cannot be made (a missing Secret) is looked at again this often. */
@@ -82,8 +85,8 @@ export const EVICTION_OBSERVE_MS = 10_000;
 export const PRESSURE_TRANSITION_MS = 300_000;
 /** What an evicted pod gets to end. */
 export const EVICTION_GRACE_SECONDS = 1;
-/** Files and folders that are looked at to measure one volume. */
-export const MEASURED_ENTRIES_MAX = 100_000;
+/** How much of the time may go into measuring what pods keep on the disk: a node with much on it is measured less often. */
+export const STORAGE_MEASURE_SHARE_MAX = 0.05;
 
 /** Streams (exec, attach, port-forward) that the agent's server holds at once. */
 export const STREAMS_MAX = 500;

@@ -3,9 +3,17 @@ import type { Clock } from './clock.ts';
 import type { PodHandle } from './container-lookup.ts';
 import { EVICTION_OBSERVE_MS, NODE_STATUS_MS, PODS_MAX, PRESSURE_TRANSITION_MS } from './limits.ts';
 import { machineUsage, processUsage } from './metrics/machine-usage.ts';
-import { agentPage, cadvisorPage, type PageInput, type ProbeCount, probesPage, resourcePage } from './metrics/pages.ts';
+import {
+  agentPage,
+  cadvisorPage,
+  type PageInput,
+  type ProbeCount,
+  probesPage,
+  resourcePage,
+  volumesPage,
+} from './metrics/pages.ts';
 import { type Metric, renderMetrics } from './metrics/text.ts';
-import { usedPods } from './metrics/usage.ts';
+import { type UsedVolume, usedPods } from './metrics/usage.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { Summaries } from './stats.ts';
 
@@ -18,6 +26,8 @@ export interface AgentFacts {
   readonly probeCounts: () => readonly ProbeCount[];
   /** What the node's DNS server counted. */
   readonly dnsMetrics?: () => readonly Metric[];
+  /** What volumes hold whose drivers count it. */
+  readonly volumes?: () => Promise<readonly UsedVolume[]>;
   /** Pods that were ended for what the node was short of, by signal. */
   readonly evictions: () => Readonly<Record<string, number>>;
   /** What an administrator may have chosen, as a KubeletConfiguration. */
@@ -40,7 +50,9 @@ export class Figures {
   }
 
   async summary(): Promise<object> {
-    return this.#summaries.make({ nodeName: this.#options.facts.nodeName, ...(await this.#used()) });
+    const { nodeName, volumes } = this.#options.facts;
+    const [used, held] = await Promise.all([this.#used(), volumes?.()]);
+    return this.#summaries.make({ nodeName, ...used, volumes: held ?? [] });
   }
 
   /** One of the pages for Prometheus, by what follows `/metrics`; undefined if there is no such page. */
@@ -49,7 +61,7 @@ export class Figures {
     switch (name) {
       case undefined:
       case '':
-        return this.#agentPage();
+        return this.#agentPage() + volumesPage((await facts.volumes?.()) ?? []);
       case 'resource':
         return resourcePage(await this.#used());
       case 'cadvisor':

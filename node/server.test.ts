@@ -65,6 +65,16 @@ async function serve(t: ExecutionContext) {
       memoryBytes: () => 1024,
       probeCounts: () => [],
       evictions: () => ({}),
+      volumes: async () => [
+        {
+          podUid: 'u1',
+          namespace: 'default',
+          name: 'v',
+          claim: 'data',
+          figures: { at: 0, capacityBytes: 9, inodes: 3 },
+        },
+        { podUid: 'u1', namespace: 'default', name: 'own', claim: undefined, figures: { at: 0, usedBytes: 1 } },
+      ],
       configuration: () => ({ clusterDomain: 'cluster.local' }),
     },
     pods: {
@@ -336,11 +346,21 @@ test('figures in the formats that collectors read', async t => {
   const get = (path: string) => ask(server.port, path, tls.apiServer);
   const summary = JSON.parse((await get('/stats/summary')).text) as {
     node: { nodeName: string; fs: object };
-    pods: object[];
+    pods: { volume: object[] }[];
   };
   t.is(summary.node.nodeName, 'node-1');
   t.truthy(summary.node.fs);
   t.is(summary.pods.length, 1);
+  const time = '1970-01-01T00:00:00Z';
+  t.deepEqual(summary.pods[0]?.volume, [
+    { time, name: 'v', capacityBytes: 9, inodes: 3, pvcRef: { name: 'data', namespace: 'default' } },
+    { time, name: 'own', usedBytes: 1 },
+  ]);
+  const figures = /^kubelet_volume_stats.*$/gm;
+  t.deepEqual((await get('/metrics')).text.match(figures), [
+    'kubelet_volume_stats_capacity_bytes{namespace="default",persistentvolumeclaim="data"} 9',
+    'kubelet_volume_stats_inodes{namespace="default",persistentvolumeclaim="data"} 3',
+  ]);
   t.regex((await get('/metrics')).text, /^kubelet_running_pods 1$/m);
   t.regex((await get('/metrics/resource')).text, /^node_memory_working_set_bytes \d+ \d+$/m);
   t.regex((await get('/metrics/cadvisor')).text, /^machine_cpu_cores 2$/m);

@@ -2,10 +2,11 @@
  * The agent's HTTPS server: logs, exec, attach, port-forward, tunnels to pods' ports, the list of pods and what they use. It answers only to
  * clients that the cluster's CA vouches for and that are the API server or an administrator.
  */
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { http } from './api.ts';
 import type { Clock } from './clock.ts';
 import { findPod, loggedContainer, type PodDirectory } from './container-lookup.ts';
 import { HttpError } from './http-error.ts';
@@ -190,5 +191,5 @@ function target({ url = '/' }: IncomingMessage): { path: string[]; query: URLSea
 
 function plainAnswer(status: number, text: string): string {
   const length = Buffer.byteLength(text);
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n${text}`;
+  return `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n${text}`;
 }

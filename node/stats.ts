@@ -1,6 +1,6 @@
 /** `/stats/summary`: what pods and node use, in the shape that metrics collectors read (stats.k8s.io v1alpha1). */
 import { timeText } from './clock.ts';
-import type { DiskUsage, NodeUsage, UsedContainer, UsedPod } from './metrics/usage.ts';
+import type { DiskUsage, NodeUsage, UsedContainer, UsedPod, UsedVolume } from './metrics/usage.ts';
 
 interface Sample {
   readonly at: number;
@@ -17,13 +17,14 @@ export interface SummaryInput {
   readonly now: number;
   readonly node: NodeUsage;
   readonly pods: readonly UsedPod[];
+  readonly volumes?: readonly UsedVolume[];
 }
 
 /** Makes summaries; the one before is remembered, for rates. */
 export class Summaries {
   #before = new Map<string, Sample>();
 
-  make({ nodeName, now, node, pods }: SummaryInput): object {
+  make({ nodeName, now, node, pods, volumes = [] }: SummaryInput): object {
     const next = new Map<string, Sample>();
     const container = ({ name, startedAt, usage }: UsedContainer) => ({
       name,
@@ -32,7 +33,14 @@ export class Summaries {
     });
     const podStats = pods.map(({ name, namespace, uid, startedAt, containers: all }) => {
       const containers = all.map(container);
-      return { podRef: { name, namespace, uid }, startTime: timeText(startedAt), ...sum(containers, now), containers };
+      const volume = volumes.filter(({ podUid }) => podUid === uid).map(volumeStats);
+      return {
+        podRef: { name, namespace, uid },
+        startTime: timeText(startedAt),
+        ...sum(containers, now),
+        ...(volume.length > 0 && { volume }),
+        containers,
+      };
     });
     const own = this.#amounts({ ...node, id: NODE }, now, next);
     this.#before = next;
@@ -80,6 +88,10 @@ function amountsOf(amounts: { rate: number; cpuNanoseconds: number; memoryBytes:
 function fileSystem({ capacityBytes, availableBytes, inodes, inodesFree }: DiskUsage, now: number): object {
   const usedBytes = capacityBytes - availableBytes;
   return { time: timeText(now), capacityBytes, availableBytes, usedBytes, inodes, inodesFree };
+}
+
+function volumeStats({ namespace, name, claim, figures: { at, ...amounts } }: UsedVolume): object {
+  return { time: timeText(at), ...amounts, name, ...(claim && { pvcRef: { name: claim, namespace } }) };
 }
 
 function sum(parts: readonly Amounts[], now: number): Amounts {

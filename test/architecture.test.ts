@@ -169,6 +169,14 @@ test('time, randomness, the process and the console belong to the few files that
   t.deepEqual(wrong, []);
 });
 
+test('who runs beside others on a small node does not import the values of http, which bring all of fetch', t => {
+  const wrong = product
+    .filter(({ path }) => /^(node|control\/(client|join))\//.test(path) && !path.endsWith('/http-module.ts'))
+    .filter(({ imports }) => imports.some(({ target, typeOnly }) => target === 'node:http' && !typeOnly))
+    .map(({ path }) => path);
+  t.deepEqual(wrong, [], 'take it from control/client/http-module.ts');
+});
+
 test('each folder has its page', t => {
   const missing = TOP_FOLDERS.filter(folder => !readdirSync(join(root, folder)).includes('README.md'));
   t.deepEqual(missing, []);

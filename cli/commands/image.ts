@@ -4,11 +4,12 @@
  */
 import { createReadStream, existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
-import { type IncomingMessage, request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { basename, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { http } from '../../control/client/http-module.ts';
 import type { CommandContext } from '../context.ts';
 import { type OutputFlag, outputOption, printChoice, printTable, sizeText } from '../output/choice.ts';
 import { dataDirOption } from './options.ts';
@@ -141,7 +142,7 @@ async function ask(
 ): Promise<unknown> {
   const response = await new Promise<IncomingMessage>((done, fail) => {
     const { method, path, body } = wanted;
-    const outgoing = request({ socketPath: node.socket, method, path }, done);
+    const outgoing = http.request({ socketPath: node.socket, method, path }, done);
     outgoing.once('error', error => fail(new ImageCommandError(`node ${node.name} does not answer: ${error.message}`)));
     if (body === undefined) outgoing.end();
     else body.once('error', error => outgoing.destroy(error)).pipe(outgoing);

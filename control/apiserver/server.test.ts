@@ -3,6 +3,7 @@ import { createServer, request as httpsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import test, { type ExecutionContext } from 'ava';
+import WebSocket from 'ws';
 import { createMemoryStore } from '../../store/index.ts';
 import { createAuthority, issueCertificate } from '../pki/authority.ts';
 import { systemClock } from './clock.ts';
@@ -304,6 +305,49 @@ test('a log comes from the agent as it is; its failure is a Status', async t => 
   t.deepEqual(agent.heads, ['GET /containerLogs/default/p/c?follow=true&tailLines=10']);
   const failed = await ask(world, `${log}?container=gone`, credentials);
   t.like(JSON.parse(failed.text), { kind: 'Status', code: 404, message: 'no such container' });
+});
+
+/** All messages that come over a WebSocket, of text as text, until it is closed, and how it was. */
+function messages(world: World, path: string, protocols: readonly string[], options: object) {
+  const { port } = world.server.address;
+  const webSocket = new WebSocket(`wss://127.0.0.1:${port}${path}`, [...protocols], {
+    ca: world.authority.certificate,
+    ...options,
+  });
+  const got: (string | Buffer)[] = [];
+  webSocket.on('message', (data, isBinary) => got.push(isBinary ? (data as Buffer) : data.toString()));
+  return new Promise<{ readonly code: number; readonly protocol: string; readonly got: typeof got }>(
+    (resolve, reject) => {
+      webSocket.once('error', reject);
+      webSocket.once('close', code => resolve({ code, protocol: webSocket.protocol, got }));
+    },
+  );
+}
+
+test('a log may be read over a WebSocket, as bytes or as base64; a failure is an answer of HTTP', async t => {
+  const { world, credentials } = await worldWithPod(t);
+  const log = '/api/v1/namespaces/default/pods/p/log';
+  const expected = Buffer.from('line 1\nline 2\n');
+  for (const protocols of [[], ['binary.k8s.io'], ['nobody-knows', 'binary.k8s.io']]) {
+    const { code, protocol, got } = await messages(world, `${log}?container=c`, protocols, credentials);
+    t.deepEqual([code, protocol, got[0]], [1000, protocols.at(-1) ?? '', Buffer.alloc(0)]);
+    t.deepEqual(Buffer.concat(got as Buffer[]), expected);
+  }
+  const { got } = await messages(world, `${log}?container=c`, ['base64.binary.k8s.io'], credentials);
+  t.deepEqual(Buffer.concat(got.map(text => Buffer.from(text as string, 'base64'))), expected);
+  await t.throwsAsync(messages(world, `${log}?container=gone`, [], credentials), { message: /404/ });
+});
+
+test('a watch may be read over a WebSocket, an event a message', async t => {
+  const { world, credentials } = await worldWithPod(t);
+  const { code, got } = await messages(
+    world,
+    '/api/v1/namespaces/default/pods?watch=1&timeoutSeconds=1',
+    [],
+    credentials,
+  );
+  t.is(code, 1000);
+  t.like(JSON.parse(got[0] as string), { type: 'ADDED', object: { metadata: { name: 'p' } } });
 });
 
 test('two masters never give out the same address or port', async t => {

@@ -3,13 +3,14 @@
  * that certainly never left ({@link NotSentError}) from those whose fate is unknown ({@link ConnectionLostError}).
  */
 import { once } from 'node:events';
-import http from 'node:http';
+import type { Agent, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
 import tls from 'node:tls';
 import { ConnectionLostError, lost, messageOf, wholeBody } from './body.ts';
 import type { ApiRequest, ApiResponse } from './client.ts';
 import type { Clock } from './clock.ts';
+import { http } from './http-module.ts';
 import {
   CONNECT_TIMEOUT_MS,
   HTTP1_SOCKETS_MAX,
@@ -50,7 +51,7 @@ export class ServerConnection {
   readonly #options: ConnectionOptions;
   /** Open or opening; undefined when there is none, or the server speaks HTTP/1.1. */
   #session: Promise<http2.ClientHttp2Session | undefined> | undefined;
-  #agent: http.Agent | undefined;
+  #agent: Agent | undefined;
   /** For a session whose server has said goodbye: the last request that it takes. */
   readonly #lastTaken = new WeakMap<http2.ClientHttp2Session, number>();
   #isClosed = false;
@@ -235,7 +236,7 @@ export class ServerConnection {
 }
 
 /** A body's length is always said: for a DELETE, Node would send HTTP/1.1 a body that nothing announces. */
-function headersOf({ headers, body }: ApiRequest): http.OutgoingHttpHeaders {
+function headersOf({ headers, body }: ApiRequest): OutgoingHttpHeaders {
   return body === undefined ? { ...headers } : { ...headers, 'content-length': Buffer.byteLength(body) };
 }
 
@@ -252,7 +253,7 @@ function tlsOptions({ ca, cert, key, serverName, insecure }: TlsCredentials): tl
   };
 }
 
-function plainHeaders(headers: http.IncomingHttpHeaders | http2.IncomingHttpHeaders): Record<string, string> {
+function plainHeaders(headers: IncomingHttpHeaders | http2.IncomingHttpHeaders): Record<string, string> {
   const plain: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (value !== undefined && !name.startsWith(':'))

@@ -12,6 +12,7 @@ import { objectKey } from '../client/keys.ts';
 import { isSemanticallyEqual } from './equal.ts';
 import { REVISION_COLLISIONS_MAX } from './limits.ts';
 import { controllerReference } from './owners.ts';
+import { withSortedKeys } from './template-hash.ts';
 
 /** Revisions that are kept beside those in use where nothing is said. */
 export const HISTORY_LIMIT = 10;
@@ -64,9 +65,9 @@ export function templateOf({ data }: ControllerRevision): PodTemplateSpec | unde
   return template;
 }
 
-/** What a revision holds: a patch that puts the template back. */
+/** What a revision holds: a patch that puts the template back. Clients compare its bytes with what they make of the template. */
 export function revisionData(template: PodTemplateSpec | undefined): NonNullable<ControllerRevision['data']> {
-  return { spec: { template: { ...template, $patch: 'replace' } } };
+  return withSortedKeys({ spec: { template: { ...template, $patch: 'replace' } } });
 }
 
 interface RevisionData {

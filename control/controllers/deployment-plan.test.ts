@@ -179,6 +179,19 @@ test('pausing stops the roll but not the scaling', t => {
   );
 });
 
+test('recreating waits for an old ReplicaSet that still counts pods, though the cache of pods shows none', t => {
+  const world = new World({ replicas: 2, strategy: { type: 'Recreate' } });
+  world.settle();
+  world.change({ template: template('2') });
+  world.step();
+  t.deepEqual(world.sets.map(replicasOf), [0]);
+  const plan = () =>
+    planDeployment({ deployment: world.deployment, sets: world.sets, hasOldPods: false, nowMs: world.nowMs });
+  t.is(plan().create, undefined);
+  world.run();
+  t.is(plan().create?.spec?.replicas, 2);
+});
+
 test('scaling to zero leaves a status without counts', t => {
   const world = new World({ replicas: 3 });
   world.settle();

@@ -118,7 +118,9 @@ class Planner {
   #planRecreate(): DeploymentPlan {
     const old = this.#old.filter(set => replicasOf(set) > 0);
     for (const set of old) this.#resize(set, 0);
-    if (old.length > 0 || this.#hasOldPods) return this.#answer({ isRollout: true });
+    // Either may be ahead of the other: the cache of pods, or what the old ReplicaSets say (k/k oldPodsRunning).
+    const isCounted = this.#old.some(({ status }) => (status?.replicas ?? 0) > 0);
+    if (old.length > 0 || isCounted || this.#hasOldPods) return this.#answer({ isRollout: true });
     if (!this.#new) return this.#answer({ isRollout: true, create: this.#newReplicaSet() });
     this.#resize(this.#new, this.#desired);
     return this.#answer({ isRollout: true, remove: this.#planCleanupIfComplete() });

@@ -83,6 +83,27 @@ test('a cluster whose nodes route has the class, and its Ingresses have addresse
   t.is((await client.list(kinds.ingressclasses)).items.length, 0, 'who removes the class is not given it again');
 });
 
+test('an address that somebody else wrote stands for half a minute', async t => {
+  const { client, clock, start } = newBench(t);
+  await client.create(kinds.nodes, nodeOf('a', '10.0.0.1'));
+  await client.create(kinds.ingresses, ingressOf('ours'));
+  await start(context => [ingressController(context)].filter(one => one !== undefined));
+  const address = async () =>
+    (await client.get(kinds.ingresses, { namespace: 'n', name: 'ours' })).status?.loadBalancer?.ingress?.[0]?.ip;
+  await until('the address', async () => (await address()) === '10.0.0.1');
+  const body = { status: { loadBalancer: { ingress: [{ ip: '169.1.1.1' }] } } };
+  await client.patch(
+    kinds.ingresses,
+    { namespace: 'n', name: 'ours' },
+    { type: MERGE, body },
+    { subresource: 'status' },
+  );
+  await settle();
+  t.is(await address(), '169.1.1.1');
+  await clock.advance(30_000);
+  await until('the address again', async () => (await address()) === '10.0.0.1');
+});
+
 test('where agents route nothing there is no controller', t => {
   const { start } = newBench(t, { options: { routesIngresses: false } });
   return t.notThrowsAsync(

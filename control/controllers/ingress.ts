@@ -12,6 +12,8 @@ import { type Controller, type ControllerContext, newQueue, queueController } fr
 import { isEqual } from './equal.ts';
 import { ownIngressClass, planIngressStatus, takesRequests } from './ingress-plan.ts';
 
+/** How long an address that somebody else wrote stands. */
+const FOREIGN_ADDRESS_MS = 30_000;
 /** No Ingress has this key: a name is needed behind the slash. */
 const CLASS = '/';
 
@@ -27,7 +29,16 @@ export function ingressController(context: ControllerContext): Controller | unde
   const enqueueAll = () => {
     for (const ingress of ingresses.list()) enqueue(ingress);
   };
-  ingresses.addHandler({ added: enqueue, updated: enqueue });
+  ingresses.addHandler({
+    added: enqueue,
+    updated(ingress, old) {
+      // Who writes an address of their own is not contradicted in the midst of their work.
+      const isStatusAlone =
+        isEqual(ingress.spec, old.spec) && isEqual(ingress.metadata?.annotations, old.metadata?.annotations);
+      if (isStatusAlone) queue.addAfter(keyOf(ingress), FOREIGN_ADDRESS_MS);
+      else enqueue(ingress);
+    },
+  });
   classes.addHandler({ added: enqueueAll, updated: enqueueAll, deleted: enqueueAll });
   nodes.addHandler({
     added: node => {

@@ -50,6 +50,9 @@ function goJson(value: unknown): string {
   );
 }
 
+/** The value with the keys of all its objects in Go's order, which is how Kubernetes' own revisions hold them. */
+export const withSortedKeys = <T>(value: T): T => JSON.parse(sortedJson(value)) as T;
+
 function sortedJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(sortedJson).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';

@@ -6,15 +6,17 @@ import { ManualClock } from '../../control/client/testing/manual-clock.ts';
 import type { Pod } from '../api.ts';
 import type { Pressure } from '../pods/admission.ts';
 import type { Verdict } from '../pods/record.ts';
+import { folderBytes, logBytes } from '../runtime/folder-bytes.ts';
+import type { ContainerStorage } from '../runtime/runtime.ts';
 import { quiet } from '../testing/world.ts';
 import { Evictor } from './evictor.ts';
-import { hasStorageLimits, storageExcess } from './local-storage.ts';
-import { folderBytes, observe } from './measure.ts';
+import { observe } from './measure.ts';
 import { evictionMessage, evictionOrder } from './rank.ts';
 import { DEFAULT_EVICTION, evictionSettings } from './settings.ts';
 import { binaryQuantity, DEFAULT_THRESHOLDS, pressuresAt, type Shortage, shortagesIn } from './signals.ts';
 
 const MiB = 2 ** 20;
+const nothingStored = { storage: async (): Promise<ContainerStorage[]> => [] };
 const podOf = (name: string, memory?: string, priority = 0, limits?: Record<string, string>): Pod => ({
   metadata: { name, uid: name },
   spec: {
@@ -80,22 +82,6 @@ test('what is told of an eviction', t => {
   t.is(binaryQuantity(2048), '2Ki');
 });
 
-test('limits of disk space: of a volume, of a pod', t => {
-  const volume: Pod = {
-    spec: { containers: [{ name: 'c' }], volumes: [{ name: 'v', emptyDir: { sizeLimit: '1Mi' } }] },
-  };
-  t.true(hasStorageLimits(volume));
-  t.is(storageExcess(volume, new Map([['v', MiB]]), 0), undefined);
-  t.is(storageExcess(volume, new Map([['v', MiB + 1]]), 0), 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". ');
-  const limited = podOf('p', undefined, 0, { 'ephemeral-storage': '1Mi' });
-  const pod: Pod = { spec: { containers: limited.spec?.containers ?? [], volumes: [{ name: 'v', emptyDir: {} }] } };
-  t.regex(
-    storageExcess(pod, new Map([['v', 2 * MiB]]), 0) ?? '',
-    /^Pod ephemeral local storage usage exceeds the total limit of containers 1Mi/,
-  );
-  t.false(hasStorageLimits(podOf('q')));
-});
-
 test('folders are measured without following links', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'raftsman-measure-'));
   t.teardown(() => rm(folder, { recursive: true }));
@@ -104,6 +90,9 @@ test('folders are measured without following links', async t => {
   const bytes = await folderBytes(folder);
   t.true(bytes >= 100_000 && bytes < 200_000, String(bytes));
   t.is(await folderBytes(join(folder, 'absent')), 0);
+  for (const name of ['log', 'log.1', 'log.2.gz', 'login']) await writeFile(join(folder, name), Buffer.alloc(4096, 1));
+  t.is(await logBytes(join(folder, 'log')), 3 * 4096);
+  t.is(await logBytes(join(folder, 'absent', 'log')), 0);
   const supplies = await observe(folder);
   t.true((supplies['nodefs.available']?.capacity ?? 0) > 0);
   t.is(supplies['imagefs.available'], undefined);
@@ -125,7 +114,7 @@ test('one pod goes at a time, unused images go first, and the node says so', asy
     logger: quiet,
     settings: DEFAULT_EVICTION,
     observe: async () => supply,
-    runtime: { usage: async () => [{ id: 'big', cpuNanoseconds: 0, memoryBytes: 500 * MiB }] },
+    runtime: { ...nothingStored, usage: async () => [{ id: 'big', cpuNanoseconds: 0, memoryBytes: 500 * MiB }] },
     pods: () =>
       ['small', 'big'].map(uid => ({
         uid,
@@ -180,7 +169,7 @@ test('a soft threshold: the node is short at once, pods go when it has lasted, w
     logger: quiet,
     settings: evictionSettings(settings),
     observe: async () => ({ 'memory.available': { capacity: 1_000, available } }),
-    runtime: { usage: async () => [] },
+    runtime: { ...nothingStored, usage: async () => [] },
     pods: () => [{ uid: 'p', allocated: pod, containerIds: new Map(), evict: verdict => verdicts.push(verdict) > 0 }],
     podDir: () => '/absent',
     reclaimDisk: async () => false,
@@ -215,7 +204,7 @@ test('CVE-2020-8557: what a container writes into its /etc/hosts counts', async 
     logger: quiet,
     settings: evictionSettings({ hard: '' }),
     observe: async () => ({}),
-    runtime: { usage: async () => [] },
+    runtime: { ...nothingStored, usage: async () => [] },
     pods: () => [
       {
         uid: 'p',
@@ -228,9 +217,94 @@ test('CVE-2020-8557: what a container writes into its /etc/hosts counts', async 
     reclaimDisk: async () => false,
     onChange: () => undefined,
   });
-  await evictor.look();
+  await evictor.lookAtStorage();
   t.is(evicted.length, 0);
   await writeFile(join(folder, 'etc/hosts'), Buffer.alloc(2 * MiB, 1));
-  await evictor.look();
+  await evictor.lookAtStorage();
   t.regex(evicted[0]?.message ?? '', /^Pod ephemeral local storage usage exceeds the total limit/);
+});
+
+test('what a container logs and writes counts; measuring takes a small share of the time', async t => {
+  const clock = new ManualClock();
+  const evicted: [string, Verdict][] = [];
+  const asked: string[][] = [];
+  let written = 0;
+  let observed = {};
+  const evictor = new Evictor({
+    clock,
+    logger: quiet,
+    settings: evictionSettings({ hard: 'memory.available<100' }),
+    observe: async () => observed,
+    runtime: {
+      usage: async () => [],
+      storage: async ids => {
+        asked.push([...ids]);
+        await clock.advance(1_000);
+        return ids.map(id => ({ id, logBytes: MiB / 2, writableBytes: written }));
+      },
+    },
+    pods: () =>
+      ['limited', 'free'].map(uid => ({
+        uid,
+        allocated: podOf(uid, undefined, 0, uid === 'limited' ? { 'ephemeral-storage': '1Mi' } : undefined),
+        containerIds: new Map([['c', `id-of-${uid}`]]),
+        evict: verdict => evicted.push([uid, verdict]) > 0,
+      })),
+    podDir: uid => join(tmpdir(), 'absent', uid),
+    reclaimDisk: async () => false,
+    onChange: () => undefined,
+  });
+  await evictor.lookAtStorage();
+  t.deepEqual([evicted.length, asked], [0, [['id-of-limited']]], 'one without a limit is not measured');
+  written = MiB;
+  await evictor.lookAtStorage();
+  await clock.advance(18_000);
+  await evictor.lookAtStorage();
+  t.is(asked.length, 1, 'a second of measuring is paid for with nineteen of rest');
+  await clock.advance(1_000);
+  await evictor.lookAtStorage();
+  t.deepEqual(
+    evicted.map(([uid, { reason, message, graceSeconds }]) => [uid, reason, message, graceSeconds]),
+    [['limited', 'Evicted', 'Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. ', 1]],
+  );
+  t.deepEqual(evictor.evictions, { 'ephemeralpodfs.limit': 1 });
+  observed = { 'memory.available': { capacity: 1_000, available: 1 } };
+  await evictor.look();
+  t.is(evicted.length, 1, 'what went may have been all that the node needed');
+  await evictor.look();
+  t.is(evicted.length, 2);
+});
+
+test('short of disk, who keeps the most beyond its request goes first', async t => {
+  const evicted: [string, Verdict][] = [];
+  const evictor = new Evictor({
+    clock: new ManualClock(),
+    logger: quiet,
+    settings: DEFAULT_EVICTION,
+    observe: async () => ({ 'nodefs.available': { capacity: 100 * MiB, available: MiB } }),
+    runtime: {
+      usage: async () => [],
+      storage: async ids => ids.map(id => ({ id, logBytes: MiB, writableBytes: id === 'big' ? 8 * MiB : 0 })),
+    },
+    pods: () =>
+      ['small', 'big'].map(uid => ({
+        uid,
+        allocated: podOf(uid),
+        containerIds: new Map([['c', uid]]),
+        evict: verdict => evicted.push([uid, verdict]) > 0,
+      })),
+    podDir: uid => join(tmpdir(), 'absent', uid),
+    reclaimDisk: async () => false,
+    onChange: () => undefined,
+  });
+  await evictor.look();
+  t.deepEqual(
+    evicted.map(([uid, { message }]) => [uid, message]),
+    [
+      [
+        'big',
+        'The node was low on resource: ephemeral-storage. Threshold quantity: 5Mi, available: 1Mi. Container c was using 9Mi, request is 0, has larger consumption of ephemeral-storage. ',
+      ],
+    ],
+  );
 });

@@ -2,16 +2,19 @@
  * Watches over what the node has left. Short of something, it says so in the node's conditions, gives back what nobody uses,
  * and then ends one pod at a time until there is enough again (k/k: pkg/kubelet/eviction).
  */
-import { join } from 'node:path';
 import type { Pod } from '../api.ts';
 import { type Clock, sleep } from '../clock.ts';
-import { EVICTION_GRACE_SECONDS, EVICTION_OBSERVE_MS, PRESSURE_TRANSITION_MS } from '../limits.ts';
+import {
+  EVICTION_GRACE_SECONDS,
+  EVICTION_OBSERVE_MS,
+  PRESSURE_TRANSITION_MS,
+  STORAGE_MEASURE_SHARE_MAX,
+} from '../limits.ts';
 import type { Logger } from '../logger.ts';
 import type { Pressure } from '../pods/admission.ts';
 import type { Verdict } from '../pods/record.ts';
 import type { ContainerUsage, Runtime } from '../runtime/runtime.ts';
-import { hasStorageLimits, storageExcess, type VolumeUsage } from './local-storage.ts';
-import { folderBytes } from './measure.ts';
+import { containerBytes, hasStorageLimits, storageBytes, storageExcess } from './local-storage.ts';
 import { type Consumer, evictionMessage, evictionOrder } from './rank.ts';
 import { type EvictionSettings, graceSecondsFor } from './settings.ts';
 import {
@@ -25,6 +28,7 @@ import {
   type Shortage,
   shortagesIn,
 } from './signals.ts';
+import { nextMeasuring, StorageMeter } from './storage-meter.ts';
 
 /** A pod that may have to go. */
 export interface Evictable {
@@ -39,7 +43,7 @@ export interface Evictable {
 export interface EvictorOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly runtime: Pick<Runtime, 'usage'>;
+  readonly runtime: Pick<Runtime, 'usage' | 'storage'>;
   readonly settings: EvictionSettings;
   readonly observe: () => Promise<Observations>;
   readonly pods: () => readonly Evictable[];
@@ -52,17 +56,19 @@ export interface EvictorOptions {
   readonly observeMs?: number;
 }
 
-/** What `pod-files.ts` and `container-maker.ts` write into a pod's folder. */
-const OWN_FOLDERS = ['etc', 'containers'];
-
 export class Evictor {
   readonly #options: EvictorOptions;
+  readonly #meter: StorageMeter;
   readonly #evictions = new Map<string, number>();
+  /** Pods went for their own limits since the last look: that may be all that the node needed. */
+  #hasEndedOversized = false;
+  #measureAt = 0;
   #lastSeen: LastSeen = new Map();
   #crossedSince: CrossedSince = new Map();
 
   constructor(options: EvictorOptions) {
     this.#options = options;
+    this.#meter = new StorageMeter(options);
   }
 
   /** Pods ended so far, by signal. */
@@ -74,14 +80,21 @@ export class Evictor {
     return [...this.#lastSeen.keys()];
   }
 
-  /** Looks until the signal aborts. Never rejects. */
+  /**
+   * Looks until the signal aborts. Never rejects. Pods' own disks are measured beside it: that may take long, and must not keep
+   * the node from noticing that it runs out of memory.
+   */
   async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#repeat(() => this.look(), signal), this.#repeat(() => this.lookAtStorage(), signal)]);
+  }
+
+  async #repeat(look: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const { clock, logger, observeMs = EVICTION_OBSERVE_MS } = this.#options;
     while (!signal.aborted) {
       await sleep(clock, observeMs, signal);
       if (signal.aborted) return;
       try {
-        await this.look();
+        await look();
       } catch (error) {
         logger.warn({ error }, 'the node could not be measured');
       }
@@ -97,39 +110,37 @@ export class Evictor {
     this.#lastSeen = pressuresAt(this.#lastSeen, shortages, { now, transitionMs: PRESSURE_TRANSITION_MS });
     this.#crossedSince = crossedSince(this.#crossedSince, shortages, now);
     if (this.pressures.join() !== before) onChange();
-    if (await this.#endOversized()) return;
+    const hasEndedOversized = this.#hasEndedOversized;
+    this.#hasEndedOversized = false;
+    if (hasEndedOversized) return;
     const [first] = dueShortages(shortages, this.#crossedSince, now);
     if (first) await this.#relieve(first);
   }
 
-  async #endOversized(): Promise<boolean> {
-    const { pods } = this.#options;
-    let hasEnded = false;
+  /** Measures the pods that have limits of disk space, unless that was done too lately, and ends those that exceed one. */
+  async lookAtStorage(): Promise<void> {
+    const { clock, logger, pods } = this.#options;
+    const startedAt = clock.now();
+    if (startedAt < this.#measureAt) return;
     for (const one of pods()) {
-      const { uid, allocated } = one;
-      if (!allocated || !hasStorageLimits(allocated)) continue;
-      const message = storageExcess(allocated, await this.#emptyDirs(uid, allocated), await this.#ownBytes(uid));
-      if (
-        message &&
-        one.evict({ reason: 'Evicted', message, graceSeconds: EVICTION_GRACE_SECONDS, disruption: true })
-      ) {
-        this.#count('ephemeral-storage.limit');
-        hasEnded = true;
+      try {
+        await this.#endIfOversized(one);
+      } catch (error) {
+        logger.warn({ error, podUid: one.uid }, 'what a pod keeps on the disk could not be measured');
       }
     }
-    return hasEnded;
+    this.#measureAt = nextMeasuring({ startedAt, endedAt: clock.now() }, STORAGE_MEASURE_SHARE_MAX);
   }
 
-  async #emptyDirs(uid: string, pod: Pod): Promise<VolumeUsage> {
-    const usage = new Map<string, number>();
-    for (const { name, emptyDir } of pod.spec?.volumes ?? [])
-      if (emptyDir) usage.set(name, await folderBytes(join(this.#options.podDir(uid), 'volumes', name)));
-    return usage;
-  }
-
-  async #ownBytes(uid: string): Promise<number> {
-    const folders = OWN_FOLDERS.map(name => join(this.#options.podDir(uid), name));
-    return (await Promise.all(folders.map(folderBytes))).reduce((sum, bytes) => sum + bytes, 0);
+  async #endIfOversized(one: Evictable): Promise<void> {
+    const { allocated } = one;
+    if (!allocated || !hasStorageLimits(allocated)) return;
+    const excess = storageExcess(allocated, await this.#meter.measure(one, allocated));
+    if (!excess) return;
+    const { signal, message } = excess;
+    if (!one.evict({ reason: 'Evicted', message, graceSeconds: EVICTION_GRACE_SECONDS, disruption: true })) return;
+    this.#count(signal);
+    this.#hasEndedOversized = true;
   }
 
   async #relieve(shortage: Shortage): Promise<void> {
@@ -153,20 +164,21 @@ export class Evictor {
     this.#evictions.set(signal, (this.#evictions.get(signal) ?? 0) + 1);
   }
 
-  async #consumers(shortage: Shortage, all: readonly Evictable[]): Promise<Consumer[]> {
-    const { runtime } = this.#options;
-    const isMemory = shortage.threshold.signal === 'memory.available';
-    const usage = new Map<string, ContainerUsage>(
-      isMemory ? (await runtime.usage()).map(one => [one.id, one] as const) : [],
-    );
+  async #consumers({ threshold }: Shortage, all: readonly Evictable[]): Promise<Consumer[]> {
+    const taking = all.flatMap(one => (one.allocated ? [{ one, pod: one.allocated }] : []));
+    if (threshold.signal === 'memory.available') {
+      const usages = await this.#options.runtime.usage();
+      const usage = new Map<string, ContainerUsage>(usages.map(used => [used.id, used]));
+      return taking.map(({ one, pod }) => {
+        const containers = [...one.containerIds].map(([name, id]) => ({ name, used: usage.get(id)?.memoryBytes ?? 0 }));
+        return { pod, containers, used: containers.reduce((sum, { used }) => sum + used, 0) };
+      });
+    }
     const consumers: Consumer[] = [];
-    for (const { uid, allocated, containerIds } of all) {
-      if (!allocated) continue;
-      const containers = [...containerIds].map(([name, id]) => ({ name, used: usage.get(id)?.memoryBytes ?? 0 }));
-      const used = isMemory
-        ? containers.reduce((sum, one) => sum + one.used, 0)
-        : [...(await this.#emptyDirs(uid, allocated)).values()].reduce((sum, bytes) => sum + bytes, 0);
-      consumers.push({ pod: allocated, used, containers });
+    for (const { one, pod } of taking) {
+      const storage = await this.#meter.measure(one, pod);
+      const containers = [...storage.containers].map(([name, bytes]) => ({ name, used: containerBytes(bytes) }));
+      consumers.push({ pod, containers, used: storageBytes(pod, storage) });
     }
     return consumers;
   }

@@ -1,8 +1,6 @@
-/** Measures what the node has left, and what folders hold. */
+/** Measures what the node has left. */
 import type { StatsFs } from 'node:fs';
-import { lstat, opendir, readFile, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
-import { MEASURED_ENTRIES_MAX } from '../limits.ts';
+import { readFile, statfs } from 'node:fs/promises';
 import type { Observations, Supply } from './signals.ts';
 
 /** Memory and process ids of the machine, and the file systems that hold the node's folder and the runtime's images. */
@@ -53,29 +51,4 @@ async function pidSupply(): Promise<Supply | undefined> {
   const capacity = Number.parseInt(max, 10);
   const used = Number(/\d+\/(\d+)/.exec(load)?.[1]);
   return Number.isNaN(capacity) || Number.isNaN(used) ? undefined : { capacity, available: capacity - used };
-}
-
-/**
- * Bytes that the files below a folder take on the disk; links are not followed. A tree of more than the bound is counted as
- * far as the bound goes.
- */
-export async function folderBytes(folder: string): Promise<number> {
-  let total = 0;
-  let left = MEASURED_ENTRIES_MAX;
-  const waiting = [folder];
-  for (let next = waiting.pop(); next !== undefined && left > 0; next = waiting.pop()) {
-    const entries = await opendir(next).catch(() => undefined);
-    if (!entries) continue;
-    try {
-      for await (const entry of entries) {
-        if (--left <= 0) break;
-        const path = join(next, entry.name);
-        if (entry.isDirectory()) waiting.push(path);
-        else total += ((await lstat(path).catch(() => undefined))?.blocks ?? 0) * 512;
-      }
-    } catch {
-      // The container removed it while it was read.
-    }
-  }
-  return total;
 }

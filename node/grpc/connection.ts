@@ -1,16 +1,10 @@
 /** A connection to a gRPC server on a unix socket: calls with their deadlines. What an error means, its user says. */
-import {
-  Client,
-  type ClientDuplexStream,
-  type ClientReadableStream,
-  credentials,
-  Metadata,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js';
+import type { Client, ClientDuplexStream, ClientReadableStream, Metadata, ServiceError } from '@grpc/grpc-js';
 import type { Clock } from '../clock.ts';
+import { grpc } from './libraries.ts';
 import { messageBytesMax, reconnectMsMax, reconnectMsMin } from './limits.ts';
 import type { Method } from './method.ts';
+import { status } from './status.ts';
 
 export interface CallOptions {
   /** How long the answer may take. */
@@ -42,6 +36,7 @@ export class GrpcConnection {
   /** Connects at the first call. */
   constructor(options: GrpcConnectionOptions) {
     this.#options = options;
+    const { Client, credentials } = grpc();
     this.#client = new Client(`unix://${options.socketPath}`, credentials.createInsecure(), {
       'grpc.max_receive_message_length': messageBytesMax,
       'grpc.max_send_message_length': messageBytesMax,
@@ -118,7 +113,7 @@ export class GrpcConnection {
 }
 
 function metadataOf(values: Readonly<Record<string, string>> = {}): Metadata {
-  const metadata = new Metadata();
+  const metadata = new (grpc().Metadata)();
   for (const [name, value] of Object.entries(values)) metadata.set(name, value);
   return metadata;
 }

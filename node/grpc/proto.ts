@@ -3,7 +3,8 @@
  * (everything may be left out) and of what is read (everything is there, with proto3's defaults), and the codec over
  * protobufjs' reader and writer. Numbers are all varints of up to 64 bits; one that is no safe integer comes out rounded.
  */
-import protobuf, { type Reader, type Writer } from 'protobufjs/minimal.js';
+import type { Reader, Writer } from 'protobufjs/minimal.js';
+import { protobuf } from './libraries.ts';
 
 const wireVarint = 0;
 const wireBytes = 2;
@@ -59,11 +60,11 @@ export function message<const F extends Fields>(fields: F): Message<InitOf<F>, V
     write,
     read,
     encode(value) {
-      const writer = protobuf.Writer.create();
+      const writer = protobuf().Writer.create();
       write(writer, value);
       return Buffer.from(writer.finish());
     },
-    decode: bytes => read(protobuf.Reader.create(bytes)),
+    decode: bytes => read(protobuf().Reader.create(bytes)),
   };
 }
 

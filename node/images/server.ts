@@ -7,8 +7,9 @@
  *   DELETE /images?name=N   takes a name away
  */
 import { chmod, rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import path from 'node:path';
+import { http } from '../api.ts';
 import type { Logger } from '../logger.ts';
 import { ImagePullError, type Runtime } from '../runtime/runtime.ts';
 
@@ -24,7 +25,7 @@ export class ImageServer {
     this.#runtime = options.runtime;
     this.#logger = options.logger;
     this.#socket = path.join(options.dataDir, imageSocketName);
-    this.#server = createServer((request, response) => {
+    this.#server = http.createServer((request, response) => {
       this.#serve(request, response).catch((error: unknown) => this.#fail(response, error));
     });
     // An archive may take long to come.

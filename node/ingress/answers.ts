@@ -1,8 +1,8 @@
 /** What clients are told where no endpoint can answer: a status and one plain sentence, without names of the cluster's parts. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { STATUS_CODES } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Duplex } from 'node:stream';
+import { http } from '../api.ts';
 
 /** HTTP/1.1 or HTTP/2: Node gives both the same shape. */
 export type ClientRequest = IncomingMessage | Http2ServerRequest;
@@ -68,11 +68,11 @@ export function sendAnswer(
 export function sendRawAnswer(socket: Duplex, answer: Answer): void {
   const { body, headers } = rendered(answer);
   const lines = Object.entries({ ...headers, connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ''}\r\n${lines.join('')}\r\n${body}`);
+  socket.end(`HTTP/1.1 ${answer.status} ${http.STATUS_CODES[answer.status] ?? ''}\r\n${lines.join('')}\r\n${body}`);
 }
 
 function rendered({ status, text, headers = {} }: Answer) {
-  const body = `${status} ${STATUS_CODES[status] ?? ''}: ${text}\n`;
+  const body = `${status} ${http.STATUS_CODES[status] ?? ''}: ${text}\n`;
   const own = { 'content-type': 'text/plain; charset=utf-8', 'content-length': String(Buffer.byteLength(body)) };
   return { body, headers: { ...own, ...headers } };
 }

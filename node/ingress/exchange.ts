@@ -2,14 +2,10 @@
  * One try of one request at one endpoint. A body is not read before the connection stands, so a try that could not connect
  * leaves the request whole for the next endpoint.
  */
-import {
-  type Agent,
-  type ClientRequest as EndpointRequest,
-  type IncomingMessage,
-  request as openRequest,
-} from 'node:http';
+import type { Agent, ClientRequest as EndpointRequest, IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { http } from '../api.ts';
 import type { Endpoint } from './backends.ts';
 import { CONNECT_TIMEOUT_MS } from './limits.ts';
 
@@ -106,7 +102,7 @@ function open(
   { endpoint, method, path, headers }: TryOptions,
   how: { readonly agent: Agent } | { readonly createConnection: () => Socket },
 ): EndpointRequest {
-  return openRequest({
+  return http.request({
     host: endpoint.address,
     port: endpoint.port,
     method,

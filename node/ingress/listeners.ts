@@ -2,10 +2,11 @@
  * The two ports: HTTP/1.1 in clear, and HTTP/2 and HTTP/1.1 under TLS. A port that is taken fails nobody: it is told, and tried
  * again from time to time.
  */
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { http } from '../api.ts';
 import { type Clock, sleep } from '../clock.ts';
 import type { ClientRequest, ClientResponse } from './answers.ts';
 import type { CertificatePair, CertificateStore } from './certificates.ts';
@@ -146,7 +147,7 @@ export class Listeners {
   }
 
   #makeClear(): Server {
-    const server = createServer(http1Options());
+    const server = http.createServer(http1Options());
     this.#equip(server);
     return server;
   }

@@ -3,10 +3,11 @@
  * to is passed over for the next one; a connection that ends before the answer is tried again only for requests that may be
  * repeated and have no body.
  */
-import { Agent, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Duplex, pipeline, type Readable, Transform } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { http } from '../api.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
 import {
@@ -73,7 +74,7 @@ interface Job {
 export class IngressProxy {
   readonly #options: ProxyOptions;
   readonly #chooser: Chooser;
-  readonly #agent = new Agent({
+  readonly #agent = new http.Agent({
     keepAlive: true,
     maxFreeSockets: IDLE_PER_ENDPOINT_MAX,
     scheduling: 'lifo',

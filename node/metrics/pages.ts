@@ -3,7 +3,7 @@
  * `/metrics/probes` and `/metrics`. Pure.
  */
 import { type Metric, renderMetrics, type Sample } from './text.ts';
-import type { NodeUsage, UsedContainer, UsedPod } from './usage.ts';
+import type { NodeUsage, UsedContainer, UsedPod, UsedVolume, VolumeFigures } from './usage.ts';
 
 const NANOSECONDS = 1e9;
 
@@ -125,6 +125,30 @@ export function probesPage(counts: readonly ProbeCount[]): string {
         value: count,
       })),
     ),
+  ]);
+}
+
+/** Of volumes behind claims; one that several pods have is told once. */
+export function volumesPage(volumes: readonly UsedVolume[]): string {
+  const byClaim = new Map(
+    volumes.flatMap(({ namespace, claim = '', figures }) =>
+      claim === '' ? [] : [[`${namespace}/${claim}`, { namespace, claim, figures }] as const],
+    ),
+  );
+  const samples = (read: (figures: VolumeFigures) => number | undefined): Sample[] =>
+    [...byClaim.values()].flatMap(({ namespace, claim, figures }) => {
+      const value = read(figures);
+      return value === undefined ? [] : [{ labels: { namespace, persistentvolumeclaim: claim }, value }];
+    });
+  const figure = (name: string, help: string, read: (figures: VolumeFigures) => number | undefined) =>
+    gauge(`kubelet_volume_stats_${name}`, help, samples(read));
+  return renderMetrics([
+    figure('available_bytes', 'Number of available bytes in the volume', ({ availableBytes }) => availableBytes),
+    figure('capacity_bytes', 'Capacity in bytes of the volume', ({ capacityBytes }) => capacityBytes),
+    figure('inodes', 'Maximum number of inodes in the volume', ({ inodes }) => inodes),
+    figure('inodes_free', 'Number of free inodes in the volume', ({ inodesFree }) => inodesFree),
+    figure('inodes_used', 'Number of used inodes in the volume', ({ inodesUsed }) => inodesUsed),
+    figure('used_bytes', 'Number of used bytes in the volume', ({ usedBytes }) => usedBytes),
   ]);
 }
 

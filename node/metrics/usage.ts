@@ -32,6 +32,28 @@ export interface UsedPod {
   readonly containers: readonly UsedContainer[];
 }
 
+/** A pod's volume whose driver counts what it holds. */
+export interface UsedVolume {
+  readonly podUid: string;
+  readonly namespace: string;
+  /** In the pod. */
+  readonly name: string;
+  /** Undefined for a volume of the pod's own. */
+  readonly claim: string | undefined;
+  readonly figures: VolumeFigures;
+}
+/** What a driver does not tell is absent. */
+export interface VolumeFigures {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly capacityBytes?: number;
+  readonly availableBytes?: number;
+  readonly usedBytes?: number;
+  readonly inodes?: number;
+  readonly inodesFree?: number;
+  readonly inodesUsed?: number;
+}
+
 /** Containers that run and whose figures are known, by pod. Pure. */
 export function usedPods(
   pods: readonly { readonly pod: Pod; readonly status: PodStatus | undefined }[],

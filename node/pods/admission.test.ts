@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { Node, Pod } from '../api.ts';
-import { type AdmissionInput, refusalOf } from './admission.ts';
+import { type AdmissionInput, judgeAdmission } from './admission.ts';
 import { forbiddenSysctl, normalized } from './sysctls.ts';
 
 type Spec = NonNullable<Pod['spec']>;
@@ -17,7 +17,7 @@ const listening = (hostPort: number, more: object = {}): Partial<Spec> => ({
 const node: Node = { metadata: { name: 'a', labels: { disk: 'ssd' } } };
 
 function judge(spec: Partial<Spec>, more: Partial<AdmissionInput> = {}) {
-  return refusalOf({
+  return judgeAdmission({
     pod: podOf(spec),
     node,
     operatingSystem: 'linux',
@@ -25,7 +25,7 @@ function judge(spec: Partial<Spec>, more: Partial<AdmissionInput> = {}) {
     others: [],
     pressures: [],
     ...more,
-  });
+  }).refusal;
 }
 
 const CASES: readonly [string, Partial<Spec>, Partial<AdmissionInput>, string | undefined, RegExp?][] = [
@@ -126,4 +126,43 @@ test('parameters of namespaces that the pod does not have are refused', t => {
   t.regex(sysctls('kernel.shm_rmid_forced', { hostIPC: true }) ?? '', /not allowed with host ipc enabled/);
   t.is(sysctls('net/ipv4/tcp_syncookies', {}), undefined);
   t.is(normalized('net/ipv4/conf/eno2.100/x'), 'net.ipv4.conf.eno2/100.x');
+});
+
+const named = (name: string, spec: Partial<Spec> = {}): Pod => ({ ...podOf(spec), metadata: { name, uid: name } });
+const CRITICAL = 2_000_000_000;
+
+test('a critical pod takes the room of others, unless something else stands against it', t => {
+  const others = [named('a', asking({ cpu: '1' })), named('b', asking({ cpu: '1' }))];
+  const judged = (spec: Partial<Spec>, more: Partial<AdmissionInput> = {}) => {
+    const allocatable = { cpuMilli: 2000, memoryBytes: 4096, storageBytes: 4096, pods: 3 };
+    const pod = podOf({ ...asking({ cpu: '500m' }), priority: CRITICAL, ...spec });
+    const judgement = judgeAdmission({
+      ...{ pod, node, operatingSystem: 'linux', allocatable, others, pressures: [] },
+      ...more,
+    });
+    return judgement.refusal ?? judgement.victims.map(({ metadata }) => metadata?.name);
+  };
+  t.deepEqual(judged({}), ['a']);
+  t.deepEqual(judged({ priority: CRITICAL - 1 }), {
+    reason: 'OutOfcpu',
+    message: "Node didn't have enough resource: cpu, requested: 500, used: 2000, capacity: 2000",
+  });
+  t.like(judged({ nodeSelector: { disk: 'none' } }), { reason: 'NodeAffinity' });
+  t.like(judged({ os: { name: 'windows' } }), { reason: 'PodOSNotSupported' });
+  t.deepEqual(judged({}, { others: [] }), []);
+  const protectedOnes = others.map(
+    ({ metadata, spec }) =>
+      ({ metadata, spec: { ...spec, containers: spec?.containers ?? [], priority: CRITICAL } }) as Pod,
+  );
+  t.deepEqual(judged({}, { others: protectedOnes }), {
+    reason: 'UnexpectedAdmissionError',
+    message:
+      'Unexpected error while attempting to recover from admission failure: preemption: error finding a set of pods to preempt: no set of running pods found to reclaim resources: [(res: cpu, q: 500), ]',
+  });
+  t.deepEqual(judged({ priority: CRITICAL + 1000 }, { others: protectedOnes }), ['a'], 'the more critical goes first');
+  const isStatic = {
+    metadata: { annotations: { 'kubernetes.io/config.source': 'file' } },
+    spec: asking({ cpu: '2' }) as Spec,
+  };
+  t.deepEqual(judged({}, { pod: isStatic }), ['a', 'b']);
 });

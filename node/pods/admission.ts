@@ -4,6 +4,7 @@
  * eviction/eviction_manager.go). Pure.
  */
 import { matchesRequiredNode, type Node, type Pod, untoleratedTaint } from '../api.ts';
+import { type Missing, noRoomMessage, planPreemption } from './preemption.ts';
 import { qosClassOf } from './quantity.ts';
 import { type Amounts, NO_AMOUNTS, plus, podRequests } from './requests.ts';
 import { forbiddenSysctl } from './sysctls.ts';
@@ -33,17 +34,37 @@ export interface AdmissionInput {
 
 const MEMORY_PRESSURE_TAINT = { key: 'node.kubernetes.io/memory-pressure', effect: 'NoSchedule' };
 
-/** Why the node does not take the pod; undefined if it does. */
-export function refusalOf(input: AdmissionInput): Refusal | undefined {
-  return (
-    underPressure(input) ??
-    sysctlRefusal(input.pod) ??
-    otherSystem(input) ??
-    tooMuch(input) ??
-    otherNode(input) ??
-    takenPorts(input) ??
-    taintRefusal(input)
-  );
+export type Judgement =
+  | { readonly refusal: Refusal }
+  /** The node takes it once these have ended; for most pods none has to. */
+  | { readonly refusal: undefined; readonly victims: readonly Pod[] };
+
+/**
+ * Whether the node takes the pod. For one that the cluster cannot do without, a lack of room is no reason to refuse it: others go
+ * (k/k: pkg/kubelet/preemption).
+ */
+export function judgeAdmission(input: AdmissionInput): Judgement {
+  const missing = missingAmounts(input);
+  const before = underPressure(input) ?? sysctlRefusal(input.pod) ?? otherSystem(input);
+  const behind = otherNode(input) ?? takenPorts(input) ?? taintRefusal(input);
+  if (before) return { refusal: before };
+  const [lack] = missing;
+  if (!lack) return behind ? { refusal: behind } : { refusal: undefined, victims: [] };
+  if (!isCritical(input.pod)) return { refusal: lack.refusal };
+  if (behind) return { refusal: behind };
+  const candidates = input.others.filter(other => isPreemptable(input.pod, other));
+  const victims = planPreemption(missing, candidates);
+  if (victims) return { refusal: undefined, victims };
+  const why = noRoomMessage(missing, candidates);
+  const message = `Unexpected error while attempting to recover from admission failure: ${why}`;
+  return { refusal: { reason: 'UnexpectedAdmissionError', message } };
+}
+
+/** k/k: types.Preemptable. */
+function isPreemptable(pod: Pod, other: Pod): boolean {
+  if (!isCritical(other)) return true;
+  const [own, its] = [pod.spec?.priority, other.spec?.priority];
+  return own !== undefined && its !== undefined && own > its;
 }
 
 function underPressure({ pod, pressures }: AdmissionInput): Refusal | undefined {
@@ -68,15 +89,18 @@ function otherSystem({ pod, operatingSystem }: AdmissionInput): Refusal | undefi
   return { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" };
 }
 
-function tooMuch({ pod, allocatable, others }: AdmissionInput): Refusal | undefined {
-  if (others.length + 1 > allocatable.pods) return outOf('pods', 1, others.length, allocatable.pods);
+/** What the pod asks for and the node has not left, each with the reason to refuse it. */
+function missingAmounts({ pod, allocatable, others }: AdmissionInput): readonly (Missing & { refusal: Refusal })[] {
   const used = others.map(podRequests).reduce(plus, NO_AMOUNTS);
   const wanted = podRequests(pod);
-  for (const [name, key] of AMOUNTS) {
-    if (wanted[key] > 0 && wanted[key] > allocatable[key] - used[key])
-      return outOf(name, wanted[key], used[key], allocatable[key]);
-  }
-  return undefined;
+  const lacks = [
+    { name: 'pods', key: 'pods' as const, wanted: 1, used: others.length },
+    ...AMOUNTS.map(([name, key]) => ({ name, key, wanted: wanted[key], used: used[key] })),
+  ].filter(one => one.wanted > 0 && one.wanted > allocatable[one.key] - one.used);
+  return lacks.map(({ name, key, wanted: requested, used: taken }) => ({
+    ...{ name, key, quantity: requested - (allocatable[key] - taken) },
+    refusal: outOf(name, requested, taken, allocatable[key]),
+  }));
 }
 
 const AMOUNTS = [

@@ -31,7 +31,8 @@ export function podConditions(input: PodInput, parts: Parts): PodCondition[] {
 
 function disruption({ record: { verdict } }: PodInput): Judged[] {
   if (!verdict?.disruption) return [];
-  return [{ type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet', message: verdict.message }];
+  const message = verdict.disruptionMessage ?? verdict.message;
+  return [{ type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet', message }];
 }
 
 function resizeConditions({ record, sandboxes }: PodInput): Judged[] {

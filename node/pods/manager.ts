@@ -4,10 +4,17 @@
  */
 import type { Pod } from '../api.ts';
 import { sleep } from '../clock.ts';
-import { ORPHAN_SWEEP_MS, VOLUME_REFRESH_MS } from '../limits.ts';
+import {
+  GRACE_SECONDS_DEFAULT,
+  ORPHAN_SWEEP_MS,
+  PREEMPTION_WAIT_MS_MIN,
+  PREEMPTION_WAIT_SHARE,
+  VOLUME_REFRESH_MS,
+} from '../limits.ts';
 import type { SandboxStatus } from '../runtime/runtime.ts';
-import { refusalOf } from './admission.ts';
+import { type Judgement, judgeAdmission } from './admission.ts';
 import type { PodContext, StatusSink } from './context.ts';
+import { PREEMPTION } from './preemption.ts';
 import { isOver } from './status.ts';
 import { PodWorker } from './worker.ts';
 
@@ -56,10 +63,13 @@ export class PodManager {
 
   #begin(pod: Pod, context = this.#context): void {
     const uid = pod.metadata?.uid ?? '';
+    const judgement = this.#isNew(pod) ? this.#judge(pod) : undefined;
+    const victims = judgement?.refusal ? [] : (judgement?.victims ?? []);
     const worker = new PodWorker({
       context,
       pod,
-      refusal: this.#isNew(pod) ? this.#refusalOf(pod) : undefined,
+      refusal: judgement?.refusal,
+      room: victims.length > 0 ? this.#makeRoom(pod, victims) : undefined,
       onForgotten: () => {
         this.#workers.delete(uid);
         this.#options.onForgotten?.(uid);
@@ -75,9 +85,22 @@ export class PodManager {
     return !isDone && pod.status?.startTime === undefined && this.sandboxesOf(pod.metadata?.uid ?? '').length === 0;
   }
 
-  #refusalOf(pod: Pod) {
+  /** Ends the victims; resolves when they have stopped, or had the time that they may take. Never rejects. */
+  async #makeRoom(pod: Pod, victims: readonly Pod[]): Promise<void> {
+    const { clock, logger } = this.#context;
+    const names = victims.map(({ metadata }) => `${metadata?.namespace}/${metadata?.name}`);
+    logger.info({ pod: pod.metadata?.name, victims: names }, 'pods end so that a critical pod finds room');
+    const graceMs = victims.map(({ spec }) => (spec?.terminationGracePeriodSeconds ?? GRACE_SECONDS_DEFAULT) * 1000);
+    const waitMs = Math.max(PREEMPTION_WAIT_MS_MIN, Math.max(...graceMs) * PREEMPTION_WAIT_SHARE);
+    const timer = new AbortController();
+    const ends = victims.map(({ metadata }) => this.#workers.get(metadata?.uid ?? '')?.preempt(PREEMPTION));
+    await Promise.race([Promise.all(ends), sleep(clock, waitMs, timer.signal)]);
+    timer.abort();
+  }
+
+  #judge(pod: Pod): Judgement {
     const { node, ownNode, pressures, neighbours } = this.#context;
-    return refusalOf({
+    return judgeAdmission({
       pod,
       node: ownNode(),
       operatingSystem: node.operatingSystem,

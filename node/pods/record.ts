@@ -68,11 +68,15 @@ export interface Verdict {
   readonly graceSeconds?: number;
   /** The pod did nothing wrong: it is told of as a disruption. */
   readonly disruption?: boolean;
+  /** What the condition says of that; the message itself otherwise. */
+  readonly disruptionMessage?: string;
 }
 
 export interface PodRecord {
   /** When the agent took the pod on. */
   startedAt: number;
+  /** Others are ending so that it finds room: nothing of it is made before. */
+  waitsForRoom: boolean;
   volumes: { state: 'pending' } | { state: 'mounted' } | { state: 'failed'; failure: Failure };
   /** What last went wrong with sandbox, network, stopping or cleaning up; cleared when such a step succeeds. */
   setback: Failure | undefined;
@@ -135,6 +139,7 @@ export interface PodInput {
 export function newRecord(now: number, pod: Pod = {}): PodRecord {
   return {
     startedAt: now,
+    waitsForRoom: false,
     volumes: { state: 'pending' },
     setback: undefined,
     sandboxAttempt: 0,

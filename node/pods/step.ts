@@ -147,6 +147,7 @@ export function restartWait(input: PodInput, container: AnyContainer, inInit: bo
 function stepLiving(input: PodInput): Step {
   const { record, sandboxes } = input;
   const [sandbox, older] = sandboxes;
+  if (record.waitsForRoom) return {};
   if (record.volumes.state !== 'mounted') {
     const wait = record.volumes.state === 'failed' ? waitFor(input, record.volumes.failure) : undefined;
     return wait ?? { action: { type: 'mountVolumes' } };

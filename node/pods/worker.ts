@@ -30,6 +30,8 @@ export interface PodWorkerOptions {
   readonly pod: Pod;
   /** The node does not take it. */
   readonly refusal?: Refusal | undefined;
+  /** Resolves when it has room: nothing of it is made before. */
+  readonly room?: Promise<void> | undefined;
   /** Nothing of the pod is left on this node. */
   readonly onForgotten: (podUid: string) => void;
 }
@@ -49,8 +51,9 @@ export class PodWorker {
   #closing = new AbortController();
   #poke = Promise.withResolvers<void>();
   #running: Promise<void> | undefined;
+  readonly #stopped = Promise.withResolvers<void>();
 
-  constructor({ context, pod, refusal, onForgotten }: PodWorkerOptions) {
+  constructor({ context, pod, refusal, room, onForgotten }: PodWorkerOptions) {
     this.uid = pod.metadata?.uid ?? '';
     this.#context = context;
     this.#pod = pod;
@@ -58,6 +61,15 @@ export class PodWorker {
     this.#record = adoptRecord(pod, context.view.of(this.uid), context.clock.now());
     this.#performer = new Performer({ context, record: this.#record, onChange: () => this.poke() });
     if (refusal) this.#reject(refusal);
+    if (room) this.#waitFor(room);
+  }
+
+  #waitFor(room: Promise<void>): void {
+    this.#record.waitsForRoom = true;
+    void room.then(() => {
+      this.#record.waitsForRoom = false;
+      this.poke();
+    });
   }
 
   get pod(): Pod {
@@ -101,13 +113,23 @@ export class PodWorker {
 
   /** The pod with what it was given; undefined if it takes nothing of the node. */
   get allocated(): Pod | undefined {
-    if (this.#record.rejected || this.#record.ended) return undefined;
+    // One that was told to end is not counted on any more.
+    if (this.#record.rejected || this.#record.ended || this.#record.verdict) return undefined;
     return withAllocation(this.#pod, this.#record.allocation);
   }
 
   /** Ends the pod, whatever it does. One that has ended stays as it is, and what the cluster cannot do without. */
   evict(verdict: Verdict): boolean {
-    if (isCritical(this.#pod) || this.#record.verdict || this.#record.ended || this.#gone) return false;
+    return !isCritical(this.#pod) && this.#giveUp(verdict);
+  }
+
+  /** Ends the pod for another one; resolves when nothing of it runs any more, or this agent stops. */
+  preempt(verdict: Verdict): Promise<void> {
+    return this.#giveUp(verdict) ? this.#stopped.promise : Promise.resolve();
+  }
+
+  #giveUp(verdict: Verdict): boolean {
+    if (this.#record.verdict || this.#record.ended || this.#gone) return false;
     this.#record.verdict = verdict;
     new Announcer(this.#context.recorder, this.#pod).tell('Warning', verdict.reason, verdict.message);
     this.poke();
@@ -140,6 +162,7 @@ export class PodWorker {
     for (const prober of this.#probers.values()) prober.stop();
     this.poke();
     this.#performer.close();
+    this.#stopped.resolve();
     await this.#running;
   }
 
@@ -165,6 +188,7 @@ export class PodWorker {
         const input = this.#input();
         this.#report(input);
         const next = step(input);
+        if (this.#record.verdict && !next.action && !hasRunning(input)) this.#stopped.resolve();
         this.#followContainers(input);
         if (!next.action) return this.#withResizeRetry(next);
         if (next.action.type === 'forget') return 'forgotten';
@@ -243,6 +267,7 @@ export class PodWorker {
 
   #finish(): void {
     for (const prober of this.#probers.values()) prober.stop();
+    this.#stopped.resolve();
     this.#context.statuses.forget(this.uid);
     this.#context.probeCounts.forget(this.uid);
     this.#onForgotten(this.uid);
@@ -301,6 +326,9 @@ export class PodWorker {
     prober.start();
   }
 }
+
+const hasRunning = ({ sandboxes }: PodInput): boolean =>
+  sandboxes.some(({ containers }) => containers.some(({ state }) => state === 'running'));
 
 /** A pod that has ended stays so, also when somebody clears the runtime behind the agent's back. */
 function latchEnd(record: PodRecord, status: PodStatus): void {

@@ -2,10 +2,9 @@
  * One look at a container from outside: over HTTP, TCP or gRPC, or by a command inside it. Probes and lifecycle hooks
  * share it. The texts are a kubelet's, since they end in events that people know.
  */
-import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
-import type { Container, EphemeralContainer, LifecycleHandler, Probe } from '../api.ts';
+import { type Container, type EphemeralContainer, http, type LifecycleHandler, type Probe } from '../api.ts';
 import type { Clock } from '../clock.ts';
 import { PROBE_OUTPUT_BYTES_MAX } from '../limits.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -119,7 +118,7 @@ function checkHttp(
     const fail = (why: string) => resolve({ ok: false, output: `Get "${url}": ${why}` });
     const options = { headers, signal, agent: false as const };
     // A probe asks whether somebody answers, not who: certificates are not checked, as with a kubelet.
-    const request = secure ? httpsRequest(url, { ...options, rejectUnauthorized: false }) : httpRequest(url, options);
+    const request = secure ? httpsRequest(url, { ...options, rejectUnauthorized: false }) : http.request(url, options);
     request.on('response', response => {
       const status = response.statusCode ?? 0;
       response.resume();

@@ -2,8 +2,8 @@
  * `healthCheckNodePort`: load balancers ask each node whether it has endpoints of a service with `externalTrafficPolicy:
  * Local`, and send nothing to nodes that have none. The answers are kube-proxy's.
  */
-import { createServer, type Server } from 'node:http';
-import type { EndpointSlice, Service } from '../api.ts';
+import type { Server } from 'node:http';
+import { type EndpointSlice, http, type Service } from '../api.ts';
 import type { Logger } from '../logger.ts';
 
 /** What one port says. */
@@ -82,7 +82,7 @@ export class HealthPorts {
   }
 
   async #begin(says: ServiceHealth): Promise<void> {
-    const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS });
+    const server = http.createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS });
     const port: Port = { server, says };
     server.maxConnections = CONNECTIONS_MAX;
     server.on('request', (_request, response) => {

@@ -348,6 +348,13 @@ function lifecycleTests(test: TestFn, harness: RuntimeHarness): void {
     const usage = await eventually(async () => (await fixture.runtime.usage()).find(one => one.id === id));
     t.true(Number.isSafeInteger(usage.cpuNanoseconds) && usage.cpuNanoseconds >= 0);
     t.true(Number.isSafeInteger(usage.memoryBytes) && usage.memoryBytes >= 0);
+    const storage = await eventually(async () => {
+      const [first, ...more] = await fixture.runtime.storage([id, 'f'.repeat(64)]);
+      return more.length === 0 ? first : undefined;
+    });
+    t.is(storage.id, id);
+    t.true(Number.isSafeInteger(storage.logBytes) && storage.logBytes >= 0);
+    t.true(Number.isSafeInteger(storage.writableBytes) && storage.writableBytes >= 0);
   });
 }
 
@@ -425,10 +432,25 @@ function programTests(test: TestFn, harness: RuntimeHarness): void {
   add('a container ends with its first process, whatever that leaves behind', async (t, fixture) => {
     for (const [attempt, shared] of [{}, { shareProcessNamespace: true }, { hostPid: true }].entries()) {
       const sandbox = await fixture.sandbox({ attempt, ...shared });
-      const id = await fixture.shell(sandbox.id, 'sleep 1000 & exit 3');
-      t.like(await fixture.exited(id), { exitCode: 3 });
+      for (const tty of [false, true]) {
+        const id = await fixture.shell(sandbox.id, 'sleep 1000 & exit 3', { name: tty ? 'terminal' : 'plain', tty });
+        t.like(await fixture.exited(id), { exitCode: 3 }, JSON.stringify({ ...shared, tty }));
+      }
       await fixture.runtime.removeSandbox(sandbox.id);
     }
+  });
+
+  add('the command of a container with a terminal is its first process, and has the terminal', async (t, fixture) => {
+    const sandbox = await fixture.sandbox();
+    const script =
+      'echo "$$ $(cut -d" " -f6 /proc/$$/stat)"; : > /dev/tty && echo has; trap "exit 7" INT; echo ready; while :; do sleep 0.1; done';
+    const id = await fixture.shell(sandbox.id, script, { tty: true, stdin: true });
+    await eventually(async () => ((await fixture.output(id)).includes('ready') ? true : undefined));
+    // Not every runtime keeps a terminal's carriage returns.
+    t.is((await fixture.output(id)).replaceAll('\r', ''), '1 1\nhas\nready\n');
+    const session = await fixture.runtime.attach(id, { tty: true, stdin: true });
+    session.stdin?.write('\u0003');
+    t.is(await session.exitCode, 7, 'what is typed reaches it as a signal');
   });
 
   add('exec: input to its end, much of it both ways', async (t, fixture) => {

@@ -21,6 +21,7 @@ import { formatImageReference, parseImageReference } from './image-reference.ts'
 import {
   ContainerNotFoundError,
   type ContainerSpec,
+  type ContainerStorage,
   type ContainerUsage,
   CreateContainerError,
   type ExecRequest,
@@ -249,6 +250,11 @@ class FakeRuntime implements Runtime {
       .flatMap(sandbox => [...sandbox.containers.values()])
       .filter(container => container.isRunning)
       .map(container => ({ id: container.id, cpuNanoseconds: 0, memoryBytes: 0 }));
+  }
+
+  /** Nothing is on any disk. */
+  async storage(ids: readonly string[]): Promise<readonly ContainerStorage[]> {
+    return ids.flatMap(id => (this.#find(id) ? [{ id, logBytes: 0, writableBytes: 0 }] : []));
   }
 
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {

@@ -195,6 +195,26 @@ export function imageContract(test: TestFn, harness: RuntimeHarness): void {
     t.is(await outputOf(fixture, image, { command, security }), 'x\nrefused\n');
   });
 
+  add('what a container logs and writes on the disk is told, its mounts are not', async (t, fixture) => {
+    const image = await importImage(fixture, {});
+    const sandbox = await fixture.sandbox();
+    const directory = await fixture.scratch(t);
+    const mount = { hostPath: `${directory}/rw`, containerPath: '/volume', readOnly: false } as const;
+    const id = await fixture.shell(
+      sandbox.id,
+      `head -c 3000000 /dev/urandom > /file; head -c 9000000 /dev/urandom > /volume/file
+      yes 0123456789 | head -c 2000000; sleep 1000`,
+      { image, mounts: [{ ...mount, propagation: 'private' }] },
+    );
+    const stored = await eventually(async () => {
+      const [found] = await fixture.runtime.storage([id]);
+      return found && found.writableBytes >= 3_000_000 && found.logBytes >= 2_000_000 ? found : undefined;
+    });
+    t.true(stored.writableBytes < 9_000_000, String(stored.writableBytes));
+    await fixture.runtime.removeContainer(id);
+    t.deepEqual(await fixture.runtime.storage([id]), []);
+  });
+
   add('an image that a container uses stays; then it can be removed', async (t, fixture) => {
     const { runtime } = fixture;
     const image = await importImage(fixture, {});

@@ -153,6 +153,14 @@ export interface ContainerUsage {
   readonly cpuNanoseconds: number;
   readonly memoryBytes: number;
 }
+/** What a container keeps on the machine's disk; what lies in memory is not counted. */
+export interface ContainerStorage {
+  readonly id: string;
+  /** Its log, with the older files of it. */
+  readonly logBytes: number;
+  /** What it wrote anywhere but in its mounts. */
+  readonly writableBytes: number;
+}
 export interface ImageStatus {
   readonly id: string;
   readonly tags: readonly string[];
@@ -211,6 +219,8 @@ export interface Runtime {
   exec(id: string, request: ExecRequest): Promise<ExecSession>;
   attach(id: string, request: Omit<ExecRequest, 'command'>): Promise<ExecSession>;
   usage(): Promise<readonly ContainerUsage[]>;
+  /** What these containers keep on the disk, without those that are gone. Costly: files are counted, one container after the other. */
+  storage(ids: readonly string[]): Promise<readonly ContainerStorage[]>;
   /** Tells of changes, so that the agent need not poll; may tell too often. Ends with the signal. */
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent>;
   close(): Promise<void>;

@@ -4,12 +4,18 @@
  * and every call may be repeated. A test can let it refuse, or say nothing.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, rmdir, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { status } from '@grpc/grpc-js';
 import type { Read } from '../grpc/proto.ts';
-import { nodeCapability, type publishVolume, type stageVolume } from '../volumes/csi/messages.ts';
+import {
+  type expandVolume,
+  nodeCapability,
+  type publishVolume,
+  type stageVolume,
+  usageUnit,
+} from '../volumes/csi/messages.ts';
 import { nodeCalls, registrationCalls } from '../volumes/csi/services.ts';
 import { isMountPoint } from '../volumes/mounts.ts';
 import { Refusal, TestGrpcServer } from './grpc-server.ts';
@@ -32,12 +38,15 @@ export interface TestCsiDriverOptions {
 
 type Stage = Read<typeof stageVolume>;
 type Publish = Read<typeof publishVolume>;
+type Expand = Read<typeof expandVolume>;
 export type CsiCall =
   | 'NodeGetInfo'
   | 'NodeStageVolume'
   | 'NodeUnstageVolume'
   | 'NodePublishVolume'
-  | 'NodeUnpublishVolume';
+  | 'NodeUnpublishVolume'
+  | 'NodeExpandVolume'
+  | 'NodeGetVolumeStats';
 
 export class TestCsiDriver {
   readonly name: string;
@@ -46,6 +55,7 @@ export class TestCsiDriver {
   readonly calls: string[] = [];
   readonly stages: Stage[] = [];
   readonly publishes: Publish[] = [];
+  readonly expansions: Expand[] = [];
   /** What the kubelet's side answered to registrations. */
   readonly notices: { readonly pluginRegistered: boolean; readonly error: string }[] = [];
   /** Calls that are refused with this code and message. */
@@ -95,6 +105,10 @@ export class TestCsiDriver {
     );
     driver.on(nodeCalls.unstage, ({ volumeId = '', stagingTargetPath = '' }) =>
       this.#answer('NodeUnstageVolume', volumeId, () => take(stagingTargetPath, false)),
+    );
+    driver.on(nodeCalls.expand, request => this.#expand(request as Expand));
+    driver.on(nodeCalls.stats, ({ volumeId = '', volumePath = '' }) =>
+      this.#answer('NodeGetVolumeStats', volumeId, () => figuresOf(volumePath)),
     );
     await driver.listen();
     const registrar = TestGrpcServer.at(this.registrar);
@@ -153,6 +167,17 @@ export class TestCsiDriver {
     });
   }
 
+  /** A folder has no size: what is asked for is given. */
+  #expand(request: Expand): Promise<object> {
+    this.expansions.push(request);
+    const { volumeId, volumePath, capacityRange } = request;
+    return this.#answer('NodeExpandVolume', volumeId, async () => {
+      if (!(await isMountPoint(volumePath)))
+        throw new Refusal(status.NOT_FOUND, `volume ${volumeId} is not at ${volumePath}`);
+      return { capacityBytes: capacityRange?.requiredBytes ?? 0 };
+    });
+  }
+
   async #bind(source: string, target: string): Promise<void> {
     if (await isMountPoint(target)) return;
     await readdir(source).catch(() => {
@@ -165,4 +190,16 @@ export class TestCsiDriver {
 async function take(path: string, removesPlace = true): Promise<void> {
   if (await isMountPoint(path)) await run('umount', [path]);
   if (removesPlace) await rmdir(path).catch(() => {});
+}
+
+async function figuresOf(path: string) {
+  const { blocks, bavail, bfree, bsize, files, ffree } = await statfs(path);
+  const bytes = { total: blocks * bsize, available: bavail * bsize, used: (blocks - bfree) * bsize };
+  const inodes = { total: files, available: ffree, used: files - ffree };
+  return {
+    usage: [
+      { ...bytes, unit: usageUnit.bytes },
+      { ...inodes, unit: usageUnit.inodes },
+    ],
+  };
 }

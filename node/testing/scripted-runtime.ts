@@ -160,6 +160,9 @@ export class ScriptedRuntime implements Runtime {
   async usage() {
     return [];
   }
+  async storage() {
+    return [];
+  }
   async *events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
     while (!signal.aborted) {
       await new Promise<void>(resolve => {

@@ -13,6 +13,11 @@ import {
 } from '../api.ts';
 import { VolumeError } from './content.ts';
 
+export interface FoundVolume {
+  readonly claim: PersistentVolumeClaim;
+  readonly volume: PersistentVolume;
+}
+
 /** The name of the claim behind a volume of the pod; undefined if there is none. */
 export function claimNameOf(pod: Pod, volume: Volume): string | undefined {
   if (volume.ephemeral) return ephemeralClaimName(pod.metadata?.name ?? '', volume.name);
@@ -23,7 +28,7 @@ export function claimNameOf(pod: Pod, volume: Volume): string | undefined {
  * Reads claim and volume anew, so that nothing is mounted on an old word. Throws {@link VolumeError} while the claim is not
  * there or not bound.
  */
-export async function findVolumeOf(client: Client, pod: Pod, volume: Volume): Promise<PersistentVolume> {
+export async function findVolumeOf(client: Client, pod: Pod, volume: Volume): Promise<FoundVolume> {
   const namespace = pod.metadata?.namespace ?? '';
   const name = claimNameOf(pod, volume) ?? '';
   const refuse = (why: string) => new VolumeError(volume.name, `error processing PVC ${namespace}/${name}: ${why}`);
@@ -39,7 +44,7 @@ export async function findVolumeOf(client: Client, pod: Pod, volume: Volume): Pr
     throw refuse(`failed to fetch PV ${volumeName} from API server: persistentvolumes "${volumeName}" not found`);
   if (!found.spec?.claimRef?.uid || !isBoundTo(found, claim))
     throw refuse(`PV ${volumeName} is bound to another claim`);
-  return found;
+  return { claim, volume: found };
 }
 
 function whyUnusable(pod: Pod, volume: Volume, { metadata, spec, status }: PersistentVolumeClaim): string | undefined {

@@ -19,6 +19,7 @@ import {
   VolumeError,
   type VolumeSources,
 } from './content.ts';
+import type { CsiExpansion } from './csi/expansion.ts';
 import { type CsiVolume, inlineCsiVolume, persistentCsiVolume } from './csi/volume.ts';
 import type { CsiVolumes } from './csi/volumes.ts';
 import { prepareHostPath } from './host-path.ts';
@@ -42,6 +43,7 @@ export interface VolumeManagerOptions {
   readonly canMount: boolean;
   /** Without, pods cannot have volumes of CSI drivers. */
   readonly csi?: Pick<CsiVolumes, 'publish' | 'isPublished' | 'republish' | 'unpublish'>;
+  readonly expansion?: Pick<CsiExpansion, 'expandBefore' | 'follow' | 'forget'>;
 }
 
 /** One mount of a container. */
@@ -58,8 +60,8 @@ export class VolumeManager {
   readonly #options: VolumeManagerOptions;
 
   readonly #memory: MemoryFolders;
-  /** CSI volumes behind claims, by pod and name, as they were last published. */
-  readonly #published = new Map<string, CsiVolume>();
+  /** CSI volumes behind claims, by pod and name, as they were last published; undefined for claims that have others. */
+  readonly #published = new Map<string, CsiVolume | undefined>();
 
   constructor(options: VolumeManagerOptions) {
     this.#options = options;
@@ -99,11 +101,43 @@ export class VolumeManager {
         this.#options.logger.debug({ error, pod: pod.metadata?.name, volume: volume.name }, 'volume not refreshed');
       }
     }
-    for (const volume of pod.spec?.volumes ?? []) {
-      const csi = inlineCsiVolume(pod, volume) ?? this.#published.get(keyOf(pod, volume));
-      if (csi) this.#options.csi?.republish(pod, csi);
-    }
+    if (this.#options.csi) for (const volume of pod.spec?.volumes ?? []) await this.#refreshCsi(pod, volume);
     return changed;
+  }
+
+  async #refreshCsi(pod: Pod, volume: Volume): Promise<void> {
+    const claimName = claimNameOf(pod, volume);
+    const key = keyOf(pod, volume);
+    try {
+      // What an earlier agent published is known again when the API says what it is.
+      if (claimName !== undefined && !this.#published.has(key))
+        this.#published.set(key, await this.#adopt(pod, volume));
+    } catch (error) {
+      this.#options.logger.debug({ error, pod: pod.metadata?.name, volume: volume.name }, 'volume not known again');
+    }
+    const csi = inlineCsiVolume(pod, volume) ?? this.#published.get(key);
+    if (!csi) return;
+    this.#options.csi?.republish(pod, csi);
+    if (claimName !== undefined) this.#options.expansion?.follow(pod, csi, claimName);
+  }
+
+  /** The CSI volume behind a claim that is mounted already; undefined if it is none. */
+  async #adopt(pod: Pod, volume: Volume): Promise<CsiVolume | undefined> {
+    const path = (await this.#noted(pod, 'claims', volume)) ?? (await this.#noted(pod, 'devices', volume));
+    if (path === undefined) return undefined;
+    if ((await this.#options.csi?.isPublished(pod.metadata?.uid ?? '', path)) === undefined) return undefined;
+    const found = await findVolumeOf(this.#options.client, pod, volume);
+    return persistentCsiVolume(found.volume, volume.persistentVolumeClaim?.readOnly ?? false);
+  }
+
+  /** The pod's volumes that drivers published, with their names in the pod and those of their claims. */
+  csiVolumesOf(
+    pod: Pod,
+  ): readonly { readonly name: string; readonly claim: string | undefined; readonly csi: CsiVolume }[] {
+    return (pod.spec?.volumes ?? []).flatMap(volume => {
+      const csi = inlineCsiVolume(pod, volume) ?? this.#published.get(keyOf(pod, volume));
+      return csi ? [{ name: volume.name, claim: claimNameOf(pod, volume), csi }] : [];
+    });
   }
 
   /** The path on the node for a container's mount. Throws {@link VolumeError}. */
@@ -125,6 +159,7 @@ export class VolumeManager {
     await this.#options.csi?.unpublish(podUid);
     await removePodFolder(folder);
     this.#options.sources.forget(podUid);
+    this.#options.expansion?.forget(podUid);
     for (const key of this.#published.keys()) if (key.startsWith(`${podUid}/`)) this.#published.delete(key);
   }
 
@@ -186,10 +221,12 @@ export class VolumeManager {
   /** Where the claim's volume lies is written down: a container that restarts while the API is away finds it there. */
   async #mountClaim(pod: Pod, volume: Volume): Promise<void> {
     if (await this.#isMounted(pod, volume)) return;
-    const found = await findVolumeOf(this.#options.client, pod, volume);
+    const both = await findVolumeOf(this.#options.client, pod, volume);
+    const found = both.volume;
     const csi = persistentCsiVolume(found, volume.persistentVolumeClaim?.readOnly ?? false);
     if (csi) {
       const path = await this.#publish(pod, csi);
+      await this.#options.expansion?.expandBefore(pod, csi, both);
       this.#published.set(keyOf(pod, volume), csi);
       await this.#note(pod, csi.isBlock ? 'devices' : 'claims', volume, path);
     } else if (found.spec?.volumeMode === 'Block') {

@@ -45,6 +45,21 @@ test('DaemonSet: failed pods are made anew, lost ones come back, selectors are f
   t.pass();
 });
 
+test('DaemonSet: a revision holds, to the byte, what Go makes of the template', async t => {
+  const plane = await createControlPlane(t);
+  await plane.client.create(kinds.daemonsets, daemonSet());
+  const data = async () => (await plane.list(kinds.controllerrevisions, 'app=x'))[0]?.data;
+  await until('a revision', async () => (await data()) !== undefined);
+  // Keys in order, and each default there: the suite compares the text.
+  const container =
+    '{"image":"x:1","imagePullPolicy":"IfNotPresent","name":"c","resources":{},"terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File"}';
+  const spec = `{"containers":[${container}],"dnsPolicy":"ClusterFirst","restartPolicy":"Always","schedulerName":"default-scheduler","securityContext":{},"terminationGracePeriodSeconds":30}`;
+  t.is(
+    JSON.stringify(await data()),
+    `{"spec":{"template":{"$patch":"replace","metadata":{"creationTimestamp":null,"labels":{"app":"x"}},"spec":${spec}}}}`,
+  );
+});
+
 test('DaemonSet: a rollback in the middle restarts nothing that still ran', async t => {
   const plane = await createControlPlane(t, ['a', 'b', 'c']);
   await plane.client.create(kinds.daemonsets, daemonSet());

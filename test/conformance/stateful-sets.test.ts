@@ -188,7 +188,8 @@ test('StatefulSet: claims stay, or go with the set or the pod, as the policy say
     },
   ];
   // Nobody provides volumes here: pods that are already bound need none.
-  const onNode = { ...podSpec(), template: { metadata: { labels }, spec: { ...template('x:1').spec, nodeName: 'a' } } };
+  const mounting = { ...template('x:1').spec.containers[0], volumeMounts: [{ name: 'data', mountPath: '/data' }] };
+  const onNode = { ...podSpec(), template: { metadata: { labels }, spec: { containers: [mounting], nodeName: 'a' } } };
   const persistentVolumeClaimRetentionPolicy = { whenScaled: 'Delete', whenDeleted: 'Delete' };
   await plane.client.create(
     kinds.statefulsets,

@@ -14,7 +14,6 @@ import type {
   StatefulSet,
 } from '../../control/api/generated/types.ts';
 import type { KubernetesObject } from '../../control/api/kind.ts';
-import { DESIRED_REPLICAS } from '../../control/controllers/deployment-util.ts';
 import type { EventName } from './coverage.ts';
 import {
   boundsOf,
@@ -30,7 +29,10 @@ import {
   selects,
   uidOf,
 } from './facts.ts';
+import { RolloutJudge } from './judge-rollouts.ts';
 import { Readiness } from './readiness.ts';
+import { Recent } from './recent.ts';
+import type { Shown } from './shown.ts';
 import { type Change, controllerUid, type View } from './view.ts';
 
 /** Something was so that must never be. */
@@ -42,6 +44,8 @@ export interface JudgeOptions {
   readonly view: View;
   readonly now: () => number;
   readonly note: (name: EventName) => void;
+  /** What the leader's caches show. */
+  readonly shown: () => Shown;
 }
 
 /** What anybody may still believe. */
@@ -50,20 +54,22 @@ const TRACKING = 'batch.kubernetes.io/job-tracking';
 
 export class Judge {
   readonly #options: JudgeOptions;
-  /** Values of the last minutes, by what they are of. */
-  readonly #recent = new Map<string, { readonly untilMs: number; readonly value: number }[]>();
-  readonly #present = new Map<string, number>();
+  /** What users and controllers wished for in the last minutes, by the UID of the object that says so. */
+  readonly #recent: Recent;
   readonly #excused = new Map<string, number[]>();
-  readonly #readyMs = new Map<string, number>();
   readonly #readiness = new Readiness(LAG_MS);
-  /** Pods that an eviction took, by UID; one of a pod that is leaving already takes nothing. */
+  /** Ready pods that an eviction took, by UID; one of a pod that is leaving already takes nothing. */
   readonly #evicted = new Set<string>();
   readonly #succeeded = new Map<string, Set<string>>();
   /** Those of them that may not go before they are counted, and were not leaving when they succeeded. */
   readonly #tracked = new Map<string, Set<string>>();
 
+  readonly #rollouts: RolloutJudge;
+
   constructor(options: JudgeOptions) {
     this.#options = options;
+    this.#recent = new Recent(LAG_MS, options.now);
+    this.#rollouts = new RolloutJudge({ ...options, lagMs: LAG_MS, recent: this.#recent, readiness: this.#readiness });
   }
 
   /** A pod was created whose author does not know of it. */
@@ -94,7 +100,7 @@ export class Judge {
       if (!isLeaving(old) && isLeaving(pod) && isEvicted(pod)) return this.#findBrokenBudget(pod);
     }
     if (plural === 'replicasets' && after)
-      return this.#findBadRollout(before as ReplicaSet | undefined, after as ReplicaSet);
+      return this.#rollouts.find(before as ReplicaSet | undefined, after as ReplicaSet);
     if (plural === 'jobs' && after) return this.#findFalseCount(before as Job | undefined, after as Job);
     return undefined;
   }
@@ -108,18 +114,21 @@ export class Judge {
     const replicas = (after as ReplicaSet | undefined)?.spec?.replicas;
     if (plural === 'deployments' && after) {
       const { most, least } = boundsOf(after as Deployment);
-      this.#set(`${uid} most`, most);
-      this.#set(`${uid} least`, least);
+      this.#recent.set(`${uid} most`, most);
+      this.#recent.set(`${uid} least`, least);
+      this.#recent.set(`${uid} paused`, Number((after as Deployment).spec?.paused ?? false));
     } else if (plural === 'jobs' && after) {
-      this.#set(`${uid} most`, (after as Job).spec?.parallelism ?? 1);
-    } else if (replicas !== undefined) this.#set(`${uid} most`, replicas);
+      this.#recent.set(`${uid} most`, (after as Job).spec?.parallelism ?? 1);
+    } else if (replicas !== undefined) this.#recent.set(`${uid} most`, replicas);
     else if (plural === 'daemonsets' && after) {
-      this.#set(`${uid} most`, (after as DaemonSet).spec?.updateStrategy?.rollingUpdate?.maxSurge ? 2 : 1);
+      this.#recent.set(`${uid} most`, (after as DaemonSet).spec?.updateStrategy?.rollingUpdate?.maxSurge ? 2 : 1);
     } else if (plural === 'resourcequotas' && after) {
       const { spec, status } = after as ResourceQuota;
-      if (status?.hard?.pods !== undefined) this.#set(`${uid} most`, Number(spec?.hard?.pods));
+      if (status?.hard?.pods !== undefined) this.#recent.set(`${uid} most`, Number(spec?.hard?.pods));
     } else if (plural === 'poddisruptionbudgets' && after) {
-      this.#set(`${uid} least`, (after as PodDisruptionBudget).status?.desiredHealthy ?? 0);
+      const { desiredHealthy = 0, currentHealthy = 0 } = (after as PodDisruptionBudget).status ?? {};
+      this.#recent.set(`${uid} least`, desiredHealthy);
+      this.#recent.set(`${uid} healthy`, currentHealthy);
     } else if (plural === 'pods') {
       this.#readiness.take(change, this.#options.now());
       this.#rememberPod(before as Pod | undefined, after as Pod | undefined);
@@ -127,11 +136,11 @@ export class Judge {
   }
 
   #rememberPod(before: Pod | undefined, after: Pod | undefined): void {
-    const { note, now } = this.#options;
-    const pod = after ?? before;
-    if (!pod) return;
-    if (after && isEvicted(after) && !isLeaving(after)) this.#evicted.add(uidOf(after));
-    if ((before && isReady(before)) || (after && isReady(after))) this.#readyMs.set(uidOf(pod), now());
+    const { note } = this.#options;
+    // One that is not ready goes without taking from the budget.
+    if (after && isEvicted(after) && !isLeaving(after) && isReady(after)) this.#evicted.add(uidOf(after));
+    const known = after ?? before ?? {};
+    this.#recent.set(`${podKey(known)} ready`, after && isActive(after) && isReady(after) ? 1 : 0);
     if (!after && before?.spec?.nodeName && !this.#options.view.get('nodes', before.spec.nodeName))
       note('pod removed with its node');
     if (before && after && !isLeaving(before) && isLeaving(after) && after.metadata?.ownerReferences) {
@@ -155,7 +164,7 @@ export class Judge {
     const { view } = this.#options;
     const owner = pod.metadata?.ownerReferences?.find(({ controller }) => controller);
     if (!owner) return undefined;
-    const most = this.#most(`${owner.uid} most`);
+    const most = this.#recent.most(`${owner.uid} most`);
     if (most === undefined) return `pod ${nameOf(pod)} was created for ${owner.kind} ${owner.name}, which never was`;
     const siblings = view.ownedBy<Pod>('pods', owner.uid).filter(isActive);
     const allowed = most + this.#excuses(owner.uid);
@@ -168,7 +177,6 @@ export class Judge {
     if (siblings.length > allowed) return `${whose} has ${siblings.length} pods where ${most} are the most`;
     if (owner.kind === 'Job') return this.#findJobSurplus(pod, siblings, whose);
     if (owner.kind === 'StatefulSet') return this.#findDisorder(pod, siblings, whose);
-    if (owner.kind === 'ReplicaSet') return this.#findCoexistence(pod, whose);
     return undefined;
   }
 
@@ -197,28 +205,14 @@ export class Judge {
     const start = set.spec.ordinals?.start ?? 0;
     const ordinal = Number(nameOf(pod).split('-').at(-1));
     for (let before = start; before < ordinal; before++) {
-      const other = siblings.find(sibling => nameOf(sibling).endsWith(`-${before}`));
-      if (!other || !this.#wasReady(other)) return `${whose} got pod ${ordinal} before pod ${before} was ready`;
+      const name = `${nameOf(pod).slice(0, -String(ordinal).length)}${before}`;
+      const other = siblings.find(sibling => nameOf(sibling) === name);
+      // The cache of who makes the pod may still show one that was ready and is gone.
+      const isShown = this.#recent.most(`${podKey({ metadata: { ...pod.metadata, name } })} ready`) === 1;
+      if (!isShown && !(other && this.#wasReady(other)))
+        return `${whose} got pod ${ordinal} before pod ${before} was ready`;
     }
     return undefined;
-  }
-
-  /** A deployment of type Recreate has no two kinds of pods. */
-  #findCoexistence(pod: Pod, whose: string): string | undefined {
-    const { view, now } = this.#options;
-    const set = view.list<ReplicaSet>('replicasets').find(({ metadata }) => metadata?.uid === controllerUid(pod));
-    const deployment = view
-      .list<Deployment>('deployments')
-      .find(({ metadata }) => set !== undefined && metadata?.uid === controllerUid(set));
-    if (deployment?.spec?.strategy?.type !== 'Recreate') return undefined;
-    const others = view
-      .ownedBy<ReplicaSet>('replicasets', uidOf(deployment))
-      .filter(other => other !== set)
-      .flatMap(other => view.ownedBy<Pod>('pods', uidOf(other)))
-      .filter(other => !isFinished(other) && now() - Date.parse(other.metadata?.creationTimestamp ?? '') > LAG_MS);
-    return others.length > 0
-      ? `${whose} of a deployment of type Recreate got a pod beside ${nameOf(others[0])}`
-      : undefined;
   }
 
   #findOverQuota(pod: Pod): string | undefined {
@@ -226,7 +220,7 @@ export class Judge {
     const namespace = pod.metadata?.namespace;
     for (const quota of view.list<ResourceQuota>('resourcequotas')) {
       if (quota.metadata?.namespace !== namespace) continue;
-      const most = this.#most(`${uidOf(quota)} most`);
+      const most = this.#recent.most(`${uidOf(quota)} most`);
       const used = podsIn(view, namespace).filter(isActive).length;
       if (most !== undefined && used > most && used > Number(quota.status?.used?.pods ?? 0))
         return `namespace ${namespace} has ${used} pods of ${most}`;
@@ -252,7 +246,15 @@ export class Judge {
     const namespace = pod.metadata?.namespace;
     for (const budget of view.list<PodDisruptionBudget>('poddisruptionbudgets')) {
       if (budget.metadata?.namespace !== namespace || !selects(budget.spec?.selector, pod)) continue;
-      const least = this.#least(`${uidOf(budget)} least`) ?? 0;
+      const least = this.#recent.least(`${uidOf(budget)} least`) ?? 0;
+      // Whoever is not ready counts for nothing, and may go while the budget says that it has enough (the server asks both
+      // afresh, and never for pods that have not started).
+      if (!isReady(pod)) {
+        const said = this.#recent.most(`${uidOf(budget)} healthy`) ?? 0;
+        if (pod.status?.phase === 'Running' && said < least)
+          return `the eviction of ${nameOf(pod)}, which was not ready, from a budget that said ${said} healthy of ${least}`;
+        continue;
+      }
       const isCounted = (other: Pod) =>
         other.metadata?.namespace === namespace && selects(budget.spec?.selector, other);
       const present = podsIn(view, namespace).filter(
@@ -261,59 +263,9 @@ export class Judge {
       // Evictions take from the budget at once; what others delete counts until the budget's controller has seen it go.
       const stays = (other: Pod) => isCounted(other) && !this.#evicted.has(uidOf(other));
       const healthy = Math.max(present.length, this.#readiness.mostAtOnce(stays, now()));
-      if (healthy < least && this.#wasReady(pod))
-        return `the eviction of ${nameOf(pod)} left ${healthy} healthy pods of ${least}`;
+      if (healthy < least) return `the eviction of ${nameOf(pod)} left ${healthy} healthy pods of ${least}`;
     }
     return undefined;
-  }
-
-  /** A rollout that has too many pods, or takes away too many. */
-  #findBadRollout(before: ReplicaSet | undefined, after: ReplicaSet): string | undefined {
-    const { view } = this.#options;
-    const uid = controllerUid(after);
-    if (uid === undefined) return undefined;
-    const [old, wanted] = [before?.spec?.replicas ?? 0, after.spec?.replicas ?? 0];
-    if (wanted === old) return undefined;
-    const sets = view.ownedBy<ReplicaSet>('replicasets', uid);
-    const whose = `deployment of ${nameOf(after)}`;
-    const total = sets.reduce((sum, { spec }) => sum + (spec?.replicas ?? 0), 0);
-    if (wanted > old) {
-      const most = this.#most(`${uid} most`) ?? 0;
-      return total > most ? `the ${whose} asks for ${total} pods where ${most} are the most` : undefined;
-    }
-    // One that is scaled in the middle of a rollout takes from all its sets by their share, as Kubernetes does, without
-    // asking how many of whose pods are available.
-    const scaleOf = (set: ReplicaSet | undefined) => set?.metadata?.annotations?.[DESIRED_REPLICAS];
-    if (scaleOf(before) !== scaleOf(after)) return undefined;
-    const least = this.#least(`${uid} least`) ?? 0;
-    const deployment = view.list<Deployment>('deployments').find(other => uidOf(other) === uid);
-    const certain = (set: ReplicaSet) => this.#available(set, deployment?.spec?.minReadySeconds ?? 0);
-    const hopeful = sets.reduce((sum, set) => sum + Math.min(set.spec?.replicas ?? 0, this.#hopeful(set)), 0);
-    const formerly = sets.reduce(
-      (sum, set) => sum + Math.min(set === after ? old : (set.spec?.replicas ?? 0), certain(set)),
-      0,
-    );
-    return hopeful < Math.min(least, formerly)
-      ? `the ${whose} keeps ${hopeful} pods that may be available, of ${formerly}, where ${least} are the least`
-      : undefined;
-  }
-
-  /** Pods of a set that are available, whatever is known of them. */
-  #available(set: ReplicaSet, minReadySeconds: number): number {
-    const { view, now } = this.#options;
-    const sinceMs = ({ status }: Pod) =>
-      Date.parse(status?.conditions?.find(({ type }) => type === 'Ready')?.lastTransitionTime ?? '');
-    return view
-      .ownedBy<Pod>('pods', uidOf(set))
-      .filter(pod => isActive(pod) && isReady(pod) && now() - sinceMs(pod) >= minReadySeconds * 1000).length;
-  }
-
-  /** Pods of a set that anybody may believe to be available: its status is all that a rollout looks at, and may be old. */
-  #hopeful(set: ReplicaSet): number {
-    const { view, now } = this.#options;
-    const present = view.ownedBy<Pod>('pods', uidOf(set)).filter(pod => isActive(pod) && this.#wasReady(pod));
-    const believed = this.#readiness.mostAtOnce(pod => controllerUid(pod) === uidOf(set), now());
-    return Math.max(present.length, believed);
   }
 
   /** A job that counts what never was, or counts backwards. */
@@ -339,41 +291,12 @@ export class Judge {
   }
 
   #wasReady(pod: Pod): boolean {
-    const { now } = this.#options;
-    return isReady(pod) || now() - (this.#readyMs.get(uidOf(pod)) ?? Number.NEGATIVE_INFINITY) < LAG_MS;
+    return this.#readiness.was(pod, this.#options.now());
   }
 
   #excuses(uid: string): number {
     const now = this.#options.now();
     return (this.#excused.get(uid) ?? []).filter(atMs => now - atMs < LAG_MS).length;
-  }
-
-  #set(name: string, value: number): void {
-    const present = this.#present.get(name);
-    if (present === value) return;
-    this.#present.set(name, value);
-    if (present === undefined) return;
-    const now = this.#options.now();
-    const kept = (this.#recent.get(name) ?? []).filter(({ untilMs }) => now - untilMs < LAG_MS);
-    this.#recent.set(name, [...kept, { untilMs: now, value: present }]);
-  }
-
-  #values(name: string): number[] {
-    const present = this.#present.get(name);
-    if (present === undefined) return [];
-    const now = this.#options.now();
-    const recent = (this.#recent.get(name) ?? []).filter(({ untilMs }) => now - untilMs < LAG_MS);
-    return [present, ...recent.map(({ value }) => value)];
-  }
-
-  #most(name: string): number | undefined {
-    const values = this.#values(name);
-    return values.length === 0 ? undefined : Math.max(...values);
-  }
-
-  #least(name: string): number | undefined {
-    const values = this.#values(name);
-    return values.length === 0 ? undefined : Math.min(...values);
   }
 }
 
@@ -398,3 +321,5 @@ const isEvicted = ({ status }: Pod): boolean =>
   false;
 
 const nameOf = (object: KubernetesObject | undefined): string => object?.metadata?.name ?? '';
+
+const podKey = ({ metadata }: Pod): string => `${metadata?.namespace}/${metadata?.name}`;

@@ -1,10 +1,10 @@
 /**
  * Runs seeds, each some hours of a cluster, on all processors:
  *
- *   node test/control-simulation/main.ts [--seeds COUNT] [--from N] [--jobs N] [--hours H] [--first-failure] [--quiet]
+ *   node test/control-simulation/main.ts [--seeds COUNT] [--from N] [--jobs N] [--hours H] [--minutes M] [--first-failure] [--quiet]
  *   node test/control-simulation/main.ts --seed N [--hours H]      one, exactly as it was, with its story line by line
  *
- * Exit code 1 if a seed fails, or if over a thousand seeds or more something in `coverage.ts` never happened.
+ * With --minutes no seed begins after that time, and how many of them were played is told. Exit code 1 if a seed fails, or if over a thousand seeds or more something in `coverage.ts` never happened.
  */
 import { parseArgs } from 'node:util';
 import { EVENT_NAMES, missing } from './coverage.ts';
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     from: { type: 'string' },
     jobs: { type: 'string' },
     hours: { type: 'string' },
+    minutes: { type: 'string' },
     'first-failure': { type: 'boolean' },
     quiet: { type: 'boolean' },
   },
@@ -43,9 +44,12 @@ async function tell(seed: number): Promise<void> {
 async function runMany(): Promise<void> {
   const first = values.from === undefined ? 1 : Number(values.from);
   const begunMs = performance.now();
+  const count = values.seeds === undefined ? SEEDS_DEFAULT : Number(values.seeds);
+  const endMs = begunMs + Number(values.minutes ?? Number.POSITIVE_INFINITY) * 60_000;
   const totals = await runSeeds({
     first,
-    count: values.seeds === undefined ? SEEDS_DEFAULT : Number(values.seeds),
+    count,
+    isTimeLeft: () => performance.now() < endMs,
     ...how,
     ...(values.jobs === undefined ? {} : { jobs: Number(values.jobs) }),
     isOneFailureEnough: values['first-failure'] === true,
@@ -54,6 +58,9 @@ async function runMany(): Promise<void> {
       console.error(`seed ${seed} failed (${kind}): ${message}\n  its story: ${again}`);
     },
   });
+  if (totals.seeds < count && totals.failures.length === 0) {
+    console.log(`the time was over after ${totals.seeds} of ${count} seeds`);
+  }
   report(totals, first, (performance.now() - begunMs) / 1000);
 }
 

@@ -12,6 +12,7 @@ import type { Random } from '../simulation/random.ts';
 import { LifeClock, type VirtualClock } from '../simulation/virtual-clock.ts';
 import type { EventName } from './coverage.ts';
 import { FaultyTransport, type Weather } from './faults.ts';
+import { Shown } from './shown.ts';
 
 export interface MastersOptions {
   readonly clock: VirtualClock;
@@ -45,15 +46,22 @@ export class Masters {
   readonly #options: MastersOptions;
   #term = 0;
   #life: Life | undefined;
+  #shown: Shown;
   /** Those that were deposed and do not know it, or stand still. */
   readonly #deposed = new Set<Life>();
 
   constructor(options: MastersOptions) {
     this.#options = options;
+    this.#shown = this.#newShown();
   }
 
   get term(): number {
     return this.#term;
+  }
+
+  /** What the caches of the latest leader show. */
+  get shown(): Shown {
+    return this.#shown;
   }
 
   /** A new leadership begins. */
@@ -156,8 +164,16 @@ export class Masters {
         rootCa: 'none',
       },
     });
+    // After the controllers: who asks for an informer first decides the order in which they start.
+    this.#shown = this.#newShown();
+    this.#shown.follow(informers);
     const scheduler = runScheduler({ ...own, client: clientOf('system:kube-scheduler') });
     return { term, clock, stop, transports, ended: Promise.all([controllers, scheduler]) };
+  }
+
+  #newShown(): Shown {
+    const { clock, startMs } = this.#options;
+    return new Shown(() => startMs + clock.now());
   }
 
   #troubleLogger(term: number) {

@@ -7,7 +7,8 @@ import { integerBetween, pick, type Random } from '../simulation/random.ts';
 import type { EventName } from './coverage.ts';
 import type { HollowNode } from './hollow-node.ts';
 import type { Masters } from './masters.ts';
-import { evict, type Users } from './users.ts';
+import { evict } from './operations.ts';
+import type { Users } from './users.ts';
 
 export interface MisfortunesOptions {
   readonly masters: Masters;

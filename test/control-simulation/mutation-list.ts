@@ -28,6 +28,12 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'const broken = 0;',
   },
   {
+    rule: 'who recreates waits for the old pods',
+    file: 'control/controllers/deployment-plan.ts',
+    find: 'if (old.length > 0 || isCounted || this.#hasOldPods) return',
+    replace: 'if (old.length > 0) return',
+  },
+  {
     rule: 'what was written and not seen yet counts',
     file: 'control/client/expectations.ts',
     find: 'if (this.#clock.now() - expectation.sinceMs < EXPECTATION_TTL_MS) return false;',

@@ -21,6 +21,8 @@ export class Readiness {
   readonly #lagMs: number;
   /** Of pods that are ready now, by UID. */
   readonly #open = new Map<string, Span>();
+  /** When pods were last seen ready, by UID. */
+  readonly #readyMs = new Map<string, number>();
   /** In the order in which they ended, and none that ended longer ago than anybody's cache lags. */
   #ended: EndedSpan[] = [];
 
@@ -32,6 +34,7 @@ export class Readiness {
   take({ before, after, revision }: Change, nowMs: number): void {
     const [old, pod] = [before as Pod | undefined, after as Pod | undefined];
     const open = this.#open.get(uidOf(old ?? pod ?? {}));
+    if ((old && isReady(old)) || (pod && isReady(pod))) this.#readyMs.set(uidOf(pod ?? old ?? {}), nowMs);
     if (pod && isActive(pod) && isReady(pod)) {
       this.#open.set(uidOf(pod), { pod, fromRevision: open?.fromRevision ?? revision });
     } else if (open) {
@@ -39,6 +42,11 @@ export class Readiness {
       this.#ended = this.#ended.filter(({ untilMs }) => nowMs - untilMs < this.#lagMs);
       this.#ended.push({ ...open, untilRevision: revision, untilMs: nowMs });
     }
+  }
+
+  /** Whether the pod is ready, or was at some moment of the last minutes. */
+  was(pod: Pod, nowMs: number): boolean {
+    return isReady(pod) || nowMs - (this.#readyMs.get(uidOf(pod)) ?? Number.NEGATIVE_INFINITY) < this.#lagMs;
   }
 
   /** The most of these pods that were ready at one moment of the last minutes. */

@@ -9,6 +9,8 @@ export interface RunOptions {
   readonly count: number;
   readonly jobs?: number;
   readonly hours?: number;
+  /** Begins nothing more once there is none. */
+  readonly isTimeLeft?: () => boolean;
   /** Begins nothing more after the first failure. */
   readonly isOneFailureEnough?: boolean;
   readonly onFailure?: (failure: Failure) => void;
@@ -31,6 +33,8 @@ export interface Totals {
 }
 
 const SEEDS_PER_ORDER = 4;
+/** What a seed leaves in its worker's memory adds up to gigabytes over a thousand: each worker is let go after so many. */
+const SEEDS_PER_WORKER = 60;
 /** Almost nothing outlives its seed, so a large nursery saves most of the work of the garbage collector. */
 const YOUNG_MB = 64;
 /** A seed takes a second or two; one that has not ended by then never will, be the machine as busy as it may. */
@@ -66,6 +70,7 @@ class Run {
     });
     this.#workers.add(worker);
     let seed = this.#next;
+    let begun = 0;
     let watch: NodeJS.Timeout | undefined;
     const dismiss = () => {
       clearTimeout(watch);
@@ -82,23 +87,35 @@ class Run {
       clearTimeout(watch);
       if (outcome.type === 'begun') {
         ({ seed } = outcome);
+        begun++;
         watch = setTimeout(() => fail(`it has not ended after ${SEED_MS_MAX / 1000} s`), SEED_MS_MAX);
         watch.unref();
       } else if (outcome.type === 'idle') {
-        if (!this.#order(worker)) dismiss();
+        if (begun >= SEEDS_PER_WORKER && this.#hasMore()) {
+          this.#employ();
+          dismiss();
+        } else if (!this.#order(worker)) dismiss();
       } else this.#note(outcome);
     });
     worker.on('error', error => fail(String(error)));
     if (!this.#order(worker)) dismiss();
   }
 
+  get #left(): number {
+    return this.#options.first + this.#options.count - this.#next;
+  }
+
+  #hasMore(): boolean {
+    const { isOneFailureEnough, isTimeLeft = () => true } = this.#options;
+    return this.#left > 0 && isTimeLeft() && !(isOneFailureEnough && this.#failures.length > 0);
+  }
+
   #order(worker: Worker): boolean {
-    const { first, count, hours, isOneFailureEnough } = this.#options;
-    const left = first + count - this.#next;
-    if (left <= 0 || (isOneFailureEnough && this.#failures.length > 0)) return false;
+    const { hours } = this.#options;
+    if (!this.#hasMore()) return false;
     const order: Order = {
       first: this.#next,
-      count: Math.min(left, SEEDS_PER_ORDER),
+      count: Math.min(this.#left, SEEDS_PER_ORDER),
       ...(hours === undefined ? {} : { hours }),
     };
     this.#next += order.count;

@@ -13,11 +13,13 @@ import { integerBetween, type Random, seededRandom } from '../simulation/random.
 import { LifeClock, VirtualClock } from '../simulation/virtual-clock.ts';
 import { type Counts, Coverage } from './coverage.ts';
 import { FAIR, FaultyTransport, type Weather } from './faults.ts';
+import { heal } from './healing.ts';
 import { HollowNode } from './hollow-node.ts';
 import { Judge, Violation } from './judge-always.ts';
 import { problemsAtTheEnd } from './judge-end.ts';
 import { Masters, warmUp } from './masters.ts';
 import { Misfortunes } from './misfortunes.ts';
+import { act } from './operations.ts';
 import { type Shape, shapeOf } from './shape.ts';
 import { Users } from './users.ts';
 import { View } from './view.ts';
@@ -111,7 +113,12 @@ class World {
       // What only idle hours are full of costs more than all the rest; the store tells the cache every write at once.
       limits: { bookmarkMs: HOUR_MS, cacheProgressMs: HOUR_MS, watchSecondsMin: 12 * 3600 },
     });
-    this.#judge = new Judge({ view: this.#view, now: () => this.#life.now(), note: name => this.#coverage.note(name) });
+    this.#judge = new Judge({
+      view: this.#view,
+      now: () => this.#life.now(),
+      note: name => this.#coverage.note(name),
+      shown: () => this.#masters.shown,
+    });
     this.#masters = new Masters({
       clock: this.#clock,
       startMs: START_MS,
@@ -219,7 +226,7 @@ class World {
       for (let number = 0; number < count; number++) {
         await this.#pause(this.#shape.paceMs * (0.05 - Math.log(1 - random())));
         if (random() < this.#shape.misfortunes) this.#misfortunes.strike();
-        else this.#users.act();
+        else act(this.#users);
       }
       await this.#pause(10 * 60_000);
       await this.#misfortunes.relent();
@@ -232,7 +239,7 @@ class World {
     this.#tell('everything heals');
     Object.assign(this.#weather, FAIR);
     await this.#misfortunes.heal();
-    await this.#users.heal();
+    await heal(this.#users);
     const limitMs = this.#clock.now() + HEALING_MS_MAX;
     for (;;) {
       await this.#pause(LOOK_MS);

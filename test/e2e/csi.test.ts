@@ -1,12 +1,13 @@
 /**
  * A CSI driver in a whole cluster, by the rights that nodes and controllers have there: its volume is attached, staged with a
- * Secret of another namespace and read by a pod; another node waits for it until the first has let go. The test is the driver,
- * one on each node, and its external attacher.
+ * Secret of another namespace, read by a pod, measured and enlarged; another node waits for it until the first has let go. The test is the driver,
+ * one on each node, its external attacher and its resizer.
  */
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { TestCsiDriver } from '../../node/testing/csi-driver.ts';
+import { nodeCapability } from '../../node/volumes/csi/messages.ts';
 import { type Api, connectApi } from '../helpers/api.ts';
 import { newCluster, type TestCluster } from '../helpers/cluster.ts';
 import { testWith } from '../helpers/requirements.ts';
@@ -58,7 +59,10 @@ testWith(['root', 'iproute2'])('a volume of a CSI driver: attached, mounted, mov
   const api = await connectApi(cluster.kubeconfig, cluster.port);
   for (const node of ['node-1', 'node-2']) {
     const kubeletDir = join(cluster.directory, node, 'kubelet');
-    const driver = new TestCsiDriver({ kubeletDir, nodeId: node, topology: { 'topology.test.example/host': node } });
+    const driver = new TestCsiDriver({
+      ...{ kubeletDir, nodeId: node, topology: { 'topology.test.example/host': node } },
+      capabilities: [nodeCapability.stageUnstageVolume, nodeCapability.expandVolume, nodeCapability.getVolumeStats],
+    });
     drivers.push(driver);
     await driver.makeVolume('vol-1', `data of ${node}\n`);
     await driver.start();
@@ -150,6 +154,30 @@ testWith(['root', 'iproute2'])('a volume of a CSI driver: attached, mounted, mov
   t.is(first.publishes[0]?.volumeContext['csi.storage.k8s.io/pod.name'], 'one');
   const { metadata } = await read<PodThing>(api, `${CORE}/pods/one`);
 
+  const page = await cluster.raftsman(['get', '--raw', '/api/v1/nodes/node-1/proxy/metrics']);
+  t.regex(page.stdout, /^kubelet_volume_stats_used_bytes\{namespace="default",persistentvolumeclaim="data"\} \d+$/m);
+  /** What an external resizer does. */
+  const merge = { type: 'application/merge-patch+json' };
+  const grown = { storage: '2Gi' };
+  await api.call('PATCH', '/api/v1/persistentvolumes/pv', { spec: { capacity: grown } }, merge);
+  const pending = {
+    allocatedResources: grown,
+    allocatedResourceStatuses: { storage: 'NodeResizePending' },
+    conditions: [{ type: 'FileSystemResizePending', status: 'True' }],
+  };
+  await api.call('PATCH', `${CORE}/persistentvolumeclaims/data/status`, { status: pending }, merge);
+  const claimStatus = async () =>
+    (await read<{ status: { capacity: unknown } }>(api, `${CORE}/persistentvolumeclaims/data`)).status;
+  await until(
+    'the claim has grown',
+    async () =>
+      JSON.stringify((await claimStatus()).capacity) === JSON.stringify(grown) || Promise.reject(claimStatus()),
+    WAIT_MS,
+  );
+  const { conditions, allocatedResourceStatuses } = (await claimStatus()) as Partial<typeof pending>;
+  t.deepEqual([conditions ?? [], allocatedResourceStatuses], [[], undefined]);
+  t.is(first.expansions[0]?.capacityRange?.requiredBytes, 2 * 2 ** 30);
+
   await createPod('two', 'node-2');
   await until(
     'the second is told why it waits',
@@ -164,6 +192,8 @@ testWith(['root', 'iproute2'])('a volume of a CSI driver: attached, mounted, mov
   t.deepEqual(first.calls, [
     'NodeStageVolume vol-1',
     'NodePublishVolume vol-1',
+    'NodeGetVolumeStats vol-1',
+    'NodeExpandVolume vol-1',
     'NodeUnpublishVolume vol-1',
     'NodeUnstageVolume vol-1',
   ]);

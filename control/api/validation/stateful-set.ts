@@ -1,5 +1,5 @@
 /** Validation of stateful sets. */
-import type { StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy } from '../generated/types.ts';
+import type { PodTemplateSpec, StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy } from '../generated/types.ts';
 import { isEqual } from '../schema/equal.ts';
 import type { FieldError } from '../status.ts';
 import { forbiddenField, invalidText, invalidValue, notNegative, notSupported, required } from './errors.ts';
@@ -23,9 +23,24 @@ export function validateStatefulSet({ spec }: StatefulSet): FieldError[] {
     ...notNegative('spec.minReadySeconds', spec.minReadySeconds),
     ...notNegative('spec.ordinals.start', spec.ordinals?.start),
     ...validateSelector(spec.selector, 'statefulset'),
-    ...validateSelectedTemplate(template, spec.selector, 'StatefulSet'),
+    ...validateSelectedTemplate(withClaims(template, spec), spec.selector, 'StatefulSet'),
   );
   return errors;
+}
+
+/** The template as its pods will be: each claim is a volume of its name, also in place of one that the template has. */
+function withClaims(template: PodTemplateSpec, { volumeClaimTemplates = [] }: StatefulSetSpec): PodTemplateSpec {
+  if (!template?.spec || volumeClaimTemplates.length === 0) return template;
+  const claims = volumeClaimTemplates.flatMap(({ metadata }) =>
+    metadata?.name ? [{ name: metadata.name, persistentVolumeClaim: { claimName: metadata.name } }] : [],
+  );
+  const own = template.spec.volumes ?? [];
+  // In their places, which errors tell.
+  const volumes = [
+    ...own.map(volume => claims.find(({ name }) => name === volume.name) ?? volume),
+    ...claims.filter(({ name }) => !own.some(volume => volume.name === name)),
+  ];
+  return { ...template, spec: { ...template.spec, volumes } };
 }
 
 function validateStrategy({ type = '', rollingUpdate }: StatefulSetUpdateStrategy): FieldError[] {

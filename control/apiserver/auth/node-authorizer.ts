@@ -54,6 +54,9 @@ export function authorizeNode(nodeName: string, info: Attributes): Verdict {
     case '/persistentvolumes':
       // To let its own go when their directories are removed: admission/node-restriction.ts.
       return verdict(info.verb === 'update' && info.subresource === '');
+    case '/persistentvolumeclaims':
+      // What was enlarged on the node; which are its own: node-references.ts.
+      return verdict(info.subresource === 'status' && (info.verb === 'update' || info.verb === 'patch'));
     case '/serviceaccounts':
       return verdict(info.subresource === 'token' && info.verb === 'create');
     case 'certificates.k8s.io/certificatesigningrequests':

@@ -82,7 +82,7 @@ test('a node reads the Secrets with which the volumes of its pods are mounted, a
   const call = async (node: string, method: string, path: string, body?: object) =>
     (await harness.call(method, path, { identity: as(node), ...(body && { body }) })).status;
   const system = '/api/v1/namespaces/kube-system';
-  for (const name of ['stage', 'publish', 'controller', 'other']) {
+  for (const name of ['stage', 'publish', 'expand', 'controller', 'other']) {
     await harness.create(`${system}/secrets`, { metadata: { name } });
   }
   const claim = await harness.create(`${core}/persistentvolumeclaims`, {
@@ -99,6 +99,7 @@ test('a node reads the Secrets with which the volumes of its pods are mounted, a
       csi: {
         ...{ driver: 'd.example', volumeHandle: 'h', nodeStageSecretRef: secret('stage') },
         ...{ nodePublishSecretRef: secret('publish'), controllerPublishSecretRef: secret('controller') },
+        nodeExpandSecretRef: secret('expand'),
       },
     },
   } as object);
@@ -115,6 +116,7 @@ test('a node reads the Secrets with which the volumes of its pods are mounted, a
   for (const [name, expected] of [
     ['stage', 200],
     ['publish', 200],
+    ['expand', 200],
     ['controller', 403],
     ['other', 403],
   ] as const) {
@@ -140,6 +142,37 @@ test('a node reads the Secrets with which the volumes of its pods are mounted, a
   t.is(await call('n2', 'DELETE', `${storage}/csinodes/n1`), 403);
   t.is(await call('n1', 'GET', `${storage}/csinodes`), 403);
   t.is(await call('n1', 'DELETE', `${storage}/csinodes/n1`), 200);
+});
+
+test('a node tells in the status of its pods’ claims that a volume was enlarged, and of no others', async t => {
+  const harness = await createHarness();
+  t.teardown(() => harness.close());
+  const core = '/api/v1/namespaces/default';
+  const patch = async (node: string, path: string, body: object) => {
+    const identity: Identity = { user: `system:node:${node}`, groups: ['system:nodes'] };
+    const headers = { 'content-type': 'application/merge-patch+json' };
+    return await harness.call('PATCH', `${core}/persistentvolumeclaims/${path}`, { identity, body, headers });
+  };
+  for (const name of ['mine', 'other']) {
+    await harness.create(`${core}/persistentvolumeclaims`, {
+      metadata: { name },
+      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+    } as object);
+  }
+  await harness.create(`${core}/pods`, {
+    metadata: { name: 'p' },
+    spec: {
+      nodeName: 'n1',
+      containers: [{ name: 'c', image: 'a:1' }],
+      volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'mine' } }],
+    },
+  } as object);
+  const enlarged = { status: { capacity: { storage: '2Gi' } } };
+  t.is((await patch('n1', 'mine/status', enlarged)).status, 200);
+  t.is((await patch('n2', 'mine/status', enlarged)).status, 403);
+  t.is((await patch('n1', 'other/status', enlarged)).status, 403);
+  t.is((await patch('n1', 'mine', { metadata: { labels: { a: 'b' } } })).status, 403);
+  t.is((await patch('n1', 'mine/status', { status: { phase: 'Lost' } })).status, 403);
 });
 
 test('nodes that route read the TLS Secrets of Ingresses, and no other Secret that an Ingress names', async t => {

@@ -1,7 +1,7 @@
 /**
- * A node reads the Secrets, ConfigMaps and service accounts that the pods bound to it name, and no others: a node that was
- * broken into gives away what its own pods know (Kubernetes' node authorizer). What a pod names is worked out once for
- * each state of it.
+ * A node reads the Secrets, ConfigMaps and service accounts that the pods bound to it name, writes the status of claims that they
+ * name, and touches no others: a node that was broken into gives away what its own pods know (Kubernetes' node authorizer). What a
+ * pod names is worked out once for each state of it.
  *
  * Nodes that route Ingresses read the TLS Secrets of those as well: docs/security.md has the reasons.
  */
@@ -41,6 +41,7 @@ import type { Attributes } from './attributes.ts';
 
 const POD = declarationOf(pods);
 const GUARDED = new Set(['secrets', 'configmaps', 'serviceaccounts']);
+const WRITES = new Set(['update', 'patch']);
 
 /** What one pod gives its node to read: `secrets/NAME` and so on; `claims/NAME` leads to what their volumes name. */
 interface PodReferences {
@@ -62,8 +63,10 @@ export class NodeReferences {
   async refuse(nodeName: string, asked: Attributes): Promise<string | undefined> {
     if (!asked.isResource) return undefined;
     const isAttachment = asked.group === 'storage.k8s.io' && asked.resource === 'volumeattachments';
-    if (!isAttachment && (asked.group !== '' || !GUARDED.has(asked.resource))) return undefined;
-    const wanted = { nodeName, namespace: asked.namespace, reference: `${asked.resource}/${asked.name}` };
+    const isClaim = asked.group === '' && asked.resource === 'persistentvolumeclaims' && WRITES.has(asked.verb);
+    if (!isAttachment && !isClaim && (asked.group !== '' || !GUARDED.has(asked.resource))) return undefined;
+    const reference = `${isClaim ? 'claims' : asked.resource}/${asked.name}`;
+    const wanted = { nodeName, namespace: asked.namespace, reference };
     const isRelated = async () => {
       if (isAttachment) return this.#isAttachedTo(nodeName, asked.name);
       if ((await this.#isReferred(wanted)) || this.#isCertificate(nodeName, asked)) return true;
@@ -187,4 +190,8 @@ function claimsOf(podName: string, { volumes = [] }: PodSpec): string[] {
 }
 
 /** The Secrets of a CSI volume that its node needs; those of controllers are none of its business. */
-const mountSecrets = ({ spec }: PersistentVolume) => [spec?.csi?.nodeStageSecretRef, spec?.csi?.nodePublishSecretRef];
+const mountSecrets = ({ spec }: PersistentVolume) => [
+  spec?.csi?.nodeStageSecretRef,
+  spec?.csi?.nodePublishSecretRef,
+  spec?.csi?.nodeExpandSecretRef,
+];

@@ -4,24 +4,16 @@
  */
 import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { STATUS_CODES } from 'node:http';
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Limits } from '../limits.ts';
 import type { ApiServerOptions } from '../server-options.ts';
 import type { Handler, Reply } from '../types.ts';
-import {
-  type Authorities,
-  exchangeOf,
-  giveUp,
-  type HttpRequest,
-  type HttpResponse,
-  withWarnings,
-  writeReply,
-} from './connection.ts';
+import { type Authorities, exchangeOf, giveUp, type HttpRequest, type HttpResponse, writeReply } from './connection.ts';
 import { errorReply } from './replies.ts';
 import { RequestEnd } from './request-end.ts';
+import { isReadableOverWebSocket, writeOverWebSocket, writeRawReply } from './upgrade-replies.ts';
 
 /** Above the 90 s for which Go's clients keep idle connections: else they meet closed ones. */
 const KEEP_ALIVE_MS = 120_000;
@@ -157,7 +149,9 @@ export class Listener {
     } catch (error) {
       reply = errorReply(error);
     }
-    if (!('taken' in reply)) await writeRawReply(socket, reply, exchange.warnings);
+    if ('taken' in reply) return;
+    if (isReadableOverWebSocket(exchange, reply)) await writeOverWebSocket(request, exchange, reply);
+    else await writeRawReply(socket, reply, exchange.warnings);
   }
 }
 
@@ -170,22 +164,4 @@ function http1Settings(headersTimeout: number): object {
 }
 function http1Options({ headersMsMax, headerBytesMax }: Limits): object {
   return { connectionsCheckingInterval: Math.ceil(headersMsMax / 4), maxHeaderSize: headerBytesMax };
-}
-
-/** An answer on a connection that was to be upgraded: written by hand, and the connection closed behind it. */
-async function writeRawReply(
-  socket: Duplex,
-  reply: Exclude<Reply, { readonly taken: true }>,
-  warnings: readonly string[],
-): Promise<void> {
-  const chunks: Uint8Array[] = [];
-  if (reply.body instanceof Uint8Array) chunks.push(reply.body);
-  else for await (const chunk of reply.body) chunks.push(chunk);
-  const body = Buffer.concat(chunks);
-  const lines = [`HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? ''}`];
-  for (const [name, value] of Object.entries(withWarnings(reply.headers, warnings))) {
-    for (const one of typeof value === 'string' ? [value] : value) lines.push(`${name}: ${one}`);
-  }
-  lines.push(`content-length: ${body.byteLength}`, 'connection: close');
-  socket.end(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), body]));
 }

@@ -1,7 +1,8 @@
 /** Requests to registries over HTTP and HTTPS: one answer with its body as a stream; an idle connection breaks. */
 import { readFile } from 'node:fs/promises';
-import { type IncomingMessage, request as requestHttp } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import { http } from '../../api.ts';
 import { RegistryError } from '../errors.ts';
 import { answerBytesMax, idleTimeoutMs, redirectsMax } from '../limits.ts';
 import type { EndpointSettings } from './config.ts';
@@ -28,7 +29,7 @@ export async function createHttp(tls: TlsFiles): Promise<Http> {
     new Promise<IncomingMessage>((resolve, reject) => {
       const common = { method, headers: { 'user-agent': 'raftsman', ...headers }, signal };
       const request =
-        url.protocol === 'http:' ? requestHttp(url, common) : requestHttps(url, { ...common, ...options });
+        url.protocol === 'http:' ? http.request(url, common) : requestHttps(url, { ...common, ...options });
       request.setTimeout(idleTimeoutMs, () => request.destroy(new Error(`nothing came for ${idleTimeoutMs} ms`)));
       request.once('response', resolve);
       // Later errors reach whoever reads the body.

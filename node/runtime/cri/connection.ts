@@ -1,8 +1,9 @@
 /** The connection to a CRI runtime: where it listens, calls with their deadlines, what its errors mean. */
 import { stat } from 'node:fs/promises';
-import { type ClientDuplexStream, status } from '@grpc/grpc-js';
+import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { type CallFailure, type CallOptions, GrpcConnection } from '../../grpc/connection.ts';
 import { type Method, method } from '../../grpc/method.ts';
+import { status } from '../../grpc/status.ts';
 import type { Clock } from '../clock.ts';
 import { RuntimeUnavailableError } from '../runtime.ts';
 import { callTimeoutMs, connectTimeoutMs } from './limits.ts';

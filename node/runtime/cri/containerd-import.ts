@@ -1,7 +1,7 @@
 /** Brings an image into containerd without a registry, through its own API on the same socket. */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { status } from '@grpc/grpc-js';
+import { status } from '../../grpc/status.ts';
 import type { Clock } from '../clock.ts';
 import { type CriConnection, CriError, isNotFound } from './connection.ts';
 import { containerdCalls, contentAction } from './containerd-services.ts';

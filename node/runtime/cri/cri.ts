@@ -9,8 +9,10 @@ import type { Readable } from 'node:stream';
 import { ChangeHub } from '../change-hub.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { markOf, type Owner, ownerLabels } from '../docker/labels.ts';
+import { logBytes } from '../folder-bytes.ts';
 import {
   type ContainerSpec,
+  type ContainerStorage,
   type ContainerUsage,
   CreateContainerError,
   type ExecRequest,
@@ -26,6 +28,7 @@ import {
   type SandboxStatus,
 } from '../runtime.ts';
 import { ChangeWatch } from './changes.ts';
+import { logFileOf } from './config.ts';
 import { CriConnection, containerdEndpoint, identify, isUnimplemented } from './connection.ts';
 import { CriContainers } from './containers.ts';
 import { CriExecs } from './execs.ts';
@@ -193,6 +196,22 @@ class CriRuntime implements Runtime {
       const memoryBytes = memory?.workingSetBytes?.value ?? memory?.usageBytes?.value ?? 0;
       return [{ id: attributes.id, cpuNanoseconds: cpu.usageCoreNanoSeconds.value, memoryBytes }];
     });
+  }
+
+  /** The runtime measures the writable layers, when it likes. */
+  async storage(ids: readonly string[]): Promise<readonly ContainerStorage[]> {
+    const { connection, terms } = this.#state().tools;
+    const filter = { labelSelector: ownerLabels(this.#owner) };
+    const { stats } = await connection.call(runtimeCalls.listContainerStats, { filter });
+    const wanted = new Set(ids);
+    const found: ContainerStorage[] = [];
+    for (const { attributes, writableLayer } of stats) {
+      const mark = attributes && markOf(attributes.labels);
+      if (!attributes || mark?.kind !== 'container' || !wanted.has(attributes.id)) continue;
+      const writableBytes = writableLayer?.usedBytes?.value ?? 0;
+      found.push({ id: attributes.id, writableBytes, logBytes: await logBytes(logFileOf(terms, mark.pod, mark)) });
+    }
+    return found;
   }
 
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {

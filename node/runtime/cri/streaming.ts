@@ -3,10 +3,11 @@
  * speaks to a kubelet (SPDY/3.1 with version 4 of the remote command protocol; see shared facts in `node/streams`). SPDY
  * and not WebSocket, because only it can end the input and go on reading in every runtime that is supported.
  */
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { PassThrough, Writable } from 'node:stream';
+import { http } from '../../api.ts';
 import { socketChannel, writeTo } from '../../streams/channel.ts';
 import { SpdyConnection, type SpdyStream } from '../../streams/spdy.ts';
 import type { ExecSession } from '../runtime.ts';
@@ -95,7 +96,7 @@ function upgrade(url: URL): Promise<Duplex> {
     // The URL, with its token, came over the runtime's own socket; its certificate, where it has one, is made at each start.
     rejectUnauthorized: false,
   };
-  const request = url.protocol === 'https:' ? httpsRequest(url, options) : httpRequest(url, options);
+  const request = url.protocol === 'https:' ? httpsRequest(url, options) : http.request(url, options);
   request.on('upgrade', (_answer: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (head.length > 0) socket.unshift(head);
     if ('setTimeout' in socket && typeof socket.setTimeout === 'function') socket.setTimeout(0);

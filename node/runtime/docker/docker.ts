@@ -15,6 +15,7 @@ import {
   ContainerNotFoundError,
   type ContainerSpec,
   type ContainerStatus,
+  type ContainerStorage,
   type ContainerUsage,
   CreateContainerError,
   type ExecRequest,
@@ -52,9 +53,16 @@ import {
   type SandboxMark,
   sandboxIdLabel,
 } from './labels.ts';
-import { inspectConcurrencyMax, settlePollMs, settleTimeoutMs, statsConcurrencyMax } from './limits.ts';
+import {
+  inspectConcurrencyMax,
+  settlePollMs,
+  settleTimeoutMs,
+  statsConcurrencyMax,
+  storageConcurrencyMax,
+} from './limits.ts';
 import { readLogs } from './logs.ts';
 import { containerStatusOf, sandboxStatusOf } from './status.ts';
+import { storageOf, usageOf } from './usage.ts';
 
 export interface DockerRuntimeOptions {
   readonly clusterId: string;
@@ -283,6 +291,12 @@ class DockerRuntime implements Runtime {
     return usages.filter(usage => usage !== undefined);
   }
 
+  async storage(ids: readonly string[]): Promise<readonly ContainerStorage[]> {
+    const { docker } = this.#engine();
+    const found = await mapBounded(ids, storageConcurrencyMax, id => storageOf(docker, id));
+    return found.filter(one => one !== undefined);
+  }
+
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
     return this.#hub.subscribe(signal);
   }
@@ -371,22 +385,6 @@ function orphans(
 async function handlersOf(docker: Dockerode): Promise<readonly string[]> {
   const info: { readonly Runtimes?: Readonly<Record<string, unknown>> } = await docker.info();
   return Object.keys(info.Runtimes ?? {});
-}
-
-/** Undefined if it ended meanwhile. */
-async function usageOf(docker: Dockerode, id: string): Promise<ContainerUsage | undefined> {
-  try {
-    const stats = await docker.getContainer(id).stats({ stream: false, 'one-shot': true });
-    const { usage, stats: details } = stats.memory_stats;
-    if (usage === undefined) return undefined;
-    // The working set: what could be dropped at once does not count (the same as the kubelet's).
-    const inactiveFile = details?.total_inactive_file ?? details?.inactive_file ?? 0;
-    const memoryBytes = Math.max(0, usage - inactiveFile);
-    return { id, cpuNanoseconds: stats.cpu_stats.cpu_usage.total_usage, memoryBytes };
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
 }
 
 function notFound(id: string, cause: unknown): ContainerNotFoundError {

@@ -9,6 +9,8 @@ export const apiVersionMax = '1.51';
 export const inspectConcurrencyMax = 16;
 /** Statistics under way at once; each makes the engine read several files. */
 export const statsConcurrencyMax = 8;
+/** Containers measured at once: the engine walks through all files of each. */
+export const storageConcurrencyMax = 1;
 
 /** A container's log on disk is at most `logFilesMax` files of `logFileSize`, the kubelet's defaults. */
 export const logFileSize = '10m';

@@ -109,8 +109,8 @@ export function attachOver(
 }
 
 /**
- * Sets the size of the terminal that the session's program has. The device is found by the program's own input: the
- * child of `script`, which is the container's first process or the one that came in with the exec.
+ * Sets the size of the terminal that the session's program has. The device is found by the program's own input: that of the
+ * container's first process, or of the child of `script` that came in with the exec.
  */
 async function resizeTerminal(
   tools: Tools,
@@ -121,7 +121,9 @@ async function resizeTerminal(
   const ended = () => where.child !== undefined && (where.child.exitCode ?? where.child.signalCode) !== null;
   while (!ended() && tools.clock.now() < deadline) {
     const pids =
-      where.child?.pid === undefined ? await childrenOf(where.init.pid) : await descendantsOf(where.child.pid);
+      where.child?.pid === undefined
+        ? [where.init.pid, ...(await childrenOf(where.init.pid))]
+        : await descendantsOf(where.child.pid);
     for (const pid of pids) {
       const device = await readlink(`/proc/${pid}/fd/0`).catch(() => '');
       if (!/^\/dev\/pts\/\d+$/.test(device)) continue;

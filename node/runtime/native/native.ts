@@ -24,6 +24,7 @@ import {
   ContainerNotFoundError,
   type ContainerSpec,
   type ContainerStatus,
+  type ContainerStorage,
   type ContainerUsage,
   CreateContainerError,
   type ExecRequest,
@@ -52,6 +53,7 @@ import type { Architecture } from './program/numbers.ts';
 import { startHolder } from './sandbox.ts';
 import { signalNamed } from './signals.ts';
 import { containerStatusOf, refuseUnsupported } from './status.ts';
+import { storageOf } from './storage.ts';
 import { SupervisorClient, SupervisorRefusedError } from './supervisor-client.ts';
 
 export interface NativeRuntimeOptions {
@@ -336,6 +338,12 @@ class NativeRuntime implements Runtime {
       return usage && { id, ...usage };
     });
     return usages.filter(usage => usage !== undefined);
+  }
+
+  async storage(ids: readonly string[]): Promise<readonly ContainerStorage[]> {
+    const found: ContainerStorage[] = [];
+    for (const id of ids) if (await this.#find(id)) found.push(await storageOf(this.#layout, id));
+    return found;
   }
 
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {

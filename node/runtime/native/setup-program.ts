@@ -84,6 +84,7 @@ const PR_SET_NO_NEW_PRIVS = 38;
 const SECCOMP_SET_MODE_FILTER = 1;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
+const TIOCSCTTY = 0x540e;
 const S_IFCHR = 0o020000;
 const S_IFREG = 0o100000;
 const notFoundExitCode = 127;
@@ -111,6 +112,10 @@ export function renderSetup(input: SetupInput): Buffer {
   const { spec, architecture } = input;
   const program = new ProgramBuilder({ architecture, reportDescriptor: setupDescriptor });
   program.call('fcntl', [setupDescriptor, F_SETFD, FD_CLOEXEC], 'ignore').call('umask', [0], 'ignore');
+  if (spec.tty) {
+    // The terminal is the command's own, not that of the shell which waits for it.
+    program.call('setsid', [], 'ignore').call('ioctl', [0, TIOCSCTTY, 1], 'ignore');
+  }
   const stages = stagesOf(spec);
   joinGroups(program, input);
   for (const [index, stage] of stages.entries()) takeMount(program, stagePath(input.directory, index), stage);

@@ -1,8 +1,8 @@
 /** One CSI driver by its socket: its calls with their deadlines, and what it says when it refuses. */
-import { status } from '@grpc/grpc-js';
 import type { Clock } from '../../clock.ts';
 import { type CallFailure, GrpcConnection } from '../../grpc/connection.ts';
 import type { Method } from '../../grpc/method.ts';
+import { status, statusName } from '../../grpc/status.ts';
 
 /** A driver, or its registrar, refused or did not answer; the message is as gRPC's clients write it. */
 export class CsiError extends Error {
@@ -13,7 +13,7 @@ export class CsiError extends Error {
 
   constructor({ grpcCode, message, cause }: CallFailure) {
     // Go's names: DeadlineExceeded for DEADLINE_EXCEEDED.
-    const name = (status[grpcCode] ?? 'Unknown').replace(
+    const name = (statusName(grpcCode) ?? 'Unknown').replace(
       /([A-Z])([A-Z]*)_?/g,
       (_, first: string, rest: string) => first + rest.toLowerCase(),
     );

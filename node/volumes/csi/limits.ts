@@ -19,3 +19,9 @@ export const inUseWaitMs = 10_000;
 export const inUsePollMs = 50;
 /** Keys of the CSINode's and Node's objects that are tried to be written while others write them too. */
 export const writeAttemptsMax = 5;
+/** How old a volume's figures may be that collectors are told (kubelet `volumeStatsAggPeriod`). */
+export const volumeStatsAgeMs = 60_000;
+/** Drivers asked for figures at once. */
+export const volumeStatsCallsMax = 4;
+/** How long an answer to collectors waits for drivers; what comes later is told next time. */
+export const volumeStatsWaitMs = 2_000;

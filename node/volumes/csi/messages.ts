@@ -12,6 +12,8 @@ export const registrationStatus = message({ pluginRegistered: flag(1), error: te
 /** What a driver can do on a node. */
 export const nodeCapability = {
   stageUnstageVolume: 1,
+  getVolumeStats: 2,
+  expandVolume: 3,
   singleNodeMultiWriter: 5,
   volumeMountGroup: 6,
 } as const;
@@ -61,3 +63,20 @@ export const publishVolume = message({
   volumeContext: textMap(8),
 });
 export const unpublishVolume = message({ volumeId: text(1), targetPath: text(2) });
+
+export const expandVolume = message({
+  volumeId: text(1),
+  volumePath: text(2),
+  capacityRange: one(3, message({ requiredBytes: int(1), limitBytes: int(2) })),
+  stagingTargetPath: text(4),
+  volumeCapability: one(5, volumeCapability),
+  secrets: textMap(6),
+});
+export const expandedVolume = message({ capacityBytes: int(1) });
+
+/** What a volume's figures count. */
+export const usageUnit = { bytes: 1, inodes: 2 } as const;
+export const statsRequest = message({ volumeId: text(1), volumePath: text(2), stagingTargetPath: text(3) });
+export const volumeStats = message({
+  usage: many(1, message({ available: int(1), total: int(2), used: int(3), unit: int(4) })),
+});

@@ -23,4 +23,6 @@ export const nodeCalls = {
   unstage: method(node, 'NodeUnstageVolume', { request: m.unstageVolume, response: m.empty }),
   publish: method(node, 'NodePublishVolume', { request: m.publishVolume, response: m.empty }),
   unpublish: method(node, 'NodeUnpublishVolume', { request: m.unpublishVolume, response: m.empty }),
+  expand: method(node, 'NodeExpandVolume', { request: m.expandVolume, response: m.expandedVolume }),
+  stats: method(node, 'NodeGetVolumeStats', { request: m.statsRequest, response: m.volumeStats }),
 } as const;

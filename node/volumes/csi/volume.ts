@@ -23,6 +23,7 @@ export interface CsiVolume {
   readonly isBlock: boolean;
   readonly stageSecret?: SecretName;
   readonly publishSecret?: SecretName;
+  readonly expandSecret?: SecretName;
 }
 export interface SecretName {
   readonly namespace: string;
@@ -36,6 +37,7 @@ export function persistentCsiVolume({ metadata, spec }: PersistentVolume, readOn
   const secret = (reference: { readonly namespace?: string; readonly name?: string } | undefined) =>
     reference && { namespace: reference.namespace ?? '', name: reference.name ?? '' };
   const [stageSecret, publishSecret] = [secret(csi.nodeStageSecretRef), secret(csi.nodePublishSecretRef)];
+  const expandSecret = secret(csi.nodeExpandSecretRef);
   return {
     name: metadata?.name ?? '',
     driver: csi.driver,
@@ -49,6 +51,7 @@ export function persistentCsiVolume({ metadata, spec }: PersistentVolume, readOn
     isBlock: spec.volumeMode === 'Block',
     ...(stageSecret && { stageSecret }),
     ...(publishSecret && { publishSecret }),
+    ...(expandSecret && { expandSecret }),
   };
 }
 
@@ -83,6 +86,12 @@ export function checkLifecycle({ name, driver, lifecycle }: CsiVolume, object: C
 /** True if somebody has to attach the volume to the node before it can be mounted there. */
 export const needsAttachment = ({ lifecycle }: CsiVolume, object: CSIDriver | undefined): boolean =>
   lifecycle === 'Persistent' && object?.spec.attachRequired !== false;
+
+/** A pod's own volume is never staged. */
+export const isStagedBy = (
+  { capabilities }: { readonly capabilities: ReadonlySet<number> },
+  { lifecycle }: CsiVolume,
+): boolean => lifecycle === 'Persistent' && capabilities.has(nodeCapability.stageUnstageVolume);
 
 /** What the volume is to be for the pod. `group`: the one that the driver is to give it to, if it can. */
 export function capabilityOf(

@@ -17,26 +17,26 @@ import {
 } from '../../api.ts';
 import { type Clock, sleep } from '../../clock.ts';
 import type { Logger } from '../../logger.ts';
-import { KeyedMutex } from '../../mutex.ts';
 import { VolumeError } from '../content.ts';
 import { giveToGroup } from '../ownership.ts';
 import type { Sources } from '../sources.ts';
-import { CsiDriverMissingError, CsiError, callSocket } from './driver.ts';
-import { attachPollMs, attachWaitMs, inUsePollMs, inUseWaitMs, volumeCallTimeoutMs } from './limits.ts';
-import { nodeCapability, type VolumeCapability } from './messages.ts';
+import { CsiError } from './driver.ts';
+import type { DriverCalls } from './driver-calls.ts';
+import { attachPollMs, attachWaitMs, inUsePollMs, inUseWaitMs } from './limits.ts';
+import type { VolumeCapability } from './messages.ts';
 import { checkDevice, clearPlace, clearStaged } from './places.ts';
 import { Records, readStaged, type VolumeRecord, writeStaged } from './records.ts';
-import type { Driver, DriverRegistry } from './registry.ts';
+import type { Driver } from './registry.ts';
 import { nodeCalls } from './services.ts';
 import {
   type CsiVolume,
   capabilityOf,
   checkLifecycle,
   isGivenToGroup,
+  isStagedBy,
   needsAttachment,
   pathsOf,
   podAttributes,
-  type SecretName,
 } from './volume.ts';
 
 export interface CsiVolumesOptions {
@@ -45,8 +45,8 @@ export interface CsiVolumesOptions {
   readonly kubeletDir: string;
   readonly nodeName: string;
   readonly client: Client;
-  readonly sources: Pick<Sources, 'secret' | 'tokenStatus'>;
-  readonly drivers: Pick<DriverRegistry, 'find'>;
+  readonly sources: Pick<Sources, 'tokenStatus'>;
+  readonly calls: DriverCalls;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The volumes that the node's status in the API names as in use. */
@@ -61,8 +61,6 @@ const TOKEN_SECONDS_DEFAULT = 3600;
 export class CsiVolumes {
   readonly #options: CsiVolumesOptions;
   readonly #records: Records;
-  readonly #mutex = new KeyedMutex();
-  readonly #closing = new AbortController();
   /** The pods that use an attached volume, by the volume's name in the node's status. */
   readonly #inUse = new Map<string, Set<string>>();
   /** Pods' volumes that are being published once more. */
@@ -93,7 +91,7 @@ export class CsiVolumes {
 
   /** Ends calls that are under way; what was begun is written down. */
   async close(): Promise<void> {
-    this.#closing.abort();
+    this.#options.calls.close();
     await Promise.all(this.#again.values());
   }
 
@@ -102,8 +100,8 @@ export class CsiVolumes {
     try {
       const object = await this.#driverObject(volume);
       checkLifecycle(volume, object);
-      const driver = this.#driver(volume.driver);
-      return await this.#mutex.run(keyOf(volume), () => this.#publish(pod, volume, { object, driver }));
+      const driver = this.#options.calls.driver(volume.driver);
+      return await this.#options.calls.inTurn(volume, () => this.#publish(pod, volume, { object, driver }));
     } catch (error) {
       if (error instanceof VolumeError) throw error;
       throw new VolumeError(volume.name, error instanceof Error ? error.message : String(error), { cause: error });
@@ -122,7 +120,7 @@ export class CsiVolumes {
    */
   republish(pod: Pod, volume: CsiVolume): void {
     const key = `${pod.metadata?.uid}/${volume.name}`;
-    if (this.#again.has(key) || this.#closing.signal.aborted) return;
+    if (this.#again.has(key) || this.#options.calls.signal.aborted) return;
     const work = this.#republish(pod, volume)
       .catch((error: unknown) =>
         this.#options.logger.warn({ error, pod: pod.metadata?.name, volume: volume.name }, 'volume not republished'),
@@ -134,8 +132,8 @@ export class CsiVolumes {
   async #republish(pod: Pod, volume: CsiVolume): Promise<void> {
     const object = await this.#driverObject(volume);
     if (!object?.spec.requiresRepublish) return;
-    const driver = this.#driver(volume.driver);
-    await this.#mutex.run(keyOf(volume), async () => {
+    const driver = this.#options.calls.driver(volume.driver);
+    await this.#options.calls.inTurn(volume, async () => {
       const { targetPath } = this.#paths(pod, volume);
       // The pod may have ended meanwhile.
       if (!(await this.isPublished(pod.metadata?.uid ?? '', targetPath))) return;
@@ -147,8 +145,10 @@ export class CsiVolumes {
   async unpublish(podUid: string): Promise<void> {
     const errors: unknown[] = [];
     for (const record of await this.#records.of(podUid)) {
-      const key = keyOf({ driver: record.driverName, handle: record.volumeHandle });
-      await this.#mutex.run(key, () => this.#unpublish(podUid, record)).catch((error: unknown) => errors.push(error));
+      const volume = { driver: record.driverName, handle: record.volumeHandle };
+      await this.#options.calls
+        .inTurn(volume, () => this.#unpublish(podUid, record))
+        .catch((error: unknown) => errors.push(error));
     }
     // A volume that cannot be taken back keeps none of the others.
     if (errors.length > 0) throw errors[0];
@@ -211,16 +211,18 @@ export class CsiVolumes {
     await mkdir(stagingPath, { recursive: true, mode: 0o750 });
     await writeStaged(stagingPath, staged);
     const operation = volume.isBlock ? 'MapVolume.SetUpDevice' : 'MountVolume.MountDevice';
-    await this.#call(driver, nodeCalls.stage, {
-      volumeId: volume.handle,
-      publishContext: context,
-      stagingTargetPath: stagingPath,
-      volumeCapability: capabilityFor(pod, volume, driver),
-      secrets: await this.#secrets(volume, volume.stageSecret),
-      volumeContext: volume.attributes,
-    }).catch((error: unknown) => {
-      throw asVolumeError(volume, error, operation);
-    });
+    await this.#options.calls
+      .call(driver, nodeCalls.stage, {
+        volumeId: volume.handle,
+        publishContext: context,
+        stagingTargetPath: stagingPath,
+        volumeCapability: capabilityFor(pod, volume, driver),
+        secrets: await this.#options.calls.secrets(volume, volume.stageSecret),
+        volumeContext: volume.attributes,
+      })
+      .catch((error: unknown) => {
+        throw asVolumeError(volume, error, operation);
+      });
     await writeStaged(stagingPath, { ...staged, stagedBoot });
   }
 
@@ -240,32 +242,34 @@ export class CsiVolumes {
     const { targetPath, stagingPath } = this.#paths(pod, volume);
     // The driver makes the place itself; what is above it has to be there.
     await mkdir(dirname(targetPath), { recursive: true, mode: 0o750 });
-    await this.#call(driver, nodeCalls.publish, {
-      volumeId: volume.handle,
-      publishContext: context,
-      ...(isStagedBy(driver, volume) && { stagingTargetPath: stagingPath }),
-      targetPath,
-      volumeCapability: capabilityFor(pod, volume, driver),
-      readonly: volume.readOnly,
-      secrets: await this.#secrets(volume, volume.publishSecret),
-      volumeContext: {
-        ...volume.attributes,
-        ...podAttributes(pod, volume, object),
-        ...(await this.#tokens(pod, object)),
-      },
-    }).catch((error: unknown) => {
-      throw asVolumeError(volume, error, volume.isBlock ? 'MapVolume.SetUpDevice' : 'MountVolume.SetUp');
-    });
+    await this.#options.calls
+      .call(driver, nodeCalls.publish, {
+        volumeId: volume.handle,
+        publishContext: context,
+        ...(isStagedBy(driver, volume) && { stagingTargetPath: stagingPath }),
+        targetPath,
+        volumeCapability: capabilityFor(pod, volume, driver),
+        readonly: volume.readOnly,
+        secrets: await this.#options.calls.secrets(volume, volume.publishSecret),
+        volumeContext: {
+          ...volume.attributes,
+          ...podAttributes(pod, volume, object),
+          ...(await this.#tokens(pod, object)),
+        },
+      })
+      .catch((error: unknown) => {
+        throw asVolumeError(volume, error, volume.isBlock ? 'MapVolume.SetUpDevice' : 'MountVolume.SetUp');
+      });
   }
 
   async #unpublish(podUid: string, record: VolumeRecord): Promise<void> {
     const { volumeHandle: volumeId, targetPath, stagingPath } = record;
-    const driver = this.#driver(record.driverName);
-    await this.#call(driver, nodeCalls.unpublish, { volumeId, targetPath });
+    const driver = this.#options.calls.driver(record.driverName);
+    await this.#options.calls.call(driver, nodeCalls.unpublish, { volumeId, targetPath });
     await clearPlace(targetPath);
     if (stagingPath !== undefined && !(await this.#isStagedForOthers(podUid, stagingPath))) {
       if (await readStaged(stagingPath))
-        await this.#call(driver, nodeCalls.unstage, { volumeId, stagingTargetPath: stagingPath });
+        await this.#options.calls.call(driver, nodeCalls.unstage, { volumeId, stagingTargetPath: stagingPath });
       await clearStaged(stagingPath);
     }
     // Last: with it goes the memory of what there was to do.
@@ -286,9 +290,9 @@ export class CsiVolumes {
     if (!reportedInUse().includes(name)) onInUse();
     const until = clock.now() + inUseWaitMs;
     while (!reportedInUse().includes(name)) {
-      if (clock.now() >= until || this.#closing.signal.aborted)
+      if (clock.now() >= until || this.#options.calls.signal.aborted)
         throw new VolumeError(volume.name, 'the node has not reported yet that it uses the volume');
-      await sleep(clock, inUsePollMs, this.#closing.signal);
+      await sleep(clock, inUsePollMs, this.#options.calls.signal);
     }
   }
 
@@ -315,12 +319,12 @@ export class CsiVolumes {
       const { attached, attachError, attachmentMetadata = {} } = attachment?.status ?? {};
       if (attached) return attachmentMetadata;
       if (attachError) throw new VolumeError(volume.name, attachError.message ?? 'the volume could not be attached');
-      if (clock.now() >= until || this.#closing.signal.aborted)
+      if (clock.now() >= until || this.#options.calls.signal.aborted)
         throw new VolumeError(
           volume.name,
           `timed out waiting for the volume to be attached (VolumeAttachment ${name})`,
         );
-      await sleep(clock, attachPollMs, this.#closing.signal);
+      await sleep(clock, attachPollMs, this.#options.calls.signal);
     }
   }
 
@@ -329,23 +333,6 @@ export class CsiVolumes {
       if (hasReason(error, 'NotFound')) return undefined;
       throw error;
     });
-  }
-
-  #driver(name: string): Driver {
-    const driver = this.#options.drivers.find(name);
-    if (driver) return driver;
-    throw new CsiDriverMissingError(`driver name ${name} not found in the list of registered CSI drivers`);
-  }
-
-  async #secrets(volume: CsiVolume, secret: SecretName | undefined): Promise<Readonly<Record<string, string>>> {
-    if (!secret) return {};
-    const found = await this.#options.sources.secret(secret.namespace, secret.name);
-    if (!found) throw new VolumeError(volume.name, `secret ${secret.namespace}/${secret.name} not found`);
-    const texts = Object.entries(found.data ?? {}).map(([key, value]) => [
-      key,
-      Buffer.from(value, 'base64').toString('utf8'),
-    ]);
-    return Object.fromEntries(texts);
   }
 
   /** Tokens of the pod's service account, where the driver asks for them, as the JSON that drivers expect. */
@@ -362,27 +349,11 @@ export class CsiVolumes {
     return pathsOf(volume, { kubeletDir: this.#options.kubeletDir, podUid: pod.metadata?.uid ?? '' });
   }
 
-  #call<I, O>(
-    { socketPath }: Driver,
-    target: Parameters<typeof callSocket<I, O>>[1],
-    request: Parameters<typeof callSocket<I, O>>[2],
-  ): Promise<O> {
-    const { clock } = this.#options;
-    const options = { timeoutMs: volumeCallTimeoutMs, signal: this.#closing.signal };
-    return callSocket({ socketPath, clock }, target, request, options);
-  }
-
   #bootId(): Promise<string> {
     this.#boot ??= readFile('/proc/sys/kernel/random/boot_id', 'utf8').then(text => text.trim());
     return this.#boot;
   }
 }
-
-const keyOf = ({ driver, handle }: Pick<CsiVolume, 'driver' | 'handle'>) => `${driver}/${handle}`;
-
-/** A pod's own volume is never staged. */
-const isStagedBy = ({ capabilities }: Driver, { lifecycle }: CsiVolume) =>
-  lifecycle === 'Persistent' && capabilities.has(nodeCapability.stageUnstageVolume);
 
 const capabilityFor = (pod: Pod, volume: CsiVolume, { capabilities }: Driver): VolumeCapability =>
   capabilityOf(volume, capabilities, pod.spec?.securityContext?.fsGroup);

@@ -59,7 +59,7 @@ apt=(-o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/
   "$go" test -c -o "$cache/bin/e2e.test" k8s.io/kubernetes/test/e2e
 
   # What the suite's images have of a distribution.
-  included=curl,dnsutils,netcat-openbsd,iproute2,nginx-light,apache2,procps,iputils-ping,util-linux,busybox-static,etcd-server
+  included=curl,dnsutils,net-tools,netcat-openbsd,iproute2,nginx-light,apache2,procps,iputils-ping,util-linux,busybox-static,etcd-server
   DEBOOTSTRAP_DIR=$work/root/usr/share/debootstrap "$work/root/usr/sbin/debootstrap" --variant=minbase \
     --include="$included" bookworm "$work/rootfs" "$mirror"
   cp "$work/rootfs/bin/busybox" "$work/rootfs/usr/bin/etcd" "$cache/files/"

@@ -14,6 +14,8 @@ const numbers = {
   fchmodat: [268, 53],
   fchownat: [260, 54],
   faccessat: [269, 48],
+  ioctl: [16, 29],
+  setsid: [112, 157],
   ftruncate: [77, 46],
   mkdirat: [258, 34],
   mknodat: [259, 33],

@@ -19,7 +19,7 @@ import { LogFile } from '../log-file.ts';
 import { EntrySplitter, formatTime } from '../log-format.ts';
 import { childrenOf, descendantsOf, processRecord } from '../proc.ts';
 import { readyWord } from '../setup-program.ts';
-import { quote } from '../shell.ts';
+import { quoteAll } from '../shell.ts';
 import type { SupervisorClock } from './clock.ts';
 import { frameOf } from './protocol.ts';
 
@@ -147,10 +147,14 @@ export class SupervisedContainer {
     const namespaces = ['net', 'ipc', 'uts', ...(shareProcessNamespace && !hostPid ? ['pid'] : [])];
     const ownPid = !hostPid && !shareProcessNamespace;
     const program = this.#context.layout.programFile(this.#record.id);
-    const words = this.#record.spec.tty ? ['sh', '-c', terminalShell, quote(program)] : [program];
+    // `script` counts every process that it has to collect as its own, so it must not be the one that collects orphans: it stays
+    // outside of the container's processes.
+    const alone = ownPid ? ['unshare', '--pid', '--', 'sh', '-c', waitingShell, 'sh', program] : [program];
+    const { tty } = this.#record.spec;
+    const words = tty ? ['sh', '-c', terminalShell, quoteAll(alone)] : [program];
     const enter = namespaces.map(name => `--${name}=/proc/${holder.pid}/ns/${name}`);
     // `slave`: what the machine mounts later shows inside, nothing goes the other way.
-    const unshare = ['--mount', '--propagation', 'slave', ...(ownPid ? ['--pid'] : [])];
+    const unshare = ['--mount', '--propagation', 'slave', ...(ownPid && !tty ? ['--pid'] : [])];
     return spawn('nsenter', [...enter, '--', 'unshare', ...unshare, '--', 'sh', '-c', waitingShell, 'sh', ...words], {
       // A session of its own: a signal to the supervisor's terminal must not reach it.
       detached: true,
@@ -190,9 +194,12 @@ export class SupervisedContainer {
   /** The first process inside, as the machine numbers it; undefined if it has ended already. */
   async #init(child: ChildProcess): Promise<Awaited<ReturnType<typeof processRecord>>> {
     if (child.pid === undefined) return undefined;
-    // Sharing a process namespace puts a forked nsenter in between.
     let pid: number | undefined = child.pid;
-    const depth = this.#sandbox.shareProcessNamespace && !this.#sandbox.hostPid ? 2 : 1;
+    const { hostPid, shareProcessNamespace } = this.#sandbox;
+    // Sharing a process namespace puts a forked nsenter in between; a terminal `script`, and a shell that waits where the container
+    // has a process namespace of its own.
+    const terminal = this.#record.spec.tty ? 1 + (hostPid || shareProcessNamespace ? 0 : 1) : 0;
+    const depth = 1 + (shareProcessNamespace && !hostPid ? 1 : 0) + terminal;
     for (let step = 0; step < depth && pid !== undefined; step += 1) [pid] = await childrenOf(pid);
     return pid === undefined ? undefined : await processRecord(pid);
   }

@@ -44,6 +44,8 @@ export class CsiBench {
   agent!: TestAgent;
   /** What the node's status is taken to name; undefined: whatever is in use. */
   reported: readonly string[] | undefined;
+  /** What was told of pods and claims, as `Kind reason: message`. */
+  readonly events: string[] = [];
   readonly #drivers: TestCsiDriver[] = [];
 
   private constructor(root: string) {
@@ -75,6 +77,9 @@ export class CsiBench {
     const uid = (await client.get(nodes, { name: 'node-1' })).metadata?.uid;
     const csi: NodeCsi = new NodeCsi({
       ...{ ...common, nodeName: 'node-1', dataDir, kubeletDir, sources, scanMs: 20 },
+      recorder: {
+        record: ({ kind }, { reason, message }) => this.events.push(`${kind} ${reason}: ${message}`),
+      },
       nodeUid: () => uid,
       reportedInUse: () => this.reported ?? csi.volumes.inUse(),
       onInUse: () => {},
@@ -83,12 +88,12 @@ export class CsiBench {
     const stopping = new AbortController();
     const running = csi.run(stopping.signal);
     const volumes = new VolumeManager({
-      ...{ ...common, dataDir, sources, canMount: true, csi: csi.volumes },
+      ...{ ...common, dataDir, sources, canMount: true, csi: csi.volumes, expansion: csi.expansion },
       localFolder: new LocalFolder(join(dataDir, 'storage'), 'node-1'),
     });
     const stop = async () => {
       stopping.abort();
-      await csi.volumes.close();
+      await csi.close();
       await running;
     };
     this.agent = { csi, volumes, stop };
@@ -158,14 +163,12 @@ export class CsiBench {
   }
 
   mount(pod: Pod): Promise<void> {
-    return this.agent.volumes.mount(pod, {
-      pod,
-      podIP: '',
-      hostIP: '',
-      hostIPs: [],
-      nodeName: 'node-1',
-      allocatable: { cpuMilli: 1000, memoryBytes: 1000 },
-    });
+    return this.agent.volumes.mount(pod, contextOf(pod));
+  }
+
+  /** What is done from time to time. */
+  async refresh(pod: Pod): Promise<void> {
+    await this.agent.volumes.refresh(pod, contextOf(pod));
   }
 
   /** Where the pod's volume is for its containers. */
@@ -177,3 +180,12 @@ export class CsiBench {
     return this.agent.volumes.unmount(pod.metadata?.uid ?? '');
   }
 }
+
+const contextOf = (pod: Pod) => ({
+  pod,
+  podIP: '',
+  hostIP: '',
+  hostIPs: [],
+  nodeName: 'node-1',
+  allocatable: { cpuMilli: 1000, memoryBytes: 1000 },
+});
