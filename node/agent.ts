@@ -155,7 +155,7 @@ export class Agent {
       ...{ nodeName: name, dataDir, client, clock, logger, background: this.#background },
       ...{ network: options.network, proxy: options.proxy, dns: options.dns },
       ...{ clusterCIDR: options.clusterCIDR, serviceCIDR: options.serviceCIDR },
-      ...{ services: this.#services, slices: this.#slices, nodes: this.#nodes },
+      ...{ services: this.#services, slices: this.#slices, nodes: this.#nodes, pods: this.#pods },
     });
     this.#ingress = options.ingress && this.#makeIngress(options.ingress);
     this.#eviction = options.eviction ?? DEFAULT_EVICTION;
@@ -292,6 +292,7 @@ export class Agent {
     this.#pods.addHandler(staticPods.handler);
     this.#background.spawn('pod informer', () => this.#pods.run(signal));
     if (!(await this.#pods.waitForSync(signal))) return;
+    this.#networking.podsKnown();
     manager.markSynced();
     staticPods.apiReady();
     this.#background.spawn('pod upkeep', () => manager.run(signal));

@@ -9,6 +9,7 @@ import {
   type KubernetesObject,
   type Node,
   nodes as nodeKind,
+  type Pod,
   type Service,
   splitRanges,
 } from './api.ts';
@@ -17,6 +18,7 @@ import type { Clock } from './clock.ts';
 import { Coalescer } from './coalescer.ts';
 import type { NodeDns } from './dns/node-dns.ts';
 import { type ServiceView, viewOf } from './dns/view.ts';
+import { planHostPorts } from './host-ports.ts';
 import type { Logger } from './logger.ts';
 import type { PodNetwork } from './network/network.ts';
 import { announcementAnnotations } from './network/way.ts';
@@ -42,6 +44,8 @@ export interface NodeNetworkingOptions {
   readonly services: Informer<Service>;
   readonly slices: Informer<EndpointSlice>;
   readonly nodes: Informer<Node>;
+  /** Those of this node. */
+  readonly pods: Informer<Pod>;
 }
 
 /** Changes that come within this time are one. */
@@ -112,10 +116,16 @@ export class NodeNetworking {
 
   /** From now on each change is followed. */
   follow(): void {
-    const { nodes, services, slices } = this.#options;
+    const { nodes, services, slices, pods } = this.#options;
     onChange(nodes, () => this.#routeSync.request());
     onChange(services, () => this.#proxySync.request());
     onChange(slices, () => this.#proxySync.request());
+    onChange(pods, () => this.#proxySync.request());
+  }
+
+  /** To be called when the node's pods are known, which tells nothing by itself where there are none. */
+  podsKnown(): void {
+    this.#proxySync.request();
   }
 
   /** Nothing is followed any more; the parts stay as they are, and load balancers get no answer here. */
@@ -125,10 +135,10 @@ export class NodeNetworking {
   }
 
   async #syncProxy(): Promise<void> {
-    const { proxy, dns, nodeName, services, slices } = this.#options;
+    const { proxy, dns, nodeName, services, slices, pods } = this.#options;
     // Rules from half a picture would cut connections that the other half keeps.
-    if (!services.hasSynced || !slices.hasSynced) return;
-    const ports = planServicePorts(services.list(), slices.list(), nodeName);
+    if (!services.hasSynced || !slices.hasSynced || !pods.hasSynced) return;
+    const ports = [...planServicePorts(services.list(), slices.list(), nodeName), ...planHostPorts(pods.list())];
     try {
       await proxy?.sync(dns?.servedPorts(ports) ?? ports);
     } finally {
