@@ -10,9 +10,9 @@ import type { ServicePort } from './proxy/proxy.ts';
  */
 export function planHostPorts(pods: readonly Pod[]): ServicePort[] {
   return pods.flatMap(({ metadata, spec, status }) => {
-    const address = status?.podIP;
+    const addresses = status?.podIPs?.map(({ ip }) => ip) ?? (status?.podIP ? [status.podIP] : []);
     const isOver = status?.phase === 'Succeeded' || status?.phase === 'Failed';
-    if (!address || isOver || spec?.hostNetwork) return [];
+    if (addresses.length === 0 || isOver || spec?.hostNetwork) return [];
     const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
     return [...sidecars, ...(spec?.containers ?? [])].flatMap(({ ports = [] }) =>
       ports.flatMap(({ hostPort, containerPort, protocol = 'TCP', hostIP = '' }): ServicePort[] => {
@@ -29,7 +29,7 @@ export function planHostPorts(pods: readonly Pod[]): ServicePort[] {
             externalIPs: isAnywhere ? [] : [hostIP],
             affinitySeconds: 0,
             localOnly: true,
-            endpoints: [{ address, port: containerPort, local: true }],
+            endpoints: addresses.map(address => ({ address, port: containerPort, local: true })),
           },
         ];
       }),
