@@ -20,7 +20,10 @@ export async function prepareHostPath(volume: Volume): Promise<string> {
   if (type === 'DirectoryOrCreate') await mkdir(path, { recursive: true, mode: 0o755 });
   if (type === 'FileOrCreate') await makeFile(path);
   const check = CHECKS[type.replace('OrCreate', '')];
-  if (!check) return path;
+  if (!check) {
+    await makeMissing(path);
+    return path;
+  }
   const found = await stat(path).catch((error: unknown) => {
     if (isMissing(error)) return undefined;
     throw error;
@@ -28,6 +31,16 @@ export async function prepareHostPath(volume: Volume): Promise<string> {
   if (!found || !check.is(found))
     throw new VolumeError(volume.name, `hostPath type check failed: ${path} is not ${check.what}`);
   return path;
+}
+
+/** Without a type nothing is checked, and runtimes make a folder where nothing is (containerd: CRI WithMounts; `docker -v`). */
+async function makeMissing(path: string): Promise<void> {
+  try {
+    await stat(path);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    await mkdir(path, { recursive: true, mode: 0o755 });
+  }
 }
 
 async function makeFile(path: string): Promise<void> {

@@ -210,6 +210,10 @@ test('hostPath is what its type asks for', async t => {
   t.true((await stat(join(dataDir, 'x/y'))).isDirectory());
   await mount(wants('FileOrCreate', join(dataDir, 'x/z')));
   t.true((await stat(join(dataDir, 'x/z'))).isFile());
+  await mount(wants('', file));
+  t.true((await stat(file)).isFile());
+  await mount(wants('', join(dataDir, 'y/nothing')));
+  t.true((await stat(join(dataDir, 'y/nothing'))).isDirectory(), 'as runtimes do');
 });
 
 test('unmount removes the pod and nothing else', async t => {
