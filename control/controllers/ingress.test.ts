@@ -91,7 +91,10 @@ test('an address that somebody else wrote stands for half a minute', async t => 
   const address = async () =>
     (await client.get(kinds.ingresses, { namespace: 'n', name: 'ours' })).status?.loadBalancer?.ingress?.[0]?.ip;
   await until('the address', async () => (await address()) === '10.0.0.1');
-  const body = { status: { loadBalancer: { ingress: [{ ip: '169.1.1.1' }] } } };
+  const body = {
+    metadata: { annotations: { mine: 'yes' } },
+    status: { loadBalancer: { ingress: [{ ip: '169.1.1.1' }] } },
+  };
   await client.patch(
     kinds.ingresses,
     { namespace: 'n', name: 'ours' },

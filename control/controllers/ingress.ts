@@ -5,7 +5,7 @@ import {
   nodes as nodesKind,
 } from '../api/generated/kinds.ts';
 import type { Ingress, IngressClass, Node } from '../api/generated/types.ts';
-import { INGRESS_CLASS, isIngressNode, ownClasses } from '../api/ingress.ts';
+import { INGRESS_CLASS, isIngressNode, OLD_INGRESS_CLASS, ownClasses } from '../api/ingress.ts';
 import { hasReason } from '../api/status.ts';
 import { keyOf, parseKey } from '../client/keys.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
@@ -33,9 +33,9 @@ export function ingressController(context: ControllerContext): Controller | unde
     added: enqueue,
     updated(ingress, old) {
       // Who writes an address of their own is not contradicted in the midst of their work.
-      const isStatusAlone =
-        isEqual(ingress.spec, old.spec) && isEqual(ingress.metadata?.annotations, old.metadata?.annotations);
-      if (isStatusAlone) queue.addAfter(keyOf(ingress), FOREIGN_ADDRESS_MS);
+      const isOfSameClass =
+        ingress.metadata?.annotations?.[OLD_INGRESS_CLASS] === old.metadata?.annotations?.[OLD_INGRESS_CLASS];
+      if (isOfSameClass && isEqual(ingress.spec, old.spec)) queue.addAfter(keyOf(ingress), FOREIGN_ADDRESS_MS);
       else enqueue(ingress);
     },
   });
