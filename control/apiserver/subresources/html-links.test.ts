@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
 import test from 'ava';
-import { withLinksMoved } from './html-links.ts';
+import { HELD_BYTES_MAX, withLinksMoved } from './html-links.ts';
 
 const moved = (link: string) => (link.startsWith('/') ? `/proxy${link}` : link);
 
@@ -58,4 +58,16 @@ test('links of a page: packed ones are unpacked and packed again', async t => {
 
 test('links of a page: one that breaks off breaks off', async t => {
   await t.throwsAsync(rewritten(gzipSync(Buffer.from('<a href="/x">')).subarray(0, 20), { packing: 'gzip' }));
+});
+
+test('links of a page: one that never comes to a tag breaks off, also where it is packed small', async t => {
+  const half = Buffer.alloc(HELD_BYTES_MAX / 2, 'x');
+  const tag = Buffer.from('<b>');
+  t.is((await rewritten(Buffer.concat([half, tag, half, tag, half]), { size: 65_536 })).length, 3 * half.length + 6);
+  const endless = Buffer.concat([half, half, half]);
+  await t.throwsAsync(rewritten(endless, { size: 65_536 }), { message: /without a tag/ });
+  await t.throwsAsync(rewritten(Buffer.concat([Buffer.from('<a '), endless]), { size: 65_536 }), {
+    message: /without a tag/,
+  });
+  await t.throwsAsync(rewritten(gzipSync(endless), { packing: 'gzip' }));
 });

@@ -37,6 +37,8 @@ const LINKS: Readonly<Record<string, readonly string[]>> = {
 };
 
 const LATIN1_MAX = 0xff;
+/** How much of a page may wait for its next tag. */
+export const HELD_BYTES_MAX = 8 * 1024 * 1024;
 
 /** Offsets in the page, as the parser tells them of start tags. */
 interface Place {
@@ -60,7 +62,8 @@ export function withLinksMoved(answer: IncomingMessage, moved: (link: string) =>
   if (unpack)
     answer.once('error', error => unpack.destroy(error)).once('aborted', () => unpack.destroy(new Error('aborted')));
   // A byte a character, whatever the page's characters are: all that markup consists of are the same in all.
-  const stages = [bytes.setEncoding('latin1'), rewriter(moved), encoder(), ...(pack ? [pack] : [])];
+  const held = { bytes: 0 };
+  const stages = [bytes.setEncoding('latin1'), entrance(held), rewriter(moved), encoder(held), ...(pack ? [pack] : [])];
   // A failure of any shows as the end of what the last one gives.
   return pipeline(stages, () => undefined) as unknown as Readable;
 }
@@ -75,10 +78,30 @@ const packings: Readonly<Record<string, Packing>> = {
   deflate: () => [createInflate(), createDeflate()],
 };
 
-function encoder(): Transform {
+/**
+ * The parser holds text until the next tag, and a tag until its end: a page that has neither would come to lie in this server's
+ * memory, unpacked, whatever its size.
+ */
+function entrance(held: { bytes: number }): Transform {
   return new Transform({
     decodeStrings: false,
-    transform: (text: string, _, done) => done(null, Buffer.from(text, 'latin1')),
+    encoding: 'latin1',
+    transform(text: string, _, done) {
+      held.bytes += text.length;
+      if (held.bytes <= HELD_BYTES_MAX) done(null, Buffer.from(text, 'latin1'));
+      else done(new Error(`the page has more than ${HELD_BYTES_MAX} bytes without a tag`));
+    },
+  });
+}
+
+function encoder(held: { bytes: number }): Transform {
+  return new Transform({
+    decodeStrings: false,
+    transform(text: string, _, done) {
+      // Links grow on their way; what is held is never less than nothing.
+      held.bytes = Math.max(0, held.bytes - text.length);
+      done(null, Buffer.from(text, 'latin1'));
+    },
   });
 }
 
