@@ -30,7 +30,6 @@ import { type Action, endOf } from './step.ts';
 import { Stopper } from './stopper.ts';
 import { PodWork, textOf } from './work.ts';
 
-type AnyContainer = Container | EphemeralContainer;
 type Of<T extends Action['type']> = Extract<Action, { type: T }>;
 
 export interface PerformerOptions {
@@ -390,7 +389,7 @@ export class Performer {
     return { hostIPs: this.#context.node.addresses, runtimeName: this.#context.runtime.name };
   }
 
-  #target(container: AnyContainer, containerId: string): CheckTarget {
+  #target(container: Container | EphemeralContainer, containerId: string): CheckTarget {
     const { runtime, clock } = this.#context;
     return { runtime, clock, containerId, container, host: this.#record.address ?? '' };
   }
