@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { type OpenApiVersion, publishedList, publishedSchema } from '../api/custom/openapi.ts';
 import type { JsonSchema } from '../api/custom/schema.ts';
 import type { CustomResourceDefinition } from '../api/generated/types.ts';
-import { withDescriptions } from '../api/openapi/descriptions.ts';
+import { withDescriptions } from '../api/openapi/descriptions/index.ts';
 import { type PlainPath, plainPaths } from '../api/openapi/discovery-paths.ts';
 import { OPENAPI_V2_PROTOBUF_MEDIA_TYPE } from '../api/openapi/gnostic.ts';
 import { groupVersionPath, type OpenApiSource, type SchemaFacts, type ServedKind } from '../api/openapi/source.ts';
