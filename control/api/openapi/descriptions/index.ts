@@ -6,15 +6,12 @@ import { derivedFrom } from '../../schema/definitions.ts';
 import type { SchemaFacts } from '../source.ts';
 import { CORE } from './core/tables.ts';
 import { textsOfForm } from './forms.ts';
+import { GROUPS } from './groups/tables.ts';
 import { META } from './meta.ts';
 import type { DefinitionTexts, TextTable } from './texts.ts';
 
 /** One table a subject. No two tell of the same definition. */
-export const TABLES: readonly TextTable[] = [
-  META,
-  ...CORE,
-  // All other groups, by name.
-];
+export const TABLES: readonly TextTable[] = [META, ...CORE, ...GROUPS];
 
 const TEXTS: ReadonlyMap<string, DefinitionTexts> = new Map(
   TABLES.flatMap(({ prefix, texts }) =>
