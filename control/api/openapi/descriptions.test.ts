@@ -27,7 +27,6 @@ const UNDESCRIBED = [
   'io.k8s.api.scheduling.v1.',
   'io.k8s.api.storage.v1.',
   'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.',
-  'io.k8s.apimachinery.',
   'io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.',
 ];
 const LENGTH_MAX = 600;

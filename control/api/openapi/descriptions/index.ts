@@ -4,6 +4,7 @@
  */
 import { derivedFrom } from '../../schema/definitions.ts';
 import type { SchemaFacts } from '../source.ts';
+import { APIMACHINERY } from './apimachinery.ts';
 import { CORE } from './core/tables.ts';
 import { textsOfForm } from './forms.ts';
 import { META } from './meta.ts';
@@ -11,6 +12,7 @@ import type { DefinitionTexts, TextTable } from './texts.ts';
 
 /** One table a subject. No two tell of the same definition. */
 export const TABLES: readonly TextTable[] = [
+  APIMACHINERY,
   META,
   ...CORE,
   // All other groups, by name.
