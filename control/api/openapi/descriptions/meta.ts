@@ -77,7 +77,7 @@ export const META: TextTable = {
       itself: 'Condition tells one thing about the state of an object, and since when it is so.',
       type: 'Name of the condition, in CamelCase, with a domain in front if need be. There is one of each type.',
       observedGeneration:
-        'The generation of the object that was looked at. If metadata.generation is larger, the condition is out of date.',
+        'The generation of the object that was looked at. If metadata.generation is larger, the condition may not hold any more.',
       reason: 'One word for why the status is what it is, in CamelCase. It must not be empty.',
     },
     LabelSelector: {

@@ -18,7 +18,7 @@ const CONTAINER = {
   terminationMessagePath:
     'File in the container whose content becomes the message of its end in the status. At most 4096 bytes are taken, and 12 KiB of all containers together. The default is /dev/termination-log.',
   terminationMessagePolicy:
-    'Where that message comes from. "File" (the default): from terminationMessagePath alone. "FallbackToLogsOnError": if the file is empty and the container failed, from the end of its log, at most 2048 bytes or 80 lines.',
+    'Where that message comes from. "File" (the default): from terminationMessagePath alone. "FallbackToLogsOnError": where there is nothing in the file after a failure, from the end of the log, at most 2048 bytes or 80 lines.',
   tty: 'True to give the container a terminal. It needs stdin.',
   volumeDevices: 'Volumes that the container gets as block devices.',
   workingDir: 'Directory in which the program starts. Without it the image decides.',

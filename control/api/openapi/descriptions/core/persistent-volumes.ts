@@ -71,7 +71,7 @@ export const PERSISTENT_VOLUMES: TextTable = {
     LocalVolumeSource: {
       itself: 'LocalVolumeSource is storage that one node has.',
       fsType:
-        'File system that a device is given, such as ext4. It counts only if the path is a block device; without it one is chosen.',
+        'File system that a device is given, such as ext4. It counts for block devices only; without it one is chosen.',
       path: 'Path on the node: a directory or a block device, without "..".',
     },
     CSIPersistentVolumeSource: {

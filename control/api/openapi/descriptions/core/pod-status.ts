@@ -19,7 +19,7 @@ export const POD_STATUS: TextTable = {
         'Node on which room is being made for the pod by ending others. It may still go to another node, and another pod may get the room.',
       observedGeneration: 'The generation of the pod that the status was made from, where that is told.',
       phase:
-        '"Pending": accepted, not all containers have been started yet. "Running": at least one runs or is being restarted. "Succeeded": all ended well and will not be restarted. "Failed": all ended, at least one badly. "Unknown": the node does not tell.',
+        '"Pending": accepted, not all containers have been started yet. "Running": at least one runs or is being restarted. "Succeeded": all ended well, for good. "Failed": all ended, at least one badly. "Unknown": the node does not tell.',
       podIP: 'Primary address of the pod, from its start on. It is reached in the whole cluster.',
       podIPs: 'Addresses of the pod, at most one of IPv4 and one of IPv6; the first is podIP.',
       qosClass:

@@ -61,7 +61,7 @@ export const PODS: TextTable = {
       priority:
         'Priority of the pod as a number; higher goes first in scheduling and lasts longer when a node is short. The server takes it from the priority class and refuses any other.',
       priorityClassName:
-        'Name of the PriorityClass. Without it the default class is taken, or priority 0. "system-node-critical" and "system-cluster-critical" are there from the start and are the highest.',
+        'Name of the PriorityClass. Without it the default class is taken, or priority 0. The highest are built in: "system-node-critical", and below it "system-cluster-critical".',
       readinessGates:
         'Conditions that must be True, besides all containers being ready, for the pod to be ready. Somebody outside the pod sets them in its status.',
       resourceClaims:
