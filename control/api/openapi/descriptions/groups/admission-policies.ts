@@ -7,6 +7,8 @@ export const ADMISSION_POLICIES: TextTable = {
     ValidatingAdmissionPolicy: {
       itself:
         'ValidatingAdmissionPolicy is a set of expressions in CEL that requests have to obey. It has an effect only where a ValidatingAdmissionPolicyBinding uses it.',
+      spec: 'Which requests the policy is about and what they have to obey.',
+      status: 'What was found out about the policy, such as mistakes in its expressions.',
     },
     ValidatingAdmissionPolicySpec: {
       itself:
@@ -80,12 +82,13 @@ export const ADMISSION_POLICIES: TextTable = {
     ValidatingAdmissionPolicyBinding: {
       itself:
         'ValidatingAdmissionPolicyBinding puts a policy into effect: for which requests, with which parameters, and what follows. A policy may have several.',
+      spec: 'Which policy is in effect, and how.',
     },
     ValidatingAdmissionPolicyBindingSpec: {
       itself: 'ValidatingAdmissionPolicyBindingSpec says which policy is in effect, and how.',
       matchResources:
         'Which requests the binding is about, among those of the policy: it can only make them fewer. Missing: all of them.',
-      paramRef: 'Objects that hold the parameters. Required to have any, where the policy has a paramKind.',
+      paramRef: 'Objects that hold the parameters, of the kind that the policy names. Missing: params is null.',
       policyName: 'Name of the policy. While there is none of that name, the binding has no effect.',
       validationActions:
         'What follows if a validation is false: "Deny" refuses the request, "Warn" tells the client, "Audit" writes it into the audit log. At least one; not Deny and Warn together.',

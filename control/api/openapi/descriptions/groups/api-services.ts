@@ -7,6 +7,8 @@ export const API_SERVICES: TextTable = {
     APIService: {
       itself:
         'APIService says who serves one version of an API group: this server itself, or one behind it that requests are passed on to. Its name is VERSION.GROUP.',
+      spec: 'Which group and version it is, and who serves it.',
+      status: 'Whether the server can be reached.',
     },
     APIServiceSpec: {
       itself: 'APIServiceSpec says which group and version is served, where, and with which rank.',

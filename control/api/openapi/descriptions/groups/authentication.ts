@@ -6,6 +6,8 @@ export const AUTHENTICATION: TextTable = {
   texts: {
     TokenReview: {
       itself: 'TokenReview asks the server whose a token is. It is answered and not stored.',
+      spec: 'The question: which token it is about.',
+      status: 'The answer: whose the token is.',
     },
     TokenReviewSpec: {
       itself: 'TokenReviewSpec is the question about a token.',
@@ -22,6 +24,7 @@ export const AUTHENTICATION: TextTable = {
     },
     SelfSubjectReview: {
       itself: 'SelfSubjectReview asks the server who it takes you for. It is answered and not stored.',
+      status: 'The answer: who you are.',
     },
     SelfSubjectReviewStatus: {
       itself: 'SelfSubjectReviewStatus is who the server takes you for.',
@@ -37,6 +40,8 @@ export const AUTHENTICATION: TextTable = {
     TokenRequest: {
       itself:
         'TokenRequest asks for a token of a service account. It is sent to serviceaccounts/NAME/token, answered and not stored.',
+      spec: 'What the token is to be good for.',
+      status: 'The token.',
     },
     TokenRequestSpec: {
       itself: 'TokenRequestSpec says what a token is to be good for.',

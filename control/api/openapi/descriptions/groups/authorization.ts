@@ -6,13 +6,19 @@ export const AUTHORIZATION: TextTable = {
   texts: {
     SubjectAccessReview: {
       itself: 'SubjectAccessReview asks whether somebody may do something. It is answered and not stored.',
+      spec: 'The question: who wants to do what.',
+      status: 'The answer: whether it is allowed.',
     },
     LocalSubjectAccessReview: {
       itself:
         'LocalSubjectAccessReview asks whether somebody may do something in one namespace, that of the address it is sent to. So the right to ask can be given namespace by namespace.',
+      spec: 'The question: who wants to do what.',
+      status: 'The answer: whether it is allowed.',
     },
     SelfSubjectAccessReview: {
       itself: 'SelfSubjectAccessReview asks whether you may do something. Everybody may ask; kubectl auth can-i does.',
+      spec: 'The question: what you want to do.',
+      status: 'The answer: whether it is allowed.',
     },
     SubjectAccessReviewSpec: {
       itself:
@@ -67,6 +73,8 @@ export const AUTHORIZATION: TextTable = {
     SelfSubjectRulesReview: {
       itself:
         'SelfSubjectRulesReview asks for all that you may do in a namespace, for programs that show it. To find out whether one thing is allowed, ask with a SelfSubjectAccessReview.',
+      spec: 'The question: in which namespace.',
+      status: 'The answer: what you may do there.',
     },
     SelfSubjectRulesReviewSpec: {
       itself: 'SelfSubjectRulesReviewSpec says what the question is about.',

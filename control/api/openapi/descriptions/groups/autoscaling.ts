@@ -10,6 +10,8 @@ export const AUTOSCALING_V1: TextTable = {
     Scale: {
       itself:
         'Scale is the size of something that has replicas, in one form for all kinds. It is read and written as a subresource, such as deployments/NAME/scale, and not stored by itself.',
+      spec: 'The size that is wanted.',
+      status: 'The size that was last seen.',
     },
     ScaleSpec: {
       itself: 'ScaleSpec is the size that is wanted.',

@@ -7,6 +7,8 @@ export const CERTIFICATES: TextTable = {
     CertificateSigningRequest: {
       itself:
         'CertificateSigningRequest asks for a certificate. Somebody approves or denies it, and then the signer that it names issues the certificate, which stands in the status.',
+      spec: 'What is asked for, and by whom. It cannot be changed.',
+      status: 'What was decided, and the certificate.',
     },
     CertificateSigningRequestSpec: {
       itself: 'CertificateSigningRequestSpec says what the certificate is to be like. It cannot be changed.',

@@ -7,13 +7,14 @@ export const CSI_DRIVERS: TextTable = {
     CSIDriver: {
       itself:
         'CSIDriver tells the cluster what a CSI driver needs and can do. Its name is the one that the driver gives itself, at most 63 characters. It comes with the driver.',
+      spec: 'How volumes of the driver are treated. The driver sets it.',
     },
     CSIDriverSpec: {
       itself: 'CSIDriverSpec says how volumes of a driver are treated.',
       attachRequired:
         'False if volumes need not be attached to a node before they are mounted, so that no VolumeAttachments are made. True by default. It cannot be changed.',
       fsGroupPolicy:
-        'Whether files of a volume are given to the pod\'s fsGroup: "File" always, "None" never, "ReadWriteOnceWithFSType", the default, if the volume has a file system type and is mounted by one node for writing.',
+        'Whether files of a volume are given to the pod\'s fsGroup: "File" always, "None" never, "ReadWriteOnceWithFSType", the default, if it has a file system type and the access mode ReadWriteOnce.',
       nodeAllocatableUpdatePeriodSeconds:
         'How often, in seconds, the node asks the driver anew for how many volumes it has room. It is behind a feature gate that is off in this version: the server drops it.',
       podInfoOnMount:
@@ -37,6 +38,7 @@ export const CSI_DRIVERS: TextTable = {
     CSINode: {
       itself:
         'CSINode tells which CSI drivers a node has. It has the name of the node; its agent writes it when a driver registers or goes.',
+      spec: 'The drivers of the node.',
     },
     CSINodeSpec: {
       itself: 'CSINodeSpec lists the drivers of a node.',

@@ -7,6 +7,8 @@ export const CUSTOM_RESOURCES: TextTable = {
     CustomResourceDefinition: {
       itself:
         'CustomResourceDefinition adds a kind to the API. Its name is PLURAL.GROUP. When it is deleted, all objects of the kind go with it.',
+      spec: 'What the kind is called, and what its versions are.',
+      status: 'Whether the kind is served, and under which names.',
     },
     CustomResourceDefinitionSpec: {
       itself: 'CustomResourceDefinitionSpec says what a kind is called and what its versions are.',

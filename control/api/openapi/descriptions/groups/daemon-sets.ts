@@ -28,7 +28,7 @@ export const DAEMON_SETS: TextTable = {
       itself:
         'RollingUpdateDaemonSet bounds a rolling update. Exactly one of the two numbers has to be greater than 0: either old pods go first, or new ones come first.',
       maxSurge:
-        'On how many nodes a new pod may run beside the old one until it is available, as a number or in percent of the nodes that should have a pod, rounded up. 0 by default. The pods then need room for two, and host ports would be taken twice.',
+        'On how many nodes a new pod may run beside the old one until it is available, as a number or in percent of the nodes that should have a pod, rounded up. 0 by default; for more, maxUnavailable has to be set to 0. Nodes need room for both pods, and these cannot share a host port.',
       maxUnavailable:
         'On how many nodes the pod may be unavailable, as a number or in percent of the nodes that should have one, rounded up. 1 by default.',
     },

@@ -32,8 +32,9 @@ export const ENDPOINT_SLICES: TextTable = {
     },
     EndpointHints: {
       itself: 'EndpointHints says whose traffic an endpoint is meant for.',
-      forNodes: 'Nodes whose traffic is meant; at most 8. Not written in this version.',
-      forZones: 'Zones whose traffic is meant; at most 8. Nodes of other zones pass the endpoint over.',
+      forNodes: 'Nodes whose traffic is meant. Not written in this version.',
+      forZones:
+        'Zones whose traffic is meant. Proxies that heed it pass the endpoint over in other zones, unless there is no other.',
     },
     ForNode: {
       itself: 'ForNode is one node.',

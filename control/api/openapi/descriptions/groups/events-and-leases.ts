@@ -13,7 +13,7 @@ export const EVENTS_V1: TextTable = {
       deprecatedLastTimestamp: 'When it last happened, as events of the core group tell it.',
       deprecatedSource: 'Who tells it, as events of the core group name it.',
       eventTime: 'When it first happened, to the microsecond. Required.',
-      note: 'What happened, in words. Up to about 1 kB.',
+      note: 'What happened, in words.',
       reason: 'Why, as one word such as FailedScheduling. Required; up to 128 characters.',
       regarding: 'The object that it is about. The event is in its namespace, or in default if it has none.',
       related: 'Another object that has to do with it.',
@@ -37,6 +37,7 @@ export const LEASES: TextTable = {
     Lease: {
       itself:
         'Lease is something that one of several holds for a time and has to renew: leadership, or the sign of life of a node.',
+      spec: 'Who holds the lease, and since when.',
     },
     LeaseSpec: {
       itself: 'LeaseSpec says who holds the lease, and since when.',

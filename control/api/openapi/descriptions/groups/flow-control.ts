@@ -9,6 +9,8 @@ export const FLOW_CONTROL: TextTable = {
     FlowSchema: {
       itself:
         'FlowSchema says into which priority level some requests fall, and which of them belong together as a flow. Flows of a level get equal parts of it.',
+      spec: 'Which requests are meant and where they fall.',
+      status: 'Whether the schema can be used.',
     },
     FlowSchemaSpec: {
       itself: 'FlowSchemaSpec says which requests are meant and where they fall.',
@@ -79,6 +81,8 @@ export const FLOW_CONTROL: TextTable = {
     PriorityLevelConfiguration: {
       itself:
         'PriorityLevelConfiguration is a part of the API server: how many requests may be served at once out of it, and what becomes of the others.',
+      spec: 'What the level has, and what becomes of requests that find no room.',
+      status: 'How the level stands.',
     },
     PriorityLevelConfigurationSpec: {
       itself: 'PriorityLevelConfigurationSpec says what a level has.',

@@ -24,7 +24,7 @@ export const INGRESSES: TextTable = {
     },
     HTTPIngressRuleValue: {
       itself: 'HTTPIngressRuleValue lists the paths of a host.',
-      paths: 'At least one. Of several that fit, an exact path goes first, then the longest.',
+      paths: 'At least one. Of several that fit, the longest goes first, and of equal ones the exact one.',
     },
     HTTPIngressPath: {
       itself: 'HTTPIngressPath says where the requests for one path go.',

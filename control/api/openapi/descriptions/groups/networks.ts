@@ -51,6 +51,7 @@ export const NETWORKS: TextTable = {
     IPAddress: {
       itself:
         'IPAddress says that an address of the ranges for Services is taken, and by whom. Its name is the address. The server makes and removes it along with the Service.',
+      spec: 'Who has the address.',
     },
     IPAddressSpec: {
       itself: 'IPAddressSpec says who has the address.',
@@ -66,6 +67,8 @@ export const NETWORKS: TextTable = {
     ServiceCIDR: {
       itself:
         'ServiceCIDR is a range from which Services get their cluster addresses. The one named kubernetes comes from the settings of the server.',
+      spec: 'Which addresses there are for Services.',
+      status: 'Whether addresses are given out of the range.',
     },
     ServiceCIDRSpec: {
       itself: 'ServiceCIDRSpec says which addresses there are for Services.',

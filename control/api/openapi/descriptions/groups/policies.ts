@@ -64,7 +64,7 @@ export const RUNTIME_CLASSES: TextTable = {
       itself:
         'RuntimeClass is a way of running containers that pods can choose by name, such as in virtual machines, with what it costs and which nodes have it.',
       handler:
-        'What the runtime of the nodes calls it: a name in lower case, as in a host name. It cannot be changed. Agents of this product do not look at it.',
+        'What the runtime of the nodes calls it: a name in lower case, as in a host name. It cannot be changed. The agents of raftsman do not look at it.',
       overhead: 'What a pod takes in addition to its containers.',
       scheduling: 'Which nodes have the class. Missing: all.',
     },

@@ -21,7 +21,7 @@ export const RBAC: TextTable = {
     },
     PolicyRule: {
       itself:
-        'PolicyRule is a right: some verbs on some resources, or on some paths that are no resources. Nobody can give rights that he does not have, unless he may escalate.',
+        'PolicyRule is a right: some verbs on some resources, or on some paths that are no resources. Who writes it into a role needs the right too, or the verb escalate on roles.',
       apiGroups: 'API groups of the resources; "" is the core group, "*" all.',
       nonResourceURLs:
         'Paths that are no resources, such as /metrics; "*" is all, and at the end of one all below it. Only in ClusterRoles that are given by a ClusterRoleBinding, and not beside resources.',

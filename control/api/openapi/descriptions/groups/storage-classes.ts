@@ -10,7 +10,7 @@ export const STORAGE_CLASSES: TextTable = {
       allowVolumeExpansion:
         'True if claims of the class may ask for more room later. The driver has to be able to grow volumes.',
       allowedTopologies:
-        'Where volumes may be made: one of the terms has to fit the node. Only looked at with the binding mode "WaitForFirstConsumer"; without it everywhere.',
+        'Where volumes may be made, by labels of nodes; one of the terms has to fit. Missing: everywhere.',
       mountOptions:
         'Options that the volumes of the class are mounted with, such as noatime. Nobody checks them before: a wrong one lets the mount fail.',
       parameters:

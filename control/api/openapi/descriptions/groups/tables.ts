@@ -22,7 +22,6 @@ import { POLICY, PRIORITY_CLASSES, RUNTIME_CLASSES } from './policies.ts';
 import { RBAC } from './rbac.ts';
 import { STATEFUL_SETS } from './stateful-sets.ts';
 import { STORAGE_CLASSES } from './storage-classes.ts';
-import { VALUES } from './values.ts';
 
 export const GROUPS: readonly TextTable[] = [
   ADMISSION_POLICIES,
@@ -51,5 +50,4 @@ export const GROUPS: readonly TextTable[] = [
   RUNTIME_CLASSES,
   STATEFUL_SETS,
   STORAGE_CLASSES,
-  VALUES,
 ];
