@@ -1,13 +1,12 @@
 /** The texts of OpenAPI against the definitions that they tell of. */
 import test from 'ava';
-import { DEFINITION_TEXTS } from '../generated/definitions.ts';
-import { definition } from '../schema/definitions.ts';
+import { definition, definitionNames } from '../schema/definitions.ts';
 import { TABLES, withDescriptions } from './descriptions/index.ts';
 import type { SchemaFacts } from './source.ts';
 
 const LENGTH_MAX = 600;
 
-const NAMES = Object.keys(DEFINITION_TEXTS);
+const NAMES = definitionNames();
 type Described = SchemaFacts & { readonly description?: string };
 /** Texts by what they describe: `io.k8s.api.core.v1.Pod`, `io.k8s.api.core.v1.Pod spec`. */
 const said = new Map<string, string | undefined>(

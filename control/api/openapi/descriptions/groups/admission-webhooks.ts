@@ -19,7 +19,7 @@ const WEBHOOK = {
   rules:
     'Which requests are asked about; one that fits is enough. Webhook configurations and admission policies themselves are never asked about.',
   sideEffects:
-    'Whether the server does anything else when it is asked: "None", or "NoneOnDryRun" where it does, but not for trial runs.',
+    'Whether the server does anything else when it is asked: "None", or "NoneOnDryRun" where it does, but not for trial runs. "Some" and "Unknown" are refused.',
   timeoutSeconds: 'Seconds that the server may take; 1 to 30, 10 by default. Then failurePolicy counts.',
 } as const;
 

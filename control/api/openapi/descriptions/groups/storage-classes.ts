@@ -18,7 +18,7 @@ export const STORAGE_CLASSES: TextTable = {
       provisioner:
         'Who makes the volumes, such as raftsman.io/local-path or the name of a CSI driver; kubernetes.io/no-provisioner if nobody does. It cannot be changed.',
       reclaimPolicy:
-        'What becomes of a volume when its claim is deleted: "Delete", the default, removes it, "Retain" keeps it. Volumes that exist already keep theirs. It cannot be changed.',
+        'What becomes of a volume when its claim is deleted: "Delete", the default, removes it, "Retain" keeps it; "Recycle" is refused. Volumes that exist already keep theirs. It cannot be changed.',
       volumeBindingMode:
         'When a claim gets its volume: "Immediate", the default, at once; "WaitForFirstConsumer" once a pod uses it, where that pod can run. It cannot be changed.',
     },

@@ -17,6 +17,7 @@ import { EVENTS_V1, LEASES } from './events-and-leases.ts';
 import { FLOW_CONTROL } from './flow-control.ts';
 import { INGRESSES } from './ingresses.ts';
 import { JOBS } from './jobs.ts';
+import { LEGACY } from './legacy.ts';
 import { NETWORKS } from './networks.ts';
 import { POLICY, PRIORITY_CLASSES, RUNTIME_CLASSES } from './policies.ts';
 import { RBAC } from './rbac.ts';
@@ -43,6 +44,7 @@ export const GROUPS: readonly TextTable[] = [
   INGRESSES,
   JOBS,
   LEASES,
+  ...LEGACY,
   NETWORKS,
   POLICY,
   PRIORITY_CLASSES,
