@@ -60,7 +60,7 @@ export const CSI_DRIVERS: TextTable = {
     CSIStorageCapacity: {
       itself:
         "CSIStorageCapacity tells how much room a driver has for a class in some part of the cluster. The driver's provisioner writes these objects; where there is none for a place, there is no room.",
-      capacity: 'Room that is left. Missing, nothing is known of it.',
+      capacity: 'Room that is left. Missing counts as none.',
       maximumVolumeSize: 'The largest volume that can be made there. Missing, capacity is the bound.',
       nodeTopology: 'Labels of the nodes that can reach the storage. Missing: none; empty: all. It cannot be changed.',
       storageClassName: 'Name of the StorageClass that the room is for. It cannot be changed.',
