@@ -28,7 +28,7 @@ export const CSI_DRIVERS: TextTable = {
       tokenRequests:
         "Tokens of the pod's service account that the driver is handed when it mounts a volume. Each audience once.",
       volumeLifecycleModes:
-        'Which volumes the driver has: "Persistent", the default, those of claims; "Ephemeral" those that stand in a pod\'s own spec and live as long as it.',
+        'Which volumes the driver has: "Persistent", the default, those of claims; "Ephemeral" those that stand in a pod\'s own spec and live as long as it. It cannot be changed.',
     },
     TokenRequest: {
       itself: "TokenRequest asks for a token of the pod's service account, for a driver.",
