@@ -21,11 +21,11 @@ export const JOBS: TextTable = {
       completions:
         'How many pods have to succeed. If it is missing, the success of any pod is the success of the Job. If parallelism is missing too, it is 1. Of an indexed Job it may be changed together with parallelism, to the same number.',
       managedBy:
-        'Which controller takes care of the Job, as a domain and a path. If missing or "kubernetes.io/job-controller", it is the built-in one; it leaves Jobs of others alone. It cannot be changed.',
+        'Which controller takes care of the Job, as a domain and a path, up to 63 characters. If missing or "kubernetes.io/job-controller", it is the built-in one; it leaves Jobs of others alone. It cannot be changed.',
       manualSelector:
         "True if selector and labels of the pods are chosen by you, who see to it that no other Job has the same. False, the default, lets the server make them from the Job's UID.",
       maxFailedIndexes:
-        'How many indexes may fail before the whole Job is given up. Without it all indexes are run to their end. Only with backoffLimitPerIndex; at most completions.',
+        'How many indexes may fail before the whole Job is given up. Without it all indexes are run to their end. Only with backoffLimitPerIndex; at most completions, and 100000. With more than 100000 completions it has to be given, up to 10000.',
       parallelism:
         'How many pods run at the same time at most; 1 by default. Fewer run when fewer successes are missing. 0 halts the Job. For indexed Jobs at most 100000.',
       podFailurePolicy:
@@ -46,7 +46,7 @@ export const JOBS: TextTable = {
     PodFailurePolicy: {
       itself: 'PodFailurePolicy says what to do about a failed pod, by how it failed.',
       rules:
-        'Tried in order; the first that fits decides, and where none fits the failure counts against backoffLimit.',
+        'Tried in order; the first that fits decides, and where none fits the failure counts against backoffLimit. At most 20.',
     },
     PodFailurePolicyRule: {
       itself:
@@ -54,7 +54,7 @@ export const JOBS: TextTable = {
       action:
         'What follows: "FailJob" gives up the whole Job, "FailIndex" the index of the pod (with backoffLimitPerIndex), "Ignore" makes a new pod and does not count the failure, "Count" counts it as usual.',
       onExitCodes: 'Which exit codes of containers the rule fits.',
-      onPodConditions: 'Which conditions of the pod the rule fits: one of them is enough.',
+      onPodConditions: 'Which conditions of the pod the rule fits: one of them is enough. At most 20.',
     },
     PodFailurePolicyOnExitCodesRequirement: {
       itself:
@@ -63,7 +63,7 @@ export const JOBS: TextTable = {
         'Only this container is looked at; it has to be one of the template. If missing, every container is.',
       operator:
         '"In" fits if a container that failed ended with one of the values; "NotIn" fits if one did with none of them. An exit with 0 never fits.',
-      values: 'Exit codes, at least one. With "In" none may be 0.',
+      values: 'Exit codes, each once, in order; 1 to 255 of them. With "In" none may be 0.',
     },
     PodFailurePolicyOnPodConditionsPattern: {
       itself: 'PodFailurePolicyOnPodConditionsPattern fits pods that have a condition.',
@@ -72,7 +72,7 @@ export const JOBS: TextTable = {
     },
     SuccessPolicy: {
       itself: 'SuccessPolicy says when an indexed Job has succeeded, though not all of its indexes have.',
-      rules: 'One that holds is enough: the Job succeeds, and the pods that still run are ended.',
+      rules: 'One that holds is enough: the Job succeeds, and the pods that still run are ended. 1 to 20.',
     },
     SuccessPolicyRule: {
       itself: 'SuccessPolicyRule says how many and which indexes have to succeed. At least one of its fields is given.',
