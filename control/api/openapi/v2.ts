@@ -2,7 +2,7 @@
 
 import { plainPaths, resourceListPaths, v2PlainPath } from './discovery-paths.ts';
 import { BOOLEAN_PARAMETERS, INTEGER_PARAMETERS, type Operation, type PathOperations, pathsOf } from './operations.ts';
-import { type OpenApiSource, REF_PREFIX, reachable, type SchemaFacts } from './source.ts';
+import { type OpenApiSource, REF_PREFIX, reachable, type SchemaFacts, shownDefinition } from './source.ts';
 
 export interface V2Parameter {
   readonly name: string;
@@ -102,7 +102,7 @@ export function* partsOfV2(source: OpenApiSource, besides: ReadonlySet<string> =
   for (const path of paths) if (!besides.has(path.path)) yield { path: path.path, item: pathItem(path) };
   const plainSchemas = plain.flatMap(({ schema }) => schema ?? []).filter(name => source.hasDefinition(name));
   for (const name of definitionsOf(paths, source, plainSchemas)) {
-    if (!besides.has(name)) yield { definition: name, schema: v2Schema(source.definition(name)) };
+    if (!besides.has(name)) yield { definition: name, schema: v2Schema(shownDefinition(source, name)) };
   }
 }
 

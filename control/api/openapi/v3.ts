@@ -2,7 +2,14 @@
 
 import { type PlainPath, resourceListPaths, v3PlainPath } from './discovery-paths.ts';
 import { type Operation, type PathOperations, pathsOf } from './operations.ts';
-import { groupVersionPath, type OpenApiSource, REF_PREFIX, reachable, type SchemaFacts } from './source.ts';
+import {
+  groupVersionPath,
+  type OpenApiSource,
+  REF_PREFIX,
+  reachable,
+  type SchemaFacts,
+  shownDefinition,
+} from './source.ts';
 import { definitionsOf, descriptionOf, parameterType } from './v2.ts';
 
 export interface V3Document {
@@ -24,6 +31,7 @@ export function openApiV3(source: OpenApiSource): ReadonlyMap<string, V3Document
         kinds,
         definition: name => source.definition(name),
         hasDefinition: name => source.hasDefinition(name),
+        ...(source.describe && { describe: source.describe }),
       }),
     );
   }
@@ -37,7 +45,7 @@ export function openApiV3Plain(source: OpenApiSource, plain: PlainPath): V3Docum
     openapi: '3.0.0',
     info: { title: source.title, version: source.version },
     paths: { [plain.path]: v3PlainPath(plain) },
-    components: { schemas: Object.fromEntries(names.map(name => [name, v3Schema(source.definition(name))])) },
+    components: { schemas: Object.fromEntries(names.map(name => [name, v3Schema(shownDefinition(source, name))])) },
   };
 }
 
@@ -65,7 +73,7 @@ function v3Document(source: OpenApiSource): V3Document {
       ...lists.map(path => [path.path, v3PlainPath(path)]),
       ...paths.map(path => [path.path, pathItem(path)]),
     ]),
-    components: { schemas: Object.fromEntries(names.map(name => [name, v3Schema(source.definition(name))])) },
+    components: { schemas: Object.fromEntries(names.map(name => [name, v3Schema(shownDefinition(source, name))])) },
   };
 }
 
@@ -113,8 +121,12 @@ function contentOf(mediaTypes: readonly string[], name: string | undefined): obj
   return Object.fromEntries(mediaTypes.map(type => [type, { schema }]));
 }
 
-const enumText = (values: readonly string[]) =>
-  `Possible enum values:\n${values.map(value => ` - \`"${value}"\``).join('\n')}`;
+/** What is said of a field that takes some words only: all of them are named, be it behind the text. */
+function withWords(description: string | undefined, words: readonly string[]): string {
+  if (description !== undefined && words.every(word => description.includes(`"${word}"`))) return description;
+  const list = `Possible enum values:\n${words.map(word => ` - \`"${word}"\``).join('\n')}`;
+  return description === undefined ? list : `${description}\n\n${list}`;
+}
 
 const V3_REF_PREFIX = '#/components/schemas/';
 
@@ -123,11 +135,11 @@ function v3Schema(schema: SchemaFacts): object {
   const { $ref, items, properties, additionalProperties, ...rest } = schema;
   const reference = $ref && { $ref: `${V3_REF_PREFIX}${$ref.slice(REF_PREFIX.length)}` };
   if (reference) return Object.keys(rest).length === 0 ? reference : { allOf: [reference], ...rest };
-  const { enum: values, type } = rest;
+  const { enum: words, type, description } = rest;
   return {
     ...rest,
     // `kubectl explain` shows the words that a field takes from its description.
-    ...(values && type === 'string' && !('description' in rest) && { description: enumText(values) }),
+    ...(words && type === 'string' && { description: withWords(description, words) }),
     ...(items && { items: v3Schema(items) }),
     ...(properties && {
       properties: Object.fromEntries(Object.entries(properties).map(([name, property]) => [name, v3Schema(property)])),

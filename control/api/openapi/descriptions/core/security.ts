@@ -84,7 +84,7 @@ export const SECURITY: TextTable = {
       gmsaCredentialSpecName: 'Name of the GMSACredentialSpec to use.',
       hostProcess:
         'True to run the container as a process of the host. All containers of a pod are alike in this, and it takes hostNetwork.',
-      runAsUserName: 'Name of the user of the first process. Without it the one of the image.',
+      runAsUserName: 'Name of the user that the first process runs as. Without it the one of the image.',
     },
   },
 };
