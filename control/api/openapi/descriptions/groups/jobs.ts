@@ -37,7 +37,7 @@ export const JOBS: TextTable = {
       successPolicy:
         'When an indexed Job counts as successful before all of its indexes are. Without it all have to succeed. It cannot be changed.',
       suspend:
-        'True halts the Job: it makes no pods and ends those that run. A Job made this way starts when it becomes false, the default.',
+        'True halts the Job: it makes no pods and ends those that run. False, the default, starts it or lets it go on.',
       template:
         'What the pods are made from. Their restartPolicy has to be "Never" or "OnFailure". It cannot be changed, but for labels, annotations and where the pods may run, while the Job is suspended and was not started.',
       ttlSecondsAfterFinished:

@@ -47,7 +47,7 @@ export const RBAC: TextTable = {
       itself: 'RoleRef names a role.',
       apiGroup: 'Group of the role: rbac.authorization.k8s.io.',
       kind: '"Role" or "ClusterRole".',
-      name: 'Name of the role. A role of that name need not be there yet.',
+      name: 'Name of the role. Who has the verb bind on it may name one that is not there yet.',
     },
     Subject: {
       itself: 'Subject is somebody who gets rights: a user, a group or a service account.',
