@@ -57,6 +57,7 @@ export const ipAddress = declare(kinds.ipaddresses, {
 });
 
 export const serviceCidr = declare(kinds.servicecidrs, {
+  statusKeepsMetadata: true,
   subresources: [STATUS],
   validate: validateServiceCidr,
   validateUpdate: validateServiceCidrUpdate,
