@@ -176,6 +176,26 @@ for (const [path, object, status] of WITH_STATUS) {
   });
 }
 
+test('a write of a pod’s status leaves its owners', async t => {
+  const { create, call } = await harnessOf(t);
+  const path = '/api/v1/namespaces/default/pods';
+  const ownerReferences = [{ apiVersion: 'v1', kind: 'ReplicationController', name: 'rc', uid: 'u', controller: true }];
+  await create(path, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p', ownerReferences },
+    spec: { containers: [{ name: 'c', image: 'i' }] },
+  } as KubernetesObject);
+  const foreign = [{ apiVersion: 'v1', kind: 'Node', name: 'n', uid: 'v' }];
+  for (const owners of [foreign, null]) {
+    const body = { metadata: { ownerReferences: owners, labels: { a: 'b' } }, status: { message: 'm' } };
+    const told = await call('PATCH', `${path}/p/status`, { body, headers: MERGE });
+    t.is(told.status, 200, told.text);
+    t.deepEqual(told.body.metadata.ownerReferences, ownerReferences);
+    t.deepEqual([told.body.metadata.labels, told.body.status.message], [{ a: 'b' }, 'm']);
+  }
+});
+
 test('who approves a certificate does not write it', async t => {
   const { call } = await harnessOf(t);
   const { request } = await createRequest('x');
