@@ -5,54 +5,11 @@
  */
 import test from 'ava';
 import { encodeProtobuf } from '../../control/api/protobuf/testing/encode.ts';
-import type { Answer } from '../../control/apiserver/testing/harness.ts';
-import { type ControlPlane, createControlPlane, NAMESPACE } from '../helpers/control-plane.ts';
+import { createControlPlane, NAMESPACE } from '../helpers/control-plane.ts';
 import { until } from '../helpers/run.ts';
+import { GO, goClient, type Loose, RFC3339, STRATEGIC } from './go-client.ts';
 
-/** Whatever an answer holds. */
-type Loose = Answer['body'];
-
-const GO = { 'content-type': 'application/vnd.kubernetes.protobuf' };
-const MERGE = { 'content-type': 'application/merge-patch+json' };
-const STRATEGIC = { 'content-type': 'application/strategic-merge-patch+json' };
 const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
-const RFC3339 = (ms: number) => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
-
-/** One kind as a Go client has it. Each call must succeed. */
-function clientOf({ api }: ControlPlane, path: string) {
-  const call = async (method: string, at: string, options: object = {}) => {
-    const answer = await api.call(method, at, options);
-    if (answer.status >= 300) throw new Error(`${method} ${at}: ${answer.text}`);
-    return answer.body as Loose;
-  };
-  const put = (name: string, object: Loose) =>
-    call('PUT', `${path}/${name}`, { body: encodeProtobuf(object), headers: GO });
-  const get = (name: string) => call('GET', `${path}/${name}`);
-  return {
-    get,
-    list: (query = '') => call('GET', `${path}${query}`),
-    create: (object: Loose) => call('POST', path, { body: encodeProtobuf(object), headers: GO }),
-    /** Reads, changes and writes until nobody was faster. */
-    update: async (name: string, change: (object: Loose) => void, subresource = '') => {
-      let updated: Loose;
-      await until(`an update of ${name}`, async () => {
-        const object = await get(name);
-        change(object);
-        try {
-          updated = await put(`${name}${subresource}`, object);
-        } catch (error) {
-          if (!String(error).includes('the object has been modified')) throw error;
-          return false;
-        }
-        return true;
-      });
-      return updated;
-    },
-    patch: (name: string, body: object, headers: object = MERGE) => call('PATCH', `${path}/${name}`, { body, headers }),
-    remove: (name: string, query = '') => call('DELETE', `${path}/${name}${query}`),
-    removeAll: (query: string) => call('DELETE', `${path}${query}`),
-  };
-}
 
 const labels = { foo: 'bar' };
 const podTemplate = { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'pause' }] } };
@@ -69,7 +26,7 @@ const isReady = ({ metadata, status }: Loose) =>
 
 test('DisruptionController: a budget is made, changed in both forms, listed and removed', async t => {
   const plane = await createControlPlane(t);
-  const budgets = clientOf(plane, `/apis/policy/v1/namespaces/${NAMESPACE}/poddisruptionbudgets`);
+  const budgets = goClient(plane, `/apis/policy/v1/namespaces/${NAMESPACE}/poddisruptionbudgets`);
   const processed = (name: string) =>
     until('it is counted', async () => {
       const { metadata, status } = await budgets.get(name);
@@ -95,8 +52,8 @@ test('DisruptionController: a budget is made, changed in both forms, listed and 
 
 test('DisruptionController: a status that clients write, of a map of times', async t => {
   const plane = await createControlPlane(t);
-  const budgets = clientOf(plane, `/apis/policy/v1/namespaces/${NAMESPACE}/poddisruptionbudgets`);
-  const pods = clientOf(plane, PODS);
+  const budgets = goClient(plane, `/apis/policy/v1/namespaces/${NAMESPACE}/poddisruptionbudgets`);
+  const pods = goClient(plane, PODS);
   await budgets.create(budgetOf('foo', { minAvailable: 1 }));
   await pods.create(podOf('pod-0'));
   await until('it runs', async () => isReady(await pods.get('pod-0')));
@@ -115,9 +72,9 @@ test('DisruptionController: a status that clients write, of a map of times', asy
 
 test('DisruptionController: an eviction waits until the budget allows it', async t => {
   const plane = await createControlPlane(t);
-  const budgets = clientOf(plane, `/apis/policy/v1/namespaces/${NAMESPACE}/poddisruptionbudgets`);
-  const sets = clientOf(plane, `/apis/apps/v1/namespaces/${NAMESPACE}/replicasets`);
-  const running = async () => ((await clientOf(plane, PODS).list()).items as Loose[]).filter(isReady);
+  const budgets = goClient(plane, `/apis/policy/v1/namespaces/${NAMESPACE}/poddisruptionbudgets`);
+  const sets = goClient(plane, `/apis/apps/v1/namespaces/${NAMESPACE}/replicasets`);
+  const running = async () => ((await goClient(plane, PODS).list()).items as Loose[]).filter(isReady);
   await sets.create({
     apiVersion: 'apps/v1',
     kind: 'ReplicaSet',
@@ -167,8 +124,8 @@ test('DisruptionController: an eviction waits until the budget allows it', async
 
 test('Job: suspended, labelled, let go, done and removed; its status is what clients write', async t => {
   const plane = await createControlPlane(t);
-  const jobs = clientOf(plane, `/apis/batch/v1/namespaces/${NAMESPACE}/jobs`);
-  const pods = clientOf(plane, PODS);
+  const jobs = goClient(plane, `/apis/batch/v1/namespaces/${NAMESPACE}/jobs`);
+  const pods = goClient(plane, PODS);
   const spec = {
     suspend: true,
     parallelism: 2,
@@ -213,7 +170,7 @@ test('Job: suspended, labelled, let go, done and removed; its status is what cli
   await until('it is complete', async () =>
     ((await jobs.get('j')).status.conditions ?? []).some((each: Loose) => each.type === 'Complete'),
   );
-  await jobs.remove('j', '?propagationPolicy=Foreground');
+  await jobs.remove('j', { propagationPolicy: 'Foreground' });
   await until(
     'it is gone',
     async () => (await plane.api.call('GET', '/apis/batch/v1/jobs?labelSelector=e2e%3Dj')).body.items.length === 0,
@@ -222,7 +179,7 @@ test('Job: suspended, labelled, let go, done and removed; its status is what cli
 
 test('CronJob: the time of its last run is what clients write, where none is due', async t => {
   const plane = await createControlPlane(t);
-  const cronJobs = clientOf(plane, `/apis/batch/v1/namespaces/${NAMESPACE}/cronjobs`);
+  const cronJobs = goClient(plane, `/apis/batch/v1/namespaces/${NAMESPACE}/cronjobs`);
   const jobTemplate = { spec: { template: { spec: { ...podTemplate.spec, restartPolicy: 'OnFailure' } } } };
   await cronJobs.create({
     apiVersion: 'batch/v1',
@@ -255,7 +212,7 @@ test('CronJob: the time of its last run is what clients write, where none is due
 
 test('ServiceCIDR: what others say in its conditions stays beside its own', async t => {
   const plane = await createControlPlane(t);
-  const ranges = clientOf(plane, '/apis/networking.k8s.io/v1/servicecidrs');
+  const ranges = goClient(plane, '/apis/networking.k8s.io/v1/servicecidrs');
   await ranges.create({
     apiVersion: 'networking.k8s.io/v1',
     kind: 'ServiceCIDR',
@@ -291,8 +248,8 @@ test('ServiceCIDR: what others say in its conditions stays beside its own', asyn
 
 test('PersistentVolumes: a volume and its claim, patched, updated, their status written, and removed', async t => {
   const plane = await createControlPlane(t);
-  const volumes = clientOf(plane, '/api/v1/persistentvolumes');
-  const claims = clientOf(plane, `/api/v1/namespaces/${NAMESPACE}/persistentvolumeclaims`);
+  const volumes = goClient(plane, '/api/v1/persistentvolumes');
+  const claims = goClient(plane, `/api/v1/namespaces/${NAMESPACE}/persistentvolumeclaims`);
   const selected = '?labelSelector=e2e%3Dpv';
   const volume = {
     apiVersion: 'v1',
@@ -361,7 +318,7 @@ test('PersistentVolumes: a volume and its claim, patched, updated, their status 
 
 test('Lease: times to the microsecond, of the first year too', async t => {
   const plane = await createControlPlane(t);
-  const leases = clientOf(plane, `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases`);
+  const leases = goClient(plane, `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases`);
   const spec = {
     holderIdentity: 'holder',
     leaseDurationSeconds: 30,
