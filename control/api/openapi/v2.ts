@@ -174,12 +174,20 @@ export function descriptionOf(code: number): string {
   return code === 201 ? 'Created' : code === 202 ? 'Accepted' : 'OK';
 }
 
+/** The words that a field takes, behind what else is said of it: Kubernetes has them there too, and scripts look for them. */
+export function wordsDescribed({ type, enum: words, description }: SchemaFacts): { description?: string } {
+  if (type !== 'string' || !words) return {};
+  const list = `Possible enum values:\n${words.map(word => ` - \`"${word}"\``).join('\n')}`;
+  return { description: description === undefined ? list : `${description}\n\n${list}` };
+}
+
 /** v2 knows neither defaults beside references nor `oneOf`: a number that may be text is text there. */
 function v2Schema(schema: SchemaFacts): V2Schema {
   const { default: _default, oneOf, items, properties, additionalProperties, ...rest } = schema;
   return {
     ...rest,
     ...(oneOf && { type: 'string' }),
+    ...wordsDescribed(rest),
     ...(items && { items: v2Schema(items) }),
     ...(properties && {
       properties: Object.fromEntries(Object.entries(properties).map(([name, property]) => [name, v2Schema(property)])),

@@ -10,7 +10,7 @@ import {
   type SchemaFacts,
   shownDefinition,
 } from './source.ts';
-import { definitionsOf, descriptionOf, parameterType } from './v2.ts';
+import { definitionsOf, descriptionOf, parameterType, wordsDescribed } from './v2.ts';
 
 export interface V3Document {
   readonly openapi: '3.0.0';
@@ -121,13 +121,6 @@ function contentOf(mediaTypes: readonly string[], name: string | undefined): obj
   return Object.fromEntries(mediaTypes.map(type => [type, { schema }]));
 }
 
-/** What is said of a field that takes some words only: all of them are named, be it behind the text. */
-function withWords(description: string | undefined, words: readonly string[]): string {
-  if (description !== undefined && words.every(word => description.includes(`"${word}"`))) return description;
-  const list = `Possible enum values:\n${words.map(word => ` - \`"${word}"\``).join('\n')}`;
-  return description === undefined ? list : `${description}\n\n${list}`;
-}
-
 const V3_REF_PREFIX = '#/components/schemas/';
 
 /** In v3 nothing may stand beside `$ref`, so that a default wraps it in `allOf`. */
@@ -135,11 +128,9 @@ function v3Schema(schema: SchemaFacts): object {
   const { $ref, items, properties, additionalProperties, ...rest } = schema;
   const reference = $ref && { $ref: `${V3_REF_PREFIX}${$ref.slice(REF_PREFIX.length)}` };
   if (reference) return Object.keys(rest).length === 0 ? reference : { allOf: [reference], ...rest };
-  const { enum: words, type, description } = rest;
   return {
     ...rest,
-    // `kubectl explain` shows the words that a field takes from its description.
-    ...(words && type === 'string' && { description: withWords(description, words) }),
+    ...wordsDescribed(rest),
     ...(items && { items: v3Schema(items) }),
     ...(properties && {
       properties: Object.fromEntries(Object.entries(properties).map(([name, property]) => [name, v3Schema(property)])),

@@ -6,7 +6,7 @@ export const APIMACHINERY: TextTable = {
   texts: {
     'api.resource.Quantity': {
       itself:
-        'Quantity is an amount: a number, or text of a number and a suffix. Suffixes by thousands are n, u, m, k, M, G, T, P and E, by 1024 Ki, Mi, Gi, Ti, Pi and Ei; exponents work too. "500m" of CPU is half a processor, "1Gi" of memory 1024³ bytes. What is stored is rewritten to the shortest exact form.',
+        'Quantity is an amount: a number, or text of a number and a suffix. Suffixes by thousands are n, u, m, k, M, G, T, P and E, by 1024 Ki, Mi, Gi, Ti, Pi and Ei; exponents work too. "500m" of CPU is half a processor, "1Gi" of memory 1073741824 bytes. What is stored is rewritten to the shortest exact form.',
     },
     'runtime.RawExtension': {
       itself: 'RawExtension is a whole object of any kind, kept as it was given.',
