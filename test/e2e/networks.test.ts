@@ -16,6 +16,8 @@ const cannot =
 if (cannot !== undefined) test.skip(`three nodes on two networks: ${cannot}`, t => t.pass());
 const real = cannot === undefined ? test.serial : test.serial.skip;
 
+const HOST_PORT = 18_080;
+
 const podOf = (name: string, node: string) => ({
   apiVersion: 'v1',
   kind: 'Pod',
@@ -84,6 +86,22 @@ real('three nodes on two networks: pods reach each other as policies let them, a
   const routes = await site.machine('a').namespace.run('ip', ['route', 'show', 'proto', '114']);
   t.regex(routes.stdout, new RegExp(`via ${site.machine('b').address} dev eth0`));
   t.regex(routes.stdout, /dev rsx[0-9a-f]{10}/);
+
+  // A port of a's machine leads to a pod of it, and to nothing once that is gone.
+  const ports = ['TCP', 'UDP'].map(protocol => ({ containerPort: 80, hostPort: HOST_PORT, protocol }));
+  const door = podOf('door', 'a');
+  for (const container of door.spec.containers) Object.assign(container, { ports });
+  await site.apply(door);
+  await ready('pod', ['door']);
+  await site.inside('door', 'a');
+  const host = site.machine('a').address;
+  for (const from of [b, c]) {
+    const knock = (protocol: 'TCP' | 'UDP') => from.process.dial({ host, port: HOST_PORT, protocol, timeoutMs: 2_000 });
+    await until(`${from.process.name} comes in`, async () => /^door .* hello$/.test(await knock('TCP')));
+    t.regex(await knock('UDP'), /^door .* hello$/, from.process.name);
+  }
+  await site.must('delete', 'pod', 'door', '--now');
+  await until('the port is closed', async () => !/hello/.test(await b.process.dial({ host, port: HOST_PORT })));
 
   // c lets a in, over VXLAN; b lets c in.
   await site.apply(policyOf('c', 'a'), policyOf('b', 'c'));

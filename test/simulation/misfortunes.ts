@@ -7,7 +7,8 @@ import type { Message } from '../../raft/core/messages.ts';
 import type { MemberId } from '../../raft/index.ts';
 import { type MemoryNetwork, NO_FAULTS } from '../../raft/transport/memory.ts';
 import { type Coverage, EVENT_NAMES } from './coverage.ts';
-import { type DeathPoint, GOOD_DISK, type SimulatedMember } from './member.ts';
+import type { DeathPoint, SimulatedMember } from './member.ts';
+import { GOOD_DISK } from './member-disk.ts';
 import type { Operator } from './operator.ts';
 import { integerBetween, pick, type Random, shuffled } from './random.ts';
 import type { Reference } from './reference.ts';
@@ -344,9 +345,9 @@ export class Misfortunes {
     const member = this.#pickMember();
     if (member === undefined) return undefined;
     coverage.note('slow disk');
-    member.diskFaults = { ...member.diskFaults, writeMsMax: pick(random, SLOW_WRITE_MS) ?? 0 };
+    member.disk.faults = { ...member.disk.faults, writeMsMax: pick(random, SLOW_WRITE_MS) ?? 0 };
     return () => {
-      member.diskFaults = { ...member.diskFaults, writeMsMax: GOOD_DISK.writeMsMax };
+      member.disk.faults = { ...member.disk.faults, writeMsMax: GOOD_DISK.writeMsMax };
     };
   }
 
@@ -354,9 +355,9 @@ export class Misfortunes {
   #hangDisk(): (() => void) | undefined {
     const member = this.#pickMember(({ isAlive }) => isAlive);
     if (member === undefined) return undefined;
-    member.diskFaults = { ...member.diskFaults, isHanging: true };
+    member.disk.faults = { ...member.disk.faults, isHanging: true };
     return () => {
-      member.diskFaults = { ...member.diskFaults, isHanging: false };
+      member.disk.faults = { ...member.disk.faults, isHanging: false };
       this.#crash(member, QUICK_RESTART_MS_MAX);
     };
   }
@@ -364,9 +365,9 @@ export class Misfortunes {
   #failDisk(): (() => void) | undefined {
     const member = this.#pickMember();
     if (member === undefined) return undefined;
-    member.diskFaults = { ...member.diskFaults, failure: WRITE_FAILURE };
+    member.disk.faults = { ...member.disk.faults, failure: WRITE_FAILURE };
     return () => {
-      member.diskFaults = { ...member.diskFaults, failure: 0 };
+      member.disk.faults = { ...member.disk.faults, failure: 0 };
       this.#stage.operator.revive(member);
     };
   }

@@ -7,16 +7,12 @@ import type { SchemaFacts } from '../source.ts';
 import { APIMACHINERY } from './apimachinery.ts';
 import { CORE } from './core/tables.ts';
 import { textsOfForm } from './forms.ts';
+import { GROUPS } from './groups/tables.ts';
 import { META } from './meta.ts';
 import type { DefinitionTexts, TextTable } from './texts.ts';
 
 /** One table a subject. No two tell of the same definition. */
-export const TABLES: readonly TextTable[] = [
-  APIMACHINERY,
-  META,
-  ...CORE,
-  // All other groups, by name.
-];
+export const TABLES: readonly TextTable[] = [APIMACHINERY, META, ...CORE, ...GROUPS];
 
 const TEXTS: ReadonlyMap<string, DefinitionTexts> = new Map(
   TABLES.flatMap(({ prefix, texts }) =>
