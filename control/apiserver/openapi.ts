@@ -11,7 +11,7 @@ import type { CustomResourceDefinition } from '../api/generated/types.ts';
 import { type PlainPath, plainPaths } from '../api/openapi/discovery-paths.ts';
 import { OPENAPI_V2_PROTOBUF_MEDIA_TYPE } from '../api/openapi/gnostic.ts';
 import { groupVersionPath, type OpenApiSource, type SchemaFacts, type ServedKind } from '../api/openapi/source.ts';
-import { openApiV3, openApiV3Index, openApiV3Plain } from '../api/openapi/v3.ts';
+import { openApiV3Index, partsOfV3, partsOfV3Plain } from '../api/openapi/v3.ts';
 import { definition, isDefined } from '../api/schema/definitions.ts';
 import { nextTurn } from './clock.ts';
 import type { Catalogue, PublishedVersion } from './custom/catalogue.ts';
@@ -19,6 +19,7 @@ import type { VirtualResource } from './discovery.ts';
 import { parseAccept } from './http/negotiate.ts';
 import { bytesReply, JSON_TYPE, jsonReply } from './http/replies.ts';
 import { OpenApiV2Bytes } from './openapi-v2.ts';
+import { OpenApiV3Bytes } from './openapi-v3.ts';
 import type { Clock, Exchange, Headers, Reply } from './types.ts';
 
 const V3 = '/openapi/v3';
@@ -58,13 +59,14 @@ export class OpenApiDocuments {
   readonly #version: string;
   readonly #ownHash: string;
   readonly #builtIn: readonly ServedKind[];
-  readonly #made = new Map<string, { readonly hash: string; readonly bytes: Uint8Array }>();
   readonly #v2Bytes: OpenApiV2Bytes;
+  readonly #v3Bytes: OpenApiV3Bytes;
   #told: Told | undefined;
   #describe: Describe | undefined;
 
   constructor({ catalogue, clock, version, reviews = [] }: OpenApiOptions) {
     this.#v2Bytes = new OpenApiV2Bytes(clock);
+    this.#v3Bytes = new OpenApiV3Bytes(clock);
     this.#catalogue = catalogue;
     this.#clock = clock;
     this.#version = version;
@@ -141,15 +143,12 @@ export class OpenApiDocuments {
     if (asked !== null && asked !== hash) {
       return bytesReply(301, new Uint8Array(), { location: `${V3}/${groupVersion}?hash=${hash}` });
     }
-    const bytes = this.#make(groupVersion, hash, () => {
-      const path = plain.get(groupVersion);
-      if (path) return Buffer.from(JSON.stringify(openApiV3Plain(this.#source({ target: 'v3', describe }), path)));
-      const kinds = this.#builtIn.filter(kind => groupVersionPath(kind) === groupVersion);
-      const own = custom.filter(({ kind }) => groupVersionPath(kind) === groupVersion);
-      return Buffer.from(
-        JSON.stringify(openApiV3(this.#source({ kinds, custom: own, target: 'v3', describe })).get(groupVersion)),
-      );
-    });
+    const path = plain.get(groupVersion);
+    const own = custom.filter(({ kind }) => groupVersionPath(kind) === groupVersion);
+    const source = this.#source({ kinds: this.#builtIn, custom: own, target: 'v3', describe });
+    const parts = () => (path ? partsOfV3Plain(source, path) : partsOfV3(source, groupVersion));
+    const bytes = await this.#v3Bytes.get({ name: groupVersion, hash, source, parts });
+    this.#v3Bytes.keepOnly(this.#now.hashes);
     const headers = {
       'content-type': JSON_TYPE,
       vary: 'Accept',
@@ -170,18 +169,6 @@ export class OpenApiDocuments {
       // Custom resources bring their own.
       describe: (name, schema) => (schemas.has(name) ? schema : describe(name, schema)),
     };
-  }
-
-  /** Kept until it has another hash. At most one of each name is kept. */
-  #make(name: string, hash: string, make: () => Uint8Array): Uint8Array {
-    const made = this.#made.get(name);
-    if (made?.hash === hash) return made.bytes;
-    const bytes = make();
-    this.#made.set(name, { hash, bytes });
-    for (const known of this.#made.keys()) {
-      if (!this.#now.hashes.has(known)) this.#made.delete(known);
-    }
-    return bytes;
   }
 }
 

@@ -19,35 +19,61 @@ export interface V3Document {
   readonly components: { readonly schemas: Readonly<Record<string, object>> };
 }
 
-/** Document by group version: `api/v1`, `apis/apps/v1`. */
+/** Document by group version: `api/v1`, `apis/apps/v1`. All of it at once: see {@link partsOfV3}. */
 export function openApiV3(source: OpenApiSource): ReadonlyMap<string, V3Document> {
   const documents = new Map<string, V3Document>();
   for (const groupVersion of new Set(source.kinds.map(groupVersionPath))) {
-    const kinds = source.kinds.filter(kind => groupVersionPath(kind) === groupVersion);
-    documents.set(
-      groupVersion,
-      v3Document({
-        ...source,
-        kinds,
-        definition: name => source.definition(name),
-        hasDefinition: name => source.hasDefinition(name),
-        ...(source.describe && { describe: source.describe }),
-      }),
-    );
+    const paths: Record<string, object> = {};
+    const schemas: Record<string, object> = {};
+    for (const part of partsOfV3(source, groupVersion)) {
+      if ('path' in part) paths[part.path] = part.item;
+      else schemas[part.definition] = part.schema;
+    }
+    documents.set(groupVersion, { ...frameOfV3(source), paths, components: { schemas } });
   }
   return documents;
 }
 
-/** The document of a path that is no resource, by its name in `plainPaths`. */
-export function openApiV3Plain(source: OpenApiSource, plain: PlainPath): V3Document {
-  const names = plain.schema === undefined ? [] : reachable([plain.schema], name => source.definition(name));
-  return {
-    openapi: '3.0.0',
-    info: { title: source.title, version: source.version },
-    paths: { [plain.path]: v3PlainPath(plain) },
-    components: { schemas: Object.fromEntries(names.map(name => [name, v3Schema(shownDefinition(source, name))])) },
+/** One path or one schema of a document. */
+export type V3Part =
+  | { readonly path: string; readonly item: object }
+  | { readonly definition: string; readonly schema: object };
+
+/** The paths and schemas of a group version's document, one after the other, for whoever must not do all the work in one go. */
+export function* partsOfV3(all: OpenApiSource, groupVersion: string): Generator<V3Part> {
+  const kinds = all.kinds.filter(kind => groupVersionPath(kind) === groupVersion);
+  const source: OpenApiSource = {
+    ...all,
+    kinds,
+    definition: name => all.definition(name),
+    hasDefinition: name => all.hasDefinition(name),
+    ...(all.describe && { describe: (name, schema) => all.describe?.(name, schema) ?? schema }),
   };
+  const paths = pathsOf(source);
+  const lists = resourceListPaths(kinds);
+  for (const path of lists) yield { path: path.path, item: v3PlainPath(path) };
+  for (const path of paths) yield { path: path.path, item: pathItem(path) };
+  const listSchemas = lists.flatMap(({ schema }) => schema ?? []).filter(name => source.hasDefinition(name));
+  for (const name of definitionsOf(paths, source, listSchemas)) yield schemaPart(source, name);
 }
+
+/** The same of a path that is no resource, by its name in `plainPaths`. */
+export function* partsOfV3Plain(source: OpenApiSource, plain: PlainPath): Generator<V3Part> {
+  yield { path: plain.path, item: v3PlainPath(plain) };
+  const names = plain.schema === undefined ? [] : reachable([plain.schema], name => source.definition(name));
+  for (const name of names) yield schemaPart(source, name);
+}
+
+const schemaPart = (source: OpenApiSource, name: string): V3Part => ({
+  definition: name,
+  schema: v3Schema(shownDefinition(source, name)),
+});
+
+/** All of a document but its paths and schemas. */
+export const frameOfV3 = ({ title, version }: OpenApiSource): Pick<V3Document, 'openapi' | 'info'> => ({
+  openapi: '3.0.0',
+  info: { title, version },
+});
 
 /**
  * The index of the documents.
@@ -59,22 +85,6 @@ export function openApiV3Index(hashes: ReadonlyMap<string, string>): object {
     { serverRelativeURL: `/openapi/v3/${groupVersion}?hash=${hash}` },
   ]);
   return { paths: Object.fromEntries(entries.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))) };
-}
-
-function v3Document(source: OpenApiSource): V3Document {
-  const paths = pathsOf(source);
-  const lists = resourceListPaths(source.kinds);
-  const listSchemas = lists.flatMap(({ schema }) => schema ?? []).filter(name => source.hasDefinition(name));
-  const names = definitionsOf(paths, source, listSchemas);
-  return {
-    openapi: '3.0.0',
-    info: { title: source.title, version: source.version },
-    paths: Object.fromEntries([
-      ...lists.map(path => [path.path, v3PlainPath(path)]),
-      ...paths.map(path => [path.path, pathItem(path)]),
-    ]),
-    components: { schemas: Object.fromEntries(names.map(name => [name, v3Schema(shownDefinition(source, name))])) },
-  };
 }
 
 function pathItem({ parameters, operations }: PathOperations): object {

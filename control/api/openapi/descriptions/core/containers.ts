@@ -44,7 +44,8 @@ export const CONTAINERS: TextTable = {
         'Name of the image, with registry, tag or digest as needed. It can be changed later; then the container is started anew.',
       lifecycle:
         'What is done right after the container starts and before it is stopped. Init containers have it only as sidecars, and probes too.',
-      livenessProbe: 'Checks whether the container is still well. When it fails, the container is restarted.',
+      livenessProbe:
+        'Checks whether the container is still well. When it fails, the container is stopped, and started again if restartPolicy says so.',
       name: 'Name of the container, a DNS label, unique among all containers of the pod. It cannot be changed.',
       ports:
         'Ports that the container listens at. They tell people and name ports for services; a port that is not listed can be reached all the same.',
@@ -55,7 +56,7 @@ export const CONTAINERS: TextTable = {
         'Only for init containers, and only "Always": the container is a sidecar, which is started in its turn, restarted whenever it ends, and stopped after the main containers.',
       securityContext: 'User, rights and protections of the container. It goes before the security context of the pod.',
       startupProbe:
-        'Checks whether the program has finished starting. Until it succeeds the other probes wait; when it fails, the container is restarted.',
+        'Checks whether the program has finished starting. Until it succeeds the other probes wait; when it fails, it is as with the liveness probe.',
       volumeMounts: 'Volumes of the pod that the container sees in its files.',
     },
     EphemeralContainer: {
@@ -116,7 +117,7 @@ export const CONTAINERS: TextTable = {
       name: 'Name of the volume in spec.volumes.',
       readOnly: 'True to let the container only read. The default is false.',
       recursiveReadOnly:
-        'Whether mounts below a read-only mount are read-only too. "Disabled": they may not be. "IfPossible": they are if the runtime can do that. "Enabled": they are, or the pod does not start. It needs readOnly, and no propagation.',
+        'Whether mounts below a read-only mount are read-only too. "Disabled" (the default): they may stay writable. "IfPossible": they are if the runtime can do that. "Enabled": they are, or the pod does not start. It needs readOnly, and no propagation.',
       subPath:
         'Part of the volume that is mounted, as a path relative to its root, without "..". Without it the whole volume.',
       subPathExpr:

@@ -89,7 +89,7 @@ export const PODS: TextTable = {
         'Seconds between the signal to end and the kill, when the pod is deleted; hooks count too. 0 kills at once. The default is 30.',
       tolerations: 'Taints of nodes that do not keep the pod away. Further ones can be added later.',
       topologySpreadConstraints:
-        'How evenly pods of one group are to be spread over zones, nodes and the like. All constraints must be met.',
+        'How evenly pods of one group are to be spread over zones, nodes and the like. All constraints count.',
       volumes: 'Volumes that containers of the pod can mount, each with a name.',
     },
     PodOS: {

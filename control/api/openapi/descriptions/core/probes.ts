@@ -10,7 +10,7 @@ export const PROBES: TextTable = {
         'Probe is a check of a container that the node repeats. It does one of exec, grpc, httpGet and tcpSocket.',
       exec: 'Runs a command in the container. Exit code 0 is a success.',
       failureThreshold:
-        'How many failures in a row count as failed. The default is 3, the least 1. A container whose startup or liveness probe failed is restarted; one whose readiness probe failed is not ready.',
+        'How many failures in a row count as failed. The default is 3, the least 1. A container whose startup or liveness probe failed is stopped, and started again if restartPolicy says so; one whose readiness probe failed is not ready.',
       grpc: 'Asks a gRPC health service. The answer SERVING is a success.',
       httpGet: 'Sends a GET request. A status from 200 to 399 is a success.',
       initialDelaySeconds: 'Seconds from the start of the container to the first check. The default is 0.',
