@@ -1,27 +1,34 @@
 /** Validation of jobs. */
-import type { Job, JobSpec, JobStatus, PodFailurePolicyRule, PodTemplateSpec } from '../generated/types.ts';
+import type { Job, JobSpec, PodTemplateSpec } from '../generated/types.ts';
 import { isEqual } from '../schema/equal.ts';
 import { matchesLabelSelector } from '../selectors.ts';
 import type { FieldError } from '../status.ts';
 import {
-  byRule,
   GO_NULL,
   IMMUTABLE,
   invalidText,
   invalidValue,
-  invalidWithoutValue,
   notNegative,
   notSupported,
   oneOf,
   required,
+  tooLongValue,
 } from './errors.ts';
 import { goLabelSelector, goStringMap } from './go-text.ts';
-import { qualifiedName } from './names.ts';
+import { validateDomainPath } from './ingress.ts';
+import { validateFailurePolicy, validateSuccessPolicy } from './job-policies.ts';
+import { validateJobStatus } from './job-status.ts';
+import { dns1123Label } from './names.ts';
 import { validatePodTemplate } from './pod-spec.ts';
 import { validateLabelSelector } from './scheduling.ts';
 import { nameWarnings, workloadWarnings } from './workloads.ts';
 
 const INDEXED_PARALLELISM_MAX = 100_000;
+const FAILED_INDEXES_MAX = 100_000;
+/** With more completions than this and a limit for each index, less may run and fail. */
+const COMPLETIONS_SOFT_MAX = 100_000;
+const AT_A_TIME_OF_MANY_MAX = 10_000;
+const MANAGED_BY_LENGTH_MAX = 63;
 const UID_LABEL = 'batch.kubernetes.io/controller-uid';
 const TEMPLATE = 'spec.template';
 
@@ -33,7 +40,17 @@ export function validateJob(job: Job): FieldError[] {
     ...validateJobSpec(spec, 'spec'),
     ...validateLabelSelector(spec.selector, 'spec.selector'),
     ...validateSelected(spec),
+    ...validateHostNames(job, spec),
   ];
+}
+
+/** Pods of an indexed job have their index behind the job's name as their host name. */
+function validateHostNames({ metadata }: Job, { completionMode, completions = 0 }: JobSpec): FieldError[] {
+  if (completionMode !== 'Indexed' || completions <= 0) return [];
+  const name = metadata?.name ?? '';
+  const last = `${name}-${completions - 1}`;
+  if (dns1123Label(last).length === 0) return [];
+  return [invalidValue('metadata.name', name, `will not able to create pod with invalid DNS label: ${last}`)];
 }
 
 /** Unless it is said otherwise, the selector is the one that was generated and no other. */
@@ -64,10 +81,17 @@ export function validateJobSpec(spec: JobSpec, path: string): FieldError[] {
     ...notNegative(`${path}.backoffLimitPerIndex`, spec.backoffLimitPerIndex),
     ...notNegative(`${path}.maxFailedIndexes`, spec.maxFailedIndexes),
   ];
-  if (spec.managedBy !== undefined)
-    errors.push(...byRule(`${path}.managedBy`, spec.managedBy, qualifiedName(spec.managedBy)));
+  if (spec.managedBy !== undefined) {
+    errors.push(...validateDomainPath(`${path}.managedBy`, spec.managedBy));
+    if (spec.managedBy.length > MANAGED_BY_LENGTH_MAX) {
+      errors.push(tooLongValue(`${path}.managedBy`, MANAGED_BY_LENGTH_MAX));
+    }
+  }
   errors.push(...validateIndexing(spec, path));
-  if (spec.podFailurePolicy) errors.push(...validateFailurePolicy(spec, path));
+  if (spec.podFailurePolicy) errors.push(...validateFailurePolicy(spec, `${path}.podFailurePolicy`));
+  if (spec.successPolicy && spec.completionMode === 'Indexed') {
+    errors.push(...validateSuccessPolicy(spec, `${path}.successPolicy`));
+  }
   if (spec.podReplacementPolicy !== undefined) {
     const allowed = spec.podFailurePolicy ? ['Failed'] : ['Failed', 'TerminatingOrFailed'];
     errors.push(...oneOf(`${path}.podReplacementPolicy`, spec.podReplacementPolicy, allowed));
@@ -95,11 +119,15 @@ function validateIndexing(spec: JobSpec, path: string): FieldError[] {
           invalidValue(`${path}.maxFailedIndexes`, maxFailedIndexes, 'must be less than or equal to completions'),
         );
       }
+      if (maxFailedIndexes > FAILED_INDEXES_MAX) {
+        const why = `must be less than or equal to ${FAILED_INDEXES_MAX}`;
+        errors.push(invalidValue(`${path}.maxFailedIndexes`, maxFailedIndexes, why));
+      }
       if (backoffLimitPerIndex === undefined) {
         errors.push(required(`${path}.backoffLimitPerIndex`, 'when maxFailedIndexes is specified'));
       }
     }
-    return errors;
+    return [...errors, ...validateManyIndexes(spec, path)];
   }
   const refuse = (field: string, value: unknown) =>
     errors.push(invalidValue(`${path}.${field}`, value, 'requires indexed completion mode'));
@@ -110,59 +138,19 @@ function validateIndexing(spec: JobSpec, path: string): FieldError[] {
   return errors;
 }
 
-const ACTIONS = ['Count', 'FailIndex', 'FailJob', 'Ignore'];
-
-function validateFailurePolicy(spec: JobSpec, path: string): FieldError[] {
-  const names = new Set(
-    [...(spec.template.spec?.containers ?? []), ...(spec.template.spec?.initContainers ?? [])].map(({ name }) => name),
-  );
-  return (spec.podFailurePolicy?.rules ?? []).flatMap((rule, index) =>
-    validateFailureRule(rule, `${path}.podFailurePolicy.rules[${index}]`, { names, spec }),
-  );
-}
-
-function validateFailureRule(
-  { action, onExitCodes, onPodConditions }: PodFailurePolicyRule,
-  path: string,
-  { names, spec }: { readonly names: ReadonlySet<string>; readonly spec: JobSpec },
-): FieldError[] {
+/** What of very many indexes may fail has to be said, and is less: the status holds them all. */
+function validateManyIndexes(spec: JobSpec, path: string): FieldError[] {
+  const { completions = 0, parallelism = 0, backoffLimitPerIndex, maxFailedIndexes } = spec;
+  if (completions <= COMPLETIONS_SOFT_MAX || backoffLimitPerIndex === undefined) return [];
+  const above = `above ${COMPLETIONS_SOFT_MAX}`;
+  const why = `must be less than or equal to ${AT_A_TIME_OF_MANY_MAX} when completions are ${above} and used with backoff limit per index`;
   const errors: FieldError[] = [];
-  if (action === '') errors.push(required(`${path}.action`, 'valid values: "Count", "FailIndex", "FailJob", "Ignore"'));
-  else errors.push(...oneOf(`${path}.action`, action, ACTIONS));
-  if (action === 'FailIndex' && spec.backoffLimitPerIndex === undefined) {
-    errors.push(invalidValue(`${path}.action`, action, 'requires the backoffLimitPerIndex to be set'));
+  if (maxFailedIndexes === undefined) {
+    errors.push(required(`${path}.maxFailedIndexes`, `must be specified when completions is ${above}`));
   }
-  if (onExitCodes) {
-    const { operator, containerName } = onExitCodes;
-    // The field may come as null.
-    const values = onExitCodes.values ?? [];
-    const field = `${path}.onExitCodes`;
-    errors.push(...oneOf(`${field}.operator`, operator, ['In', 'NotIn']));
-    if (containerName !== undefined && !names.has(containerName)) {
-      errors.push(
-        invalidValue(
-          `${field}.containerName`,
-          containerName,
-          'must be one of the container or initContainer names in the pod template',
-        ),
-      );
-    }
-    if (values.length === 0) errors.push(invalidValue(`${field}.values`, values, 'at least one value is required'));
-    for (const [index, value] of values.entries()) {
-      if (operator === 'In' && value === 0) {
-        errors.push(invalidValue(`${field}.values[${index}]`, value, 'must not be 0 for the In operator'));
-      }
-    }
-  }
-  for (const [index, { status }] of (onPodConditions ?? []).entries()) {
-    errors.push(...oneOf(`${path}.onPodConditions[${index}].status`, status, ['False', 'True', 'Unknown']));
-  }
-  const count = (onExitCodes ? 1 : 0) + (onPodConditions?.length ? 1 : 0);
-  if (count === 0) {
-    errors.push(invalidWithoutValue(path, 'specifying one of OnExitCodes and OnPodConditions is required'));
-  }
-  if (count > 1) {
-    errors.push(invalidWithoutValue(path, 'specifying both OnExitCodes and OnPodConditions is not supported'));
+  if (parallelism > AT_A_TIME_OF_MANY_MAX) errors.push(invalidValue(`${path}.parallelism`, parallelism, why));
+  if (maxFailedIndexes !== undefined && maxFailedIndexes > AT_A_TIME_OF_MANY_MAX) {
+    errors.push(invalidValue(`${path}.maxFailedIndexes`, maxFailedIndexes, why));
   }
   return errors;
 }
@@ -184,7 +172,7 @@ function validateRestartPolicy(spec: JobSpec, path: string): FieldError[] {
 
 /** What of a job stays as it was created. */
 export function validateJobUpdate(job: Job, old: Job, subresource: string): FieldError[] {
-  if (subresource === 'status') return validateFinish(job.status ?? {}, old.status ?? {});
+  if (subresource === 'status') return validateJobStatus(job, old);
   const { spec, status } = job;
   if (!spec || !old.spec) return [];
   // The spec is judged once with the job and once with its change.
@@ -216,30 +204,6 @@ function validateCompletionsUpdate({ completions, completionMode, parallelism }:
   if (completionMode !== 'Indexed') return [invalidValue(field, completions ?? null, IMMUTABLE)];
   if (completions === undefined || completions === parallelism) return [];
   return [invalidValue(field, completions, 'can only be modified in tandem with spec.parallelism')];
-}
-
-/** A job ends in steps: first it is said that it will, and why; when its pods are gone, that it has. */
-function validateFinish(status: JobStatus, old: JobStatus): FieldError[] {
-  const isTrue = ({ conditions }: JobStatus, type: string): boolean =>
-    (conditions ?? []).some(condition => condition.type === type && condition.status === 'True');
-  const errors: FieldError[] = [];
-  const isNow = (type: string): boolean => isTrue(status, type) && !isTrue(old, type);
-  if (isNow('Complete') && !status.completionTime) {
-    errors.push(required('status.completionTime', 'completionTime is required for Complete jobs'));
-  }
-  for (const [end, announcement] of [
-    ['Complete', 'SuccessCriteriaMet'],
-    ['Failed', 'FailureTarget'],
-  ] as const) {
-    if (isNow(end) && !isTrue(status, announcement)) {
-      const why = `cannot set ${end}=True condition without the ${announcement}=true condition`;
-      errors.push(invalidWithoutValue('status.conditions', why));
-    }
-  }
-  if ((isNow('Complete') || isNow('Failed')) && !status.startTime) {
-    errors.push(required('status.startTime', 'startTime is required for finished job'));
-  }
-  return errors;
 }
 
 /** The old template with the new one's wishes of where to run: those may change until the job starts. */
