@@ -127,7 +127,7 @@ class FamilyProxy {
     return this.#inOrder(async () => {
       const started = this.#state();
       const frontends = planFrontends(ports, this.#family === 'ip' ? 4 : 6);
-      await this.#write(started, planTable(started.config, frontends));
+      await this.#write(started, planTable(started.config, frontends, started.present));
       await this.#forgetConnections(started.frontends, frontends);
       started.frontends = frontends;
     });

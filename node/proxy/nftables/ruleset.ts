@@ -32,6 +32,18 @@ export interface TablePlan {
   readonly table: string;
   readonly chains: ReadonlyMap<string, Chain>;
   readonly sets: ReadonlyMap<string, NamedSet>;
+  /** What each frontend brought, by all that is said of it: the next plan takes over what stays as it is. */
+  readonly parts: ReadonlyMap<string, FrontendPart>;
+}
+/** What one frontend brings into the table. */
+interface FrontendPart {
+  readonly chains: readonly Named<Chain>[];
+  readonly affinitySets: readonly Named<NamedSet>[];
+  /** Elements of the maps and sets that packets are looked up in; of maps with their data. */
+  readonly serviceIps: readonly (readonly [key: string, data: string])[];
+  readonly nodePorts: readonly (readonly [key: string, data: string])[];
+  readonly noEndpoints: readonly string[];
+  readonly nodePortsNoEndpoints: readonly string[];
 }
 export interface Chain {
   /** For a chain that the kernel calls; never changes under its name. */
@@ -57,13 +69,25 @@ const commentLengthMax = 120;
 
 type Named<T> = readonly [name: string, T];
 
-/** What the table holds if these are the services. */
-export function planTable(config: RulesetConfig, frontends: readonly Frontend[]): TablePlan {
+/**
+ * What the table holds if these are the services.
+ *
+ * @param before saves working out anew what it has already; of the same configuration
+ */
+export function planTable(config: RulesetConfig, frontends: readonly Frontend[], before?: TablePlan): TablePlan {
+  const parts = new Map<string, FrontendPart>();
+  for (const frontend of frontends) {
+    const key = JSON.stringify(frontend);
+    parts.set(key, before?.parts.get(key) ?? partOf(config, frontend));
+  }
+  const all = [...parts.values()];
+  const clusterIps = frontends.flatMap(one => one.clusterIPs);
   return {
     family: familyOf(config),
     table: config.table,
-    chains: byName([...baseChains(config), ...frontends.flatMap(serviceChains(config))]),
-    sets: byName([...lookups(config, frontends), ...frontends.flatMap(affinitySets(config))]),
+    chains: byName([...baseChains(config), ...all.flatMap(part => part.chains)]),
+    sets: byName([...lookups(config, all, clusterIps), ...all.flatMap(part => part.affinitySets)]),
+    parts,
   };
 }
 
@@ -116,51 +140,62 @@ const martians: Named<Chain> = [
 ];
 
 /** What a packet is looked up in. */
-function lookups(config: RulesetConfig, frontends: readonly Frontend[]): Named<NamedSet>[] {
-  const served = frontends.filter(one => one.endpoints.length > 0);
-  const unserved = frontends.filter(one => one.endpoints.length === 0);
+function lookups(
+  config: RulesetConfig,
+  parts: readonly FrontendPart[],
+  clusterIps: readonly string[],
+): Named<NamedSet>[] {
   const address = addressType(config);
   const place = `${address} . inet_proto . inet_service`;
   const port = 'inet_proto . inet_service';
   const loopback = familyOf(config) === 'ip' ? ['127.0.0.1'] : [];
-  const key = (one: Frontend, ip: string) => `${ip} . ${one.protocol} . ${one.port}`;
-  const nodePort = (one: Frontend) => (one.nodePort > 0 ? [`${one.protocol} . ${one.nodePort}`] : []);
-  const serviceIps = served.flatMap(one => [
-    ...one.clusterIPs.map(ip => [key(one, ip), `goto ${chainName(one)}`] as const),
-    ...one.externalIPs.map(ip => [key(one, ip), `goto ${externalChainName(one)}`] as const),
-  ]);
-  const nodePorts = served.flatMap(one => nodePort(one).map(it => [it, `goto ${externalChainName(one)}`] as const));
-  const refused = unserved.flatMap(one => one.externalIPs.map(ip => key(one, ip)));
+  const serviceIps = new Map(parts.flatMap(part => part.serviceIps));
+  const nodePorts = new Map(parts.flatMap(part => part.nodePorts));
+  const noEndpoints = parts.flatMap(part => part.noEndpoints);
+  const nodePortsNoEndpoints = parts.flatMap(part => part.nodePortsNoEndpoints);
   return [
-    ['service-ips', { isMap: true, type: `${place} : verdict`, elements: new Map(serviceIps) }],
-    ['node-ports', { isMap: true, type: `${port} : verdict`, elements: new Map(nodePorts) }],
+    ['service-ips', { isMap: true, type: `${place} : verdict`, elements: serviceIps }],
+    ['node-ports', { isMap: true, type: `${port} : verdict`, elements: nodePorts }],
     ['node-addresses', plain(address, [...loopback, ...config.nodeAddresses])],
-    [
-      'cluster-ips',
-      plain(
-        address,
-        frontends.flatMap(one => one.clusterIPs),
-      ),
-    ],
-    ['no-endpoints', plain(place, refused)],
-    ['node-ports-no-endpoints', plain(port, unserved.flatMap(nodePort))],
+    ['cluster-ips', plain(address, clusterIps)],
+    ['no-endpoints', plain(place, noEndpoints)],
+    ['node-ports-no-endpoints', plain(port, nodePortsNoEndpoints)],
   ];
+}
+
+function partOf(config: RulesetConfig, frontend: Frontend): FrontendPart {
+  const { clusterIPs, externalIPs, protocol, port, nodePort } = frontend;
+  const isServed = frontend.endpoints.length > 0;
+  const key = (ip: string) => `${ip} . ${protocol} . ${port}`;
+  const nodePorts = nodePort > 0 ? [`${protocol} . ${nodePort}`] : [];
+  const toService = `goto ${chainName(frontend)}`;
+  const toExternal = `goto ${externalChainName(frontend)}`;
+  const serviceIps = [
+    ...clusterIPs.map(ip => [key(ip), toService] as const),
+    ...externalIPs.map(ip => [key(ip), toExternal] as const),
+  ];
+  return {
+    chains: serviceChains(config, frontend),
+    affinitySets: affinitySets(config, frontend),
+    serviceIps: isServed ? serviceIps : [],
+    nodePorts: isServed ? nodePorts.map(one => [one, toExternal] as const) : [],
+    noEndpoints: isServed ? [] : externalIPs.map(key),
+    nodePortsNoEndpoints: isServed ? [] : nodePorts,
+  };
 }
 
 function plain(type: string, keys: readonly string[]): NamedSet {
   return { isMap: false, type, elements: new Map(keys.map(key => [key, ''])) };
 }
 
-function serviceChains(config: RulesetConfig): (frontend: Frontend) => Named<Chain>[] {
-  return frontend => {
-    if (frontend.endpoints.length === 0) return [];
-    const hasExternal = frontend.nodePort > 0 || frontend.externalIPs.length > 0;
-    return [
-      ...(hasExternal ? externalChains(config, frontend) : []),
-      [chainName(frontend), { rules: drawRules(config, frontend, frontend.endpoints) }] as const,
-      ...frontend.endpoints.map(endpoint => endpointChain(config, frontend, endpoint)),
-    ];
-  };
+function serviceChains(config: RulesetConfig, frontend: Frontend): Named<Chain>[] {
+  if (frontend.endpoints.length === 0) return [];
+  const hasExternal = frontend.nodePort > 0 || frontend.externalIPs.length > 0;
+  return [
+    ...(hasExternal ? externalChains(config, frontend) : []),
+    [chainName(frontend), { rules: drawRules(config, frontend, frontend.endpoints) }],
+    ...frontend.endpoints.map(endpoint => endpointChain(config, frontend, endpoint)),
+  ];
 }
 
 /** For node ports and external addresses. */
@@ -203,14 +238,12 @@ function endpointChain(config: RulesetConfig, frontend: Frontend, endpoint: Endp
   return [endpointName(frontend, endpoint), { rules }];
 }
 
-function affinitySets(config: RulesetConfig): (frontend: Frontend) => Named<NamedSet>[] {
-  return frontend => {
-    const { affinitySeconds, endpoints } = frontend;
-    if (affinitySeconds === 0) return [];
-    const flags = `flags dynamic,timeout ; timeout ${affinitySeconds}s ; size ${affinityClientsMax}`;
-    const type = `${addressType(config)} ; ${flags}`;
-    return endpoints.map(one => [affinityName(frontend, one), { isMap: false, type, elements: undefined }]);
-  };
+function affinitySets(config: RulesetConfig, frontend: Frontend): Named<NamedSet>[] {
+  const { affinitySeconds, endpoints } = frontend;
+  if (affinitySeconds === 0) return [];
+  const flags = `flags dynamic,timeout ; timeout ${affinitySeconds}s ; size ${affinityClientsMax}`;
+  const type = `${addressType(config)} ; ${flags}`;
+  return endpoints.map(one => [affinityName(frontend, one), { isMap: false, type, elements: undefined }]);
 }
 
 const hashLength = 12;

@@ -25,8 +25,8 @@ const configs = {
     ownsRouteLocalnet: false,
   },
 } as const;
-const planOf = (ports: readonly ServicePort[], family: TableFamily = 'ip') =>
-  planTable(configs[family], planFrontends(ports, family === 'ip' ? 4 : 6));
+const planOf = (ports: readonly ServicePort[], family: TableFamily = 'ip', before?: TablePlan) =>
+  planTable(configs[family], planFrontends(ports, family === 'ip' ? 4 : 6), before);
 const contentsOf = ({ chains, sets }: NftTable): TableContents => ({
   chains: new Set(chains.keys()),
   sets: new Set(sets.keys()),
@@ -54,6 +54,12 @@ function remember({ sets }: NftTable, plan: TablePlan, client: string): void {
   for (const [name, { elements }] of plan.sets) if (elements === undefined) sets.get(name)?.set(client, '');
 }
 
+/** All of a plan, as text can have it. */
+function listed({ chains, sets, parts }: TablePlan): unknown {
+  const texts = [...sets].map(([name, { elements, ...set }]) => [name, set, elements && [...elements]]);
+  return [[...chains], texts, [...parts.keys()]];
+}
+
 /** Texts first: comparing objects takes a hundred times as long. */
 function same(t: ExecutionContext, one: NftTable, other: NftTable): void {
   const [left, right] = [one.content(), other.content()];
@@ -68,6 +74,9 @@ for (const family of ['ip', 'ip6'] as const) {
       fc.property(anyPortsInTurn, all => {
         const [first, ...others] = all.map(ports => planOf(ports, family));
         if (!first) return;
+        let built: TablePlan | undefined;
+        for (const ports of all) built = planOf(ports, family, built);
+        t.is(JSON.stringify(built && listed(built)), JSON.stringify(listed(others.at(-1) ?? first)));
         const table = new NftTable().run(renderTable(first, empty), { isWhole: true });
         let before = first;
         for (const [index, after] of others.entries()) {

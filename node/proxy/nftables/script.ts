@@ -93,8 +93,9 @@ function addRules(table: string, name: string, { rules }: Chain): string[] {
 }
 
 /** Whether a chain was there with other rules. */
-function isOther(before: Chain | undefined, { rules }: Chain): boolean {
-  if (before === undefined) return false;
+function isOther(before: Chain | undefined, after: Chain): boolean {
+  if (before === undefined || before === after) return false;
+  const { rules } = after;
   return before.rules.length !== rules.length || before.rules.some((rule, index) => rule !== rules[index]);
 }
 
