@@ -7,7 +7,7 @@
 /** How often a process is looked at. */
 export const READING_INTERVAL_MS = 10_000;
 /** Busier than this share of a core, it has better to do. */
-export const QUIET_SHARE = 0.1;
+const QUIET_SHARE = 0.1;
 /** So many quiet readings in a row, and the burst is over. */
 export const QUIET_READINGS = 3;
 /** What the heap must have grown by since the last time for it to be worth the pause. */
@@ -47,7 +47,7 @@ export function judge(state: IdleState, { share, heapBytes }: Reading): { state:
 }
 
 /** The state after a collection that left a heap of so many bytes. */
-export function collected(heapBytes: number): IdleState {
+function collected(heapBytes: number): IdleState {
   return { quietReadings: 0, rest: REST_READINGS, collectedBytes: heapBytes };
 }
 

@@ -47,7 +47,7 @@ export class LivenessViolation extends Error {
 
 const CLUSTER_ID = 'c'.repeat(16);
 /** With what the healing takes, about a minute. */
-export const CHAOS_MS = 55_000;
+const CHAOS_MS = 55_000;
 /** After the healing, the cluster must be in agreement within this. */
 const HEALING_MS_MAX = 30_000;
 const AGREEMENT_CHECK_MS = 50;

@@ -10,7 +10,7 @@ const RANKS = 'fkvi';
 const SIMPLE_KEY = /^k:\{"[\w-]+":(?:"[^"\\<>&]*"|\d+)\}$/;
 
 /** JSON as Go writes it: with the characters escaped that HTML could trip over. */
-export function goJson(value: unknown): string {
+function goJson(value: unknown): string {
   const text = JSON.stringify(value);
   if (!/[<>&\u2028\u2029]/.test(text)) return text;
   return text.replaceAll(
