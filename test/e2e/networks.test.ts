@@ -103,6 +103,29 @@ real('three nodes on two networks: pods reach each other as policies let them, a
   await site.must('delete', 'pod', 'door', '--now');
   await until('the port is closed', async () => !/hello/.test(await b.process.dial({ host, port: HOST_PORT })));
 
+  // A Service whose traffic is to stay near leads to the pod of the client's zone; from outside of all zones to any.
+  await site.must('label', 'node', 'a', 'topology.kubernetes.io/zone=x');
+  await site.must('label', 'node', 'b', 'topology.kubernetes.io/zone=y');
+  await site.must('label', 'pod', 'a', 'b', 'role=near');
+  await site.apply({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'near' },
+    spec: { selector: { role: 'near' }, trafficDistribution: 'PreferClose', ports: [{ port: 80 }] },
+  });
+  const near = await site.must('get', 'service', 'near', '-o', 'jsonpath={.spec.clusterIP}');
+  const answers = async (from: typeof a) => {
+    const heard = new Set<string>();
+    for (let call = 0; call < 12; call += 1) {
+      heard.add((await from.process.dial({ host: near, timeoutMs: 2_000 })).split(' ')[0] ?? '');
+    }
+    return [...heard].sort().join(' ');
+  };
+  await until('each zone is served by its own pod', async () => {
+    return (await answers(a)) === 'a' && (await answers(b)) === 'b';
+  });
+  await until('who is in no zone reaches both', async () => (await answers(c)) === 'a b');
+
   // c lets a in, over VXLAN; b lets c in.
   await site.apply(policyOf('c', 'a'), policyOf('b', 'c'));
   const dial = (from: typeof a, to: typeof a, port = 80) =>
