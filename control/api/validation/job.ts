@@ -8,7 +8,6 @@ import {
   IMMUTABLE,
   invalidText,
   invalidValue,
-  invalidWithoutValue,
   notNegative,
   notSupported,
   oneOf,
