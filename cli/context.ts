@@ -21,6 +21,8 @@ export interface CommandContext {
   readonly every: (intervalMs: number, callback: () => void) => { [Symbol.dispose](): void };
   /** Calls back when the process is asked to do so; the answer ends that. */
   readonly onSignal: (signals: readonly NodeJS.Signals[], callback: (signal: NodeJS.Signals) => void) => () => void;
+  /** For a process that stays: gives memory back once it is quiet, until it is disposed of. */
+  readonly collectWhenIdle: () => Disposable;
   /** Sets the exit code with which the process will end. */
   readonly setExitCode: (code: number) => void;
 }

@@ -3,10 +3,13 @@
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Command, CommanderError } from 'commander';
 import { operationNames } from './commands/operation-names.ts';
 import type { CommandContext } from './context.ts';
 import { describeFailure } from './failure.ts';
+import { collectWhenIdle } from './idle-collection.ts';
 import { productVersion } from './version.ts';
 
 /** 1 for what went wrong, 2 for what was typed wrong; kubectl knows 1 alone, and so does a program of that name. */
@@ -43,6 +46,20 @@ const context: CommandContext = {
       for (const signal of signals) process.off(signal, callback);
     };
   },
+  collectWhenIdle: () =>
+    collectWhenIdle({
+      every: context.every,
+      processorMs: () => {
+        const { user, system } = process.cpuUsage();
+        return (user + system) / 1000;
+      },
+      heapBytes: () => process.memoryUsage().heapTotal,
+      collect: () => {
+        // The one way to ask for it without a flag at the start.
+        setFlagsFromString('--expose-gc');
+        (runInNewContext('gc') as () => void)();
+      },
+    }),
   setExitCode: code => {
     process.exitCode = code;
   },

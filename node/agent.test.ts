@@ -15,6 +15,7 @@ import {
   secrets,
   services,
 } from './api.ts';
+import { plainSandbox } from './runtime/testing/specs.ts';
 import { World } from './testing/world.ts';
 
 test('registers its node, beats, and runs a pod to its end', async t => {
@@ -188,14 +189,8 @@ test('a new agent takes running pods over without touching them', async t => {
   const calls = [...world.runtime.calls];
   // A pod that was deleted while no agent ran.
   await world.runtime.createSandbox({
+    ...plainSandbox('old'),
     pod: { uid: 'old', namespace: 'default', name: 'old' },
-    hostname: 'old',
-    hostNetwork: false,
-    hostPid: false,
-    hostIpc: false,
-    sysctls: {},
-    labels: {},
-    attempt: 0,
   });
   await world.startAgent();
   await until('the orphan is removed', () => world.runtime.calls.some(call => call.startsWith('removeSandbox')));

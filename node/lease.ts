@@ -54,7 +54,7 @@ async function find({ client, nodeName }: HeartbeatOptions): Promise<Lease | und
 }
 
 /** The lease with one more beat. Pure. */
-export function planHeartbeat(
+function planHeartbeat(
   known: Lease | undefined,
   {
     nodeName,

@@ -30,6 +30,11 @@ export const PREEMPTION_WAIT_MS_MIN = 10_000;
 export const RESIZE_RETRY_MS = 10_000;
 /** A container whose configuration cannot be made (a missing Secret) is looked at again this often. */
 export const CONFIG_RETRY_MS = 5_000;
+/**
+ * A container that was given another image runs on for this long: whoever changed it may still read or write the object as it was,
+ * and a second change counts with the first. A kubelet takes about as long to notice.
+ */
+export const IMAGE_CHANGE_DELAY_MS = 1_000;
 
 /** What a container gets at least between SIGTERM and SIGKILL once a preStop hook has used up the grace period. */
 export const STOP_GRACE_SECONDS_MIN = 2;

@@ -28,6 +28,9 @@ import type { ServiceProxy } from './proxy/proxy.ts';
 import { planRoutes } from './routes.ts';
 import { planServicePorts } from './service-ports.ts';
 
+/** On a Node: the zone that it stands in. */
+const ZONE_LABEL = 'topology.kubernetes.io/zone';
+
 export interface NodeNetworkingOptions {
   readonly nodeName: string;
   readonly dataDir: string;
@@ -57,6 +60,8 @@ export class NodeNetworking {
   readonly #healthPorts: HealthPorts;
   readonly #proxySync: Coalescer;
   readonly #routeSync: Coalescer;
+  /** The node's zone, as the rules of services were last made for it. */
+  #zone: string | undefined;
 
   constructor(options: NodeNetworkingOptions) {
     this.#options = options;
@@ -135,10 +140,14 @@ export class NodeNetworking {
   }
 
   async #syncProxy(): Promise<void> {
-    const { proxy, dns, nodeName, services, slices, pods } = this.#options;
+    const { proxy, dns, nodeName, nodes, services, slices, pods } = this.#options;
+    this.#zone = nodes.get(nodeName)?.metadata?.labels?.[ZONE_LABEL];
     // Rules from half a picture would cut connections that the other half keeps.
     if (!services.hasSynced || !slices.hasSynced || !pods.hasSynced) return;
-    const ports = [...planServicePorts(services.list(), slices.list(), nodeName), ...planHostPorts(pods.list())];
+    const ports = [
+      ...planServicePorts(services.list(), slices.list(), nodeName, this.#zone),
+      ...planHostPorts(pods.list()),
+    ];
     try {
       await proxy?.sync(dns?.servedPorts(ports) ?? ports);
     } finally {
@@ -151,6 +160,7 @@ export class NodeNetworking {
     const { network, nodes, nodeName } = this.#options;
     await this.#announceNetwork();
     await network.setRoutes(planRoutes(nodes.list(), nodeName));
+    if (nodes.get(nodeName)?.metadata?.labels?.[ZONE_LABEL] !== this.#zone) this.#proxySync.request();
   }
 
   /** Tells other nodes how to reach this one's pods, where the node's object does not say so yet. */

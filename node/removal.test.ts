@@ -8,6 +8,7 @@ import { removeNodeRemains } from './main.ts';
 import { removeHoldings } from './removal.ts';
 import { createFakeRuntime } from './runtime/fake.ts';
 import type { Runtime } from './runtime/runtime.ts';
+import { plainSandbox } from './runtime/testing/specs.ts';
 
 const testAsRoot = process.platform === 'linux' && process.getuid?.() === 0 ? test : test.skip;
 
@@ -21,11 +22,10 @@ async function folder(t: ExecutionContext): Promise<string> {
 async function runtimeWith(pods: readonly string[], stuck: readonly string[]): Promise<Runtime> {
   const runtime = createFakeRuntime({ nodeName: 'n' });
   await runtime.start();
-  const shared = { hostNetwork: false, hostPid: false, hostIpc: false, sysctls: {}, labels: {}, attempt: 0 };
   const ids = new Map<string, string>();
   for (const name of pods) {
     const pod = { uid: name, namespace: 'default', name };
-    ids.set((await runtime.createSandbox({ ...shared, pod, hostname: name })).id, name);
+    ids.set((await runtime.createSandbox({ ...plainSandbox(name), pod })).id, name);
   }
   const remove = runtime.removeSandbox.bind(runtime);
   runtime.removeSandbox = async id => {

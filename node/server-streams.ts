@@ -59,7 +59,7 @@ export function serveStreams(context: StreamsContext, upgrade: Upgrade): Promise
 }
 
 /** A kubelet's names (`input`) and the API's (`stdin`) both count. Throws {@link HttpError} 400 if nothing is wanted. */
-export function parseRemote(query: URLSearchParams): RemoteRequest {
+function parseRemote(query: URLSearchParams): RemoteRequest {
   const wants = (...names: string[]) => names.some(name => flag(query, name));
   const tty = wants('tty');
   const request = {

@@ -104,3 +104,31 @@ test('routes lead to the other nodes that have a range and an address', t => {
     { nodeName: 'b', podCIDR: '10.42.1.0/24', nodeAddress: 'ip-b' },
   ]);
 });
+
+test('endpoints that are meant for other zones are left to their nodes, as long as each is told its zone', t => {
+  const meant = (address: string, zone: string, nodeName = 'other') => ({
+    ...ready(address, nodeName),
+    hints: { forZones: [{ name: zone }] },
+  });
+  const zoned = [meant('10.42.0.2', 'a'), meant('10.42.0.3', 'b'), meant('10.42.0.4', 'a', 'node-1')];
+  const reached = (endpoints: EndpointSlice['endpoints'], zone?: string, spec: Service['spec'] = {}) =>
+    planServicePorts(
+      [service({ ports: [{ port: 80 }], ...spec })],
+      [slice(endpoints)],
+      'node-1',
+      zone,
+    )[0]?.endpoints.map(({ address }) => address);
+  t.deepEqual(reached(zoned, 'a'), ['10.42.0.2', '10.42.0.4']);
+  t.deepEqual(reached(zoned, 'b'), ['10.42.0.3']);
+  const all = ['10.42.0.2', '10.42.0.3', '10.42.0.4'];
+  t.deepEqual(reached(zoned), all, 'a node without a zone');
+  t.deepEqual(reached(zoned, 'c'), all, 'a zone that none is meant for');
+  t.deepEqual(reached([...zoned, ready('10.42.0.5')], 'b'), [...all, '10.42.0.5'], 'one without a word');
+  t.deepEqual(reached([...zoned, leaving('10.42.0.5')], 'b'), ['10.42.0.3'], 'one that leaves has no say');
+  t.deepEqual(reached(zoned, 'b', { internalTrafficPolicy: 'Local' }), ['10.42.0.4'], 'who asks for the node gets it');
+  t.deepEqual(
+    reached(zoned, 'b', { externalTrafficPolicy: 'Local' }),
+    ['10.42.0.3', '10.42.0.4'],
+    'a port of the node leads to the pods of the node',
+  );
+});

@@ -7,12 +7,16 @@ const AFFINITY_SECONDS_DEFAULT = 10_800;
 
 /**
  * One entry for each port of each service with a cluster address. Ready endpoints count; where none is ready, those that
- * still serve while they terminate do, so that a rolling update loses no connection.
+ * still serve while they terminate do, so that a rolling update loses no connection. Endpoints that are meant for other zones
+ * are left out (KEP-2433, KEP-4444).
+ *
+ * @param zone of this node, as its label says; undefined if it has none
  */
 export function planServicePorts(
   services: readonly Service[],
   slices: readonly EndpointSlice[],
   nodeName: string,
+  zone?: string,
 ): ServicePort[] {
   const byService = Map.groupBy(
     slices,
@@ -30,6 +34,7 @@ export function planServicePorts(
       const protocol = port.protocol ?? 'TCP';
       if (protocol !== 'TCP' && protocol !== 'UDP') continue;
       const portName = port.name ?? '';
+      const localOnly = spec?.externalTrafficPolicy === 'Local';
       result.push({
         id: `${metadata?.namespace}/${metadata?.name}:${portName}`,
         protocol,
@@ -38,12 +43,26 @@ export function planServicePorts(
         nodePort: port.nodePort ?? 0,
         externalIPs: [...(spec?.externalIPs ?? []), ...ingressIPs(service)],
         affinitySeconds: affinityOf(service),
-        localOnly: spec?.externalTrafficPolicy === 'Local',
-        endpoints: endpointsOf(own, { portName, protocol }, nodeName, spec?.internalTrafficPolicy === 'Local'),
+        localOnly,
+        endpoints: endpointsOf(
+          own,
+          { portName, protocol },
+          { nodeName, zone, onlyLocal: spec?.internalTrafficPolicy === 'Local', keepsLocal: localOnly },
+        ),
       });
     }
   }
   return result.sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** Which of a port's endpoints one node is to use. */
+export interface EndpointChoice {
+  readonly nodeName: string;
+  readonly zone?: string | undefined;
+  /** Those of other nodes do not count. */
+  readonly onlyLocal?: boolean;
+  /** Those of this node count whichever zone they are meant for. */
+  readonly keepsLocal?: boolean;
 }
 
 /**
@@ -53,40 +72,56 @@ export function planServicePorts(
 export function endpointsOf(
   slices: readonly EndpointSlice[],
   port: { readonly portName: string; readonly protocol: string },
-  nodeName: string,
-  onlyLocal: boolean,
+  choice: EndpointChoice,
 ): Endpoint[] {
   return ['IPv4', 'IPv6'].flatMap(family =>
     endpointsOfFamily(
       slices.filter(({ addressType }) => addressType === family),
       port,
-      { nodeName, onlyLocal },
+      choice,
     ),
   );
+}
+
+interface Candidate extends Endpoint {
+  /** The zones that it is meant for. */
+  readonly zones: readonly string[];
 }
 
 function endpointsOfFamily(
   slices: readonly EndpointSlice[],
   { portName, protocol }: { readonly portName: string; readonly protocol: string },
-  { nodeName, onlyLocal }: { readonly nodeName: string; readonly onlyLocal: boolean },
+  choice: EndpointChoice,
 ): Endpoint[] {
-  const ready = new Map<string, Endpoint>();
-  const serving = new Map<string, Endpoint>();
+  const { nodeName } = choice;
+  const ready = new Map<string, Candidate>();
+  const serving = new Map<string, Candidate>();
   for (const { ports, endpoints } of slices) {
     const port = ports?.find(({ name = '', protocol: other = 'TCP' }) => name === portName && other === protocol)?.port;
     if (port === undefined) continue;
-    for (const { addresses, conditions, nodeName: at } of endpoints ?? []) {
+    for (const { addresses, conditions, nodeName: at, hints } of endpoints ?? []) {
       const [address] = addresses;
-      if (address === undefined || (onlyLocal && at !== nodeName)) continue;
-      const endpoint = { address, port, local: at === nodeName };
+      if (address === undefined || (choice.onlyLocal && at !== nodeName)) continue;
+      const zones = (hints?.forZones ?? []).map(({ name }) => name);
+      const endpoint = { address, port, local: at === nodeName, zones };
       const key = `${address}:${port}`;
       if (conditions?.ready !== false) ready.set(key, endpoint);
       else if (conditions.serving && conditions.terminating) serving.set(key, endpoint);
     }
   }
-  const chosen = ready.size > 0 ? ready : serving;
-  return [...chosen].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, endpoint]) => endpoint);
+  const chosen = ready.size > 0 ? nearEndpoints([...ready.values()], choice) : [...serving.values()];
+  return chosen
+    .map(({ address, port, local }) => ({ address, port, local }))
+    .sort((a, b) => (`${a.address}:${a.port}` < `${b.address}:${b.port}` ? -1 : 1));
 }
+
+/** Those that are meant for the node's zone. Where one is not told what it is meant for, or none is for this zone, all of them. */
+function nearEndpoints(ready: readonly Candidate[], { zone, onlyLocal, keepsLocal }: EndpointChoice): Candidate[] {
+  const isNear = ({ zones }: Candidate) => zone !== undefined && zones.includes(zone);
+  if (onlyLocal || !ready.every(({ zones }) => zones.length > 0) || !ready.some(isNear)) return [...ready];
+  return ready.filter(endpoint => isNear(endpoint) || (keepsLocal && endpoint.local));
+}
+
 function affinityOf({ spec }: Service): number {
   if (spec?.sessionAffinity !== 'ClientIP') return 0;
   return spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? AFFINITY_SECONDS_DEFAULT;

@@ -69,7 +69,7 @@ export async function revisionOf(session: Session, text: string): Promise<number
 export const timeText = (timeMs: number): string => `${new Date(timeMs).toISOString().slice(0, 19)}Z`;
 
 /** The oldest revision that can still be read: the server tells when it is asked for an older one. */
-export async function oldestRevision(session: Session): Promise<number> {
+async function oldestRevision(session: Session): Promise<number> {
   const query = { resourceVersion: FIRST_REVISION, timeoutSeconds: 1 };
   try {
     for await (const _event of session.api.watch(LEASES, { query })) return FIRST_REVISION;

@@ -86,7 +86,7 @@ export interface KubeconfigDocument {
  * Which files to read: --kubeconfig, else KUBECONFIG, else the one that `raftsman up` wrote, else ~/.kube/config. The
  * cluster's own comes before the user's, because a command of raftsman means a raftsman cluster.
  */
-export function kubeconfigFiles(explicit: string | undefined, env: Environment): readonly string[] {
+function kubeconfigFiles(explicit: string | undefined, env: Environment): readonly string[] {
   if (explicit !== undefined) return [explicit];
   if (env.KUBECONFIG) return [...new Set(env.KUBECONFIG.split(delimiter).filter(path => path !== ''))];
   const home = env.HOME ?? homedir();

@@ -126,7 +126,7 @@ export function tellFailure(context: CommandContext, error: unknown, server?: st
 }
 
 /** Hints such as "use 'raftsman get -h'" name the program as it was called. */
-export function inOwnName(text: string, name: string): string {
+function inOwnName(text: string, name: string): string {
   return name === 'raftsman' ? text : text.replaceAll(/(['"`(]|e\.g\. )raftsman /g, `$1${name} `);
 }
 

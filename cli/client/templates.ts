@@ -2,7 +2,7 @@
 import type { JsonObject } from './api.ts';
 
 /** The path of the pod's specification within an object of this kind. */
-export function templatePathOf(object: JsonObject): readonly string[] {
+function templatePathOf(object: JsonObject): readonly string[] {
   if (object.kind === 'Pod') return ['spec'];
   if (object.kind === 'CronJob') return ['spec', 'jobTemplate', 'spec', 'template', 'spec'];
   return ['spec', 'template', 'spec'];

@@ -11,7 +11,7 @@ Example resource specifications include:
    '<resource>'`;
 
 /** The names of the commands down to this one, without the program's. */
-export function commandPath(command: Command): string {
+function commandPath(command: Command): string {
   return command.parent?.parent ? `${commandPath(command.parent)} ${command.name()}` : command.name();
 }
 

@@ -80,9 +80,9 @@ export async function savePlan(directory: string, plan: ClusterPlan): Promise<vo
 /** Where the processes of a local cluster reach each other. */
 export const HOST = '127.0.0.1';
 /** How far apart the ports of masters and peers are laid out from the stable port. */
-export const PORT_STRIDE = 20;
+const PORT_STRIDE = 20;
 /** Where all nodes of a local cluster together take requests for Ingresses, from the stable port. */
-export const INGRESS_OFFSETS = { http: 18, https: 19 } as const;
+const INGRESS_OFFSETS = { http: 18, https: 19 } as const;
 /** More masters than this make a slower cluster, not a safer one. */
 export const MASTERS_MAX = 7;
 export const NODES_MAX = 100;

@@ -56,6 +56,7 @@ SIGTERM and Ctrl-C stop the agent and leave its pods running; SIGUSR2 removes th
     )
     .action(async (flags: Flags) => {
       const { runAgent } = await import('../../node/main.ts');
+      using _collection = context.collectWhenIdle();
       await runAgent(
         {
           name: flags.name,

@@ -22,7 +22,7 @@ export interface Verdict {
 const TAKEN: Verdict = { isTaken: true };
 const LEFT: Verdict = { isTaken: false };
 
-export function verdictOn(pod: Pod, rules: DrainRules, nowMs: number): Verdict {
+function verdictOn(pod: Pod, rules: DrainRules, nowMs: number): Verdict {
   const { ownerReferences, annotations, deletionTimestamp } = pod.metadata ?? {};
   const controller = ownerReferences?.find(owner => owner.controller);
   const hasEnded = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';

@@ -15,6 +15,7 @@ interface Flags {
 interface Schema {
   readonly $ref?: string;
   readonly allOf?: readonly Schema[];
+  readonly oneOf?: readonly Schema[];
   readonly type?: string;
   readonly description?: string;
   readonly properties?: Readonly<Record<string, Schema>>;
@@ -30,8 +31,8 @@ interface Schema {
 }
 type Schemas = Readonly<Record<string, Schema>>;
 
-/** Descriptions are folded so that lines end before this column. */
-const TEXT_WIDTH = 80;
+/** What a line of a description holds at most, with what it is moved in by. */
+const LINE_WIDTH = 80;
 const ENUM_SHOWN_MAX = 4;
 
 export function register(program: Command, context: CommandContext): void {
@@ -94,28 +95,44 @@ function olderLines(
 ): string[] {
   const field = propertyAt(start, path, schemas);
   const described = inner(field, schemas);
-  const isList = field.items !== undefined;
-  const typeText = (schema: Schema): string => {
-    const text = typeOf(schema);
-    if (text === 'IntOrString' || text === 'Quantity') return 'string';
-    return refOf(schema) !== undefined || schema.items ? text.replace(/[A-Z]\w*$/, 'Object') : text;
-  };
   const fields = Object.entries(described.properties ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  const heading = fields.length > 0 ? 'RESOURCE: ' : 'FIELD:    ';
+  const texts = [
+    ...(field.description ? olderText(field.description) : []),
+    ...(described !== field && described.description ? ['', ...olderText(described.description)] : []),
+  ];
   return [
     `KIND:     ${resource.kind}`,
     `VERSION:  ${groupVersionOf(resource)}`,
     '',
-    ...(path.length > 0 ? [`RESOURCE: ${path.at(-1)} <${isList ? '[]' : ''}Object>`, ''] : []),
+    ...(path.length > 0 ? [`${heading}${path.at(-1)} <${olderType(field, schemas)}>`, ''] : []),
     'DESCRIPTION:',
-    ...wrapped(field.description ?? described.description ?? '<empty>', '     '),
-    '',
-    ...(fields.length > 0 ? ['FIELDS:'] : []),
+    ...(texts.length > 0 ? texts : ['     <empty>']),
+    ...(fields.length > 0 ? ['', 'FIELDS:'] : []),
     ...fields.flatMap(([name, schema]) => [
-      `   ${name}\t<${typeText(schema)}>${described.required?.includes(name) ? ' -required-' : ''}`,
-      ...wrapped(schema.description ?? '', '     '),
+      `   ${name}\t<${olderType(schema, schemas)}>${described.required?.includes(name) ? ' -required-' : ''}`,
+      ...(schema.description ? olderText(schema.description) : []),
       '',
     ]),
   ];
+}
+
+/** What hangs in a list hangs no further in here. */
+const olderText = (text: string): string[] =>
+  wrapped(text.replaceAll(/\n[ \t]+/g, '\n'), '     ').map(line => line.trimEnd());
+
+/** Whatever has fields is an `Object`; a number that may be text is text. */
+function olderType(schema: Schema, schemas: Schemas): string {
+  const ref = refOf(schema);
+  if (ref !== undefined) {
+    const { type, oneOf } = schemas[nameOf(ref)] ?? {};
+    return oneOf ? 'string' : type === undefined || type === 'object' ? 'Object' : type;
+  }
+  if (schema.items) return `[]${olderType(schema.items, schemas)}`;
+  if (typeof schema.additionalProperties === 'object') {
+    return `map[string]${olderType(schema.additionalProperties, schemas)}`;
+  }
+  return typeOf(schema, schemas);
 }
 
 /** The longest beginning of the word that names a resource; the rest are fields. */
@@ -172,12 +189,17 @@ function propertyAt(start: Schema, path: readonly string[], schemas: Schemas): S
   return current;
 }
 
-/** `[]ContainerPort`, `map[string]string`, `integer`. */
-function typeOf(schema: Schema): string {
+/** `[]ContainerPort`, `map[string]string`, `integer`. What is text by another name, such as a time, is `string`. */
+function typeOf(schema: Schema, schemas: Schemas): string {
   const ref = refOf(schema);
-  if (ref !== undefined) return nameOf(ref).split('.').at(-1) ?? '';
-  if (schema.items) return `[]${typeOf(schema.items)}`;
-  if (typeof schema.additionalProperties === 'object') return `map[string]${typeOf(schema.additionalProperties)}`;
+  if (ref !== undefined) {
+    const { type } = schemas[nameOf(ref)] ?? {};
+    return type !== undefined && type !== 'object' ? type : (nameOf(ref).split('.').at(-1) ?? '');
+  }
+  if (schema.items) return `[]${typeOf(schema.items, schemas)}`;
+  if (typeof schema.additionalProperties === 'object') {
+    return `map[string]${typeOf(schema.additionalProperties, schemas)}`;
+  }
   return schema.type === 'object' || schema.type === undefined ? 'Object' : schema.type;
 }
 
@@ -186,8 +208,8 @@ function fieldHeading(start: Schema, path: readonly string[], schemas: Schemas):
   const field = propertyAt(start, path, schemas);
   const values = field.enum ?? [];
   return [
-    `FIELD: ${path.at(-1)} <${typeOf(field)}>`,
-    ...(values.length > 0 ? ['ENUM:', ...values.map(value => `    ${String(value)}`)] : ['']),
+    `FIELD: ${path.at(-1)} <${typeOf(field, schemas)}>`,
+    ...(values.length > 0 ? ['ENUM:', ...values.map(value => `    ${wordText(value)}`)] : ['']),
     '',
   ];
 }
@@ -198,7 +220,7 @@ function content(field: Schema, schemas: Schemas, isRecursive: boolean): string[
   const fields = Object.keys(described.properties ?? {});
   return [
     'DESCRIPTION:',
-    ...(texts.length === 0 ? ['    <empty>'] : texts.flatMap(text => [...wrapped(text ?? '', '    '), '    '])),
+    ...(texts.length === 0 ? ['    <empty>'] : [...texts.flatMap(text => wrapped(text ?? '', '    ')), '    ']),
     ...(fields.length > 0 ? ['FIELDS:', ...fieldLines(described, { schemas, isRecursive, by: '  ', seen: [] })] : []),
     '',
   ];
@@ -217,8 +239,8 @@ function fieldLines(schema: Schema, listing: Listing): string[] {
   return Object.entries(schema.properties ?? {})
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([name, field]) => {
-      const line = `${by}${name}\t<${typeOf(field)}>${schema.required?.includes(name) ? ' -required-' : ''}`;
-      const values = field.enum?.length ? [`${by}enum: ${enumText(field.enum, isRecursive)}`] : [];
+      const line = `${by}${name}\t<${typeOf(field, schemas)}>${schema.required?.includes(name) ? ' -required-' : ''}`;
+      const values = field.enum?.length ? [`${by}enum: ${enumText(field.enum)}`] : [];
       const within = inner(field, schemas);
       if (!isRecursive) {
         const text = field.description;
@@ -233,25 +255,27 @@ function fieldLines(schema: Schema, listing: Listing): string[] {
     });
 }
 
-/** In the long form only the first few. */
-function enumText(values: readonly unknown[], isRecursive: boolean): string {
-  const isCut = isRecursive && values.length > ENUM_SHOWN_MAX;
-  return [...(isCut ? values.slice(0, ENUM_SHOWN_MAX) : values).map(String), ...(isCut ? ['....'] : [])].join(', ');
+const wordText = (value: unknown): string => (value === '' ? '""' : String(value));
+
+/** Only the first few. */
+function enumText(values: readonly unknown[]): string {
+  return [...values.slice(0, ENUM_SHOWN_MAX).map(wordText), ...(values.length > ENUM_SHOWN_MAX ? ['....'] : [])].join(
+    ', ',
+  );
 }
 
+/** Folds between words; spaces within a line stay as they are, and a word that is too long has a line of its own. */
 function wrapped(text: string, by: string): string[] {
   return text.split('\n').flatMap(paragraph => {
     const lines: string[] = [];
-    // What hangs in a list hangs by one more.
-    const start = /^\s+- /.test(paragraph) ? `${by} ` : by;
-    let line = start;
-    for (const word of paragraph.trim().split(/\s+/)) {
-      if (line !== start && line.length + 1 + word.length >= TEXT_WIDTH) {
+    const width = LINE_WIDTH - by.length;
+    let line = '';
+    for (const [, spaces = '', word = ''] of paragraph.matchAll(/(\s*)(\S+)/g)) {
+      if (line.length + spaces.length + word.length > width && line !== '') {
         lines.push(line);
-        line = start;
-      }
-      line += line === start ? word : ` ${word}`;
+        line = word;
+      } else line += spaces + word;
     }
-    return [...lines, line];
+    return [...lines, line].map(each => `${by}${each}`);
   });
 }

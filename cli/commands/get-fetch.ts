@@ -53,7 +53,7 @@ export function selection(flags: GetFlags): Record<string, string | undefined> {
 }
 
 /** A document as a table: objects of servers that print none, and answers such as a scale, have a name and an age. */
-export function tableOf(document: JsonObject, now: number): TableDocument {
+function tableOf(document: JsonObject, now: number): TableDocument {
   if (document.kind === 'Table') return document as TableDocument;
   const { items, metadata } = document as ListDocument;
   return {

@@ -6,7 +6,7 @@ import { parseSchedule, type Schedule } from '../../control/operations/schedule.
 import type { CommandContext } from '../context.ts';
 
 /** Where `raftsman up` keeps its cluster unless told otherwise. */
-export function defaultDataDir(env: CommandContext['env']): string {
+function defaultDataDir(env: CommandContext['env']): string {
   return env.RAFTSMAN_DATA_DIR ?? join(env.HOME ?? homedir(), '.raftsman');
 }
 

@@ -7,7 +7,7 @@ import type { Session } from '../client/session.ts';
 import { podSelectorOf } from '../client/templates.ts';
 
 export const REVISION = 'deployment.kubernetes.io/revision';
-export const CHANGE_CAUSE = 'kubernetes.io/change-cause';
+const CHANGE_CAUSE = 'kubernetes.io/change-cause';
 
 export interface Revision {
   readonly number: number;

@@ -56,7 +56,7 @@ async function keepAnnotation(session: Session, manifest: ManifestObject, annota
 }
 
 /** What the fields are to be managed by; undefined if client-side apply owns none of them. */
-export function upgradedFields(entries: readonly ManagedFields[]): ManagedFields[] | undefined {
+function upgradedFields(entries: readonly ManagedFields[]): ManagedFields[] | undefined {
   const isClientSide = ({ manager, operation, subresource, fieldsV1 }: ManagedFields) =>
     operation === 'Update' && !subresource && (manager === CLIENT_SIDE_MANAGER || ownsAnnotation(fieldsV1));
   const former = entries.filter(isClientSide);

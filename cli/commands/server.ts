@@ -186,6 +186,7 @@ Examples:
       }
       const storeSettings = await storeSettingsOf(flags);
       const { runMaster } = await import('../../control/main.ts');
+      using _collection = context.collectWhenIdle();
       await runMaster(
         {
           name: flags.name,

@@ -83,6 +83,7 @@ async function foreground(flags: Flags, nodeFlags: readonly string[], context: C
   const stop = new AbortController();
   const release = context.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], () => stop.abort());
   try {
+    using _collection = context.collectWhenIdle();
     await up(
       {
         dataDir: flags.dataDir,

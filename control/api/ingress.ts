@@ -11,7 +11,7 @@ export const INGRESS_CONTROLLER = 'raftsman.io/ingress';
 /** On an IngressClass: what Ingresses without a class get. */
 export const DEFAULT_INGRESS_CLASS = 'ingressclass.kubernetes.io/is-default-class';
 /** On an Ingress: how it named its class before there was a field for it. */
-export const OLD_INGRESS_CLASS = 'kubernetes.io/ingress.class';
+const OLD_INGRESS_CLASS = 'kubernetes.io/ingress.class';
 /** On a Node: where its agent takes requests, `HTTP,HTTPS`; 0 for a port that it does not have. */
 export const INGRESS_PORTS = 'raftsman.io/ingress-ports';
 /** On a Node, set by operators and never by the node itself: with `off` the node routes nothing and may read no TLS Secret. */

@@ -5,9 +5,6 @@ const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
 const SUFFIX_LENGTH = 5;
 const NAME_LENGTH_MAX = 63;
 
-/** How often a name that is taken is made anew. */
-export const GENERATE_NAME_ATTEMPTS_MAX = 8;
-
 /** `base` with a random suffix. `random` gives numbers from 0 up to but not including 1. */
 export function generateName(base: string, random: () => number): string {
   let suffix = '';

@@ -18,10 +18,10 @@ export const STORAGE_PROVISIONER_BETA = 'volume.beta.kubernetes.io/storage-provi
 /** On a volume: who made it. */
 export const PROVISIONED_BY = 'pv.kubernetes.io/provisioned-by';
 /** How a claim or a volume named its class before there was a field for it. */
-export const CLASS_BETA = 'volume.beta.kubernetes.io/storage-class';
+const CLASS_BETA = 'volume.beta.kubernetes.io/storage-class';
 /** What marks a class as the default one. */
 export const DEFAULT_CLASS = 'storageclass.kubernetes.io/is-default-class';
-export const DEFAULT_CLASS_BETA = 'storageclass.beta.kubernetes.io/is-default-class';
+const DEFAULT_CLASS_BETA = 'storageclass.beta.kubernetes.io/is-default-class';
 
 /** The provisioner of classes whose volumes are made by hand. */
 export const NO_PROVISIONER = 'kubernetes.io/no-provisioner';

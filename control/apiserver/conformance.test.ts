@@ -1,214 +1,17 @@
 /**
- * What the conformance tests of Kubernetes v1.33 ask of the APIs of networks, nodes, leases, budgets, certificates and flows: each is
- * found in discovery, and made, read, listed, watched, patched, replaced, its status too, and deleted one by one and together.
+ * What the conformance tests of Kubernetes v1.33 ask of the APIs of many kinds: each is found in discovery, and made, read, listed,
+ * watched, patched, replaced, its status too, and deleted one by one and together; as JSON, and as protobuf, which Go's clients send.
  */
 import test from 'ava';
-import { createRequest } from '../pki/authority.ts';
+import type { KubernetesObject } from '../api/kind.ts';
+import { encodeProtobuf } from '../api/protobuf/testing/encode.ts';
+import { type Case, cases } from './testing/api-operations.ts';
 import { createHarness, type Harness } from './testing/harness.ts';
-
-interface Case {
-  readonly group: string;
-  readonly version: string;
-  readonly resource: string;
-  readonly kind: string;
-  readonly isNamespaced: boolean;
-  /** The first of three objects has index 0. */
-  object(index: number): { readonly metadata?: object; readonly [field: string]: unknown };
-  /** Sent to the status subresource, where there is one. */
-  readonly status?: object;
-  /** Where status lies under a path of its own besides. */
-  readonly subresources?: readonly string[];
-}
-
-const { request: REQUEST } = await createRequest('e2e');
-
-const cases: readonly Case[] = [
-  {
-    group: 'networking.k8s.io',
-    version: 'v1',
-    resource: 'ingresses',
-    kind: 'Ingress',
-    isNamespaced: true,
-    object: () => ({ spec: { defaultBackend: { service: { name: 'default-backend', port: { number: 80 } } } } }),
-    status: { loadBalancer: { ingress: [{ ip: '169.1.1.1' }] } },
-  },
-  {
-    group: 'networking.k8s.io',
-    version: 'v1',
-    resource: 'ingressclasses',
-    kind: 'IngressClass',
-    isNamespaced: false,
-    object: () => ({ spec: { controller: 'example.com/controller' } }),
-  },
-  {
-    group: 'networking.k8s.io',
-    version: 'v1',
-    resource: 'networkpolicies',
-    kind: 'NetworkPolicy',
-    isNamespaced: true,
-    object: () => ({ spec: { podSelector: { matchLabels: { pod: 'a' } }, ingress: [], policyTypes: ['Ingress'] } }),
-  },
-  {
-    group: 'networking.k8s.io',
-    version: 'v1',
-    resource: 'servicecidrs',
-    kind: 'ServiceCIDR',
-    isNamespaced: false,
-    object: index => ({ spec: { cidrs: [`2001:db8:${index + 1}::/64`] } }),
-    status: {
-      conditions: [
-        {
-          type: 'StatusUpdate',
-          status: 'True',
-          reason: 'E2E',
-          message: 'x',
-          lastTransitionTime: '2026-01-01T00:00:00Z',
-        },
-      ],
-    },
-  },
-  {
-    group: 'networking.k8s.io',
-    version: 'v1',
-    resource: 'ipaddresses',
-    kind: 'IPAddress',
-    isNamespaced: false,
-    object: index => ({
-      metadata: { name: `192.168.2.${index + 1}` },
-      spec: { parentRef: { group: 'apps', resource: 'testing', namespace: 'ns', name: 'fake' } },
-    }),
-  },
-  {
-    group: 'discovery.k8s.io',
-    version: 'v1',
-    resource: 'endpointslices',
-    kind: 'EndpointSlice',
-    isNamespaced: true,
-    object: index => ({ addressType: 'IPv4', endpoints: [{ addresses: [`1.2.3.${index}`] }] }),
-  },
-  {
-    group: '',
-    version: 'v1',
-    resource: 'endpoints',
-    kind: 'Endpoints',
-    isNamespaced: true,
-    object: () => ({ subsets: [{ addresses: [{ ip: '10.0.0.24' }], ports: [{ name: 'http', port: 80 }] }] }),
-  },
-  {
-    group: '',
-    version: 'v1',
-    resource: 'services',
-    kind: 'Service',
-    isNamespaced: true,
-    object: () => ({
-      spec: {
-        type: 'LoadBalancer',
-        loadBalancerClass: 'example.com/internal-vip',
-        ports: [{ name: 'http', port: 80 }],
-      },
-    }),
-    status: { loadBalancer: { ingress: [{ ip: '203.0.113.1', ipMode: 'VIP' }] } },
-  },
-  {
-    group: '',
-    version: 'v1',
-    resource: 'nodes',
-    kind: 'Node',
-    isNamespaced: false,
-    object: () => ({ spec: { unschedulable: true } }),
-    status: { nodeInfo: { bootID: 'x', kernelVersion: '6' } },
-  },
-  {
-    group: 'coordination.k8s.io',
-    version: 'v1',
-    resource: 'leases',
-    kind: 'Lease',
-    isNamespaced: true,
-    object: () => ({
-      spec: {
-        holderIdentity: 'holder',
-        leaseDurationSeconds: 30,
-        acquireTime: '2026-01-01T00:00:00.000000Z',
-        renewTime: '2026-01-01T00:00:05.000000Z',
-        leaseTransitions: 0,
-      },
-    }),
-  },
-  {
-    group: 'policy',
-    version: 'v1',
-    resource: 'poddisruptionbudgets',
-    kind: 'PodDisruptionBudget',
-    isNamespaced: true,
-    object: () => ({ spec: { selector: { matchLabels: { foo: 'bar' } }, minAvailable: '1%' } }),
-    status: {
-      observedGeneration: 1,
-      disruptedPods: { x: '2026-01-01T00:00:00Z' },
-      disruptionsAllowed: 0,
-      currentHealthy: 0,
-      desiredHealthy: 0,
-      expectedPods: 0,
-    },
-  },
-  {
-    group: 'certificates.k8s.io',
-    version: 'v1',
-    resource: 'certificatesigningrequests',
-    kind: 'CertificateSigningRequest',
-    isNamespaced: false,
-    object: () => ({
-      spec: {
-        request: Buffer.from(REQUEST).toString('base64'),
-        signerName: 'example.com/e2e',
-        usages: ['digital signature', 'key encipherment', 'server auth'],
-      },
-    }),
-    status: { conditions: [{ type: 'StatusUpdate', status: 'True', reason: 'E2E', message: 'x' }] },
-    subresources: ['approval', 'status'],
-  },
-  {
-    group: 'flowcontrol.apiserver.k8s.io',
-    version: 'v1',
-    resource: 'flowschemas',
-    kind: 'FlowSchema',
-    isNamespaced: false,
-    object: () => ({
-      spec: {
-        matchingPrecedence: 10_000,
-        priorityLevelConfiguration: { name: 'global-default' },
-        distinguisherMethod: { type: 'ByUser' },
-        rules: [
-          {
-            subjects: [{ kind: 'User', user: { name: 'example-e2e-non-existent-user' } }],
-            nonResourceRules: [{ verbs: ['*'], nonResourceURLs: ['*'] }],
-          },
-        ],
-      },
-    }),
-    status: {
-      conditions: [
-        { type: 'E2E', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z', reason: 'E2E', message: 'x' },
-      ],
-    },
-  },
-  {
-    group: 'flowcontrol.apiserver.k8s.io',
-    version: 'v1',
-    resource: 'prioritylevelconfigurations',
-    kind: 'PriorityLevelConfiguration',
-    isNamespaced: false,
-    object: () => ({
-      spec: { type: 'Limited', limited: { nominalConcurrencyShares: 2, limitResponse: { type: 'Reject' } } },
-    }),
-    status: {
-      conditions: [
-        { type: 'E2E', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z', reason: 'E2E', message: 'x' },
-      ],
-    },
-  },
-];
+import { moreCases } from './testing/more-api-operations.ts';
 
 const basePath = ({ group, version }: Case) => (group === '' ? `/api/${version}` : `/apis/${group}/${version}`);
+/** Jobs and ReplicationControllers leave their pods alone by default, and wait until that is done. */
+const BACKGROUND = 'propagationPolicy=Background';
 const MERGE = { 'content-type': 'application/merge-patch+json' };
 
 interface Found {
@@ -233,8 +36,21 @@ async function isDiscovered({ call }: Harness, { group, version, ...each }: Case
   );
 }
 
-for (const each of cases) {
-  test(`${each.kind} API operations`, async t => {
+const GO = { 'content-type': 'application/vnd.kubernetes.protobuf' };
+/** An object as it is sent: by dynamic clients as JSON, by typed ones as protobuf. */
+const FORMATS = {
+  JSON: (object: KubernetesObject) => ({ body: object }),
+  protobuf: (object: KubernetesObject) => ({
+    body: encodeProtobuf(object as { apiVersion: string; kind: string }),
+    headers: GO,
+  }),
+} as const;
+
+const runs = [...cases, ...moreCases].flatMap(each =>
+  Object.entries(FORMATS).map(([format, sent]) => ({ each, format, sent })),
+);
+for (const { each, format, sent } of runs) {
+  test(`${each.kind} API operations in ${format}`, async t => {
     const harness = await createHarness();
     t.teardown(() => harness.close());
     const { call } = harness;
@@ -246,9 +62,11 @@ for (const each of cases) {
     const make = async (index: number): Promise<Found> => {
       const object = each.object(index);
       const metadata = { name: `e2e-${index}`, ...object.metadata, labels: { special: 'yes' } };
-      const { status, body, text } = await call('POST', path, {
-        body: { apiVersion, kind: each.kind, ...object, metadata },
-      });
+      const { status, body, text } = await call(
+        'POST',
+        path,
+        sent({ apiVersion, kind: each.kind, ...object, metadata }),
+      );
       t.is(status, 201, text);
       return body;
     };
@@ -275,20 +93,22 @@ for (const each of cases) {
     t.is(await next(), `MODIFIED ${name}`);
     const annotations = { ...patched.body.metadata.annotations, updated: 'true' };
     const replacement = { ...patched.body, metadata: { ...patched.body.metadata, annotations } };
-    const updated = await call('PUT', `${path}/${name}`, { body: replacement });
+    const updated = await call('PUT', `${path}/${name}`, sent(replacement));
     t.like(updated.body.metadata.annotations, { patched: 'true', updated: 'true' }, updated.text);
     t.is(await next(), `MODIFIED ${name}`);
-    const stale = await call('PUT', `${path}/${name}`, { body: replacement });
+    const stale = await call('PUT', `${path}/${name}`, sent(replacement));
     t.is(stale.status, 409);
 
     if (each.status) {
       const body = { ...annotate('patchedstatus'), status: each.status };
       const told = await call('PATCH', `${path}/${name}/status`, { body, headers: MERGE });
       t.is(told.status, 200, told.text);
-      t.like(told.body.status ?? {}, JSON.parse(JSON.stringify(each.status)));
+      t.like(told.body.status ?? {}, JSON.parse(JSON.stringify(each.statusAfter ?? each.status)));
       const read = await call('GET', `${path}/${name}/status`);
       t.deepEqual(read.body.status, told.body.status);
-      t.is((await call('PUT', `${path}/${name}/status`, { body: read.body })).status, 200);
+      const same = await call('PUT', `${path}/${name}/status`, sent(read.body));
+      t.is(same.status, 200, same.text);
+      t.deepEqual(same.body, read.body);
       t.is(await next(), `MODIFIED ${name}`);
     }
 
@@ -300,19 +120,19 @@ for (const each of cases) {
       const read = await call('GET', `${path}/${name}/approval`);
       t.like(read.body.metadata.annotations, { patchedapproval: 'true' });
       const conditions = [{ type: 'Approved', status: 'True', reason: 'E2E', message: 'x' }];
-      const given = await call('PUT', `${path}/${name}/approval`, { body: { ...read.body, status: { conditions } } });
+      const given = await call('PUT', `${path}/${name}/approval`, sent({ ...read.body, status: { conditions } }));
       t.is(given.status, 200, given.text);
       t.is(given.body.status.conditions.at(-1).type, 'Approved');
       t.is(await next(), `MODIFIED ${name}`);
       t.is(await next(), `MODIFIED ${name}`);
     }
 
-    const removed = await call('DELETE', `${path}/${name}`);
+    const removed = await call('DELETE', `${path}/${name}?${BACKGROUND}`);
     t.true(removed.status === 200 || removed.status === 202, removed.text);
     t.is(await next(), `DELETED ${name}`);
     t.is((await call('GET', `${path}/${name}`)).status, 404);
     t.is((await list(path)).items.length, 2);
-    t.is((await call('DELETE', `${path}?${selector}`)).status, 200);
+    t.is((await call('DELETE', `${path}?${selector}&${BACKGROUND}`)).status, 200);
     t.is((await list(path)).items.length, 0);
     const gone = [await next(), await next()].sort();
     t.deepEqual(

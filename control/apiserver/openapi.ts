@@ -1,23 +1,25 @@
 /**
  * `/openapi/v2` and `/openapi/v3`. Documents are made when first asked for and kept as bytes. The hashes in the v3 index
  * are of the server's version and its kinds, from which the documents follow, so that the index costs nothing. Documents
- * with custom resources are made anew when one of their definitions has changed.
+ * with custom resources are made anew when one of their definitions has changed. What is said of the fields is loaded
+ * with the first document: a server that is asked for none does without.
  */
 import { createHash } from 'node:crypto';
 import { type OpenApiVersion, publishedList, publishedSchema } from '../api/custom/openapi.ts';
 import type { JsonSchema } from '../api/custom/schema.ts';
 import type { CustomResourceDefinition } from '../api/generated/types.ts';
-import { withDescriptions } from '../api/openapi/descriptions.ts';
 import { type PlainPath, plainPaths } from '../api/openapi/discovery-paths.ts';
 import { OPENAPI_V2_PROTOBUF_MEDIA_TYPE } from '../api/openapi/gnostic.ts';
 import { groupVersionPath, type OpenApiSource, type SchemaFacts, type ServedKind } from '../api/openapi/source.ts';
-import { openApiV3, openApiV3Index, openApiV3Plain } from '../api/openapi/v3.ts';
+import { openApiV3Index, partsOfV3, partsOfV3Plain } from '../api/openapi/v3.ts';
 import { definition, isDefined } from '../api/schema/definitions.ts';
+import { nextTurn } from './clock.ts';
 import type { Catalogue, PublishedVersion } from './custom/catalogue.ts';
 import type { VirtualResource } from './discovery.ts';
 import { parseAccept } from './http/negotiate.ts';
 import { bytesReply, JSON_TYPE, jsonReply } from './http/replies.ts';
 import { OpenApiV2Bytes } from './openapi-v2.ts';
+import { OpenApiV3Bytes } from './openapi-v3.ts';
 import type { Clock, Exchange, Headers, Reply } from './types.ts';
 
 const V3 = '/openapi/v3';
@@ -41,18 +43,32 @@ export interface OpenApiOptions {
   readonly reviews?: readonly VirtualResource[];
 }
 
+type Describe = NonNullable<OpenApiSource['describe']>;
+
+/** What goes into one document. */
+interface SourceOptions {
+  readonly kinds?: readonly ServedKind[];
+  readonly custom?: readonly PublishedVersion[];
+  readonly target: OpenApiVersion;
+  readonly describe: Describe;
+}
+
 export class OpenApiDocuments {
   readonly #catalogue: Catalogue;
+  readonly #clock: Clock;
   readonly #version: string;
   readonly #ownHash: string;
   readonly #builtIn: readonly ServedKind[];
-  readonly #made = new Map<string, { readonly hash: string; readonly bytes: Uint8Array }>();
   readonly #v2Bytes: OpenApiV2Bytes;
+  readonly #v3Bytes: OpenApiV3Bytes;
   #told: Told | undefined;
+  #describe: Describe | undefined;
 
   constructor({ catalogue, clock, version, reviews = [] }: OpenApiOptions) {
     this.#v2Bytes = new OpenApiV2Bytes(clock);
+    this.#v3Bytes = new OpenApiV3Bytes(clock);
     this.#catalogue = catalogue;
+    this.#clock = clock;
     this.#version = version;
     this.#builtIn = [...catalogue.builtIn, ...reviews.map(servedReview)];
     const kinds = this.#builtIn.map(({ definition: name, verbs, subresources }) => [name, verbs, subresources]);
@@ -80,47 +96,59 @@ export class OpenApiDocuments {
   }
 
   /** Answers a GET below `/openapi/`; undefined for a path that is none of ours. */
-  answer(exchange: Exchange): Reply | Promise<Reply> | undefined {
+  answer(exchange: Exchange): Reply | undefined | Promise<Reply | undefined> {
     const path = exchange.info.path.replace(/\/$/, '');
     if (path === '/openapi/v2') return this.#v2(exchange);
     if (path === V3) {
       // Kubernetes says text; clients look at neither.
       return jsonReply(200, openApiV3Index(this.#now.hashes), { 'content-type': 'text/plain; charset=utf-8' });
     }
-    const groupVersion = path.startsWith(`${V3}/`) ? path.slice(V3.length + 1) : '';
-    return this.#now.hashes.has(groupVersion) ? this.#v3(exchange, groupVersion) : undefined;
+    return path.startsWith(`${V3}/`) ? this.#v3(exchange, path.slice(V3.length + 1)) : undefined;
+  }
+
+  /** Loads what is said of the fields. Others have a turn between that and the work on a document. */
+  async #descriptions(): Promise<Describe> {
+    if (!this.#describe) {
+      const { withDescriptions } = await import('../api/openapi/descriptions/index.ts');
+      await nextTurn(this.#clock);
+      this.#describe = withDescriptions;
+    }
+    return this.#describe;
   }
 
   /** Old clients take nothing but protobuf, whatever they say they accept. */
   async #v2(exchange: Exchange): Promise<Reply> {
     const isProtobuf = parseAccept(exchange.headers.accept).some(({ type }) => type.includes('proto-openapi'));
+    const describe = await this.#descriptions();
     const { hashes, custom } = this.#now;
     const hash = hashOf([...hashes]);
     const bytes = await this.#v2Bytes.get({
       form: isProtobuf ? 'protobuf' : 'json',
       hash,
-      builtIn: this.#source(this.#builtIn, [], 'v2'),
-      custom: this.#source([], custom, 'v2'),
+      builtIn: this.#source({ kinds: this.#builtIn, target: 'v2', describe }),
+      custom: this.#source({ custom, target: 'v2', describe }),
     });
     const contentType = isProtobuf ? OPENAPI_V2_PROTOBUF_MEDIA_TYPE : JSON_TYPE;
     return reply(exchange, { bytes, hash, headers: { 'content-type': contentType, vary: 'Accept' } });
   }
 
   /** A right hash makes the document immutable, a wrong one leads to the right one. */
-  #v3(exchange: Exchange, groupVersion: string): Reply {
+  async #v3(exchange: Exchange, groupVersion: string): Promise<Reply | undefined> {
+    if (!this.#now.hashes.has(groupVersion)) return undefined;
+    const describe = await this.#descriptions();
     const asked = exchange.query.get('hash');
     const { hashes, custom, plain } = this.#now;
-    const hash = hashes.get(groupVersion) ?? '';
+    const hash = hashes.get(groupVersion);
+    if (hash === undefined) return undefined;
     if (asked !== null && asked !== hash) {
       return bytesReply(301, new Uint8Array(), { location: `${V3}/${groupVersion}?hash=${hash}` });
     }
-    const bytes = this.#make(groupVersion, hash, () => {
-      const path = plain.get(groupVersion);
-      if (path) return Buffer.from(JSON.stringify(openApiV3Plain(this.#source([], [], 'v3'), path)));
-      const kinds = this.#builtIn.filter(kind => groupVersionPath(kind) === groupVersion);
-      const own = custom.filter(({ kind }) => groupVersionPath(kind) === groupVersion);
-      return Buffer.from(JSON.stringify(openApiV3(this.#source(kinds, own, 'v3')).get(groupVersion)));
-    });
+    const path = plain.get(groupVersion);
+    const own = custom.filter(({ kind }) => groupVersionPath(kind) === groupVersion);
+    const source = this.#source({ kinds: this.#builtIn, custom: own, target: 'v3', describe });
+    const parts = () => (path ? partsOfV3Plain(source, path) : partsOfV3(source, groupVersion));
+    const bytes = await this.#v3Bytes.get({ name: groupVersion, hash, source, parts });
+    this.#v3Bytes.keepOnly(this.#now.hashes);
     const headers = {
       'content-type': JSON_TYPE,
       vary: 'Accept',
@@ -129,28 +157,18 @@ export class OpenApiDocuments {
     return reply(exchange, { bytes, hash, headers });
   }
 
-  #source(kinds: readonly ServedKind[], custom: readonly PublishedVersion[], target: OpenApiVersion): OpenApiSource {
+  #source({ kinds = [], custom = [], target, describe }: SourceOptions): OpenApiSource {
     const schemas = customSchemas(custom, target);
     const found = (name: string) => schemas.get(name)?.();
     return {
       title: 'Kubernetes',
       version: this.#version,
       kinds: [...kinds, ...custom.map(({ kind }) => kind)],
-      definition: name => found(name) ?? withDescriptions(name, definition(name)),
+      definition: name => found(name) ?? definition(name),
       hasDefinition: name => schemas.has(name) || isDefined(name),
+      // Custom resources bring their own.
+      describe: (name, schema) => (schemas.has(name) ? schema : describe(name, schema)),
     };
-  }
-
-  /** Kept until it has another hash. At most one of each name is kept. */
-  #make(name: string, hash: string, make: () => Uint8Array): Uint8Array {
-    const made = this.#made.get(name);
-    if (made?.hash === hash) return made.bytes;
-    const bytes = make();
-    this.#made.set(name, { hash, bytes });
-    for (const known of this.#made.keys()) {
-      if (!this.#now.hashes.has(known)) this.#made.delete(known);
-    }
-    return bytes;
   }
 }
 

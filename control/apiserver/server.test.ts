@@ -1,14 +1,12 @@
 import { connect as connectHttp2 } from 'node:http2';
-import { createServer, request as httpsRequest } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
-import test, { type ExecutionContext } from 'ava';
-import WebSocket from 'ws';
+import { request as httpsRequest } from 'node:https';
+import test from 'ava';
 import { createMemoryStore } from '../../store/index.ts';
 import { createAuthority, issueCertificate } from '../pki/authority.ts';
 import { systemClock } from './clock.ts';
 import { ADMIN, createHarness, seededRandom } from './testing/harness.ts';
-import { ask, type World, worldOf } from './testing/tls-world.ts';
+import { worldWithPod } from './testing/pod-world.ts';
+import { ask, worldOf } from './testing/tls-world.ts';
 
 test('a client certificate makes its user; without one the asker is anonymous', async t => {
   const world = await worldOf(t);
@@ -160,84 +158,6 @@ test('a body that is too large is refused before it is read whole', async t => {
   t.is(answer.status, 413);
 });
 
-/** An agent that upgrades and then gives everything back in capitals, or refuses. */
-async function fakeAgent(
-  t: ExecutionContext,
-  world: World,
-  nodeName: string,
-): Promise<{ port: number; heads: string[] }> {
-  const own = await world.issue({
-    commonName: `system:node:${nodeName}`,
-    organizations: ['system:nodes'],
-    usages: ['server'],
-  });
-  const heads: string[] = [];
-  const agent = createServer(
-    {
-      key: own.key,
-      cert: own.certificate,
-      ca: world.authority.certificate,
-      requestCert: true,
-      rejectUnauthorized: true,
-    },
-    (request, response) => {
-      heads.push(`${request.method} ${request.url}`);
-      if (request.url?.includes('gone')) {
-        response.statusCode = 404;
-        response.end('no such container');
-        return;
-      }
-      response.write('line 1\n');
-      response.end('line 2\n');
-    },
-  );
-  agent.on('upgrade', (request, socket: Duplex) => {
-    heads.push(`${request.method} ${request.url} ${request.headers['x-stream-protocol-version'] ?? ''}`);
-    if (request.url?.includes('refuse')) {
-      socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 7\r\n\r\nnot you');
-      return;
-    }
-    socket.write(
-      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n',
-    );
-    socket.on('data', chunk => socket.write(chunk.toString().toUpperCase()));
-    socket.on('end', () => socket.end('bye'));
-  });
-  await new Promise<void>(resolve => agent.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => agent.close());
-  return { port: (agent.address() as AddressInfo).port, heads };
-}
-
-async function worldWithPod(t: ExecutionContext) {
-  const world = await worldOf(t);
-  const agent = await fakeAgent(t, world, 'n1');
-  const post = async (method: string, path: string, body: object) => {
-    const headers = { 'content-type': 'application/json' };
-    const response = await world.server.handle({ method, path, headers, body: JSON.stringify(body) }, ADMIN);
-    t.true(response.status < 300, path);
-  };
-  const status = {
-    addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
-    daemonEndpoints: { kubeletEndpoint: { Port: agent.port } },
-  };
-  await post('POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' }, status });
-  await post('POST', '/api/v1/namespaces/default/pods', {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: 'p' },
-    spec: {
-      nodeName: 'n1',
-      containers: [
-        { name: 'c', image: 'a:1' },
-        { name: 'gone', image: 'a:1' },
-        { name: 'refuse', image: 'a:1' },
-      ],
-    },
-  });
-  const admin = await world.issue({ commonName: 'root', organizations: ['system:masters'], usages: ['client'] });
-  return { world, agent, credentials: { key: admin.key, cert: admin.certificate } };
-}
-
 const UPGRADE = { connection: 'Upgrade', upgrade: 'SPDY/3.1', 'x-stream-protocol-version': 'v4.channel.k8s.io' };
 
 test('an exec is joined with the agent: bytes both ways, and an end stays an end', async t => {
@@ -282,7 +202,7 @@ test('what fails before the upgrade is a Status', async t => {
   const ambiguous = await ask(world, `${exec}?command=x`, { method: 'POST', headers: UPGRADE, ...credentials });
   t.is(
     JSON.parse(ambiguous.text).message,
-    'a container name must be specified for pod p, choose one of: [c gone refuse]',
+    'a container name must be specified for pod p, choose one of: [c gone endless refuse]',
   );
   const missing = await ask(world, '/api/v1/namespaces/default/pods/none/exec?command=x', {
     method: 'POST',
@@ -305,49 +225,6 @@ test('a log comes from the agent as it is; its failure is a Status', async t => 
   t.deepEqual(agent.heads, ['GET /containerLogs/default/p/c?follow=true&tailLines=10']);
   const failed = await ask(world, `${log}?container=gone`, credentials);
   t.like(JSON.parse(failed.text), { kind: 'Status', code: 404, message: 'no such container' });
-});
-
-/** All messages that come over a WebSocket, of text as text, until it is closed, and how it was. */
-function messages(world: World, path: string, protocols: readonly string[], options: object) {
-  const { port } = world.server.address;
-  const webSocket = new WebSocket(`wss://127.0.0.1:${port}${path}`, [...protocols], {
-    ca: world.authority.certificate,
-    ...options,
-  });
-  const got: (string | Buffer)[] = [];
-  webSocket.on('message', (data, isBinary) => got.push(isBinary ? (data as Buffer) : data.toString()));
-  return new Promise<{ readonly code: number; readonly protocol: string; readonly got: typeof got }>(
-    (resolve, reject) => {
-      webSocket.once('error', reject);
-      webSocket.once('close', code => resolve({ code, protocol: webSocket.protocol, got }));
-    },
-  );
-}
-
-test('a log may be read over a WebSocket, as bytes or as base64; a failure is an answer of HTTP', async t => {
-  const { world, credentials } = await worldWithPod(t);
-  const log = '/api/v1/namespaces/default/pods/p/log';
-  const expected = Buffer.from('line 1\nline 2\n');
-  for (const protocols of [[], ['binary.k8s.io'], ['nobody-knows', 'binary.k8s.io']]) {
-    const { code, protocol, got } = await messages(world, `${log}?container=c`, protocols, credentials);
-    t.deepEqual([code, protocol, got[0]], [1000, protocols.at(-1) ?? '', Buffer.alloc(0)]);
-    t.deepEqual(Buffer.concat(got as Buffer[]), expected);
-  }
-  const { got } = await messages(world, `${log}?container=c`, ['base64.binary.k8s.io'], credentials);
-  t.deepEqual(Buffer.concat(got.map(text => Buffer.from(text as string, 'base64'))), expected);
-  await t.throwsAsync(messages(world, `${log}?container=gone`, [], credentials), { message: /404/ });
-});
-
-test('a watch may be read over a WebSocket, an event a message', async t => {
-  const { world, credentials } = await worldWithPod(t);
-  const { code, got } = await messages(
-    world,
-    '/api/v1/namespaces/default/pods?watch=1&timeoutSeconds=1',
-    [],
-    credentials,
-  );
-  t.is(code, 1000);
-  t.like(JSON.parse(got[0] as string), { type: 'ADDED', object: { metadata: { name: 'p' } } });
 });
 
 test('two masters never give out the same address or port', async t => {

@@ -239,7 +239,7 @@ export class Informer<T extends KubernetesObject> implements Cache<T> {
 }
 
 /** Freezes an object of JSON all the way down. */
-export function deepFreeze<T>(value: T): T {
+function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   for (const key in value) deepFreeze(value[key]);
   return Object.freeze(value);

@@ -53,7 +53,7 @@ async function renew(options: LeaseHolderOptions): Promise<void> {
 }
 
 /** The lease as its holder wants it: a change of holder counts as a transition. */
-export function planLease(lease: Lease, { clock, identity, durationSeconds }: LeaseHolderOptions): Lease {
+function planLease(lease: Lease, { clock, identity, durationSeconds }: LeaseHolderOptions): Lease {
   const now = microTimestamp(clock.now());
   const spec = lease.spec ?? {};
   const isNew = spec.holderIdentity === undefined;

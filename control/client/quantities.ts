@@ -33,7 +33,7 @@ export function parseQuantity(quantity: Quantity | undefined): number {
 }
 
 /** CPU in thousandths, so that sums of small shares are exact; all else as it is. */
-export function parseAmounts(quantities: Readonly<Record<string, Quantity>> | undefined): Record<string, number> {
+function parseAmounts(quantities: Readonly<Record<string, Quantity>> | undefined): Record<string, number> {
   const amounts: Record<string, number> = {};
   for (const name in quantities) {
     const value = parseQuantity(quantities[name]);

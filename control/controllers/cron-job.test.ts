@@ -110,14 +110,31 @@ test('an old view in the cache starts nothing again', async t => {
 test('a namespace full to its quota is told of, and tried again', async t => {
   const bench = newBench(t, { nowMs: START });
   await bench.start(context => [cronJobController(context)]);
-  const message = `jobs.batch "${nameOf(1)}" is forbidden: exceeded quota: nojobs, requested: count/jobs.batch=1, used: count/jobs.batch=7, limited: count/jobs.batch=0`;
+  const refusal = `jobs.batch "${nameOf(1)}" is forbidden: exceeded quota: nojobs, requested: count/jobs.batch=1, used: count/jobs.batch=7, limited: count/jobs.batch=0`;
   bench.api.intercept = ({ method, path }) =>
-    method === 'POST' && path.endsWith('/jobs') ? new ApiError('Forbidden', message, { code: 403 }) : undefined;
+    method === 'POST' && path.endsWith('/jobs') ? new ApiError('Forbidden', refusal, { code: 403 }) : undefined;
   await create(bench);
   await toMinute(bench, 1);
   await until('it is told', () => bench.events.some(({ reason }) => reason === 'FailedCreate'));
+  const told = bench.events.map(({ component, kind, type, reason, message }) => [
+    component,
+    kind,
+    type,
+    reason,
+    message,
+  ]);
+  t.deepEqual(told[0], ['cronjob-controller', 'CronJob', 'Warning', 'FailedCreate', `Error creating job: ${refusal}`]);
+  t.true(told.every(([, , , reason]) => reason === 'FailedCreate'));
+  t.deepEqual(await jobNames(bench), []);
   if (knownEvents) for (const event of bench.events) t.true(isKnownEvent(event), JSON.stringify(event));
   bench.api.intercept = undefined;
   await bench.clock.advance(20_000);
   await until('it is made in the end', async () => (await jobNames(bench)).join() === nameOf(1));
+  await until('that is told too', () => bench.events.some(({ reason }) => reason === 'SuccessfulCreate'));
+  t.is(bench.events.at(-1)?.message, `Created job ${nameOf(1)}`);
+  const { status } = await bench.client.get(kinds.cronjobs, KEY);
+  t.deepEqual(
+    [status?.active?.map(({ name }) => name), status?.lastScheduleTime],
+    [[nameOf(1)], timestamp(START + MINUTE_MS)],
+  );
 });

@@ -28,7 +28,8 @@ import {
 } from './daemon-set-plan.ts';
 import { isEqual } from './equal.ts';
 import { FailureBackoff } from './failure-backoff.ts';
-import { followPods } from './follow-pods.ts';
+import { followPods, type Owners } from './follow-pods.ts';
+import { followRevisions } from './follow-revisions.ts';
 import { DAEMON_BACKOFF_MS_MAX, DAEMON_BACKOFF_MS_MIN, DAEMON_FAILURES_MAX } from './limits.ts';
 import {
   byControllerUid,
@@ -59,14 +60,14 @@ export function daemonSetController(context: ControllerContext): Controller {
     keysMax: DAEMON_FAILURES_MAX,
   });
   const control: PodControl = { client, recorder, expectations };
-  followPods({
-    pods,
+  const owners: Owners<DaemonSet> = {
     owners: sets,
     kind: daemonSetsKind,
     queue,
-    expectations,
     selectorOf: ({ spec }) => spec?.selector,
-  });
+  };
+  followPods({ ...owners, pods, expectations });
+  followRevisions({ ...owners, revisions });
   const enqueueAll = () => {
     for (const set of sets.list()) queue.add(keyOf(set));
   };

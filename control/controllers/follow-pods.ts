@@ -17,13 +17,17 @@ import {
   refersTo,
 } from './owners.ts';
 
-export interface FollowPodsOptions<T extends KubernetesObject> {
-  readonly pods: Informer<Pod>;
+/** Who may own what is followed, and where their keys go. */
+export interface Owners<T extends KubernetesObject> {
   readonly owners: Informer<T>;
   readonly kind: Kind<T>;
   readonly queue: WorkQueue;
-  readonly expectations: Expectations;
   selectorOf(owner: T): LabelSelector | undefined;
+}
+
+export interface FollowPodsOptions<T extends KubernetesObject> extends Owners<T> {
+  readonly pods: Informer<Pod>;
+  readonly expectations: Expectations;
 }
 
 /** Puts handlers and indexes on both informers. */
@@ -64,18 +68,18 @@ function leaving<T extends KubernetesObject>(options: FollowPodsOptions<T>, pod:
   enqueueOwners(options, pod);
 }
 
-/** The controller, or for an orphan everyone who would take it. */
-function enqueueOwners<T extends KubernetesObject>(
-  { owners, kind, queue, selectorOf }: FollowPodsOptions<T>,
-  pod: Pod,
+/** The controller, or for an orphan everyone who would take it. Asks for the {@link NAMESPACE_INDEX} of the owners. */
+export function enqueueOwners<T extends KubernetesObject>(
+  { owners, kind, queue, selectorOf }: Owners<T>,
+  object: KubernetesObject,
 ): void {
-  const controller = controllerOf(pod);
-  const namespace = pod.metadata?.namespace ?? '';
+  const controller = controllerOf(object);
+  const namespace = object.metadata?.namespace ?? '';
   if (controller) {
     if (refersTo(controller, kind)) queue.add(`${namespace}/${controller.name}`);
     return;
   }
   for (const owner of owners.byIndex(NAMESPACE_INDEX, namespace)) {
-    if (matchesSelector(selectorOf(owner), pod.metadata?.labels)) queue.add(keyOf(owner));
+    if (matchesSelector(selectorOf(owner), object.metadata?.labels)) queue.add(keyOf(owner));
   }
 }

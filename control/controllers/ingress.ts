@@ -4,22 +4,23 @@ import {
   ingresses as ingressesKind,
   nodes as nodesKind,
 } from '../api/generated/kinds.ts';
-import type { Ingress, IngressClass, Node } from '../api/generated/types.ts';
-import { INGRESS_CLASS, isIngressNode, OLD_INGRESS_CLASS, ownClasses } from '../api/ingress.ts';
+import type { Ingress, IngressClass, IngressLoadBalancerIngress, Node } from '../api/generated/types.ts';
+import { INGRESS_CLASS, isIngressNode, ownClasses } from '../api/ingress.ts';
 import { hasReason } from '../api/status.ts';
+import type { ReconcileResult } from '../client/controller.ts';
 import { keyOf, parseKey } from '../client/keys.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
 import { isEqual } from './equal.ts';
 import { ownIngressClass, planIngressStatus, takesRequests } from './ingress-plan.ts';
 
-/** How long an address that somebody else wrote stands. */
+/** How long an address that somebody else wrote stands, from the first that differs from ours. */
 const FOREIGN_ADDRESS_MS = 30_000;
 /** No Ingress has this key: a name is needed behind the slash. */
 const CLASS = '/';
 
 /** Undefined where agents route nothing. */
 export function ingressController(context: ControllerContext): Controller | undefined {
-  const { client, informers, options } = context;
+  const { client, clock, informers, options } = context;
   if (options.routesIngresses === false) return undefined;
   const queue = newQueue(context);
   const ingresses = informers.for<Ingress>(ingressesKind);
@@ -29,14 +30,23 @@ export function ingressController(context: ControllerContext): Controller | unde
   const enqueueAll = () => {
     for (const ingress of ingresses.list()) enqueue(ingress);
   };
+  /** What we wrote last, and until when what somebody else wrote stands: an entry an Ingress at most, gone with it. */
+  const written = new Map<string, readonly IngressLoadBalancerIngress[]>();
+  const standsUntilMs = new Map<string, number>();
   ingresses.addHandler({
     added: enqueue,
     updated(ingress, old) {
-      // Who writes an address of their own is not contradicted in the midst of their work.
-      const isOfSameClass =
-        ingress.metadata?.annotations?.[OLD_INGRESS_CLASS] === old.metadata?.annotations?.[OLD_INGRESS_CLASS];
-      if (isOfSameClass && isEqual(ingress.spec, old.spec)) queue.addAfter(keyOf(ingress), FOREIGN_ADDRESS_MS);
-      else enqueue(ingress);
+      const key = keyOf(ingress);
+      // Who writes an address of their own is not contradicted in the midst of their work, whatever else happens.
+      if (isEqual(addressesOf(ingress), written.get(key) ?? [])) standsUntilMs.delete(key);
+      else if (!isEqual(addressesOf(ingress), addressesOf(old)) && !standsUntilMs.has(key)) {
+        standsUntilMs.set(key, clock.now() + FOREIGN_ADDRESS_MS);
+      }
+      queue.add(key);
+    },
+    deleted(ingress) {
+      written.delete(keyOf(ingress));
+      standsUntilMs.delete(keyOf(ingress));
     },
   });
   classes.addHandler({ added: enqueueAll, updated: enqueueAll, deleted: enqueueAll });
@@ -66,11 +76,15 @@ export function ingressController(context: ControllerContext): Controller | unde
     }
     isClassMade = true;
   };
-  const tellAddresses = async (key: string) => {
+  const tellAddresses = async (key: string): Promise<ReconcileResult | undefined> => {
     const ingress = ingresses.get(key);
-    if (!ingress || ingress.metadata?.deletionTimestamp) return;
+    if (!ingress || ingress.metadata?.deletionTimestamp) return undefined;
     const wanted = planIngressStatus(ingress, { nodes: nodes.list(), classes: ownClasses(classes.list()) });
-    if (wanted === undefined || isEqual(ingress.status?.loadBalancer?.ingress ?? [], wanted)) return;
+    if (wanted === undefined || isEqual(addressesOf(ingress), wanted)) return undefined;
+    const leftMs = (standsUntilMs.get(key) ?? 0) - clock.now();
+    if (leftMs > 0) return { afterMs: leftMs };
+    standsUntilMs.delete(key);
+    written.set(key, wanted);
     const body = { status: { loadBalancer: { ingress: wanted.length > 0 ? wanted : null } } };
     try {
       await client.patch(
@@ -82,14 +96,17 @@ export function ingressController(context: ControllerContext): Controller | unde
     } catch (error) {
       if (!hasReason(error, 'NotFound')) throw error;
     }
+    return undefined;
   };
   return queueController(context, {
     name: 'ingress-controller',
     queue,
     async reconcile(key) {
-      if (key === CLASS) await makeClass();
-      else await tellAddresses(key);
+      if (key !== CLASS) return tellAddresses(key);
+      await makeClass();
       return undefined;
     },
   });
 }
+
+const addressesOf = ({ status }: Ingress) => status?.loadBalancer?.ingress ?? [];

@@ -22,12 +22,26 @@ export function formatIndexes(indexes: Iterable<number>): string {
     .join(',');
 }
 
-/** Reads the short form; indexes from `completions` on are left out. */
-export function parseIndexes(text: string | undefined, completions = Number.POSITIVE_INFINITY): Set<number> {
-  const indexes = new Set<number>();
+/**
+ * The runs of the short form, first and last index of each, without what is from `completions` on. There may be two
+ * thousand million indexes in a few characters: where only runs are needed, they are not counted out.
+ */
+export function* indexRuns(
+  text: string | undefined,
+  completions = Number.POSITIVE_INFINITY,
+): Generator<[number, number]> {
   for (const part of (text ?? '').split(',').filter(Boolean)) {
     const [from = 0, to = from] = part.split('-').map(Number);
-    for (let index = from; index <= to && index < completions; index++) indexes.add(index);
+    const last = Math.min(to, completions - 1);
+    if (from <= last) yield [from, last];
+  }
+}
+
+/** Reads the short form; indexes from `completions` on are left out. */
+export function parseIndexes(text: string | undefined, completions?: number): Set<number> {
+  const indexes = new Set<number>();
+  for (const [from, to] of indexRuns(text, completions)) {
+    for (let index = from; index <= to; index++) indexes.add(index);
   }
   return indexes;
 }

@@ -6,6 +6,7 @@ import { isJobFinished } from './job-finished.ts';
 import { formatIndexes, INDEX_ANNOTATION, parseIndexes } from './job-indexes.ts';
 import { type JobPlan, planJob } from './job-plan.ts';
 import { INDEX_FAILURES_ANNOTATION, isTracked, TRACKING_FINALIZER } from './job-pods.ts';
+import { matchSuccessPolicy } from './job-policy.ts';
 import { jobPod } from './job-template.ts';
 
 const START = Date.UTC(2026, 0, 1);
@@ -367,6 +368,14 @@ const SUCCESSES: readonly (readonly [object, readonly number[], boolean])[] = [
   [{ succeededIndexes: '0-2', succeededCount: 1 }, [0, 3], true],
   [{ succeededIndexes: '1-2', succeededCount: 1 }, [0, 3], false],
 ];
+test('a rule of the success policy may name two thousand million indexes in a few characters', t => {
+  const job = (succeededIndexes: string): Job => ({
+    spec: { completions: 2_147_483_647, successPolicy: { rules: [{ succeededIndexes }] }, template: {} },
+  });
+  t.is(matchSuccessPolicy(job('1-2147483646'), new Set([1])), undefined);
+  t.is(matchSuccessPolicy(job('0,1,5-7'), new Set([7, 6, 5, 1, 0])), 'Matched rules at index 0');
+});
+
 for (const [rule, indexes, isMet] of SUCCESSES) {
   test(`success policy ${JSON.stringify(rule)} with ${indexes.join()}`, t => {
     const world = new World(indexed({ successPolicy: { rules: [rule] } }));

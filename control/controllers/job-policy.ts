@@ -1,6 +1,6 @@
 /** Pod failure policies and success policies: what a failed pod, and what succeeded indexes, mean for their Job. Pure. */
 import type { ContainerStatus, Job, Pod, PodFailurePolicyRule } from '../api/generated/types.ts';
-import { parseIndexes } from './job-indexes.ts';
+import { indexRuns } from './job-indexes.ts';
 
 /** `counts`: against the backoff limits. */
 export type FailureVerdict =
@@ -25,14 +25,32 @@ export function judgeFailure(job: Job, pod: Pod): FailureVerdict {
 
 /** The sentence if a rule of the success policy is met, else undefined. */
 export function matchSuccessPolicy({ spec }: Job, succeeded: ReadonlySet<number>): string | undefined {
-  if (succeeded.size === 0) return undefined;
-  const index = (spec?.successPolicy?.rules ?? []).findIndex(({ succeededIndexes, succeededCount }) => {
+  const rules = spec?.successPolicy?.rules ?? [];
+  if (succeeded.size === 0 || rules.length === 0) return undefined;
+  const sorted = [...succeeded].toSorted((a, b) => a - b);
+  const index = rules.findIndex(({ succeededIndexes, succeededCount }) => {
     if (succeededIndexes === undefined) return succeededCount !== undefined && succeeded.size >= succeededCount;
-    const wanted = [...parseIndexes(succeededIndexes, spec?.completions)];
-    const met = wanted.filter(each => succeeded.has(each)).length;
-    return met >= (succeededCount ?? wanted.length);
+    let wanted = 0;
+    let met = 0;
+    for (const [from, to] of indexRuns(succeededIndexes, spec?.completions)) {
+      wanted += to - from + 1;
+      met += countBelow(sorted, to + 1) - countBelow(sorted, from);
+    }
+    return met >= (succeededCount ?? wanted);
   });
   return index < 0 ? undefined : `Matched rules at index ${index}`;
+}
+
+/** How many of the numbers, which are in order, are smaller than the bound. */
+function countBelow(sorted: readonly number[], bound: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] ?? bound) < bound) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function matchRule({ onExitCodes, onPodConditions }: PodFailurePolicyRule, pod: Pod): string | undefined {

@@ -50,7 +50,7 @@ const name = z
 const hostAndPort = z.string().regex(/^.+:\d{1,5}$/, 'must be HOST:PORT');
 
 /** One member of the store, as the membership in the log has it. */
-export const memberSchema = z.object({
+const memberSchema = z.object({
   id: z.string().regex(/^[0-9a-f]{16}$/),
   name,
   peerAddress: hostAndPort,
@@ -111,7 +111,7 @@ export const membersAnswerSchema = z.object({
 export type MembersAnswer = z.infer<typeof membersAnswerSchema>;
 
 /** One snapshot that a master keeps. A file that cannot be used says why. */
-export const snapshotEntrySchema = z.object({
+const snapshotEntrySchema = z.object({
   name: z.string(),
   master: z.string(),
   sizeBytes: z.number(),

@@ -21,7 +21,7 @@ export const TOKEN_TYPE = 'bootstrap.kubernetes.io/token';
 const GROUPS: Readonly<Record<TokenRole, string>> = { master: MASTER_JOINERS, node: NODE_JOINERS };
 
 /** The Secret that stands for a token. Pure. */
-export function tokenSecret({ token, roles, description, expiresAt }: TokenSpec): Secret {
+function tokenSecret({ token, roles, description, expiresAt }: TokenSpec): Secret {
   return {
     apiVersion: 'v1',
     kind: 'Secret',

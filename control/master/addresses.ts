@@ -7,7 +7,7 @@ import type { MasterOptions } from './options.ts';
 const ANY = new Set(['0.0.0.0', '::', '']);
 
 /** This machine's addresses that others can use, IPv4 first. */
-export function machineAddresses(): readonly string[] {
+function machineAddresses(): readonly string[] {
   return Object.values(networkInterfaces())
     .flatMap(list => list ?? [])
     .filter(({ internal, address }) => !internal && !address.startsWith('fe80') && !address.startsWith('169.254.'))

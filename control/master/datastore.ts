@@ -158,7 +158,7 @@ export async function refuseOtherStore(
 }
 
 /** Where the store of a master's data directory is, if it is an external one. */
-export async function externalStore(dataDir: string): Promise<z.infer<typeof markerSchema> | undefined> {
+async function externalStore(dataDir: string): Promise<z.infer<typeof markerSchema> | undefined> {
   const text = await readFile(markerFile(dataDir), 'utf8').catch(() => undefined);
   return text === undefined ? undefined : markerSchema.safeParse(decode(new TextEncoder().encode(text))).data;
 }

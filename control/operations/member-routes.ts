@@ -100,7 +100,7 @@ export async function takeIn(
 }
 
 /** Finds a member by its id or its name. @throws {ApiError} */
-export function resolveMember<M extends Pick<StoreMember, 'id' | 'name'>>(members: readonly M[], reference: string): M {
+function resolveMember<M extends Pick<StoreMember, 'id' | 'name'>>(members: readonly M[], reference: string): M {
   const found = members.find(({ id }) => id === reference) ?? members.find(({ name }) => name === reference);
   if (found !== undefined) return found;
   const names = members.map(({ name }) => name).join(', ');

@@ -30,7 +30,7 @@ export interface IssueOptions {
 }
 
 /** An authority's life: leaves are renewed often, authorities are meant to outlive the cluster's hardware. */
-export const AUTHORITY_VALID_DAYS = 3650;
+const AUTHORITY_VALID_DAYS = 3650;
 /** A leaf's life; renewed at two thirds of it. */
 export const LEAF_VALID_DAYS = 365;
 /** Certificates start a little in the past, so that a client whose clock is behind accepts them. */

@@ -6,7 +6,7 @@
 import { createECDH, createPrivateKey, hkdfSync } from 'node:crypto';
 import { authorityOfKey, base64ToDer, type IssueOptions, issueCertificate, type KeyPair } from './authority.ts';
 
-export const FRONT_PROXY_CLIENT = 'front-proxy-client';
+const FRONT_PROXY_CLIENT = 'front-proxy-client';
 const COMMON_NAME = 'front-proxy-ca';
 const PURPOSE = 'raftsman front-proxy-ca v1';
 /** 64 bits more than the order has, so that no key is likelier than another. */

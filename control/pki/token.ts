@@ -23,7 +23,7 @@ const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
 const ID_LENGTH = 6;
 const SECRET_LENGTH = 16;
 /** A chosen token shorter than this could be guessed. */
-export const CHOSEN_TOKEN_LENGTH_MIN = 8;
+const CHOSEN_TOKEN_LENGTH_MIN = 8;
 
 /** The token's text is unusable. */
 export class TokenFormatError extends Error {

@@ -37,7 +37,7 @@ export type Finding =
   | { readonly found: 'elsewhere' };
 
 /** The version of the specification. */
-export const SCHEMA_VERSION = '1.1.0';
+const SCHEMA_VERSION = '1.1.0';
 
 const NO_RECORDS: Finding = { found: 'records', answers: [], additionals: [] };
 const ttl = CLUSTER_TTL_SECONDS;

@@ -20,7 +20,7 @@ export interface Redirection {
 const PRIORITY = -110;
 
 /** A script for `nft -f -` that makes the table anew in one step. Pure. */
-export function redirectScript({ clusterId, nodeName, from, to }: Redirection): string {
+function redirectScript({ clusterId, nodeName, from, to }: Redirection): string {
   const table = tableOf(clusterId, nodeName);
   const { bridge } = networkNames(clusterId, nodeName);
   const target = `${checked(to.address)}:${to.port}`;

@@ -4,7 +4,7 @@ import { parseCidr } from '../network/cidr.ts';
 import type { ZoneConfig } from './records.ts';
 import { type Indexed, type ServiceView, viewOf } from './view.ts';
 
-export class TestIndex<T extends KubernetesObject> implements Indexed<T> {
+class TestIndex<T extends KubernetesObject> implements Indexed<T> {
   hasSynced = true;
   readonly objects: T[];
   readonly #indexers = new Map<string, (object: T) => readonly string[]>();

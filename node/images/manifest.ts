@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ImageError } from './errors.ts';
 import { layersMax } from './limits.ts';
 
-export const digestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'only digests of sha256 are supported');
+const digestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'only digests of sha256 are supported');
 const platformSchema = z.object({
   architecture: z.string(),
   os: z.string(),

@@ -13,7 +13,7 @@ import { http } from '../api.ts';
 import type { Logger } from '../logger.ts';
 import { ImagePullError, type Runtime } from '../runtime/runtime.ts';
 
-export const imageSocketName = 'images.sock';
+const imageSocketName = 'images.sock';
 
 export class ImageServer {
   readonly #runtime: Runtime;

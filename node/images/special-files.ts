@@ -52,7 +52,7 @@ export function createSpecialFiles(options: {
 }
 
 /** As the kernel packs it (`makedev`). */
-export function deviceNumber({ major, minor }: Pick<DeviceNode, 'major' | 'minor'>): bigint {
+function deviceNumber({ major, minor }: Pick<DeviceNode, 'major' | 'minor'>): bigint {
   const [high, low] = [BigInt(major), BigInt(minor)];
   return ((high & ~0xfffn) << 32n) | ((high & 0xfffn) << 8n) | ((low & ~0xffn) << 12n) | (low & 0xffn);
 }

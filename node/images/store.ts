@@ -4,7 +4,7 @@
  *
  *   images/HEX.json   one image, by the digest of its configuration
  *   layers/           `layers.ts`
- *   downloads/        `registry/download.ts`: parts of layers, kept for the next attempt
+ *   downloads/        `registry/repository.ts`: parts of layers, kept for the next attempt
  *
  * Invariants: a file appears under its name when it is whole. An image is there only when all its layers are. A layer goes
  * only when no image has it, an image only when nobody uses it. One process writes: the node's agent.

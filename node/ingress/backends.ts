@@ -38,8 +38,7 @@ export function resolveBackend(
   const endpoints = endpointsOf(
     ofFamily.length > 0 ? ofFamily : slices,
     { portName: found.name ?? '', protocol: 'TCP' },
-    '',
-    false,
+    { nodeName: '' },
   );
   const seconds = spec?.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? AFFINITY_SECONDS_DEFAULT;
   return {

@@ -18,11 +18,11 @@ import { RESPONSE_TIMEOUT_MS, RESPONSE_TIMEOUT_MS_MAX } from './limits.ts';
 import { normalPath } from './path.ts';
 
 /** On an Ingress: `"false"` leaves requests over HTTP where they are although the host has TLS. */
-export const SSL_REDIRECT = 'ingress.raftsman.io/ssl-redirect';
+const SSL_REDIRECT = 'ingress.raftsman.io/ssl-redirect';
 /** On an Ingress: the largest body of a request, in bytes. */
-export const BODY_BYTES_MAX = 'ingress.raftsman.io/max-body-bytes';
+const BODY_BYTES_MAX = 'ingress.raftsman.io/max-body-bytes';
 /** On an Ingress: how long a backend may be silent before it answers. */
-export const RESPONSE_TIMEOUT_SECONDS = 'ingress.raftsman.io/response-timeout-seconds';
+const RESPONSE_TIMEOUT_SECONDS = 'ingress.raftsman.io/response-timeout-seconds';
 
 /** A port of a Service, by number or name. */
 export interface BackendReference {

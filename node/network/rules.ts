@@ -86,7 +86,7 @@ export function iptablesRules(names: NetworkNames, ranges: PodRanges): IptablesR
 }
 
 /** By this our rules are found again, whatever else they say. */
-export function commentOf(names: NetworkNames): string {
+function commentOf(names: NetworkNames): string {
   return `raftsman:${names.bridge}`;
 }
 

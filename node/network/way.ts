@@ -29,7 +29,7 @@ export interface Announcement {
 
 export const modeAnnotation = 'raftsman.io/node-network';
 export const vxlanAnnotation = 'raftsman.io/vxlan';
-export const wireguardAnnotation = 'raftsman.io/wireguard';
+const wireguardAnnotation = 'raftsman.io/wireguard';
 
 const vxlanSchema = z.object({ mac: z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/), endpoint: z.ipv4() });
 const wireguardSchema = z.object({

@@ -165,7 +165,7 @@ export function isCritical(pod: Pod): boolean {
 export const SOURCE_ANNOTATION = 'kubernetes.io/config.source';
 
 /** Read from the node's own folder, and not from the API. */
-export function isStatic({ metadata }: Pod): boolean {
+function isStatic({ metadata }: Pod): boolean {
   const source = metadata?.annotations?.[SOURCE_ANNOTATION];
   return source !== undefined && source !== 'api';
 }

@@ -90,6 +90,8 @@ export interface PodRecord {
   attached: boolean;
   /** By container name. */
   readonly images: Map<string, ImageRecord>;
+  /** When containers of the object were last given other images; undefined if that was never seen. */
+  imagesChangedAt: number | undefined;
   /** By container id. */
   readonly containers: Map<string, ContainerRecord>;
   /** By container name: it could not be made. */
@@ -147,6 +149,7 @@ export function newRecord(now: number, pod: Pod = {}): PodRecord {
     ipv6: undefined,
     attached: false,
     images: new Map(),
+    imagesChangedAt: undefined,
     containers: new Map(),
     creationFailures: new Map(),
     backOffs: new Map(),
@@ -165,6 +168,14 @@ export function newRecord(now: number, pod: Pod = {}): PodRecord {
     cleaned: false,
     detached: false,
   };
+}
+
+/** True if a container of the pod has another image than before. */
+export function hasOtherImages(before: Pod, after: Pod): boolean {
+  const imagesOf = ({ spec }: Pod) =>
+    [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].map(({ image }) => image);
+  const images = imagesOf(after);
+  return imagesOf(before).some((image, index) => image !== images[index]);
 }
 
 /** Of a container that the agent is about to start. */

@@ -73,7 +73,7 @@ function rejectedStatus({ pod, record }: PodInput): PodStatus {
 const explained = ({ reason, message }: Verdict) => ({ reason, message });
 
 /** Pending until every container has come up once; then what the containers say, with the restart policy in mind. */
-export function phaseOf(input: PodInput, containers: readonly PodContainerStatus[]): Phase {
+function phaseOf(input: PodInput, containers: readonly PodContainerStatus[]): Phase {
   const { record } = input;
   if (record.ended) return record.ended;
   if (record.verdict) return 'Failed';

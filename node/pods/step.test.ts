@@ -183,6 +183,11 @@ test('a running container is stopped for its probes, its hook or a new image', t
     ...stop,
     reason: 'changed',
   });
+  const changed = input(podOf({ containers: [{ name: 'app', image: 'app:2' }] }), running);
+  changed.record.imagesChangedAt = NOW - 400;
+  t.deepEqual(step(changed), { wakeAt: NOW + 600 }, 'who changed it may look at it as it was for a second');
+  changed.record.imagesChangedAt = NOW - 1_000;
+  t.deepEqual(step(changed).action, { ...stop, reason: 'changed' });
   const stopping = known(found => {
     found.verdicts.unhealthy = 'liveness';
     found.stop = { reason: 'liveness', deadline: NOW };

@@ -13,6 +13,7 @@ import type { Container, EphemeralContainer, Pod } from '../api.ts';
 import {
   CONFIG_RETRY_MS,
   GRACE_SECONDS_DEFAULT,
+  IMAGE_CHANGE_DELAY_MS,
   PULL_BACK_OFF_MS,
   PULL_BACK_OFF_MS_MAX,
   SETUP_BACK_OFF_MS,
@@ -224,6 +225,9 @@ function stepRunning(input: PodInput, container: AnyContainer, status: Container
   const reason =
     stopReason(container, status, known) ?? (wantsNewStart(input, container, known) ? 'resize' : undefined);
   if (!reason) return stepResize(input, container, status);
+  const { imagesChangedAt } = input.record;
+  if (reason === 'changed' && imagesChangedAt !== undefined && input.now < imagesChangedAt + IMAGE_CHANGE_DELAY_MS)
+    return { wakeAt: imagesChangedAt + IMAGE_CHANGE_DELAY_MS };
   const probe = reason === 'startup' ? container.startupProbe : container.livenessProbe;
   const own = reason === 'startup' || reason === 'liveness' ? probe?.terminationGracePeriodSeconds : undefined;
   const graceSeconds = own ?? graceOf(input.pod);

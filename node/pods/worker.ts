@@ -17,6 +17,7 @@ import {
   adoptRecord,
   containersNamed,
   findContainer,
+  hasOtherImages,
   type PodInput,
   type PodRecord,
   type Verdict,
@@ -92,6 +93,7 @@ export class PodWorker {
 
   /** The object changed. */
   update(pod: Pod): void {
+    if (hasOtherImages(this.#pod, pod)) this.#record.imagesChangedAt = this.#context.clock.now();
     this.#pod = pod;
     // Others may end a pod too: the podgc controller, or an eviction.
     if (

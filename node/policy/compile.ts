@@ -51,7 +51,7 @@ export function compilePolicies(world: PolicyWorld): PolicyRuleset {
 }
 
 /** A policy that names no types is about ingress, and about egress if it has rules for it. */
-export function isolates({ spec }: NetworkPolicy, direction: Direction): boolean {
+function isolates({ spec }: NetworkPolicy, direction: Direction): boolean {
   const types = spec?.policyTypes ?? [];
   if (types.length > 0) return types.includes(direction === 'ingress' ? 'Ingress' : 'Egress');
   return direction === 'ingress' || (spec?.egress ?? []).length > 0;

@@ -1,5 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { NftTable } from '../testing/nft-table.ts';
 import { compilePolicies } from './compile.ts';
 import { renderChange, renderTable } from './render.ts';
 import { isAllowedByPolicies, isAllowedByRules } from './test-evaluator.ts';
@@ -36,78 +37,6 @@ test('any policies and packets: the rules decide as the reference does', t => {
   t.true(counts.drops > 1_000);
 });
 
-/** A table as the kernel keeps it, and as strict: nothing is added twice, and nothing goes while something points at it. */
-class Table {
-  readonly sets = new Map<string, Map<string, string>>();
-  readonly chains = new Map<string, string[]>();
-
-  run(script: string): this {
-    for (const line of script.split('\n')) if (line !== '') this.#line(line);
-    return this;
-  }
-
-  /** Independent of the order in which it came to be. */
-  content(): unknown {
-    const sorted = <T>(map: ReadonlyMap<string, T>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
-    return [sorted(this.sets).map(([name, elements]) => [name, sorted(elements)]), sorted(this.chains)];
-  }
-
-  #line(line: string): void {
-    const [, verb = '', what = '', name = '', rest = ''] =
-      /^(\w+) (\w+) inet t ?([\w-]*) ?(.*)$/.exec(line) ?? assertNever(line);
-    if (what === 'table') {
-      this.sets.clear();
-      this.chains.clear();
-    } else if (what === 'element') this.#elements(verb, name, rest);
-    else if (what === 'rule') this.#rule(name, rest);
-    else if (verb === 'flush') need(this.chains, name).length = 0;
-    else if (verb === 'add') {
-      const isThere = what === 'chain' ? this.chains.has(name) : this.sets.has(name);
-      if (isThere) throw new Error(`twice: ${line}`);
-      if (what === 'chain') this.chains.set(name, []);
-      else this.sets.set(name, new Map());
-    } else {
-      if (this.#pointers().has(name)) throw new Error(`in use: ${line}`);
-      if (!(what === 'chain' ? this.chains : this.sets).delete(name)) throw new Error(`not there: ${line}`);
-    }
-  }
-
-  #elements(verb: string, name: string, rest: string): void {
-    const set = need(this.sets, name);
-    for (const element of rest.replace(/^\{ | \}$/g, '').split(', ')) {
-      const [key = '', data = ''] = element.split(' : ');
-      if (verb === 'add') {
-        if (set.has(key)) throw new Error(`twice: ${element}`);
-        if (data !== '') need(this.chains, data.replace('jump ', ''));
-        set.set(key, data);
-      } else if (!set.delete(key)) throw new Error(`not there: ${element}`);
-    }
-  }
-
-  #rule(name: string, rule: string): void {
-    for (const [, set = ''] of rule.matchAll(/@([\w-]+)/g)) need(this.sets, set);
-    need(this.chains, name).push(rule);
-  }
-
-  #pointers(): Set<string> {
-    const fromRules = [...this.chains.values()]
-      .flat()
-      .flatMap(rule => [...rule.matchAll(/@([\w-]+)/g)].map(([, set]) => set));
-    const fromMaps = [...this.sets.values()].flatMap(set => [...set.values()].map(data => data.replace('jump ', '')));
-    return new Set([...fromRules, ...fromMaps].filter(name => name !== undefined));
-  }
-}
-
-function need<T>(map: ReadonlyMap<string, T>, name: string): T {
-  const found = map.get(name);
-  if (found === undefined) throw new Error(`not there: ${name}`);
-  return found;
-}
-
-function assertNever(line: string): never {
-  throw new Error(`no line of a script: ${line}`);
-}
-
 test('any change: what differs, told to the kernel, makes the same table as telling it all', t => {
   let changes = 0;
   fc.assert(
@@ -115,12 +44,12 @@ test('any change: what differs, told to the kernel, makes the same table as tell
       const rulesets = worlds.map(compilePolicies);
       const [first, ...others] = rulesets;
       if (!first) return;
-      const table = new Table().run(renderTable('t', first));
+      const table = new NftTable().run(renderTable('t', first));
       let before = first;
       for (const after of others) {
         const script = renderChange('t', before, after);
         if (script !== '') changes += 1;
-        t.deepEqual(table.run(script).content(), new Table().run(renderTable('t', after)).content());
+        t.deepEqual(table.run(script).content(), new NftTable().run(renderTable('t', after)).content());
         before = after;
       }
     }),

@@ -60,7 +60,7 @@ function dispatch(target: CheckTarget, handler: Handler, signal: AbortSignal, ti
 }
 
 /** A port by number, or by the name that the container gives it. Throws if there is no such name. */
-export function portOf(container: Container | EphemeralContainer, port: string | number): number {
+function portOf(container: Container | EphemeralContainer, port: string | number): number {
   if (typeof port === 'number') return port;
   const named = container.ports?.find(({ name }) => name === port)?.containerPort;
   const value = named ?? Number(port);

@@ -157,8 +157,12 @@ function childOutput(child: ChildProcess): NonNullable<ChildProcess['stdout']> {
 
 function nextLine(lines: Interface): Promise<string> {
   return new Promise((resolve, reject) => {
-    lines.once('line', resolve);
-    lines.once('close', () => reject(new Error('the child ended')));
+    const ended = () => reject(new Error('the child ended'));
+    lines.once('close', ended);
+    lines.once('line', line => {
+      lines.off('close', ended);
+      resolve(line);
+    });
   });
 }
 
@@ -278,6 +282,30 @@ function changeTests(add: Add): void {
     t.deepEqual(distinct(await ask()), ['one']);
     await proxy.sync();
     t.notDeepEqual(distinct(await world.ask(world.machine, 'TCP', `${clusterIP}:80`)), ['one']);
+  });
+
+  add('while services and their endpoints change, no client is refused', async (t, world) => {
+    const [one, two] = [await world.server('one'), await world.server('two')];
+    const proxy = await world.proxy('a');
+    await proxy.sync(service({ to: [one] }));
+    const answers: string[] = [];
+    let isOver = false;
+    const asked = (async () => {
+      while (!isOver) answers.push(...(await world.ask(world.machine, 'TCP', `${clusterIP}:80`, 50)));
+    })();
+    for (let round = 0; round < 30 || answers.length === 0; round++) {
+      const to = [[one], [one, two], [two]][round % 3] ?? [];
+      const others = Array.from({ length: round % 5 }, (_, index) =>
+        service({ id: `other-${index}`, clusterIPs: [`10.43.0.${20 + index}`], to }),
+      );
+      await proxy.sync(...others, service({ to, affinitySeconds: round % 2 }));
+    }
+    isOver = true;
+    await asked;
+    t.deepEqual(
+      names(answers).filter(name => name !== 'one' && name !== 'two'),
+      [],
+    );
   });
 
   add('two nodes on one machine do not disturb each other', async (t, world) => {

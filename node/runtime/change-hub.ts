@@ -5,7 +5,7 @@
 import type { RuntimeEvent } from './runtime.ts';
 
 /** Pods remembered for one slow listener. */
-export const pendingPodsMax = 1024;
+const pendingPodsMax = 1024;
 
 interface Listener {
   readonly pending: Set<string>;

@@ -4,8 +4,8 @@
  */
 import { execFile } from 'node:child_process';
 
-export const commandTimeoutMs = 30_000;
-export const commandOutputBytesMax = 16 * 1024 * 1024;
+const commandTimeoutMs = 30_000;
+const commandOutputBytesMax = 16 * 1024 * 1024;
 
 /**
  * Where programs are looked for, instead of this process' own PATH: under `npm` and `npx` that begins with

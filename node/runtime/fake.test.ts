@@ -1,7 +1,8 @@
 import test from 'ava';
-import { runtimeContract, type Workload } from './contract.ts';
+import { runtimeContract } from './contract.ts';
 import { behaviourOf, createFakeRuntime, FakeMachine } from './fake.ts';
 import { InvalidImageNameError } from './image-reference.ts';
+import type { Workload } from './testing/fixture.ts';
 
 const machine = new FakeMachine();
 

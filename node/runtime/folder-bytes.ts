@@ -3,7 +3,7 @@ import { lstat, opendir, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** Files and folders that are looked at to measure one folder. */
-export const MEASURED_ENTRIES_MAX = 100_000;
+const MEASURED_ENTRIES_MAX = 100_000;
 
 /** What the kernel counts a file's blocks in, whatever its file system does. */
 const BLOCK_BYTES = 512;

@@ -4,8 +4,8 @@ import { open, readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { TestFn } from 'ava';
 import { busyboxEntries, type Entry, imageOf, savedImage, tarOf } from '../testing/image-archive.ts';
-import { eventually, type Fixture, type RuntimeHarness, register } from './contract.ts';
 import { type ContainerSpec, ImagePullError } from './runtime.ts';
+import { eventually, type Fixture, type RuntimeHarness, register } from './testing/fixture.ts';
 
 /** What Docker gives a container that asks for nothing. */
 const defaultCapabilities = '00000000a80425fb';

@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 const sysResourceBit = 24n;
 
 /** Reads `CapBnd` of a `/proc/<pid>/status` text: no process below can have a capability that is missing there. */
-export function boundingSetHasSysResource(status: string): boolean {
+function boundingSetHasSysResource(status: string): boolean {
   const match = /^CapBnd:\s*([0-9a-f]+)$/m.exec(status);
   return match?.[1] === undefined || ((BigInt(`0x${match[1]}`) >> sysResourceBit) & 1n) === 1n;
 }

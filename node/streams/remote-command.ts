@@ -37,7 +37,7 @@ export interface RemoteStatus {
   readonly code?: number;
 }
 
-export function exitStatus(exitCode: number): RemoteStatus {
+function exitStatus(exitCode: number): RemoteStatus {
   if (exitCode === 0) return { metadata: {}, status: 'Success' };
   return {
     metadata: {},
@@ -48,7 +48,7 @@ export function exitStatus(exitCode: number): RemoteStatus {
   };
 }
 
-export function failureStatus(message: string): RemoteStatus {
+function failureStatus(message: string): RemoteStatus {
   return { metadata: {}, status: 'Failure', message, reason: 'InternalError', code: 500 };
 }
 

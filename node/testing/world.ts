@@ -54,7 +54,7 @@ export class TestNetwork implements PodNetwork {
   }
 }
 
-export class TestProxy implements ServiceProxy {
+class TestProxy implements ServiceProxy {
   ports: readonly ServicePort[] = [];
   async start() {}
   async sync(ports: readonly ServicePort[]) {

@@ -56,7 +56,7 @@ export function holdsSecrets(volume: Volume): boolean {
 }
 
 /** One volume as a list of projections: the four kinds differ only in where the mode stands. */
-export function projectionsOf(volume: Volume): {
+function projectionsOf(volume: Volume): {
   readonly sources: readonly VolumeProjection[];
   readonly mode: number;
 } {
@@ -185,14 +185,4 @@ function safePath(volume: string, path: string): string {
   const isBad = posix.isAbsolute(normal) || normal === '.' || normal === '..' || normal.startsWith('..');
   if (isBad) throw new VolumeError(volume, `invalid path: ${path}`);
   return normal;
-}
-
-/** True if two payloads would leave the same files. */
-export function samePayload(a: Payload, b: Payload): boolean {
-  if (a.size !== b.size) return false;
-  for (const [path, { bytes, mode }] of a) {
-    const other = b.get(path);
-    if (!other || other.mode !== mode || Buffer.compare(bytes, other.bytes) !== 0) return false;
-  }
-  return true;
 }

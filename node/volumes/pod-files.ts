@@ -32,7 +32,7 @@ export class HostnameError extends Error {
 }
 
 /** The pod's short name: at most 63 characters. */
-export function hostnameOf(pod: Pod): string {
+function hostnameOf(pod: Pod): string {
   const name = pod.spec?.hostname || pod.metadata?.name || '';
   return name.slice(0, 63).replace(/[-.]+$/, '');
 }

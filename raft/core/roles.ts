@@ -72,7 +72,7 @@ export function appendOwn(state: CoreState, kind: EntryKind, data: Uint8Array): 
 }
 
 /** Brings the leader's list of members in line with the membership in force. */
-export function trackMembers(state: CoreState): void {
+function trackMembers(state: CoreState): void {
   const { leading, log, memberships, settings } = state;
   if (leading === undefined) return;
   const members = memberships.current.members;

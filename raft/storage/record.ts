@@ -140,7 +140,7 @@ export interface Head {
 }
 
 const HEAD_MAGIC = 0x72_66_74_68;
-export const HEAD_BYTES = 4 + 8 + 4 + CRC_BYTES;
+const HEAD_BYTES = 4 + 8 + 4 + CRC_BYTES;
 
 export function encodeHead(head: Head): Uint8Array {
   const buffer = Buffer.allocUnsafe(HEAD_BYTES);

@@ -12,7 +12,7 @@ import type { Message } from '../core/messages.ts';
 import type { Entry, EntryKind, MemberId } from '../core/types.ts';
 
 /** Raised when an older member could not understand a frame any more. */
-export const WIRE_VERSION = 1;
+const WIRE_VERSION = 1;
 
 const packr = new Packr({ useRecords: false });
 

@@ -152,7 +152,7 @@ export class MemoryNetwork {
   }
 }
 
-export class MemoryTransport implements Transport {
+class MemoryTransport implements Transport {
   readonly id: MemberId;
   readonly gate: Gate;
   readonly #network: MemoryNetwork;

@@ -1,6 +1,7 @@
 /**
- * The one interface to the replicated store, with two implementations that pass one contract suite: `local.ts` (in the
- * member's own process) and `remote.ts` (over WebSockets, finds the leader by itself, retries only what is safe).
+ * The one interface to the replicated store, whose implementations pass one contract suite: `local.ts` (in the member's own
+ * process), `memory.ts` (its twin for tests), `../remote/client.ts` (over WebSockets, finds the leader by itself, retries only
+ * what is safe) and `../etcd/client/client.ts` (a real etcd).
  * The meaning is etcd's v3: one revision a transaction, compare/then/else, leases, watches from a revision.
  */
 

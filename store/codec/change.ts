@@ -70,7 +70,7 @@ export function writeChange(writer: ByteWriter, change: Change): void {
   }
 }
 
-export function readChange(reader: ByteReader): Change {
+function readChange(reader: ByteReader): Change {
   const type = reader.byte();
   switch (type) {
     case REVISION: {

@@ -7,7 +7,9 @@ import { type AuthAction, type AuthUser, type KeyPermission, ROOT } from '../mvc
 import { keyBytes, keyFromBytes, OPEN_END } from '../mvcc/keys.ts';
 import type { EtcdContext } from './context.ts';
 import { authError, etcdError } from './errors.ts';
-import { type CallContext, GrpcError, type Route, STATUS, unary } from './grpc.ts';
+import type { CallContext } from './grpc/call.ts';
+import { type Route, unary } from './grpc/routes.ts';
+import { GrpcError, STATUS } from './grpc/status.ts';
 import { AUTH_RECHECKS_MAX, TOKEN_SECRET_BYTES } from './limits.ts';
 import { Passwords } from './passwords.ts';
 import { PERMISSION_READ, PERMISSION_READ_WRITE, PERMISSION_WRITE, type Permission } from './proto/auth.ts';

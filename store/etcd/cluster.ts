@@ -6,7 +6,7 @@ import { MembershipRefusedError, type StoreMember, type StoreMembership } from '
 import { unstartedName } from '../member/unstarted.ts';
 import { type EtcdContext, idFromHex, idToHex } from './context.ts';
 import { etcdError } from './errors.ts';
-import { type Route, unary } from './grpc.ts';
+import { type Route, unary } from './grpc/routes.ts';
 import { MEMBER_CATCH_UP_MS, MEMBERSHIP_TIMEOUT_MS } from './limits.ts';
 import { Cluster } from './proto/services.ts';
 

@@ -10,7 +10,7 @@ import type { Mvcc } from '../mvcc/mvcc.ts';
 import type { Replica } from '../replica.ts';
 import { Access } from './access.ts';
 import { etcdError } from './errors.ts';
-import type { CallContext } from './grpc.ts';
+import type { CallContext } from './grpc/call.ts';
 import { Tokens } from './tokens.ts';
 
 export interface EtcdContextOptions {

@@ -18,7 +18,7 @@ import {
   UnknownOutcomeError,
 } from '../client/client.ts';
 import type { AuthReason } from '../mvcc/auth.ts';
-import { callError, GrpcError, STATUS } from './grpc.ts';
+import { callError, GrpcError, STATUS } from './grpc/status.ts';
 
 const words = {
   emptyKey: [STATUS.invalidArgument, 'key is not provided'],

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { keyFromBytes, OPEN_END, sortName } from '../mvcc/keys.ts';
-import { GrpcError } from './grpc.ts';
+import { GrpcError } from './grpc/status.ts';
 import { type KeyRange, keyOf, rangeOf, watchRangeOf } from './keys.ts';
 
 const someBytes = fc

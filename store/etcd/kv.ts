@@ -3,7 +3,9 @@ import type { Branches, Compare, Operation, OperationResult } from '../client/cl
 import { overlapProblem } from '../mvcc/overlap.ts';
 import { type EtcdContext, kvOf, leaseId } from './context.ts';
 import { etcdError } from './errors.ts';
-import { type CallContext, GrpcError, type Route, STATUS, unary } from './grpc.ts';
+import type { CallContext } from './grpc/call.ts';
+import { type Route, unary } from './grpc/routes.ts';
+import { GrpcError, STATUS } from './grpc/status.ts';
 import { keyOf, rangeOf } from './keys.ts';
 import { deleteNeeds, putNeeds, transactionNeeds } from './needs.ts';
 import * as proto from './proto/kv.ts';

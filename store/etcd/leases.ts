@@ -5,7 +5,9 @@ import { LEASE_TTL_SECONDS_MAX, LEASE_TTL_SECONDS_MIN } from '../mvcc/limits.ts'
 import { readOf } from './access.ts';
 import { type EtcdContext, leaseId } from './context.ts';
 import { etcdError } from './errors.ts';
-import { type CallContext, GrpcError, type Route, STATUS, streaming, unary } from './grpc.ts';
+import type { CallContext } from './grpc/call.ts';
+import { type Route, streaming, unary } from './grpc/routes.ts';
+import { GrpcError, STATUS } from './grpc/status.ts';
 import { STREAM_RENEWALS_MAX } from './limits.ts';
 import { Lease } from './proto/services.ts';
 

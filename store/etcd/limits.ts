@@ -22,8 +22,6 @@ export const MEMBERSHIP_TIMEOUT_MS = 30_000;
 export const MEMBER_CATCH_UP_MS = 10 * 60 * 1000;
 /** One piece of a snapshot on its way to a client. */
 export const SNAPSHOT_CHUNK_BYTES = 64 * 1024;
-/** Half of a read-modify-write is tried again after another came in between, so many times. */
-export const CONFLICT_RETRIES_MAX = 1_000;
 /** A password. */
 export const PASSWORD_BYTES_MAX = 1024;
 /** scrypt: 16 MiB of memory and about 50 ms a hash. */

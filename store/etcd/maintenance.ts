@@ -2,7 +2,8 @@
 import type { Alarm } from '../client/client.ts';
 import { type EtcdContext, idFromHex, idToHex } from './context.ts';
 import { etcdError } from './errors.ts';
-import { GrpcError, type Route, STATUS, streaming, unary } from './grpc.ts';
+import { type Route, streaming, unary } from './grpc/routes.ts';
+import { GrpcError, STATUS } from './grpc/status.ts';
 import { HEALTH_NOT_SERVING, HEALTH_SERVING } from './proto/concurrency.ts';
 import {
   ALARM_ACTIVATE,

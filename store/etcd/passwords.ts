@@ -4,7 +4,7 @@
  */
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { etcdError } from './errors.ts';
-import { GrpcError, STATUS } from './grpc.ts';
+import { GrpcError, STATUS } from './grpc/status.ts';
 import {
   PASSWORD_BYTES_MAX,
   PASSWORD_HASH_BYTES,

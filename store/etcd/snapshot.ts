@@ -10,7 +10,7 @@ import type { Image } from '../mvcc/image.ts';
 import { keyBytes } from '../mvcc/keys.ts';
 import { type BoltBucket, type BoltEntry, BoltFile } from './bolt.ts';
 import { type EtcdContext, kvOf } from './context.ts';
-import type { StreamingCall } from './grpc.ts';
+import type { StreamingCall } from './grpc/routes.ts';
 import { SNAPSHOT_CHUNK_BYTES } from './limits.ts';
 import { KeyValue as KeyValueMessage } from './proto/kv.ts';
 import type { SnapshotResponse } from './proto/maintenance.ts';

@@ -5,9 +5,9 @@ import type { ReplicaObserver } from '../observer.ts';
 import { DISK_BOUNDS_SECONDS, Distribution, FAST_BOUNDS_SECONDS, TRANSFER_BOUNDS_SECONDS } from './distribution.ts';
 
 /** Applying a batch for longer than this is slow (etcd warns from 100 ms on). */
-export const SLOW_APPLY_MS = 100;
+const SLOW_APPLY_MS = 100;
 /** Confirming a read for longer than this is slow (etcd asks again after 500 ms). */
-export const SLOW_READ_INDEX_MS = 500;
+const SLOW_READ_INDEX_MS = 500;
 
 /** What concerns one peer. */
 export class PeerTally {

@@ -13,7 +13,7 @@ import { covers, type Grants, grantsOf, type Need } from './permissions.ts';
 /** Who has this role may do everything; this user has to have it before authentication can be enabled. */
 export const ROOT = 'root';
 /** As in etcd, the first change makes revision 2. */
-export const FIRST_AUTH_REVISION = 1;
+const FIRST_AUTH_REVISION = 1;
 
 export interface AuthUser {
   readonly name: string;

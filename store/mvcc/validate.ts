@@ -24,7 +24,7 @@ export interface TransactionBounds {
 }
 
 /** What `apply` accepts; a member that proposes may set itself narrower bounds. */
-export const TRANSACTION_CEILINGS: TransactionBounds = {
+const TRANSACTION_CEILINGS: TransactionBounds = {
   requestBytesMax: REQUEST_BYTES_CEILING,
   transactionOperationsMax: TRANSACTION_OPERATIONS_CEILING,
 };

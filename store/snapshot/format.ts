@@ -14,7 +14,7 @@ import { z } from 'zod';
 import { SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_HEADER_BYTES_MAX } from './limits.ts';
 
 /** Format 1: the first. */
-export const SNAPSHOT_FORMAT = 1;
+const SNAPSHOT_FORMAT = 1;
 const MAGIC = Buffer.from('RAFTSNAP');
 const DIGEST_BYTES = 32;
 const COUNT_BYTES = 4;

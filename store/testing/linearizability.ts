@@ -59,7 +59,7 @@ export type Verdict<Input, Output> =
   | { readonly type: 'undecided'; readonly partition: string };
 
 /** Steps of the search in one group before it is given up. */
-export const SEARCH_STEPS_MAX = 5_000_000;
+const SEARCH_STEPS_MAX = 5_000_000;
 
 export function checkLinearizable<State, Input, Output>(
   history: readonly RecordedOperation<Input, Output>[],

@@ -3,7 +3,7 @@
  * links that the clusters make, and each cluster is taken away with all it made.
  */
 import { run } from '../helpers/run.ts';
-import { type BenchRuntime, withBenchCluster } from './node/bench-cluster.ts';
+import { type BenchRuntime, NODE, withBenchCluster } from './node/bench-cluster.ts';
 import { benchDensity } from './node/density.ts';
 import { PodWatch } from './node/pod-watch.ts';
 import { benchServices } from './node/services.ts';
@@ -52,12 +52,13 @@ export async function benchNode(options: NodeBenchOptions): Promise<void> {
   // Every runtime leaves the network to the agent: one stands for all.
   for (const nftables of [true, false]) {
     print(`\nServices, ${nftables ? 'nftables' : 'userspace forwarder'}`);
-    await withBenchCluster({ runtime: 'native', nftables, print }, async ({ client, isInPlace }) => {
+    await withBenchCluster({ runtime: 'native', nftables, print }, async ({ cluster, client, isInPlace }) => {
       const pods = await PodWatch.open(client);
       try {
         const { rounds, secondsEach, services: count } = options;
         if (wants('traffic')) await benchTraffic({ client, pods, rounds, secondsEach, print });
-        if (wants('services')) await benchServices({ client, pods, count, isInPlace, print });
+        const agentPid = await cluster.pidOf(NODE);
+        if (wants('services')) await benchServices({ client, pods, count, agentPid, isInPlace, print });
       } finally {
         await pods.close();
       }

@@ -1,6 +1,7 @@
 /** What the conformance suite of Kubernetes v1.33 demands of DaemonSets and ControllerRevisions ([sig-apps]). */
 import test from 'ava';
 import * as kinds from '../../control/api/generated/kinds.ts';
+import { templateHash } from '../../control/controllers/template-hash.ts';
 import { createControlPlane, NAMESPACE } from '../helpers/control-plane.ts';
 import { until } from '../helpers/run.ts';
 import { daemonSet, imageOf, images, isReady, labels, pods, REVISION, setImage } from './sets-world.ts';
@@ -91,48 +92,104 @@ test('DaemonSet: a rolling update with surge never leaves a node without', async
   });
 });
 
-test('ControllerRevision: lifecycle', async t => {
+test('ControllerRevision: one that is deleted comes back at once, and one of no owner is taken over', async t => {
   const plane = await createControlPlane(t);
   await plane.client.create(kinds.daemonsets, daemonSet());
   await until('all up', async () => (await pods(plane)).filter(isReady).length === 2);
-  const uids = (await pods(plane)).map(pod => pod.metadata?.uid);
   const revisions = () => plane.list(kinds.controllerrevisions, 'app=x');
   const [initial] = await revisions();
-  if (!initial) return t.fail();
-  await plane.patch(kinds.controllerrevisions, initial.metadata?.name ?? '', {
-    metadata: { labels: { mine: 'patched' } },
+  const name = initial?.metadata?.name ?? '';
+  await plane.client.delete(kinds.controllerrevisions, { namespace: NAMESPACE, name });
+  await until('another under its name', async () => {
+    const [present] = await revisions();
+    return present?.metadata?.name === name && present.metadata.uid !== initial?.metadata?.uid;
   });
-  t.is((await plane.list(kinds.controllerrevisions, 'mine=patched')).length, 1);
-  // A second revision of the same template, as the suite makes it.
-  const { ownerReferences, annotations } = initial.metadata ?? {};
   await plane.client.create(kinds.controllerrevisions, {
+    metadata: { name: 'orphan', namespace: NAMESPACE, labels: { ...labels, [REVISION]: 'orphan' } },
+    data: { spec: { template: { $patch: 'replace' } } },
+    revision: 7,
+  });
+  // The template of today has the highest number.
+  await until('taken over', async () => {
+    const present = await revisions();
+    return (
+      present.every(({ metadata }) => metadata?.ownerReferences?.[0]?.kind === 'DaemonSet') &&
+      present
+        .map(({ revision }) => revision)
+        .sort()
+        .join() === '7,8'
+    );
+  });
+  // A revision of another set is none of this one's.
+  await plane.patch(kinds.controllerrevisions, 'orphan', { metadata: { ownerReferences: null, labels: { app: 'y' } } });
+  t.is((await revisions()).length, 1);
+});
+
+test('ControllerRevision: lifecycle', async t => {
+  const plane = await createControlPlane(t);
+  const { client } = plane;
+  await client.create(kinds.daemonsets, daemonSet());
+  await until('all up', async () => (await pods(plane)).filter(isReady).length === 2);
+  const uids = (await pods(plane)).map(pod => pod.metadata?.uid);
+  const revisions = () => plane.list(kinds.controllerrevisions, 'app=x');
+  const everywhere = await client.list(kinds.controllerrevisions, { labelSelector: 'app=x' });
+  const [initial] = everywhere.items;
+  if (!initial || everywhere.items.length !== 1) return t.fail();
+  const initialName = initial.metadata?.name ?? '';
+  const set = await plane.get(kinds.daemonsets, 'x');
+  t.like(initial.metadata?.ownerReferences?.[0], { kind: 'DaemonSet', uid: set.metadata?.uid });
+  const patched = await plane.patch(
+    kinds.controllerrevisions,
+    initialName,
+    { metadata: { labels: { [initialName]: 'patched' } } },
+    { type: 'application/strategic-merge-patch+json' },
+  );
+  t.is(patched.metadata?.labels?.[initialName], 'patched');
+  // A second one of the same data, under the name that the template with another grace period would have.
+  const template = set.spec?.template;
+  const hash = templateHash(
+    template && {
+      ...template,
+      spec: { ...template.spec, containers: template.spec?.containers ?? [], terminationGracePeriodSeconds: 1 },
+    },
+    set.status?.collisionCount ?? 0,
+  );
+  const name = `x-${hash}`;
+  await client.create(kinds.controllerrevisions, {
     metadata: {
-      name: 'x-second',
+      name,
       namespace: NAMESPACE,
-      labels: { ...labels, [REVISION]: 'second' },
-      ...(annotations && { annotations }),
-      ...(ownerReferences && { ownerReferences }),
+      labels: { ...template?.metadata?.labels, [REVISION]: hash },
+      ...(set.metadata?.annotations && { annotations: set.metadata.annotations }),
+      ...(initial.metadata?.ownerReferences && { ownerReferences: initial.metadata.ownerReferences }),
     },
     data: initial.data,
     revision: initial.revision + 1,
   });
   t.is((await revisions()).length, 2);
-  await plane.client.delete(kinds.controllerrevisions, { namespace: NAMESPACE, name: initial.metadata?.name ?? '' });
-  t.is((await revisions()).length, 1);
+  await client.delete(kinds.controllerrevisions, { namespace: NAMESPACE, name: initialName });
+  await until('one revision', async () => (await revisions()).length === 1);
   const [second] = await revisions();
-  await plane.client.update(kinds.controllerrevisions, {
-    ...second,
-    metadata: { ...second?.metadata, labels: { ...second?.metadata?.labels, mine: 'updated' } },
-    revision: second?.revision ?? 0,
-  });
-  await plane.patch(kinds.daemonsets, 'x', { spec: { template: { spec: { terminationGracePeriodSeconds: 1 } } } });
+  if (second?.metadata?.name !== name) return t.fail();
+  const labelled = { ...second.metadata, labels: { ...second.metadata.labels, [name]: 'updated' } };
+  const updated = await client.update(kinds.controllerrevisions, { ...second, metadata: labelled });
+  t.is(updated.metadata?.labels?.[name], 'updated');
+  await plane.patch(
+    kinds.daemonsets,
+    'x',
+    { spec: { template: { spec: { terminationGracePeriodSeconds: 1 } } }, updateStrategy: { type: 'RollingUpdate' } },
+    { type: 'application/strategic-merge-patch+json' },
+  );
   await until('two revisions', async () => (await revisions()).length === 2);
-  await plane.client.deleteCollection(kinds.controllerrevisions, {
+  await client.deleteCollection(kinds.controllerrevisions, {
     namespace: NAMESPACE,
-    labelSelector: 'mine=updated',
+    labelSelector: `${name}=updated`,
   });
   await until('one revision', async () => (await revisions()).length === 1);
-  t.is((await revisions())[0]?.revision, 3);
+  const [last] = await revisions();
+  t.is(last?.revision, 3);
+  t.not(last?.metadata?.name, name);
+  t.is((await plane.get(kinds.daemonsets, 'x')).status?.collisionCount, 1);
   await until('all replaced by now', async () =>
     (await pods(plane)).every(pod => isReady(pod) && !uids.includes(pod.metadata?.uid)),
   );

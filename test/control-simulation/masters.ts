@@ -30,7 +30,7 @@ export interface MastersOptions {
   readonly onTrouble?: (line: string) => void;
 }
 
-export const POD_RANGE = '10.42.0.0/16';
+const POD_RANGE = '10.42.0.0/16';
 /** The leases of controllers and scheduler decide nothing: they are renewed as rarely as makes sense. */
 const LEASE_RENEWAL_MS = 3_600_000;
 

@@ -16,6 +16,8 @@ const cannot =
 if (cannot !== undefined) test.skip(`three nodes on two networks: ${cannot}`, t => t.pass());
 const real = cannot === undefined ? test.serial : test.serial.skip;
 
+const HOST_PORT = 18_080;
+
 const podOf = (name: string, node: string) => ({
   apiVersion: 'v1',
   kind: 'Pod',
@@ -84,6 +86,45 @@ real('three nodes on two networks: pods reach each other as policies let them, a
   const routes = await site.machine('a').namespace.run('ip', ['route', 'show', 'proto', '114']);
   t.regex(routes.stdout, new RegExp(`via ${site.machine('b').address} dev eth0`));
   t.regex(routes.stdout, /dev rsx[0-9a-f]{10}/);
+
+  // A port of a's machine leads to a pod of it, and to nothing once that is gone.
+  const ports = ['TCP', 'UDP'].map(protocol => ({ containerPort: 80, hostPort: HOST_PORT, protocol }));
+  const door = podOf('door', 'a');
+  for (const container of door.spec.containers) Object.assign(container, { ports });
+  await site.apply(door);
+  await ready('pod', ['door']);
+  await site.inside('door', 'a');
+  const host = site.machine('a').address;
+  for (const from of [b, c]) {
+    const knock = (protocol: 'TCP' | 'UDP') => from.process.dial({ host, port: HOST_PORT, protocol, timeoutMs: 2_000 });
+    await until(`${from.process.name} comes in`, async () => /^door .* hello$/.test(await knock('TCP')));
+    t.regex(await knock('UDP'), /^door .* hello$/, from.process.name);
+  }
+  await site.must('delete', 'pod', 'door', '--now');
+  await until('the port is closed', async () => !/hello/.test(await b.process.dial({ host, port: HOST_PORT })));
+
+  // A Service whose traffic is to stay near leads to the pod of the client's zone; from outside of all zones to any.
+  await site.must('label', 'node', 'a', 'topology.kubernetes.io/zone=x');
+  await site.must('label', 'node', 'b', 'topology.kubernetes.io/zone=y');
+  await site.must('label', 'pod', 'a', 'b', 'role=near');
+  await site.apply({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'near' },
+    spec: { selector: { role: 'near' }, trafficDistribution: 'PreferClose', ports: [{ port: 80 }] },
+  });
+  const near = await site.must('get', 'service', 'near', '-o', 'jsonpath={.spec.clusterIP}');
+  const answers = async (from: typeof a) => {
+    const heard = new Set<string>();
+    for (let call = 0; call < 12; call += 1) {
+      heard.add((await from.process.dial({ host: near, timeoutMs: 2_000 })).split(' ')[0] ?? '');
+    }
+    return [...heard].sort().join(' ');
+  };
+  await until('each zone is served by its own pod', async () => {
+    return (await answers(a)) === 'a' && (await answers(b)) === 'b';
+  });
+  await until('who is in no zone reaches both', async () => (await answers(c)) === 'a b');
 
   // c lets a in, over VXLAN; b lets c in.
   await site.apply(policyOf('c', 'a'), policyOf('b', 'c'));

@@ -90,7 +90,7 @@ export function readCorpus(): readonly FuzzRequest[] {
   return [...writes, ...recordedCases()];
 }
 
-export const hasFacts = existsSync(new URL('defaults.json', FACTS));
+const hasFacts = existsSync(new URL('defaults.json', FACTS));
 
 function recordedObjects(): Fields[] {
   if (!hasFacts) return [];

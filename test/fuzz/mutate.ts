@@ -103,7 +103,9 @@ const JSON_MUTATIONS: readonly ((random: Random, place: Place, places: readonly 
     const text = JSON.parse(
       `{"${pick(random, ['__proto__', 'constructor', 'prototype'])}": {"polluted": true}}`,
     ) as object;
-    for (const [key, value] of Object.entries(text)) put({ holder, key }, value);
+    // An array has no keys of its own to send; a changed `constructor` would only break the next mutation of it.
+    if (Array.isArray(holder)) holder.push(text);
+    else for (const [key, value] of Object.entries(text)) put({ holder, key }, value);
   },
   (random, place) => {
     let deep: unknown = valueAt(place);

@@ -38,6 +38,7 @@ export async function runInProcess(
     delay: () => new Promise(resolve => setImmediate(resolve)),
     every: () => ({ [Symbol.dispose]: () => undefined }),
     onSignal: () => () => undefined,
+    collectWhenIdle: () => ({ [Symbol.dispose]: () => undefined }),
     setExitCode: code => {
       exitCode = code;
     },

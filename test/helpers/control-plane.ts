@@ -89,7 +89,11 @@ export async function createControlPlane(
       await until(`${kind.kind} ${name}: ${what}`, async () => isSo(await plane.get(kind, name)), 30_000);
     },
   };
-  const look = (pod: Pod) => void settle(client, pod, plane.health(pod));
+  const look = (pod: Pod) =>
+    void settle(client, pod, plane.health(pod)).catch(error => {
+      // The server may close in the midst of it.
+      if (!stop.signal.aborted) throw error;
+    });
   pods.addHandler({ added: look, updated: look });
   const running = [
     runScheduler({ ...common, informers, client: clientOf(SCHEDULER) }),

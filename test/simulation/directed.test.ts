@@ -1,7 +1,7 @@
 /** Situations that chance meets too rarely. */
 import test from 'ava';
 import { DirectedCluster } from './directed.ts';
-import { GOOD_DISK } from './member.ts';
+import { GOOD_DISK } from './member-disk.ts';
 
 test('an entry of an older term on a majority is not committed by that (figures 3.7 and 3.8 of the thesis)', async t => {
   // One entry at a time is on its way, so that the old one can arrive without the new one behind it.
@@ -87,7 +87,7 @@ test('nothing is applied while a snapshot is being taken over, though the log go
 
   // Member 2 comes back with a slow disk, and is sent a snapshot.
   const { member, place } = cluster.at(2);
-  member.diskFaults = { ...GOOD_DISK, writeMsMin: 300, writeMsMax: 300 };
+  member.disk.faults = { ...GOOD_DISK, writeMsMin: 300, writeMsMax: 300 };
   cluster.network.heal();
   await cluster.until('a snapshot comes in', () => place.machine?.isRestoring === true);
   cluster

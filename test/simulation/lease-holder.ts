@@ -7,7 +7,7 @@ import {
   UnknownOutcomeError,
 } from '../../store/index.ts';
 import { integerBetween, pick } from './random.ts';
-import { SafetyViolation } from './reference.ts';
+import { SafetyViolation } from './safety-violation.ts';
 import { anyLife, outcomeOf, type StorePlace, type StorePlaceContext } from './store-place.ts';
 import { pause } from './workload.ts';
 

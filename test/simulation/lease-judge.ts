@@ -4,7 +4,7 @@
  */
 import { LEASE_CHECK_LATE_MS, LEASE_CHECK_MS } from '../../store/limits.ts';
 import type { ApplyResult, Command } from '../../store/mvcc/command.ts';
-import { SafetyViolation } from './reference.ts';
+import { SafetyViolation } from './safety-violation.ts';
 import type { WorkloadContext } from './workload.ts';
 
 interface Watched {

@@ -3,7 +3,8 @@
  * a read sees a length. Since every command's position in the one order is known, the check is exact and linear: whatever
  * begins after something has ended must not come before it.
  */
-import { type Reference, SafetyViolation } from './reference.ts';
+import type { Reference } from './reference.ts';
+import { SafetyViolation } from './safety-violation.ts';
 
 interface Operation {
   readonly kind: 'append' | 'read';

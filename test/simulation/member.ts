@@ -2,20 +2,16 @@
  * One member of a simulated cluster: a disk that lives on, and one life after the other of the real driver on it. A life
  * ends by crashing: what it had under way never happens, and only what its disk had acknowledged is sure to be there.
  */
-import {
-  type CrashPoint,
-  LogCorruptError,
-  type Logger,
-  type MemberId,
-  type Membership,
-  type RaftOptions,
-  type RaftStorage,
-} from '../../raft/index.ts';
-import { MemoryDisk, MemoryStorage } from '../../raft/storage/memory.ts';
+import type { CrashPoint, MemberId, Membership, RaftOptions } from '../../raft/index.ts';
 import type { MemoryNetwork } from '../../raft/transport/memory.ts';
 import type { Coverage, EventName } from './coverage.ts';
+import { Crashed, damageFound, isDivergence, isExpected, isLogLoss, isRemoval } from './life-ends.ts';
+import { type LogDamage, MemberDisk } from './member-disk.ts';
+import { memberLogger } from './member-log.ts';
+import { observed } from './observed-storage.ts';
 import { integerBetween, type Random } from './random.ts';
-import { type Reference, SafetyViolation } from './reference.ts';
+import type { Reference } from './reference.ts';
+import { SafetyViolation } from './safety-violation.ts';
 import { LifeClock, type VirtualClock } from './virtual-clock.ts';
 import type { Place, SimulatedNode, WorkloadContext } from './workload.ts';
 
@@ -35,40 +31,13 @@ export interface MemberContext {
   readonly trace: ((line: string) => void) | undefined;
 }
 
-/** How a member's disk behaves. */
-export interface DiskFaults {
-  readonly writeMsMin: number;
-  readonly writeMsMax: number;
-  /** Chance that a write fails for good, which ends the life. */
-  readonly failure: number;
-  /** Writes never come back. */
-  readonly isHanging: boolean;
-  /** No write comes back before this has resolved. */
-  readonly stall?: Promise<void>;
-  /** The same, of the log only: state and log are two databases, and may be two disks. */
-  readonly logStall?: Promise<void>;
-}
-
 export type DeathPoint = Extract<EventName, `crash at ${string}`>;
-
-export const GOOD_DISK: DiskFaults = { writeMsMin: 0, writeMsMax: 2, failure: 0, isHanging: false };
 
 /** Where death waits; at any point if none is named. */
 export interface Ambush {
   readonly point?: DeathPoint;
   readonly chance: number;
 }
-
-const LOGGED: Readonly<Record<string, EventName>> = {
-  'sending a snapshot': 'snapshot sent',
-  'a snapshot could not be sent': 'snapshot broken off',
-  'a snapshot could not be installed': 'snapshot broken off',
-};
-
-/** Thrown to end a life at a crash point. */
-class Crashed extends Error {}
-/** A write that was made to fail. */
-class DiskFailed extends Error {}
 
 interface Life {
   readonly clock: LifeClock;
@@ -81,10 +50,10 @@ export class SimulatedMember {
   readonly name: string;
   readonly #context: MemberContext;
   readonly #bootstrap: Membership;
-  readonly #disk = new MemoryDisk();
+  /** Of its log; that of its state is the place's. */
+  readonly disk: MemberDisk;
   readonly #place: Place;
   #life: Life | undefined;
-  diskFaults = GOOD_DISK;
   /** At which points it dies, and with what chance each time it comes by. */
   ambush: Ambush | undefined;
   /** Taken out of the cluster: not to be started any more. */
@@ -112,7 +81,7 @@ export class SimulatedMember {
     this.#bootstrap = identity.bootstrap;
     this.#place = identity.place;
     this.#context = context;
-    this.#disk.setFault(() => this.#writeFault('failed write'));
+    this.disk = new MemberDisk(context);
   }
 
   /** Its disk was spoiled, and it has not noticed yet. */
@@ -162,7 +131,7 @@ export class SimulatedMember {
   }
 
   start(): void {
-    const { network, random, options, onFailure, trace } = this.#context;
+    const { network, random, reference, options, onFailure, trace } = this.#context;
     const clock = this.#newClock();
     trace?.(`${this.name} starts`);
     this.lives++;
@@ -172,11 +141,20 @@ export class SimulatedMember {
       if (isExpected(error)) this.crash();
       else if (isRemoval(error)) this.#noteRemoval();
       else if (this.#wasRolledBack && isLogLoss(error)) this.#noteLoss(error);
-      else if (hasCode(error, 'STORE_STATE_DIVERGED')) this.#noteSentAway();
+      else if (isDivergence(error)) this.#noteSentAway();
       else onFailure(error);
     };
     const dependencies = {
-      storage: this.#observed(new MemoryStorage(this.#disk), clock),
+      storage: observed(this.disk.storage(), {
+        id: this.id,
+        reference,
+        clock,
+        recovered: note => {
+          // What others counted on before a disk was rolled back was there when they did; the rest matters if it takes part.
+          if (this.#damage === 'rollback') this.#whenTakingPart = note;
+          else if (!clock.isOver) note();
+        },
+      }),
       transport: network.join(this.id, () => clock.thawed()),
       clock,
       random,
@@ -187,7 +165,7 @@ export class SimulatedMember {
       },
       reach: (point: CrashPoint) => this.#reach(`crash at ${point}`, clock),
       onFatal,
-      logger: this.#logger(),
+      logger: memberLogger(this.name, this.#context),
     };
     const node = this.#place.begin({
       clock,
@@ -210,17 +188,13 @@ export class SimulatedMember {
   crash(): void {
     const life = this.#life;
     if (life === undefined) return;
-    const { random, network, coverage, trace } = this.#context;
+    const { network, coverage, trace } = this.#context;
     trace?.(`${this.name} crashes`);
     coverage.note('crash');
     this.#life = undefined;
     life.clock.end();
     network.join(this.id);
-    const pending = this.#disk.pendingCount;
-    const pendingKept = Math.min(pending, integerBetween(random, 0, 1));
-    if (pendingKept > 0) coverage.note('write kept by a crash');
-    else if (pending > 0) coverage.note('write lost by a crash');
-    this.#disk.crash({ pendingKept });
+    this.disk.crash();
     this.#place.crash();
   }
 
@@ -248,7 +222,7 @@ export class SimulatedMember {
 
   /** What is on its disks now. The answer puts that back after it died, in place of what came since. */
   copy(): () => void {
-    const [log, state] = [this.#disk.copy(), this.#place.copy()];
+    const [log, state] = [this.disk.copy(), this.#place.copy()];
     return () => {
       log();
       state();
@@ -270,57 +244,23 @@ export class SimulatedMember {
   }
 
   /** Does something to the disk of a member that is down; false if there is nothing to damage. */
-  damage(kind: 'wipe' | 'flip' | 'lose' | 'misdirect' | 'tail' | 'state'): boolean {
+  damage(kind: LogDamage | 'state'): boolean {
     const { random, coverage, trace } = this.#context;
-    const { recordCount, unwitnessedCount } = this.#disk;
-    if (this.isAlive || this.isLost || this.#damage !== undefined || recordCount < unwitnessedCount + 2) return false;
-    // What was never acknowledged may be lost without a word.
-    const fromEnd = integerBetween(random, unwitnessedCount, recordCount - 2);
-    const bit = integerBetween(random, 0, 10_000);
+    if (this.isAlive || this.isLost || this.#damage !== undefined) return false;
+    const place = this.disk.aim();
+    if (place === undefined) return false;
     trace?.(`the disk of ${this.name} is damaged: ${kind}`);
-    switch (kind) {
-      case 'wipe':
-        coverage.note('disk wiped');
-        this.#disk.wipe();
-        // Who finds nothing cannot know what it has promised. An operator knows.
-        this.isLost = true;
-        return true;
-      case 'state':
-        if (!this.#place.damage(random)) return false;
-        coverage.note('state bit flipped');
-        this.#damage = 'state';
-        return true;
-      case 'flip':
-        coverage.note('log bit flipped');
-        this.#disk.flipBit({ fromEnd, bit });
-        break;
-      case 'lose':
-        coverage.note('log record lost');
-        this.#disk.loseRecord(fromEnd);
-        break;
-      case 'misdirect':
-        coverage.note('log record misdirected');
-        this.#disk.misdirect(fromEnd);
-        break;
-      case 'tail':
-        coverage.note('log tail lost');
-        this.#disk.cutTail(unwitnessedCount + integerBetween(random, 1, 2));
+    if (kind === 'state') {
+      if (!this.#place.damage(random)) return false;
+      coverage.note('state bit flipped');
+      this.#damage = 'state';
+      return true;
     }
-    this.#damage = 'log';
+    this.disk.spoil(kind, place);
+    // Who finds nothing cannot know what it has promised. An operator knows.
+    if (kind === 'wipe') this.isLost = true;
+    else this.#damage = 'log';
     return true;
-  }
-
-  /** What a member logs is its part of the story; some of it happens nowhere else. */
-  #logger(): Logger {
-    const { coverage, trace } = this.#context;
-    const write = (fields: object, message: string) => {
-      const event = LOGGED[message];
-      if (event !== undefined) coverage.note(event);
-      if (trace === undefined) return;
-      const details = Object.entries(fields).map(([key, value]) => ` ${key} ${value}`);
-      trace(`${this.name}: ${message}${details.join('')}`);
-    };
-    return { debug: write, info: write, warn: write, error: write };
   }
 
   #newClock(): LifeClock {
@@ -366,8 +306,7 @@ export class SimulatedMember {
       this.#noteRemoval();
       return;
     }
-    const found =
-      error instanceof LogCorruptError ? 'log' : hasCode(error, 'STORE_STATE_CORRUPT') ? 'state' : undefined;
+    const found = damageFound(error);
     // What differed was given up for good while it ran, even if it died of something else at that moment.
     if (found === 'state' && (this.#damage === 'state' || this.#place.hasDiverged)) {
       this.#setAside(life);
@@ -451,81 +390,9 @@ export class SimulatedMember {
     return this.#context.random() < ambush.chance;
   }
 
-  async #writeFault(failureName: 'failed write' | 'failed state write'): Promise<void> {
-    const { clock, random, coverage } = this.#context;
-    const { writeMsMin, writeMsMax, failure, isHanging, stall, logStall } = this.diskFaults;
-    if (isHanging) {
-      coverage.note('hanging write');
-      await new Promise(() => {});
-    }
-    const standsStill = stall ?? (failureName === 'failed write' ? logStall : undefined);
-    if (standsStill !== undefined) {
-      coverage.note('stalled write');
-      await standsStill;
-    }
-    await new Promise<void>(resolve => {
-      clock.setTimeout(resolve, writeMsMin + random() * (writeMsMax - writeMsMin));
-    });
-    if (failure === 0 || random() >= failure) return;
-    coverage.note(failureName);
-    throw new DiskFailed('the disk failed');
-  }
-
   async #stateWriteFault(operation: 'append' | 'flush' | 'checkpoint', clock: LifeClock): Promise<void> {
     this.#reach(`crash at state ${operation}`, clock);
-    await this.#writeFault('failed state write');
+    await this.disk.writeFault('failed state write');
     if (operation !== 'append') this.#reach(`crash at state ${operation}`, clock);
   }
-
-  /** The storage, with the reference told of everything that became durable. */
-  #observed(storage: RaftStorage, clock: LifeClock): RaftStorage {
-    const { reference } = this.#context;
-    const { id } = this;
-    return {
-      open: async () => {
-        const recovered = await storage.open();
-        const note = () => reference.recovered(id, recovered.snapshot, recovered.entries);
-        // What others counted on before a disk was rolled back was there when they did; the rest matters if it takes part.
-        if (this.#damage === 'rollback') this.#whenTakingPart = note;
-        else if (!clock.isOver) note();
-        return recovered;
-      },
-      async initialize(identity, membership) {
-        await storage.initialize(identity, membership);
-        if (!clock.isOver) reference.begins(id, membership);
-      },
-      async save(request) {
-        await storage.save(request);
-        if (!clock.isOver) reference.saved(id, request.entries ?? []);
-      },
-      async compact(snapshot) {
-        await storage.compact(snapshot);
-        if (!clock.isOver) reference.logStarts(id, snapshot, { isReset: false });
-      },
-      async reset(snapshot, hardState) {
-        await storage.reset(snapshot, hardState);
-        if (!clock.isOver) reference.logStarts(id, snapshot, { isReset: true });
-      },
-      close: () => storage.close(),
-    };
-  }
-}
-
-function isExpected(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof Crashed || cause instanceof DiskFailed) return true;
-  }
-  return false;
-}
-
-function isLogLoss(error: unknown): boolean {
-  return error instanceof LogCorruptError || hasCode(error, 'RAFT_LOG_CORRUPT');
-}
-
-function isRemoval(error: unknown): boolean {
-  return hasCode(error, 'RAFT_REMOVED');
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

@@ -4,12 +4,13 @@
  * TigerBeetle's fault atlas: without one nobody could do anything.
  */
 import type { Message } from '../../raft/core/messages.ts';
-import type { MemberId } from '../../raft/index.ts';
-import { type MemoryNetwork, NO_FAULTS } from '../../raft/transport/memory.ts';
+import type { MemoryNetwork } from '../../raft/transport/memory.ts';
 import { type Coverage, EVENT_NAMES } from './coverage.ts';
-import { type DeathPoint, GOOD_DISK, type SimulatedMember } from './member.ts';
+import { failDisk, fillDisk, hangDisk, slowDisk } from './disk-misfortunes.ts';
+import type { DeathPoint, SimulatedMember } from './member.ts';
+import { clog, cutOneWay, disturb, partition } from './network-misfortunes.ts';
 import type { Operator } from './operator.ts';
-import { integerBetween, pick, type Random, shuffled } from './random.ts';
+import { pick, type Random, shuffled } from './random.ts';
 import type { Reference } from './reference.ts';
 import { deposed, duel, overtaken, rush, type Scheme, seesaw } from './schemes.ts';
 import type { Misfortune, Shape } from './shape.ts';
@@ -65,9 +66,6 @@ const DOWN_MS_MAX = 1_500;
 const QUICK_RESTART_MS_MAX = 60;
 /** Delays while votes and new leaders are struck at, as a part of an election timeout. */
 const STRIKE_DELAY_PART = 0.4;
-/** A write takes a time up to one of these. */
-const SLOW_WRITE_MS = [5, 20, 100, 600];
-const WRITE_FAILURE = 0.02;
 /** Once there have been so many members, no more disks are damaged. */
 const MEMBERS_MAX = 14;
 const CRASH_POINT_CHANCE_MAX = 0.15;
@@ -192,15 +190,20 @@ export class Misfortunes {
     strike: () => this.#strikeForAWhile(),
     crashPoint: () => this.#armCrashPoint(),
     pause: () => this.#pause(),
-    partition: () => this.#partition(),
-    oneWay: () => this.#cutOneWay(),
-    clog: () => this.#clog(),
-    loss: () => this.#disturb({ loss: this.#stage.random() * 0.3 }),
-    duplication: () => this.#disturb({ duplication: this.#stage.random() * 0.4 }),
-    late: () => this.#disturb({ late: this.#stage.random() * 0.1, lateMsMax: 5 * this.#stage.shape.electionTimeoutMs }),
-    slowDisk: () => this.#slowDisk(),
-    hangingDisk: () => this.#hangDisk(),
-    failingDisk: () => this.#failDisk(),
+    partition: () => partition(this.#stage),
+    oneWay: () => cutOneWay(this.#stage),
+    clog: () => clog(this.#stage),
+    loss: () => disturb(this.#stage, { loss: this.#stage.random() * 0.3 }),
+    duplication: () => disturb(this.#stage, { duplication: this.#stage.random() * 0.4 }),
+    late: () =>
+      disturb(this.#stage, { late: this.#stage.random() * 0.1, lateMsMax: 5 * this.#stage.shape.electionTimeoutMs }),
+    slowDisk: () => this.#toSome(member => slowDisk(this.#stage, member)),
+    hangingDisk: () =>
+      this.#toSome(
+        member => hangDisk(member, () => this.#crash(member, QUICK_RESTART_MS_MAX)),
+        ({ isAlive }) => isAlive,
+      ),
+    failingDisk: () => this.#toSome(member => failDisk(this.#stage, member)),
     damage: () => this.#damage(),
     transfer: () => this.#stage.operator.transfer(),
     membership: () => this.#stage.operator.changeMembership(),
@@ -211,7 +214,7 @@ export class Misfortunes {
     overtaken: () => this.#begin(() => this.#overtake()),
     rollback: () => this.#begin(() => this.#rollback()),
     divergence: () => this.#diverge(),
-    fullDisk: () => this.#fillDisk(),
+    fullDisk: () => this.#toSome(fillDisk),
   };
 
   #pickMember(isFit: (member: SimulatedMember) => boolean = () => true): SimulatedMember | undefined {
@@ -219,6 +222,15 @@ export class Misfortunes {
       this.#stage.random,
       this.#stage.members.filter(member => !member.isRemoved && !member.isLost && isFit(member)),
     );
+  }
+
+  /** Strikes one member, if there is one. */
+  #toSome(
+    strike: (member: SimulatedMember) => (() => void) | undefined,
+    isFit?: (member: SimulatedMember) => boolean,
+  ): (() => void) | undefined {
+    const member = this.#pickMember(isFit);
+    return member === undefined ? undefined : strike(member);
   }
 
   #crash(member: SimulatedMember, downMs: number): void {
@@ -278,99 +290,6 @@ export class Misfortunes {
     member.pause(durationMs);
   }
 
-  /** Parts the members into two sides; nothing passes between them. */
-  #partition(): (() => void) | undefined {
-    const { random, members, network, coverage, trace } = this.#stage;
-    const order = shuffled(
-      random,
-      members.filter(({ isAlive }) => isAlive),
-    );
-    if (order.length < 2) return undefined;
-    const border = integerBetween(random, 1, order.length - 1);
-    const [here, there] = [order.slice(0, border), order.slice(border)];
-    trace?.(`network: ${names(here)} | ${names(there)}`);
-    coverage.note('partition');
-    const ways = here.flatMap(one =>
-      there.flatMap((other): [MemberId, MemberId][] => [
-        [one.id, other.id],
-        [other.id, one.id],
-      ]),
-    );
-    for (const [from, to] of ways) network.cut(from, to);
-    return () => {
-      for (const [from, to] of ways) network.mend(from, to);
-    };
-  }
-
-  /** One member is not heard, or does not hear, or one link works in one direction only. */
-  #cutOneWay(): (() => void) | undefined {
-    const { random, members, network, coverage, trace } = this.#stage;
-    const [victim, other] = shuffled(random, members);
-    if (victim === undefined || other === undefined) return undefined;
-    coverage.note('one-way cut');
-    const others = random() < 0.5 ? [other] : members.filter(member => member !== victim);
-    const isMute = random() < 0.5;
-    trace?.(`network: ${victim.name} ${isMute ? 'is not heard by' : 'does not hear'} ${names(others)}`);
-    const ways = others.map(({ id }): [MemberId, MemberId] => (isMute ? [victim.id, id] : [id, victim.id]));
-    for (const [from, to] of ways) network.cut(from, to);
-    return () => {
-      for (const [from, to] of ways) network.mend(from, to);
-    };
-  }
-
-  #clog(): undefined {
-    const { random, members, network, shape, coverage, trace } = this.#stage;
-    const [one, other] = shuffled(random, members);
-    if (one === undefined || other === undefined) return;
-    coverage.note('clog');
-    const durationMs = random() * shape.lastingMsMax;
-    trace?.(`network: ${one.name} to ${other.name} is clogged for ${Math.round(durationMs)} ms`);
-    network.clog(one.id, other.id, durationMs);
-    if (random() < 0.5) network.clog(other.id, one.id, durationMs);
-  }
-
-  #disturb(faults: Partial<MemoryNetwork['faults']>): () => void {
-    const { network, trace } = this.#stage;
-    network.faults = { ...network.faults, ...faults };
-    trace?.(`network: ${JSON.stringify(network.faults)}`);
-    return () => {
-      const calm = Object.fromEntries(Object.keys(faults).map(name => [name, 0]));
-      network.faults = { ...NO_FAULTS, ...network.faults, ...calm };
-    };
-  }
-
-  #slowDisk(): (() => void) | undefined {
-    const { random, coverage } = this.#stage;
-    const member = this.#pickMember();
-    if (member === undefined) return undefined;
-    coverage.note('slow disk');
-    member.diskFaults = { ...member.diskFaults, writeMsMax: pick(random, SLOW_WRITE_MS) ?? 0 };
-    return () => {
-      member.diskFaults = { ...member.diskFaults, writeMsMax: GOOD_DISK.writeMsMax };
-    };
-  }
-
-  /** Writes do not come back, until somebody pulls the plug. */
-  #hangDisk(): (() => void) | undefined {
-    const member = this.#pickMember(({ isAlive }) => isAlive);
-    if (member === undefined) return undefined;
-    member.diskFaults = { ...member.diskFaults, isHanging: true };
-    return () => {
-      member.diskFaults = { ...member.diskFaults, isHanging: false };
-      this.#crash(member, QUICK_RESTART_MS_MAX);
-    };
-  }
-
-  #failDisk(): (() => void) | undefined {
-    const member = this.#pickMember();
-    if (member === undefined) return undefined;
-    member.diskFaults = { ...member.diskFaults, failure: WRITE_FAILURE };
-    return () => {
-      member.diskFaults = { ...member.diskFaults, failure: 0 };
-      this.#stage.operator.revive(member);
-    };
-  }
-
   #overtake(): Scheme | undefined {
     const victim = this.#pickMember(({ id, isAlive, isLeading }) => {
       return isAlive && !isLeading && this.#stage.reference.voters.includes(id);
@@ -407,14 +326,6 @@ export class Misfortunes {
     if (victim === undefined || operator.isRemoving || members.some(member => member.mayDiverge || member.isRebuilding))
       return;
     if (this.#canSpare(victim)) victim.diverge();
-  }
-
-  #fillDisk(): (() => void) | undefined {
-    const victim = this.#pickMember();
-    if (victim?.fill(true) !== true) return undefined;
-    return () => {
-      victim.fill(false);
-    };
   }
 
   /**
@@ -459,8 +370,4 @@ export class Misfortunes {
       },
     };
   }
-}
-
-function names(members: readonly SimulatedMember[]): string {
-  return members.map(member => member.name).join(' ');
 }

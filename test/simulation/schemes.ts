@@ -5,7 +5,8 @@
  */
 import type { Message } from '../../raft/core/messages.ts';
 import type { MemberId } from '../../raft/index.ts';
-import { type DiskFaults, GOOD_DISK, type SimulatedMember } from './member.ts';
+import type { SimulatedMember } from './member.ts';
+import { type DiskFaults, GOOD_DISK } from './member-disk.ts';
 import type { Stage } from './misfortunes.ts';
 import { pick } from './random.ts';
 
@@ -63,7 +64,7 @@ export function duel(stage: Stage, crash: Crash): Scheme | undefined {
   if (leader === undefined) return undefined;
   const slow = members.filter(() => random() < 0.5);
   const writeMsMax = random() * SLOW_WRITE_TIMEOUTS * shape.electionTimeoutMs;
-  for (const member of slow) member.diskFaults = { ...member.diskFaults, writeMsMax };
+  for (const member of slow) member.disk.faults = { ...member.disk.faults, writeMsMax };
   crash(leader, random() * QUICK_RESTART_MS_MAX);
   let newestTerm = 0;
   return {
@@ -81,7 +82,7 @@ export function duel(stage: Stage, crash: Crash): Scheme | undefined {
       );
     },
     pass() {
-      for (const member of slow) member.diskFaults = { ...member.diskFaults, writeMsMax: GOOD_DISK.writeMsMax };
+      for (const member of slow) member.disk.faults = { ...member.disk.faults, writeMsMax: GOOD_DISK.writeMsMax };
     },
   };
 }
@@ -110,7 +111,7 @@ export function deposed(stage: Stage): Scheme | undefined {
   let isDeposed = false;
   const release = () => {
     goOn();
-    victim.diskFaults = withoutStalls(victim.diskFaults);
+    victim.disk.faults = withoutStalls(victim.disk.faults);
   };
   return {
     said(message) {
@@ -119,7 +120,7 @@ export function deposed(stage: Stage): Scheme | undefined {
         if (isWriting || !bringsEntries(message) || (victim !== leader && message.to !== victim.id)) return;
         isWriting = true;
         trace?.(`the disk of ${victim.name} stands still`);
-        victim.diskFaults = { ...victim.diskFaults, stall };
+        victim.disk.faults = { ...victim.disk.faults, stall };
       } else if (isWriting && !isHeard && message.type === 'voteResponse' && message.granted && message.term > term) {
         // The next leader is heard from its first word on; of a leader and a follower, the one before hears of nothing.
         isHeard = true;
@@ -170,14 +171,14 @@ export function overtaken({ operator, clock, trace }: Stage, follower: Simulated
   follower.crash();
   follower.damage('state');
   trace?.(`${follower.name} has lost its state; the disk of its log stands still`);
-  follower.diskFaults = { ...follower.diskFaults, logStall };
+  follower.disk.faults = { ...follower.disk.faults, logStall };
   follower.ambush = { point: 'crash at afterRestore', chance: 1 };
   clock.setTimeout(() => operator.revive(follower), QUICK_RESTART_MS_MAX);
   return {
     said() {},
     pass() {
       goOn();
-      follower.diskFaults = withoutStalls(follower.diskFaults);
+      follower.disk.faults = withoutStalls(follower.disk.faults);
       follower.ambush = undefined;
       operator.revive(follower);
     },

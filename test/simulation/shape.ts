@@ -6,7 +6,7 @@
 import { integerBetween, pick, type Random } from './random.ts';
 
 /** Kinds of misfortune that a seed may or may not know. */
-export const MISFORTUNES = [
+const MISFORTUNES = [
   'crash',
   'crashAll',
   'strike',

@@ -2,7 +2,8 @@
  * What clients of the store did and saw. Raft has put all writes into one order and the model knows the revision after
  * each, so linearizability is exact and cheap to check: whatever began after something had ended must not stand before it.
  */
-import { type Reference, SafetyViolation } from './reference.ts';
+import type { Reference } from './reference.ts';
+import { SafetyViolation } from './safety-violation.ts';
 import type { StoreModel } from './store-model.ts';
 
 export interface StoreOperation {

@@ -24,7 +24,8 @@ import {
 } from '../../store/index.ts';
 import { PeerMethods } from '../../store/member/peer-methods.ts';
 import { integerBetween, pick, type Random } from './random.ts';
-import { type Reference, SafetyViolation } from './reference.ts';
+import type { Reference } from './reference.ts';
+import { SafetyViolation } from './safety-violation.ts';
 import type { StoreJudge } from './store-judge.ts';
 import type { LifeClock } from './virtual-clock.ts';
 import type { Life, Place, SimulatedNode, WorkloadContext } from './workload.ts';

@@ -4,7 +4,7 @@
  */
 import { CompactedError, UnavailableError, type WatchBatch, WatchLostError } from '../../store/index.ts';
 import { integerBetween, pick } from './random.ts';
-import { SafetyViolation } from './reference.ts';
+import { SafetyViolation } from './safety-violation.ts';
 import { ALL_KEYS } from './store-model.ts';
 import { ENDED, type StoreLife, type StorePlace, type StorePlaceContext } from './store-place.ts';
 import { itemsText } from './store-text.ts';

@@ -18,7 +18,7 @@ import {
 import { QUOTA_CLEAR_SHARE } from '../../store/limits.ts';
 import { LeaseHolder } from './lease-holder.ts';
 import { integerBetween, pick } from './random.ts';
-import { SafetyViolation } from './reference.ts';
+import { SafetyViolation } from './safety-violation.ts';
 import { StoreHistory, type StoreOperation } from './store-history.ts';
 import { StoreJudge, TAG_PREFIX } from './store-judge.ts';
 import { ALL_KEYS } from './store-model.ts';

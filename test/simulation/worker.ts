@@ -1,6 +1,6 @@
 /** One thread that simulates the seeds it is handed, and tells of each. */
 import { parentPort } from 'node:worker_threads';
-import { SafetyViolation } from './reference.ts';
+import { SafetyViolation } from './safety-violation.ts';
 import { LivenessViolation, type SimulationOptions, type SimulationReport, simulate } from './world.ts';
 
 /** What to simulate. */

@@ -7,11 +7,13 @@ import type { MemberId, Membership } from '../../raft/index.ts';
 import { MemoryNetwork, NO_FAULTS } from '../../raft/transport/memory.ts';
 import { type Counts, Coverage } from './coverage.ts';
 import { ListWorkload } from './list-workload.ts';
-import { GOOD_DISK, SimulatedMember } from './member.ts';
+import { SimulatedMember } from './member.ts';
+import { GOOD_DISK } from './member-disk.ts';
 import { Misfortunes } from './misfortunes.ts';
 import { newMember, Operator } from './operator.ts';
 import { type Random, seededRandom } from './random.ts';
-import { Reference, SafetyViolation } from './reference.ts';
+import { Reference } from './reference.ts';
+import { SafetyViolation } from './safety-violation.ts';
 import { drawShape, type Shape } from './shape.ts';
 import { StoreWorkload } from './store-workload.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -45,7 +47,7 @@ export class LivenessViolation extends Error {
 
 const CLUSTER_ID = 'c'.repeat(16);
 /** With what the healing takes, about a minute. */
-export const CHAOS_MS = 55_000;
+const CHAOS_MS = 55_000;
 /** After the healing, the cluster must be in agreement within this. */
 const HEALING_MS_MAX = 30_000;
 const AGREEMENT_CHECK_MS = 50;
@@ -195,7 +197,7 @@ class World {
     this.#misfortunes.end();
     this.#network.faults = { ...NO_FAULTS, delayMsMax: 2 };
     for (const member of this.#members) {
-      member.diskFaults = GOOD_DISK;
+      member.disk.faults = GOOD_DISK;
       member.fill(false);
       member.ambush = undefined;
     }

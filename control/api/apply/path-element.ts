@@ -13,7 +13,7 @@ const SIMPLE_KEY = /^k:\{"[\w-]+":(?:"[^"\\<>&]*"|\d+)\}$/;
 const TEXT_KEY = /^k:\{("[\w-]+":)"([^"\\]*)"\}$/;
 
 /** JSON as Go writes it: with the characters escaped that HTML could trip over. */
-export function goJson(value: unknown): string {
+function goJson(value: unknown): string {
   const text = JSON.stringify(value);
   if (!/[<>&\u2028\u2029]/.test(text)) return text;
   return text.replaceAll(

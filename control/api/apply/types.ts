@@ -40,7 +40,7 @@ export interface FieldSchema extends Omit<SchemaDefinition, 'properties' | 'item
 }
 
 /** A value of which nothing is known: maps are merged, lists are one value. */
-export const DEDUCED: FieldType = {
+const DEDUCED: FieldType = {
   scalar: 'any',
   list: { isAssociative: false, keys: [], item: () => DEDUCED },
   map: { isAtomic: false, hasField: () => false, typeOf: () => DEDUCED },

@@ -108,12 +108,12 @@ export function includes(list: ListValue, value: Value, budget: Budget): boolean
   return false;
 }
 
-export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return Buffer.compare(a, b);
 }
 
 /** By code points, as Go compares UTF-8. */
-export function compareTexts(a: string, b: string): number {
+function compareTexts(a: string, b: string): number {
   if (a === b) return 0;
   const length = Math.min(a.length, b.length);
   let index = 0;

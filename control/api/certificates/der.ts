@@ -8,11 +8,9 @@ export interface DerElement {
 }
 
 export const SEQUENCE = 0x30;
-export const SET = 0x31;
 export const OBJECT_IDENTIFIER = 0x06;
 export const BIT_STRING = 0x03;
 export const OCTET_STRING = 0x04;
-export const BOOLEAN = 0x01;
 export const INTEGER = 0x02;
 
 /** @throws {DerError} what is wrong, in a few words. */

@@ -3,7 +3,7 @@ import type { CustomResourceDefinition } from '../generated/types.ts';
 import type { FieldError } from '../status.ts';
 import { invalidValue, required } from '../validation/errors.ts';
 
-export const APPROVED_ANNOTATION = 'api-approved.kubernetes.io';
+const APPROVED_ANNOTATION = 'api-approved.kubernetes.io';
 
 export type Approval = 'approved' | 'bypassed' | 'missing' | 'invalid';
 

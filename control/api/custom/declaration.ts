@@ -33,7 +33,7 @@ export interface CustomContext {
 }
 
 /** The name of a version's schema: the group backwards, the version, the kind. */
-export const schemaNameOf = ({ group, names }: CustomDefinition, version: string): string =>
+const schemaNameOf = ({ group, names }: CustomDefinition, version: string): string =>
   `${group.split('.').reverse().join('.')}.${version}.${names.kind}`;
 
 /** Declares the versions of a definition that are served. */

@@ -306,14 +306,14 @@ function isMultiple(value: number, factor: number): boolean {
 }
 
 /** The old value of a field, where fields are told apart by their names. */
-export function oldFields(schema: JsonSchema, old: Old | undefined): (key: string) => Old | undefined {
+function oldFields(schema: JsonSchema, old: Old | undefined): (key: string) => Old | undefined {
   const before = old?.value;
   if (!isJsonObject(before) || schema['x-kubernetes-map-type'] === 'atomic') return () => undefined;
   return key => (Object.hasOwn(before, key) ? { value: before[key] } : undefined);
 }
 
 /** The old value of an item, where items are told apart by their keys. */
-export function oldItems(schema: JsonSchema, old: Old | undefined): (item: unknown) => Old | undefined {
+function oldItems(schema: JsonSchema, old: Old | undefined): (item: unknown) => Old | undefined {
   const before = old?.value;
   const keys = schema['x-kubernetes-list-map-keys'] ?? [];
   if (!Array.isArray(before) || schema['x-kubernetes-list-type'] !== 'map' || keys.length === 0) return () => undefined;

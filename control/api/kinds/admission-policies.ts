@@ -13,6 +13,7 @@ function defaultMatch(match: MatchResources | undefined): void {
 }
 
 export const validatingAdmissionPolicy = declare(kinds.validatingadmissionpolicies, {
+  statusKeepsMetadata: true,
   subresources: [STATUS],
   tracksGeneration: true,
   allowUnconditionalUpdate: false,

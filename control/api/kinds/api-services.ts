@@ -7,6 +7,7 @@ import { defaultServicePort } from './webhooks.ts';
 
 export const apiService = declare(kinds.apiservices, {
   subresources: [STATUS],
+  statusKeepsMetadata: true,
   allowUnconditionalUpdate: false,
   nameRule: pathSegmentName,
   defaults: ({ spec }) => defaultServicePort(spec?.service),

@@ -21,6 +21,10 @@ export const certificateSigningRequest = declare(kinds.certificatesigningrequest
     // What was asked for, and by whom, is never changed.
     object.spec = old.spec;
     if (context.subresource !== 'approval') return;
+    // Who approves does not sign: the conditions are all that this path writes of the status.
+    const { conditions } = object.status ?? {};
+    const { conditions: _conditions, ...kept } = old.status ?? {};
+    object.status = { ...kept, ...(conditions && { conditions }) };
     stampConditions(object, old, context.now);
   },
   prepareForStatusUpdate(object, old, context) {

@@ -2,6 +2,7 @@
 import * as kinds from '../generated/kinds.ts';
 import { cronJobWarnings, validateCronJob } from '../validation/cron-job.ts';
 import { declare, STATUS } from './declare.ts';
+import { defaultFailurePolicy } from './jobs.ts';
 import { defaultPodTemplate } from './pod-defaults.ts';
 
 const SUCCESSFUL_JOBS = 3;
@@ -16,7 +17,8 @@ export const cronJob = declare(kinds.cronjobs, {
     spec.suspend ??= false;
     spec.successfulJobsHistoryLimit ??= SUCCESSFUL_JOBS;
     spec.failedJobsHistoryLimit ??= FAILED_JOBS;
-    // The jobs get their own defaults when they are made.
+    // The jobs get their other defaults when they are made.
+    if (spec.jobTemplate?.spec) defaultFailurePolicy(spec.jobTemplate.spec);
     defaultPodTemplate(spec.jobTemplate?.spec?.template);
   },
   validate: validateCronJob,

@@ -28,6 +28,8 @@ export interface Behaviour<T extends KubernetesObject> {
   isSpecChanged?(object: T, old: T): boolean;
   readonly allowCreateOnUpdate?: boolean;
   readonly allowUnconditionalUpdate?: boolean;
+  /** True if a write through `status` leaves the metadata as they are; of most kinds it may change labels, annotations and such. */
+  readonly statusKeepsMetadata?: boolean;
   /** True if a create may bring a status: nodes register with theirs. */
   readonly keepsStatusOnCreate?: boolean;
   readonly defaultPropagation?: 'Background' | 'Orphan';
@@ -140,6 +142,7 @@ export function declare<T extends KubernetesObject>(
       preparedFor.set(object, context.subresource);
       if (context.subresource === 'status') {
         keepAllButStatus(object, old);
+        if (behaviour.statusKeepsMetadata) keepMetadata(object, old);
         behaviour.prepareForStatusUpdate?.(object, old, context);
       } else {
         // The one subresource besides `status` that writes a part of it: a certificate request's approval.
@@ -211,7 +214,18 @@ export function keepServerFields(metadata: ObjectMeta, old: ObjectMeta): void {
   copyMember<ObjectMeta>(metadata, old, 'selfLink');
 }
 
-/** A write through `status` changes nothing else, except labels and annotations. */
+/** All of the metadata but who owns which field, and the version that the write was made for. */
+function keepMetadata(object: KubernetesObject, old: KubernetesObject): void {
+  const { managedFields, resourceVersion } = metadataOf(object);
+  const { managedFields: _fields, resourceVersion: _version, ...kept } = metadataOf(old);
+  object.metadata = {
+    ...structuredClone(kept),
+    ...(managedFields && { managedFields }),
+    ...(resourceVersion !== undefined && { resourceVersion }),
+  };
+}
+
+/** A write through `status` changes nothing else, except metadata that clients may write. */
 function keepAllButStatus(object: KubernetesObject, old: KubernetesObject): void {
   for (const key of Object.keys(object) as (keyof typeof object)[]) if (!isOwnMember(key)) delete object[key];
   for (const key of Object.keys(old) as (keyof typeof old)[]) {

@@ -10,6 +10,7 @@ const QUEUES = { handSize: 8, queues: 64, queueLengthLimit: 50 };
 export const flowSchema = declare(kinds.flowschemas, {
   tracksGeneration: true,
   subresources: [STATUS],
+  statusKeepsMetadata: true,
   defaults({ spec }) {
     if (spec) spec.matchingPrecedence ||= PRECEDENCE;
   },
@@ -19,6 +20,7 @@ export const flowSchema = declare(kinds.flowschemas, {
 export const priorityLevel = declare(kinds.prioritylevelconfigurations, {
   tracksGeneration: true,
   subresources: [STATUS],
+  statusKeepsMetadata: true,
   defaults({ spec }) {
     if (!spec) return;
     if (spec.type === 'Exempt') {

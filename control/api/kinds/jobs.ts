@@ -54,10 +54,15 @@ export function defaultJobSpec(spec: JobSpec): void {
   spec.suspend ??= false;
   spec.manualSelector ??= false;
   spec.podReplacementPolicy ??= spec.podFailurePolicy ? 'Failed' : 'TerminatingOrFailed';
-  for (const rule of spec.podFailurePolicy?.rules ?? []) {
+  defaultFailurePolicy(spec);
+  defaultPodTemplate(spec.template);
+}
+
+/** A condition is asked to hold where nothing is said. Cron jobs' jobs have this default too. */
+export function defaultFailurePolicy({ podFailurePolicy }: Pick<JobSpec, 'podFailurePolicy'>): void {
+  for (const rule of podFailurePolicy?.rules ?? []) {
     for (const pattern of rule.onPodConditions ?? []) pattern.status ||= 'True';
   }
-  defaultPodTemplate(spec.template);
 }
 
 /** A job selects its pods by its uid; pods and job are labelled with it and with the job's name. */

@@ -3,6 +3,7 @@ import * as kinds from '../generated/kinds.ts';
 import type { EndpointSlice, Service, ServiceSpec } from '../generated/types.ts';
 import { isEqual } from '../schema/equal.ts';
 import { validateEndpointSlice, validateEndpointSliceUpdate } from '../validation/endpointslice.ts';
+import { validateServiceStatus } from '../validation/load-balancer-status.ts';
 import { serviceName } from '../validation/names.ts';
 import { serviceWarnings, validateService, validateServiceUpdate } from '../validation/service.ts';
 import { declare, STATUS } from './declare.ts';
@@ -35,7 +36,8 @@ export const service = declare(kinds.services, {
     if (object.spec.type !== 'ExternalName') defaultFamilies(object.spec, old.spec, serviceFamilies);
   },
   validate: validateService,
-  validateUpdate: validateServiceUpdate,
+  validateUpdate: (object, old, subresource) =>
+    subresource === 'status' ? validateServiceStatus(object, old) : validateServiceUpdate(object, old),
   warnings: serviceWarnings,
   selectableFieldNames: ['spec.clusterIP', 'spec.type'],
   selectableFields: ({ spec }) => ({ 'spec.clusterIP': spec?.clusterIP ?? '', 'spec.type': spec?.type ?? '' }),
@@ -48,7 +50,7 @@ const isExternal = (spec: ServiceSpec): boolean => spec.type === 'NodePort' || s
 const isExternallyAccessible = (spec: ServiceSpec): boolean =>
   isExternal(spec) || (spec.type === 'ClusterIP' && (spec.externalIPs?.length ?? 0) > 0);
 
-function defaultService({ spec }: Service): void {
+function defaultService({ spec, status }: Service): void {
   if (!spec) return;
   spec.sessionAffinity ||= 'None';
   if (spec.sessionAffinity === 'None') delete spec.sessionAffinityConfig;
@@ -66,6 +68,8 @@ function defaultService({ spec }: Service): void {
   if (needsClusterIp(spec)) spec.internalTrafficPolicy ??= 'Cluster';
   if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
   if (spec.clusterIP && !spec.clusterIPs) spec.clusterIPs = [spec.clusterIP];
+  if (spec.type !== 'LoadBalancer') return;
+  for (const entry of status?.loadBalancer?.ingress ?? []) if (entry.ip) entry.ipMode ??= 'VIP';
 }
 
 /** What the server allocated is kept where a client that replaces the object leaves it out. */

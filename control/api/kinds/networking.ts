@@ -13,6 +13,7 @@ import {
   validateServiceCidr,
   validateServiceCidrUpdate,
 } from '../validation/ip-allocation.ts';
+import { validateIngressStatus } from '../validation/load-balancer-status.ts';
 import { validateNetworkPolicy } from '../validation/network-policy.ts';
 import { declare, STATUS } from './declare.ts';
 
@@ -23,6 +24,7 @@ export const ingress = declare(kinds.ingresses, {
     object.status = { loadBalancer: {} };
   },
   validate: validateIngress,
+  validateUpdate: (object, old, subresource) => (subresource === 'status' ? validateIngressStatus(object, old) : []),
   warnings: ingressWarnings,
 });
 
@@ -55,6 +57,7 @@ export const ipAddress = declare(kinds.ipaddresses, {
 });
 
 export const serviceCidr = declare(kinds.servicecidrs, {
+  statusKeepsMetadata: true,
   subresources: [STATUS],
   validate: validateServiceCidr,
   validateUpdate: validateServiceCidrUpdate,

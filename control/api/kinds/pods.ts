@@ -3,7 +3,7 @@ import * as kinds from '../generated/kinds.ts';
 import type { Container, Pod, PodCondition, PodSpec, PodStatus } from '../generated/types.ts';
 import { isEqual } from '../schema/equal.ts';
 import { podWarnings, validatePod, validatePodUpdate } from '../validation/pod.ts';
-import { declare, STATUS } from './declare.ts';
+import { declare, metadataOf, STATUS } from './declare.ts';
 import { defaultPodSpec } from './pod-defaults.ts';
 import { qosClassOf } from './pod-qos.ts';
 
@@ -53,6 +53,10 @@ export const pod = declare(kinds.pods, {
     else if (subresource === 'resize') keepSpecForResize(object, old);
   },
   prepareForStatusUpdate(object, old) {
+    // Old kubelets wrote wrong owners, by which the garbage collector would go.
+    const { ownerReferences } = old.metadata ?? {};
+    if (ownerReferences) metadataOf(object).ownerReferences = ownerReferences;
+    else delete metadataOf(object).ownerReferences;
     const { status } = object;
     if (!status) return;
     if (!status.qosClass && old.status?.qosClass) status.qosClass = old.status.qosClass;

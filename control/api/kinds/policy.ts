@@ -31,6 +31,8 @@ export const priorityClass = declare(kinds.priorityclasses, {
 });
 
 export const runtimeClass = declare(kinds.runtimeclasses, {
+  allowCreateOnUpdate: true,
+  allowUnconditionalUpdate: false,
   defaults: ({ overhead }) => roundResources(overhead?.podFixed),
   validate: validateRuntimeClass,
   validateUpdate: validateRuntimeClassUpdate,

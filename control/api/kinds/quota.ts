@@ -7,6 +7,7 @@ import { declare, STATUS } from './declare.ts';
 import { roundResources } from './pod-defaults.ts';
 
 export const limitRange = declare(kinds.limitranges, {
+  allowCreateOnUpdate: true,
   defaults({ spec }) {
     for (const limit of spec?.limits ?? []) {
       for (const list of ['max', 'min', 'default', 'defaultRequest', 'maxLimitRequestRatio'] as const) {

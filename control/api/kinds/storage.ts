@@ -125,6 +125,7 @@ export const storageClass = declare(kinds.storageclasses, {
 });
 
 export const csiDriver = declare(kinds.csidrivers, {
+  allowUnconditionalUpdate: false,
   defaults({ spec }) {
     if (!spec) return;
     spec.attachRequired ??= true;
@@ -147,6 +148,7 @@ export const csiDriver = declare(kinds.csidrivers, {
 });
 
 export const csiNode = declare(kinds.csinodes, {
+  allowUnconditionalUpdate: false,
   validate: validateCsiNode,
   validateUpdate: validateCsiNodeUpdate,
 });
@@ -158,6 +160,8 @@ export const csiStorageCapacity = declare(kinds.csistoragecapacities, {
 });
 
 export const volumeAttachment = declare(kinds.volumeattachments, {
+  allowUnconditionalUpdate: false,
+  statusKeepsMetadata: true,
   subresources: [STATUS],
   validate: validateAttachment,
   validateUpdate: validateAttachmentUpdate,

@@ -172,6 +172,47 @@ test('documents hold the schemas that are reached, in their version’s dialect'
   t.deepEqual(schemas.IntOrString, definitions.IntOrString);
 });
 
+test('what is said of definitions and fields stands in all forms', t => {
+  const told: OpenApiSource = {
+    ...source,
+    describe: (name, schema) => ({
+      ...schema,
+      description: `All of ${name}.`,
+      properties: Object.fromEntries(
+        Object.entries(schema.properties ?? {}).map(([field, of]) => [
+          field,
+          { ...of, description: `What ${field} is.` },
+        ]),
+      ),
+    }),
+  };
+  const name = 'io.k8s.api.apps.v1.Deployment';
+  const document = openApiV2(told);
+  const { description, properties } = document.definitions[name] ?? {};
+  t.is(description, `All of ${name}.`);
+  t.deepEqual(properties?.port, { $ref: '#/definitions/IntOrString', description: 'What port is.' });
+
+  const schema = openApiV3(told).get('apis/apps/v1')?.components.schemas[name] as {
+    description: string;
+    properties: Record<string, { description?: string }>;
+  };
+  t.is(schema.description, `All of ${name}.`);
+  t.deepEqual(schema.properties.port, {
+    allOf: [{ $ref: '#/components/schemas/IntOrString' }],
+    description: 'What port is.',
+  });
+  const words = 'Possible enum values:\n - `"Recreate"`\n - `"RollingUpdate"`';
+  for (const form of [schema.properties, properties]) {
+    t.is(form?.strategy?.description, `What strategy is.\n\n${words}`);
+  }
+
+  const entry = (fields(first(encodeOpenApiV2(document), 9)).get(1) ?? []).find(
+    each => textOf(first(each, 1)) === name,
+  );
+  t.is(textOf(first(entry, 2, 4)), `All of ${name}.`);
+  t.is(textOf(first((fields(first(entry, 2, 25)).get(1) ?? [])[1], 2, 4)), 'What replicas is.');
+});
+
 test('the v3 index names each document with its hash', t => {
   const hashes = new Map([
     ['apis/apps/v1', 'BB'],

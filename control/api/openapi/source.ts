@@ -5,6 +5,7 @@ export interface SchemaFacts {
   readonly $ref?: string;
   readonly type?: string;
   readonly format?: string;
+  readonly description?: string;
   readonly default?: unknown;
   readonly enum?: readonly string[];
   readonly required?: readonly string[];
@@ -45,6 +46,14 @@ export interface OpenApiSource {
   definition(name: string): SchemaFacts;
   /** Whether there is such a schema: not all kinds have a list. */
   hasDefinition(name: string): boolean;
+  /** A definition with what is said of it and its fields, made from what `definition` gave. Without it nothing is said. */
+  describe?(name: string, schema: SchemaFacts): SchemaFacts;
+}
+
+/** The definition as documents show it. Who only follows references needs no prose, and asks the source itself. */
+export function shownDefinition(source: OpenApiSource, name: string): SchemaFacts {
+  const schema = source.definition(name);
+  return source.describe?.(name, schema) ?? schema;
 }
 
 export const REF_PREFIX = '#/definitions/';

@@ -2,7 +2,7 @@
 
 import { plainPaths, resourceListPaths, v2PlainPath } from './discovery-paths.ts';
 import { BOOLEAN_PARAMETERS, INTEGER_PARAMETERS, type Operation, type PathOperations, pathsOf } from './operations.ts';
-import { type OpenApiSource, REF_PREFIX, reachable, type SchemaFacts } from './source.ts';
+import { type OpenApiSource, REF_PREFIX, reachable, type SchemaFacts, shownDefinition } from './source.ts';
 
 export interface V2Parameter {
   readonly name: string;
@@ -102,7 +102,7 @@ export function* partsOfV2(source: OpenApiSource, besides: ReadonlySet<string> =
   for (const path of paths) if (!besides.has(path.path)) yield { path: path.path, item: pathItem(path) };
   const plainSchemas = plain.flatMap(({ schema }) => schema ?? []).filter(name => source.hasDefinition(name));
   for (const name of definitionsOf(paths, source, plainSchemas)) {
-    if (!besides.has(name)) yield { definition: name, schema: v2Schema(source.definition(name)) };
+    if (!besides.has(name)) yield { definition: name, schema: v2Schema(shownDefinition(source, name)) };
   }
 }
 
@@ -174,12 +174,20 @@ export function descriptionOf(code: number): string {
   return code === 201 ? 'Created' : code === 202 ? 'Accepted' : 'OK';
 }
 
+/** The words that a field takes, behind what else is said of it: Kubernetes has them there too, and scripts look for them. */
+export function wordsDescribed({ type, enum: words, description }: SchemaFacts): { description?: string } {
+  if (type !== 'string' || !words) return {};
+  const list = `Possible enum values:\n${words.map(word => ` - \`"${word}"\``).join('\n')}`;
+  return { description: description === undefined ? list : `${description}\n\n${list}` };
+}
+
 /** v2 knows neither defaults beside references nor `oneOf`: a number that may be text is text there. */
 function v2Schema(schema: SchemaFacts): V2Schema {
   const { default: _default, oneOf, items, properties, additionalProperties, ...rest } = schema;
   return {
     ...rest,
     ...(oneOf && { type: 'string' }),
+    ...wordsDescribed(rest),
     ...(items && { items: v2Schema(items) }),
     ...(properties && {
       properties: Object.fromEntries(Object.entries(properties).map(([name, property]) => [name, v2Schema(property)])),

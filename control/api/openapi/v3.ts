@@ -2,8 +2,15 @@
 
 import { type PlainPath, resourceListPaths, v3PlainPath } from './discovery-paths.ts';
 import { type Operation, type PathOperations, pathsOf } from './operations.ts';
-import { groupVersionPath, type OpenApiSource, REF_PREFIX, reachable, type SchemaFacts } from './source.ts';
-import { definitionsOf, descriptionOf, parameterType } from './v2.ts';
+import {
+  groupVersionPath,
+  type OpenApiSource,
+  REF_PREFIX,
+  reachable,
+  type SchemaFacts,
+  shownDefinition,
+} from './source.ts';
+import { definitionsOf, descriptionOf, parameterType, wordsDescribed } from './v2.ts';
 
 export interface V3Document {
   readonly openapi: '3.0.0';
@@ -12,34 +19,61 @@ export interface V3Document {
   readonly components: { readonly schemas: Readonly<Record<string, object>> };
 }
 
-/** Document by group version: `api/v1`, `apis/apps/v1`. */
+/** Document by group version: `api/v1`, `apis/apps/v1`. All of it at once: see {@link partsOfV3}. */
 export function openApiV3(source: OpenApiSource): ReadonlyMap<string, V3Document> {
   const documents = new Map<string, V3Document>();
   for (const groupVersion of new Set(source.kinds.map(groupVersionPath))) {
-    const kinds = source.kinds.filter(kind => groupVersionPath(kind) === groupVersion);
-    documents.set(
-      groupVersion,
-      v3Document({
-        ...source,
-        kinds,
-        definition: name => source.definition(name),
-        hasDefinition: name => source.hasDefinition(name),
-      }),
-    );
+    const paths: Record<string, object> = {};
+    const schemas: Record<string, object> = {};
+    for (const part of partsOfV3(source, groupVersion)) {
+      if ('path' in part) paths[part.path] = part.item;
+      else schemas[part.definition] = part.schema;
+    }
+    documents.set(groupVersion, { ...frameOfV3(source), paths, components: { schemas } });
   }
   return documents;
 }
 
-/** The document of a path that is no resource, by its name in `plainPaths`. */
-export function openApiV3Plain(source: OpenApiSource, plain: PlainPath): V3Document {
-  const names = plain.schema === undefined ? [] : reachable([plain.schema], name => source.definition(name));
-  return {
-    openapi: '3.0.0',
-    info: { title: source.title, version: source.version },
-    paths: { [plain.path]: v3PlainPath(plain) },
-    components: { schemas: Object.fromEntries(names.map(name => [name, v3Schema(source.definition(name))])) },
+/** One path or one schema of a document. */
+export type V3Part =
+  | { readonly path: string; readonly item: object }
+  | { readonly definition: string; readonly schema: object };
+
+/** The paths and schemas of a group version's document, one after the other, for whoever must not do all the work in one go. */
+export function* partsOfV3(all: OpenApiSource, groupVersion: string): Generator<V3Part> {
+  const kinds = all.kinds.filter(kind => groupVersionPath(kind) === groupVersion);
+  const source: OpenApiSource = {
+    ...all,
+    kinds,
+    definition: name => all.definition(name),
+    hasDefinition: name => all.hasDefinition(name),
+    ...(all.describe && { describe: (name, schema) => all.describe?.(name, schema) ?? schema }),
   };
+  const paths = pathsOf(source);
+  const lists = resourceListPaths(kinds);
+  for (const path of lists) yield { path: path.path, item: v3PlainPath(path) };
+  for (const path of paths) yield { path: path.path, item: pathItem(path) };
+  const listSchemas = lists.flatMap(({ schema }) => schema ?? []).filter(name => source.hasDefinition(name));
+  for (const name of definitionsOf(paths, source, listSchemas)) yield schemaPart(source, name);
 }
+
+/** The same of a path that is no resource, by its name in `plainPaths`. */
+export function* partsOfV3Plain(source: OpenApiSource, plain: PlainPath): Generator<V3Part> {
+  yield { path: plain.path, item: v3PlainPath(plain) };
+  const names = plain.schema === undefined ? [] : reachable([plain.schema], name => source.definition(name));
+  for (const name of names) yield schemaPart(source, name);
+}
+
+const schemaPart = (source: OpenApiSource, name: string): V3Part => ({
+  definition: name,
+  schema: v3Schema(shownDefinition(source, name)),
+});
+
+/** All of a document but its paths and schemas. */
+export const frameOfV3 = ({ title, version }: OpenApiSource): Pick<V3Document, 'openapi' | 'info'> => ({
+  openapi: '3.0.0',
+  info: { title, version },
+});
 
 /**
  * The index of the documents.
@@ -51,22 +85,6 @@ export function openApiV3Index(hashes: ReadonlyMap<string, string>): object {
     { serverRelativeURL: `/openapi/v3/${groupVersion}?hash=${hash}` },
   ]);
   return { paths: Object.fromEntries(entries.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))) };
-}
-
-function v3Document(source: OpenApiSource): V3Document {
-  const paths = pathsOf(source);
-  const lists = resourceListPaths(source.kinds);
-  const listSchemas = lists.flatMap(({ schema }) => schema ?? []).filter(name => source.hasDefinition(name));
-  const names = definitionsOf(paths, source, listSchemas);
-  return {
-    openapi: '3.0.0',
-    info: { title: source.title, version: source.version },
-    paths: Object.fromEntries([
-      ...lists.map(path => [path.path, v3PlainPath(path)]),
-      ...paths.map(path => [path.path, pathItem(path)]),
-    ]),
-    components: { schemas: Object.fromEntries(names.map(name => [name, v3Schema(source.definition(name))])) },
-  };
 }
 
 function pathItem({ parameters, operations }: PathOperations): object {
@@ -113,9 +131,6 @@ function contentOf(mediaTypes: readonly string[], name: string | undefined): obj
   return Object.fromEntries(mediaTypes.map(type => [type, { schema }]));
 }
 
-const enumText = (values: readonly string[]) =>
-  `Possible enum values:\n${values.map(value => ` - \`"${value}"\``).join('\n')}`;
-
 const V3_REF_PREFIX = '#/components/schemas/';
 
 /** In v3 nothing may stand beside `$ref`, so that a default wraps it in `allOf`. */
@@ -123,11 +138,9 @@ function v3Schema(schema: SchemaFacts): object {
   const { $ref, items, properties, additionalProperties, ...rest } = schema;
   const reference = $ref && { $ref: `${V3_REF_PREFIX}${$ref.slice(REF_PREFIX.length)}` };
   if (reference) return Object.keys(rest).length === 0 ? reference : { allOf: [reference], ...rest };
-  const { enum: values, type } = rest;
   return {
     ...rest,
-    // `kubectl explain` shows the words that a field takes from its description.
-    ...(values && type === 'string' && !('description' in rest) && { description: enumText(values) }),
+    ...wordsDescribed(rest),
     ...(items && { items: v3Schema(items) }),
     ...(properties && {
       properties: Object.fromEntries(Object.entries(properties).map(([name, property]) => [name, v3Schema(property)])),

@@ -17,7 +17,6 @@ const APPLY_PATCH = 'application/apply-patch+yaml';
 
 /** The media types of {@link decodePatch}, in the order in which Kubernetes lists them. */
 export const PATCH_TYPES = [JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH] as const;
-export type PatchMediaType = (typeof PATCH_TYPES)[number];
 
 /** A decoded patch: gives the patched copy of an object. It may be applied again when a write met a conflict. */
 export type DecodedPatch = (object: JsonObject) => unknown;

@@ -49,11 +49,6 @@ export const pod: Printer = printer<Pod>(
   },
 );
 
-/** What the STATUS column says of a pod. */
-export function podReason(pod: Pod): string {
-  return progressOf(pod).reason;
-}
-
 function progressOf(pod: Pod): Progress {
   const { status } = pod;
   const isGated = (status?.conditions ?? []).some(

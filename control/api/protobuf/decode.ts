@@ -11,8 +11,6 @@ import { type Field, itemTypeOf, messageNamed, messageOfKind } from './fields.ts
 import { schemaValue } from './schema-values.ts';
 import { readFields, readVarints, WireFormatError, type WireValue } from './wire-format.ts';
 
-export const PROTOBUF_MEDIA_TYPE = 'application/vnd.kubernetes.protobuf';
-
 /** `k8s` and a zero byte. */
 const MAGIC = [0x6b, 0x38, 0x73, 0x00];
 

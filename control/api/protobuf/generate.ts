@@ -127,6 +127,14 @@ for (const [name, definition] of Object.entries(definitions)) {
   }
 }
 
+/** Kinds that are read though the definitions of v1.33 do not name them, and the ones whose message they have. */
+const SAME_MESSAGE = { 'policy/v1beta1/Eviction': 'policy/v1/Eviction' };
+for (const [kind, other] of Object.entries(SAME_MESSAGE)) {
+  const name = kinds[other];
+  if (name === undefined) throw new Error(`no kind ${other}`);
+  kinds[kind] = name;
+}
+
 const short = (name: string) => name.replace(/^io\.k8s\.api\./, '').replace(/^io\.k8s\.apimachinery\.pkg\./, '~');
 const lines = [
   '{',

@@ -141,6 +141,10 @@ export function definition(name: string): SchemaDefinition {
   return found;
 }
 
+/** The names of all schemas. */
+export const definitionNames = (): readonly string[] =>
+  [DEFINITION_TEXTS, LEGACY, HAND_WRITTEN].flatMap(table => Object.keys(table));
+
 /** True if there is a schema of that name. */
 export function isDefined(name: string): boolean {
   return Object.hasOwn(DEFINITION_TEXTS, name) || Object.hasOwn(LEGACY, name) || Object.hasOwn(HAND_WRITTEN, name);

@@ -18,8 +18,7 @@ export interface Quantity {
 }
 
 /** The sentence for text that is no quantity. */
-export const QUANTITY_FORMAT =
-  "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+const QUANTITY_FORMAT = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 const QUANTITY_SUFFIX = "unable to parse quantity's suffix";
 const QUANTITY_NUMBER = 'unable to parse numeric part of quantity';
 

@@ -107,8 +107,3 @@ export function formatTime(ms: number): string {
   if (second !== lastSecond.second) lastSecond = { second, text: `${new Date(ms).toISOString().slice(0, 19)}Z` };
   return lastSecond.text;
 }
-
-/** Milliseconds since the epoch as a metav1.MicroTime. */
-export function formatMicroTime(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 23)}000Z`;
-}

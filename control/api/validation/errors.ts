@@ -2,7 +2,7 @@
 import type { FieldError } from '../status.ts';
 
 /** A value as Go prints it in messages: strings quoted, numbers and booleans plain. What is missing is the text "null". */
-export function goValue(value: unknown): string {
+function goValue(value: unknown): string {
   if (typeof value === 'string') return goQuote(value);
   if (value === null || value === undefined) return GO_NULL;
   if (typeof value === 'object') return JSON.stringify(value);

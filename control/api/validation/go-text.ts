@@ -16,6 +16,10 @@ export function goStrings(list: readonly string[] | undefined): string {
   return list ? `[]string{${list.map(goQuote).join(', ')}}` : '[]string(nil)';
 }
 
+/** `[]int32{1, 2}`. */
+export const goInts = (list: readonly number[] | null | undefined): string =>
+  list ? `[]int32{${list.join(', ')}}` : '[]int32(nil)';
+
 const goRequirement = ({ key, operator, values }: LabelSelectorRequirement): string =>
   `v1.LabelSelectorRequirement{Key:${goQuote(key)}, Operator:${goQuote(operator)}, Values:${goStrings(values)}}`;
 

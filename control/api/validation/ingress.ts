@@ -33,7 +33,7 @@ import {
 import { validateTypedReference } from './references.ts';
 
 /** How an ingress named its class before `ingressClassName`. */
-export const CLASS_ANNOTATION = 'kubernetes.io/ingress.class';
+const CLASS_ANNOTATION = 'kubernetes.io/ingress.class';
 
 const PATH_TYPES = ['Exact', 'ImplementationSpecific', 'Prefix'];
 const BAD_SEQUENCES = ['//', '/./', '/../', '%2f', '%2F'];

@@ -1,10 +1,9 @@
 /** Validation of jobs. */
-import type { Job, JobSpec, JobStatus, PodFailurePolicyRule, PodTemplateSpec } from '../generated/types.ts';
+import type { Job, JobSpec, PodTemplateSpec } from '../generated/types.ts';
 import { isEqual } from '../schema/equal.ts';
 import { matchesLabelSelector } from '../selectors.ts';
 import type { FieldError } from '../status.ts';
 import {
-  byRule,
   GO_NULL,
   IMMUTABLE,
   invalidText,
@@ -14,14 +13,23 @@ import {
   notSupported,
   oneOf,
   required,
+  tooLongValue,
 } from './errors.ts';
 import { goLabelSelector, goStringMap } from './go-text.ts';
-import { qualifiedName } from './names.ts';
+import { validateDomainPath } from './ingress.ts';
+import { validateFailurePolicy, validateSuccessPolicy } from './job-policies.ts';
+import { validateJobStatus } from './job-status.ts';
 import { validatePodTemplate } from './pod-spec.ts';
 import { validateLabelSelector } from './scheduling.ts';
 import { nameWarnings, workloadWarnings } from './workloads.ts';
 
 const INDEXED_PARALLELISM_MAX = 100_000;
+const FAILED_INDEXES_MAX = 100_000;
+/** With more completions than this, and limits by index, fewer pods may run and fewer indexes fail. */
+const MANY_COMPLETIONS = 100_000;
+const MANY_PARALLELISM_MAX = 10_000;
+const MANY_FAILED_INDEXES_MAX = 10_000;
+const MANAGER_BYTES_MAX = 63;
 const UID_LABEL = 'batch.kubernetes.io/controller-uid';
 const TEMPLATE = 'spec.template';
 
@@ -64,10 +72,17 @@ export function validateJobSpec(spec: JobSpec, path: string): FieldError[] {
     ...notNegative(`${path}.backoffLimitPerIndex`, spec.backoffLimitPerIndex),
     ...notNegative(`${path}.maxFailedIndexes`, spec.maxFailedIndexes),
   ];
-  if (spec.managedBy !== undefined)
-    errors.push(...byRule(`${path}.managedBy`, spec.managedBy, qualifiedName(spec.managedBy)));
+  if (spec.maxFailedIndexes !== undefined && spec.backoffLimitPerIndex === undefined) {
+    errors.push(required(`${path}.backoffLimitPerIndex`, 'when maxFailedIndexes is specified'));
+  }
+  if (spec.managedBy !== undefined) errors.push(...validateManager(spec.managedBy, `${path}.managedBy`));
   errors.push(...validateIndexing(spec, path));
   if (spec.podFailurePolicy) errors.push(...validateFailurePolicy(spec, path));
+  if (spec.successPolicy) {
+    const why = 'requires indexed completion mode';
+    if (spec.completionMode === 'Indexed') errors.push(...validateSuccessPolicy(spec, path));
+    else errors.push(invalidValue(`${path}.successPolicy`, spec.successPolicy, why));
+  }
   if (spec.podReplacementPolicy !== undefined) {
     const allowed = spec.podFailurePolicy ? ['Failed'] : ['Failed', 'TerminatingOrFailed'];
     errors.push(...oneOf(`${path}.podReplacementPolicy`, spec.podReplacementPolicy, allowed));
@@ -75,95 +90,43 @@ export function validateJobSpec(spec: JobSpec, path: string): FieldError[] {
   return [...errors, ...validatePodTemplate(spec.template, `${path}.template`), ...validateRestartPolicy(spec, path)];
 }
 
+const validateManager = (name: string, field: string): FieldError[] => [
+  ...validateDomainPath(field, name),
+  ...(Buffer.byteLength(name) > MANAGER_BYTES_MAX ? [tooLongValue(field, MANAGER_BYTES_MAX)] : []),
+];
+
+/** What only jobs with indexes may say, and how much of it. */
 function validateIndexing(spec: JobSpec, path: string): FieldError[] {
   const { completionMode = '', completions, parallelism = 0, backoffLimitPerIndex, maxFailedIndexes } = spec;
   const errors = oneOf(`${path}.completionMode`, completionMode, ['NonIndexed', 'Indexed']);
-  if (completionMode === 'Indexed') {
-    if (completions === undefined) errors.push(required(`${path}.completions`, 'when completion mode is Indexed'));
-    if (parallelism > INDEXED_PARALLELISM_MAX) {
-      errors.push(
-        invalidValue(
-          `${path}.parallelism`,
-          parallelism,
-          `must be less than or equal to ${INDEXED_PARALLELISM_MAX} when completion mode is Indexed`,
-        ),
-      );
+  const refuse = (field: string, value: unknown, why: string) =>
+    errors.push(invalidValue(`${path}.${field}`, value, why));
+  const atMost = (field: string, value: number, most: number, when = '') => {
+    if (value > most) refuse(field, value, `must be less than or equal to ${most}${when}`);
+  };
+  if (completionMode === 'NonIndexed') {
+    const why = 'requires indexed completion mode';
+    if (backoffLimitPerIndex !== undefined) refuse('backoffLimitPerIndex', backoffLimitPerIndex, why);
+    if (maxFailedIndexes !== undefined) refuse('maxFailedIndexes', maxFailedIndexes, why);
+  }
+  if (completionMode !== 'Indexed') return errors;
+  if (completions === undefined) errors.push(required(`${path}.completions`, 'when completion mode is Indexed'));
+  atMost('parallelism', parallelism, INDEXED_PARALLELISM_MAX, ' when completion mode is Indexed');
+  if (maxFailedIndexes !== undefined) {
+    if (completions !== undefined && maxFailedIndexes > completions) {
+      refuse('maxFailedIndexes', maxFailedIndexes, 'must be less than or equal to completions');
     }
-    if (maxFailedIndexes !== undefined) {
-      if (completions !== undefined && maxFailedIndexes > completions) {
-        errors.push(
-          invalidValue(`${path}.maxFailedIndexes`, maxFailedIndexes, 'must be less than or equal to completions'),
-        );
-      }
-      if (backoffLimitPerIndex === undefined) {
-        errors.push(required(`${path}.backoffLimitPerIndex`, 'when maxFailedIndexes is specified'));
-      }
-    }
-    return errors;
+    atMost('maxFailedIndexes', maxFailedIndexes, FAILED_INDEXES_MAX);
   }
-  const refuse = (field: string, value: unknown) =>
-    errors.push(invalidValue(`${path}.${field}`, value, 'requires indexed completion mode'));
-  if (completionMode !== 'NonIndexed') return errors;
-  if (backoffLimitPerIndex !== undefined) refuse('backoffLimitPerIndex', backoffLimitPerIndex);
-  if (maxFailedIndexes !== undefined) refuse('maxFailedIndexes', maxFailedIndexes);
-  if (spec.successPolicy) refuse('successPolicy', spec.successPolicy);
-  return errors;
-}
-
-const ACTIONS = ['Count', 'FailIndex', 'FailJob', 'Ignore'];
-
-function validateFailurePolicy(spec: JobSpec, path: string): FieldError[] {
-  const names = new Set(
-    [...(spec.template.spec?.containers ?? []), ...(spec.template.spec?.initContainers ?? [])].map(({ name }) => name),
-  );
-  return (spec.podFailurePolicy?.rules ?? []).flatMap((rule, index) =>
-    validateFailureRule(rule, `${path}.podFailurePolicy.rules[${index}]`, { names, spec }),
-  );
-}
-
-function validateFailureRule(
-  { action, onExitCodes, onPodConditions }: PodFailurePolicyRule,
-  path: string,
-  { names, spec }: { readonly names: ReadonlySet<string>; readonly spec: JobSpec },
-): FieldError[] {
-  const errors: FieldError[] = [];
-  if (action === '') errors.push(required(`${path}.action`, 'valid values: "Count", "FailIndex", "FailJob", "Ignore"'));
-  else errors.push(...oneOf(`${path}.action`, action, ACTIONS));
-  if (action === 'FailIndex' && spec.backoffLimitPerIndex === undefined) {
-    errors.push(invalidValue(`${path}.action`, action, 'requires the backoffLimitPerIndex to be set'));
+  // What failed and what is to be tried again is kept by index: of many, not all may fail.
+  if (completions === undefined || completions <= MANY_COMPLETIONS || backoffLimitPerIndex === undefined) return errors;
+  if (maxFailedIndexes === undefined) {
+    const why = `must be specified when completions is above ${MANY_COMPLETIONS}`;
+    errors.push(required(`${path}.maxFailedIndexes`, why));
   }
-  if (onExitCodes) {
-    const { operator, containerName } = onExitCodes;
-    // The field may come as null.
-    const values = onExitCodes.values ?? [];
-    const field = `${path}.onExitCodes`;
-    errors.push(...oneOf(`${field}.operator`, operator, ['In', 'NotIn']));
-    if (containerName !== undefined && !names.has(containerName)) {
-      errors.push(
-        invalidValue(
-          `${field}.containerName`,
-          containerName,
-          'must be one of the container or initContainer names in the pod template',
-        ),
-      );
-    }
-    if (values.length === 0) errors.push(invalidValue(`${field}.values`, values, 'at least one value is required'));
-    for (const [index, value] of values.entries()) {
-      if (operator === 'In' && value === 0) {
-        errors.push(invalidValue(`${field}.values[${index}]`, value, 'must not be 0 for the In operator'));
-      }
-    }
-  }
-  for (const [index, { status }] of (onPodConditions ?? []).entries()) {
-    errors.push(...oneOf(`${path}.onPodConditions[${index}].status`, status, ['False', 'True', 'Unknown']));
-  }
-  const count = (onExitCodes ? 1 : 0) + (onPodConditions?.length ? 1 : 0);
-  if (count === 0) {
-    errors.push(invalidWithoutValue(path, 'specifying one of OnExitCodes and OnPodConditions is required'));
-  }
-  if (count > 1) {
-    errors.push(invalidWithoutValue(path, 'specifying both OnExitCodes and OnPodConditions is not supported'));
-  }
+  const when = ` when completions are above ${MANY_COMPLETIONS} and used with backoff limit per index`;
+  atMost('parallelism', parallelism, MANY_PARALLELISM_MAX, when);
+  atMost('maxFailedIndexes', maxFailedIndexes ?? 0, MANY_FAILED_INDEXES_MAX, when);
   return errors;
 }
 
@@ -184,7 +147,7 @@ function validateRestartPolicy(spec: JobSpec, path: string): FieldError[] {
 
 /** What of a job stays as it was created. */
 export function validateJobUpdate(job: Job, old: Job, subresource: string): FieldError[] {
-  if (subresource === 'status') return validateFinish(job.status ?? {}, old.status ?? {});
+  if (subresource === 'status') return validateJobStatus(job, old);
   const { spec, status } = job;
   if (!spec || !old.spec) return [];
   // The spec is judged once with the job and once with its change.
@@ -216,30 +179,6 @@ function validateCompletionsUpdate({ completions, completionMode, parallelism }:
   if (completionMode !== 'Indexed') return [invalidValue(field, completions ?? null, IMMUTABLE)];
   if (completions === undefined || completions === parallelism) return [];
   return [invalidValue(field, completions, 'can only be modified in tandem with spec.parallelism')];
-}
-
-/** A job ends in steps: first it is said that it will, and why; when its pods are gone, that it has. */
-function validateFinish(status: JobStatus, old: JobStatus): FieldError[] {
-  const isTrue = ({ conditions }: JobStatus, type: string): boolean =>
-    (conditions ?? []).some(condition => condition.type === type && condition.status === 'True');
-  const errors: FieldError[] = [];
-  const isNow = (type: string): boolean => isTrue(status, type) && !isTrue(old, type);
-  if (isNow('Complete') && !status.completionTime) {
-    errors.push(required('status.completionTime', 'completionTime is required for Complete jobs'));
-  }
-  for (const [end, announcement] of [
-    ['Complete', 'SuccessCriteriaMet'],
-    ['Failed', 'FailureTarget'],
-  ] as const) {
-    if (isNow(end) && !isTrue(status, announcement)) {
-      const why = `cannot set ${end}=True condition without the ${announcement}=true condition`;
-      errors.push(invalidWithoutValue('status.conditions', why));
-    }
-  }
-  if ((isNow('Complete') || isNow('Failed')) && !status.startTime) {
-    errors.push(required('status.startTime', 'startTime is required for finished job'));
-  }
-  return errors;
 }
 
 /** The old template with the new one's wishes of where to run: those may change until the job starts. */

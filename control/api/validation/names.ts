@@ -19,8 +19,6 @@ const QUALIFIED = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
 const QUALIFIED_MESSAGE =
   "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
 const CONFIG_KEY = '[-._a-zA-Z0-9]+';
-const ENV_NAME = '[-._a-zA-Z][-._a-zA-Z0-9]*';
-const C_IDENTIFIER = '[A-Za-z_][A-Za-z0-9_]*';
 
 const LABEL_LENGTH_MAX = 63;
 const SUBDOMAIN_LENGTH_MAX = 253;
@@ -31,7 +29,6 @@ const SUBDOMAIN_TEST = whole(SUBDOMAIN);
 const LABEL_1035_TEST = whole(LABEL_1035);
 const QUALIFIED_TEST = whole(QUALIFIED);
 const CONFIG_KEY_TEST = whole(CONFIG_KEY);
-const ENV_NAME_TEST = whole(ENV_NAME);
 
 /** The sentence for text over a length. */
 export const tooLong = (lengthMax: number): string => `must be no more than ${lengthMax} characters`;
@@ -166,38 +163,6 @@ export function relaxedEnvName(text: string): string[] {
   return isPrintable
     ? []
     : ["a valid environment variable name must consist only of printable ASCII characters other than '='"];
-}
-
-/** A name of an environment variable in the strict form. */
-export function envName(text: string): string[] {
-  const found: string[] = [];
-  if (!ENV_NAME_TEST.test(text)) {
-    found.push(
-      patternMessage(
-        "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit",
-        ENV_NAME,
-        'my.env-name',
-        'MY_ENV.NAME',
-        'MyEnvName1',
-      ),
-    );
-  }
-  found.push(...dotRules(text));
-  return found;
-}
-
-/** A C identifier. */
-export function cIdentifier(text: string): string[] {
-  if (whole(C_IDENTIFIER).test(text)) return [];
-  return [
-    patternMessage(
-      "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'",
-      C_IDENTIFIER,
-      'my_name',
-      'MY_NAME',
-      'MyName',
-    ),
-  ];
 }
 
 /** An IANA service name: what ports are called. */

@@ -15,7 +15,9 @@ import {
   byRule,
   duplicateValue,
   forbiddenField,
+  goQuote,
   IMMUTABLE,
+  invalidText,
   invalidValue,
   NOT_NEGATIVE,
   notNegative,
@@ -116,10 +118,20 @@ export function validateCsiDriver({ metadata, spec }: CSIDriver): FieldError[] {
   return errors;
 }
 
-export const validateCsiDriverUpdate = (object: CSIDriver, old: CSIDriver): FieldError[] =>
-  object.spec?.attachRequired === old.spec?.attachRequired
-    ? []
-    : [invalidValue('spec.attachRequired', object.spec?.attachRequired ?? null, IMMUTABLE)];
+/** How volumes are attached and for how long they live is decided when the first of them is there. */
+export function validateCsiDriverUpdate({ spec: now }: CSIDriver, { spec: old }: CSIDriver): FieldError[] {
+  const errors: FieldError[] = [];
+  if (now?.attachRequired !== old?.attachRequired) {
+    // Kubernetes misspells the field.
+    errors.push(invalidValue('spec.attachedRequired', now?.attachRequired ?? null, IMMUTABLE));
+  }
+  const modes = now?.volumeLifecycleModes ?? [];
+  if (!isEqual(modes, old?.volumeLifecycleModes ?? [])) {
+    const shown = `[]storage.VolumeLifecycleMode{${modes.map(goQuote).join(', ')}}`;
+    errors.push(invalidText('spec.volumeLifecycleModes', shown, IMMUTABLE));
+  }
+  return errors;
+}
 
 export function validateCsiNode({ spec }: CSINode): FieldError[] {
   const names = new Set<string>();

@@ -78,7 +78,7 @@ function validateQualifiedDomain(name: string, field: string): FieldError[] {
 }
 
 /** Whom to call: a URL or a service. Shared by admission webhooks and the conversion of custom resources. */
-export function validateClientConfig({ url, service }: WebhookClientConfig, path: string): FieldError[] {
+function validateClientConfig({ url, service }: WebhookClientConfig, path: string): FieldError[] {
   if ((url === undefined) === (service === undefined)) {
     return [required(path, 'exactly one of url or service is required')];
   }
@@ -87,7 +87,7 @@ export function validateClientConfig({ url, service }: WebhookClientConfig, path
 }
 
 /** A URL as Go takes it apart; only what a webhook's may have is allowed. */
-export function validateWebhookUrl(url: string, field: string): FieldError[] {
+function validateWebhookUrl(url: string, field: string): FieldError[] {
   const [, scheme = '', rest = ''] = /^(?:([a-z][a-z0-9+.-]*):)?(.*)$/is.exec(url) ?? [];
   const [, beforeFragment = '', fragment] = /^([^#]*)(?:#(.*))?$/s.exec(rest) ?? [];
   const [, hierarchy = '', query] = /^([^?]*)(?:\?(.*))?$/s.exec(beforeFragment) ?? [];
@@ -105,7 +105,7 @@ export function validateWebhookUrl(url: string, field: string): FieldError[] {
 }
 
 /** A service, its port and its path. */
-export function validateWebhookService(
+function validateWebhookService(
   { name, namespace, path: urlPath, port }: ServiceReference,
   path: string,
 ): FieldError[] {

@@ -2,7 +2,6 @@
 import type { PeerCertificate } from 'node:tls';
 
 export const DEADLINE_EXCEEDED = 'context deadline exceeded';
-export const CANCELED = 'context canceled';
 
 /** A call that brought no answer. The message begins with the method and the URL. */
 export class CalloutError extends Error {

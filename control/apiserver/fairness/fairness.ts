@@ -27,11 +27,6 @@ export interface FairnessOptions {
   readonly registry: ConstructorParameters<typeof FlowMetrics>[0];
 }
 
-export interface Admitted {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly release: () => void;
-}
-
 export class Fairness {
   readonly scheduler: SeatScheduler;
   readonly #cache: WatchCache;

@@ -2,6 +2,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { createMemoryStore } from '../../../store/index.ts';
 import type { PodDisruptionBudget } from '../../api/generated/types.ts';
+import { encodeProtobuf } from '../../api/protobuf/testing/encode.ts';
 import { createHarness, type Harness } from '../testing/harness.ts';
 import { decremented } from './eviction.ts';
 
@@ -72,6 +73,21 @@ test('a pod without a budget goes, and says why', async t => {
   t.like(pod.status.conditions.at(-1), { type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI' });
   t.is((await evict(harness, 'nobody')).status, 404);
 });
+
+for (const apiVersion of ['policy/v1', 'policy/v1beta1']) {
+  test(`an Eviction of ${apiVersion} as protobuf, with its options`, async t => {
+    const harness = await harnessOf(t);
+    await makePod(harness, 'p');
+    const sent = (uid: string) =>
+      harness.call('POST', `${PODS}/p/eviction`, {
+        body: encodeProtobuf({ ...eviction('p', { preconditions: { uid } }), apiVersion }),
+        headers: { 'content-type': 'application/vnd.kubernetes.protobuf' },
+      });
+    t.is((await sent('other')).status, 409);
+    t.is((await sent((await podOf(harness, 'p')).metadata.uid)).status, 201);
+    t.truthy((await podOf(harness, 'p')).metadata.deletionTimestamp);
+  });
+}
 
 test('a budget gives what it has, and then says what it lacks', async t => {
   const harness = await harnessOf(t);

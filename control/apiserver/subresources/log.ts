@@ -10,6 +10,7 @@ import { isTrue } from '../request-info.ts';
 import type { Reply } from '../types.ts';
 import { readConsistent } from '../verbs/get.ts';
 import { type AgentAddress, locateAgent, tlsOptions, unreachable } from './agent.ts';
+import { countStream } from './connections.ts';
 import { chooseContainer } from './containers.ts';
 import { readAll, statusOfText } from './stream-answer.ts';
 import type { StreamOptions } from './streams.ts';
@@ -66,8 +67,17 @@ interface LogTarget {
   readonly credentials: StreamOptions['credentials'];
 }
 
+/** The log counts as a stream until the agent's answer is at its end or broken off. Throws 429 where there are too many. */
 async function fetchLog(core: Core, { exchange }: ResourceRequest, target: LogTarget): Promise<Reply> {
-  const answer = await ask(core, target, exchange.signal);
+  const release = countStream(core);
+  let answer: IncomingMessage;
+  try {
+    answer = await ask(core, target, exchange.signal);
+  } catch (error) {
+    release();
+    throw error;
+  }
+  answer.once('close', release);
   if (answer.statusCode !== 200) {
     const text = await readAll(answer, ERROR_BYTES_MAX);
     throw statusOfText(answer.statusCode ?? 500, text);

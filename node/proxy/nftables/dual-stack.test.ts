@@ -6,7 +6,8 @@ import { ProxyUnavailableError, type ServicePort } from '../proxy.ts';
 import { createUserspaceProxy } from '../userspace/userspace.ts';
 import { planConntrackDeletions } from './conntrack.ts';
 import { createNftablesProxy } from './nftables.ts';
-import { renderRemoval, renderRuleset } from './ruleset.ts';
+import { planTable } from './ruleset.ts';
+import { renderRemoval, renderTable } from './script.ts';
 
 const unavailable = namespacesUnavailable(['nft', 'nsenter']);
 if (unavailable !== undefined) test.skip(`the proxy's table for IPv6: ${unavailable}`, t => t.pass());
@@ -49,7 +50,7 @@ test('each family has the addresses and endpoints of its own', t => {
 });
 
 test('the table for IPv6 speaks of nothing of IPv4', t => {
-  const { script } = renderRuleset(config, planFrontends([port], 6), empty);
+  const script = renderTable(planTable(config, planFrontends([port], 6)), empty);
   t.notRegex(script, /\bip (saddr|daddr|t)\b|ipv4_addr|127\.0\.0|10\.4[23]|martians/);
   for (const line of [
     'dnat to [fd42::2]:8080',
@@ -65,7 +66,7 @@ test('nothing from an object gets into the script unchecked', t => {
   const hostile = 'fd43::1"; flush ruleset; #';
   const endpoints = [{ address: hostile, port: 1, local: true }];
   const frontends = planFrontends([{ ...port, clusterIPs: [hostile, 'fd43::1%eth0'], endpoints }], 6);
-  t.notRegex(renderRuleset(config, frontends, empty).script, /flush ruleset|%/);
+  t.notRegex(renderTable(planTable(config, frontends), empty), /flush ruleset|%/);
 });
 
 test('UDP connections are forgotten in their family', t => {

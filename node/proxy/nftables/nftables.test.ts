@@ -1,4 +1,209 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
+import fc from 'fast-check';
+import { systemClock } from '../../clock.ts';
+import { makeNamespace, type Namespace, namespacesUnavailable } from '../../network/test-namespaces.ts';
+import type { RunCommand } from '../../runtime/command.ts';
 import { proxyContract } from '../contract.ts';
+import type { ServicePort, ServiceProxy } from '../proxy.ts';
+import { anyPortsInTurn } from '../test-ports.ts';
+import { createNftablesProxy } from './nftables.ts';
 
 proxyContract(test, { kind: 'nftables', programs: ['nft', 'nsenter'] });
+
+const real = namespacesUnavailable(['nft', 'nsenter']) === undefined ? test.serial : test.skip;
+/** One seed, so that a failure comes again. */
+const SEED = 1;
+const SEQUENCES = 6;
+
+const ranges = {
+  clusterCIDR: '10.42.0.0/16',
+  serviceCIDR: '10.43.0.0/16',
+  nodeAddresses: ['192.0.2.1', '2001:db8::1'],
+  ipv6: { clusterCIDR: 'fd42::/56', serviceCIDR: 'fd43::/112' },
+};
+const port: ServicePort = {
+  id: 'default/web:http',
+  protocol: 'TCP',
+  clusterIPs: ['10.43.0.10', 'fd43::a'],
+  port: 80,
+  nodePort: 30_080,
+  externalIPs: [],
+  affinitySeconds: 30,
+  localOnly: false,
+  endpoints: [
+    { address: '10.42.1.2', port: 8080, local: true },
+    { address: 'fd42::2', port: 8080, local: true },
+  ],
+};
+const other: ServicePort = { ...port, id: 'default/other:http', clusterIPs: ['10.43.0.11', 'fd43::b'], nodePort: 0 };
+
+/** A machine whose scripts are kept. */
+class Machine {
+  readonly namespace: Namespace;
+  nowMs = 0;
+  /** Those of `nft -f -` since they were last taken. */
+  #scripts: string[] = [];
+  #failures = 0;
+
+  private constructor(namespace: Namespace) {
+    this.namespace = namespace;
+  }
+
+  static async make(t: ExecutionContext): Promise<Machine> {
+    const namespace = await makeNamespace();
+    t.teardown(() => namespace.remove());
+    const machine = new Machine(namespace);
+    await machine.empty();
+    return machine;
+  }
+
+  /** As a machine is that never had a node. */
+  async empty(): Promise<void> {
+    await this.nft('flush', 'ruleset');
+    // A namespace begins with what the machine under test has.
+    await this.namespace.run('tee', ['/proc/sys/net/ipv4/conf/all/route_localnet'], { input: '0' });
+  }
+
+  run: RunCommand = async (program, args, options) => {
+    if (program === 'nft' && args.includes('-f')) {
+      this.#scripts.push(options?.input ?? '');
+      if (this.#failures-- > 0) return { code: 1, stdout: '', stderr: 'the kernel has no memory left' };
+    }
+    return await this.namespace.run(program, args, options);
+  };
+
+  async proxy(): Promise<ServiceProxy> {
+    const clock = { ...systemClock, now: () => this.nowMs };
+    const proxy = createNftablesProxy({ clusterId: 'test', nodeName: 'a', run: this.run, clock });
+    await proxy.start(ranges);
+    this.scripts();
+    return proxy;
+  }
+
+  /** Whole tables and changes, since this was asked last. */
+  scripts(): { readonly wholes: number; readonly changes: number } {
+    const wholes = this.#scripts.filter(script => script.startsWith('add table')).length;
+    const changes = this.#scripts.length - wholes;
+    this.#scripts = [];
+    return { wholes, changes };
+  }
+
+  failNext(count: number): void {
+    this.#failures = count;
+  }
+
+  async nft(...args: string[]): Promise<void> {
+    const { code, stderr } = await this.namespace.run('nft', args);
+    if (code !== 0) throw new Error(stderr);
+  }
+
+  /** Both families' tables, without handles and whatever order they were told in; rules of a chain keep theirs. */
+  async listing(): Promise<ReadonlySet<string>> {
+    const { stdout } = await this.namespace.run('nft', ['-j', 'list', 'ruleset']);
+    const all: { nftables: Record<string, Entry>[] } = JSON.parse(stdout);
+    const entries = all.nftables.filter(entry => !('metainfo' in entry));
+    const texts = new Map<string, string[]>();
+    for (const [kind, entry] of entries.flatMap(one => Object.entries(one))) {
+      const { handle, elem, ...rest } = entry;
+      const name = kind === 'rule' ? `rules of ${entry.chain}` : `${kind} ${entry.name}`;
+      const key = `${entry.family} ${entry.table ?? ''} ${name}`;
+      const elements = (elem ?? []).map(element => JSON.stringify(element)).sort();
+      texts.set(key, [...(texts.get(key) ?? []), JSON.stringify({ ...rest, elements })]);
+    }
+    return new Set([...texts].map(([key, lines]) => [key, ...lines].join('\n')));
+  }
+}
+
+interface Entry {
+  readonly family?: string;
+  readonly table?: string;
+  readonly name?: string;
+  readonly chain?: string;
+  readonly handle?: number;
+  readonly elem?: readonly unknown[];
+}
+
+/** What a machine has that was told only this. */
+async function toldAnew(machine: Machine, ports: readonly ServicePort[]): Promise<ReadonlySet<string>> {
+  await machine.empty();
+  await (await machine.proxy()).sync(ports);
+  return await machine.listing();
+}
+
+/** Asserts that a machine has just this. */
+async function has(t: ExecutionContext, machine: Machine, expected: ReadonlySet<string>, what = ''): Promise<void> {
+  const listing = await machine.listing();
+  const lackedBy = (one: ReadonlySet<string>, other: ReadonlySet<string>) => [...other].filter(it => !one.has(it));
+  t.deepEqual([lackedBy(listing, expected), lackedBy(expected, listing)], [[], []], what);
+  t.true(listing.size > 10);
+}
+
+real('changes one after the other end in the same tables as a whole write', async t => {
+  t.timeout(240_000);
+  const [machine, fresh] = [await Machine.make(t), await Machine.make(t)];
+  const proxy = await machine.proxy();
+  await proxy.sync([]);
+  t.deepEqual(machine.scripts(), { wholes: 2, changes: 0 }, 'one table of each family');
+  let changes = 0;
+  for (const all of fc.sample(anyPortsInTurn, { seed: SEED, numRuns: SEQUENCES })) {
+    for (const ports of all) await proxy.sync(ports);
+    await has(t, machine, await toldAnew(fresh, all.at(-1) ?? []));
+    const scripts = machine.scripts();
+    t.is(scripts.wholes, 0, 'the kernel took each change');
+    changes += scripts.changes;
+  }
+  t.true(changes > 2 * SEQUENCES, String(changes));
+  await proxy.sync([]);
+  await has(t, machine, await toldAnew(fresh, []));
+});
+
+real('what others did to the tables ends with a whole write', async t => {
+  t.timeout(120_000);
+  const [machine, fresh] = [await Machine.make(t), await Machine.make(t)];
+  const proxy = await machine.proxy();
+  await proxy.sync([port]);
+  const [one, both] = [await toldAnew(fresh, [port]), await toldAnew(fresh, [port, other])];
+  const table = /raftsman-svc-\w+/.exec((await machine.run('nft', ['list', 'tables'])).stdout)?.[0] ?? t.fail();
+  const expect = async (ports: readonly ServicePort[], wholes: number, what: string) => {
+    machine.scripts();
+    await proxy.sync(ports);
+    await has(t, machine, ports.length === 1 ? one : both, what);
+    t.is(machine.scripts().wholes, wholes, what);
+  };
+  await machine.nft('flush', 'ruleset');
+  await expect([port], 2, 'all rules of the machine flushed, and nothing changed since');
+  await machine.nft('flush', 'ruleset');
+  await expect([port, other], 2, 'all rules flushed, and a change: the kernel refuses it');
+  machine.nowMs += 10_000;
+  await machine.nft('flush', 'table', 'ip', table);
+  await expect([port], 1, 'the rules of one table flushed: its chains are there, so a change succeeds');
+  await proxy.sync([port, other]);
+  await machine.nft('flush', 'map', 'ip', table, 'service-ips');
+  await expect([port], 1, 'elements taken away: a change that has to delete one of them fails');
+});
+
+real('after a transaction that failed the whole table is written; a restarted agent begins with it', async t => {
+  t.timeout(120_000);
+  const [machine, fresh] = [await Machine.make(t), await Machine.make(t)];
+  const proxy = await machine.proxy();
+  await proxy.sync([port]);
+  const [one, both] = [await toldAnew(fresh, [port]), await toldAnew(fresh, [port, other])];
+  machine.scripts();
+  // The change of one family fails.
+  machine.failNext(1);
+  await proxy.sync([port, other]);
+  t.deepEqual(machine.scripts(), { wholes: 1, changes: 2 });
+  await has(t, machine, both);
+  // So do both ways of both families.
+  machine.failNext(4);
+  await t.throwsAsync(proxy.sync([port]), { message: /no memory/ });
+  await has(t, machine, both, 'nothing was done by half');
+  machine.scripts();
+  await proxy.sync([port]);
+  t.deepEqual(machine.scripts(), { wholes: 2, changes: 0 });
+  await has(t, machine, one);
+  const restarted = await machine.proxy();
+  await restarted.sync([port, other]);
+  t.deepEqual(machine.scripts(), { wholes: 2, changes: 0 });
+  await has(t, machine, both);
+});

@@ -4,28 +4,29 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { type Clock, systemClock } from '../../clock.ts';
 import { formatCidr, parseAddress, parseCidr } from '../../network/cidr.ts';
 import { ipv6AddressOf, ipv6RangeText } from '../../network/second-family.ts';
 import { CommandMissingError, commandExists, mustRun, type RunCommand, runCommand } from '../../runtime/command.ts';
 import { type Frontend, planFrontends } from '../frontends.ts';
 import { ProxyUnavailableError, type ServicePort, type ServiceProxy } from '../proxy.ts';
 import { planConntrackDeletions } from './conntrack.ts';
-import {
-  type RulesetConfig,
-  renderRemoval,
-  renderRuleset,
-  routeLocalnetMarker,
-  type TableContents,
-  type TableFamily,
-} from './ruleset.ts';
+import { planTable, type RulesetConfig, routeLocalnetMarker, type TableFamily, type TablePlan } from './ruleset.ts';
+import { renderChange, renderRemoval, renderTable, type TableContents } from './script.ts';
 
 export interface NftablesProxyOptions {
   readonly clusterId: string;
   readonly nodeName: string;
   /** Runs `nft`; for tests in a network namespace of their own. */
   readonly run?: RunCommand;
+  readonly clock?: Clock;
 }
 
+/**
+ * How often it is looked, at a change, whether the rules that lead to all others still stand. `nft` reads the elements of
+ * each set for that, also of those that rules have inside: with 1,000 services it takes as long as two changes.
+ */
+const rulesCheckMs = 10_000;
 const tablePrefix = 'raftsman-svc-';
 const routeLocalnetFile = '/proc/sys/net/ipv4/conf/all/route_localnet';
 
@@ -35,9 +36,10 @@ export function createNftablesProxy(options: NftablesProxyOptions): ServiceProxy
 
 interface Started {
   readonly config: RulesetConfig;
-  contents: TableContents;
+  /** What is known to be in the kernel; undefined if the whole table has to be written. */
+  present: TablePlan | undefined;
+  /** What the table led to when it was last written. */
   frontends: readonly Frontend[];
-  script: string;
 }
 
 type Ranges = Omit<Parameters<ServiceProxy['start']>[0], 'ipv6'>;
@@ -78,6 +80,8 @@ class FamilyProxy {
   readonly #family: TableFamily;
   readonly #table: string;
   readonly #run: RunCommand;
+  readonly #clock: Clock;
+  #rulesSeenMs = Number.NEGATIVE_INFINITY;
   #started: Started | undefined;
   /** One change after the other: each builds on what the one before left. */
   #working: Promise<void> = Promise.resolve();
@@ -87,15 +91,16 @@ class FamilyProxy {
     this.#family = family;
     this.#table = `${tablePrefix}${hash.slice(0, 10)}`;
     this.#run = options.run ?? runCommand;
+    this.#clock = options.clock ?? systemClock;
   }
 
   async start(options: Ranges): Promise<void> {
-    const contents = await readTable(this.#run, this.#family, this.#table).catch((error: unknown) => {
+    await readTable(this.#run, this.#family, this.#table).catch((error: unknown) => {
       const missing = error instanceof CommandMissingError;
       const why = missing ? 'nft is missing: install nftables' : `nft does not work: ${String(error)}`;
       throw new ProxyUnavailableError(why, { cause: error });
     });
-    this.#started = { config: await this.#configOf(options), contents, frontends: [], script: '' };
+    this.#started = { config: await this.#configOf(options), present: undefined, frontends: [] };
   }
 
   async #configOf({ clusterCIDR, serviceCIDR, nodeAddresses }: Ranges): Promise<RulesetConfig> {
@@ -120,17 +125,48 @@ class FamilyProxy {
 
   sync(ports: readonly ServicePort[]): Promise<void> {
     return this.#inOrder(async () => {
-      const started = await this.#present(this.#state());
+      const started = this.#state();
       const frontends = planFrontends(ports, this.#family === 'ip' ? 4 : 6);
-      const { script, contents } = renderRuleset(started.config, frontends, started.contents);
-      if (script !== started.script) {
-        await mustRun(this.#run, 'nft', ['-f', '-'], { input: script });
-        await this.#forgetConnections(started.frontends, frontends);
-      }
-      // The next script differs in what it has to delete; that alone is no change.
-      const settled = renderRuleset(started.config, frontends, contents).script;
-      this.#started = { ...started, contents, frontends, script: settled };
+      await this.#write(started, planTable(started.config, frontends, started.present));
+      await this.#forgetConnections(started.frontends, frontends);
+      started.frontends = frontends;
     });
+  }
+
+  /** Tells the kernel what differs from what it was told last, or all where that is not known or no longer true. */
+  async #write(started: Started, plan: TablePlan): Promise<void> {
+    const before = started.present;
+    // Until it has worked nothing is known.
+    started.present = undefined;
+    const change = before && renderChange(before, plan);
+    const isWritten = change !== undefined && (await this.#maybeChange(change));
+    if (!isWritten) {
+      const existing = await readTable(this.#run, this.#family, this.#table);
+      await this.#nft(renderTable(plan, existing));
+      this.#rulesSeenMs = this.#clock.now();
+    }
+    started.present = plan;
+  }
+
+  /** False if the table is not what we left: the kernel refuses the change, or something that all else hangs on is gone. */
+  async #maybeChange(change: string): Promise<boolean> {
+    if (change !== '' && (await this.#run('nft', ['-f', '-'], { input: change })).code !== 0) return false;
+    // Asked after the change, which so is in place sooner.
+    return this.#clock.now() - this.#rulesSeenMs < rulesCheckMs
+      ? change !== '' || (await this.#finds(['set', 'node-addresses'], 'node-addresses'))
+      : await this.#findsRules();
+  }
+
+  async #findsRules(): Promise<boolean> {
+    const isThere = await this.#finds(['chain', 'services'], '@service-ips');
+    if (isThere) this.#rulesSeenMs = this.#clock.now();
+    return isThere;
+  }
+
+  /** Whether the table has a thing of this name, with this word in it. */
+  async #finds([kind, name]: readonly [kind: 'chain' | 'set', name: string], word: string): Promise<boolean> {
+    const { code, stdout } = await this.#run('nft', ['-t', 'list', kind, this.#family, this.#table, name]);
+    return code === 0 && stdout.includes(word);
   }
 
   close(options: { readonly remove: boolean }): Promise<void> {
@@ -143,10 +179,14 @@ class FamilyProxy {
         return;
       }
       const { chains } = await readTable(this.#run, 'ip', this.#table);
-      await mustRun(this.#run, 'nft', ['-f', '-'], { input: renderRemoval(this.#table) });
+      await this.#nft(renderRemoval(this.#table));
       if (!chains.has(routeLocalnetMarker) || (await this.#siblings()).length > 0) return;
       await mustRun(this.#run, 'tee', [routeLocalnetFile], { input: '0' });
     });
+  }
+
+  async #nft(input: string): Promise<void> {
+    await mustRun(this.#run, 'nft', ['-f', '-'], { input });
   }
 
   #inOrder(work: () => Promise<void>): Promise<void> {
@@ -159,14 +199,6 @@ class FamilyProxy {
   #state(): Started {
     if (this.#started === undefined) throw new ProxyUnavailableError('the service proxy was not started');
     return this.#started;
-  }
-
-  /** Whoever flushes all rules of the machine takes ours along: then there is nothing to build on. */
-  async #present(started: Started): Promise<Started> {
-    if (started.script === '') return started;
-    const probe = await this.#run('nft', ['list', 'chain', this.#family, this.#table, 'services']);
-    if (probe.code === 0) return started;
-    return { ...started, contents: await readTable(this.#run, this.#family, this.#table), script: '' };
   }
 
   /**
@@ -197,7 +229,7 @@ class FamilyProxy {
       `flush chain ip ${this.#table} martians`,
       `add rule ip ${this.#table} martians iifname != "lo" ip daddr 127.0.0.0/8 drop`,
     ].join('\n');
-    await mustRun(this.#run, 'nft', ['-f', '-'], { input: `${input}\n` });
+    await this.#nft(`${input}\n`);
   }
 
   async #siblings(): Promise<string[]> {

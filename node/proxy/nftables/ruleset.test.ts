@@ -2,7 +2,8 @@ import test from 'ava';
 import { planFrontends } from '../frontends.ts';
 import type { ServicePort } from '../proxy.ts';
 import { planConntrackDeletions } from './conntrack.ts';
-import { renderRemoval, renderRuleset, type TableContents } from './ruleset.ts';
+import { planTable } from './ruleset.ts';
+import { renderRemoval, renderTable, type TableContents } from './script.ts';
 
 const config = {
   table: 'raftsman-svc-test',
@@ -31,8 +32,11 @@ function port(change: Partial<ServicePort> = {}): ServicePort {
   };
 }
 
-const render = (ports: readonly ServicePort[], existing = empty) =>
-  renderRuleset(config, planFrontends(ports), existing);
+function render(ports: readonly ServicePort[], existing = empty) {
+  const plan = planTable(config, planFrontends(ports));
+  const contents: TableContents = { chains: new Set(plan.chains.keys()), sets: new Set(plan.sets.keys()) };
+  return { script: renderTable(plan, existing), contents };
+}
 /** The part of a script that differs from service to service, with names in place of hashes. */
 function serviceLines(ports: readonly ServicePort[]): string[] {
   const names = new Map<string, string>();

@@ -1,15 +1,15 @@
 /**
- * From service ports to an nft script. Pure.
+ * From service ports to what a table of nftables shall hold; `script.ts` puts it into the kernel's words. Pure.
  *
  * A packet is looked up once in a map from (address, protocol, port) to a chain, so its cost does not grow with the
  * number of services. The service's chain draws one endpoint, the endpoint's chain translates. What still goes to a
  * service's address after translation has nowhere to go and is refused.
  *
- * The script changes an existing table in place, in one transaction: rules and maps are replaced, the sets that remember
- * which client belongs to which endpoint are kept. Each node of each cluster has a table of its own; where two nodes
- * share a machine, whichever sees a connection first translates it, and the other then finds nothing to do.
+ * Names of chains and of the sets that remember clients are hashes of what they belong to, so that two plans are compared
+ * by name. Each node of each cluster has a table of its own; where two nodes share a machine, whichever sees a connection
+ * first translates it, and the other then finds nothing to do.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Endpoint, Frontend } from '../frontends.ts';
 
 /** The table's family. Each family of addresses has a table of its own: no packet changes its family. */
@@ -26,10 +26,36 @@ export interface RulesetConfig {
   /** Whether the machine routes 127.0.0.0/8 only because of us (see `nftables.ts`). */
   readonly ownsRouteLocalnet: boolean;
 }
-/** What is in the kernel's table, or shall be. */
-export interface TableContents {
-  readonly chains: ReadonlySet<string>;
-  readonly sets: ReadonlySet<string>;
+/** All that a table shall hold, by name. */
+export interface TablePlan {
+  readonly family: TableFamily;
+  readonly table: string;
+  readonly chains: ReadonlyMap<string, Chain>;
+  readonly sets: ReadonlyMap<string, NamedSet>;
+  /** What each frontend brought, by all that is said of it: the next plan takes over what stays as it is. */
+  readonly parts: ReadonlyMap<string, FrontendPart>;
+}
+/** What one frontend brings into the table. */
+interface FrontendPart {
+  readonly chains: readonly Named<Chain>[];
+  readonly affinitySets: readonly Named<NamedSet>[];
+  /** Elements of the maps and sets that packets are looked up in; of maps with their data. */
+  readonly serviceIps: readonly (readonly [key: string, data: string])[];
+  readonly nodePorts: readonly (readonly [key: string, data: string])[];
+  readonly noEndpoints: readonly string[];
+  readonly nodePortsNoEndpoints: readonly string[];
+}
+export interface Chain {
+  /** For a chain that the kernel calls; never changes under its name. */
+  readonly hook?: string;
+  readonly rules: readonly string[];
+}
+export interface NamedSet {
+  readonly isMap: boolean;
+  /** Never changes under its name. */
+  readonly type: string;
+  /** Key to data, which is '' in a plain set. Undefined: filled by packets, kept over changes. */
+  readonly elements: ReadonlyMap<string, string> | undefined;
 }
 
 /** Packets with this bit leave with the node's address. */
@@ -41,157 +67,150 @@ const affinityClientsMax = 65_535;
 /** The kernel's bound for a comment. */
 const commentLengthMax = 120;
 
-interface Chain {
-  readonly name: string;
-  /** For a chain that the kernel calls. */
-  readonly hook?: string;
-  readonly rules: readonly string[];
-}
-/** A set, or with `map` a map; fixed ones are filled anew each time. */
-interface NamedSet {
-  readonly name: string;
-  readonly map: boolean;
-  readonly type: string;
-  /** Undefined: filled by rules, kept over changes. */
-  readonly elements: readonly string[] | undefined;
+type Named<T> = readonly [name: string, T];
+
+/**
+ * What the table holds if these are the services.
+ *
+ * @param before saves working out anew what it has already; of the same configuration
+ */
+export function planTable(config: RulesetConfig, frontends: readonly Frontend[], before?: TablePlan): TablePlan {
+  const parts = new Map<string, FrontendPart>();
+  for (const frontend of frontends) {
+    const key = JSON.stringify(frontend);
+    parts.set(key, before?.parts.get(key) ?? partOf(config, frontend));
+  }
+  const all = [...parts.values()];
+  const clusterIps = frontends.flatMap(one => one.clusterIPs);
+  return {
+    family: familyOf(config),
+    table: config.table,
+    chains: byName([...baseChains(config), ...all.flatMap(part => part.chains)]),
+    sets: byName([...lookups(config, all, clusterIps), ...all.flatMap(part => part.affinitySets)]),
+    parts,
+  };
 }
 
-export function renderRuleset(
-  config: RulesetConfig,
-  frontends: readonly Frontend[],
-  existing: TableContents,
-): { readonly script: string; readonly contents: TableContents } {
-  const chains = [...baseChains(config), ...frontends.flatMap(serviceChains(config))];
-  const sets = [...lookups(config, frontends), ...frontends.flatMap(affinitySets(config))];
-  const contents = { chains: new Set(chains.map(chain => chain.name)), sets: new Set(sets.map(set => set.name)) };
-  const table = `${familyOf(config)} ${config.table}`;
-  const staleChains = [...existing.chains].filter(name => !contents.chains.has(name));
-  const staleSets = [...existing.sets].filter(name => !contents.sets.has(name));
-  const lines = [
-    `add table ${table}`,
-    ...sets.map(set => declare(table, set)),
-    ...chains.map(chain => `add chain ${table} ${chain.name}${chain.hook ? ` { ${chain.hook} }` : ''}`),
-    // Nothing may point at what is going to be deleted.
-    ...chains.map(chain => `flush chain ${table} ${chain.name}`),
-    ...staleChains.map(name => `flush chain ${table} ${name}`),
-    ...sets
-      .filter(set => set.elements !== undefined)
-      .map(set => `flush ${set.map ? 'map' : 'set'} ${table} ${set.name}`),
-    ...staleChains.map(name => `delete chain ${table} ${name}`),
-    ...staleSets.map(name => `delete set ${table} ${name}`),
-    ...chains.flatMap(chain => chain.rules.map(rule => `add rule ${table} ${chain.name} ${rule}`)),
-    ...sets.flatMap(set => fill(table, set)),
-  ];
-  return { script: `${lines.join('\n')}\n`, contents };
-}
-
-/** Removes the table whether or not it is there. */
-export function renderRemoval(table: string, family: TableFamily = 'ip'): string {
-  return `add table ${family} ${table}\ndelete table ${family} ${table}\n`;
+/** Of two ports that are called the same the first has the chain, as it has the addresses. */
+function byName<T>(all: readonly Named<T>[]): Map<string, T> {
+  const result = new Map<string, T>();
+  for (const [name, one] of all) if (!result.has(name)) result.set(name, one);
+  return result;
 }
 
 const familyOf = ({ family }: RulesetConfig): TableFamily => family ?? 'ip';
 const addressType = (config: RulesetConfig): string => (familyOf(config) === 'ip' ? 'ipv4_addr' : 'ipv6_addr');
 
-function baseChains(config: RulesetConfig): Chain[] {
+function baseChains(config: RulesetConfig): Named<Chain>[] {
   const { clusterCIDR, serviceCIDR } = config;
   const ip = familyOf(config);
+  const services = [
+    `${ip} daddr ${serviceCIDR} ${ip} saddr != ${clusterCIDR} meta mark set meta mark or ${masqueradeMark}`,
+    `${ip} daddr . meta l4proto . th dport vmap @service-ips`,
+    `${ip} daddr @node-addresses meta l4proto . th dport vmap @node-ports`,
+  ];
+  const refuse = [
+    `${ip} daddr @cluster-ips reject`,
+    `${ip} daddr . meta l4proto . th dport @no-endpoints reject`,
+    `${ip} daddr @node-addresses meta l4proto . th dport @node-ports-no-endpoints reject`,
+  ];
+  const masquerade = [`meta mark and ${masqueradeMark} != 0 masquerade`];
   return [
-    { name: 'prerouting', hook: 'type nat hook prerouting priority -100 ;', rules: ['jump services'] },
-    { name: 'output', hook: 'type nat hook output priority -100 ;', rules: ['jump services'] },
-    {
-      name: 'services',
-      rules: [
-        `${ip} daddr ${serviceCIDR} ${ip} saddr != ${clusterCIDR} meta mark set meta mark or ${masqueradeMark}`,
-        `${ip} daddr . meta l4proto . th dport vmap @service-ips`,
-        `${ip} daddr @node-addresses meta l4proto . th dport vmap @node-ports`,
-      ],
-    },
-    {
-      name: 'postrouting',
-      hook: 'type nat hook postrouting priority 100 ;',
-      rules: [`meta mark and ${masqueradeMark} != 0 masquerade`],
-    },
+    ['prerouting', { hook: 'type nat hook prerouting priority -100 ;', rules: ['jump services'] }],
+    ['output', { hook: 'type nat hook output priority -100 ;', rules: ['jump services'] }],
+    ['services', { rules: services }],
+    ['postrouting', { hook: 'type nat hook postrouting priority 100 ;', rules: masquerade }],
     // Before the rules of others: a firewall that drops would make clients wait instead of being refused.
-    { name: 'filter-input', hook: 'type filter hook input priority -10 ;', rules: ['jump refuse'] },
-    { name: 'filter-forward', hook: 'type filter hook forward priority -10 ;', rules: ['jump refuse'] },
-    { name: 'filter-output', hook: 'type filter hook output priority -10 ;', rules: ['jump refuse'] },
-    {
-      name: 'refuse',
-      rules: [
-        `${ip} daddr @cluster-ips reject`,
-        `${ip} daddr . meta l4proto . th dport @no-endpoints reject`,
-        `${ip} daddr @node-addresses meta l4proto . th dport @node-ports-no-endpoints reject`,
-      ],
-    },
+    ['filter-input', { hook: 'type filter hook input priority -10 ;', rules: ['jump refuse'] }],
+    ['filter-forward', { hook: 'type filter hook forward priority -10 ;', rules: ['jump refuse'] }],
+    ['filter-output', { hook: 'type filter hook output priority -10 ;', rules: ['jump refuse'] }],
+    ['refuse', { rules: refuse }],
     ...(ip === 'ip' ? [martians] : []),
-    ...(config.ownsRouteLocalnet ? [{ name: routeLocalnetMarker, rules: [] }] : []),
+    ...(config.ownsRouteLocalnet ? [[routeLocalnetMarker, { rules: [] }] as const] : []),
   ];
 }
 
 /** With route_localnet the kernel no longer drops these itself (CVE-2020-8558). IPv6 has nothing like it. */
-const martians: Chain = {
-  name: 'martians',
-  hook: 'type filter hook prerouting priority -300 ;',
-  rules: ['iifname != "lo" ip daddr 127.0.0.0/8 drop'],
-};
+const martians: Named<Chain> = [
+  'martians',
+  {
+    hook: 'type filter hook prerouting priority -300 ;',
+    rules: ['iifname != "lo" ip daddr 127.0.0.0/8 drop'],
+  },
+];
 
 /** What a packet is looked up in. */
-function lookups(config: RulesetConfig, frontends: readonly Frontend[]): NamedSet[] {
-  const served = frontends.filter(one => one.endpoints.length > 0);
-  const unserved = frontends.filter(one => one.endpoints.length === 0);
-  const type = addressType(config);
-  const address = `${type} . inet_proto . inet_service`;
+function lookups(
+  config: RulesetConfig,
+  parts: readonly FrontendPart[],
+  clusterIps: readonly string[],
+): Named<NamedSet>[] {
+  const address = addressType(config);
+  const place = `${address} . inet_proto . inet_service`;
+  const port = 'inet_proto . inet_service';
   const loopback = familyOf(config) === 'ip' ? ['127.0.0.1'] : [];
-  const key = (one: Frontend, ip: string) => `${ip} . ${one.protocol} . ${one.port}`;
-  const nodePort = (one: Frontend) => (one.nodePort > 0 ? [`${one.protocol} . ${one.nodePort}`] : []);
-  const serviceIps = served.flatMap(one => [
-    ...one.clusterIPs.map(ip => `${key(one, ip)} : goto ${chainName(one)}`),
-    ...one.externalIPs.map(ip => `${key(one, ip)} : goto ${externalChainName(one)}`),
-  ]);
-  const nodePorts = served.flatMap(one => nodePort(one).map(port => `${port} : goto ${externalChainName(one)}`));
-  const clusterIps = [...new Set(frontends.flatMap(one => one.clusterIPs))];
-  const refused = unserved.flatMap(one => one.externalIPs.map(ip => key(one, ip)));
-  const fixed = (name: string, of: string, elements: readonly string[]) => ({ name, map: false, type: of, elements });
+  const serviceIps = new Map(parts.flatMap(part => part.serviceIps));
+  const nodePorts = new Map(parts.flatMap(part => part.nodePorts));
+  const noEndpoints = parts.flatMap(part => part.noEndpoints);
+  const nodePortsNoEndpoints = parts.flatMap(part => part.nodePortsNoEndpoints);
   return [
-    { name: 'service-ips', map: true, type: `${address} : verdict`, elements: serviceIps },
-    { name: 'node-ports', map: true, type: 'inet_proto . inet_service : verdict', elements: nodePorts },
-    fixed('node-addresses', type, [...new Set([...loopback, ...config.nodeAddresses])]),
-    fixed('cluster-ips', type, clusterIps),
-    fixed('no-endpoints', address, refused),
-    fixed('node-ports-no-endpoints', 'inet_proto . inet_service', unserved.flatMap(nodePort)),
+    ['service-ips', { isMap: true, type: `${place} : verdict`, elements: serviceIps }],
+    ['node-ports', { isMap: true, type: `${port} : verdict`, elements: nodePorts }],
+    ['node-addresses', plain(address, [...loopback, ...config.nodeAddresses])],
+    ['cluster-ips', plain(address, clusterIps)],
+    ['no-endpoints', plain(place, noEndpoints)],
+    ['node-ports-no-endpoints', plain(port, nodePortsNoEndpoints)],
   ];
 }
 
-function serviceChains(config: RulesetConfig): (frontend: Frontend) => Chain[] {
-  return frontend => {
-    if (frontend.endpoints.length === 0) return [];
-    const hasExternal = frontend.nodePort > 0 || frontend.externalIPs.length > 0;
-    return [
-      ...(hasExternal ? externalChains(config, frontend) : []),
-      { name: chainName(frontend), rules: drawRules(config, frontend, frontend.endpoints) },
-      ...frontend.endpoints.map(endpoint => endpointChain(config, frontend, endpoint)),
-    ];
+function partOf(config: RulesetConfig, frontend: Frontend): FrontendPart {
+  const { clusterIPs, externalIPs, protocol, port, nodePort } = frontend;
+  const isServed = frontend.endpoints.length > 0;
+  const key = (ip: string) => `${ip} . ${protocol} . ${port}`;
+  const nodePorts = nodePort > 0 ? [`${protocol} . ${nodePort}`] : [];
+  const toService = `goto ${chainName(frontend)}`;
+  const toExternal = `goto ${externalChainName(frontend)}`;
+  const serviceIps = [
+    ...clusterIPs.map(ip => [key(ip), toService] as const),
+    ...externalIPs.map(ip => [key(ip), toExternal] as const),
+  ];
+  return {
+    chains: serviceChains(config, frontend),
+    affinitySets: affinitySets(config, frontend),
+    serviceIps: isServed ? serviceIps : [],
+    nodePorts: isServed ? nodePorts.map(one => [one, toExternal] as const) : [],
+    noEndpoints: isServed ? [] : externalIPs.map(key),
+    nodePortsNoEndpoints: isServed ? [] : nodePorts,
   };
 }
 
+function plain(type: string, keys: readonly string[]): NamedSet {
+  return { isMap: false, type, elements: new Map(keys.map(key => [key, ''])) };
+}
+
+function serviceChains(config: RulesetConfig, frontend: Frontend): Named<Chain>[] {
+  if (frontend.endpoints.length === 0) return [];
+  const hasExternal = frontend.nodePort > 0 || frontend.externalIPs.length > 0;
+  return [
+    ...(hasExternal ? externalChains(config, frontend) : []),
+    [chainName(frontend), { rules: drawRules(config, frontend, frontend.endpoints) }],
+    ...frontend.endpoints.map(endpoint => endpointChain(config, frontend, endpoint)),
+  ];
+}
+
 /** For node ports and external addresses. */
-function externalChains(config: RulesetConfig, frontend: Frontend): Chain[] {
+function externalChains(config: RulesetConfig, frontend: Frontend): Named<Chain>[] {
   const name = externalChainName(frontend);
   const masquerade = `meta mark set meta mark or ${masqueradeMark}`;
-  if (!frontend.localOnly) return [{ name, rules: [masquerade, `goto ${chainName(frontend)}`] }];
+  if (!frontend.localOnly) return [[name, { rules: [masquerade, `goto ${chainName(frontend)}`] }]];
   const local = frontend.endpoints.filter(endpoint => endpoint.local);
   // What comes from inside the cluster may go anywhere; what comes from outside keeps its address and stays here.
-  return [
-    {
-      name,
-      rules: [
-        `${familyOf(config)} saddr ${config.clusterCIDR} goto ${chainName(frontend)}`,
-        `fib saddr type local ${masquerade} goto ${chainName(frontend)}`,
-        ...(local.length === 0 ? ['drop'] : drawRules(config, frontend, local)),
-      ],
-    },
+  const rules = [
+    `${familyOf(config)} saddr ${config.clusterCIDR} goto ${chainName(frontend)}`,
+    `fib saddr type local ${masquerade} goto ${chainName(frontend)}`,
+    ...(local.length === 0 ? ['drop'] : drawRules(config, frontend, local)),
   ];
+  return [[name, { rules }]];
 }
 
 function drawRules(config: RulesetConfig, frontend: Frontend, endpoints: readonly Endpoint[]): string[] {
@@ -206,48 +225,31 @@ function drawRules(config: RulesetConfig, frontend: Frontend, endpoints: readonl
   return [...remembered, `${draw} comment "${commentOf(frontend)}"`];
 }
 
-function endpointChain(config: RulesetConfig, frontend: Frontend, endpoint: Endpoint): Chain {
+function endpointChain(config: RulesetConfig, frontend: Frontend, endpoint: Endpoint): Named<Chain> {
   const { address, port } = endpoint;
   const ip = familyOf(config);
   const target = ip === 'ip' ? `${address}:${port}` : `[${address}]:${port}`;
-  return {
-    name: endpointName(frontend, endpoint),
-    rules: [
-      // A pod that reaches itself would answer itself, past the translation.
-      `${ip} saddr ${address} meta mark set meta mark or ${masqueradeMark}`,
-      ...(frontend.affinitySeconds === 0 ? [] : [`update @${affinityName(frontend, endpoint)} { ${ip} saddr }`]),
-      `meta l4proto ${frontend.protocol} dnat to ${target}`,
-    ],
-  };
+  const rules = [
+    // A pod that reaches itself would answer itself, past the translation.
+    `${ip} saddr ${address} meta mark set meta mark or ${masqueradeMark}`,
+    ...(frontend.affinitySeconds === 0 ? [] : [`update @${affinityName(frontend, endpoint)} { ${ip} saddr }`]),
+    `meta l4proto ${frontend.protocol} dnat to ${target}`,
+  ];
+  return [endpointName(frontend, endpoint), { rules }];
 }
 
-function affinitySets(config: RulesetConfig): (frontend: Frontend) => NamedSet[] {
-  return frontend => {
-    const { affinitySeconds, endpoints } = frontend;
-    if (affinitySeconds === 0) return [];
-    const flags = `flags dynamic,timeout ; timeout ${affinitySeconds}s ; size ${affinityClientsMax}`;
-    return endpoints.map(endpoint => ({
-      name: affinityName(frontend, endpoint),
-      map: false,
-      type: `${addressType(config)} ; ${flags}`,
-      elements: undefined,
-    }));
-  };
-}
-
-function declare(table: string, set: NamedSet): string {
-  return `add ${set.map ? 'map' : 'set'} ${table} ${set.name} { type ${set.type} ; }`;
-}
-
-function fill(table: string, set: NamedSet): string[] {
-  if (set.elements === undefined || set.elements.length === 0) return [];
-  return [`add element ${table} ${set.name} { ${set.elements.join(', ')} }`];
+function affinitySets(config: RulesetConfig, frontend: Frontend): Named<NamedSet>[] {
+  const { affinitySeconds, endpoints } = frontend;
+  if (affinitySeconds === 0) return [];
+  const flags = `flags dynamic,timeout ; timeout ${affinitySeconds}s ; size ${affinityClientsMax}`;
+  const type = `${addressType(config)} ; ${flags}`;
+  return endpoints.map(one => [affinityName(frontend, one), { isMap: false, type, elements: undefined }]);
 }
 
 const hashLength = 12;
 
 function nameOf(prefix: string, ...parts: readonly (string | number)[]): string {
-  return `${prefix}-${createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, hashLength)}`;
+  return `${prefix}-${hash('sha256', parts.join('\0')).slice(0, hashLength)}`;
 }
 
 function chainName(one: Frontend): string {

@@ -9,9 +9,8 @@ import { RuntimeUnavailableError } from '../runtime.ts';
 import { callTimeoutMs, connectTimeoutMs } from './limits.ts';
 import { runtimeCalls } from './services.ts';
 
-/** Where containerd's packages and CRI-O's have their sockets. */
+/** Where containerd's packages have its socket. */
 export const containerdEndpoint = 'unix:///run/containerd/containerd.sock';
-export const crioEndpoint = 'unix:///var/run/crio/crio.sock';
 
 /** The runtime answered with an error. */
 export class CriError extends Error {

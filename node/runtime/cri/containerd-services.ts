@@ -7,7 +7,7 @@ import { method } from '../../grpc/method.ts';
 import { bytes, int, message, one, text, textMap } from '../../grpc/proto.ts';
 
 export const contentAction = { stat: 0, write: 1, commit: 2 } as const;
-export const writeContentRequest = message({
+const writeContentRequest = message({
   action: int(1),
   ref: text(2),
   total: int(3),
@@ -16,7 +16,7 @@ export const writeContentRequest = message({
   data: bytes(6),
   labels: textMap(7),
 });
-export const writeContentResponse = message({ action: int(1), offset: int(4), total: int(5), digest: text(6) });
+const writeContentResponse = message({ action: int(1), offset: int(4), total: int(5), digest: text(6) });
 
 const descriptor = message({ mediaType: text(1), digest: text(2), size: int(3) });
 const image = message({ name: text(1), labels: textMap(2), target: one(3, descriptor) });

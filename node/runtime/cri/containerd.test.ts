@@ -9,6 +9,7 @@ import { RegistryServer } from '../../testing/registry-server.ts';
 import { type Clock, delay, systemClock } from '../clock.ts';
 import type { ContainerSpec, ExecSession, Runtime, SandboxSpec } from '../runtime.ts';
 import { ImagePullError, RuntimeUnavailableError } from '../runtime.ts';
+import { plainContainer, plainSandbox } from '../testing/specs.ts';
 import { whyNotChosen } from './choose.ts';
 import { createCriRuntime } from './cri.ts';
 import { logRotationMs } from './limits.ts';
@@ -62,38 +63,13 @@ class Node {
   }
 
   async sandbox(change: Partial<SandboxSpec> = {}): Promise<string> {
-    const made = await this.runtime.createSandbox({
-      pod: { uid: this.#uid, namespace: 'default', name: 'pod' },
-      hostname: 'pod',
-      hostNetwork: false,
-      hostPid: false,
-      hostIpc: false,
-      sysctls: {},
-      labels: {},
-      attempt: 0,
-      ...change,
-    });
+    const made = await this.runtime.createSandbox({ ...plainSandbox(this.#uid), ...change });
     return made.id;
   }
 
   async shell(sandboxId: string, script: string, change: Partial<ContainerSpec> = {}): Promise<string> {
-    const { id } = await this.runtime.createContainer(sandboxId, {
-      name: 'main',
-      attempt: 0,
-      image,
-      command: ['sh', '-c', script],
-      args: undefined,
-      workingDir: undefined,
-      env: [],
-      mounts: [],
-      stdin: false,
-      stdinOnce: false,
-      tty: false,
-      resources: {},
-      security: {},
-      terminationMessage: undefined,
-      ...change,
-    });
+    const own = { image, command: ['sh', '-c', script], args: undefined };
+    const { id } = await this.runtime.createContainer(sandboxId, { ...plainContainer(), ...own, ...change });
     await this.runtime.startContainer(id);
     return id;
   }

@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
-import { runtimeContract, type Workload } from '../contract.ts';
+import { runtimeContract } from '../contract.ts';
+import type { Workload } from '../testing/fixture.ts';
 import { createCriRuntime } from './cri.ts';
 import { TestContainerd, whyNoContainerd } from './test-containerd.ts';
 

@@ -13,7 +13,7 @@ export interface CniDirectories {
   readonly configurations: string;
 }
 
-export const networkName = 'raftsman';
+const networkName = 'raftsman';
 const pluginName = 'raftsman-sandbox';
 const loopbackName = 'loopback';
 /** Runtimes take the first configuration in the order of names. */

@@ -63,7 +63,7 @@ export function sandboxOptions(terms: Terms, mark: Mark, spec: SandboxSpec): Con
 }
 
 /** What the engine calls its usual handler in runtime classes that name one. */
-export function handlerOf({ handlers }: Terms, wanted: string | undefined): string | undefined {
+function handlerOf({ handlers }: Terms, wanted: string | undefined): string | undefined {
   if (!wanted) return undefined;
   if (handlers.includes(wanted)) return wanted;
   throw new CreateContainerError(`no runtime for ${JSON.stringify(wanted)} is configured`);

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import test from 'ava';
 import { busybox, importBusybox } from '../../testing/busybox-image.ts';
-import { type RuntimeHarness, runtimeContract, type Workload } from '../contract.ts';
+import { runtimeContract } from '../contract.ts';
 import { imageContract } from '../image-contract.ts';
 import { RuntimeUnavailableError } from '../runtime.ts';
+import type { RuntimeHarness, Workload } from '../testing/fixture.ts';
 import { createDockerRuntime } from './docker.ts';
 import { connectEngine, defaultDockerHost, parseDockerHost } from './engine.ts';
 

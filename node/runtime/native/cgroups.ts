@@ -18,7 +18,7 @@ const cpuPeriodMicroseconds = 100_000;
 const cpuQuotaMicrosecondsMin = 1_000;
 
 /** Reads `/proc/mounts`. Version 2 counts only if it has the controllers, not beside those of version 1. Pure. */
-export function hierarchyIn(mounts: string): Hierarchy | undefined {
+function hierarchyIn(mounts: string): Hierarchy | undefined {
   const entries = mounts.split('\n').map(line => line.split(' '));
   const v1 = new Map<string, string>();
   let v2: string | undefined;
@@ -33,7 +33,7 @@ export function hierarchyIn(mounts: string): Hierarchy | undefined {
 }
 
 /** Files and what goes into them, in order. Pure. */
-export function limitWrites(version: 1 | 2, resources: ContainerSpec['resources']): [string, string, string][] {
+function limitWrites(version: 1 | 2, resources: ContainerSpec['resources']): [string, string, string][] {
   const { cpuShares, cpuLimitMilli, memoryLimitBytes } = resources;
   const quota =
     cpuLimitMilli === undefined

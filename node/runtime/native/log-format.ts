@@ -85,7 +85,7 @@ export function parseEntry(line: Buffer): LogEntry | undefined {
  * The same time in UTC with all nine digits: some runtimes leave zeros at the end away, or write the machine's own zone.
  * What is no RFC 3339 time stays as it is.
  */
-export function fixedTime(text: string): string {
+function fixedTime(text: string): string {
   if (fixedPattern.test(text)) return text;
   const [, seconds, digits = '', zone] = looseTime.exec(text) ?? [];
   const milliseconds = seconds === undefined ? Number.NaN : Date.parse(`${seconds}${zone}`);

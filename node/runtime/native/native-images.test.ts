@@ -7,8 +7,9 @@ import { Readable } from 'node:stream';
 import test from 'ava';
 import { busybox } from '../../testing/busybox-image.ts';
 import { busyboxEntries, imageOf, savedImage, tarOf } from '../../testing/image-archive.ts';
-import { type RuntimeHarness, runtimeContract, type Workload } from '../contract.ts';
+import { runtimeContract } from '../contract.ts';
 import { imageContract } from '../image-contract.ts';
+import type { RuntimeHarness, Workload } from '../testing/fixture.ts';
 import { createNativeRuntime } from './native.ts';
 
 function whyUnavailable(): string | undefined {

@@ -52,7 +52,7 @@ export interface DeviceNode {
 
 /** Written to descriptor 3 when nothing can go wrong any more but the command itself. */
 export const readyWord = 'ready';
-export const setupDescriptor = 3;
+const setupDescriptor = 3;
 /** Where an exec finds its program; closed before the command takes over. */
 export const execDescriptor = 9;
 const oldRoot = '/.raftsman-machine';

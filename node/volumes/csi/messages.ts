@@ -27,8 +27,6 @@ export const nodeInfo = message({
 });
 export type NodeInfo = Read<typeof nodeInfo>;
 
-export const driverInfo = message({ name: text(1), vendorVersion: text(2) });
-
 export const accessMode = {
   singleNodeWriter: 1,
   multiNodeReaderOnly: 3,

@@ -16,7 +16,7 @@ export interface DriverFacts {
 }
 
 /** The drivers' names for the node, by driver, as JSON. */
-export const NODE_ID_ANNOTATION = 'csi.volume.kubernetes.io/nodeid';
+const NODE_ID_ANNOTATION = 'csi.volume.kubernetes.io/nodeid';
 
 export class TopologyError extends Error {
   override readonly name = 'TopologyError';
@@ -130,7 +130,7 @@ function isOwnedBy({ metadata }: CSINode, node: Node): boolean {
 }
 
 /** The driver as a CSINode names it. */
-export function entryOf({ name, nodeId, volumesMax, topology }: DriverFacts): CSINodeDriver {
+function entryOf({ name, nodeId, volumesMax, topology }: DriverFacts): CSINodeDriver {
   return {
     name,
     nodeID: nodeId,
@@ -153,7 +153,7 @@ interface NodePatch {
 }
 
 /** What the Node is to say more for a driver; undefined if it says it. Throws {@link TopologyError}. Pure. */
-export function planNode({ metadata }: Node, { name, nodeId, topology }: DriverFacts): NodePatch | undefined {
+function planNode({ metadata }: Node, { name, nodeId, topology }: DriverFacts): NodePatch | undefined {
   const labels = metadata?.labels ?? {};
   for (const [key, value] of Object.entries(topology)) {
     if (labels[key] === undefined || labels[key] === value) continue;
@@ -172,7 +172,7 @@ export function planNode({ metadata }: Node, { name, nodeId, topology }: DriverF
 }
 
 /** The same for drivers that went. Pure. */
-export function planNodeWithout({ metadata }: Node, names: readonly string[]): NodePatch | undefined {
+function planNodeWithout({ metadata }: Node, names: readonly string[]): NodePatch | undefined {
   const ids = nodeIds(metadata?.annotations?.[NODE_ID_ANNOTATION]);
   const left = Object.entries(ids).filter(([name]) => !names.includes(name));
   if (left.length === Object.keys(ids).length) return undefined;

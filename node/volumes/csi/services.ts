@@ -4,16 +4,11 @@ import * as m from './messages.ts';
 
 // The package was never given a version.
 const registration = 'pluginregistration.Registration';
-const identity = 'csi.v1.Identity';
 const node = 'csi.v1.Node';
 
 export const registrationCalls = {
   getInfo: method(registration, 'GetInfo', { request: m.empty, response: m.pluginInfo }),
   notify: method(registration, 'NotifyRegistrationStatus', { request: m.registrationStatus, response: m.empty }),
-} as const;
-
-export const identityCalls = {
-  getPluginInfo: method(identity, 'GetPluginInfo', { request: m.empty, response: m.driverInfo }),
 } as const;
 
 export const nodeCalls = {

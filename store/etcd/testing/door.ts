@@ -52,7 +52,7 @@ export async function makeDoor(options: Pick<EtcdServerOptions, 'wallClock' | 'm
 type AnyMethod<Req, Res> = Method<Req, unknown, never, Res>;
 
 /** Calls methods through grpc-js, which shares no code with the server. */
-export class TestEtcdClient {
+class TestEtcdClient {
   readonly #client: Client;
 
   constructor(address: string) {

@@ -7,11 +7,14 @@ import type { RestClient } from '../../../control/client/rest.ts';
 import { until } from '../../helpers/run.ts';
 import { median } from '../measure.ts';
 import { NAMESPACE, type PodWatch } from './pod-watch.ts';
+import { useOf } from './processes.ts';
 
 export interface ServicesOptions {
   readonly client: RestClient;
   readonly pods: PodWatch;
   readonly count: number;
+  /** The node's agent. */
+  readonly agentPid: number;
   /** Whether this address and port lead somewhere; asks the node's proxy, so that nothing leaves the machine before they do. */
   readonly isInPlace: (address: string, port: number) => Promise<boolean>;
   readonly print: (line: string) => void;
@@ -25,10 +28,12 @@ const PROGRAM = fileURLToPath(new URL('./traffic-pod.ts', import.meta.url));
 const TRY_MS_MAX = 250;
 const LOOK_MS = 2;
 const WAIT_MS_MAX = 60_000;
+/** Until the agent has done what follows on a change, so that it counts with the change that it is of. */
+const SETTLE_MS = 1_000;
 
 /** Prints the time from the last write's answer until all are reached, and the same for one service more. */
 export async function benchServices(options: ServicesOptions): Promise<void> {
-  const { pods, count, print } = options;
+  const { pods, count, agentPid, print } = options;
   const command = [process.execPath, PROGRAM, 'serve'];
   await pods.create(TARGET, { containers: [{ name: 'c', image: 'host', command }] });
   await pods.running(TARGET);
@@ -50,13 +55,17 @@ export async function benchServices(options: ServicesOptions): Promise<void> {
       `${count.toLocaleString('en')} services written in ${seconds(writtenMs - startedMs)}; rules of all in place ${milliseconds(inPlaceMs - writtenMs)} after the last write`,
     );
     const times: number[] = [];
+    await pause(SETTLE_MS);
+    const before = await useOf(agentPid);
     for (let number = 0; number < MORE; number++) {
       const address = await makeService(options, `more-${number}`, target);
       const madeMs = performance.now();
       times.push((await allInPlace(options, [address])) - madeMs);
     }
+    await pause(SETTLE_MS);
+    const usedSeconds = (await useOf(agentPid)).processorSeconds - before.processorSeconds;
     print(
-      `one service more beside them, ${MORE} times: in place ${milliseconds(median(times))} after its write in the middle, ${milliseconds(Math.max(...times))} at most`,
+      `one service more beside them, ${MORE} times: in place ${milliseconds(median(times))} after its write in the middle, ${milliseconds(Math.max(...times))} at most; ${milliseconds((usedSeconds * 1_000) / MORE)} of processor for each, the agent's and that of the programs it ran`,
     );
   } finally {
     await pods.delete([TARGET]);
@@ -114,5 +123,6 @@ export function isReached(host: string, port: number): Promise<boolean> {
   });
 }
 
+const pause = (delayMs: number) => new Promise<void>(resolve => setTimeout(resolve, delayMs));
 const milliseconds = (ms: number) => `${ms.toFixed(0)} ms`;
 const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;

@@ -6,8 +6,8 @@ import { createSocket } from 'node:dgram';
 import { connect, createServer, type Socket } from 'node:net';
 import { type DecodedPacket, decode, encode, RECURSION_DESIRED } from 'dns-packet';
 
-export const BYTES_PORT = 8001;
-export const CONNECTIONS_PORT = 8002;
+const BYTES_PORT = 8001;
+const CONNECTIONS_PORT = 8002;
 
 export interface MeasureOrder {
   /** Ways to the same server, by name. */

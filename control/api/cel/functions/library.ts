@@ -119,7 +119,7 @@ const SIMPLE: Readonly<Record<string, Type>> = {
 };
 
 /** Reads a type as signatures write it. */
-export function parseType(text: string): Type {
+function parseType(text: string): Type {
   const simple = SIMPLE[text];
   if (simple) return simple;
   if (/^[A-Z]$/.test(text)) return parameter(text);

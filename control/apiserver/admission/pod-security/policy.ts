@@ -21,7 +21,6 @@ export type Policy = Readonly<Record<Mode, LevelVersion>>;
 const PREFIX = 'pod-security.kubernetes.io/';
 const LATEST = Number.POSITIVE_INFINITY;
 const UNSAID: LevelVersion = { level: 'privileged', minor: LATEST };
-export const NO_POLICY: Policy = { enforce: UNSAID, audit: UNSAID, warn: UNSAID };
 const VERSION = /^v1\.(0|[1-9]\d*)$/;
 
 type Labels = Readonly<Record<string, string>>;

@@ -16,11 +16,6 @@ export interface Asked {
   readonly namespace: string;
 }
 
-/** True if one of the rules is about the request. */
-export function matchesRules(rules: readonly RuleWithOperations[], asked: Asked): boolean {
-  return rules.some(rule => matchesRule(rule, asked));
-}
-
 export function matchesRule(rule: RuleWithOperations, asked: Asked): boolean {
   const { operations = [], apiGroups = [], apiVersions = [], resources = [], scope = '*' } = rule;
   return (
