@@ -166,6 +166,7 @@ export class OpenApiDocuments {
       kinds: [...kinds, ...custom.map(({ kind }) => kind)],
       definition: name => found(name) ?? definition(name),
       hasDefinition: name => schemas.has(name) || isDefined(name),
+      isAsWritten: name => schemas.has(name),
       // Custom resources bring their own.
       describe: (name, schema) => (schemas.has(name) ? schema : describe(name, schema)),
     };

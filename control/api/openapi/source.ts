@@ -46,6 +46,8 @@ export interface OpenApiSource {
   definition(name: string): SchemaFacts;
   /** Whether there is such a schema: not all kinds have a list. */
   hasDefinition(name: string): boolean;
+  /** True of a schema that users wrote: it is shown as they did, with nothing added. */
+  isAsWritten?(name: string): boolean;
   /** A definition with what is said of it and its fields, made from what `definition` gave. Without it nothing is said. */
   describe?(name: string, schema: SchemaFacts): SchemaFacts;
 }

@@ -102,7 +102,8 @@ export function* partsOfV2(source: OpenApiSource, besides: ReadonlySet<string> =
   for (const path of paths) if (!besides.has(path.path)) yield { path: path.path, item: pathItem(path) };
   const plainSchemas = plain.flatMap(({ schema }) => schema ?? []).filter(name => source.hasDefinition(name));
   for (const name of definitionsOf(paths, source, plainSchemas)) {
-    if (!besides.has(name)) yield { definition: name, schema: v2Schema(shownDefinition(source, name)) };
+    if (!besides.has(name))
+      yield { definition: name, schema: v2Schema(shownDefinition(source, name), wordsOf(source, name)) };
   }
 }
 
@@ -175,23 +176,30 @@ export function descriptionOf(code: number): string {
 }
 
 /** The words that a field takes, behind what else is said of it: Kubernetes has them there too, and scripts look for them. */
-export function wordsDescribed({ type, enum: words, description }: SchemaFacts): { description?: string } {
+function wordsDescribed({ type, enum: words, description }: SchemaFacts): { description?: string } {
   if (type !== 'string' || !words) return {};
   const list = `Possible enum values:\n${words.map(word => ` - \`"${word}"\``).join('\n')}`;
   return { description: description === undefined ? list : `${description}\n\n${list}` };
 }
 
+/** What adds the words to the fields of a definition. */
+export function wordsOf(source: OpenApiSource, name: string): typeof wordsDescribed {
+  return source.isAsWritten?.(name) ? () => ({}) : wordsDescribed;
+}
+
 /** v2 knows neither defaults beside references nor `oneOf`: a number that may be text is text there. */
-function v2Schema(schema: SchemaFacts): V2Schema {
+function v2Schema(schema: SchemaFacts, words: typeof wordsDescribed): V2Schema {
   const { default: _default, oneOf, items, properties, additionalProperties, ...rest } = schema;
   return {
     ...rest,
     ...(oneOf && { type: 'string' }),
-    ...wordsDescribed(rest),
-    ...(items && { items: v2Schema(items) }),
+    ...words(rest),
+    ...(items && { items: v2Schema(items, words) }),
     ...(properties && {
-      properties: Object.fromEntries(Object.entries(properties).map(([name, property]) => [name, v2Schema(property)])),
+      properties: Object.fromEntries(
+        Object.entries(properties).map(([name, property]) => [name, v2Schema(property, words)]),
+      ),
     }),
-    ...(additionalProperties && { additionalProperties: v2Schema(additionalProperties) }),
+    ...(additionalProperties && { additionalProperties: v2Schema(additionalProperties, words) }),
   };
 }

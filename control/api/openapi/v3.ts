@@ -10,7 +10,7 @@ import {
   type SchemaFacts,
   shownDefinition,
 } from './source.ts';
-import { definitionsOf, descriptionOf, parameterType, wordsDescribed } from './v2.ts';
+import { definitionsOf, descriptionOf, parameterType, wordsOf } from './v2.ts';
 
 export interface V3Document {
   readonly openapi: '3.0.0';
@@ -47,6 +47,7 @@ export function* partsOfV3(all: OpenApiSource, groupVersion: string): Generator<
     kinds,
     definition: name => all.definition(name),
     hasDefinition: name => all.hasDefinition(name),
+    ...(all.isAsWritten && { isAsWritten: name => all.isAsWritten?.(name) ?? false }),
     ...(all.describe && { describe: (name, schema) => all.describe?.(name, schema) ?? schema }),
   };
   const paths = pathsOf(source);
@@ -66,7 +67,7 @@ export function* partsOfV3Plain(source: OpenApiSource, plain: PlainPath): Genera
 
 const schemaPart = (source: OpenApiSource, name: string): V3Part => ({
   definition: name,
-  schema: v3Schema(shownDefinition(source, name)),
+  schema: v3Schema(shownDefinition(source, name), wordsOf(source, name)),
 });
 
 /** All of a document but its paths and schemas. */
@@ -134,17 +135,19 @@ function contentOf(mediaTypes: readonly string[], name: string | undefined): obj
 const V3_REF_PREFIX = '#/components/schemas/';
 
 /** In v3 nothing may stand beside `$ref`, so that a default wraps it in `allOf`. */
-function v3Schema(schema: SchemaFacts): object {
+function v3Schema(schema: SchemaFacts, words: ReturnType<typeof wordsOf>): object {
   const { $ref, items, properties, additionalProperties, ...rest } = schema;
   const reference = $ref && { $ref: `${V3_REF_PREFIX}${$ref.slice(REF_PREFIX.length)}` };
   if (reference) return Object.keys(rest).length === 0 ? reference : { allOf: [reference], ...rest };
   return {
     ...rest,
-    ...wordsDescribed(rest),
-    ...(items && { items: v3Schema(items) }),
+    ...words(rest),
+    ...(items && { items: v3Schema(items, words) }),
     ...(properties && {
-      properties: Object.fromEntries(Object.entries(properties).map(([name, property]) => [name, v3Schema(property)])),
+      properties: Object.fromEntries(
+        Object.entries(properties).map(([name, property]) => [name, v3Schema(property, words)]),
+      ),
     }),
-    ...(additionalProperties && { additionalProperties: v3Schema(additionalProperties) }),
+    ...(additionalProperties && { additionalProperties: v3Schema(additionalProperties, words) }),
   };
 }
