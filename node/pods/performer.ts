@@ -1,7 +1,6 @@
 /**
- * Performs the actions of one pod's step. Short ones are awaited; pulls, hooks and stops only begin here: the record says
- * that they are under way, and `onChange` is called when they are over. What fails goes into the record with its time,
- * and the step decides when to try again.
+ * Performs the actions of one pod's step. Short ones are awaited; pulls, hooks and stops only begin here (`work.ts`): the
+ * record says that they are under way, and `onChange` is called when they are over.
  */
 import type { Container, EphemeralContainer, Pod } from '../api.ts';
 import { hasReason, pods, runtimeclasses } from '../api.ts';
@@ -29,8 +28,8 @@ import { withAllocation } from './resize.ts';
 import { computeStatus } from './status.ts';
 import { type Action, endOf } from './step.ts';
 import { Stopper } from './stopper.ts';
+import { PodWork, textOf } from './work.ts';
 
-type AnyContainer = Container | EphemeralContainer;
 type Of<T extends Action['type']> = Extract<Action, { type: T }>;
 
 export interface PerformerOptions {
@@ -43,17 +42,14 @@ export interface PerformerOptions {
 export class Performer {
   readonly #context: PodContext;
   readonly #record: PodRecord;
-  readonly #onChange: () => void;
-  /** Pulls and hooks that ending the pod cuts short, by container name. */
-  readonly #jobs = new Map<string, AbortController>();
+  readonly #work: PodWork;
   readonly #stopper: Stopper;
-  #isClosed = false;
 
   constructor({ context, record, onChange }: PerformerOptions) {
     this.#context = context;
     this.#record = record;
-    this.#onChange = onChange;
-    this.#stopper = new Stopper({ context, record, run: work => this.#run(work) });
+    this.#work = new PodWork({ context, record, onChange });
+    this.#stopper = new Stopper({ context, record, run: work => this.#work.run(work) });
   }
 
   /** Does what `action` says. Rejects only for what no step foresees; the worker then waits and asks again. */
@@ -68,7 +64,7 @@ export class Performer {
       case 'attachNetwork':
         return this.#attachNetwork(input.pod, action);
       case 'detachNetwork':
-        return this.#setback(input.pod, async () => {
+        return this.#work.attempt(input.pod, async () => {
           await this.#context.network.detach(input.pod.metadata?.uid ?? '');
           this.#record.detached = true;
         });
@@ -96,7 +92,7 @@ export class Performer {
       case 'writeFinalStatus':
         return this.#writeFinalStatus(input);
       case 'cleanUp':
-        return this.#setback(input.pod, async () => {
+        return this.#work.attempt(input.pod, async () => {
           await this.#context.volumes.unmount(input.pod.metadata?.uid ?? '');
           this.#record.cleaned = true;
         });
@@ -112,8 +108,7 @@ export class Performer {
    * agent finds the container as it is then.
    */
   close(): void {
-    this.#isClosed = true;
-    for (const job of this.#jobs.values()) job.abort();
+    this.#work.close();
     this.#stopper.close();
   }
 
@@ -139,7 +134,7 @@ export class Performer {
   #createSandbox(pod: Pod, { attempt }: Of<'createSandbox'>): Promise<void> {
     const { hostname: nodeHostname, clusterDns } = this.#context.node;
     const names = { nodeHostname, ...(clusterDns && { clusterDomain: clusterDns.domain }) };
-    return this.#setback(
+    return this.#work.attempt(
       pod,
       async () => {
         const runtimeHandler = await this.#runtimeHandler(pod);
@@ -162,7 +157,7 @@ export class Performer {
   #removeSandbox(input: PodInput, { id, replaced }: Of<'removeSandbox'>): Promise<void> {
     const { pod, sandboxes } = input;
     const sandbox = sandboxes.find(candidate => candidate.id === id);
-    return this.#setback(pod, async () => {
+    return this.#work.attempt(pod, async () => {
       if (sandbox && replaced) {
         this.#keepHistory(input, sandbox);
         if (sandbox === sandboxes[0]) {
@@ -212,7 +207,7 @@ export class Performer {
   #attachNetwork(pod: Pod, { pid }: Of<'attachNetwork'>): Promise<void> {
     const { network, node } = this.#context;
     const { uid = '', namespace = '', name = '' } = pod.metadata ?? {};
-    return this.#setback(
+    return this.#work.attempt(
       pod,
       async () => {
         if (pod.spec?.hostNetwork) {
@@ -241,7 +236,7 @@ export class Performer {
     const known = this.#record.images.get(container);
     const failures = known?.state === 'failed' && known.image === image ? known.failure.count : 0;
     this.#record.images.set(container, { state: 'pulling', image, failures });
-    this.#job(container, async signal => {
+    this.#work.job(container, async signal => {
       const announcer = this.#announcer(pod);
       const names = (pod.spec?.imagePullSecrets ?? []).flatMap(({ name }) => name ?? []);
       const secrets = { namespace: pod.metadata?.namespace ?? '', names };
@@ -343,7 +338,7 @@ export class Performer {
       return;
     }
     known.postStart = 'running';
-    this.#job(name, async signal => {
+    this.#work.job(name, async signal => {
       // A postStart hook has no time limit of its own; the pod's end cuts it short.
       const trouble = await runHook(this.#target(container, id), hook, { timeoutMs: 2 ** 31 - 1, signal });
       known.postStart = trouble === undefined ? 'done' : 'failed';
@@ -359,7 +354,7 @@ export class Performer {
       before ? before.startedAt + before.graceSeconds * 1000 : Number.POSITIVE_INFINITY,
     );
     record.termination = { startedAt: deadline - graceSeconds * 1000, graceSeconds };
-    for (const job of this.#jobs.values()) job.abort();
+    this.#work.cutShort();
   }
 
   #writeFinalStatus(input: PodInput): void {
@@ -367,7 +362,7 @@ export class Performer {
     this.#record.finalStatus = 'writing';
     statuses.set(input.pod, computeStatus(input, this.#statusContext()));
     // Takes as long as the API server cannot be reached.
-    this.#run(async () => {
+    this.#work.run(async () => {
       await statuses.flush(input.pod.metadata?.uid ?? '');
       this.#record.finalStatus = 'written';
     });
@@ -376,7 +371,7 @@ export class Performer {
   #deleteObject(pod: Pod): void {
     const { name = '', namespace, uid } = pod.metadata ?? {};
     this.#record.objectDeletion = 'running';
-    this.#run(async () => {
+    this.#work.run(async () => {
       try {
         const key = { name, ...(namespace && { namespace }) };
         await this.#context.client.delete(pods, key, { gracePeriodSeconds: 0, ...(uid && { uid }) });
@@ -394,55 +389,11 @@ export class Performer {
     return { hostIPs: this.#context.node.addresses, runtimeName: this.#context.runtime.name };
   }
 
-  #target(container: AnyContainer, containerId: string): CheckTarget {
+  #target(container: Container | EphemeralContainer, containerId: string): CheckTarget {
     const { runtime, clock } = this.#context;
     return { runtime, clock, containerId, container, host: this.#record.address ?? '' };
-  }
-
-  /** Runs work that ending the pod may cut short. */
-  #job(container: string, work: (signal: AbortSignal) => Promise<void>): void {
-    const abort = new AbortController();
-    this.#jobs.set(container, abort);
-    this.#run(async () => {
-      try {
-        await work(abort.signal);
-      } finally {
-        if (this.#jobs.get(container) === abort) this.#jobs.delete(container);
-      }
-    });
-  }
-
-  #run(work: () => Promise<void>): void {
-    void work()
-      .catch((error: unknown) => this.#noteSetback(error))
-      .finally(() => {
-        if (!this.#isClosed) this.#onChange();
-      });
-  }
-
-  async #setback(pod: Pod, work: () => Promise<void>, tell?: (text: string) => void): Promise<void> {
-    try {
-      await work();
-      this.#record.setback = undefined;
-    } catch (error) {
-      this.#noteSetback(error);
-      tell?.(textOf(error));
-      this.#context.logger.warn(
-        { error, pod: pod.metadata?.name, namespace: pod.metadata?.namespace },
-        'a step failed',
-      );
-    }
-  }
-
-  #noteSetback(error: unknown): void {
-    const count = (this.#record.setback?.count ?? 0) + 1;
-    this.#record.setback = { count, at: this.#context.clock.now(), message: textOf(error) };
   }
 }
 
 /** What of a pod's own making keeps a container from being made. */
 const CONFIG_ERRORS = [ConfigError, SourceError, VolumeError, ContainerConfigError] as const;
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

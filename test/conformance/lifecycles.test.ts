@@ -112,6 +112,8 @@ test('DisruptionController: an eviction waits until the budget allows it', async
     spec.minAvailable = 2;
   });
   await isSettled(1);
+  const allowed = (await budgets.get('foo')).status.conditions.find((each: Loose) => each.type === 'DisruptionAllowed');
+  t.like(allowed, { status: 'True', reason: 'SufficientPods' });
   t.is((await evict()).status, 201);
   await until('three run again', async () => (await running()).length === 3);
   const none = await budgets.patch('foo', { spec: { maxUnavailable: 0, minAvailable: null } });

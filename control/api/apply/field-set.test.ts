@@ -59,7 +59,8 @@ test('steps are shown and sorted as Kubernetes does', t => {
     ['.spec', '[name="x"]', '[a="y",b=1]', '[="s"]', '[3]'],
   );
   t.is(valueElement('a<b'), 'v:"a\\u003cb"');
-  const sorted = ['f:a', 'f:b', 'k:{"n":9}', 'k:{"n":10}', 'k:{"n":"a"}', 'v:2', 'v:"1"', 'v:true', 'i:2', 'i:10'];
+  const texts = ['k:{"n":"a"}', 'k:{"n":"a "}', 'k:{"n":"a b"}', 'k:{"n":"a\\u003c"}', 'k:{"n":"ab"}', 'k:{"o":"a"}'];
+  const sorted = ['f:a', 'f:b', 'k:{"n":9}', 'k:{"n":10}', ...texts, 'v:2', 'v:"1"', 'v:true', 'i:2', 'i:10'];
   t.deepEqual([...sorted].reverse().sort(compareElements), sorted);
 });
 

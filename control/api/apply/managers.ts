@@ -22,6 +22,13 @@ export interface Ownership {
   readonly fields: FieldSet;
   /** When it last changed something; undefined if nobody knows. */
   readonly time: string | undefined;
+  /** How this lies in an object of the store, where it does: what nobody changed need not be written anew. */
+  readonly stored?: Stored;
+}
+
+/** An entry, and what it says: it no longer holds for a copy in which any of that is another. */
+interface Stored extends Pick<Ownership, 'manager' | 'fields' | 'time'> {
+  readonly entry: ManagedFieldsEntry;
 }
 
 /** By {@link managerKey}. Never changed in place. */
@@ -39,13 +46,20 @@ export class ManagedFieldsError extends Error {
   override readonly name = 'ManagedFieldsError';
 }
 
-/** Reads metadata.managedFields. Throws {@link ManagedFieldsError}. */
-export function decodeManagers(entries: readonly ManagedFieldsEntry[] | undefined): Ownerships {
+/**
+ * Reads metadata.managedFields: of an object of the store, whose entries {@link encodeManagers} has written, or as a client
+ * sent them. Throws {@link ManagedFieldsError}.
+ */
+export function decodeManagers(
+  entries: readonly ManagedFieldsEntry[] | undefined,
+  from: 'store' | 'client' = 'client',
+): Ownerships {
   if (!entries || entries.length === 0) return NOBODY;
   const managers = new Map<string, Ownership>();
   for (const [index, entry] of entries.entries()) {
     const ownership = decodeEntry(entry, index);
-    managers.set(managerKey(ownership.manager), ownership);
+    const known = from === 'store' ? { ...ownership, stored: { ...ownership, entry } } : ownership;
+    managers.set(managerKey(ownership.manager), known);
   }
   return managers;
 }
@@ -83,7 +97,8 @@ export function encodeManagers(managers: Ownerships): ManagedFieldsEntry[] | und
   return entries.length > 1 ? entries.sort(compareEntries) : entries;
 }
 
-function encodeEntry({ manager, fields, time }: Ownership): ManagedFieldsEntry {
+function encodeEntry({ manager, fields, time, stored }: Ownership): ManagedFieldsEntry {
+  if (stored && stored.manager === manager && stored.fields === fields && stored.time === time) return stored.entry;
   return {
     ...(manager.name && { manager: manager.name }),
     operation: manager.operation,

@@ -9,6 +9,9 @@ const RANKS = 'fkvi';
 /** Keys as we write them ourselves, and so canonical: one plain string or number. */
 const SIMPLE_KEY = /^k:\{"[\w-]+":(?:"[^"\\<>&]*"|\d+)\}$/;
 
+/** A key of one field whose value is text that escapes nothing. */
+const TEXT_KEY = /^k:\{("[\w-]+":)"([^"\\]*)"\}$/;
+
 /** JSON as Go writes it: with the characters escaped that HTML could trip over. */
 function goJson(value: unknown): string {
   const text = JSON.stringify(value);
@@ -71,6 +74,9 @@ export function compareElements(a: string, b: string): number {
   if (a.startsWith('f:') && b.startsWith('f:')) return a < b ? -1 : 1;
   const byRank = RANKS.indexOf(a[0] ?? '') - RANKS.indexOf(b[0] ?? '');
   if (byRank !== 0) return byRank;
+  // Most of the others are items known by one text: conditions, containers, owners.
+  const [simple, other] = [TEXT_KEY.exec(a), TEXT_KEY.exec(b)];
+  if (simple && other && simple[1] === other[1]) return (simple[2] ?? '') < (other[2] ?? '') ? -1 : 1;
   const [left, right] = [a.slice(2), b.slice(2)];
   switch (a[0]) {
     case 'k':

@@ -438,3 +438,27 @@ test('built-in kinds have the lists and maps that their schemas tell', t => {
   t.true(pod.map?.typeOf('metadata')?.map?.typeOf('finalizers')?.list?.isAssociative);
   t.is(pod.map?.typeOf('nope'), undefined);
 });
+
+test('entries of the store that nobody changed are written as they are, others anew', t => {
+  const owner = (name: string, ...paths: string[][]) => ({
+    manager: { name, operation: 'Update' as const, apiVersion: 'e.com/v1', subresource: '' },
+    fields: FieldSet.of(...paths),
+    time: '2025-01-01T00:00:00Z',
+  });
+  const [kept, robbed] = [
+    owner('kept', ['f:spec', 'f:text']),
+    owner('robbed', ['f:spec', 'f:count'], ['f:spec', 'f:isOn']),
+  ];
+  const entries = encodeManagers(new Map([kept, robbed].map(each => [managerKey(each.manager), each]))) ?? [];
+  const states = {
+    before: object({ text: 'a', count: 1, isOn: true }),
+    after: object({ text: 'a', count: 2, isOn: true }),
+  };
+  const after = (from: 'store' | 'client') =>
+    encodeManagers(trackUpdate(write('thief', 'Update'), { ...states, managers: decodeManagers(entries, from) })) ?? [];
+  t.deepEqual(after('store'), after('client'));
+  const byName = (list: typeof entries, name: string) => list.find(({ manager }) => manager === name);
+  t.is(byName(after('store'), 'kept'), byName(entries, 'kept'));
+  t.not(byName(after('client'), 'kept'), byName(entries, 'kept'));
+  t.deepEqual(byName(after('store'), 'robbed')?.fieldsV1, { 'f:spec': { 'f:isOn': {} } });
+});

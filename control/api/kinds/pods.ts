@@ -113,6 +113,7 @@ function syncPodIps(status: PodStatus): void {
 /** Fields of features that are off in Kubernetes 1.33 by default and that nothing here would act on. */
 function dropUnsupported(spec: PodSpec): void {
   delete spec.resources;
+  delete spec.resourceClaims;
   const isImage = new Set((spec.volumes ?? []).filter(volume => volume.image).map(volume => volume.name));
   if (isImage.size > 0) spec.volumes = (spec.volumes ?? []).filter(volume => !volume.image);
   const containers: Partial<Container>[] = [
@@ -125,6 +126,7 @@ function dropUnsupported(spec: PodSpec): void {
       container.volumeMounts = container.volumeMounts.filter(mount => !isImage.has(mount.name));
     }
     if (container.lifecycle?.stopSignal) delete container.lifecycle.stopSignal;
+    if (container.resources?.claims) delete container.resources.claims;
   }
 }
 

@@ -15,6 +15,7 @@ import {
   tooManyValues,
 } from './errors.ts';
 import { goInts } from './go-text.ts';
+import { checkIndexes } from './job-indexes.ts';
 import { qualifiedName } from './names.ts';
 
 const FAILURE_RULES_MAX = 20;
@@ -137,9 +138,11 @@ function validateSuccessRule(
     if (Buffer.byteLength(indexes) > SUCCEEDED_INDEXES_BYTES_MAX) {
       errors.push(tooLongValue(field, SUCCEEDED_INDEXES_BYTES_MAX));
     }
-    const read = countIndexes(indexes, completions);
-    if (typeof read === 'number') total = read;
-    else errors.push(invalidValue(field, indexes, `error parsing succeededIndexes: ${read.error}`));
+    const checked = checkIndexes(indexes, completions);
+    total = checked.count;
+    if (checked.why !== undefined) {
+      errors.push(invalidValue(field, indexes, `error parsing succeededIndexes: ${checked.why}`));
+    }
   }
   if (count === undefined) return errors;
   const field = `${path}.succeededCount`;
@@ -151,32 +154,3 @@ function validateSuccessRule(
   if (indexes !== undefined) atMost(total, 'the number of indexes in the specified succeededIndexes field');
   return errors;
 }
-
-/** How many indexes `1,3-5` names; they have to grow, and to be below `completions`. */
-function countIndexes(text: string, completions: number): number | { readonly error: string } {
-  let total = 0;
-  let last = -1;
-  for (const part of text === '' ? [] : text.split(',')) {
-    const ends = part.split('-');
-    if (ends.length > 2) {
-      const rule = "an index interval can have at most two parts separated by '-'";
-      return { error: `the fragment ${goQuote(part)} violates the requirement that ${rule}` };
-    }
-    const numbers: number[] = [];
-    for (const end of ends) {
-      const index = /^\+?\d+$/.test(end) ? Number(end) : Number.NaN;
-      if (!Number.isSafeInteger(index)) return { error: `cannot convert string to integer for index: ${goQuote(end)}` };
-      if (index >= completions) return { error: `too large index: ${goQuote(end)}` };
-      numbers.push(index);
-    }
-    const [from = 0, to = from] = numbers;
-    if (numbers.length === 2 && from >= to) return { error: shrinking(from, to) };
-    if (last >= from) return { error: shrinking(last, from) };
-    total += to - from + 1;
-    last = to;
-  }
-  return total;
-}
-
-const shrinking = (before: number, index: number): string =>
-  `non-increasing order, previous: ${before}, current: ${index}`;

@@ -1,5 +1,5 @@
 /** Validation of jobs. */
-import type { Job, JobSpec, JobStatus, PodTemplateSpec } from '../generated/types.ts';
+import type { Job, JobSpec, PodTemplateSpec } from '../generated/types.ts';
 import { isEqual } from '../schema/equal.ts';
 import { matchesLabelSelector } from '../selectors.ts';
 import type { FieldError } from '../status.ts';
@@ -18,6 +18,7 @@ import {
 import { goLabelSelector, goStringMap } from './go-text.ts';
 import { validateDomainPath } from './ingress.ts';
 import { validateFailurePolicy, validateSuccessPolicy } from './job-policies.ts';
+import { validateJobStatus } from './job-status.ts';
 import { validatePodTemplate } from './pod-spec.ts';
 import { validateLabelSelector } from './scheduling.ts';
 import { nameWarnings, workloadWarnings } from './workloads.ts';
@@ -146,7 +147,7 @@ function validateRestartPolicy(spec: JobSpec, path: string): FieldError[] {
 
 /** What of a job stays as it was created. */
 export function validateJobUpdate(job: Job, old: Job, subresource: string): FieldError[] {
-  if (subresource === 'status') return validateFinish(job.status ?? {}, old.status ?? {});
+  if (subresource === 'status') return validateJobStatus(job, old);
   const { spec, status } = job;
   if (!spec || !old.spec) return [];
   // The spec is judged once with the job and once with its change.
@@ -178,30 +179,6 @@ function validateCompletionsUpdate({ completions, completionMode, parallelism }:
   if (completionMode !== 'Indexed') return [invalidValue(field, completions ?? null, IMMUTABLE)];
   if (completions === undefined || completions === parallelism) return [];
   return [invalidValue(field, completions, 'can only be modified in tandem with spec.parallelism')];
-}
-
-/** A job ends in steps: first it is said that it will, and why; when its pods are gone, that it has. */
-function validateFinish(status: JobStatus, old: JobStatus): FieldError[] {
-  const isTrue = ({ conditions }: JobStatus, type: string): boolean =>
-    (conditions ?? []).some(condition => condition.type === type && condition.status === 'True');
-  const errors: FieldError[] = [];
-  const isNow = (type: string): boolean => isTrue(status, type) && !isTrue(old, type);
-  if (isNow('Complete') && !status.completionTime) {
-    errors.push(required('status.completionTime', 'completionTime is required for Complete jobs'));
-  }
-  for (const [end, announcement] of [
-    ['Complete', 'SuccessCriteriaMet'],
-    ['Failed', 'FailureTarget'],
-  ] as const) {
-    if (isNow(end) && !isTrue(status, announcement)) {
-      const why = `cannot set ${end}=True condition without the ${announcement}=true condition`;
-      errors.push(invalidWithoutValue('status.conditions', why));
-    }
-  }
-  if ((isNow('Complete') || isNow('Failed')) && !status.startTime) {
-    errors.push(required('status.startTime', 'startTime is required for finished job'));
-  }
-  return errors;
 }
 
 /** The old template with the new one's wishes of where to run: those may change until the job starts. */

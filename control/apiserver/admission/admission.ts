@@ -80,12 +80,18 @@ export interface Admission {
 export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission {
   const mutateBy = async (some: readonly AdmissionPlugin[], request: AdmissionRequest, states: States) => {
     const round = new Round();
-    for (const plugin of some) await plugin.mutate?.(request, states, round);
+    const ask = async () => {
+      for (const plugin of some) {
+        const asked = plugin.mutate?.(request, states, round);
+        if (asked) await asked;
+      }
+    };
+    await ask();
     if (!round.isSecondWanted) return;
     round.isSecond = true;
-    for (const plugin of some) await plugin.mutate?.(request, states, round);
+    await ask();
   };
-  // Most plugins have one step of the three; asking all of them costs a turn of the microtask queue each.
+  // Most plugins have one step of the three, and nothing to wait for in it; each wait costs a turn of the microtask queue.
   const mutating = plugins.filter(({ mutate }) => mutate);
   const validating = plugins.filter(({ validate }) => validate);
   const concluding = plugins.filter(({ conclude }) => conclude);
@@ -93,7 +99,10 @@ export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission 
   return {
     mutate: (request, object, old) => mutateBy(mutating, request, { object, old }),
     async validate(request, object, old) {
-      for (const plugin of validating) await plugin.validate?.(request, { object, old });
+      for (const plugin of validating) {
+        const asked = plugin.validate?.(request, { object, old });
+        if (asked) await asked;
+      }
     },
     async conclude(request, object, old) {
       const compare: ExtraConditions['compare'][number][] = [];
@@ -104,7 +113,8 @@ export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission 
       };
       try {
         for (const plugin of concluding) {
-          const more = await plugin.conclude?.(request, { object, old });
+          const asked = plugin.conclude?.(request, { object, old });
+          const more = asked instanceof Promise ? await asked : asked;
           compare.push(...(more?.compare ?? []));
           then.push(...(more?.then ?? []));
           if (more?.settle) settles.push(more.settle);

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { encodeStored, makeReady, withRevision } from './encoding.ts';
+import { encodeStored, makeReady, metadataBytes, withRevision } from './encoding.ts';
 
 const uid = '0b4f9f3a-7d6b-4c7a-9a51-7d7c3f5b2a11';
 
@@ -46,6 +46,7 @@ test('bytes of any order take a resourceVersion, and another one', t => {
       const shown = (revision: number) => ({ ...object, metadata: { ...meta, resourceVersion: String(revision) } });
       const plain = (value: unknown) => JSON.parse(JSON.stringify(value)) as unknown;
       t.deepEqual(JSON.parse(ready.bytes.toString()), plain(shown(from)));
+      t.deepEqual(JSON.parse(metadataBytes(ready).toString()), plain(shown(from).metadata));
       t.deepEqual(JSON.parse(withRevision(ready, from, to).bytes.toString()), plain(shown(to)));
       t.deepEqual(
         JSON.parse(`{${ready.bytes.subarray(ready.itemOffset).toString()}`).metadata,

@@ -10,6 +10,8 @@ const METADATA = Buffer.from('"metadata":{');
 const OPENING = Buffer.from('{"kind":"');
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
 const IDENTITY = ['name', 'generateName', 'namespace', 'uid'].map(key => Buffer.from(`,"${key}":"`));
 const decoder = new TextDecoder();
 
@@ -94,8 +96,7 @@ function endOfIdentity(bytes: Buffer, start: number): number {
     if (bytes.compare(opening, 0, opening.length, at, Math.min(at + opening.length, bytes.length)) !== 0) continue;
     at += opening.length;
     // A name may hold what JSON escapes.
-    while (bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1;
-    at++;
+    at = endOfText(bytes, at) + 1;
   }
   return at;
 }
@@ -106,6 +107,26 @@ export function withRevision(ready: ReadyBytes, from: number, to: number): Ready
   const rest = ready.bytes.subarray(at + String(from).length);
   const bytes = joined(ready.bytes.subarray(0, at), Buffer.from(String(to)), rest);
   return { ...ready, bytes };
+}
+
+/** The JSON text of the object's metadata, braces included: what is asked of many objects at a time is cut, not parsed. */
+export function metadataBytes({ bytes, itemOffset }: ReadyBytes): Buffer {
+  const start = itemOffset + METADATA.length - 1;
+  let depth = 0;
+  for (let at = start; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (byte === QUOTE) at = endOfText(bytes, at + 1);
+    else if (byte === OPEN_BRACE) depth++;
+    else if (byte === CLOSE_BRACE && --depth === 0) return bytes.subarray(start, at + 1);
+  }
+  throw new RangeError('the metadata of an object have no end');
+}
+
+/** Where the text ends that begins at `at`: the place of its closing quote. */
+function endOfText(bytes: Buffer, at: number): number {
+  let end = at;
+  while (end < bytes.length && bytes[end] !== QUOTE) end += bytes[end] === BACKSLASH ? 2 : 1;
+  return end;
 }
 
 /** In memory of its own: in Node's pool, each object that stays would keep what short-lived neighbours had beside it. */

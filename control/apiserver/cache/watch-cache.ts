@@ -83,6 +83,11 @@ export class WatchCache {
     return resource;
   }
 
+  /** The object under a key as far as the cache has come. */
+  get(key: string): CachedObject | undefined {
+    return this.#resources.get(prefixOf(key))?.get(key);
+  }
+
   /** How many objects of a resource there are, without making a cache for one that nobody has. */
   sizeOf(prefix: string): number {
     return this.#resources.get(prefix)?.size ?? 0;

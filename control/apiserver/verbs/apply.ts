@@ -117,7 +117,7 @@ function applyToObject(
 
 function ownersOfLive(old: KubernetesObject): Ownerships {
   try {
-    return decodeManagers(old.metadata?.managedFields);
+    return decodeManagers(old.metadata?.managedFields, 'store');
   } catch (error) {
     if (!(error instanceof ManagedFieldsError)) throw error;
     throw new ApiError('', `failed to decode managed fields: ${error.message}`, { code: 500 });

@@ -77,10 +77,19 @@ async function transactChange(core: Core, change: Change): Promise<CommitResult>
   if (result.succeeded) {
     const { revision } = result;
     if (HEEDED.some(prefix => key.startsWith(prefix))) await core.cache.waitFor(revision);
-    return { outcome: 'done', revision, stored: bytes && CachedObject.fromStored(key, bytes, revision) };
+    return { outcome: 'done', revision, stored: bytes && storedAs(core, { key, bytes, revision }) };
   }
   const [first] = result.results;
   const item = first?.type === 'range' ? first.result.items[0] : undefined;
   if ((item?.modRevision ?? 0) === expectedRevision) return { outcome: 'blocked' };
   return { outcome: 'changed', current: item && CachedObject.fromStored(item.key, item.value, item.modRevision) };
+}
+
+/** What was written, as it is served: the cache mostly has it by now, and once made it serves both. */
+function storedAs(
+  { cache }: Core,
+  { key, bytes, revision }: { readonly key: string; readonly bytes: Uint8Array; readonly revision: number },
+): CachedObject {
+  const known = cache.get(key);
+  return known?.revision === revision ? known : CachedObject.fromStored(key, bytes, revision);
 }

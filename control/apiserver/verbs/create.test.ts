@@ -50,3 +50,30 @@ test('what is refused is not warned of besides', async t => {
   t.is(refused.status, 422);
   t.false('warning' in refused.headers);
 });
+
+test('fields of features that are off in v1.33 are dropped from pods', async t => {
+  const harness = await createHarness();
+  t.teardown(() => harness.close());
+  const created = await harness.create('/api/v1/namespaces/default/pods', {
+    metadata: { name: 'p' },
+    spec: {
+      resources: { limits: { cpu: '1' } },
+      resourceClaims: [{ name: 'gpu', resourceClaimName: 'mine' }],
+      volumes: [{ name: 'oci', image: { reference: 'web:1' } }],
+      containers: [
+        {
+          name: 'c',
+          image: 'web:1',
+          lifecycle: { stopSignal: 'SIGUSR1' },
+          volumeMounts: [{ name: 'oci', mountPath: '/oci' }],
+          resources: { claims: [{ name: 'gpu' }], limits: { memory: '1Mi' } },
+        },
+      ],
+    },
+  });
+  t.like(created.spec, { resources: undefined, resourceClaims: undefined, volumes: undefined });
+  const [container] = created.spec.containers;
+  t.deepEqual(container?.resources as unknown, { limits: { memory: '1Mi' }, requests: { memory: '1Mi' } });
+  t.is(container?.volumeMounts?.length ?? 0, 0);
+  t.is(container?.lifecycle.stopSignal as unknown, undefined);
+});

@@ -20,7 +20,7 @@ import {
   columnDefinitions,
   listKind,
   parseAs,
-  partialObject,
+  partialParts,
   prepareViews,
   readIncludeObject,
   readyOf,
@@ -225,7 +225,7 @@ function shapeOf(
     return {
       head: `{"kind":"PartialObjectMetadataList","apiVersion":"${apiVersion}","metadata":${metadata},"items":[`,
       tail: ']}\n',
-      item: object => [Buffer.from(JSON.stringify(partialObject(parseAs(kind, object), metaVersion)))],
+      item: object => partialParts(kind, object, metaVersion),
     };
   }
   const names = listKind(kind);

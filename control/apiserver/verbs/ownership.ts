@@ -83,9 +83,9 @@ export function asTracked(object: KubernetesObject): TrackedObject {
 }
 
 /** The owners in entries that may be anybody's; nobody where they cannot be read. */
-export function readOwners(entries: ManagedFields): Ownerships {
+export function readOwners(entries: ManagedFields, from: 'store' | 'client' = 'client'): Ownerships {
   try {
-    return decodeManagers(entries);
+    return decodeManagers(entries, from);
   } catch (error) {
     if (error instanceof ManagedFieldsError) return NOBODY;
     throw error;
@@ -134,7 +134,7 @@ function presentOwners({ info }: ResourceRequest, old: KubernetesObject, object:
     const given = readOwners(sent);
     if (given.size > 0) return given;
   }
-  return readOwners(old.metadata?.managedFields);
+  return readOwners(old.metadata?.managedFields, 'store');
 }
 
 /** Sets managedFields, or takes them away. */

@@ -7,7 +7,7 @@ import type { Printer } from '../../api/printers/printer.ts';
 import { printers } from '../../api/printers/printers.ts';
 import { ApiError } from '../../api/status.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
-import { encodeStored, makeReady, type ReadyBytes } from '../cache/encoding.ts';
+import { encodeStored, makeReady, metadataBytes, type ReadyBytes } from '../cache/encoding.ts';
 import type { Core } from '../core.ts';
 import type { Representation } from '../http/negotiate.ts';
 import { apiVersionOf, fromStored, toStored } from '../keys.ts';
@@ -88,6 +88,13 @@ export function partialObject(object: KubernetesObject, metaVersion: string): ob
   return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${metaVersion}`, metadata: object.metadata };
 }
 
+/** The text of that, in parts: cut out of the object's bytes, as many watches and lists are of metadata alone. */
+export function partialParts(kind: KindDeclaration, object: CachedObject, metaVersion: string): readonly Buffer[] {
+  const start = `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/${metaVersion}","metadata":`;
+  return [Buffer.from(start), metadataBytes(readyOf(kind, object)), CLOSE];
+}
+
+const CLOSE = Buffer.from('}');
 const printerOf = (kind: KindDeclaration): Printer => printers[kind.definition] ?? kind;
 
 /** Columns as a table tells them. */

@@ -207,9 +207,10 @@ function ownersAfter(
 
 /** True if nothing is different but when a manager last wrote, which is no change by itself. */
 function isEqualButTimes(object: KubernetesObject, old: KubernetesObject): boolean {
+  // In this order: what changes at all mostly differs at once.
   return (
-    isSameButTimes(object.metadata?.managedFields, old.metadata?.managedFields) &&
-    isEqual(asTracked(object), asTracked(old))
+    isEqual(asTracked(object), asTracked(old)) &&
+    isSameButTimes(object.metadata?.managedFields, old.metadata?.managedFields)
   );
 }
 

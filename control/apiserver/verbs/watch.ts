@@ -19,7 +19,7 @@ import { waitUntil } from './get.ts';
 import { type ListOptions, readListOptions } from './options.ts';
 import {
   parseAs,
-  partialObject,
+  partialParts,
   prepareViews,
   readIncludeObject,
   readyOf,
@@ -366,13 +366,13 @@ function frameMaker(core: Core, { kind, exchange }: ResourceRequest, representat
   }
   if (form !== 'Object') {
     const make = (type: EventType, object: CachedObject) =>
-      jsonFrame(type, partialObject(parseAs(kind, object), metaVersion));
+      Buffer.concat([frameStart(type), ...partialParts(kind, object, metaVersion), FRAME_END]);
     return Object.assign(make, {
       key: `partial ${metaVersion}${kind.form ? ` ${kind.version} ${formIdOf(kind.form)}` : ''}`,
     });
   }
   const make = (type: EventType, object: CachedObject) =>
-    Buffer.concat([Buffer.from(`{"type":"${type}","object":`), readyOf(kind, object).bytes, FRAME_END]);
+    Buffer.concat([frameStart(type), readyOf(kind, object).bytes, FRAME_END]);
   // Two declarations of one custom resource may show its objects in two ways.
   return Object.assign(make, { key: `${kind.group}/${kind.version}${kind.form ? ` ${formIdOf(kind.form)}` : ''}` });
 }
@@ -390,4 +390,5 @@ function formIdOf(form: object): number {
 }
 
 const FRAME_END = Buffer.from('}\n');
+const frameStart = (type: EventType) => Buffer.from(`{"type":"${type}","object":`);
 const jsonFrame = (type: EventType, object: object) => Buffer.from(`${JSON.stringify({ type, object })}\n`);

@@ -1,11 +1,13 @@
 /** Affinity between pods, and their spreading. */
 import test from 'ava';
+import fc from 'fast-check';
 import type { Node, Pod, PodAffinityTerm, PodSpec, TopologySpreadConstraint } from '../../api/generated/types.ts';
 import { decide } from '../decide.ts';
 import { describePod } from '../pod-info.ts';
 import { DEFAULT_PROFILE } from '../profile-configuration.ts';
 import { ClusterSnapshot } from '../snapshot.ts';
 import { answer } from '../testing/answer.ts';
+import { topologySpread } from './topology-spread.ts';
 
 const HOST = 'kubernetes.io/hostname';
 const ZONE = 'topology.kubernetes.io/zone';
@@ -194,4 +196,37 @@ test('a pod that has gone repels nobody', t => {
   t.is(decide(describePod(pod('p', A)), snapshot, DEFAULT_PROFILE).kind, 'refuse');
   snapshot.removePod('x');
   t.is(decide(describePod(pod('p', A)), snapshot, DEFAULT_PROFILE).kind, 'place');
+});
+
+test('loose spreading scores alike by the counts of the cluster and by looking at the nodes', t => {
+  const place = fc.record({ zone: fc.option(fc.constantFrom('z1', 'z2'), { nil: undefined }), pods: fc.nat(3) });
+  const soft = (topologyKey: string) =>
+    spread({ topologyKey, whenUnsatisfiable: 'ScheduleAnyway' }).topologySpreadConstraints ?? [];
+  fc.assert(
+    fc.property(fc.array(place, { minLength: 1, maxLength: 6 }), fc.boolean(), (places, isOwn) => {
+      const snapshot = new ClusterSnapshot();
+      snapshot.workloads.setOwner('ReplicaSet', { metadata: { namespace: 'n', name: 'owner' } }, selector('a'));
+      for (const [index, { zone, pods }] of places.entries()) {
+        const each = node(`h${index}`, zone);
+        snapshot.setNode({ ...each, metadata: { ...each.metadata, labels: { ...each.metadata?.labels, all: 'yes' } } });
+        for (let count = 0; count < pods; count++) snapshot.setPod(pod(`h${index}-${count}`, A), `h${index}`);
+      }
+      const own = isOwn ? { topologySpreadConstraints: [...soft(ZONE), ...soft(HOST)] } : {};
+      const ownerReferences = [
+        { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'owner', uid: 'o', controller: true },
+      ];
+      const scoresOf = (spec: Partial<PodSpec>) => {
+        const wanted = pod('p', A, { ...own, ...spec });
+        const info = describePod({ ...wanted, metadata: { ...wanted.metadata, ownerReferences } });
+        const feasible = snapshot.nodes.slice(0, Math.max(1, places.length - 1));
+        const scorer = topologySpread().score?.(info, snapshot, feasible);
+        if (!scorer) throw new Error('nothing to score');
+        const scores = Float64Array.from(feasible, (each, index) => scorer.score(each, index));
+        scorer.normalize?.(scores);
+        return [...scores];
+      };
+      // Who wants a label, even one that all have, may not go by the counts of the cluster.
+      t.deepEqual(scoresOf({}), scoresOf({ nodeSelector: { all: 'yes' } }));
+    }),
+  );
 });

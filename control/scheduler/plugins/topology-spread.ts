@@ -97,16 +97,21 @@ function countsNode({ spec }: Pod, { nodeAffinityPolicy, nodeTaintsPolicy }: Top
 }
 
 /** True if every node that has one of the labels counts for all constraints: then the cluster's own counts will do. */
-function isSimple({ pod }: PodInfo, spreads: readonly Spread[], snapshot: Snapshot): boolean {
+function isSimple(pod: PodInfo, spreads: readonly Spread[], snapshot: Snapshot): boolean {
+  return (
+    countEverywhere(pod, spreads, snapshot) &&
+    snapshot.topologies(spreads.map(({ constraint }) => constraint.topologyKey)).isUniform
+  );
+}
+
+/** True if {@link countsNode} holds for all nodes and constraints. */
+function countEverywhere({ pod }: PodInfo, spreads: readonly Spread[], snapshot: Snapshot): boolean {
   const { spec } = pod;
   const mayRunAnywhere =
     !spec?.nodeSelector && !spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
   const isCountedAnywhere = ({ nodeAffinityPolicy, nodeTaintsPolicy }: TopologySpreadConstraint) =>
     (mayRunAnywhere || nodeAffinityPolicy === 'Ignore') && (nodeTaintsPolicy !== 'Honor' || !snapshot.hasTaints);
-  return (
-    spreads.every(({ constraint }) => isCountedAnywhere(constraint)) &&
-    snapshot.topologies(spreads.map(({ constraint }) => constraint.topologyKey)).isUniform
-  );
+  return spreads.every(({ constraint }) => isCountedAnywhere(constraint));
 }
 
 interface SimplyCounted extends Spread {
@@ -255,17 +260,29 @@ interface Scoring {
 }
 
 /** How many of the pods a node's domain has already, weighed so that many small domains count as much as few large ones. */
-function scorerFor({ pod }: PodInfo, { spreads, snapshot, feasible, needsAllKeys }: Scoring): NodeScorer {
+function scorerFor(info: PodInfo, { spreads, snapshot, feasible, needsAllKeys }: Scoring): NodeScorer {
+  const { pod } = info;
+  const isPlain = needsAllKeys ? isSimple(info, spreads, snapshot) : countEverywhere(info, spreads, snapshot);
   const isIgnored = ({ labels }: NodeInfo) =>
     needsAllKeys && spreads.some(({ constraint }) => labels[constraint.topologyKey] === undefined);
-  const ignored = feasible.map(isIgnored);
-  const counted = feasible.filter((_, index) => !ignored[index]);
+  const ignored = needsAllKeys ? feasible.map(isIgnored) : undefined;
+  const counted = ignored ? feasible.filter((_, index) => !ignored[index]) : feasible;
   const parts = spreads.map(({ constraint, selector }) => {
     const counts = snapshot.podCounts(selector);
     const { topologyKey, maxSkew } = constraint;
     if (topologyKey === HOSTNAME) {
       const weight = Math.log(counted.length + 2);
       return { topologyKey, maxSkew, weight, countAt: ({ name }: NodeInfo) => counts.get(name) ?? 0 };
+    }
+    if (isPlain) {
+      const weight = Math.log(new Set(counted.map(({ labels }) => labels[topologyKey] ?? '')).size + 2);
+      const kept = snapshot.domainCounts(selector, topologyKey);
+      return {
+        topologyKey,
+        maxSkew,
+        weight,
+        countAt: (node: NodeInfo) => kept.get(node.labels[topologyKey] ?? '') ?? 0,
+      };
     }
     const domains = new Map<string, number>(counted.map(({ labels }) => [labels[topologyKey] ?? '', 0]));
     for (const [name, count] of counts) {
@@ -285,7 +302,7 @@ function scorerFor({ pod }: PodInfo, { spreads, snapshot, feasible, needsAllKeys
   });
   return {
     score(node, index) {
-      if (ignored[index]) return 0;
+      if (ignored?.[index]) return 0;
       let score = 0;
       for (const { topologyKey, maxSkew, weight, countAt } of parts) {
         if (node.labels[topologyKey] !== undefined) score += countAt(node) * weight + (maxSkew - 1);
@@ -297,17 +314,17 @@ function scorerFor({ pod }: PodInfo, { spreads, snapshot, feasible, needsAllKeys
 }
 
 /** The fewest get the most; nodes outside of all domains get nothing. */
-function favourFew(scores: Float64Array, ignored: readonly boolean[]): void {
+function favourFew(scores: Float64Array, ignored: readonly boolean[] | undefined): void {
   let low = Number.POSITIVE_INFINITY;
   let high = 0;
   for (let index = 0; index < scores.length; index++) {
-    if (ignored[index]) continue;
+    if (ignored?.[index]) continue;
     const score = scores[index] ?? 0;
     if (score < low) low = score;
     if (score > high) high = score;
   }
   for (let index = 0; index < scores.length; index++) {
-    if (ignored[index]) scores[index] = 0;
+    if (ignored?.[index]) scores[index] = 0;
     else scores[index] = high === 0 ? 100 : Math.floor((100 * (high + low - (scores[index] ?? 0))) / high);
   }
 }

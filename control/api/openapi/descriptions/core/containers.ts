@@ -96,7 +96,8 @@ export const CONTAINERS: TextTable = {
     },
     ResourceRequirements: {
       itself: 'ResourceRequirements are the amounts of resources that a container asks for and may use.',
-      claims: 'Claims of spec.resourceClaims of the pod that the container uses. They cannot be changed.',
+      claims:
+        'Claims of spec.resourceClaims of the pod that the container uses. They cannot be changed. They are off in this version: nothing acts on them.',
       limits:
         'The most that the container may use. Above its CPU it is slowed down; above its memory it is killed. Without a limit there is none.',
       requests:

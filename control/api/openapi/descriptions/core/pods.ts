@@ -65,7 +65,7 @@ export const PODS: TextTable = {
       readinessGates:
         'Conditions that must be True, besides all containers being ready, for the pod to be ready. Somebody outside the pod sets them in its status.',
       resourceClaims:
-        'Claims on devices that containers of the pod may use, each under a name. They cannot be changed.',
+        'Claims on devices that containers of the pod may use, each under a name. They cannot be changed. They are off in this version: nothing acts on them.',
       resources:
         'CPU and memory for all containers of the pod together. It is off in this version: the server drops it.',
       restartPolicy:
