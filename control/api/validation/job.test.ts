@@ -213,3 +213,17 @@ test('the conditions that a cron job’s failure policy asks for have to hold, u
   t.is(object.spec?.jobTemplate.spec?.podFailurePolicy?.rules[0]?.onPodConditions?.[0]?.status, 'True');
   t.deepEqual(cronJob.validate(object), []);
 });
+
+test('the host names of an indexed job’s pods fit', t => {
+  const name = 'j'.repeat(62);
+  const errorsOf = (completions: number) =>
+    validateJob({
+      ...job({ completionMode: 'Indexed', completions }),
+      metadata: { name, namespace: 'n', uid: 'u' },
+    }).filter(({ field }) => field === 'metadata.name');
+  t.deepEqual(
+    errorsOf(11).map(({ message }) => message),
+    [`Invalid value: "${name}": will not able to create pod with invalid DNS label: ${name}-10`],
+  );
+  t.deepEqual(errorsOf(0), []);
+});

@@ -18,6 +18,7 @@ import { goLabelSelector, goStringMap } from './go-text.ts';
 import { validateDomainPath } from './ingress.ts';
 import { validateFailurePolicy, validateSuccessPolicy } from './job-policies.ts';
 import { validateJobStatus } from './job-status.ts';
+import { dns1123Label } from './names.ts';
 import { validatePodTemplate } from './pod-spec.ts';
 import { validateLabelSelector } from './scheduling.ts';
 import { nameWarnings, workloadWarnings } from './workloads.ts';
@@ -40,7 +41,17 @@ export function validateJob(job: Job): FieldError[] {
     ...validateJobSpec(spec, 'spec'),
     ...validateLabelSelector(spec.selector, 'spec.selector'),
     ...validateSelected(spec),
+    ...validateHostNames(job, spec),
   ];
+}
+
+/** Pods of an indexed job have its name and their index as host names. */
+function validateHostNames({ metadata }: Job, { completionMode, completions = 0 }: JobSpec): FieldError[] {
+  if (completionMode !== 'Indexed' || completions <= 0) return [];
+  const name = metadata?.name ?? '';
+  const last = `${name}-${completions - 1}`;
+  if (dns1123Label(last).length === 0) return [];
+  return [invalidValue('metadata.name', name, `will not able to create pod with invalid DNS label: ${last}`)];
 }
 
 /** Unless it is said otherwise, the selector is the one that was generated and no other. */
