@@ -180,6 +180,9 @@ real('what others did to the tables ends with a whole write', async t => {
   await proxy.sync([port, other]);
   await machine.nft('flush', 'map', 'ip', table, 'service-ips');
   await expect([port], 1, 'elements taken away: a change that has to delete one of them fails');
+  await machine.nft('flush', 'map', 'ip', table, 'service-ips');
+  machine.nowMs += 3_600_000;
+  await expect([port], 2, 'elements taken away that no change asks for: all is written again after an hour');
 });
 
 real('after a transaction that failed the whole table is written; a restarted agent begins with it', async t => {

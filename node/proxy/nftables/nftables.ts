@@ -27,6 +27,8 @@ export interface NftablesProxyOptions {
  * each set for that, also of those that rules have inside: with 1,000 services it takes as long as two changes.
  */
 const rulesCheckMs = 10_000;
+/** A change so long after the last whole table writes all of it again: what somebody changed in it by hand ends there. */
+const wholeAgainMs = 3_600_000;
 const tablePrefix = 'raftsman-svc-';
 const routeLocalnetFile = '/proc/sys/net/ipv4/conf/all/route_localnet';
 
@@ -82,6 +84,7 @@ class FamilyProxy {
   readonly #run: RunCommand;
   readonly #clock: Clock;
   #rulesSeenMs = Number.NEGATIVE_INFINITY;
+  #wholeMs = Number.NEGATIVE_INFINITY;
   #started: Started | undefined;
   /** One change after the other: each builds on what the one before left. */
   #working: Promise<void> = Promise.resolve();
@@ -138,12 +141,14 @@ class FamilyProxy {
     const before = started.present;
     // Until it has worked nothing is known.
     started.present = undefined;
-    const change = before && renderChange(before, plan);
+    const isDue = this.#clock.now() - this.#wholeMs >= wholeAgainMs;
+    const change = before && !isDue ? renderChange(before, plan) : undefined;
     const isWritten = change !== undefined && (await this.#maybeChange(change));
     if (!isWritten) {
       const existing = await readTable(this.#run, this.#family, this.#table);
       await this.#nft(renderTable(plan, existing));
       this.#rulesSeenMs = this.#clock.now();
+      this.#wholeMs = this.#rulesSeenMs;
     }
     started.present = plan;
   }
