@@ -17,7 +17,7 @@ import {
 export interface Found {
   /** The youngest base; undefined in an empty directory. */
   readonly base: Uint8Array | undefined;
-  /** All records from the base's first on, by number. */
+  /** By number. What lies below the base's first was of no use to it, and left there by a process that died before it was gone. */
   readonly records: readonly { readonly sequence: number; readonly bytes: Uint8Array }[];
   readonly head: Head | undefined;
 }
@@ -63,7 +63,7 @@ export class Journal {
     if (found.base === undefined) return this.#recoverEmpty(found);
     this.#takeBase(decodeBase(found.base));
     const entries: Entry[] = [];
-    for (const record of found.records) this.#takeRecord(record, entries);
+    for (const record of this.#useful(found)) this.#takeRecord(record, entries);
     this.#checkHead(found.head);
     checkTerms(this.#snapshot, entries);
     return this.#recovered(entries);
@@ -80,7 +80,7 @@ export class Journal {
     this.#takeBase(decodeBase(found.base));
     const entries: Entry[] = [];
     try {
-      for (const record of found.records) this.#takeRecord(record, entries);
+      for (const record of this.#useful(found)) this.#takeRecord(record, entries);
       this.#checkHead(found.head);
     } catch (error) {
       if (!(error instanceof LogCorruptError)) throw error;
@@ -90,6 +90,11 @@ export class Journal {
     const behind = found.records.filter(({ sequence }) => sequence > lastSequence);
     const known = Math.max(behind.at(-1)?.sequence ?? 0, found.head?.sequence ?? 0, lastSequence);
     return { ...this.#recovered(entries), lost: { records: known - lastSequence, ...witnessed(behind) } };
+  }
+
+  /** A base is durable before the records that it makes useless go, one after the other. */
+  #useful({ records }: Found): Found['records'] {
+    return records.filter(({ sequence }) => sequence >= this.firstSequence);
   }
 
   #recovered(entries: readonly Entry[]): RecoveredState {
@@ -156,6 +161,11 @@ export class Journal {
    */
   get head(): Head {
     return { sequence: this.#nextSequence - 1, chain: this.#chain };
+  }
+
+  /** The number of the first record that is of use. */
+  get firstSequence(): number {
+    return this.#anchor.firstSequence;
   }
 
   get identity(): MemberIdentity {

@@ -137,3 +137,48 @@ test('level: compaction frees the records it makes useless', async t => {
     await storage.close();
   });
 });
+
+test('level: a process killed before what a compaction made useless was gone leaves a whole log', async t => {
+  for (const left of [1, 20, 39]) {
+    await withDisk(async disk => {
+      const storage = await ready(disk);
+      for (let index = 1; index <= 50; index++) {
+        await storage.save({ entries: entries(index, 1, 1), hardState: hard(1) });
+      }
+      await storage.close();
+      const before = await recordsOf(disk.directory());
+      const compacting = new LevelStorage({ directory: disk.directory() });
+      await compacting.open();
+      await compacting.compact({ index: 40, term: 1, membership: { clusterId: 'c', members: [] } });
+      await compacting.close();
+      const after = await recordsOf(disk.directory());
+      // LevelDB removes them one by one, the oldest first.
+      const gone = [...before].filter(([key]) => !after.has(key));
+      await putBack(disk.directory(), gone.slice(-left));
+
+      const again = new LevelStorage({ directory: disk.directory() });
+      const state = await again.open();
+      t.deepEqual([state.snapshot.index, state.entries[0]?.index, state.entries.at(-1)?.index], [40, 41, 50]);
+      await again.save({ entries: entries(51, 1, 1) });
+      await again.close();
+      t.is((await recordsOf(disk.directory())).size, after.size + 1, 'what was left is gone then');
+
+      await putBack(disk.directory(), gone.slice(-left));
+      const { entries: salvaged, lost } = await new LevelStorage({ directory: disk.directory() }).salvage();
+      t.deepEqual([salvaged.length, lost.records], [11, 0]);
+    });
+  }
+});
+
+async function recordsOf(directory: string): Promise<ReadonlyMap<string, Uint8Array>> {
+  const database = new Level<string, Uint8Array>(join(directory, 'log'), { valueEncoding: 'view' });
+  const records = await database.iterator({ gte: 'r', lt: 's' }).all();
+  await database.close();
+  return new Map(records);
+}
+
+async function putBack(directory: string, records: readonly (readonly [string, Uint8Array])[]): Promise<void> {
+  const database = new Level<string, Uint8Array>(join(directory, 'log'), { valueEncoding: 'view' });
+  for (const [key, bytes] of records) await database.put(key, bytes);
+  await database.close();
+}

@@ -63,6 +63,11 @@ export class LevelStorage implements RaftStorage {
       if (recovered.identity !== undefined && head?.sequence !== this.#journal.head.sequence) {
         this.#writeHead(this.#journal.head);
       }
+      // The process before this one died while it removed them.
+      const { firstSequence } = this.#journal;
+      if (found.records.some(({ sequence }) => sequence < firstSequence)) {
+        this.#removeRecordsBelow(database, firstSequence);
+      }
       return recovered;
     });
   }

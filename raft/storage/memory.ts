@@ -22,6 +22,8 @@ export class MemoryDisk {
   #base: Uint8Array | undefined;
   #head: Uint8Array | undefined;
   readonly #records = new Map<number, Uint8Array>();
+  /** Made useless by the last write, and not gone yet: a process that dies before its next write leaves them. */
+  #useless: readonly (readonly [number, Uint8Array])[] = [];
   /** Writes that were begun and have not reached the disk, oldest first. */
   #pending: Step[] = [];
   #life = 0;
@@ -92,6 +94,7 @@ export class MemoryDisk {
     this.#base = undefined;
     this.#head = undefined;
     this.#records.clear();
+    this.#useless = [];
   }
 
   /** Writes that have not reached the disk. */
@@ -111,8 +114,9 @@ export class MemoryDisk {
 
   /** What a storage finds when it opens. */
   read(journal: Journal): RecoveredState {
-    const sequences = [...this.#records.keys()].sort((one, other) => one - other);
-    const records = sequences.map(sequence => ({ sequence, bytes: this.#records.get(sequence) ?? new Uint8Array() }));
+    const records = [...this.#useless, ...this.#records]
+      .map(([sequence, bytes]) => ({ sequence, bytes }))
+      .sort((one, other) => one.sequence - other.sequence);
     const head = this.#head === undefined ? undefined : decodeHead(this.#head);
     const recovered = journal.recover({ base: this.#base, records, head });
     if (recovered.identity !== undefined) this.#head = encodeHead(journal.head);
@@ -138,9 +142,8 @@ export class MemoryDisk {
   #store(step: Step): void {
     if (step.base !== undefined) this.#base = step.base;
     if (step.record !== undefined) this.#records.set(step.record.sequence, step.record.bytes);
-    for (const sequence of this.#records.keys()) {
-      if (sequence < (step.firstSequence ?? 0)) this.#records.delete(sequence);
-    }
+    this.#useless = [...this.#records].filter(([sequence]) => sequence < (step.firstSequence ?? 0));
+    for (const [sequence] of this.#useless) this.#records.delete(sequence);
   }
 }
 

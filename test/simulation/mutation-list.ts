@@ -272,6 +272,12 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: '',
   },
   {
+    rule: 'what a compaction made useless is not taken for the log, where a process died before it was gone',
+    file: 'raft/storage/journal.ts',
+    find: 'return records.filter(({ sequence }) => sequence >= this.firstSequence);',
+    replace: 'return records;',
+  },
+  {
     rule: 'records of the log follow each other without a hole',
     file: 'raft/storage/journal.ts',
     find: 'if (sequence !== this.#nextSequence || decoded.record.sequence !== sequence) {',
