@@ -195,7 +195,7 @@ etcdctlTest('move-leader', async t => {
 etcdctlTest('a member is added as a learner, started, promoted, removed', async t => {
   const peerPort = await freePort();
   const added = await ours(['member', 'add', 'd', '--learner', `--peer-urls=https://127.0.0.1:${peerPort}`]);
-  const id = /Member (\S+) added/.exec(added.stdout)?.[1] ?? '';
+  const id = /Member (\S+) added/.exec(added.stdout)?.[1] ?? t.fail(added.stderr);
   t.regex((await ours(['member', 'list'])).stdout, new RegExp(`${id}, unstarted, .*, true`));
   const early = await ours(['member', 'promote', id]);
   t.regex(early.stderr, /can only promote a learner member which is in sync with leader/);
