@@ -247,6 +247,23 @@ test('strategic merge patch knows $retainKeys, $patch: replace and retained volu
   );
 });
 
+test('keys that $retainKeys does not name may be in the patch to say that they go', t => {
+  const volumes = [{ $retainKeys: ['name', 'hostPath'], name: 'v', emptyDir: null, hostPath: { path: '/x' } }];
+  const spec = { strategy: { $retainKeys: ['type'], rollingUpdate: null, type: 'Recreate' } };
+  const before = {
+    spec: {
+      strategy: { rollingUpdate: { maxSurge: 1 } },
+      template: { spec: { volumes: [{ name: 'v', emptyDir: {} }] } },
+    },
+  };
+  t.deepEqual(strategicMergePatch(before, { spec: { ...spec, template: { spec: { volumes } } } }, DEPLOYMENT), {
+    spec: {
+      strategy: { type: 'Recreate' },
+      template: { spec: { volumes: [{ name: 'v', hostPath: { path: '/x' } }] } },
+    },
+  });
+});
+
 test('strategic merge patch merges lists of scalars as sets', t => {
   const metadata = { '$deleteFromPrimitiveList/finalizers': ['a/one'], finalizers: ['a/three', 'a/two'] };
   const result = strategicMergePatch(deployment, { metadata }, DEPLOYMENT) as typeof deployment;

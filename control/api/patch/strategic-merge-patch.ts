@@ -60,7 +60,8 @@ function retainKeys(original: JsonObject, patch: JsonObject): void {
   if (retained === undefined) return;
   delete patch[RETAIN_KEYS];
   const keys = new Set(Array.isArray(retained) ? retained : undefined);
-  const isForeign = (key: string) => !key.startsWith('$') && !keys.has(key);
+  // kubectl says with null that a key goes, besides leaving it out of those that stay.
+  const isForeign = (key: string) => !key.startsWith('$') && !keys.has(key) && patch[key] !== null;
   if (!Array.isArray(retained) || Object.keys(patch).some(isForeign)) {
     throw new ApiError('BadRequest', 'invalid patch format of retainKeys');
   }
