@@ -205,10 +205,10 @@ function compare(
     const [program = 'diff', ...args] = (session.context.env.KUBECTL_EXTERNAL_DIFF ?? 'diff -u -N').split(/\s+/);
     const result = spawnSync(program, [...args, live, merged], { encoding: 'utf8' });
     if (result.error) {
-      throw new CommandError(
-        `error: failed to run ${JSON.stringify(program)}: install it, or name another with KUBECTL_EXTERNAL_DIFF`,
-        { exitCode: EXIT_FAILED, cause: result.error },
-      );
+      throw new CommandError(`error: failed to run ${JSON.stringify(program)}: executable file not found in $PATH`, {
+        exitCode: EXIT_FAILED,
+        cause: result.error,
+      });
     }
     session.context.stdout.write(result.stdout);
     session.context.stderr.write(result.stderr);

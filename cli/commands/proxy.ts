@@ -64,7 +64,7 @@ async function proxy(session: Session, words: readonly string[], flags: Flags): 
       return;
     }
     if (!isAllowed(request) || !path.startsWith(flags.apiPrefix)) {
-      response.writeHead(403, { 'content-type': 'text/plain' }).end('Forbidden');
+      response.writeHead(403, { 'content-type': 'text/plain; charset=utf-8' }).end('Forbidden\n');
       return;
     }
     forward.request(request, apiPath(path, flags), response);
@@ -114,7 +114,7 @@ function filter(flags: Flags): (request: http.IncomingMessage) => boolean {
       .filter(part => part !== '')
       .map(part => new RegExp(part));
   const [hosts, accepted, rejected, methods] = [
-    flags.unixSocket === undefined ? patterns(flags.acceptHosts) : [/^/],
+    patterns(flags.acceptHosts),
     patterns(flags.acceptPaths),
     patterns(flags.rejectPaths),
     patterns(flags.rejectMethods),
