@@ -221,18 +221,45 @@ class Watcher implements CacheWatcher {
     if (!this.#queue.hasEnded) this.#resource.watchers.add(this);
   }
 
-  /** Sends what came after `revision`, then follows the cache. */
+  /**
+   * Sends what came after `revision`, then follows the cache. What a client missed may be far more than is kept for a slow
+   * reader: it goes out as fast as it is read, or a client that is far behind would be cut off each time it comes back.
+   */
   async #catchUp(revision: number): Promise<void> {
     let seen = revision;
     this.#after = revision;
     while (!this.#queue.hasEnded) {
-      if (this.#resource.canReplayFrom(seen)) {
-        for (const event of this.#resource.eventsAfter(seen)) this.offer(event);
-        this.#attach();
-        return;
+      if (!this.#resource.canReplayFrom(seen)) {
+        seen = await this.#replayFromStore(seen);
+        continue;
       }
-      seen = await this.#replayFromStore(seen);
+      // The history goes on while the reader takes its time, and may not reach back as far any more.
+      seen = this.#offerMissed(seen) ?? seen;
+      if (this.#resource.watchers.has(this)) return;
+      await this.#room();
     }
+  }
+
+  /** Offers what the history has after `seen` as far as there is room, and follows the cache if that was all. Gives the last revision offered. */
+  #offerMissed(seen: number): number | undefined {
+    let last: number | undefined;
+    for (const event of this.#resource.eventsAfter(seen)) {
+      if (event.revision !== last && this.#isHalfFull()) return last;
+      this.offer(event);
+      last = event.revision;
+    }
+    this.#attach();
+    return last;
+  }
+
+  /** Events that wait for their conversion will be frames. */
+  #isHalfFull(): boolean {
+    return this.#queue.isHalfFull || this.#converting * 2 > this.#core.limits.watcherFramesMax;
+  }
+
+  async #room(): Promise<void> {
+    if (this.#converting * 2 > this.#core.limits.watcherFramesMax) await this.#conversion;
+    await this.#queue.room();
   }
 
   /** Follows the store from `seen` on until the cache's history takes over; gives the last revision sent. */
@@ -250,7 +277,10 @@ class Watcher implements CacheWatcher {
         signal: replay.signal,
       });
       for await (const batch of batches) {
-        for (const event of batch.events) this.offer(cacheEventOf(event));
+        for (const event of batch.events) {
+          if (this.#isHalfFull()) await this.#room();
+          this.offer(cacheEventOf(event));
+        }
         seen = Math.max(seen, batch.revision);
         if (this.#queue.hasEnded || this.#resource.canReplayFrom(seen)) break;
       }
