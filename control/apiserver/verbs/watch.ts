@@ -17,18 +17,9 @@ import type { Reply } from '../types.ts';
 import { FrameQueue } from './frame-queue.ts';
 import { waitUntil } from './get.ts';
 import { type ListOptions, readListOptions } from './options.ts';
-import {
-  parseAs,
-  partialParts,
-  prepareViews,
-  readIncludeObject,
-  readyOf,
-  refuseListForm,
-  table,
-} from './representation.ts';
+import { prepareViews, refuseListForm } from './representation.ts';
 import { readSelection, type Selection } from './selection.ts';
-
-type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
+import { type EventType, type FrameMaker, frameMaker } from './watch-frames.ts';
 
 const openWatches = new WeakMap<Core, { count: number }>();
 
@@ -374,51 +365,3 @@ function cacheEventOf({ type, item, previous }: WatchEvent): CacheEvent {
     frames: new Map(),
   };
 }
-
-/** Encodes one event. `key` names the form where frames can be shared. */
-interface FrameMaker {
-  (type: EventType, object: CachedObject): Buffer;
-  readonly key: string | undefined;
-}
-
-function frameMaker(core: Core, { kind, exchange }: ResourceRequest, representation: Representation): FrameMaker {
-  const { form, metaVersion } = representation;
-  if (form === 'Table') {
-    const include = readIncludeObject(exchange.query);
-    let hasColumns = true;
-    const make = (type: EventType, object: CachedObject) => {
-      const metadata = { resourceVersion: String(object.revision) };
-      const options = { now: core.clock.now(), include, metaVersion, metadata, hasColumns };
-      hasColumns = false;
-      return jsonFrame(type, table(kind, [parseAs(kind, object)], options));
-    };
-    return Object.assign(make, { key: undefined });
-  }
-  if (form !== 'Object') {
-    const make = (type: EventType, object: CachedObject) =>
-      Buffer.concat([frameStart(type), ...partialParts(kind, object, metaVersion), FRAME_END]);
-    return Object.assign(make, {
-      key: `partial ${metaVersion}${kind.form ? ` ${kind.version} ${formIdOf(kind.form)}` : ''}`,
-    });
-  }
-  const make = (type: EventType, object: CachedObject) =>
-    Buffer.concat([frameStart(type), readyOf(kind, object).bytes, FRAME_END]);
-  // Two declarations of one custom resource may show its objects in two ways.
-  return Object.assign(make, { key: `${kind.group}/${kind.version}${kind.form ? ` ${formIdOf(kind.form)}` : ''}` });
-}
-
-let formCount = 0;
-const formIds = new WeakMap<object, number>();
-
-function formIdOf(form: object): number {
-  let id = formIds.get(form);
-  if (id === undefined) {
-    id = ++formCount;
-    formIds.set(form, id);
-  }
-  return id;
-}
-
-const FRAME_END = Buffer.from('}\n');
-const frameStart = (type: EventType) => Buffer.from(`{"type":"${type}","object":`);
-const jsonFrame = (type: EventType, object: object) => Buffer.from(`${JSON.stringify({ type, object })}\n`);
