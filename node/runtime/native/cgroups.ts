@@ -2,7 +2,7 @@
  * Limits and usage through cgroups, version 1 and 2, each container in a group of its own. Where groups cannot be
  * written (a container without the right to) there are no limits and no figures, and all else works.
  */
-import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ContainerSpec } from '../runtime.ts';
 
@@ -13,12 +13,16 @@ export interface Hierarchy {
 }
 
 const parentName = 'raftsman';
+/** Where processes go that are in the way, see {@link makeRoom}. */
+const othersName = 'raftsman-others';
+/** They may fork while they are moved. */
+const movePassesMax = 8;
 const controllersOfV1 = ['cpu', 'cpuacct', 'memory', 'pids'];
 const cpuPeriodMicroseconds = 100_000;
 const cpuQuotaMicrosecondsMin = 1_000;
 
 /** Reads `/proc/mounts`. Version 2 counts only if it has the controllers, not beside those of version 1. Pure. */
-function hierarchyIn(mounts: string): Hierarchy | undefined {
+export function hierarchyIn(mounts: string): Hierarchy | undefined {
   const entries = mounts.split('\n').map(line => line.split(' '));
   const v1 = new Map<string, string>();
   let v2: string | undefined;
@@ -33,7 +37,7 @@ function hierarchyIn(mounts: string): Hierarchy | undefined {
 }
 
 /** Files and what goes into them, in order. Pure. */
-function limitWrites(version: 1 | 2, resources: ContainerSpec['resources']): [string, string, string][] {
+export function limitWrites(version: 1 | 2, resources: ContainerSpec['resources']): [string, string, string][] {
   const { cpuShares, cpuLimitMilli, memoryLimitBytes } = resources;
   const quota =
     cpuLimitMilli === undefined
@@ -63,9 +67,20 @@ function limitWrites(version: 1 | 2, resources: ContainerSpec['resources']): [st
   return writes;
 }
 
-/** Shares of version 1 (2 to 262144) to weights of version 2 (1 to 10000), linearly (runc, KEP-2254). */
+/** Shares of version 1 (2 to 262144) to weights of version 2 (1 to 10000), linearly and rounded down (runc, KEP-2254). */
 function weightOf(shares: number): number {
-  return Math.max(1, Math.min(10_000, Math.round(1 + ((shares - 2) * 9_999) / 262_142)));
+  return Math.max(1, Math.min(10_000, Math.floor(1 + ((shares - 2) * 9_999) / 262_142)));
+}
+
+/**
+ * The group of version 2, by its path below the hierarchy, that takes a further process of a container: its own, or where
+ * that hands controllers on to groups that the container made (it then may hold no process itself) that of the first process.
+ * Pure.
+ */
+export function groupToJoin(id: string, own: { readonly handsOn: string; readonly firstProcess: string }): string {
+  const group = `/${parentName}/${id}`;
+  const first = /^0::(.*)$/m.exec(own.firstProcess)?.[1] ?? '';
+  return own.handsOn.trim() !== '' && first.startsWith(`${group}/`) ? first : group;
 }
 
 export class Cgroups {
@@ -90,7 +105,11 @@ export class Cgroups {
       try {
         await mkdir(parent, { recursive: true });
         if (hierarchy.version === 2) {
-          for (const group of [root, parent]) await enableControllers(group);
+          if (await handOnControllers(root)) {
+            await makeRoom(root);
+            await handOnControllers(root);
+          }
+          await handOnControllers(parent);
         }
         await mkdir(directory, { recursive: true });
         made.set(controller, directory);
@@ -104,6 +123,28 @@ export class Cgroups {
       if (directory !== undefined) await writeFile(path.join(directory, file), value).catch(() => undefined);
     }
     return [...new Set(made.values())].map(directory => path.join(directory, 'cgroup.procs'));
+  }
+
+  /** The files to write a further process of a running container into. */
+  async filesToJoin(id: string, firstPid: number): Promise<string[]> {
+    const unified = this.#hierarchy?.roots.get('unified');
+    const [handsOn = '', firstProcess] = await Promise.all([
+      this.#read(id, 'unified', 'cgroup.subtree_control'),
+      readFile(`/proc/${firstPid}/cgroup`, 'utf8').catch(() => ''),
+    ]);
+    const groups =
+      unified === undefined ? this.#directories(id) : [path.join(unified, groupToJoin(id, { handsOn, firstProcess }))];
+    const files = groups.map(group => path.join(group, 'cgroup.procs'));
+    // Where groups cannot be written there is none.
+    const isThere = await Promise.all(
+      files.map(file =>
+        access(file).then(
+          () => true,
+          () => false,
+        ),
+      ),
+    );
+    return files.filter((_, index) => isThere[index]);
   }
 
   /** What to mount so that a container sees its groups: one entry a hierarchy. */
@@ -132,12 +173,10 @@ export class Cgroups {
     }
   }
 
-  /** All processes in the container's groups. */
+  /** All processes in the container's groups, and in those that it made in them. */
   async processes(id: string): Promise<number[]> {
-    const lists = await Promise.all(
-      this.#directories(id).map(directory => readFile(path.join(directory, 'cgroup.procs'), 'utf8').catch(() => '')),
-    );
-    return [...new Set(lists.flatMap(list => list.split('\n').filter(Boolean).map(Number)))];
+    const groups = (await Promise.all(this.#directories(id).map(withInner))).flat();
+    return [...new Set((await Promise.all(groups.map(processesOf))).flat())];
   }
 
   /** Undefined where there is nothing to read. */
@@ -172,9 +211,11 @@ export class Cgroups {
   /** Succeeds if they are gone; throws while a process is in one. */
   async remove(id: string): Promise<void> {
     for (const directory of this.#directories(id)) {
-      await rmdir(directory).catch((error: unknown) => {
-        if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-      });
+      for (const group of await withInner(directory)) {
+        await rmdir(group).catch((error: unknown) => {
+          if (codeOf(error) !== 'ENOENT') throw error;
+        });
+      }
       // The last container takes the parent along; while there are others the kernel refuses.
       await rmdir(path.dirname(directory)).catch(() => undefined);
     }
@@ -191,11 +232,55 @@ export class Cgroups {
   }
 }
 
-async function enableControllers(group: string): Promise<void> {
-  for (const controller of ['cpu', 'memory', 'pids']) {
+/**
+ * Whether there are processes in the way: a group of version 2 either has processes or hands controllers on, but for the topmost.
+ * Memory is the first: the others may be handed on beside processes, for threads, and the kernel would then refuse memory and
+ * any group below.
+ */
+async function handOnControllers(group: string): Promise<boolean> {
+  const file = path.join(group, 'cgroup.subtree_control');
+  const present = (await readFile(file, 'utf8').catch(() => '')).split(/\s+/);
+  for (const controller of ['memory', 'cpu', 'pids'].filter(one => !present.includes(one))) {
+    const refusal = await writeFile(file, `+${controller}`).then(() => undefined, codeOf);
     // One that the kernel does not offer is done without.
-    await writeFile(path.join(group, 'cgroup.subtree_control'), `+${controller}`).catch(() => undefined);
+    if (refusal === 'EBUSY' || refusal === 'ENOTSUP') return true;
   }
+  return false;
+}
+
+/**
+ * Puts a group's processes into one below it. What looks like the topmost group is that of a container where the agent runs in
+ * one, with all that runs there, the agent included.
+ */
+async function makeRoom(group: string): Promise<void> {
+  const others = path.join(group, othersName);
+  await mkdir(others, { recursive: true });
+  for (const controller of ['cpu', 'pids']) {
+    await writeFile(path.join(group, 'cgroup.subtree_control'), `-${controller}`).catch(() => undefined);
+  }
+  for (let pass = 0; pass < movePassesMax; pass += 1) {
+    // Those of outside show as 0, which would be this process.
+    const pids = (await processesOf(group)).filter(pid => pid > 0);
+    if (pids.length === 0) return;
+    // One that has ended meanwhile needs no place.
+    for (const pid of pids) await writeFile(path.join(others, 'cgroup.procs'), String(pid)).catch(() => undefined);
+  }
+}
+
+async function processesOf(group: string): Promise<number[]> {
+  const list = await readFile(path.join(group, 'cgroup.procs'), 'utf8').catch(() => '');
+  return list.split('\n').filter(Boolean).map(Number);
+}
+
+/** A group and all groups in it, inner ones first: so they can be removed. */
+async function withInner(group: string): Promise<string[]> {
+  const entries = await readdir(group, { withFileTypes: true }).catch(() => []);
+  const inner = entries.filter(entry => entry.isDirectory()).map(entry => withInner(path.join(group, entry.name)));
+  return [...(await Promise.all(inner)).flat(), group];
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
 /** The value behind a name in a file of `name value` lines; 0 without. */
