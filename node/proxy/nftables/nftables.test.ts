@@ -30,9 +30,10 @@ const port: ServicePort = {
   externalIPs: [],
   affinitySeconds: 30,
   localOnly: false,
+  internalLocalOnly: false,
   endpoints: [
-    { address: '10.42.1.2', port: 8080, local: true },
-    { address: 'fd42::2', port: 8080, local: true },
+    { address: '10.42.1.2', port: 8080, local: true, cluster: true },
+    { address: 'fd42::2', port: 8080, local: true, cluster: true },
   ],
 };
 const other: ServicePort = { ...port, id: 'default/other:http', clusterIPs: ['10.43.0.11', 'fd43::b'], nodePort: 0 };
