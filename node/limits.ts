@@ -95,6 +95,8 @@ export const STORAGE_MEASURE_SHARE_MAX = 0.05;
 
 /** Streams (exec, attach, port-forward) that the agent's server holds at once. */
 export const STREAMS_MAX = 500;
+/** Files below `/logs/` that the agent's server reads at once. */
+export const LOG_FILES_MAX = 32;
 /** A client has this long to open the streams that its request announced (kubelet `StreamCreationTimeout`). */
 export const STREAM_CREATION_TIMEOUT_MS = 30_000;
 /** After the last byte a client has this long to hang up. */

@@ -13,6 +13,7 @@ import { HttpError } from './http-error.ts';
 import { HANDSHAKE_MS_MAX, STREAMS_MAX } from './limits.ts';
 import type { Logger } from './logger.ts';
 import { METRICS_CONTENT_TYPE } from './metrics/text.ts';
+import { LogFolderPages } from './server-log-folder.ts';
 import { parseLogQuery, sendLogs } from './server-logs.ts';
 import { type AgentFacts, Figures } from './server-metrics.ts';
 import { type StreamingRuntime, serveStreams } from './server-streams.ts';
@@ -39,6 +40,7 @@ export class AgentServer {
   readonly #options: AgentServerOptions;
   readonly #server: Server;
   readonly #figures: Figures;
+  readonly #logFolder: LogFolderPages;
   readonly #streams = new Set<Duplex>();
   /** All connections, also those that are still in their handshake. */
   readonly #sockets = new Set<Duplex>();
@@ -49,6 +51,7 @@ export class AgentServer {
     const { cert, key, clientCa } = options.tls;
     const { clock, runtime, facts, pods } = options;
     this.#figures = new Figures({ clock, runtime, facts, pods: () => pods.list() });
+    this.#logFolder = new LogFolderPages(runtime);
     // Certificates are judged below, so that a stranger gets an answer and not a broken connection.
     this.#server = createServer({
       ...{ cert, key, ca: clientCa, requestCert: true, rejectUnauthorized: false },
@@ -131,6 +134,8 @@ export class AgentServer {
         return;
       case 'metrics':
         return this.#sendMetrics(response, path.slice(1).join('/'));
+      case 'logs':
+        return this.#logFolder.answer(response, path.slice(1));
       case 'containerLogs': {
         const log = parseLogQuery(query, clock);
         const containerId = loggedContainer(findPod(pods, { namespace, name }), container, log.previous);
