@@ -90,6 +90,8 @@ export const EVICTION_OBSERVE_MS = 10_000;
 export const PRESSURE_TRANSITION_MS = 300_000;
 /** What an evicted pod gets to end. */
 export const EVICTION_GRACE_SECONDS = 1;
+/** Files of the kernel that are read at once for one summary. */
+export const PROC_READS_MAX = 16;
 /** How much of the time may go into measuring what pods keep on the disk: a node with much on it is measured less often. */
 export const STORAGE_MEASURE_SHARE_MAX = 0.05;
 

@@ -13,6 +13,7 @@ import { HttpError } from './http-error.ts';
 import { HANDSHAKE_MS_MAX, STREAMS_MAX } from './limits.ts';
 import type { Logger } from './logger.ts';
 import { METRICS_CONTENT_TYPE } from './metrics/text.ts';
+import { healthAnswer, loopTrouble } from './server-health.ts';
 import { LogFolderPages } from './server-log-folder.ts';
 import { parseLogQuery, sendLogs } from './server-logs.ts';
 import { type AgentFacts, Figures } from './server-metrics.ts';
@@ -35,6 +36,7 @@ export interface AgentServerOptions {
 
 const API_SERVER_USER = 'kube-apiserver-kubelet-client';
 const ADMIN_GROUP = 'system:masters';
+const TEXT_HEADERS = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' };
 
 export class AgentServer {
   readonly #options: AgentServerOptions;
@@ -102,7 +104,7 @@ export class AgentServer {
     } catch (error) {
       const { status, text } = this.#failure(error);
       if (response.headersSent) response.destroy();
-      else response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(text);
+      else response.writeHead(status, TEXT_HEADERS).end(text);
     }
   }
 
@@ -115,8 +117,7 @@ export class AgentServer {
     if (request.method !== 'GET') throw new HttpError(405, 'method not allowed');
     switch (first) {
       case 'healthz':
-        response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' }).end('ok');
-        return;
+        return this.#sendHealth(response, path.slice(1).join('/'), query);
       case 'pods':
         json({
           kind: 'PodList',
@@ -144,6 +145,18 @@ export class AgentServer {
       default:
         throw new HttpError(404, '404 page not found');
     }
+  }
+
+  #sendHealth(response: ServerResponse, name: string, query: URLSearchParams): void {
+    const { clock, facts } = this.#options;
+    const checks = [
+      { name: 'ping', trouble: undefined },
+      { name: 'log', trouble: undefined },
+      { name: 'syncloop', trouble: loopTrouble(facts.loopEnteredMs?.(), clock.now()) },
+    ];
+    const answer = healthAnswer(checks, name, query);
+    if (!answer) throw new HttpError(404, '404 page not found');
+    response.writeHead(answer.status, TEXT_HEADERS).end(answer.text);
   }
 
   async #sendMetrics(response: ServerResponse, name: string): Promise<void> {
