@@ -233,7 +233,10 @@ async function printObjects(request: GetRequest): Promise<void> {
   const isList = targets.length !== 1 || targets[0]?.name === undefined;
   const order = sorter(flags);
   if (order) objects.sort((a, b) => order(a.object, b.object));
-  if (objects.length > 0 || (isList && errors.length === 0)) session.context.stdout.write(print({ objects, isList }));
+  // Of a file kubectl shows all objects or none.
+  const isWhole = errors.length === 0 || !(flags.filename?.length || flags.kustomize);
+  if (isWhole && (objects.length > 0 || (isList && errors.length === 0)))
+    session.context.stdout.write(print({ objects, isList }));
   for (const text of errors) session.error(text);
   if (errors.length > 0) session.context.setExitCode(1);
 }
