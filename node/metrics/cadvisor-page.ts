@@ -82,19 +82,25 @@ function podRows({
     }),
   );
   if (own.length === 0) return [];
-  const sum = (read: (row: Row) => number | undefined) => own.reduce((total, row) => total + (read(row) ?? 0), 0);
+  const sum = (read: (row: Row) => number) => own.reduce((total, row) => total + read(row), 0);
   const all: Row = {
     labels: { container: '', id: group, image: '', name: '', namespace, pod },
     cpuNanoseconds: sum(row => row.cpuNanoseconds),
     memoryBytes: sum(row => row.memoryBytes),
-    memory: {
-      usageBytes: sum(({ memory }) => memory?.usageBytes),
-      rssBytes: sum(({ memory }) => memory?.rssBytes),
-      swapBytes: sum(({ memory }) => memory?.swapBytes),
-    },
+    memory: memoryOf(own),
     ...{ processes: undefined, startedAt, interfaces },
   };
   return [all, ...own];
+}
+
+/** What none of them tells is not told of all. */
+function memoryOf(rows: readonly Row[]): MemoryDetails {
+  const names = ['usageBytes', 'rssBytes', 'swapBytes'] as const;
+  const sums = names.flatMap(name => {
+    const known = rows.flatMap(({ memory }) => memory?.[name] ?? []);
+    return known.length > 0 ? [[name, known.reduce((total, one) => total + one, 0)] as const] : [];
+  });
+  return Object.fromEntries(sums);
 }
 
 function memoryMetrics(

@@ -8,6 +8,7 @@ test('what the kernel counts of each interface, without those that count nothing
     lo:    9999      10    0    0    0     0          0         0     9999      10    0    0    0     0       0          0
   eth0:    1500      11    3    5    0     0          0         0     2500      12    4    6    0     0       0          0
 veth12ab:    1       1    0    0    0     0          0         0        1       1    0    0    0     0       0          0
+rsvdaa89b9aee5: 1    1    0    0    0     0          0         0        1       1    0    0    0     0       0          0
 docker0:     1       1    0    0    0     0          0         0        1       1    0    0    0     0       0          0
 broken: x
 `;

@@ -18,8 +18,8 @@ const FIELDS = {
   ...{ receivedBytes: 0, receivedPackets: 1, receiveErrors: 2, receiveDrops: 3 },
   ...{ sentBytes: 8, sentPackets: 9, sendErrors: 10, sendDrops: 11 },
 } as const;
-/** Interfaces that count what others count too, or what never left the machine (cAdvisor leaves out the same). */
-const PASSED_OVER = /^(lo|veth|docker|nerdctl)/;
+/** Interfaces that count what others count too, or what never left the machine: cAdvisor's, and the wires of our own pods. */
+const PASSED_OVER = /^(lo|veth|docker|nerdctl|rsv)/;
 
 /** Reads the kernel's table; lines that are none are passed over. Pure. */
 export function parseInterfaces(text: string): InterfaceCounts[] {

@@ -51,5 +51,7 @@ test('cAdvisor: the machine, each pod with its network, each container', t => {
   t.deepEqual(linesOf(page, 'machine_cpu_cores'), ['machine_cpu_cores 2']);
   const bare = cadvisorPage(bareUsage, machine);
   t.is(linesOf(bare, 'container_memory_working_set_bytes').length, 3);
-  t.is(linesOf(bare, 'container_processes').length, 0);
+  for (const name of ['container_processes', 'container_memory_swap', 'container_memory_rss'])
+    t.deepEqual(linesOf(bare, name), [], name);
+  t.true(linesOf(page, 'container_memory_swap').includes(`container_memory_swap{${pod}} 5 10000`));
 });
