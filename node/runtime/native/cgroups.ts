@@ -4,7 +4,7 @@
  */
 import { access, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { ContainerSpec } from '../runtime.ts';
+import type { ContainerSpec, ContainerUsage } from '../runtime.ts';
 
 export interface Hierarchy {
   readonly version: 1 | 2;
@@ -18,6 +18,24 @@ const othersName = 'raftsman-others';
 /** They may fork while they are moved. */
 const movePassesMax = 8;
 const controllersOfV1 = ['cpu', 'cpuacct', 'memory', 'pids'];
+/** Processor, memory, its details, its limit, processes, swap. */
+const usageFilesOfV1 = [
+  ['cpuacct', 'cpuacct.usage'],
+  ['memory', 'memory.usage_in_bytes'],
+  ['memory', 'memory.stat'],
+  ['memory', 'memory.limit_in_bytes'],
+  ['pids', 'pids.current'],
+] as const;
+const usageFilesOfV2 = [
+  ['unified', 'cpu.stat'],
+  ['unified', 'memory.current'],
+  ['unified', 'memory.stat'],
+  ['unified', 'memory.max'],
+  ['unified', 'pids.current'],
+  ['unified', 'memory.swap.current'],
+] as const;
+/** A limit of more is none. */
+const memoryBytesMax = 2 ** 62;
 const cpuPeriodMicroseconds = 100_000;
 const cpuQuotaMicrosecondsMin = 1_000;
 
@@ -180,24 +198,31 @@ export class Cgroups {
   }
 
   /** Undefined where there is nothing to read. */
-  async usage(id: string): Promise<{ readonly cpuNanoseconds: number; readonly memoryBytes: number } | undefined> {
+  async usage(id: string): Promise<Omit<ContainerUsage, 'id'> | undefined> {
     const isV1 = this.#hierarchy?.version === 1;
-    const [cpu, current, stat] = isV1
-      ? await Promise.all([
-          this.#read(id, 'cpuacct', 'cpuacct.usage'),
-          this.#read(id, 'memory', 'memory.usage_in_bytes'),
-          this.#read(id, 'memory', 'memory.stat'),
-        ])
-      : await Promise.all([
-          this.#read(id, 'unified', 'cpu.stat'),
-          this.#read(id, 'unified', 'memory.current'),
-          this.#read(id, 'unified', 'memory.stat'),
-        ]);
+    const [cpu, current, stat = '', limit, processes, swap] = await Promise.all(
+      (isV1 ? usageFilesOfV1 : usageFilesOfV2).map(([controller, file]) => this.#read(id, controller, file)),
+    );
     if (cpu === undefined || current === undefined) return undefined;
-    const cpuNanoseconds = isV1 ? Number(cpu) : counter(cpu, 'usage_usec') * 1000;
-    // The working set: what could be dropped at once does not count.
-    const inactive = counter(stat ?? '', isV1 ? 'total_inactive_file' : 'inactive_file');
-    return { cpuNanoseconds, memoryBytes: Math.max(0, Number(current) - inactive) };
+    const [usageBytes, limitBytes] = [Number(current), Number(limit ?? 'max')];
+    const swapBytes = isV1 ? counter(stat, 'total_swap') : Number(swap ?? 0);
+    // Hierarchical, where the two differ.
+    const total = (name: string) => counter(stat, isV1 ? `total_${name}` : name);
+    return {
+      cpuNanoseconds: isV1 ? Number(cpu) : counter(cpu, 'usage_usec') * 1000,
+      // What could be dropped at once does not count.
+      memoryBytes: Math.max(0, usageBytes - total('inactive_file')),
+      memory: {
+        usageBytes,
+        rssBytes: total(isV1 ? 'rss' : 'anon'),
+        pageFaults: total('pgfault'),
+        majorPageFaults: total('pgmajfault'),
+        // Version 2 says `max` for none, version 1 a number that no machine has.
+        ...(limitBytes < memoryBytesMax && { limitBytes }),
+        swapBytes,
+      },
+      ...(processes !== undefined && { processes: Number(processes) }),
+    };
   }
 
   async oomKilled(id: string): Promise<boolean> {
