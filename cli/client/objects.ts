@@ -57,6 +57,8 @@ export interface SelectionFlags {
   readonly local?: boolean;
   /** A type without a name means all of its objects. */
   readonly isTypeEnough?: boolean;
+  /** With files in which something is wrong nothing is done at all. */
+  readonly isWhole?: boolean;
 }
 
 export const displayName = ({ resource, name }: Pick<ObjectReference, 'resource' | 'name'>): string =>
@@ -65,12 +67,29 @@ export const displayName = ({ resource, name }: Pick<ObjectReference, 'resource'
 export const objectPath = ({ resource, namespace, name }: ObjectReference, subresource?: string): string =>
   pathOf(resource, namespace, name, subresource);
 
-/** The objects of `-f` or `-k`. @throws CommandError for what cannot be read or is no object. */
+/**
+ * The objects of `-f` or `-k`. What cannot be read of files, or is no object, the session keeps until the rest is done.
+ * @throws CommandError for files that are not there
+ */
 export async function manifestsOf(
-  { context }: Session,
-  { filename = [], kustomize, recursive = false }: Pick<SelectionFlags, 'filename' | 'kustomize' | 'recursive'>,
+  session: Session,
+  {
+    filename = [],
+    kustomize,
+    recursive = false,
+    isWhole = false,
+    isValidated = false,
+  }: Pick<SelectionFlags, 'filename' | 'kustomize' | 'recursive' | 'isWhole'> & { readonly isValidated?: boolean },
 ): Promise<Manifest[]> {
-  if (kustomize === undefined) return await readManifests(filename, { stdin: context.stdin, isRecursive: recursive });
+  const { context, mistakes } = session;
+  if (kustomize === undefined) {
+    return await readManifests(filename, {
+      stdin: context.stdin,
+      isRecursive: recursive,
+      isValidated,
+      ...(!isWhole && { onMistake: mistake => void mistakes.push(mistake) }),
+    });
+  }
   if (filename.length > 0) throw failure('only one of -f or -k can be specified');
   const { buildKustomization } = await import('../kustomize/build.ts');
   const warn = (text: string) => void context.stderr.write(`${text}\n`);
@@ -78,14 +97,17 @@ export async function manifestsOf(
   return objects.map(object => ({ object, source: kustomize }));
 }
 
+/** What writes whole objects has them checked. */
+const VALIDATED_VERBS: readonly string[] = ['create', 'apply', 'replace'];
+
 /** The objects of `-f` or `-k`, each with its resource and namespace. */
 export async function manifestObjects(
   session: Session,
   flags: SelectionFlags,
   verb: string,
 ): Promise<ManifestObject[]> {
-  const manifests = await manifestsOf(session, flags);
-  if (manifests.length === 0) throw failure(`no objects passed to ${verb}`);
+  const manifests = await manifestsOf(session, { ...flags, isValidated: VALIDATED_VERBS.includes(verb) });
+  if (manifests.length === 0 && session.mistakes.length === 0) throw failure(`no objects passed to ${verb}`);
   const labels = flags.selector === undefined ? undefined : labelFilter(flags.selector);
   const objects: ManifestObject[] = [];
   for (const { object, source } of manifests) {
@@ -166,7 +188,7 @@ export async function selectedReferences(
   words: readonly string[],
   flags: SelectionFlags,
 ): Promise<(ObjectReference & { readonly object?: JsonObject })[]> {
-  if (flags.filename?.length)
+  if (flags.filename?.length || flags.kustomize !== undefined)
     return (await manifestObjects(session, flags, 'it')).map(({ object: _own, ...reference }) => reference);
   if (words.length === 0) {
     throw failure(MUST_NAME_OBJECTS);
@@ -269,6 +291,7 @@ export async function forEachObject<T extends object>(
       failures.push({ error, context });
     }
   }
+  for (const error of session.mistakes.splice(0)) failures.push({ error, context: '' });
   tellFailures(session, failures);
 }
 
@@ -284,7 +307,7 @@ export function during<T>(activity: string, work: Promise<T>): Promise<T> {
 }
 
 /** One failure alone is the command's; of several, each has its line. */
-function tellFailures(
+export function tellFailures(
   session: Session,
   failures: readonly { readonly error: ApiError | CommandError; readonly context: string }[],
 ): void {

@@ -1,4 +1,5 @@
 /** What a command of the cluster CLI works with: the API, what it serves, and the streams. */
+import { STATUS_CODES } from 'node:http';
 import type { Command } from 'commander';
 import { HttpsTransport } from '../../control/client/https.ts';
 import type { CommandContext } from '../context.ts';
@@ -24,6 +25,8 @@ export class Session {
   readonly transport: HttpsTransport;
   /** How many documents of YAML it has printed. */
   documentCount = 0;
+  /** What could not be read of the files that were named: told when the rest is done. */
+  readonly mistakes: CommandError[] = [];
   #warningCount = 0;
 
   constructor(context: CommandContext, flags: GlobalFlags & { readonly v?: number }) {
@@ -47,9 +50,10 @@ export class Session {
         this.#warningCount++;
         this.error(`Warning: ${text}`);
       },
+      ...(requestTimeoutMs(flags.requestTimeout) > 0 && { watchTimeoutMs: requestTimeoutMs(flags.requestTimeout) }),
+      clock: context.clock,
       ...((flags.v ?? 0) >= REQUESTS_TOLD_FROM && {
-        onRequest: (told: RequestTold) => this.error(requestLine(told, server)),
-        clock: context.clock,
+        onRequest: (told: RequestTold) => this.error(requestLine(told, server, context)),
       }),
     });
     this.discovery = new Discovery(this.api);
@@ -91,6 +95,7 @@ export function withSession<F>(context: CommandContext, run: SessionAction<F>) {
     try {
       session = new Session(context, flags);
       await run(session, args, flags, command);
+      tellMistakes(session);
       if (flags.warningsAsErrors && session.warningCount > 0) {
         const count = session.warningCount;
         throw failure(`${count} ${count === 1 ? 'warning' : 'warnings'} received`);
@@ -101,6 +106,14 @@ export function withSession<F>(context: CommandContext, run: SessionAction<F>) {
       await session?.close();
     }
   };
+}
+
+/** Commands that work on objects one by one tell of these with what else failed. */
+function tellMistakes({ context, mistakes }: Session): void {
+  for (const { message } of mistakes) {
+    context.stderr.write(`${mistakes.length === 1 ? message : message.replace(/^error: /, '')}\n`);
+    context.setExitCode(1);
+  }
 }
 
 /** Seconds, or a duration with its unit; undefined or zero: as long as usual. */
@@ -133,8 +146,16 @@ function inOwnName(text: string, name: string): string {
 /** From this level on `-v` tells of each request. */
 const REQUESTS_TOLD_FROM = 6;
 
-function requestLine({ method, path, status, durationMs }: RequestTold, server: string): string {
-  return `${method} ${server}${path} ${status} in ${Math.round(durationMs)} milliseconds`;
+/** In the form of client-go's log. */
+function requestLine(
+  { method, path, status, durationMs }: RequestTold,
+  server: string,
+  { clock, pid }: Pick<CommandContext, 'clock' | 'pid'>,
+): string {
+  const time = new Date(clock.now()).toISOString();
+  const stamp = `${time.slice(5, 7)}${time.slice(8, 10)} ${time.slice(11, 23)}000`;
+  const text = `${status} ${STATUS_CODES[status] ?? ''}`.trimEnd();
+  return `I${stamp} ${String(pid).padStart(7)} round_trippers.go:632] "Response" verb="${method}" url="${server}${path}" status="${text}" milliseconds=${Math.round(durationMs)}`;
 }
 
 /** What was given to the command and, before its name, to those it stands under. */

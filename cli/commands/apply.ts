@@ -20,7 +20,7 @@ import type { CommandContext } from '../context.ts';
 import { definitionOf, LAST_APPLIED, lastApplied, threeWayPatch, withLastApplied } from './apply-patch.ts';
 import { prune } from './apply-prune.ts';
 import { ClusterCommand, integer, list, repeated, withGlobalFlags } from './cluster-command.ts';
-import { fieldValidation } from './create.ts';
+import { fieldValidation, withoutVersion } from './create.ts';
 import { lastAppliedCommands } from './last-applied.ts';
 import { migrate } from './server-side-migration.ts';
 
@@ -190,7 +190,7 @@ async function create(session: Session, manifest: ManifestObject, flags: Flags):
     dryRunOf(flags) === 'client'
       ? manifest.object
       : await session.api.json('POST', pathOf(manifest.resource, manifest.namespace), {
-          body: manifest.object,
+          body: withoutVersion(manifest.object),
           query: writeQuery(flags),
         });
   printWritten(session, { ...manifest, object }, 'created', flags);

@@ -1,12 +1,21 @@
 /** `raftsman autoscale`: a HorizontalPodAutoscaler for something that can be scaled. */
 import type { Command } from 'commander';
+import type { JsonObject } from '../client/api.ts';
 import { groupVersionOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
-import { forEachObject, metadataOf, type SelectionFlags, selectedObjects } from '../client/objects.ts';
+import {
+  forEachObject,
+  manifestObjects,
+  metadataOf,
+  type ObjectReference,
+  type SelectionFlags,
+  selectedObjects,
+} from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { dryRunOf, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { withEmptyFields } from '../output/generated.ts';
+import { withLastApplied } from './apply-patch.ts';
 import { ClusterCommand, integer, list, withGlobalFlags } from './cluster-command.ts';
 import { createObject } from './create.ts';
 
@@ -15,6 +24,7 @@ interface Flags extends WriteFlags, SelectionFlags {
   readonly max?: number;
   readonly cpuPercent: number;
   readonly name?: string;
+  readonly saveConfig?: boolean;
 }
 
 export function register(program: Command, context: CommandContext): void {
@@ -28,7 +38,9 @@ export function register(program: Command, context: CommandContext): void {
     .option('--cpu-percent <percent>', 'the use of the requested CPU to aim at', integer, -1)
     .option('--name <name>', 'the autoscaler’s name; default: that of the object')
     .option('-f, --filename <file>', 'the objects of this file', list)
+    .option('-k, --kustomize <folder>', 'the objects of a kustomization')
     .option('-R, --recursive', 'read folders within folders')
+    .option('--save-config', 'note the autoscaler for apply')
     .option('--field-manager <name>', 'who owns the fields')
     .addHelpText('after', '\nExamples:\n  raftsman autoscale deployment web --min=2 --max=10 --cpu-percent=80')
     .action(withSession<Flags>(context, autoscale));
@@ -43,7 +55,7 @@ async function autoscale(session: Session, words: readonly string[], flags: Flag
     throw failure(`--max=MAXPODS must be larger or equal to --min=MINPODS, max: ${max}, min: ${min}`);
   }
   const resource = await session.discovery.find('horizontalpodautoscalers.v2.autoscaling');
-  await forEachObject(session, await selectedObjects(session, words, flags), async target => {
+  await forEachObject(session, await subjects(session, words, flags), async target => {
     const name = flags.name ?? target.name;
     if (!session.discovery.hasSubresource(target.resource, 'scale')) {
       throw failure(
@@ -72,11 +84,22 @@ async function autoscale(session: Session, words: readonly string[], flags: Flag
         },
       },
     };
-    const shown = dryRunOf(flags) === 'client' ? withEmptyFields(object) : object;
+    const noted = flags.saveConfig ? withLastApplied(object) : object;
+    const shown = dryRunOf(flags) === 'client' ? withEmptyFields(noted) : noted;
     await createObject(
       session,
       { resource, namespace: target.namespace, name, object: shown },
       { ...flags, operation: 'autoscaled', manager: 'kubectl-autoscale' },
     );
   });
+}
+
+/** Objects of files are taken as they stand there, whether the server has them or not. */
+function subjects(
+  session: Session,
+  words: readonly string[],
+  flags: SelectionFlags,
+): Promise<readonly (ObjectReference & { readonly object: JsonObject })[]> {
+  const isOfFiles = flags.filename?.length || flags.kustomize !== undefined;
+  return isOfFiles ? manifestObjects(session, flags, 'autoscale') : selectedObjects(session, words, flags);
 }

@@ -115,7 +115,7 @@ export async function createObject(
   const created = isDry
     ? manifest.object
     : await session.api.json('POST', pathOf(manifest.resource, manifest.namespace), {
-        body: manifest.object,
+        body: withoutVersion(manifest.object),
         query: {
           fieldManager: flags.fieldManager ?? flags.manager ?? 'kubectl-create',
           fieldValidation: fieldValidation(flags.validate),
@@ -125,4 +125,10 @@ export async function createObject(
   const name = metadataOf(created).name ?? manifest.name;
   printWritten(session, { resource: manifest.resource, name, object: created }, flags.operation ?? 'created', flags);
   return created;
+}
+
+/** What was written out of a cluster can be created again: a new object has no version yet. */
+export function withoutVersion(object: JsonObject): JsonObject {
+  const { resourceVersion: _version, ...metadata } = metadataOf(object);
+  return { ...object, metadata };
 }

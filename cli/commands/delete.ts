@@ -73,7 +73,7 @@ async function remove(session: Session, words: readonly string[], flags: Flags):
   }
   const graceSeconds = graceOf(session, flags);
   const propagationPolicy = policyOf(session, flags.cascade);
-  if (words.length === 0 && !flags.filename?.length) {
+  if (words.length === 0 && !flags.filename?.length && flags.kustomize === undefined) {
     throw failure(MUST_NAME_OBJECTS);
   }
   const references = await selectedReferences(session, words, flags);

@@ -29,6 +29,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('-l, --selector <labels>', 'objects with these labels')
     .option('-A, --all-namespaces', 'in all namespaces')
     .option('-f, --filename <file>', 'the objects of this file', repeated)
+    .option('-k, --kustomize <folder>', 'the objects of a kustomization')
     .option('-R, --recursive', 'read folders within folders')
     .option('--show-events', 'show events', true)
     .option('--no-show-events', 'leave out the events')
@@ -46,7 +47,7 @@ interface Found {
 }
 
 async function describe(session: Session, words: readonly string[], flags: Flags): Promise<void> {
-  if (words.length === 0 && !flags.filename?.length) {
+  if (words.length === 0 && !flags.filename?.length && flags.kustomize === undefined) {
     throw failure(
       'You must specify the type of resource to describe. Use "raftsman api-resources" for a complete list of supported resources.',
     );
@@ -54,12 +55,13 @@ async function describe(session: Session, words: readonly string[], flags: Flags
   const { found: all, failures } = await find(session, words, flags);
   // Of two words kubectl takes the second for a prefix once an object is missing, and then tells of nothing else.
   const found = words.length === 2 && words.every(word => word.includes('/')) && failures.length > 0 ? [] : all;
-  if (found.length === 0 && failures.length === 0)
+  if (found.length === 0 && failures.length === 0 && session.mistakes.length === 0)
     session.error(flags.allNamespaces ? 'No resources found' : `No resources found in ${session.namespace} namespace.`);
   for (const [index, { resource, object }] of found.entries()) {
     if (index > 0) session.context.stdout.write('\n\n');
     for (const line of await describeObject(session, resource, object, flags)) session.print(line);
   }
+  failures.push(...session.mistakes.splice(0).map(({ message }) => message.replace(/^error: /, '')));
   for (const text of failures) session.error(text);
   if (failures.length > 0) session.context.setExitCode(1);
 }
@@ -69,7 +71,7 @@ async function find(
   words: readonly string[],
   flags: Flags,
 ): Promise<{ found: Found[]; failures: string[] }> {
-  if (flags.filename?.length) {
+  if (flags.filename?.length || flags.kustomize !== undefined) {
     const references = await selectedReferences(session, words, flags);
     const found: Found[] = [];
     const failures: string[] = [];

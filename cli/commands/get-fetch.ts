@@ -45,7 +45,8 @@ export interface GetRequest {
   readonly revision: number | undefined;
 }
 
-export const namespaceOf = ({ session, flags }: GetRequest) => (flags.allNamespaces ? undefined : session.namespace);
+export const namespaceOf = ({ session, flags }: GetRequest, { namespace }: Partial<Target> = {}) =>
+  flags.allNamespaces ? undefined : (namespace ?? session.namespace);
 
 /** The query of a list. */
 export function selection(flags: GetFlags): Record<string, string | undefined> {
@@ -67,14 +68,11 @@ function tableOf(document: JsonObject, now: number): TableDocument {
 }
 
 /** The tables of one name, or the chunks of a list. */
-export async function fetchTables(
-  request: GetRequest,
-  resource: Resource,
-  name: string | undefined,
-): Promise<readonly TableDocument[]> {
+export async function fetchTables(request: GetRequest, target: Target): Promise<readonly TableDocument[]> {
   const { session, flags } = request;
+  const { resource, name } = target;
   if (request.revision !== undefined) return [await pastTable(request, resource, name)];
-  const path = pathOf(resource, namespaceOf(request), name, flags.subresource);
+  const path = pathOf(resource, namespaceOf(request, target), name, flags.subresource);
   const includeObject = flags.sortBy === undefined ? undefined : 'Object';
   const accept = flags.serverPrint ? TABLE_MEDIA_TYPE : 'application/json';
   if (name !== undefined) {
@@ -82,7 +80,7 @@ export async function fetchTables(
       tableOf(
         await tellMissingNamespace(
           session,
-          { resource, namespace: session.namespace },
+          { resource, namespace: target.namespace ?? session.namespace },
           session.api.json('GET', path, { accept, query: { includeObject } }),
         ),
         session.context.clock.now(),
@@ -154,14 +152,11 @@ export interface ListDocument {
   readonly items?: readonly JsonObject[];
 }
 
-export async function fetchObjects(
-  request: GetRequest,
-  resource: Resource,
-  name: string | undefined,
-): Promise<PrintedObject[]> {
+export async function fetchObjects(request: GetRequest, target: Target): Promise<PrintedObject[]> {
   const { session, flags } = request;
+  const { resource, name } = target;
   if (request.revision !== undefined) return pastObjects(request, resource, name);
-  const path = pathOf(resource, namespaceOf(request), name, flags.subresource);
+  const path = pathOf(resource, namespaceOf(request, target), name, flags.subresource);
   if (name !== undefined) {
     return [
       {
@@ -169,7 +164,7 @@ export async function fetchObjects(
         object: shown(
           await tellMissingNamespace(
             session,
-            { resource, namespace: session.namespace },
+            { resource, namespace: target.namespace ?? session.namespace },
             session.api.json('GET', path),
           ),
           flags,

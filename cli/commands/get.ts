@@ -6,7 +6,7 @@ import { resolveTargets, type Target } from '../client/arguments.ts';
 import { pathOf, type Resource, singularWithGroup } from '../client/discovery.ts';
 import { describeApiError, failure } from '../client/errors.ts';
 import { revisionOf } from '../client/history.ts';
-import { describeListError, manifestsOf } from '../client/objects.ts';
+import { describeListError, manifestsOf, metadataOf } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
 import type { CommandContext } from '../context.ts';
 import { JsonPath, relaxed } from '../output/jsonpath.ts';
@@ -124,7 +124,7 @@ async function targetsOfFiles(session: Session, flags: GetFlags): Promise<{ targ
   const manifests = await manifestsOf(session, flags);
   const targets: Target[] = [];
   for (const { object, source } of manifests) {
-    const { name } = object.metadata as { name: string };
+    const { name = '', namespace } = metadataOf(object);
     targets.push({
       resource: await session.discovery.ofKind(
         String(object.apiVersion),
@@ -132,18 +132,19 @@ async function targetsOfFiles(session: Session, flags: GetFlags): Promise<{ targ
         `name: "${name}" from "${source}"`,
       ),
       name,
+      ...(namespace !== undefined && !session.isNamespaceExplicit && { namespace }),
     });
   }
   return { targets, isMixed: new Set(targets.map(({ resource }) => resource.name)).size > 1 };
 }
 
 /** Names of one resource that stand together share a table. */
-function grouped(targets: readonly Target[]): { resource: Resource; names: (string | undefined)[] }[] {
-  const groups: { resource: Resource; names: (string | undefined)[] }[] = [];
-  for (const { resource, name } of targets) {
+function grouped(targets: readonly Target[]): { resource: Resource; targets: Target[] }[] {
+  const groups: { resource: Resource; targets: Target[] }[] = [];
+  for (const target of targets) {
     const last = groups.at(-1);
-    if (last && last.resource === resource) last.names.push(name);
-    else groups.push({ resource, names: [name] });
+    if (last && last.resource === target.resource) last.targets.push(target);
+    else groups.push({ resource: target.resource, targets: [target] });
   }
   return groups;
 }
@@ -152,11 +153,11 @@ async function printTables(request: GetRequest): Promise<void> {
   const { session, flags, targets, isMixed } = request;
   const errors: string[] = [];
   let printedCount = 0;
-  for (const { resource, names } of grouped(targets)) {
+  for (const { resource, targets: alike } of grouped(targets)) {
     const documents: TableDocument[] = [];
-    for (const name of names) {
+    for (const target of alike) {
       try {
-        documents.push(...(await fetchTables(request, resource, name)));
+        documents.push(...(await fetchTables(request, target)));
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (!(flags.ignoreNotFound && error.reason === 'NotFound')) errors.push(describeApiError(error));
@@ -168,6 +169,8 @@ async function printTables(request: GetRequest): Promise<void> {
     tableFor(request, resource).print(documents, sorter(flags));
     printedCount += rows.length;
   }
+  // Told bare, as those of the server are.
+  errors.push(...session.mistakes.splice(0).map(({ message }) => message.replace(/^error: /, '')));
   for (const text of errors) session.error(text);
   if (errors.length > 0) session.context.setExitCode(1);
   else if (printedCount === 0 && !flags.ignoreNotFound) sayEmpty(request);
@@ -219,9 +222,9 @@ async function printObjects(request: GetRequest): Promise<void> {
   const print = objectPrinter(flags.output ?? '', { hasHeaders: flags.headers });
   const objects: PrintedObject[] = [];
   const errors: string[] = [];
-  for (const { resource, name } of targets) {
+  for (const target of targets) {
     try {
-      objects.push(...(await fetchObjects(request, resource, name)));
+      objects.push(...(await fetchObjects(request, target)));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (!(flags.ignoreNotFound && error.reason === 'NotFound')) errors.push(describeApiError(error));
@@ -242,6 +245,11 @@ async function watch(request: GetRequest, isTable: boolean): Promise<void> {
     session.error('warning: --watch requested, --sort-by will be ignored for watch events received');
   }
   if (!target || more.length > 0) {
+    if (flags.filename !== undefined || flags.kustomize !== undefined) {
+      throw failure(
+        'watch is only supported on individual resources and resource collections - more than 1 resource was found',
+      );
+    }
     if (request.isMixed) throw failure('you may only specify a single resource type');
     if (isTable) await printTables(request);
     throw failure('you may only watch a single resource or type of resource at a time');
@@ -249,11 +257,11 @@ async function watch(request: GetRequest, isTable: boolean): Promise<void> {
   const { resource, name } = target;
   const table = tableFor(request, resource);
   const printer = isTable ? undefined : objectPrinter(flags.output ?? '', { hasHeaders: flags.headers });
-  const path = pathOf(resource, namespaceOf(request));
+  const path = pathOf(resource, namespaceOf(request, target));
   const query = { ...selection(flags), ...(name !== undefined && { fieldSelector: `metadata.name=${name}` }) };
   const accept = isTable ? TABLE_MEDIA_TYPE : 'application/json';
 
-  if (name !== undefined) await session.api.json('GET', pathOf(resource, namespaceOf(request), name));
+  if (name !== undefined) await session.api.json('GET', pathOf(resource, namespaceOf(request, target), name));
   const first = await session.api.json<TableDocument & ListDocument>('GET', path, { accept, query }).catch(error => {
     throw describeListError(error, resource, flags);
   });

@@ -1,7 +1,6 @@
 /** `raftsman replace -f`: puts whole objects in the place of those that exist. */
 import type { Command } from 'commander';
 import { ApiError } from '../../control/api/status.ts';
-import type { JsonObject } from '../client/api.ts';
 import { pathOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
 import {
@@ -18,7 +17,7 @@ import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } 
 import type { CommandContext } from '../context.ts';
 import { withLastApplied } from './apply-patch.ts';
 import { ClusterCommand, durationMs, integer, repeated, withGlobalFlags } from './cluster-command.ts';
-import { fieldValidation } from './create.ts';
+import { fieldValidation, withoutVersion } from './create.ts';
 import { waitUntilGone } from './delete.ts';
 import { sendRaw } from './raw.ts';
 
@@ -96,12 +95,6 @@ async function write(session: Session, manifest: ManifestObject, flags: Flags, m
           },
         );
   printWritten(session, { ...manifest, object }, 'replaced', flags);
-}
-
-/** A new object has neither version nor identity of the old one. */
-function withoutVersion(object: JsonObject): JsonObject {
-  const { resourceVersion: _version, uid: _uid, ...metadata } = metadataOf(object);
-  return { ...object, metadata };
 }
 
 async function removeFirst(session: Session, manifest: ManifestObject, flags: Flags): Promise<void> {

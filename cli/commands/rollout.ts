@@ -48,10 +48,12 @@ export function register(program: Command, context: CommandContext): void {
       .addHelpText('after', `\nExamples:\n  raftsman rollout ${name} deployment/web`)
       .option('-l, --selector <labels>', 'objects with these labels')
       .option('-f, --filename <file>', 'the objects of this file', list)
+      .option('-k, --kustomize <folder>', 'the objects of a kustomization')
       .option('-R, --recursive', 'read folders within folders')
       .action(
         withSession<Flags>(context, async (session, words, flags) => {
-          if (words.length === 0 && !flags.filename?.length) throw failure('required resource not specified');
+          if (words.length === 0 && !flags.filename?.length && flags.kustomize === undefined)
+            throw failure('required resource not specified');
           // A type alone means all of it.
           await work(session, words, { ...flags, isTypeEnough: true });
         }),

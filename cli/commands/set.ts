@@ -15,6 +15,7 @@ import {
 import { type Session, type SessionAction, withSession } from '../client/session.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
+import { withEmptyFields } from '../output/generated.ts';
 import { definitionOf, threeWayPatch } from './apply-patch.ts';
 import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
 import { setChanges } from './set-changes.ts';
@@ -22,6 +23,8 @@ import { setChanges } from './set-changes.ts';
 export interface SetFlags extends WriteFlags, SelectionFlags {
   readonly local?: boolean;
   readonly fieldManager?: string;
+  /** Of `set selector`. */
+  readonly resourceVersion?: string;
 }
 
 /** One sub-command: how its words divide, and what it makes of an object. */
@@ -96,7 +99,11 @@ const runOf =
 
 async function targetsOf(session: Session, words: readonly string[], flags: SetFlags): Promise<readonly Target[]> {
   if (!flags.local) return selectedObjects(session, words, flags);
-  if (!flags.filename?.length) throw failure('--local needs the objects of a file: name one with -f');
+  if (!flags.filename?.length && flags.kustomize === undefined) {
+    throw failure(
+      "you must specify resources by --filename when --local is set.\nExample resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'",
+    );
+  }
   const manifests: ManifestObject[] = await manifestObjects(session, flags, 'set');
   return manifests;
 }
@@ -107,7 +114,9 @@ async function write(
   { after, flags, spec }: { readonly after: JsonObject; readonly flags: SetFlags; readonly spec: SetCommand },
 ): Promise<void> {
   if (flags.local || dryRunOf(flags) === 'client') {
-    printWritten(session, { ...target, object: after }, spec.done, flags);
+    // kubectl has read a file's objects into Go's types, and shows what those never leave out.
+    const object = flags.local ? withEmptyFields(after) : after;
+    printWritten(session, { ...target, object }, spec.done, flags);
     return;
   }
   const definition = definitionOf(target.resource);

@@ -1,0 +1,205 @@
+/** What commands do with the objects of files, against a small HTTP server that answers as a cluster would. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { runInProcess as run } from '../../test/helpers/cli-in-process.ts';
+
+const resource = (name: string, kind: string, shortName: string) => ({
+  resource: name,
+  responseKind: { kind },
+  scope: 'Namespaced',
+  singularResource: kind.toLowerCase(),
+  shortNames: [shortName],
+});
+const group = (name: string, versions: readonly string[], resources: readonly object[]) => ({
+  metadata: { name },
+  versions: versions.map(version => ({ version, resources })),
+});
+const discovery: Readonly<Record<string, unknown>> = {
+  '/api': {
+    kind: 'APIGroupDiscoveryList',
+    items: [group('', ['v1'], [resource('pods', 'Pod', 'po'), resource('services', 'Service', 'svc')])],
+  },
+  '/apis': {
+    kind: 'APIGroupDiscoveryList',
+    items: [
+      group('apps', ['v1'], [resource('deployments', 'Deployment', 'deploy')]),
+      group('autoscaling', ['v2', 'v1'], [resource('horizontalpodautoscalers', 'HorizontalPodAutoscaler', 'hpa')]),
+    ],
+  },
+};
+
+interface Sent {
+  readonly line: string;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** Has every pod that is asked for; what is written comes back. */
+async function startCluster(t: ExecutionContext): Promise<{ readonly url: string; readonly sent: readonly Sent[] }> {
+  const sent: Sent[] = [];
+  const server = http.createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const { pathname, searchParams } = new URL(request.url ?? '/', 'http://x');
+      const text = Buffer.concat(chunks).toString();
+      const body = text === '' ? undefined : JSON.parse(text);
+      const known = discovery[pathname];
+      if (!known) sent.push({ line: `${request.method} ${pathname}`, body });
+      response.writeHead(200, { 'content-type': 'application/json' });
+      const [, namespace, name] = /\/namespaces\/([^/]+)\/\w+\/([^/]+)$/.exec(pathname) ?? [];
+      const kind = pathname.includes('/services/') ? 'Service' : 'Pod';
+      const pod = { kind, apiVersion: 'v1', metadata: { name, namespace, uid: 'u', resourceVersion: '7' } };
+      if (searchParams.has('watch')) response.write('\n');
+      else if (known) response.end(JSON.stringify(known));
+      else if (request.method === 'POST') response.end(text);
+      else if (name !== undefined) response.end(JSON.stringify(pod));
+      else response.end(JSON.stringify({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items: [pod] }));
+    });
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, sent };
+}
+
+function newFolder(t: ExecutionContext, files: Readonly<Record<string, string>>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'raftsman-of-files-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(join(folder, name, '..'), { recursive: true });
+    writeFileSync(join(folder, name), text);
+  }
+  return folder;
+}
+
+const pod = (name: string, more = '') => `apiVersion: v1\nkind: Pod\nmetadata: {name: ${name}${more}}\n`;
+const broken = 'apiVersion: v1\nind: Pod\nmetadata: {name: c}\n';
+
+test('a file with a mistake keeps no other from being read', async t => {
+  const { url } = await startCluster(t);
+  const folder = newFolder(t, { 'a.yaml': pod('a'), 'more/b.yaml': `${broken}---\n${pod('b')}`, 'z.yaml': pod('z') });
+  const label = await run(['label', '-R', '-f', folder, 'x=y', '-s', url]);
+  t.is(label.stdout, 'pod/a labeled\npod/b labeled\npod/z labeled\n');
+  const told = `unable to decode "${folder}/more/b.yaml": Object 'Kind' is missing in '{"apiVersion":"v1","ind":"Pod","metadata":{"name":"c"}}'\n`;
+  t.deepEqual([label.stderr, label.exitCode], [`error: ${told}`, 1]);
+  const get = await run(['get', '-R', '-f', folder, '-o', 'name', '-s', url]);
+  t.deepEqual([get.stdout, get.stderr, get.exitCode], ['pod/a\npod/b\npod/z\n', `error: ${told}`, 1]);
+});
+
+test('what is to be created is checked first: a mistake ends its file, not the others', async t => {
+  const { url } = await startCluster(t);
+  const folder = newFolder(t, { 'a.yaml': `${pod('a')}---\n${broken}---\n${pod('b')}`, 'z.yaml': pod('z') });
+  const create = await run(['create', '-f', folder, '-s', url]);
+  t.is(create.stdout, 'pod/a created\npod/z created\n');
+  t.is(
+    create.stderr,
+    `error: error validating "${folder}/a.yaml": error validating data: kind not set; if you choose to ignore these errors, turn validation off with --validate=false\n`,
+  );
+  t.is(create.exitCode, 1);
+});
+
+test('nothing is edited while there is a mistake in a file', async t => {
+  const { url, sent } = await startCluster(t);
+  const folder = newFolder(t, { 'a.yaml': pod('a'), 'b.yaml': broken });
+  const edit = await run(['edit', '-f', folder, '-s', url], { EDITOR: 'false' });
+  t.is(edit.exitCode, 1);
+  t.deepEqual(sent, []);
+});
+
+test('what was written out of a cluster can be created again', async t => {
+  const { url, sent } = await startCluster(t);
+  for (const verb of ['create', 'apply']) {
+    const { exitCode } = await run([verb, '-f', '-', '-s', url], {}, pod('a', ', resourceVersion: "7", uid: u'));
+    t.is(exitCode, 0);
+  }
+  t.deepEqual(
+    sent.filter(({ line }) => line.startsWith('POST')).map(({ body }) => body.metadata),
+    [{ name: 'a', namespace: 'default', uid: 'u' }],
+  );
+});
+
+test('objects of a file are looked for in the namespaces that stand there', async t => {
+  const { url, sent } = await startCluster(t);
+  await run(['get', '-f', '-', '-o', 'name', '-s', url], {}, pod('a', ', namespace: other'));
+  t.deepEqual(
+    sent.map(({ line }) => line),
+    ['GET /api/v1/namespaces/other/pods/a'],
+  );
+});
+
+test('delete, describe and label take a kustomization', async t => {
+  const { url, sent } = await startCluster(t);
+  const folder = newFolder(t, { 'kustomization.yaml': 'resources: [a.yaml]\n', 'a.yaml': pod('a') });
+  t.is((await run(['delete', '-k', folder, '--wait=false', '-s', url])).stdout, 'pod "a" deleted\n');
+  t.is((await run(['label', '-k', folder, 'x=y', '-s', url])).stdout, 'pod/a labeled\n');
+  t.regex((await run(['describe', '-k', folder, '--show-events=false', '-s', url])).stdout, /^Name: +a\n/);
+  t.true(sent.length > 0);
+});
+
+const deployment = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: ${'d'.repeat(70)}, labels: {app: d}}
+spec:
+  selector: {matchLabels: {app: d}}
+  template: {spec: {containers: [{name: c, ports: [{containerPort: 80}]}]}}
+`;
+
+test('what stands in a file is exposed as it stands there', async t => {
+  const { url, sent } = await startCluster(t);
+  const overrides = '{"metadata":{"annotations":{"a":"b"}}}';
+  const words = ['expose', '-f', '-', '--overrides', overrides, '--save-config', '-s', url];
+  t.is((await run(words, {}, deployment)).stdout, `service/${'d'.repeat(63)} exposed\n`);
+  const [{ line, body } = { line: '', body: {} }, ...more] = sent;
+  t.deepEqual([line, more], ['POST /api/v1/namespaces/default/services', []]);
+  t.deepEqual(body.spec, { ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }], selector: { app: 'd' } });
+  const { annotations } = body.metadata as { annotations: Record<string, string> };
+  t.deepEqual(Object.keys(annotations).sort(), ['a', 'kubectl.kubernetes.io/last-applied-configuration']);
+  const unselected = await run(['expose', '-f', '-', '-s', url], {}, deployment.replace(/ *selector.*\n/, ''));
+  t.is(
+    unselected.stderr,
+    "error: couldn't retrieve selectors via --selector flag or introspection: invalid deployment: no selectors, therefore cannot be exposed\n",
+  );
+});
+
+test('set selector sends the version that it is for', async t => {
+  const { url, sent } = await startCluster(t);
+  await run(['set', 'selector', 'service/s', 'a=b', '--resource-version=1', '-s', url]);
+  t.deepEqual(sent.at(-1), {
+    line: 'PATCH /api/v1/namespaces/default/services/s',
+    body: { metadata: { resourceVersion: '1' }, spec: { selector: { a: 'b' } } },
+  });
+});
+
+test('set --local shows what kubectl’s types never leave out', async t => {
+  const { url } = await startCluster(t);
+  const service = 'apiVersion: v1\nkind: Service\nmetadata: {name: s}\n';
+  const words = ['set', 'selector', '-f', '-', 'a=b', '--local', '-o', 'yaml', '-s', url];
+  t.is(
+    (await run(words, {}, service)).stdout,
+    'apiVersion: v1\nkind: Service\nmetadata:\n  creationTimestamp: null\n  name: s\nspec:\n  selector:\n    a: b\nstatus:\n  loadBalancer: {}\n',
+  );
+});
+
+test('a short name stands for the long one and its group, whatever version stands beside it', async t => {
+  const { url, sent } = await startCluster(t);
+  for (const word of ['hpa.v1.autoscaling', 'hpa.autoscal', 'horizontalpodautoscalers.v1.autoscaling']) {
+    await run(['get', word, '-o', 'name', '-s', url]);
+  }
+  t.deepEqual(
+    sent.map(({ line }) => line.split('/')[3]),
+    ['v2', 'v2', 'v1'],
+  );
+});
+
+test('a watch ends when the time for a request is over', async t => {
+  const { url } = await startCluster(t);
+  const watch = await run(['get', 'pods', '-w', '-o', 'name', '--request-timeout=200ms', '-s', url]);
+  t.is(watch.stdout, 'pod/\n');
+  t.deepEqual([watch.stderr, watch.exitCode], ['', 0]);
+});
