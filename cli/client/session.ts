@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { HttpsTransport } from '../../control/client/https.ts';
 import type { CommandContext } from '../context.ts';
 import { parseDurationMs } from '../output/durations.ts';
+import { UnfinishedError } from '../output/go-template.ts';
 import { productVersion } from '../version.ts';
 import { Api, type RequestTold } from './api.ts';
 import { Discovery } from './discovery.ts';
@@ -133,6 +134,7 @@ const EXIT_USAGE = 2;
 /** Prints what a command threw, in the words and with the exit code of kubectl. */
 export function tellFailure(context: CommandContext, error: unknown, server?: string): void {
   const { text, exitCode } = describeError(error, server);
+  if (error instanceof UnfinishedError) context.stdout.write(error.written);
   if (text !== '') context.stderr.write(`${inOwnName(text, context.name)}\n`);
   const isUsage = error instanceof CommandError && error.isUsage;
   context.setExitCode(isUsage && context.name !== 'kubectl' ? EXIT_USAGE : exitCode);

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import { objectPrinter, PLAIN_FORMATS } from '../output/objects.ts';
+import { isDocument, objectPrinter, PLAIN_FORMATS } from '../output/objects.ts';
 import type { JsonObject } from './api.ts';
 import { failure } from './errors.ts';
 import { displayName, type ObjectReference } from './objects.ts';
@@ -13,6 +13,7 @@ export interface WriteFlags {
   readonly output?: string;
   readonly showManagedFields?: boolean;
   readonly template?: string;
+  readonly allowMissingTemplateKeys?: boolean;
 }
 
 export function withWriteFlags<T extends Command>(command: T): T {
@@ -54,12 +55,12 @@ export function printWritten(
 ): void {
   const mode = dryRunOf(flags);
   if (flags.output || flags.template) {
-    const format =
-      flags.template === undefined ? (flags.output ?? '') : `${flags.output || 'go-template'}=${flags.template}`;
+    const format = !flags.template ? (flags.output ?? '') : `${flags.output || 'go-template'}=${flags.template}`;
     // Documents of YAML that follow each other have a line between.
     if (format === 'yaml' && session.documentCount++ > 0) session.print('---');
-    const print = objectPrinter(format, { allowed: PLAIN_FORMATS });
-    const object = flags.showManagedFields ? written.object : withoutManagedFields(written.object);
+    const print = objectPrinter(format, { allowed: PLAIN_FORMATS, mayMiss: flags.allowMissingTemplateKeys });
+    const isWhole = flags.showManagedFields || !isDocument(format);
+    const object = isWhole ? written.object : withoutManagedFields(written.object);
     session.context.stdout.write(print({ objects: [{ ...written, object }], isList: false }));
     return;
   }

@@ -7,7 +7,7 @@ import { nameWithGroup, pathOf, type Resource } from '../client/discovery.ts';
 import { explainExpired } from '../client/history.ts';
 import { describeListError, metadataOf, tellMissingNamespace } from '../client/objects.ts';
 import type { Session } from '../client/session.ts';
-import type { PrintedObject } from '../output/objects.ts';
+import { isDocument, type PrintedObject } from '../output/objects.ts';
 import { TABLE_MEDIA_TYPE, type TableDocument } from '../output/server-table.ts';
 
 export interface GetFlags {
@@ -34,6 +34,7 @@ export interface GetFlags {
   readonly template?: string;
   readonly kustomize?: string;
   readonly serverPrint: boolean;
+  readonly allowMissingTemplateKeys?: boolean;
 }
 
 export interface GetRequest {
@@ -189,9 +190,15 @@ export async function fetchObjects(request: GetRequest, target: Target): Promise
   }
 }
 
-/** Who set which field interests few: kubectl hides it as well. */
+/** Who set which field interests few: kubectl hides it as well, but not from templates. */
 export function shown(object: JsonObject, flags: GetFlags): JsonObject {
-  if (flags.showManagedFields || typeof object.metadata !== 'object' || object.metadata === null) return object;
+  if (
+    flags.showManagedFields ||
+    !isDocument(flags.output) ||
+    typeof object.metadata !== 'object' ||
+    object.metadata === null
+  )
+    return object;
   const { managedFields: _hidden, ...metadata } = object.metadata as JsonObject;
   return { ...object, metadata };
 }

@@ -104,7 +104,7 @@ async function get(session: Session, words: readonly string[], flags: GetFlags):
   if ((flags.selector || flags.fieldSelector) && isNamed) {
     throw failure('name cannot be provided when a selector is specified');
   }
-  const output = flags.template === undefined ? flags.output : `${flags.output || 'go-template'}=${flags.template}`;
+  const output = !flags.template ? flags.output : `${flags.output || 'go-template'}=${flags.template}`;
   const isTable = output === undefined || output === '' || output === 'wide';
   const request: GetRequest = {
     session,
@@ -219,7 +219,10 @@ function compare(a: unknown, b: unknown): number {
 
 async function printObjects(request: GetRequest): Promise<void> {
   const { session, flags, targets } = request;
-  const print = objectPrinter(flags.output ?? '', { hasHeaders: flags.headers });
+  const print = objectPrinter(flags.output ?? '', {
+    hasHeaders: flags.headers,
+    mayMiss: flags.allowMissingTemplateKeys,
+  });
   const objects: PrintedObject[] = [];
   const errors: string[] = [];
   for (const target of targets) {
@@ -256,7 +259,9 @@ async function watch(request: GetRequest, isTable: boolean): Promise<void> {
   }
   const { resource, name } = target;
   const table = tableFor(request, resource);
-  const printer = isTable ? undefined : objectPrinter(flags.output ?? '', { hasHeaders: flags.headers });
+  const printer = isTable
+    ? undefined
+    : objectPrinter(flags.output ?? '', { hasHeaders: flags.headers, mayMiss: flags.allowMissingTemplateKeys });
   const path = pathOf(resource, namespaceOf(request, target));
   const query = { ...selection(flags), ...(name !== undefined && { fieldSelector: `metadata.name=${name}` }) };
   const accept = isTable ? TABLE_MEDIA_TYPE : 'application/json';

@@ -4,6 +4,7 @@
  */
 import { failure } from '../client/errors.ts';
 import { sorted } from './documents.ts';
+import { goSyntax, goType } from './template/go-format.ts';
 
 type Node =
   | { readonly type: 'text'; readonly text: string }
@@ -27,12 +28,26 @@ type Step =
 
 type Operand = { readonly steps: readonly Step[] } | { readonly value: unknown };
 
+/** What a path is looked for in. */
+interface Scope {
+  readonly root: unknown;
+  /** Whether a key that is not there is nothing, or an error. */
+  readonly mayMiss: boolean;
+}
+
+/** What cannot be found, in the words of kubectl. */
+class PathError extends Error {
+  override readonly name = 'PathError';
+}
+
 /** A parsed template. */
 export class JsonPath {
+  readonly #text: string;
   readonly #nodes: readonly Node[];
 
   /** @throws CommandError if the text is no template. */
   constructor(template: string) {
+    this.#text = template;
     try {
       this.#nodes = parseTemplate(template);
     } catch (error) {
@@ -41,15 +56,32 @@ export class JsonPath {
     }
   }
 
-  /** The template's text, with the values of `root` filled in. Keys that are missing are empty. */
-  render(root: unknown): string {
-    return this.#nodes.map(node => render(node, root, root)).join('');
+  /**
+   * The template's text, with the values of `root` filled in.
+   * @param mayMiss Whether keys that are missing are empty, or an error.
+   */
+  render(root: unknown, mayMiss = true): string {
+    return this.#explained(root, () => this.#nodes.map(node => render(node, root, { root, mayMiss })).join(''));
+  }
+
+  #explained<T>(root: unknown, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof PathError)) throw error;
+      throw failure(
+        `error executing jsonpath ${JSON.stringify(this.#text)}: Error executing template: ${error.message}. Printing more information for debugging the template:\n` +
+          `\ttemplate was:\n\t\t${this.#text}\n\tobject given to jsonpath engine was:\n\t\t${goSyntax(root)}\n\n`,
+        error,
+      );
+    }
   }
 
   /** The values that the first path of the template finds. */
   find(root: unknown): unknown[] {
     const node = this.#nodes.find(candidate => candidate.type === 'path');
-    return node?.type === 'path' ? evaluate(node.steps, [root], root) : [];
+    if (node?.type !== 'path') return [];
+    return this.#explained(root, () => evaluate(node.steps, [root], { root, mayMiss: true }));
   }
 }
 
@@ -65,15 +97,15 @@ export function relaxed(path: string): string {
   return `{${bare.startsWith('[') || bare.startsWith('$') ? bare : `.${bare}`}}`;
 }
 
-function render(node: Node, current: unknown, root: unknown): string {
+function render(node: Node, current: unknown, scope: Scope): string {
   switch (node.type) {
     case 'text':
       return node.text;
     case 'path':
-      return evaluate(node.steps, [current], root).map(valueText).join(' ');
+      return evaluate(node.steps, [current], scope).map(valueText).join(' ');
     case 'range':
-      return evaluate(node.steps, [current], root)
-        .map(item => node.body.map(child => render(child, item, root)).join(''))
+      return evaluate(node.steps, [current], scope)
+        .map(item => node.body.map(child => render(child, item, scope)).join(''))
         .join('');
   }
 }
@@ -84,42 +116,50 @@ export function valueText(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(sorted(value)) : String(value);
 }
 
-function evaluate(steps: readonly Step[], start: readonly unknown[], root: unknown): unknown[] {
+function evaluate(steps: readonly Step[], start: readonly unknown[], scope: Scope): unknown[] {
   let values = [...start];
-  for (const step of steps) values = values.flatMap(value => apply(step, value, root));
+  for (const step of steps) {
+    const inputs = values;
+    // First what the first part finds in all of them.
+    values =
+      step.type === 'union'
+        ? step.parts.flatMap(part => evaluate(part, inputs, scope))
+        : inputs.flatMap(value => apply(step, value, scope));
+  }
   return values;
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-function apply(step: Step, value: unknown, root: unknown): unknown[] {
+function apply(step: Exclude<Step, { type: 'union' }>, value: unknown, scope: Scope): unknown[] {
   switch (step.type) {
     case 'root':
-      return [root];
+      return [scope.root];
     case 'field':
-      return isObject(value) && Object.hasOwn(value, step.name) ? [value[step.name]] : [];
+      if (isObject(value) && Object.hasOwn(value, step.name)) return [value[step.name]];
+      if (!scope.mayMiss) throw new PathError(`${step.name} is not found`);
+      return [];
     case 'wildcard':
       return Array.isArray(value) ? value : isObject(value) ? Object.values(value) : [];
     case 'recursive':
       return descendants(value);
     case 'index': {
-      if (!Array.isArray(value)) return [];
+      if (!Array.isArray(value)) {
+        if (value === undefined || value === null) return [];
+        throw new PathError(`${goType(value)} is not array or slice`);
+      }
       const index = step.index < 0 ? value.length + step.index : step.index;
       if (index >= value.length || index < 0) {
-        throw failure(
-          `error executing jsonpath: array index out of bounds: index ${step.index}, length ${value.length}`,
-        );
+        throw new PathError(`array index out of bounds: index ${step.index}, length ${value.length}`);
       }
       return [value[index]];
     }
     case 'slice':
       return Array.isArray(value) ? slice(value, step) : [];
-    case 'union':
-      return step.parts.flatMap(part => evaluate(part, [value], root));
     case 'filter': {
       const items = Array.isArray(value) ? value : [value];
-      return items.filter(item => matches(step, item, root));
+      return items.filter(item => matches(step, item, scope));
     }
   }
 }
@@ -134,10 +174,10 @@ function slice(array: readonly unknown[], { start, end, step }: Extract<Step, { 
   return part.filter((_, index) => index % step === 0);
 }
 
-function matches(filter: Extract<Step, { type: 'filter' }>, item: unknown, root: unknown): boolean {
-  const left = operandValue(filter.left, item, root);
+function matches(filter: Extract<Step, { type: 'filter' }>, item: unknown, scope: Scope): boolean {
+  const left = operandValue(filter.left, item, scope);
   if (!filter.right) return left !== undefined;
-  const right = operandValue(filter.right, item, root);
+  const right = operandValue(filter.right, item, scope);
   if (left === undefined || right === undefined) return false;
   switch (filter.operator) {
     case '==':
@@ -160,8 +200,8 @@ function compare(a: unknown, b: unknown): number {
   return String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0;
 }
 
-function operandValue(operand: Operand, item: unknown, root: unknown): unknown {
-  return 'value' in operand ? operand.value : evaluate(operand.steps, [item], root)[0];
+function operandValue(operand: Operand, item: unknown, scope: Scope): unknown {
+  return 'value' in operand ? operand.value : evaluate(operand.steps, [item], scope)[0];
 }
 
 const broken = (why: string) => new SyntaxError(why);
@@ -235,7 +275,7 @@ function parsePath(text: string): Step[] {
     } else if (take(/^\.?\*/)) steps.push({ type: 'wildcard' });
     else if (rest.startsWith('[')) {
       const end = closingBracket(rest);
-      steps.push(parseBracket(rest.slice(1, end).trim()));
+      steps.push(...parseBracket(rest.slice(1, end).trim()));
       rest = rest.slice(end + 1);
     } else {
       const field = take(/^\.?((?:\\.|[^.[\]\s{}()'"=!<>|*?,@$\\])+)/);
@@ -258,18 +298,22 @@ function closingBracket(text: string): number {
   throw broken('unterminated array');
 }
 
-function parseBracket(text: string): Step {
+function parseBracket(text: string): Step[] {
   const filter = /^\?\((.*)\)$/s.exec(text)?.[1];
-  if (filter !== undefined) return parseFilter(filter.trim());
-  if (text === '*') return { type: 'wildcard' };
+  if (filter !== undefined) return [parseFilter(filter.trim())];
+  if (text === '*') return [{ type: 'wildcard' }];
   const parts = splitOutsideQuotes(text);
-  if (parts.length > 1) return { type: 'union', parts: parts.map(part => [parseBracket(part)]) };
-  if (/^["']/.test(text)) return { type: 'field', name: unquote(text) };
-  if (/^-?\d+$/.test(text)) return { type: 'index', index: Number(text) };
+  if (parts.length > 1) return [{ type: 'union', parts: parts.map(parseBracket) }];
+  // What stands in quotes is a path too: a dot of a key has a backslash before it there as well.
+  const key = /^'([^']*)'$/.exec(text)?.[1];
+  if (key !== undefined) return parsePath(`.${key}`);
+  if (/^-?\d+$/.test(text)) return [{ type: 'index', index: Number(text) }];
   const range = /^(-?\d*):(-?\d*)(?::(\d*))?$/.exec(text);
   if (range) {
     const number = (digits: string | undefined) => (digits ? Number(digits) : undefined);
-    return { type: 'slice', start: number(range[1]), end: number(range[2]), step: Math.max(1, number(range[3]) ?? 1) };
+    return [
+      { type: 'slice', start: number(range[1]), end: number(range[2]), step: Math.max(1, number(range[3]) ?? 1) },
+    ];
   }
   throw broken(`invalid array index ${text}`);
 }
