@@ -4,7 +4,7 @@ import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from './api.ts';
 import { resolveTargets } from './arguments.ts';
 import { groupVersionOf, pathOf, type Resource, singularWithGroup } from './discovery.ts';
-import { CommandError, describeApiError, failure } from './errors.ts';
+import { CommandError, describeApiError, describeOneOfMany, failure } from './errors.ts';
 import { type Manifest, readManifests } from './manifests.ts';
 import type { Session } from './session.ts';
 import { MUST_NAME_OBJECTS } from './usage.ts';
@@ -313,7 +313,8 @@ export function tellFailures(
 ): void {
   const isOne = failures.length === 1;
   for (const { error, context } of failures) {
-    if (error instanceof ApiError) session.error(describeApiError(error, context));
+    if (error instanceof ApiError)
+      session.error(isOne ? describeApiError(error, context) : describeOneOfMany(error, context));
     else session.error(isOne ? error.message : error.message.replace(/^error: /, ''));
     session.context.setExitCode(1);
   }

@@ -14,7 +14,7 @@ import { type Session, withSession } from '../client/session.ts';
 import { usageFailure } from '../client/usage.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
-import { withLastApplied } from './apply-patch.ts';
+import { lastApplied, withLastApplied } from './apply-patch.ts';
 import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
 import { createKinds } from './create-kinds.ts';
 import { sendRaw } from './raw.ts';
@@ -77,7 +77,8 @@ async function create(session: Session, words: readonly string[], flags: Flags, 
     session,
     await manifestObjects(session, flags, 'create'),
     async manifest => {
-      const object = flags.saveConfig ? withLastApplied(manifest.object) : manifest.object;
+      const isNoted = flags.saveConfig || lastApplied(manifest.object) !== undefined;
+      const object = isNoted ? withLastApplied(manifest.object) : manifest.object;
       await createObject(session, { ...manifest, object }, flags);
     },
     'creating',
@@ -122,7 +123,8 @@ export async function createObject(
           dryRun: dryRunQuery(flags),
         },
       });
-  const name = metadataOf(created).name ?? manifest.name;
+  // What is only answered, such as a review, has no name.
+  const name = metadataOf(created).name || manifest.name || '<unknown>';
   printWritten(session, { resource: manifest.resource, name, object: created }, flags.operation ?? 'created', flags);
   return created;
 }

@@ -83,7 +83,12 @@ async function remove(session: Session, words: readonly string[], flags: Flags):
     return;
   }
   const going: { reference: ObjectReference; uid: string | undefined }[] = [];
+  let isWarned = !session.isNamespaceExplicit;
   for (const reference of references) {
+    if (!isWarned && !reference.resource.isNamespaced) {
+      session.error('Warning: deleting cluster-scoped resources, not scoped to the provided namespace');
+      isWarned = true;
+    }
     try {
       const uid = await removeOne(session, reference, { graceSeconds, propagationPolicy, flags });
       going.push({ reference, uid });

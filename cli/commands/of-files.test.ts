@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { runInProcess as run } from '../../test/helpers/cli-in-process.ts';
+import { checkPair } from './key-pair.ts';
 
 const resource = (name: string, kind: string, shortName: string) => ({
   resource: name,
@@ -21,7 +22,17 @@ const group = (name: string, versions: readonly string[], resources: readonly ob
 const discovery: Readonly<Record<string, unknown>> = {
   '/api': {
     kind: 'APIGroupDiscoveryList',
-    items: [group('', ['v1'], [resource('pods', 'Pod', 'po'), resource('services', 'Service', 'svc')])],
+    items: [
+      group(
+        '',
+        ['v1'],
+        [
+          resource('pods', 'Pod', 'po'),
+          resource('services', 'Service', 'svc'),
+          { ...resource('nodes', 'Node', 'no'), scope: 'Cluster' },
+        ],
+      ),
+    ],
   },
   '/apis': {
     kind: 'APIGroupDiscoveryList',
@@ -50,7 +61,8 @@ async function startCluster(t: ExecutionContext): Promise<{ readonly url: string
       const known = discovery[pathname];
       if (!known) sent.push({ line: `${request.method} ${pathname}`, body });
       response.writeHead(200, { 'content-type': 'application/json' });
-      const [, namespace, name] = /\/namespaces\/([^/]+)\/\w+\/([^/]+)$/.exec(pathname) ?? [];
+      const [, namespace, name] =
+        /\/namespaces\/([^/]+)\/\w+\/([^/]+)$/.exec(pathname) ?? /\/v1(\/)nodes\/(\w+)$/.exec(pathname) ?? [];
       const kind = pathname.includes('/services/') ? 'Service' : 'Pod';
       const pod = { kind, apiVersion: 'v1', metadata: { name, namespace, uid: 'u', resourceVersion: '7' } };
       if (searchParams.has('watch')) response.write('\n');
@@ -202,4 +214,38 @@ test('a watch ends when the time for a request is over', async t => {
   const watch = await run(['get', 'pods', '-w', '-o', 'name', '--request-timeout=200ms', '-s', url]);
   t.is(watch.stdout, 'pod/\n');
   t.deepEqual([watch.stderr, watch.exitCode], ['', 0]);
+});
+
+test('what was applied last is noted anew by replace, also without --save-config', async t => {
+  const { url, sent } = await startCluster(t);
+  const noted = ', annotations: {kubectl.kubernetes.io/last-applied-configuration: "{}"}';
+  for (const text of [pod('a', noted), pod('a')]) await run(['replace', '-f', '-', '-s', url], {}, text);
+  const notes = sent.map(({ body }) => (body.metadata as { annotations?: Record<string, string> }).annotations);
+  const text = '{"apiVersion":"v1","kind":"Pod","metadata":{"annotations":{},"name":"a","namespace":"default"}}\n';
+  t.deepEqual(notes, [{ 'kubectl.kubernetes.io/last-applied-configuration': text }, undefined]);
+});
+
+test('who names a namespace is warned when what has none is deleted', async t => {
+  const { url } = await startCluster(t);
+  const warned = await run(['delete', 'nodes', 'n', 'm', '-n', 'x', '--wait=false', '-s', url]);
+  t.is(warned.stderr, 'Warning: deleting cluster-scoped resources, not scoped to the provided namespace\n');
+  t.is((await run(['delete', 'nodes', 'n', '--wait=false', '-s', url])).stderr, '');
+});
+
+test('a certificate goes with its own key only', t => {
+  const certificate = Buffer.from('-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n');
+  const key = Buffer.from('-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n');
+  const nothing = Buffer.from('x');
+  for (const [pair, message] of [
+    [
+      { certificate: key, key: certificate },
+      'failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched',
+    ],
+    [{ certificate: nothing, key }, 'failed to find any PEM data in certificate input'],
+    [{ certificate, key: certificate }, 'found a certificate rather than a key in the PEM for the private key'],
+    [{ certificate, key: nothing }, 'failed to find any PEM data in key input'],
+  ] as const) {
+    t.is(t.throws(() => checkPair(pair))?.message, `error: tls: ${message}`);
+  }
+  t.regex(t.throws(() => checkPair({ certificate, key }))?.message ?? '', /^error: tls: failed to parse private key: /);
 });

@@ -15,7 +15,7 @@ import { type Session, withSession } from '../client/session.ts';
 import { usageFailure } from '../client/usage.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
-import { withLastApplied } from './apply-patch.ts';
+import { lastApplied, withLastApplied } from './apply-patch.ts';
 import { ClusterCommand, durationMs, integer, repeated, withGlobalFlags } from './cluster-command.ts';
 import { fieldValidation, withoutVersion } from './create.ts';
 import { waitUntilGone } from './delete.ts';
@@ -67,7 +67,7 @@ async function replace(session: Session, words: readonly string[], flags: Flags,
   if (flags.timeout !== undefined && !flags.force) throw failure('--timeout must have --force specified');
   const manifests = (await manifestObjects(session, flags, 'replace')).map(manifest => ({
     ...manifest,
-    object: flags.saveConfig ? withLastApplied(manifest.object) : manifest.object,
+    object: flags.saveConfig || lastApplied(manifest.object) ? withLastApplied(manifest.object) : manifest.object,
   }));
   if (flags.force && dryRunOf(flags) === 'none') {
     for (const manifest of manifests) await removeFirst(session, manifest, flags);
