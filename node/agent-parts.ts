@@ -28,6 +28,7 @@ import { type ImagePolicy, imagePolicy } from './housekeeping/image-plan.ts';
 import { ImageServer } from './images/server.ts';
 import { NodeIngress } from './ingress/ingress.ts';
 import { NODE_STATUS_MS, PODS_MAX, PULLS_MAX, RUNTIME_OPERATIONS_MAX } from './limits.ts';
+import { usedImages } from './metrics/machine-usage.ts';
 import { NodeNetworking } from './node-networking.ts';
 import { type MachineFacts, type NodeInput, reportedImages } from './node-status.ts';
 import type { PodContext } from './pods/context.ts';
@@ -160,7 +161,7 @@ export class AgentParts {
   }
 
   #makeServer(): AgentServer {
-    const { name, dataDir, clock, logger, runtime, tls, dns, clusterDns } = this.#options;
+    const { name, dataDir, clock, logger, runtime, tls, dns, clusterDns, podManifestPath } = this.#options;
     return new AgentServer({
       clock,
       logger,
@@ -174,12 +175,15 @@ export class AgentParts {
         probeCounts: () => this.#probeCounts.list(),
         dnsMetrics: () => dns?.metrics() ?? [],
         evictions: () => this.evictor.evictions,
+        images: () => usedImages(runtime),
+        loopEnteredMs: () => this.view.enteredMs,
         volumes: () => usedVolumes(this.manager?.list() ?? [], { volumes: this.#volumes, stats: this.csi?.stats }),
         configuration: () => ({
           port: this.server.port,
           podCIDR: this.nodes.list().find(({ metadata }) => metadata?.name === name)?.spec?.podCIDR,
           clusterDNS: clusterDns?.addresses ?? [],
           clusterDomain: clusterDns?.domain ?? 'cluster.local',
+          staticPodPath: podManifestPath ?? join(dataDir, 'manifests'),
           ...describeEviction(this.#eviction),
           imageGCHighThresholdPercent: this.#imagePolicy.highPercent,
           imageGCLowThresholdPercent: this.#imagePolicy.lowPercent,

@@ -332,7 +332,7 @@ test('services and routes reach the proxy and the network', async t => {
     await world.clock.advance(100);
     return world.proxy.ports[0]?.endpoints.length === 1;
   });
-  t.deepEqual(world.proxy.ports[0]?.endpoints, [{ address: '10.42.1.5', port: 8080, local: false }]);
+  t.deepEqual(world.proxy.ports[0]?.endpoints, [{ address: '10.42.1.5', port: 8080, local: false, cluster: true }]);
 });
 
 test('the node announces how its pods are reached, also to those who have forgotten', async t => {

@@ -29,7 +29,8 @@ export function planHostPorts(pods: readonly Pod[]): ServicePort[] {
             externalIPs: isAnywhere ? [] : [hostIP],
             affinitySeconds: 0,
             localOnly: true,
-            endpoints: addresses.map(address => ({ address, port: containerPort, local: true })),
+            internalLocalOnly: false,
+            endpoints: addresses.map(address => ({ address, port: containerPort, local: true, cluster: true })),
           },
         ];
       }),

@@ -90,11 +90,15 @@ export const EVICTION_OBSERVE_MS = 10_000;
 export const PRESSURE_TRANSITION_MS = 300_000;
 /** What an evicted pod gets to end. */
 export const EVICTION_GRACE_SECONDS = 1;
+/** Files of the kernel that are read at once for one summary. */
+export const PROC_READS_MAX = 16;
 /** How much of the time may go into measuring what pods keep on the disk: a node with much on it is measured less often. */
 export const STORAGE_MEASURE_SHARE_MAX = 0.05;
 
 /** Streams (exec, attach, port-forward) that the agent's server holds at once. */
 export const STREAMS_MAX = 500;
+/** Files below `/logs/` that the agent's server reads at once. */
+export const LOG_FILES_MAX = 32;
 /** A client has this long to open the streams that its request announced (kubelet `StreamCreationTimeout`). */
 export const STREAM_CREATION_TIMEOUT_MS = 30_000;
 /** After the last byte a client has this long to hang up. */

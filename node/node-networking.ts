@@ -23,8 +23,8 @@ import type { Logger } from './logger.ts';
 import type { PodNetwork } from './network/network.ts';
 import { announcementAnnotations } from './network/way.ts';
 import { learnPodRange } from './pod-range.ts';
-import { HealthPorts, planServiceHealth } from './proxy/health-ports.ts';
-import type { ServiceProxy } from './proxy/proxy.ts';
+import { HealthPorts, ProxyHealth, planServiceHealth } from './proxy/health-ports.ts';
+import { ProxyPortError, type ServiceProxy } from './proxy/proxy.ts';
 import { planRoutes } from './routes.ts';
 import { planServicePorts } from './service-ports.ts';
 
@@ -58,6 +58,7 @@ export class NodeNetworking {
   readonly #options: NodeNetworkingOptions;
   readonly #dnsView: ServiceView;
   readonly #healthPorts: HealthPorts;
+  readonly #proxyHealth = new ProxyHealth();
   readonly #proxySync: Coalescer;
   readonly #routeSync: Coalescer;
   /** The node's zone, as the rules of services were last made for it. */
@@ -67,7 +68,7 @@ export class NodeNetworking {
     this.#options = options;
     const { clock, logger, services, slices } = options;
     this.#dnsView = viewOf(services, slices);
-    this.#healthPorts = new HealthPorts(logger);
+    this.#healthPorts = new HealthPorts(logger, () => this.#proxyHealth.isHealthy(clock.now()));
     const sync = (name: string, job: () => Promise<void>) =>
       new Coalescer({ name, job, clock, logger, restMs: SYNC_REST_MS });
     this.#proxySync = sync('service proxy', () => this.#syncProxy());
@@ -140,7 +141,7 @@ export class NodeNetworking {
   }
 
   async #syncProxy(): Promise<void> {
-    const { proxy, dns, nodeName, nodes, services, slices, pods } = this.#options;
+    const { proxy, dns, nodeName, nodes, services, slices, pods, clock } = this.#options;
     this.#zone = nodes.get(nodeName)?.metadata?.labels?.[ZONE_LABEL];
     // Rules from half a picture would cut connections that the other half keeps.
     if (!services.hasSynced || !slices.hasSynced || !pods.hasSynced) return;
@@ -150,6 +151,10 @@ export class NodeNetworking {
     ];
     try {
       await proxy?.sync(dns?.servedPorts(ports) ?? ports);
+      this.#proxyHealth.tell(true, clock.now());
+    } catch (error) {
+      this.#proxyHealth.tell(error instanceof ProxyPortError, clock.now());
+      throw error;
     } finally {
       // Where only some of the rules could be made, the others work.
       if (proxy) await this.#healthPorts.sync(planServiceHealth(services.list(), slices.list(), nodeName));

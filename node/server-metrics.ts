@@ -1,19 +1,23 @@
 /** The figures that the agent's server gives: `/stats/summary`, `/metrics…`, `/configz`. */
 import type { Clock } from './clock.ts';
 import type { PodHandle } from './container-lookup.ts';
-import { EVICTION_OBSERVE_MS, NODE_STATUS_MS, PODS_MAX, PRESSURE_TRANSITION_MS } from './limits.ts';
-import { machineUsage, processUsage } from './metrics/machine-usage.ts';
 import {
-  agentPage,
-  cadvisorPage,
-  type PageInput,
-  type ProbeCount,
-  probesPage,
-  resourcePage,
-  volumesPage,
-} from './metrics/pages.ts';
+  EVICTION_OBSERVE_MS,
+  LEASE_DURATION_SECONDS,
+  NODE_OBSERVE_MS,
+  NODE_STATUS_MS,
+  PODS_MAX,
+  PRESSURE_TRANSITION_MS,
+  PROC_READS_MAX,
+  PULLS_MAX,
+} from './limits.ts';
+import { cadvisorPage } from './metrics/cadvisor-page.ts';
+import { type InterfaceCounts, interfacesOf } from './metrics/interfaces.ts';
+import { type MachineQuestion, machineUsage, processUsage } from './metrics/machine-usage.ts';
+import { agentPage, type PageInput, type ProbeCount, probesPage, resourcePage, volumesPage } from './metrics/pages.ts';
 import { type Metric, renderMetrics } from './metrics/text.ts';
 import { type UsedVolume, usedPods } from './metrics/usage.ts';
+import { mapBounded } from './runtime/bounded.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { Summaries } from './stats.ts';
 
@@ -26,6 +30,10 @@ export interface AgentFacts {
   readonly probeCounts: () => readonly ProbeCount[];
   /** What the node's DNS server counted. */
   readonly dnsMetrics?: () => readonly Metric[];
+  /** When the agent last began to look at what the runtime has; undefined before the first time. */
+  readonly loopEnteredMs?: () => number | undefined;
+  /** Where images are, if that is on this machine, and how much they are. */
+  readonly images?: () => Promise<MachineQuestion['images']>;
   /** What volumes hold whose drivers count it. */
   readonly volumes?: () => Promise<readonly UsedVolume[]>;
   /** Pods that were ended for what the node was short of, by signal. */
@@ -36,9 +44,16 @@ export interface AgentFacts {
 
 export interface FiguresOptions {
   readonly clock: Clock;
-  readonly runtime: Pick<Runtime, 'usage'>;
+  readonly runtime: Pick<Runtime, 'list' | 'usage'>;
   readonly facts: AgentFacts;
   readonly pods: () => readonly PodHandle[];
+}
+
+/** As `metav1.Duration` is written: `10s`, `5m0s`, `1h0m0s`. */
+function duration(ms: number): string {
+  const seconds = ms / 1_000;
+  const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60];
+  return `${hours > 0 ? `${hours}h` : ''}${seconds >= 60 ? `${minutes}m` : ''}${seconds % 60}s`;
 }
 
 export class Figures {
@@ -81,10 +96,29 @@ export class Figures {
         apiVersion: 'kubelet.config.k8s.io/v1beta1',
         enableServer: true,
         authentication: { anonymous: { enabled: false }, webhook: { enabled: false } },
+        enableDebuggingHandlers: true,
+        enableSystemLogHandler: true,
+        enableSystemLogQuery: false,
+        registerNode: true,
         maxPods: PODS_MAX,
-        nodeStatusReportFrequency: `${NODE_STATUS_MS / 1000}s`,
-        evictionPressureTransitionPeriod: `${PRESSURE_TRANSITION_MS / 1000}s`,
-        housekeepingInterval: `${EVICTION_OBSERVE_MS / 1000}s`,
+        nodeStatusReportFrequency: duration(NODE_STATUS_MS),
+        nodeStatusUpdateFrequency: duration(NODE_OBSERVE_MS),
+        nodeLeaseDurationSeconds: LEASE_DURATION_SECONDS,
+        cpuCFSQuota: true,
+        cpuCFSQuotaPeriod: '100ms',
+        cpuManagerPolicy: 'none',
+        memoryManagerPolicy: 'None',
+        topologyManagerPolicy: 'none',
+        podPidsLimit: -1,
+        serializeImagePulls: false,
+        maxParallelImagePulls: PULLS_MAX,
+        // Connections last as long as their clients hold them.
+        streamingConnectionIdleTimeout: '0s',
+        localStorageCapacityIsolation: true,
+        protectKernelDefaults: false,
+        seccompDefault: true,
+        evictionPressureTransitionPeriod: duration(PRESSURE_TRANSITION_MS),
+        housekeepingInterval: duration(EVICTION_OBSERVE_MS),
         ...this.#options.facts.configuration(),
       },
     };
@@ -93,8 +127,31 @@ export class Figures {
   async #used(): Promise<PageInput> {
     const { clock, facts, pods, runtime } = this.#options;
     const now = clock.now();
-    const [node, usages] = await Promise.all([machineUsage(facts.dataDir, now), runtime.usage()]);
-    return { now, node, pods: usedPods(pods(), usages) };
+    const all = pods();
+    const [images, usages, interfaces] = await Promise.all([
+      // Of a runtime that does not say it the rest is worth having.
+      facts.images?.().catch(() => undefined),
+      runtime.usage(),
+      this.#interfaces(all),
+    ]);
+    return {
+      now,
+      node: await machineUsage({ folder: facts.dataDir, images, now }),
+      pods: usedPods(all, usages, interfaces),
+    };
+  }
+
+  /** Of pods with a network of their own, by uid. */
+  async #interfaces(pods: readonly PodHandle[]): Promise<ReadonlyMap<string, readonly InterfaceCounts[]>> {
+    const own = new Set(pods.filter(({ pod }) => !pod.spec?.hostNetwork).map(({ uid }) => uid));
+    const sandboxes = (await this.#options.runtime.list()).filter(
+      ({ pod, pid }) => pid !== undefined && own.has(pod.uid),
+    );
+    const found = await mapBounded(sandboxes, PROC_READS_MAX, async ({ pod, pid = 0 }) => {
+      const interfaces = await interfacesOf(pid);
+      return interfaces && ([pod.uid, interfaces] as const);
+    });
+    return new Map(found.filter(one => one !== undefined));
   }
 
   #agentPage(): string {

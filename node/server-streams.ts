@@ -22,7 +22,7 @@ import { acceptWebSocket, offeredProtocols, webSocketChannel } from './streams/w
 import { WEBSOCKET_COMMAND_PROTOCOLS, webSocketStreams } from './streams/websocket-command.ts';
 
 /** What the server asks of a runtime. */
-export type StreamingRuntime = Pick<Runtime, 'exec' | 'attach' | 'logs' | 'usage'>;
+export type StreamingRuntime = Pick<Runtime, 'exec' | 'attach' | 'list' | 'logs' | 'usage'>;
 
 export interface StreamsContext {
   readonly clock: Clock;

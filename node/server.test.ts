@@ -228,6 +228,8 @@ function ask(
 test('only the API server and administrators get in', async t => {
   const { server } = await serve(t);
   t.is((await ask(server.port, '/healthz', tls.apiServer)).text, 'ok');
+  t.is((await ask(server.port, '/healthz/syncloop', tls.apiServer)).text, 'ok');
+  t.is((await ask(server.port, '/healthz/other', tls.apiServer)).status, 404);
   t.is((await ask(server.port, '/healthz', {})).status, 401);
   t.is((await ask(server.port, '/healthz', tls.stranger)).status, 403);
 });
@@ -366,5 +368,7 @@ test('figures in the formats that collectors read', async t => {
   t.regex((await get('/metrics/cadvisor')).text, /^machine_cpu_cores 2$/m);
   t.is((await get('/metrics/probes')).status, 200);
   t.is((await get('/metrics/none')).status, 404);
-  t.like(JSON.parse((await get('/configz')).text), { kubeletconfig: { clusterDomain: 'cluster.local', maxPods: 110 } });
+  t.like(JSON.parse((await get('/configz')).text), {
+    kubeletconfig: { clusterDomain: 'cluster.local', maxPods: 110, nodeStatusReportFrequency: '5m0s' },
+  });
 });

@@ -13,6 +13,8 @@ import { HttpError } from './http-error.ts';
 import { HANDSHAKE_MS_MAX, STREAMS_MAX } from './limits.ts';
 import type { Logger } from './logger.ts';
 import { METRICS_CONTENT_TYPE } from './metrics/text.ts';
+import { healthAnswer, loopTrouble } from './server-health.ts';
+import { LogFolderPages } from './server-log-folder.ts';
 import { parseLogQuery, sendLogs } from './server-logs.ts';
 import { type AgentFacts, Figures } from './server-metrics.ts';
 import { type StreamingRuntime, serveStreams } from './server-streams.ts';
@@ -34,11 +36,13 @@ export interface AgentServerOptions {
 
 const API_SERVER_USER = 'kube-apiserver-kubelet-client';
 const ADMIN_GROUP = 'system:masters';
+const TEXT_HEADERS = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' };
 
 export class AgentServer {
   readonly #options: AgentServerOptions;
   readonly #server: Server;
   readonly #figures: Figures;
+  readonly #logFolder: LogFolderPages;
   readonly #streams = new Set<Duplex>();
   /** All connections, also those that are still in their handshake. */
   readonly #sockets = new Set<Duplex>();
@@ -49,6 +53,7 @@ export class AgentServer {
     const { cert, key, clientCa } = options.tls;
     const { clock, runtime, facts, pods } = options;
     this.#figures = new Figures({ clock, runtime, facts, pods: () => pods.list() });
+    this.#logFolder = new LogFolderPages(runtime);
     // Certificates are judged below, so that a stranger gets an answer and not a broken connection.
     this.#server = createServer({
       ...{ cert, key, ca: clientCa, requestCert: true, rejectUnauthorized: false },
@@ -99,7 +104,7 @@ export class AgentServer {
     } catch (error) {
       const { status, text } = this.#failure(error);
       if (response.headersSent) response.destroy();
-      else response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(text);
+      else response.writeHead(status, TEXT_HEADERS).end(text);
     }
   }
 
@@ -112,8 +117,7 @@ export class AgentServer {
     if (request.method !== 'GET') throw new HttpError(405, 'method not allowed');
     switch (first) {
       case 'healthz':
-        response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' }).end('ok');
-        return;
+        return this.#sendHealth(response, path.slice(1).join('/'), query);
       case 'pods':
         json({
           kind: 'PodList',
@@ -131,6 +135,8 @@ export class AgentServer {
         return;
       case 'metrics':
         return this.#sendMetrics(response, path.slice(1).join('/'));
+      case 'logs':
+        return this.#logFolder.answer(response, path.slice(1));
       case 'containerLogs': {
         const log = parseLogQuery(query, clock);
         const containerId = loggedContainer(findPod(pods, { namespace, name }), container, log.previous);
@@ -139,6 +145,18 @@ export class AgentServer {
       default:
         throw new HttpError(404, '404 page not found');
     }
+  }
+
+  #sendHealth(response: ServerResponse, name: string, query: URLSearchParams): void {
+    const { clock, facts } = this.#options;
+    const checks = [
+      { name: 'ping', trouble: undefined },
+      { name: 'log', trouble: undefined },
+      { name: 'syncloop', trouble: loopTrouble(facts.loopEnteredMs?.(), clock.now()) },
+    ];
+    const answer = healthAnswer(checks, name, query);
+    if (!answer) throw new HttpError(404, '404 page not found');
+    response.writeHead(answer.status, TEXT_HEADERS).end(answer.text);
   }
 
   async #sendMetrics(response: ServerResponse, name: string): Promise<void> {

@@ -1,5 +1,6 @@
 import test from 'ava';
 import type { EndpointSlice, Service } from './api.ts';
+import type { ServicePort } from './proxy/proxy.ts';
 import { planRoutes } from './routes.ts';
 import { planServicePorts } from './service-ports.ts';
 
@@ -47,15 +48,15 @@ test('a port leads to the ready endpoints of its name', t => {
         id: 'ns/web:dns',
         protocol: 'UDP',
         nodePort: 0,
-        endpoints: [{ address: '10.42.0.2', port: 5353, local: false }],
+        endpoints: [{ address: '10.42.0.2', port: 5353, local: false, cluster: true }],
       },
       {
         id: 'ns/web:http',
         protocol: 'TCP',
         nodePort: 30_080,
         endpoints: [
-          { address: '10.42.0.2', port: 8080, local: true },
-          { address: '10.42.1.2', port: 8080, local: false },
+          { address: '10.42.0.2', port: 8080, local: true, cluster: true },
+          { address: '10.42.1.2', port: 8080, local: false, cluster: true },
         ],
       },
     ],
@@ -71,6 +72,37 @@ test('terminating endpoints serve only while none is ready', t => {
   t.deepEqual(one([leaving('a'), ready('c')]), ['c']);
 });
 
+/** Whose traffic each endpoint takes. */
+function judged(port: ServicePort | undefined): Record<string, string> {
+  return Object.fromEntries(
+    (port?.endpoints ?? []).map(({ address, local, cluster }) => [
+      address,
+      [local ? 'local' : '', cluster ? 'cluster' : ''].join(' ').trim(),
+    ]),
+  );
+}
+
+test('traffic that stays on the node and all other traffic each have those that are ready, or else those that leave', t => {
+  const policies = [{ externalTrafficPolicy: 'Local' }, { internalTrafficPolicy: 'Local' }];
+  const here = { nodeName: 'node-1' };
+  const silent = { ...leaving('f'), ...here, conditions: { ready: false, terminating: true } };
+  for (const policy of policies) {
+    const one = (endpoints: EndpointSlice['endpoints']) =>
+      judged(planServicePorts([service({ ports: [{ port: 80 }], ...policy })], [slice(endpoints)], 'node-1')[0]);
+    t.deepEqual(one([{ ...leaving('a'), ...here }, ready('b')]), { a: 'local', b: 'cluster' });
+    t.deepEqual(one([{ ...leaving('a'), ...here }, ready('b', 'node-1')]), { b: 'local cluster' });
+    t.deepEqual(one([{ ...leaving('a'), ...here }, leaving('b')]), { a: 'local cluster', b: 'cluster' });
+    t.deepEqual(one([silent]), { f: 'local cluster' }, 'who does not say that it no longer serves does');
+    t.deepEqual(one([{ addresses: ['g'], ...here, conditions: { ready: false, serving: false } }]), {});
+  }
+  const plain = planServicePorts(
+    [service({ ports: [{ port: 80 }] })],
+    [slice([{ ...leaving('a'), ...here }, ready('b')])],
+    'node-1',
+  );
+  t.deepEqual(judged(plain[0]), { b: 'cluster' }, 'no traffic stays here');
+});
+
 test('headless and external services have no rules; policies and affinity are passed on', t => {
   const ports = [{ port: 80 }];
   t.deepEqual(
@@ -82,16 +114,14 @@ test('headless and external services have no rules; policies and affinity are pa
     [slice([ready('a'), ready('b', 'n')])],
     'n',
   );
-  t.deepEqual(
-    local?.endpoints.map(({ address }) => address),
-    ['b'],
-  );
+  t.like(local, { localOnly: false, internalLocalOnly: true });
+  t.deepEqual(judged(local), { a: 'cluster', b: 'local cluster' });
   const [sticky] = planServicePorts(
     [service({ ports, sessionAffinity: 'ClientIP', externalTrafficPolicy: 'Local' })],
     [],
     'n',
   );
-  t.like(sticky, { affinitySeconds: 10_800, localOnly: true });
+  t.like(sticky, { affinitySeconds: 10_800, localOnly: true, internalLocalOnly: false });
 });
 
 test('routes lead to the other nodes that have a range and an address', t => {
@@ -125,10 +155,11 @@ test('endpoints that are meant for other zones are left to their nodes, as long 
   t.deepEqual(reached(zoned, 'c'), all, 'a zone that none is meant for');
   t.deepEqual(reached([...zoned, ready('10.42.0.5')], 'b'), [...all, '10.42.0.5'], 'one without a word');
   t.deepEqual(reached([...zoned, leaving('10.42.0.5')], 'b'), ['10.42.0.3'], 'one that leaves has no say');
-  t.deepEqual(reached(zoned, 'b', { internalTrafficPolicy: 'Local' }), ['10.42.0.4'], 'who asks for the node gets it');
-  t.deepEqual(
-    reached(zoned, 'b', { externalTrafficPolicy: 'Local' }),
-    ['10.42.0.3', '10.42.0.4'],
-    'a port of the node leads to the pods of the node',
-  );
+  for (const policy of [{ internalTrafficPolicy: 'Local' }, { externalTrafficPolicy: 'Local' }]) {
+    t.deepEqual(
+      judged(planServicePorts([service({ ports: [{ port: 80 }], ...policy })], [slice(zoned)], 'node-1', 'b')[0]),
+      { '10.42.0.3': 'cluster', '10.42.0.4': 'local' },
+      'who asks for the node gets its pods, whichever zone they are meant for',
+    );
+  }
 });

@@ -7,8 +7,9 @@ const AFFINITY_SECONDS_DEFAULT = 10_800;
 
 /**
  * One entry for each port of each service with a cluster address. Ready endpoints count; where none is ready, those that
- * still serve while they terminate do, so that a rolling update loses no connection. Endpoints that are meant for other zones
- * are left out (KEP-2433, KEP-4444).
+ * still serve while they terminate do, so that a rolling update loses no connection (KEP-1669). Endpoints that are meant for
+ * other zones are left out (KEP-2433, KEP-4444). Traffic that has to stay on the node is judged by itself: it goes to this
+ * node's endpoints whichever zone they are meant for, and where none of those is ready, to those that still serve.
  *
  * @param zone of this node, as its label says; undefined if it has none
  */
@@ -35,6 +36,7 @@ export function planServicePorts(
       if (protocol !== 'TCP' && protocol !== 'UDP') continue;
       const portName = port.name ?? '';
       const localOnly = spec?.externalTrafficPolicy === 'Local';
+      const internalLocalOnly = spec?.internalTrafficPolicy === 'Local';
       result.push({
         id: `${metadata?.namespace}/${metadata?.name}:${portName}`,
         protocol,
@@ -44,10 +46,11 @@ export function planServicePorts(
         externalIPs: [...(spec?.externalIPs ?? []), ...ingressIPs(service)],
         affinitySeconds: affinityOf(service),
         localOnly,
+        internalLocalOnly,
         endpoints: endpointsOf(
           own,
           { portName, protocol },
-          { nodeName, zone, onlyLocal: spec?.internalTrafficPolicy === 'Local', keepsLocal: localOnly },
+          { nodeName, zone, keepsLocal: localOnly || internalLocalOnly },
         ),
       });
     }
@@ -59,9 +62,7 @@ export function planServicePorts(
 export interface EndpointChoice {
   readonly nodeName: string;
   readonly zone?: string | undefined;
-  /** Those of other nodes do not count. */
-  readonly onlyLocal?: boolean;
-  /** Those of this node count whichever zone they are meant for. */
+  /** There is traffic that has to stay on the node: its endpoints are among them, too. */
   readonly keepsLocal?: boolean;
 }
 
@@ -83,43 +84,65 @@ export function endpointsOf(
   );
 }
 
-interface Candidate extends Endpoint {
+interface Candidate {
+  readonly address: string;
+  readonly port: number;
+  readonly isHere: boolean;
+  /** Otherwise it serves while it terminates. */
+  readonly isReady: boolean;
   /** The zones that it is meant for. */
   readonly zones: readonly string[];
 }
 
 function endpointsOfFamily(
   slices: readonly EndpointSlice[],
-  { portName, protocol }: { readonly portName: string; readonly protocol: string },
-  choice: EndpointChoice,
+  port: { readonly portName: string; readonly protocol: string },
+  { nodeName, zone, keepsLocal = false }: EndpointChoice,
 ): Endpoint[] {
-  const { nodeName } = choice;
-  const ready = new Map<string, Candidate>();
-  const serving = new Map<string, Candidate>();
+  const all = candidates(slices, port, nodeName);
+  const here = all.filter(({ isHere }) => isHere);
+  const forCluster = new Set(nearEndpoints(readyOrLeaving(all), zone));
+  const forLocal = new Set(keepsLocal ? readyOrLeaving(here) : here.filter(one => forCluster.has(one)));
+  return all
+    .filter(one => forCluster.has(one) || forLocal.has(one))
+    .map(one => ({ address: one.address, port: one.port, local: forLocal.has(one), cluster: forCluster.has(one) }))
+    .sort((a, b) => (`${a.address}:${a.port}` < `${b.address}:${b.port}` ? -1 : 1));
+}
+
+/** What could be sent to, each address and port once. */
+function candidates(
+  slices: readonly EndpointSlice[],
+  { portName, protocol }: { readonly portName: string; readonly protocol: string },
+  nodeName: string,
+): Candidate[] {
+  const found = new Map<string, Candidate>();
   for (const { ports, endpoints } of slices) {
     const port = ports?.find(({ name = '', protocol: other = 'TCP' }) => name === portName && other === protocol)?.port;
     if (port === undefined) continue;
     for (const { addresses, conditions, nodeName: at, hints } of endpoints ?? []) {
       const [address] = addresses;
-      if (address === undefined || (choice.onlyLocal && at !== nodeName)) continue;
-      const zones = (hints?.forZones ?? []).map(({ name }) => name);
-      const endpoint = { address, port, local: at === nodeName, zones };
+      const isReady = conditions?.ready !== false;
+      const isLeaving = conditions?.serving !== false && conditions?.terminating === true;
+      if (address === undefined || !(isReady || isLeaving)) continue;
       const key = `${address}:${port}`;
-      if (conditions?.ready !== false) ready.set(key, endpoint);
-      else if (conditions.serving && conditions.terminating) serving.set(key, endpoint);
+      if (found.get(key)?.isReady && !isReady) continue;
+      const zones = (hints?.forZones ?? []).map(({ name }) => name);
+      found.set(key, { address, port, isHere: at === nodeName, isReady, zones });
     }
   }
-  const chosen = ready.size > 0 ? nearEndpoints([...ready.values()], choice) : [...serving.values()];
-  return chosen
-    .map(({ address, port, local }) => ({ address, port, local }))
-    .sort((a, b) => (`${a.address}:${a.port}` < `${b.address}:${b.port}` ? -1 : 1));
+  return [...found.values()];
+}
+
+function readyOrLeaving(all: readonly Candidate[]): readonly Candidate[] {
+  const ready = all.filter(({ isReady }) => isReady);
+  return ready.length > 0 ? ready : all;
 }
 
 /** Those that are meant for the node's zone. Where one is not told what it is meant for, or none is for this zone, all of them. */
-function nearEndpoints(ready: readonly Candidate[], { zone, onlyLocal, keepsLocal }: EndpointChoice): Candidate[] {
+function nearEndpoints(some: readonly Candidate[], zone: string | undefined): readonly Candidate[] {
   const isNear = ({ zones }: Candidate) => zone !== undefined && zones.includes(zone);
-  if (onlyLocal || !ready.every(({ zones }) => zones.length > 0) || !ready.some(isNear)) return [...ready];
-  return ready.filter(endpoint => isNear(endpoint) || (keepsLocal && endpoint.local));
+  const isHinted = some.every(({ isReady, zones }) => isReady && zones.length > 0);
+  return isHinted && some.some(isNear) ? some.filter(isNear) : some;
 }
 
 function affinityOf({ spec }: Service): number {

@@ -18,6 +18,7 @@ const dnsPort = (over: Partial<ServicePort> = {}): ServicePort => ({
   externalIPs: [],
   affinitySeconds: 0,
   localOnly: false,
+  internalLocalOnly: false,
   endpoints: [],
   ...over,
 });

@@ -106,7 +106,8 @@ class LocalDns implements NodeDns {
       port === DNS_PORT && this.#address !== undefined && clusterIPs.includes(this.#address);
     if (!endpoint) return ports;
     if (this.#options.proxy === 'userspace') return ports.filter(port => !isOurs(port));
-    return ports.map(port => (isOurs(port) ? { ...port, endpoints: [{ ...endpoint, local: true }] } : port));
+    const endpoints = [{ ...endpoint, local: true, cluster: true }];
+    return ports.map(port => (isOurs(port) ? { ...port, endpoints } : port));
   }
 
   metrics(): readonly Metric[] {

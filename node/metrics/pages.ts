@@ -1,11 +1,11 @@
 /**
- * The pages of the agent that Prometheus reads, with a kubelet's names: `/metrics/resource` (KEP-727), `/metrics/cadvisor`,
- * `/metrics/probes` and `/metrics`. Pure.
+ * The pages of the agent that Prometheus reads, with a kubelet's names: `/metrics/resource` (KEP-727), `/metrics/probes` and
+ * `/metrics`; `/metrics/cadvisor` is in `cadvisor-page.ts`. Pure.
  */
-import { type Metric, renderMetrics, type Sample } from './text.ts';
+import { counter, gauge, renderMetrics, type Sample } from './text.ts';
 import type { NodeUsage, UsedContainer, UsedPod, UsedVolume, VolumeFigures } from './usage.ts';
 
-const NANOSECONDS = 1e9;
+export const NANOSECONDS = 1e9;
 
 export interface PageInput {
   readonly now: number;
@@ -19,21 +19,23 @@ export function resourcePage({ now, node, pods }: PageInput): string {
     at: now,
     ...(labels && { labels }),
   });
-  const containers = (read: (container: UsedContainer) => number) =>
-    pods.flatMap(({ name, namespace, containers: all }) =>
-      all.map(container => at(read(container), { container: container.name, namespace, pod: name })),
-    );
-  const sums = (read: (container: UsedContainer) => number) =>
-    pods
-      .filter(({ containers: all }) => all.length > 0)
-      .map(({ name, namespace, containers: all }) =>
-        at(
-          all.reduce((sum, container) => sum + read(container), 0),
-          { namespace, pod: name },
-        ),
-      );
+  const all = pods.flatMap(({ name, namespace, containers }) =>
+    containers.map(container => ({ container, labels: { container: container.name, namespace, pod: name } })),
+  );
+  const containers = (read: (container: UsedContainer) => number | undefined) =>
+    all.flatMap(({ container, labels }) => {
+      const value = read(container);
+      return value === undefined ? [] : [at(value, labels)];
+    });
+  const sums = (read: (container: UsedContainer) => number | undefined) =>
+    pods.flatMap(({ name, namespace, containers: own }) => {
+      const values = own.flatMap(container => read(container) ?? []);
+      const value = values.reduce((sum, one) => sum + one, 0);
+      return values.length > 0 ? [at(value, { namespace, pod: name })] : [];
+    });
   const cpu = ({ usage }: UsedContainer) => usage.cpuNanoseconds / NANOSECONDS;
   const memory = ({ usage }: UsedContainer) => usage.memoryBytes;
+  const swap = ({ usage }: UsedContainer) => usage.memory?.swapBytes;
   return renderMetrics([
     counter(
       'container_cpu_usage_seconds_total',
@@ -44,64 +46,28 @@ export function resourcePage({ now, node, pods }: PageInput): string {
     gauge(
       'container_start_time_seconds',
       'Start time of the container since unix epoch in seconds',
-      containers(({ startedAt }) => startedAt / 1000),
+      // A time does not change: it has none of its own.
+      all.map(({ container, labels }) => ({ labels, value: container.startedAt / 1000 })),
     ),
+    gauge('container_swap_usage_bytes', `Current amount of the container swap ${SWAP}`, containers(swap)),
     counter('node_cpu_usage_seconds_total', 'Cumulative cpu time consumed by the node in core-seconds', [
       at(node.cpuNanoseconds / NANOSECONDS),
     ]),
     gauge('node_memory_working_set_bytes', 'Current working set of the node in bytes', [at(node.memoryBytes)]),
+    gauge('node_swap_usage_bytes', `Current swap usage of the node in bytes. ${SYSTEMS}`, [
+      at(node.memory.swapBytes ?? 0),
+    ]),
     counter('pod_cpu_usage_seconds_total', 'Cumulative cpu time consumed by the pod in core-seconds', sums(cpu)),
     gauge('pod_memory_working_set_bytes', 'Current working set of the pod in bytes', sums(memory)),
+    gauge('pod_swap_usage_bytes', `Current amount of the pod swap ${SWAP}`, sums(swap)),
     gauge('resource_scrape_error', '1 if there was an error while getting container metrics, 0 otherwise', [
       { value: 0 },
     ]),
   ]);
 }
 
-export function cadvisorPage(
-  { now, node, pods }: PageInput,
-  machine: { readonly cpuCount: number; readonly memoryBytes: number },
-): string {
-  const samples = (read: (container: UsedContainer) => number) => [
-    ...pods.flatMap(({ name, namespace, uid, containers }) =>
-      containers.map(container => ({
-        labels: {
-          container: container.name,
-          id: `/kubepods/pod${uid}/${container.id}`,
-          image: container.image,
-          name: container.id,
-          namespace,
-          pod: name,
-        },
-        value: read(container),
-        at: now,
-      })),
-    ),
-  ];
-  const root = { container: '', id: '/', image: '', name: '', namespace: '', pod: '' };
-  return renderMetrics([
-    counter('container_cpu_usage_seconds_total', 'Cumulative cpu time consumed in seconds.', [
-      { labels: root, value: node.cpuNanoseconds / NANOSECONDS, at: now },
-      ...samples(({ usage }) => usage.cpuNanoseconds / NANOSECONDS),
-    ]),
-    gauge(
-      'container_last_seen',
-      'Last time a container was seen by the exporter',
-      samples(() => now / 1000),
-    ),
-    gauge('container_memory_working_set_bytes', 'Current working set in bytes.', [
-      { labels: root, value: node.memoryBytes, at: now },
-      ...samples(({ usage }) => usage.memoryBytes),
-    ]),
-    gauge(
-      'container_start_time_seconds',
-      'Start time of the container since unix epoch in seconds.',
-      samples(({ startedAt }) => startedAt / 1000),
-    ),
-    gauge('machine_cpu_cores', 'Number of logical CPU cores.', [{ value: machine.cpuCount }]),
-    gauge('machine_memory_bytes', 'Amount of memory installed on the machine.', [{ value: machine.memoryBytes }]),
-  ]);
-}
+const SYSTEMS = 'Reported only on non-windows systems';
+const SWAP = `usage in bytes. ${SYSTEMS}`;
 
 /** How often probes ended how. */
 export interface ProbeCount {
@@ -182,16 +148,3 @@ export function agentPage({ nodeName, runningPods, containers, evictions, own }:
     ]),
   ]);
 }
-
-const gauge = (name: string, help: string, samples: readonly Sample[]): Metric => ({
-  name,
-  help,
-  type: 'gauge',
-  samples,
-});
-const counter = (name: string, help: string, samples: readonly Sample[]): Metric => ({
-  name,
-  help,
-  type: 'counter',
-  samples,
-});

@@ -13,13 +13,16 @@ import { linkLocalOf, readSecondFamily } from './second-family.ts';
 import { makeNamespace, type Namespace, namespacesUnavailable } from './test-namespaces.ts';
 import { hasVxlan } from './vxlan.ts';
 import { type NodeNetworkMode, readAnnouncement } from './way.ts';
-import { wireguardConfig } from './wireguard.ts';
+import { wireguardConfig, wireguardUnavailable } from './wireguard.ts';
 
 const unavailable = namespacesUnavailable(['nft', 'nsenter', 'bridge', 'ip6tables']);
 const noVxlan = unavailable ?? ((await hasVxlan(runCommand)) ? undefined : 'needs VXLAN in the kernel');
+const noWireguard = unavailable ?? (await wireguardUnavailable(runCommand));
 if (noVxlan !== undefined) test.skip(`pods of both families: ${noVxlan}`, t => t.pass());
+if (noWireguard !== undefined) test.skip(`pods of both families over WireGuard: ${noWireguard}`, t => t.pass());
 const real = unavailable === undefined ? test : test.skip;
 const onVxlan = noVxlan === undefined ? test : test.skip;
+const onWireguard = noWireguard === undefined ? test : test.skip;
 
 const clusterCIDR = '10.42.0.0/16';
 const clusterCIDR6 = 'fd42::/56';
@@ -55,7 +58,8 @@ class Internet {
   }
 
   static async make(t: ExecutionContext, sites: readonly Site[]): Promise<Internet> {
-    t.timeout(60_000);
+    // For a machine that is emulated: see test/machine.
+    t.timeout(300_000);
     const internet = new Internet(await makeNamespace(), await mkdtemp(path.join(tmpdir(), 'raftsman-dual-')));
     t.teardown(async () => {
       for (const one of internet.#made) await one.remove();
@@ -241,6 +245,16 @@ onVxlan('routes to a neighbour, VXLAN to nodes that are far off or have no IPv6 
     const left = await machine.run('sh', ['-c', 'ip -o link; ip route; ip -6 route; nft list tables; ip6tables -S']);
     t.notRegex(left.stdout, /rs[mvxgt][0-9a-f]{10}|raftsman/);
   }
+});
+
+onWireguard('WireGuard carries both families, also to a node without IPv6 address', async t => {
+  const internet = await Internet.make(t, [
+    { name: 'a', network: 1, ipv6: true, mode: 'wireguard' },
+    { name: 'b', network: 2, ipv6: true, mode: 'wireguard' },
+    { name: 'c', network: 2, ipv6: false, mode: 'wireguard' },
+  ]);
+  await internet.checkAll(t);
+  for (const to of ['b', 'c']) t.regex(await internet.way6('a', to), /dev rsg\S+ .*src fd42:0:0:1::1/);
 });
 
 real('what goes out of the cluster carries the machine’s address, and the machine reaches its pods', async t => {

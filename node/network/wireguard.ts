@@ -54,15 +54,15 @@ export class WireguardLink {
       `link set dev ${link} mtu ${mtu}`,
       `link set dev ${link} addrgenmode none`,
     ]);
-    this.#port = (isThere ? await this.#presentPort() : 0) || (await this.#takePort());
+    const present = isThere ? await this.#presentPort() : 0;
+    // One that a crash left down has a port in its settings, and does not listen.
+    this.#port = present > 0 && (await this.#up()) === undefined ? present : await this.#takePort();
     return { publicKey: publicKeyOf(this.#privateKey), endpoint, port: this.#port };
   }
 
   /** One step for all peers; sessions with those that stay go on. */
   async sync(peers: readonly WireguardPeer[]): Promise<void> {
-    await mustRun(this.#run, 'wg', ['syncconf', this.#options.link, '/dev/stdin'], {
-      input: wireguardConfig({ privateKey: this.#privateKey, port: this.#port, peers }),
-    });
+    await this.#configure('syncconf', this.#port, peers);
   }
 
   async remove(): Promise<void> {
@@ -76,17 +76,29 @@ export class WireguardLink {
 
   /** Several nodes may share a machine, each with a port. */
   async #takePort(): Promise<number> {
-    const { link } = this.#options;
-    let said = '';
+    let said: string | undefined;
     for (let port = wireguardPortMin; port < wireguardPortMin + wireguardPortCount; port += 1) {
-      const input = wireguardConfig({ privateKey: this.#privateKey, port, peers: [] });
-      await mustRun(this.#run, 'wg', ['setconf', link, '/dev/stdin'], { input });
-      // The port is bound when the link goes up.
-      const up = await this.#run('ip', ['link', 'set', 'dev', link, 'up']);
-      if (up.code === 0) return port;
-      said = up.stderr.trim();
+      await this.#configure('setconf', port, []);
+      said = await this.#up();
+      if (said === undefined) return port;
     }
     throw new NetworkUnavailableError(`no port for WireGuard is free from ${wireguardPortMin} on: ${said}`);
+  }
+
+  /** The port is bound when the link goes up. Gives what the kernel has against it. */
+  async #up(): Promise<string | undefined> {
+    const up = await this.#run('ip', ['link', 'set', 'dev', this.#options.link, 'up']);
+    return up.code === 0 ? undefined : up.stderr.trim();
+  }
+
+  /**
+   * `wg` opens its configuration by name. What Node gives a program to read is a socket, which the kernel does not open, so it
+   * goes through a pipe of the shell's; the key then lies in no other file.
+   */
+  async #configure(verb: 'setconf' | 'syncconf', port: number, peers: readonly WireguardPeer[]): Promise<void> {
+    await mustRun(this.#run, 'sh', ['-c', 'cat | wg "$0" "$1" /dev/stdin', verb, this.#options.link], {
+      input: wireguardConfig({ privateKey: this.#privateKey, port, peers }),
+    });
   }
 }
 
@@ -119,9 +131,15 @@ export function publicKeyOf(privateKey: string): string {
   return Buffer.from(x, 'base64url').toString('base64');
 }
 
-/** The node's own key, made at the first time. One that a crash left half written is made anew. */
+/**
+ * The node's own key, made at the first time. One that a crash left half written is made anew. Throws
+ * {@link NetworkUnavailableError} for what is no key: `wg` would print it.
+ */
 export async function loadKey(file: string): Promise<string> {
   const known = (await readFile(file, 'utf8').catch(() => '')).trim();
+  if (known !== '' && !/^[A-Za-z0-9+/]{43}=$/.test(known)) {
+    throw new NetworkUnavailableError(`${file} holds no WireGuard key: remove it, and the node makes another`);
+  }
   if (known !== '') return known;
   const { d = '' } = generateKeyPairSync('x25519').privateKey.export({ format: 'jwk' });
   const key = Buffer.from(d, 'base64url').toString('base64');

@@ -20,11 +20,17 @@ export class RuntimeView {
   readonly #options: RuntimeViewOptions;
   #byPod = new Map<string, SandboxStatus[]>();
   #signatures = new Map<string, string>();
+  #enteredMs: number | undefined;
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
 
   constructor(options: RuntimeViewOptions) {
     this.#options = options;
+  }
+
+  /** When the last look of {@link run} began; undefined before the first. Long ago only if the runtime does not answer. */
+  get enteredMs(): number | undefined {
+    return this.#enteredMs;
   }
 
   /** A pod's sandboxes, newest first. */
@@ -63,7 +69,9 @@ export class RuntimeView {
     const { clock, relistMs = RUNTIME_RELIST_MS } = this.#options;
     while (!signal.aborted) {
       await sleep(clock, relistMs, signal);
-      if (!signal.aborted) await this.#refreshSafely();
+      if (signal.aborted) return;
+      this.#enteredMs = clock.now();
+      await this.#refreshSafely();
     }
   }
 

@@ -189,7 +189,8 @@ real('a service is judged by what it leads to, not by its address', async t => {
     externalIPs: [],
     affinitySeconds: 0,
     localOnly: false,
-    endpoints: [{ address: machine.address(name), port: 80, local: true }],
+    internalLocalOnly: false,
+    endpoints: [{ address: machine.address(name), port: 80, local: true, cluster: true }],
   });
   await proxy.sync([service('a', '10.43.0.10'), service('b', '10.43.0.11')]);
   await enforcer.apply(

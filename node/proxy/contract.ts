@@ -1,170 +1,10 @@
 /**
- * What every service proxy does, as tests: a machine and pods in network namespaces, with real connections. Servers say
- * who they are and whom they see.
+ * What every service proxy does, as tests: real connections in the world of `test-world.ts`.
  */
-
-import type { ChildProcess } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { createInterface, type Interface } from 'node:readline';
 import type { ExecutionContext, TestFn } from 'ava';
-import { createBridgeNetwork } from '../network/bridge.ts';
-import { makeNamespace, type Namespace, namespacesUnavailable } from '../network/test-namespaces.ts';
+import { namespacesUnavailable } from '../network/test-namespaces.ts';
 import type { ServicePort } from './proxy.ts';
-import type { Order } from './test-proxy-host.ts';
-
-export interface ProxyHarness {
-  readonly kind: 'nftables' | 'userspace';
-  /** Programs without which the suite cannot run. */
-  readonly programs: readonly string[];
-}
-
-const clusterCIDR = '10.42.0.0/16';
-const serviceCIDR = '10.43.0.0/16';
-const machineAddress = '192.168.77.1';
-const clusterIP = '10.43.0.10';
-const serverPort = 8080;
-const nodePort = 30080;
-
-/** Answers each TCP connection and UDP packet with its name and the client's address. */
-const serverScript = `
-const [name, port] = process.argv.slice(1);
-require('node:net').createServer(s => { s.on('error', () => {}); s.end(name + ' ' + s.remoteAddress); }).listen(+port, '0.0.0.0', () => {
-  const u = require('node:dgram').createSocket('udp4');
-  u.on('message', (m, r) => u.send(name + ' ' + r.address, r.port, r.address));
-  u.bind(+port, '0.0.0.0', () => console.log('ready'));
-});`;
-
-/** Asks a number of times and prints the answers, or what went wrong, as JSON. */
-const clientScript = `
-const [protocol, host, port, times] = process.argv.slice(1);
-const tcp = () => new Promise(done => {
-  let text = '';
-  const s = require('node:net').connect({ host, port: +port, timeout: 3000 });
-  s.on('data', d => text += d).on('end', () => done(text || 'EMPTY')).on('error', e => done(e.code)).on('timeout', () => { s.destroy(); done('TIMEOUT'); });
-});
-const udp = () => new Promise(done => {
-  const u = require('node:dgram').createSocket('udp4');
-  const t = setTimeout(() => { u.close(); done('TIMEOUT'); }, 2000);
-  const end = text => { clearTimeout(t); u.close(); done(text); };
-  u.on('message', m => end(String(m))).on('error', e => end(e.code));
-  u.connect(+port, host, e => e ? end(e.code) : u.send('x'));
-});
-(async () => { const all = []; for (let i = 0; i < +times; i++) all.push(await (protocol === 'TCP' ? tcp() : udp())); console.log(JSON.stringify(all)); })();`;
-
-class World {
-  readonly t: ExecutionContext;
-  readonly harness: ProxyHarness;
-  readonly machine: Namespace;
-  readonly #namespaces: Namespace[];
-  readonly #pods: { name: string; address: string; namespace: Namespace }[] = [];
-  readonly #network: ReturnType<typeof createBridgeNetwork>;
-
-  private constructor(t: ExecutionContext, harness: ProxyHarness, machine: Namespace, dataDir: string) {
-    this.t = t;
-    this.harness = harness;
-    this.machine = machine;
-    this.#namespaces = [machine];
-    this.#network = createBridgeNetwork({ clusterId: 'test', nodeName: 'a', dataDir, run: machine.run });
-  }
-
-  static async make(t: ExecutionContext, harness: ProxyHarness): Promise<World> {
-    const dataDir = await mkdtemp(path.join(tmpdir(), 'raftsman-proxy-'));
-    const machine = await makeNamespace();
-    const world = new World(t, harness, machine, dataDir);
-    t.teardown(async () => {
-      for (const one of world.#namespaces) await one.remove();
-      await rm(dataDir, { recursive: true, force: true });
-    });
-    await machine.run('ip', ['link', 'set', 'dev', 'lo', 'up']);
-    // The way out: without one nothing can be sent to a service's address.
-    await machine.run('ip', ['link', 'add', 'wire0', 'type', 'veth', 'peer', 'name', 'wire1']);
-    await machine.run('ip', ['address', 'add', `${machineAddress}/24`, 'dev', 'wire0']);
-    for (const name of ['wire0', 'wire1']) await machine.run('ip', ['link', 'set', 'dev', name, 'up']);
-    await machine.run('ip', ['route', 'add', 'default', 'via', '192.168.77.254']);
-    await world.#network.start({ podCIDR: '10.42.1.0/24', clusterCIDR });
-    return world;
-  }
-
-  async pod(name: string): Promise<{ address: string; namespace: Namespace }> {
-    const namespace = await makeNamespace();
-    this.#namespaces.push(namespace);
-    const { address } = await this.#network.attach({ uid: name, namespace: 'default', name }, namespace.pid);
-    const pod = { name, address, namespace };
-    this.#pods.push(pod);
-    return pod;
-  }
-
-  /** A pod that serves. */
-  async server(name: string): Promise<{ address: string; namespace: Namespace }> {
-    const pod = await this.pod(name);
-    const child = pod.namespace.spawn(process.execPath, ['-e', serverScript, name, String(serverPort)]);
-    await nextLine(createInterface({ input: childOutput(child) }));
-    return pod;
-  }
-
-  async proxy(nodeName: string): Promise<ProxyHandle> {
-    const host = new URL('./test-proxy-host.ts', import.meta.url).pathname;
-    const child = this.machine.spawn(process.execPath, [host, this.harness.kind, nodeName]);
-    const proxy = new ProxyHandle(child);
-    await proxy.tell({
-      call: 'start',
-      options: { clusterCIDR, serviceCIDR, nodeAddresses: [machineAddress] },
-    });
-    return proxy;
-  }
-
-  async ask(from: Namespace, protocol: 'TCP' | 'UDP', target: string, times = 1): Promise<string[]> {
-    const [host = '', port = ''] = target.split(':');
-    const args = ['-e', clientScript, protocol, host, port, String(times)];
-    const { stdout, stderr, code } = await from.run(process.execPath, args);
-    if (code !== 0) throw new Error(`the client failed: ${stderr}`);
-    const answers: string[] = JSON.parse(stdout);
-    return answers;
-  }
-}
-
-class ProxyHandle {
-  readonly #child: ChildProcess;
-  readonly #lines: Interface;
-
-  constructor(child: ChildProcess) {
-    this.#child = child;
-    this.#lines = createInterface({ input: childOutput(child) });
-  }
-
-  async tell(order: Order): Promise<void> {
-    const line = nextLine(this.#lines);
-    this.#child.stdin?.write(`${JSON.stringify(order)}\n`);
-    const answer: string = JSON.parse(await line);
-    if (answer !== 'ok') throw new Error(answer);
-  }
-
-  sync(...ports: readonly ServicePort[]): Promise<void> {
-    return this.tell({ call: 'sync', ports });
-  }
-
-  kill(): void {
-    this.#child.kill('SIGKILL');
-  }
-}
-
-function childOutput(child: ChildProcess): NonNullable<ChildProcess['stdout']> {
-  if (child.stdout === null) throw new Error('the child has no output');
-  return child.stdout;
-}
-
-function nextLine(lines: Interface): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const ended = () => reject(new Error('the child ended'));
-    lines.once('close', ended);
-    lines.once('line', line => {
-      lines.off('close', ended);
-      resolve(line);
-    });
-  });
-}
+import { clusterIP, machineAddress, nodePort, type ProxyHarness, serverPort, World } from './test-world.ts';
 
 function service(
   change: Partial<ServicePort> & { readonly to?: readonly { readonly address: string }[] },
@@ -179,7 +19,8 @@ function service(
     externalIPs: [],
     affinitySeconds: 0,
     localOnly: false,
-    endpoints: to.map(({ address }) => ({ address, port: serverPort, local: true })),
+    internalLocalOnly: false,
+    endpoints: to.map(({ address }) => ({ address, port: serverPort, local: true, cluster: true })),
     ...rest,
   };
 }
@@ -201,6 +42,7 @@ export function proxyContract(test: TestFn, harness: ProxyHarness): void {
     });
   reachTests(add);
   changeTests(add);
+  policyTests(add);
 }
 
 type Add = (title: string, check: (t: ExecutionContext, world: World) => Promise<void>) => void;
@@ -266,6 +108,89 @@ function reachTests(add: Add): void {
       service({ id: 'other', clusterIPs: ['10.43.0.11'] }),
     );
     t.deepEqual(distinct(await world.ask(client.namespace, 'TCP', `${clusterIP}:80`, 12)), first);
+  });
+}
+
+/** Where a pod stands, as the planner would judge it. */
+const at = ({ address }: { readonly address: string }, judged: { local: boolean; cluster?: boolean }) => ({
+  ...{ address, port: serverPort, cluster: true },
+  ...judged,
+});
+
+function policyTests(add: Add): void {
+  add(
+    'internalTrafficPolicy: Local narrows the cluster address, not node ports and external addresses',
+    async (t, world) => {
+      const [one, two, client] = [await world.server('one'), await world.server('two'), await world.pod('client')];
+      const outsider = await world.outsider();
+      const proxy = await world.proxy('a');
+      for (const protocol of ['TCP', 'UDP'] as const) {
+        await proxy.sync(
+          service({
+            ...{ protocol, nodePort, externalIPs: [machineAddress], internalLocalOnly: true },
+            endpoints: [at(one, { local: true }), at(two, { local: false })],
+          }),
+        );
+        for (const from of [world.machine, client.namespace]) {
+          t.deepEqual(distinct(await world.ask(from, protocol, `${clusterIP}:80`, 24)), ['one'], protocol);
+        }
+        for (const from of [world.machine, client.namespace, outsider]) {
+          for (const target of [`${machineAddress}:${nodePort}`, `${machineAddress}:80`]) {
+            t.deepEqual(distinct(await world.ask(from, protocol, target, 24)), ['one', 'two'], `${protocol} ${target}`);
+          }
+        }
+      }
+    },
+  );
+
+  add(
+    'externalTrafficPolicy: Local keeps what comes from outside here; pods and the machine reach all',
+    async (t, world) => {
+      const [one, two, client] = [await world.server('one'), await world.server('two'), await world.pod('client')];
+      const outsider = await world.outsider();
+      const proxy = await world.proxy('a');
+      for (const protocol of ['TCP', 'UDP'] as const) {
+        await proxy.sync(
+          service({
+            ...{ protocol, nodePort, externalIPs: [machineAddress], localOnly: true },
+            endpoints: [at(one, { local: true, cluster: false }), at(two, { local: false })],
+          }),
+        );
+        for (const target of [`${machineAddress}:${nodePort}`, `${machineAddress}:80`]) {
+          const seen = [world.machine, client.namespace, outsider].map(from => world.ask(from, protocol, target, 12));
+          t.deepEqual((await Promise.all(seen)).map(distinct), [['two'], ['two'], ['one']], `${protocol} ${target}`);
+        }
+        t.deepEqual(distinct(await world.ask(client.namespace, protocol, `${clusterIP}:80`, 12)), ['two'], protocol);
+      }
+    },
+  );
+
+  add('without endpoints on the node, what has to stay there gets no answer', async (t, world) => {
+    const [one, client] = [await world.server('one'), await world.pod('client')];
+    const outsider = await world.outsider();
+    const proxy = await world.proxy('a');
+    const policies = { nodePort, localOnly: true, internalLocalOnly: true };
+    await proxy.sync(service({ ...policies, endpoints: [at(one, { local: false })] }));
+    // Only the kernel can leave a connection without an answer.
+    const [inside, outside] =
+      world.harness.kind === 'nftables' ? ['TIMEOUT', 'TIMEOUT'] : ['ECONNREFUSED', 'ECONNRESET'];
+    t.deepEqual(await world.ask(client.namespace, 'TCP', `${clusterIP}:80`), [inside]);
+    t.deepEqual(await world.ask(outsider, 'TCP', `${machineAddress}:${nodePort}`), [outside]);
+    t.deepEqual(names(await world.ask(client.namespace, 'TCP', `${machineAddress}:${nodePort}`)), ['one']);
+    await proxy.sync(service(policies));
+    t.deepEqual(await world.ask(client.namespace, 'TCP', `${clusterIP}:80`), ['ECONNREFUSED']);
+    t.deepEqual(await world.ask(outsider, 'TCP', `${machineAddress}:${nodePort}`), ['ECONNREFUSED']);
+  });
+
+  add('of two nodes on one machine the one with an endpoint answers', async (t, world) => {
+    const [one, client] = [await world.server('one'), await world.pod('client')];
+    const outsider = await world.outsider();
+    const [first, second] = [await world.proxy('a'), await world.proxy('b')];
+    const policies = { nodePort, internalLocalOnly: true, localOnly: world.harness.kind === 'nftables' };
+    await first.sync(service({ ...policies, endpoints: [at(one, { local: false })] }));
+    await second.sync(service({ ...policies, endpoints: [at(one, { local: true })] }));
+    t.deepEqual(distinct(await world.ask(client.namespace, 'TCP', `${clusterIP}:80`, 12)), ['one']);
+    t.deepEqual(distinct(await world.ask(outsider, 'TCP', `${machineAddress}:${nodePort}`, 12)), ['one']);
   });
 }
 

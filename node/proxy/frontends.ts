@@ -4,13 +4,9 @@
  */
 import { canonicalIp, parseIpv6 } from '../api.ts';
 import { parseAddress } from '../network/cidr.ts';
-import type { ServicePort } from './proxy.ts';
+import type { ServiceEndpoint, ServicePort } from './proxy.ts';
 
-export interface Endpoint {
-  readonly address: string;
-  readonly port: number;
-  readonly local: boolean;
-}
+export type Endpoint = ServiceEndpoint;
 /** A service port whose frontends belong to it alone. */
 export interface Frontend {
   readonly id: string;
@@ -22,7 +18,34 @@ export interface Frontend {
   readonly nodePort: number;
   readonly affinitySeconds: number;
   readonly localOnly: boolean;
+  readonly internalLocalOnly: boolean;
   readonly endpoints: readonly Endpoint[];
+}
+
+/** To whom a frontend's traffic may go, by where it is from and what it is sent to. */
+export interface Ways {
+  /** To its cluster addresses, from anywhere. */
+  readonly internal: readonly Endpoint[];
+  /** To its node port and external addresses, from outside the cluster. */
+  readonly external: readonly Endpoint[];
+  /** To those from pods and from the node itself. */
+  readonly shortCut: readonly Endpoint[];
+}
+
+/** Traffic policies as kube-proxy has them (v1.33, `pkg/proxy/topology.go`, `pkg/proxy/nftables/proxier.go`). Pure. */
+export function waysOf({ endpoints, localOnly, internalLocalOnly }: Frontend): Ways {
+  const everywhere = endpoints.filter(({ cluster }) => cluster);
+  const here = endpoints.filter(({ local }) => local);
+  return {
+    internal: internalLocalOnly ? here : everywhere,
+    external: localOnly ? here : everywhere,
+    shortCut: everywhere,
+  };
+}
+
+/** Whether it is reached by more than its cluster addresses. */
+export function isExternal({ nodePort, externalIPs }: Frontend): boolean {
+  return nodePort > 0 || externalIPs.length > 0;
 }
 
 const portMax = 65_535;
@@ -52,6 +75,7 @@ export function planFrontends(ports: readonly ServicePort[], family: 4 | 6 = 4):
         nodePort,
         affinitySeconds: Math.max(0, Math.floor(port.affinitySeconds)),
         localOnly: port.localOnly,
+        internalLocalOnly: port.internalLocalOnly,
         endpoints: uniqueEndpoints(port.endpoints.filter(({ address }) => isOfFamily(address))),
       },
     ];
@@ -60,8 +84,8 @@ export function planFrontends(ports: readonly ServicePort[], family: 4 | 6 = 4):
 
 function uniqueEndpoints(endpoints: readonly Endpoint[]): Endpoint[] {
   const unique = new Map<string, Endpoint>();
-  for (const { address, port, local } of endpoints) {
-    if (isPort(port)) unique.set(`${address}:${port}`, { address, port, local });
+  for (const { address, port, local, cluster } of endpoints) {
+    if (isPort(port)) unique.set(`${address}:${port}`, { address, port, local, cluster });
   }
   return [...unique].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, endpoint]) => endpoint);
 }

@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { freePort } from '../../raft/transport/testing/free-port.ts';
 import type { EndpointSlice, Service } from '../api.ts';
 import type { Logger } from '../logger.ts';
-import { HealthPorts, planServiceHealth } from './health-ports.ts';
+import { HealthPorts, ProxyHealth, planServiceHealth } from './health-ports.ts';
 
 const service = (spec: Service['spec']): Service => ({
   metadata: { namespace: 'default', name: 'web' },
@@ -80,4 +80,26 @@ test('a port that is taken keeps nobody else from theirs, and is tried again', a
   await holder.sync([]);
   await ports.sync(both);
   t.is((await answer(taken)).weight, '3');
+});
+
+test('a node whose rules have not followed for a minute is passed over', async t => {
+  const health = new ProxyHealth();
+  let now = 0;
+  const logger: Logger = { debug: t.log, info: t.log, warn: t.log, error: t.log };
+  const ports = new HealthPorts(logger, () => health.isHealthy(now));
+  t.teardown(() => ports.close());
+  const port = await freePort();
+  await ports.sync([{ port, namespace: 'default', name: 'web', localEndpoints: 1 }]);
+  const said = async () => {
+    const { status, body } = await answer(port);
+    return [status, (body as { serviceProxyHealthy: boolean }).serviceProxyHealthy];
+  };
+  health.tell(false, 0);
+  now = 59_999;
+  health.tell(false, now);
+  t.deepEqual(await said(), [200, true]);
+  now = 60_000;
+  t.deepEqual(await said(), [503, false]);
+  health.tell(true, now);
+  t.deepEqual(await said(), [200, true]);
 });

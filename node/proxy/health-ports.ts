@@ -53,6 +53,23 @@ export function planServiceHealth(
 const CONNECTIONS_MAX = 256;
 const REQUEST_TIMEOUT_MS = 10_000;
 
+/** A proxy whose rules could not be made for so long is no longer said to be healthy (kube-proxy: two sync periods). */
+const PROXY_FAILS_MS_MAX = 60_000;
+
+/** Whether a node's rules follow its services, as load balancers ask. */
+export class ProxyHealth {
+  #failsSince: number | undefined;
+
+  /** Rules were made, or could not be. */
+  tell(isDone: boolean, nowMs: number): void {
+    this.#failsSince = isDone ? undefined : (this.#failsSince ?? nowMs);
+  }
+
+  isHealthy(nowMs: number): boolean {
+    return this.#failsSince === undefined || nowMs - this.#failsSince < PROXY_FAILS_MS_MAX;
+  }
+}
+
 interface Port {
   readonly server: Server;
   says: ServiceHealth;
@@ -60,10 +77,12 @@ interface Port {
 
 export class HealthPorts {
   readonly #logger: Logger;
+  readonly #isProxyHealthy: () => boolean;
   readonly #ports = new Map<number, Port>();
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, isProxyHealthy: () => boolean = () => true) {
     this.#logger = logger;
+    this.#isProxyHealthy = isProxyHealthy;
   }
 
   /** Listens on these ports and no others. One that is taken is told, and tried again with the next change. */
@@ -87,12 +106,13 @@ export class HealthPorts {
     server.maxConnections = CONNECTIONS_MAX;
     server.on('request', (_request, response) => {
       const { namespace, name, localEndpoints } = port.says;
-      response.writeHead(localEndpoints > 0 ? 200 : 503, {
+      const serviceProxyHealthy = this.#isProxyHealthy();
+      response.writeHead(localEndpoints > 0 && serviceProxyHealthy ? 200 : 503, {
         'content-type': 'application/json',
         'x-content-type-options': 'nosniff',
         'x-load-balancing-endpoint-weight': String(localEndpoints),
       });
-      const body = { service: { namespace, name }, localEndpoints, serviceProxyHealthy: true };
+      const body = { service: { namespace, name }, localEndpoints, serviceProxyHealthy };
       response.end(JSON.stringify(body, undefined, '\t'));
     });
     try {

@@ -16,9 +16,23 @@ export interface ServicePort {
   readonly externalIPs: readonly string[];
   /** Seconds a client stays with its endpoint; 0 for no affinity. */
   readonly affinitySeconds: number;
-  /** `externalTrafficPolicy: Local` keeps traffic from outside on this node's endpoints. */
+  /**
+   * `externalTrafficPolicy: Local`: what comes from outside the cluster to node ports and external addresses stays on this
+   * node's endpoints. What comes from pods or from the node itself does not, as if it had gone out to a load balancer and back.
+   */
   readonly localOnly: boolean;
-  readonly endpoints: readonly { readonly address: string; readonly port: number; readonly local: boolean }[];
+  /** `internalTrafficPolicy: Local`: what comes to cluster addresses stays on this node's endpoints. */
+  readonly internalLocalOnly: boolean;
+  readonly endpoints: readonly ServiceEndpoint[];
+}
+
+export interface ServiceEndpoint {
+  readonly address: string;
+  readonly port: number;
+  /** Takes traffic that has to stay on this node. */
+  readonly local: boolean;
+  /** Takes all other traffic. */
+  readonly cluster: boolean;
 }
 
 export interface ServiceProxy {

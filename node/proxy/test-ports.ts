@@ -7,6 +7,7 @@ const endpoint = fc.record({
   address: fc.constantFrom('10.42.1.2', '10.42.1.3', '10.42.2.2', 'fd42::2', 'fd42::3'),
   port: fc.constantFrom(8080, 8081),
   local: fc.boolean(),
+  cluster: fc.boolean(),
 });
 
 const anyPort: fc.Arbitrary<ServicePort> = fc.record({
@@ -19,6 +20,7 @@ const anyPort: fc.Arbitrary<ServicePort> = fc.record({
   externalIPs: some('203.0.113.7', '203.0.113.8', '2001:db8::7'),
   affinitySeconds: fc.constantFrom(0, 0, 30, 60),
   localOnly: fc.boolean(),
+  internalLocalOnly: fc.boolean(),
   endpoints: fc.array(endpoint, { maxLength: 4 }),
 });
 

@@ -21,17 +21,27 @@ export interface CommandResult {
   readonly stdout: string;
   readonly stderr: string;
 }
-/** Runs one program to its end. Rejects with {@link CommandMissingError} if there is no such program. */
-export type RunCommand = (
-  program: string,
-  args: readonly string[],
-  options?: { readonly input?: string; readonly timeoutMs?: number },
-) => Promise<CommandResult>;
+export interface CommandOptions {
+  readonly input?: string;
+  readonly timeoutMs?: number;
+  /** Of its output; where it says more it is killed. */
+  readonly outputBytesMax?: number;
+}
+/**
+ * Runs one program to its end. Rejects with {@link CommandMissingError} if there is no such program, with
+ * {@link CommandOutputError} if it says too much.
+ */
+export type RunCommand = (program: string, args: readonly string[], options?: CommandOptions) => Promise<CommandResult>;
 
 /** The program is not installed, or not on the PATH. */
 export class CommandMissingError extends Error {
   override readonly name = 'CommandMissingError';
   readonly code = 'COMMAND_MISSING';
+}
+/** The program said more than is read of it. */
+export class CommandOutputError extends Error {
+  override readonly name = 'CommandOutputError';
+  readonly code = 'COMMAND_OUTPUT';
 }
 /** The program ran and said no. */
 export class CommandFailedError extends Error {
@@ -52,13 +62,16 @@ export const runCommand: RunCommand = (program, args, options) =>
       {
         env: systemEnvironment,
         timeout: options?.timeoutMs ?? commandTimeoutMs,
-        maxBuffer: commandOutputBytesMax,
+        maxBuffer: options?.outputBytesMax ?? commandOutputBytesMax,
         killSignal: 'SIGKILL',
       },
       (error, stdout, stderr) => {
         if (error === null) return resolve({ code: 0, stdout, stderr });
         if (error.code === 'ENOENT') return reject(new CommandMissingError(`${program} is not installed`));
         if (typeof error.code === 'number') return resolve({ code: error.code, stdout, stderr });
+        if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
+          return reject(new CommandOutputError(`${program} ${args.join(' ')} says more than is read of it`));
+        }
         reject(new CommandFailedError(`${program} ${args.join(' ')}: ${error.message}`, -1));
       },
     );
@@ -72,7 +85,7 @@ export async function mustRun(
   run: RunCommand,
   program: string,
   args: readonly string[],
-  options?: { readonly input?: string; readonly timeoutMs?: number },
+  options?: CommandOptions,
 ): Promise<string> {
   const result = await run(program, args, options);
   if (result.code !== 0) {

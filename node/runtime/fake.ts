@@ -249,7 +249,7 @@ class FakeRuntime implements Runtime {
     return this.#own()
       .flatMap(sandbox => [...sandbox.containers.values()])
       .filter(container => container.isRunning)
-      .map(container => ({ id: container.id, cpuNanoseconds: 0, memoryBytes: 0 }));
+      .map(container => ({ id: container.id, cpuNanoseconds: 0, memoryBytes: 0, memory: { usageBytes: 0 } }));
   }
 
   /** Nothing is on any disk. */

@@ -140,6 +140,9 @@ export function lifecycleContract(test: TestFn, harness: RuntimeHarness): void {
     const usage = await eventually(async () => (await fixture.runtime.usage()).find(one => one.id === id));
     t.true(Number.isSafeInteger(usage.cpuNanoseconds) && usage.cpuNanoseconds >= 0);
     t.true(Number.isSafeInteger(usage.memoryBytes) && usage.memoryBytes >= 0);
+    t.true((usage.memory?.usageBytes ?? -1) >= usage.memoryBytes, JSON.stringify(usage));
+    for (const figure of Object.values({ ...usage.memory, processes: usage.processes ?? 1 }))
+      t.true(Number.isSafeInteger(figure) && figure >= 0, JSON.stringify(usage));
     const storage = await eventually(async () => {
       const [first, ...more] = await fixture.runtime.storage([id, 'f'.repeat(64)]);
       return more.length === 0 ? first : undefined;

@@ -151,7 +151,21 @@ export interface ExecSession {
 export interface ContainerUsage {
   readonly id: string;
   readonly cpuNanoseconds: number;
+  /** The working set: what could be dropped at once does not count. */
   readonly memoryBytes: number;
+  /** As far as the runtime tells it. */
+  readonly memory?: MemoryDetails;
+  readonly processes?: number;
+}
+export interface MemoryDetails {
+  /** With what could be dropped. */
+  readonly usageBytes?: number;
+  readonly rssBytes?: number;
+  readonly pageFaults?: number;
+  readonly majorPageFaults?: number;
+  /** Absent without a limit. */
+  readonly limitBytes?: number;
+  readonly swapBytes?: number;
 }
 /** What a container keeps on the machine's disk; what lies in memory is not counted. */
 export interface ContainerStorage {

@@ -1,7 +1,7 @@
 /** Runs commands of exec and attach as plain processes of the test's machine: what streams carry is then real. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import type { ExecRequest, ExecSession } from '../runtime/runtime.ts';
+import type { ExecRequest, ExecSession, SandboxStatus } from '../runtime/runtime.ts';
 import type { StreamingRuntime } from '../server-streams.ts';
 
 export class ProcessRuntime implements StreamingRuntime {
@@ -10,7 +10,8 @@ export class ProcessRuntime implements StreamingRuntime {
   /** Sessions that were killed because their client left. */
   kills = 0;
   running = 0;
-  log: (follow: boolean, signal: AbortSignal) => AsyncIterable<Uint8Array> = async function* () {};
+  sandboxes: readonly SandboxStatus[] = [];
+  log: (follow: boolean, signal: AbortSignal, id: string) => AsyncIterable<Uint8Array> = async function* () {};
 
   async exec(_id: string, { command, stdin }: ExecRequest): Promise<ExecSession> {
     const [program = '', ...args] = command;
@@ -46,8 +47,11 @@ export class ProcessRuntime implements StreamingRuntime {
   attach(id: string, request: Omit<ExecRequest, 'command'>): Promise<ExecSession> {
     return this.exec(id, { ...request, command: ['cat'] });
   }
-  logs(_id: string, { follow, signal }: { follow: boolean; signal: AbortSignal }): AsyncIterable<Uint8Array> {
-    return this.log(follow, signal);
+  async list() {
+    return this.sandboxes;
+  }
+  logs(id: string, { follow, signal }: { follow: boolean; signal: AbortSignal }): AsyncIterable<Uint8Array> {
+    return this.log(follow, signal, id);
   }
   async usage() {
     return [];

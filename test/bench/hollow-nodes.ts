@@ -10,7 +10,9 @@ import type { Pod } from '../../control/api/generated/types.ts';
 import { hasReason } from '../../control/api/status.ts';
 import { microTimestamp, timestamp } from '../../control/client/clock.ts';
 import { HttpsTransport } from '../../control/client/https.ts';
+import { Informer } from '../../control/client/informer.ts';
 import { objectKey } from '../../control/client/keys.ts';
+import { silentLogger } from '../../control/client/logger.ts';
 import { RestClient } from '../../control/client/rest.ts';
 import { systemClock } from '../../control/client/system-clock.ts';
 import { readKubeconfigCredentials } from '../../control/pki/kubeconfig.ts';
@@ -115,20 +117,32 @@ async function beat(): Promise<void> {
   }
 }
 
+/** As agents follow their pods: page by page, and from where a watch ended. Of each pod only what is needed stays. */
 async function follow(): Promise<void> {
-  for (;;) {
-    try {
-      const { resourceVersion, items } = await client().list(kinds.pods);
-      for (const pod of items) see(pod);
-      const { signal } = new AbortController();
-      for await (const event of client().watch(kinds.pods, { resourceVersion, signal })) {
-        if (event.type === 'DELETED') forget(event.object);
-        else if (event.type !== 'BOOKMARK') see(event.object);
-      }
-    } catch (error) {
-      fail(error);
-    }
-  }
+  const informer = new Informer<Pod>({
+    client: client(),
+    kind: kinds.pods,
+    clock: systemClock,
+    random: () => Math.random(),
+    logger: silentLogger,
+    keep: ({ apiVersion, kind, metadata, spec, status }) => ({
+      apiVersion,
+      kind,
+      metadata: {
+        ...objectKey({ metadata }),
+        uid: metadata?.uid,
+        resourceVersion: metadata?.resourceVersion,
+        deletionTimestamp: metadata?.deletionTimestamp,
+      },
+      spec: {
+        nodeName: spec?.nodeName,
+        containers: (spec?.containers ?? []).map(({ name, image }) => ({ name, image })),
+      },
+      status: { phase: status?.phase },
+    }),
+  });
+  informer.addHandler({ added: see, updated: see, deleted: forget });
+  await informer.run(new AbortController().signal);
 }
 
 /** The first failure is told in full: a bench whose nodes fail measures nothing. */

@@ -2,17 +2,15 @@
  * The agent of a node is killed at random moments of its pods' lives, again and again. After each restart no container may
  * run twice, none may be lost, none may be started again without need, and in the end nothing may be left over.
  *
- *   node test/chaos/agent-kills.ts [--runtime native|docker] [--kills 200] [--seed N]
- *
  * The short form of it is part of `npm test`. Every container leaves marks in a folder of the machine: a line for each
  * start, and a folder for as long as it runs. So what happened is told by the containers themselves.
  */
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { Container, Pod, PodSpec } from '../../control/api/generated/types.ts';
 import { type Api, connectApi } from '../helpers/api.ts';
 import { newCluster, type TestCluster } from '../helpers/cluster.ts';
+import { flagsOf } from '../helpers/flags.ts';
 import { makeBusyboxImage } from '../helpers/images.ts';
 import { remains } from '../helpers/remains.ts';
 import { until } from '../helpers/run.ts';
@@ -234,13 +232,17 @@ async function judgeMarks(marks: string): Promise<string[]> {
   return problems;
 }
 
+const USAGE = `Kills the agent of a node at random moments of its pods' lives, and looks at what came of the pods. Needs root.
+
+  node test/chaos/agent-kills.ts [--runtime native|docker] [--kills 200] [--seed 1]
+
+Exit code 1 if anything went wrong.`;
+
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      runtime: { type: 'string', default: 'native' },
-      kills: { type: 'string', default: '200' },
-      seed: { type: 'string', default: '1' },
-    },
+  const values = flagsOf(USAGE, {
+    runtime: { type: 'string', default: 'native' },
+    kills: { type: 'string', default: '200' },
+    seed: { type: 'string', default: '1' },
   });
   const runtime = values.runtime === 'docker' ? 'docker' : 'native';
   const problems = await agentKills({

@@ -3,15 +3,13 @@
  * time the update has to end: every pod has the new image, there are as many as were asked for, no set but the newest has
  * any, and what was promised of surge and availability was kept at every moment that was looked at.
  *
- *   node test/chaos/rolling-update.ts [--pods 1000] [--times 10] [--nodes 20]
- *
  * The short form of it is part of `npm test`.
  */
-import { parseArgs } from 'node:util';
 import { replicasets } from '../../control/api/generated/kinds.ts';
 import type { Deployment, Pod, ReplicaSet } from '../../control/api/generated/types.ts';
 import { type Api, connectApi } from '../helpers/api.ts';
 import { newCluster, type TestCluster } from '../helpers/cluster.ts';
+import { flagsOf } from '../helpers/flags.ts';
 import { startHollowNodes } from '../helpers/hollow-nodes.ts';
 import { connectMaster, leaderName } from '../helpers/masters.ts';
 import { until } from '../helpers/run.ts';
@@ -152,13 +150,17 @@ const deployment = (replicas: number) => ({
   },
 });
 
+const USAGE = `Rolls a Deployment to a new image and kills the leading master in the middle, again and again:
+
+  node test/chaos/rolling-update.ts [--pods 1000] [--times 10] [--nodes 20]
+
+Exit code 1 if an update does not end right.`;
+
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      pods: { type: 'string', default: '1000' },
-      times: { type: 'string', default: '10' },
-      nodes: { type: 'string', default: '20' },
-    },
+  const values = flagsOf(USAGE, {
+    pods: { type: 'string', default: '1000' },
+    times: { type: 'string', default: '10' },
+    nodes: { type: 'string', default: '20' },
   });
   const [pods, times, nodes] = [Number(values.pods), Number(values.times), Number(values.nodes)];
   const problems = await rollingUpdates({ pods, times, nodes, print: line => console.log(line) });

@@ -53,6 +53,7 @@ export const EVENTS = {
   'quota full': 'a pod was refused by a quota',
   'eviction granted': '',
   'eviction refused by a budget': '',
+  'budget spent by evictions at once': 'of several evictions at once a budget granted some, and refused the others',
   'service changed': '',
   'pod unschedulable': '',
   'pod killed by a user': '',

@@ -1,12 +1,5 @@
-/**
- * Runs seeds, each some hours of a cluster, on all processors:
- *
- *   node test/control-simulation/main.ts [--seeds COUNT] [--from N] [--jobs N] [--hours H] [--minutes M] [--first-failure] [--quiet]
- *   node test/control-simulation/main.ts --seed N [--hours H]      one, exactly as it was, with its story line by line
- *
- * With --minutes no seed begins after that time, and how many of them were played is told. Exit code 1 if a seed fails, or if over a thousand seeds or more something in `coverage.ts` never happened.
- */
-import { parseArgs } from 'node:util';
+/** Plays seeds of a cluster's hours, as many at once as there are processors. */
+import { flagsOf } from '../helpers/flags.ts';
 import { EVENT_NAMES, missing } from './coverage.ts';
 import { runSeeds, type Totals } from './runner.ts';
 import { simulate } from './world.ts';
@@ -15,17 +8,23 @@ import { simulate } from './world.ts';
 const SEEDS_FOR_COVERAGE = 1_000;
 const SEEDS_DEFAULT = 1_000;
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string' },
-    seeds: { type: 'string' },
-    from: { type: 'string' },
-    jobs: { type: 'string' },
-    hours: { type: 'string' },
-    minutes: { type: 'string' },
-    'first-failure': { type: 'boolean' },
-    quiet: { type: 'boolean' },
-  },
+const USAGE = `Plays seeds of the control plane's simulation, each some hours of a cluster, on all processors:
+
+  node test/control-simulation/main.ts [--seeds 1000] [--from 1] [--jobs N] [--hours H] [--minutes M] [--first-failure] [--quiet]
+  node test/control-simulation/main.ts --seed N [--hours H]      one, exactly as it was, with its story line by line
+
+With --minutes no seed begins after that time, and how many of them were played is told. Exit code 1 if a seed fails, or if
+over a thousand seeds or more something in coverage.ts never happened.`;
+
+const values = flagsOf(USAGE, {
+  seed: { type: 'string' },
+  seeds: { type: 'string' },
+  from: { type: 'string' },
+  jobs: { type: 'string' },
+  hours: { type: 'string' },
+  minutes: { type: 'string' },
+  'first-failure': { type: 'boolean' },
+  quiet: { type: 'boolean' },
 });
 const how = values.hours === undefined ? {} : { hours: Number(values.hours) };
 

@@ -7,7 +7,7 @@ import { integerBetween, pick, type Random } from '../simulation/random.ts';
 import type { EventName } from './coverage.ts';
 import type { HollowNode } from './hollow-node.ts';
 import type { Masters } from './masters.ts';
-import { evict } from './operations.ts';
+import { evictTogether } from './operations.ts';
 import type { Users } from './users.ts';
 
 export interface MisfortunesOptions {
@@ -173,7 +173,7 @@ export class Misfortunes {
         .list<Pod>('pods')
         .filter(pod => pod.spec?.nodeName === node.name && !pod.metadata?.deletionTimestamp && !isDaemon(pod));
       if (pods.length === 0) break;
-      for (const pod of pods) await evict(users, pod);
+      await evictTogether(users, pods);
       await this.#pause(5_000);
     }
     await this.#pause(random() * 300_000);

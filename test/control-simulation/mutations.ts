@@ -1,19 +1,24 @@
-/**
- * Takes out each rule of `mutation-list.ts` in turn and shows that the simulation notices: `node
- * test/control-simulation/mutations.ts [--only TEXT] [--seeds 100] [--jobs N]`. Each is taken out of a copy of the sources in a
- * temporary folder. A rule whose absence is not noticed is a hole in the simulation: exit code 1.
- */
+/** Takes out each rule of `mutation-list.ts` in turn and shows that the simulation notices. */
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { flagsOf } from '../helpers/flags.ts';
 import { MUTATIONS } from './mutation-list.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const { values } = parseArgs({
-  options: { only: { type: 'string' }, seeds: { type: 'string', default: '100' }, jobs: { type: 'string' } },
+const USAGE = `Takes out each rule of mutation-list.ts in turn and shows that the simulation of the control plane notices:
+
+  node test/control-simulation/mutations.ts [--only TEXT] [--seeds 100] [--jobs N]
+
+Each is taken out of a copy of the sources in a temporary folder. A rule whose absence is not noticed is a hole in the
+simulation: exit code 1.`;
+
+const values = flagsOf(USAGE, {
+  only: { type: 'string' },
+  seeds: { type: 'string', default: '100' },
+  jobs: { type: 'string' },
 });
 
 const copy = copySources();

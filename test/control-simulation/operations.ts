@@ -1,6 +1,6 @@
 /** What users do: they make, change and remove objects of every kind, badly timed and over each other's work. */
 import * as kinds from '../../control/api/generated/kinds.ts';
-import type { Deployment, Job, Pod, ReplicaSet } from '../../control/api/generated/types.ts';
+import type { Deployment, Job, Pod, PodDisruptionBudget, ReplicaSet } from '../../control/api/generated/types.ts';
 import type { Kind } from '../../control/api/kind.ts';
 import { objectKey } from '../../control/client/keys.ts';
 import { BROKEN_IMAGE } from './hollow-node.ts';
@@ -209,11 +209,13 @@ async function changeService(users: Users): Promise<void> {
   await users.change(kinds.services, objectKey(service), { spec: { selector: { app } } });
 }
 
+/** Mostly for a deployment that is there: its app is its name. */
 async function makeBudget(users: Users): Promise<void> {
-  const app = users.choose([...APPS, 'set']) ?? 'web';
+  const guarded = users.chance(0.8) ? users.any<Deployment>('deployments') : undefined;
+  const app = guarded?.metadata?.name ?? users.choose([...APPS, 'set']) ?? 'web';
   const amount = users.choose<number | string>([1, 2, '50%']) ?? 1;
   await users.make(kinds.poddisruptionbudgets, {
-    metadata: users.somewhere(app),
+    metadata: guarded ? objectKey(guarded) : users.somewhere(app),
     spec: {
       selector: { matchLabels: { app } },
       ...(users.chance(0.5) ? { minAvailable: amount } : { maxUnavailable: amount }),
@@ -234,8 +236,8 @@ async function changeQuota(users: Users): Promise<void> {
     });
 }
 
-/** An eviction by hand; its answer is the budget's. */
-export async function evict(users: Users, pod: Pod): Promise<boolean> {
+/** An eviction by hand, and what came of it; its answer is the budget's. */
+async function evict(users: Users, pod: Pod): Promise<'granted' | 'refused' | 'failed'> {
   const key = objectKey(pod);
   try {
     await users.client.createSubresource(kinds.pods, key, 'eviction', {
@@ -244,22 +246,36 @@ export async function evict(users: Users, pod: Pod): Promise<boolean> {
       metadata: key,
     });
     users.note('eviction granted');
-    return true;
+    return 'granted';
   } catch (error) {
     // Several budgets over one pod are refused with a 500, as in Kubernetes; here none overlap.
     if (!isExpected(error)) throw error;
-    if (error.reason === 'TooManyRequests') users.note('eviction refused by a budget');
-    return error.reason === 'NotFound';
+    if (error.reason !== 'TooManyRequests') return 'failed';
+    users.note('eviction refused by a budget');
+    return 'refused';
   }
 }
 
+/** All at once, as `kubectl drain` does: each one asks the budget before its controller has counted the one before. */
+export async function evictTogether(users: Users, pods: readonly Pod[]): Promise<void> {
+  const ends = await Promise.all(pods.map(pod => evict(users, pod)));
+  if (ends.includes('granted') && ends.includes('refused')) users.note('budget spent by evictions at once');
+}
+
+/** Most often of pods that a budget guards, and one that has something to give if there is one. */
 async function evictSome(users: Users): Promise<void> {
-  const app = users.choose(APPS);
-  const pods = users.view.list<Pod>('pods').filter(({ metadata }) => metadata?.labels?.app === app);
-  for (const pod of pods.slice(0, users.between(1, 5))) {
-    users.tell(`user evicts ${pod.metadata?.name}`);
-    await evict(users, pod);
-  }
+  const generous = users.view
+    .list<PodDisruptionBudget>('poddisruptionbudgets')
+    .filter(({ status }) => status !== undefined && status.disruptionsAllowed > 0);
+  const budget = users.chance(0.8) ? users.choose(generous) : undefined;
+  const app = budget?.metadata?.name ?? users.choose(APPS);
+  const isMeant = ({ metadata }: Pod) =>
+    metadata?.labels?.app === app &&
+    !metadata?.deletionTimestamp &&
+    (!budget || metadata?.namespace === budget.metadata?.namespace);
+  const pods = users.view.list<Pod>('pods').filter(isMeant).slice(0, users.between(1, 5));
+  for (const pod of pods) users.tell(`user evicts ${pod.metadata?.name}`);
+  await evictTogether(users, pods);
 }
 
 async function killPod(users: Users): Promise<void> {

@@ -1,13 +1,20 @@
-/** `npm run fuzz -- --requests N --seed S`: spoiled requests against the API server, with a verdict. */
-import { parseArgs } from 'node:util';
+/** Spoiled requests against the API server, with a verdict. */
+import { flagsOf } from '../helpers/flags.ts';
 import { fuzz } from './runner.ts';
 
-const { values } = parseArgs({
-  options: { requests: { type: 'string', default: '100000' }, seed: { type: 'string', default: '1' } },
+const USAGE = `Spoiled requests against the API server, with a verdict:
+
+  npm run fuzz -- [--requests 100000] [--seed 1]
+
+Exit code 1 if anything was found.`;
+
+const values = flagsOf(USAGE, {
+  requests: { type: 'string', default: '100000' },
+  seed: { type: 'string', default: '1' },
 });
 const [requests, seed] = [Number(values.requests), Number(values.seed)];
 if (!Number.isSafeInteger(requests) || !Number.isSafeInteger(seed) || requests < 1) {
-  console.error('usage: npm run fuzz -- --requests N --seed S');
+  console.error(`error: --requests and --seed take whole numbers\n\n${USAGE}`);
   process.exit(2);
 }
 const startedMs = performance.now();

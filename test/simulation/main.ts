@@ -1,13 +1,5 @@
-/**
- * Runs seeds, each a cluster's simulated minute, on all processors:
- *
- *   node test/simulation/main.ts [--seeds COUNT] [--from N] [--jobs N] [--workload list|store] [--chaos-seconds S]
- *   node test/simulation/main.ts --for 30m [--from N]      as many as fit into that time, from another place each day
- *   node test/simulation/main.ts --seed N                  one, exactly as it was, with its story line by line
- *
- * Exit code 1 if a seed fails, or if over a thousand seeds or more something in `coverage.ts` never happened.
- */
-import { parseArgs } from 'node:util';
+/** Plays seeds of a cluster's simulated minute, as many at once as there are processors. */
+import { flagsOf } from '../helpers/flags.ts';
 import { EVENT_NAMES, missing } from './coverage.ts';
 import { type RunOptions, runSeeds, type Totals } from './runner.ts';
 import { simulate } from './world.ts';
@@ -16,19 +8,26 @@ import { simulate } from './world.ts';
 const SEEDS_FOR_COVERAGE = 1_000;
 const SEEDS_DEFAULT = 1_000;
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string' },
-    seeds: { type: 'string' },
-    from: { type: 'string' },
-    for: { type: 'string' },
-    jobs: { type: 'string' },
-    workload: { type: 'string' },
-    'chaos-seconds': { type: 'string' },
-    'first-failure': { type: 'boolean' },
-    'seed-seconds': { type: 'string' },
-    quiet: { type: 'boolean' },
-  },
+const USAGE = `Plays seeds of the store's simulation, each a cluster's simulated minute, on all processors:
+
+  node test/simulation/main.ts [--seeds 1000] [--from 1] [--jobs N] [--workload list|store] [--chaos-seconds S]
+                               [--seed-seconds S] [--first-failure] [--quiet]
+  node test/simulation/main.ts --for 30m [--from N]      as many as fit into that time, from another place each day
+  node test/simulation/main.ts --seed N                  one, exactly as it was, with its story line by line
+
+Exit code 1 if a seed fails, or if over a thousand seeds or more something in coverage.ts never happened.`;
+
+const values = flagsOf(USAGE, {
+  seed: { type: 'string' },
+  seeds: { type: 'string' },
+  from: { type: 'string' },
+  for: { type: 'string' },
+  jobs: { type: 'string' },
+  workload: { type: 'string' },
+  'chaos-seconds': { type: 'string' },
+  'first-failure': { type: 'boolean' },
+  'seed-seconds': { type: 'string' },
+  quiet: { type: 'boolean' },
 });
 const workload = workloadOf(values.workload);
 const chaosSeconds = values['chaos-seconds'];

@@ -1,14 +1,10 @@
-/**
- * Takes out each safety rule in turn and shows that the simulation notices: `node test/simulation/mutations.ts [--only TEXT]
- * [--seeds 1000] [--jobs N] [--short]`. Each rule is taken out of a copy of the sources in a temporary folder. A
- * rule whose absence is not noticed is a hole in the simulation: exit code 1.
- */
+/** Takes out each rule of `mutation-list.ts` in turn and shows that the simulation notices. */
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { flagsOf } from '../helpers/flags.ts';
 import { MUTATIONS, type Mutation } from './mutation-list.ts';
 import { NOTICED_AT } from './mutation-seeds.ts';
 
@@ -35,13 +31,18 @@ interface Finding {
   readonly message: string;
 }
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    seeds: { type: 'string' },
-    jobs: { type: 'string' },
-    short: { type: 'boolean' },
-  },
+const USAGE = `Takes out each safety rule of mutation-list.ts in turn and shows that the simulation of the store notices:
+
+  node test/simulation/mutations.ts [--only TEXT] [--seeds 1000] [--jobs N] [--short]
+
+Each is taken out of a copy of the sources in a temporary folder. A rule whose absence is not noticed is a hole in the
+simulation: exit code 1. --short looks where each was noticed last time, and ends after a minute and a half.`;
+
+const values = flagsOf(USAGE, {
+  only: { type: 'string' },
+  seeds: { type: 'string' },
+  jobs: { type: 'string' },
+  short: { type: 'boolean' },
 });
 const isShort = values.short === true;
 const seeds = values.seeds ?? String(isShort ? SEEDS_SHORT : SEEDS_DEFAULT);

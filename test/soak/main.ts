@@ -1,27 +1,28 @@
-/**
- * Real members under faults, with a verdict: `npm run soak -- [--for 30m] [--members 3] [--seed N] [--only TEXT] [--keep]`.
- * Needs root. Runs in network, mount and process namespaces of its own, so that nothing outlives it. Exit code 1 if
- * anything that was promised was not kept.
- */
+/** Real members under faults, with a verdict. Runs in namespaces of its own, so that nothing outlives it. */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { flagsOf } from '../helpers/flags.ts';
 import { seededRandom } from '../simulation/random.ts';
 import { type SoakReport, soak } from './soak.ts';
 
 const INSIDE = 'RAFTSMAN_SOAK_INSIDE';
 const SEED_MAX = 2 ** 32;
 
-const { values } = parseArgs({
-  options: {
-    for: { type: 'string', default: '30m' },
-    members: { type: 'string', default: '3' },
-    seed: { type: 'string' },
-    only: { type: 'string' },
-    keep: { type: 'boolean', default: false },
-  },
+const USAGE = `Real members under faults, with a verdict. Needs root.
+
+  npm run soak -- [--for 30m] [--members 3] [--seed N] [--only TEXT] [--keep]
+
+--only: the faults whose names hold this; --keep: leaves the members' folders. Exit code 1 if anything that was promised
+was not kept.`;
+
+const values = flagsOf(USAGE, {
+  for: { type: 'string', default: '30m' },
+  members: { type: 'string', default: '3' },
+  seed: { type: 'string' },
+  only: { type: 'string' },
+  keep: { type: 'boolean', default: false },
 });
 
 if (process.env[INSIDE] === undefined) await runInside();

@@ -9,6 +9,8 @@ export class FrameQueue {
   #bytes = 0;
   #hasEnded = false;
   #wake: () => void = () => undefined;
+  /** Who waits for room. */
+  #roomy: () => void = () => undefined;
 
   constructor(framesMax: number, bytesMax: number) {
     this.#framesMax = framesMax;
@@ -36,10 +38,25 @@ export class FrameQueue {
     this.#wake();
   }
 
+  /** True while more than half of what may wait does. */
+  get isHalfFull(): boolean {
+    return this.#bytes * 2 > this.#bytesMax || (this.#frames.length - this.#exempt) * 2 > this.#framesMax;
+  }
+
+  /** Waits until the reader has taken what makes it more than half full, or has gone. For one who pushes much at a time. */
+  async room(): Promise<void> {
+    while (this.isHalfFull && !this.#hasEnded) {
+      await new Promise<void>(resolve => {
+        this.#roomy = resolve;
+      });
+    }
+  }
+
   /** No more frames; those waiting still go out. */
   end(): void {
     this.#hasEnded = true;
     this.#wake();
+    this.#roomy();
   }
 
   /** Everything pushed, several frames at a time where several wait, until the end. */
@@ -69,6 +86,7 @@ export class FrameQueue {
     this.#frames = this.#frames.slice(count);
     for (const frame of chunk.slice(this.#exempt)) this.#bytes = Math.max(0, this.#bytes - frame.length);
     this.#exempt = Math.max(0, this.#exempt - count);
+    this.#roomy();
     return chunk.length === 1 ? (chunk[0] as Buffer) : Buffer.concat(chunk);
   }
 }

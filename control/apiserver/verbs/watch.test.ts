@@ -201,6 +201,28 @@ test('a reader who does not keep up is cut off; others are not', async t => {
   t.true(rest.split('\n').length <= 7, 'the slow reader got no more than was kept for him, and then the end');
 });
 
+for (const [where, historyEventsMax] of [
+  ['the cache', 1_000],
+  ['the store', 4],
+] as const) {
+  test(`who missed more than is kept for a slow reader gets all of it from ${where}, and then what follows`, async t => {
+    const { create, watch } = await harnessOf(t, { limits: { watcherFramesMax: 5, historyEventsMax } });
+    const first = await create(CONFIG_MAPS, configMap('first'));
+    const names = Array.from({ length: 40 }, (_, index) => `x${index}`);
+    for (const name of names) await create(CONFIG_MAPS, configMap(name));
+    const { resourceVersion } = first.metadata as { resourceVersion?: string };
+    const frames = watch(`${CONFIG_MAPS}?watch=1&resourceVersion=${resourceVersion}`, aborter(t));
+    const past = await take(frames, names.length);
+    t.deepEqual(
+      past.map(({ object }) => object.metadata.name),
+      names,
+    );
+    await create(CONFIG_MAPS, configMap('last'));
+    const [next] = await take(frames, 1);
+    t.is(next?.object.metadata.name, 'last');
+  });
+}
+
 test('the cache goes on without a gap when the store takes its watch away', async t => {
   const memory = createMemoryStore();
   const { store, breakWatches } = breakable(memory);

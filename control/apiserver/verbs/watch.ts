@@ -17,18 +17,9 @@ import type { Reply } from '../types.ts';
 import { FrameQueue } from './frame-queue.ts';
 import { waitUntil } from './get.ts';
 import { type ListOptions, readListOptions } from './options.ts';
-import {
-  parseAs,
-  partialParts,
-  prepareViews,
-  readIncludeObject,
-  readyOf,
-  refuseListForm,
-  table,
-} from './representation.ts';
+import { prepareViews, refuseListForm } from './representation.ts';
 import { readSelection, type Selection } from './selection.ts';
-
-type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
+import { type EventType, type FrameMaker, frameMaker } from './watch-frames.ts';
 
 const openWatches = new WeakMap<Core, { count: number }>();
 
@@ -221,18 +212,45 @@ class Watcher implements CacheWatcher {
     if (!this.#queue.hasEnded) this.#resource.watchers.add(this);
   }
 
-  /** Sends what came after `revision`, then follows the cache. */
+  /**
+   * Sends what came after `revision`, then follows the cache. What a client missed may be far more than is kept for a slow
+   * reader: it goes out as fast as it is read, or a client that is far behind would be cut off each time it comes back.
+   */
   async #catchUp(revision: number): Promise<void> {
     let seen = revision;
     this.#after = revision;
     while (!this.#queue.hasEnded) {
-      if (this.#resource.canReplayFrom(seen)) {
-        for (const event of this.#resource.eventsAfter(seen)) this.offer(event);
-        this.#attach();
-        return;
+      if (!this.#resource.canReplayFrom(seen)) {
+        seen = await this.#replayFromStore(seen);
+        continue;
       }
-      seen = await this.#replayFromStore(seen);
+      // The history goes on while the reader takes its time, and may not reach back as far any more.
+      seen = this.#offerMissed(seen) ?? seen;
+      if (this.#resource.watchers.has(this)) return;
+      await this.#room();
     }
+  }
+
+  /** Offers what the history has after `seen` as far as there is room, and follows the cache if that was all. Gives the last revision offered. */
+  #offerMissed(seen: number): number | undefined {
+    let last: number | undefined;
+    for (const event of this.#resource.eventsAfter(seen)) {
+      if (event.revision !== last && this.#isHalfFull()) return last;
+      this.offer(event);
+      last = event.revision;
+    }
+    this.#attach();
+    return last;
+  }
+
+  /** Events that wait for their conversion will be frames. */
+  #isHalfFull(): boolean {
+    return this.#queue.isHalfFull || this.#converting * 2 > this.#core.limits.watcherFramesMax;
+  }
+
+  async #room(): Promise<void> {
+    if (this.#converting * 2 > this.#core.limits.watcherFramesMax) await this.#conversion;
+    await this.#queue.room();
   }
 
   /** Follows the store from `seen` on until the cache's history takes over; gives the last revision sent. */
@@ -250,7 +268,10 @@ class Watcher implements CacheWatcher {
         signal: replay.signal,
       });
       for await (const batch of batches) {
-        for (const event of batch.events) this.offer(cacheEventOf(event));
+        for (const event of batch.events) {
+          if (this.#isHalfFull()) await this.#room();
+          this.offer(cacheEventOf(event));
+        }
         seen = Math.max(seen, batch.revision);
         if (this.#queue.hasEnded || this.#resource.canReplayFrom(seen)) break;
       }
@@ -344,51 +365,3 @@ function cacheEventOf({ type, item, previous }: WatchEvent): CacheEvent {
     frames: new Map(),
   };
 }
-
-/** Encodes one event. `key` names the form where frames can be shared. */
-interface FrameMaker {
-  (type: EventType, object: CachedObject): Buffer;
-  readonly key: string | undefined;
-}
-
-function frameMaker(core: Core, { kind, exchange }: ResourceRequest, representation: Representation): FrameMaker {
-  const { form, metaVersion } = representation;
-  if (form === 'Table') {
-    const include = readIncludeObject(exchange.query);
-    let hasColumns = true;
-    const make = (type: EventType, object: CachedObject) => {
-      const metadata = { resourceVersion: String(object.revision) };
-      const options = { now: core.clock.now(), include, metaVersion, metadata, hasColumns };
-      hasColumns = false;
-      return jsonFrame(type, table(kind, [parseAs(kind, object)], options));
-    };
-    return Object.assign(make, { key: undefined });
-  }
-  if (form !== 'Object') {
-    const make = (type: EventType, object: CachedObject) =>
-      Buffer.concat([frameStart(type), ...partialParts(kind, object, metaVersion), FRAME_END]);
-    return Object.assign(make, {
-      key: `partial ${metaVersion}${kind.form ? ` ${kind.version} ${formIdOf(kind.form)}` : ''}`,
-    });
-  }
-  const make = (type: EventType, object: CachedObject) =>
-    Buffer.concat([frameStart(type), readyOf(kind, object).bytes, FRAME_END]);
-  // Two declarations of one custom resource may show its objects in two ways.
-  return Object.assign(make, { key: `${kind.group}/${kind.version}${kind.form ? ` ${formIdOf(kind.form)}` : ''}` });
-}
-
-let formCount = 0;
-const formIds = new WeakMap<object, number>();
-
-function formIdOf(form: object): number {
-  let id = formIds.get(form);
-  if (id === undefined) {
-    id = ++formCount;
-    formIds.set(form, id);
-  }
-  return id;
-}
-
-const FRAME_END = Buffer.from('}\n');
-const frameStart = (type: EventType) => Buffer.from(`{"type":"${type}","object":`);
-const jsonFrame = (type: EventType, object: object) => Buffer.from(`${JSON.stringify({ type, object })}\n`);

@@ -22,9 +22,10 @@ const port: ServicePort = {
   externalIPs: ['203.0.113.7', '2001:db8::7'],
   affinitySeconds: 30,
   localOnly: true,
+  internalLocalOnly: false,
   endpoints: [
-    { address: '10.42.1.2', port: 8080, local: true },
-    { address: 'fd42::2', port: 8080, local: true },
+    { address: '10.42.1.2', port: 8080, local: true, cluster: true },
+    { address: 'fd42::2', port: 8080, local: true, cluster: true },
   ],
 };
 const config = {
@@ -64,7 +65,7 @@ test('the table for IPv6 speaks of nothing of IPv4', t => {
 
 test('nothing from an object gets into the script unchecked', t => {
   const hostile = 'fd43::1"; flush ruleset; #';
-  const endpoints = [{ address: hostile, port: 1, local: true }];
+  const endpoints = [{ address: hostile, port: 1, local: true, cluster: true }];
   const frontends = planFrontends([{ ...port, clusterIPs: [hostile, 'fd43::1%eth0'], endpoints }], 6);
   t.notRegex(renderTable(planTable(config, frontends), empty), /flush ruleset|%/);
 });
@@ -95,7 +96,7 @@ real('both tables are made, taken over and removed; a cluster with one family ha
   await first.close({ remove: false });
   const second = make();
   await second.start({ ...ranges, ipv6 });
-  await second.sync([{ ...port, endpoints: [{ address: 'fd42::3', port: 8080, local: true }] }]);
+  await second.sync([{ ...port, endpoints: [{ address: 'fd42::3', port: 8080, local: true, cluster: true }] }]);
   t.notRegex(await listing(), /fd42::2/);
   t.regex(await listing(), /fd42::3/);
   await second.close({ remove: true });

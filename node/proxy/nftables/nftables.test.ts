@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { systemClock } from '../../clock.ts';
 import { makeNamespace, type Namespace, namespacesUnavailable } from '../../network/test-namespaces.ts';
-import type { RunCommand } from '../../runtime/command.ts';
+import { CommandOutputError, type RunCommand } from '../../runtime/command.ts';
 import { proxyContract } from '../contract.ts';
 import type { ServicePort, ServiceProxy } from '../proxy.ts';
 import { anyPortsInTurn } from '../test-ports.ts';
@@ -30,9 +30,10 @@ const port: ServicePort = {
   externalIPs: [],
   affinitySeconds: 30,
   localOnly: false,
+  internalLocalOnly: false,
   endpoints: [
-    { address: '10.42.1.2', port: 8080, local: true },
-    { address: 'fd42::2', port: 8080, local: true },
+    { address: '10.42.1.2', port: 8080, local: true, cluster: true },
+    { address: 'fd42::2', port: 8080, local: true, cluster: true },
   ],
 };
 const other: ServicePort = { ...port, id: 'default/other:http', clusterIPs: ['10.43.0.11', 'fd43::b'], nodePort: 0 };
@@ -41,6 +42,10 @@ const other: ServicePort = { ...port, id: 'default/other:http', clusterIPs: ['10
 class Machine {
   readonly namespace: Namespace;
   nowMs = 0;
+  /** What names there are is more than is read. */
+  isTooLong = false;
+  /** The most bytes that a program said. */
+  longest = 0;
   /** Those of `nft -f -` since they were last taken. */
   #scripts: string[] = [];
   #failures = 0;
@@ -69,7 +74,10 @@ class Machine {
       this.#scripts.push(options?.input ?? '');
       if (this.#failures-- > 0) return { code: 1, stdout: '', stderr: 'the kernel has no memory left' };
     }
-    return await this.namespace.run(program, args, options);
+    if (this.isTooLong && args.includes('chains')) throw new CommandOutputError('too long');
+    const result = await this.namespace.run(program, args, options);
+    this.longest = Math.max(this.longest, result.stdout.length);
+    return result;
   };
 
   async proxy(): Promise<ServiceProxy> {
@@ -209,4 +217,34 @@ real('after a transaction that failed the whole table is written; a restarted ag
   await restarted.sync([port, other]);
   t.deepEqual(machine.scripts(), { wholes: 2, changes: 0 });
   await has(t, machine, both);
+});
+
+real('a table of which the names are too many to read is written anew in one step', async t => {
+  t.timeout(120_000);
+  const [machine, fresh] = [await Machine.make(t), await Machine.make(t)];
+  await (await machine.proxy()).sync([port, other]);
+  const one = await toldAnew(fresh, [port]);
+  machine.isTooLong = true;
+  const restarted = await machine.proxy();
+  await restarted.sync([port]);
+  t.deepEqual(machine.scripts(), { wholes: 2, changes: 0 });
+  await has(t, machine, one);
+});
+
+real('what an agent reads at its start does not grow with the rules of services', async t => {
+  t.timeout(120_000);
+  const machine = await Machine.make(t);
+  const endpoints = Array.from({ length: 40 }, (_, index) => ({
+    ...{ address: `10.42.1.${index + 1}`, port: 8080, local: true, cluster: true },
+  }));
+  const ports = Array.from({ length: 20 }, (_, index) => ({
+    ...{ ...port, id: `default/s${index}:http`, clusterIPs: [`10.43.1.${index}`], nodePort: 0, affinitySeconds: 0 },
+    endpoints,
+  }));
+  await (await machine.proxy()).sync(ports);
+  const chains = ports.length * (endpoints.length + 1);
+  machine.longest = 0;
+  await (await machine.proxy()).sync(ports);
+  // Twice what the name of a chain takes, with all that stands around it.
+  t.true(machine.longest > 0 && machine.longest < chains * 200, `${machine.longest} bytes for ${chains} chains`);
 });

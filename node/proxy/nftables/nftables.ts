@@ -7,7 +7,14 @@ import { z } from 'zod';
 import { type Clock, systemClock } from '../../clock.ts';
 import { formatCidr, parseAddress, parseCidr } from '../../network/cidr.ts';
 import { ipv6AddressOf, ipv6RangeText } from '../../network/second-family.ts';
-import { CommandMissingError, commandExists, mustRun, type RunCommand, runCommand } from '../../runtime/command.ts';
+import {
+  CommandMissingError,
+  CommandOutputError,
+  commandExists,
+  mustRun,
+  type RunCommand,
+  runCommand,
+} from '../../runtime/command.ts';
 import { type Frontend, planFrontends } from '../frontends.ts';
 import { ProxyUnavailableError, type ServicePort, type ServiceProxy } from '../proxy.ts';
 import { planConntrackDeletions } from './conntrack.ts';
@@ -29,6 +36,13 @@ export interface NftablesProxyOptions {
 const rulesCheckMs = 10_000;
 /** A change so long after the last whole table writes all of it again: what somebody changed in it by hand ends there. */
 const wholeAgainMs = 3_600_000;
+/**
+ * The names of one kind of thing that are read before a whole table is written: of some 600,000 chains, or of half as many sets.
+ * A table with more is removed and written anew in one step; clients with affinity may then get another endpoint once.
+ */
+const namesBytesMax = 64 * 1024 * 1024;
+/** `nft` has this long for one thing: to write a table of 18,000 services takes it a minute and more on a busy machine. */
+const nftMsMax = 600_000;
 const tablePrefix = 'raftsman-svc-';
 const routeLocalnetFile = '/proc/sys/net/ipv4/conf/all/route_localnet';
 
@@ -146,7 +160,8 @@ class FamilyProxy {
     const isWritten = change !== undefined && (await this.#maybeChange(change));
     if (!isWritten) {
       const existing = await readTable(this.#run, this.#family, this.#table);
-      await this.#nft(renderTable(plan, existing));
+      const removal = existing ? '' : renderRemoval(this.#table, this.#family);
+      await this.#nft(removal + renderTable(plan, existing ?? nothing));
       this.#rulesSeenMs = this.#clock.now();
       this.#wholeMs = this.#rulesSeenMs;
     }
@@ -155,7 +170,8 @@ class FamilyProxy {
 
   /** False if the table is not what we left: the kernel refuses the change, or something that all else hangs on is gone. */
   async #maybeChange(change: string): Promise<boolean> {
-    if (change !== '' && (await this.#run('nft', ['-f', '-'], { input: change })).code !== 0) return false;
+    const options = { input: change, timeoutMs: nftMsMax };
+    if (change !== '' && (await this.#run('nft', ['-f', '-'], options)).code !== 0) return false;
     // Asked after the change, which so is in place sooner.
     return this.#clock.now() - this.#rulesSeenMs < rulesCheckMs
       ? change !== '' || (await this.#finds(['set', 'node-addresses'], 'node-addresses'))
@@ -170,7 +186,8 @@ class FamilyProxy {
 
   /** Whether the table has a thing of this name, with this word in it. */
   async #finds([kind, name]: readonly [kind: 'chain' | 'set', name: string], word: string): Promise<boolean> {
-    const { code, stdout } = await this.#run('nft', ['-t', 'list', kind, this.#family, this.#table, name]);
+    const args = ['-t', 'list', kind, this.#family, this.#table, name];
+    const { code, stdout } = await this.#run('nft', args, { timeoutMs: nftMsMax });
     return code === 0 && stdout.includes(word);
   }
 
@@ -180,18 +197,19 @@ class FamilyProxy {
       if (!options.remove) return;
       if (this.#family === 'ip6') {
         // Fails on a kernel without IPv6, where there is none.
-        await this.#run('nft', ['-f', '-'], { input: renderRemoval(this.#table, 'ip6') });
+        await this.#run('nft', ['-f', '-'], { input: renderRemoval(this.#table, 'ip6'), timeoutMs: nftMsMax });
         return;
       }
-      const { chains } = await readTable(this.#run, 'ip', this.#table);
+      const chains = await readChains(this.#run, 'ip');
       await this.#nft(renderRemoval(this.#table));
-      if (!chains.has(routeLocalnetMarker) || (await this.#siblings()).length > 0) return;
+      const wasOff = chains?.get(this.#table)?.has(routeLocalnetMarker) === true;
+      if (!wasOff || [...(chains?.keys() ?? [])].some(table => table !== this.#table)) return;
       await mustRun(this.#run, 'tee', [routeLocalnetFile], { input: '0' });
     });
   }
 
   async #nft(input: string): Promise<void> {
-    await mustRun(this.#run, 'nft', ['-f', '-'], { input });
+    await mustRun(this.#run, 'nft', ['-f', '-'], { input, timeoutMs: nftMsMax });
   }
 
   #inOrder(work: () => Promise<void>): Promise<void> {
@@ -220,10 +238,9 @@ class FamilyProxy {
       });
       return true;
     }
-    for (const table of [this.#table, ...(await this.#siblings())]) {
-      if ((await readTable(this.#run, 'ip', table)).chains.has(routeLocalnetMarker)) return true;
-    }
-    return false;
+    const tables = await readChains(this.#run, 'ip');
+    if (!tables) return await this.#finds(['chain', routeLocalnetMarker], routeLocalnetMarker);
+    return [...tables.values()].some(chains => chains.has(routeLocalnetMarker));
   }
 
   async #guardLoopback(): Promise<void> {
@@ -237,12 +254,6 @@ class FamilyProxy {
     await this.#nft(`${input}\n`);
   }
 
-  async #siblings(): Promise<string[]> {
-    const listing = await mustRun(this.#run, 'nft', ['list', 'tables']);
-    const names = listing.split('\n').map(line => line.trim().replace(/^table ip /, ''));
-    return names.filter(name => name.startsWith(tablePrefix) && name !== this.#table);
-  }
-
   /** UDP has no end of a connection: the kernel would go on translating to an endpoint that is gone. */
   async #forgetConnections(before: readonly Frontend[], after: readonly Frontend[]): Promise<void> {
     const deletions = planConntrackDeletions(before, after, this.#family === 'ip' ? 4 : 6);
@@ -252,24 +263,56 @@ class FamilyProxy {
   }
 }
 
-const listSchema = z.object({
-  nftables: z.array(
-    z.object({
-      chain: z.object({ name: z.string() }).optional(),
-      set: z.object({ name: z.string() }).optional(),
-      map: z.object({ name: z.string() }).optional(),
-    }),
-  ),
-});
+const nothing: TableContents = { chains: new Set(), sets: new Set() };
+const named = z.object({ name: z.string(), table: z.string() }).optional();
+const listSchema = z.object({ nftables: z.array(z.object({ chain: named, set: named, map: named })) });
 
-/** What a table holds; empty if there is none. */
-async function readTable(run: RunCommand, family: TableFamily, table: string): Promise<TableContents> {
-  // Declaring it is harmless and makes the question always answerable; `-t` leaves the elements out.
+/** The names in a table; none if there is no table, undefined if they are more than {@link namesBytesMax}. */
+async function readTable(run: RunCommand, family: TableFamily, table: string): Promise<TableContents | undefined> {
+  // Declaring it is harmless and says whether nft works at all.
   await mustRun(run, 'nft', ['add', 'table', family, table]);
-  const listing = listSchema.parse(JSON.parse(await mustRun(run, 'nft', ['-j', '-t', 'list', 'table', family, table])));
-  const names = (kind: 'chain' | 'set' | 'map') =>
-    listing.nftables.map(entry => entry[kind]?.name).filter(name => name !== undefined);
-  return { chains: new Set(names('chain')), sets: new Set([...names('set'), ...names('map')]) };
+  const [chains, sets, maps] = await Promise.all([
+    readChains(run, family),
+    readNames(run, family, 'set'),
+    readNames(run, family, 'map'),
+  ]);
+  if (!chains || !sets || !maps) return undefined;
+  const own = (names: NamesByTable) => names.get(table) ?? new Set<string>();
+  return { chains: own(chains), sets: new Set([...own(sets), ...own(maps)]) };
+}
+
+/**
+ * The chains of our tables, those of other nodes on the machine too, by table; undefined if they are more than
+ * {@link namesBytesMax}. Read so because a listing of a table, and even one of all tables' names, has `nft` read all rules,
+ * which with 18,000 services takes it minutes.
+ */
+function readChains(run: RunCommand, family: TableFamily): Promise<NamesByTable | undefined> {
+  return readNames(run, family, 'chain');
+}
+
+type NamesByTable = ReadonlyMap<string, ReadonlySet<string>>;
+
+async function readNames(
+  run: RunCommand,
+  family: TableFamily,
+  kind: 'chain' | 'set' | 'map',
+): Promise<NamesByTable | undefined> {
+  // `-t` leaves the elements out.
+  const args = ['-j', '-t', 'list', `${kind}s`, family];
+  const limits = { outputBytesMax: namesBytesMax, timeoutMs: nftMsMax };
+  const text = await mustRun(run, 'nft', args, limits).catch((error: unknown) => {
+    if (error instanceof CommandOutputError) return undefined;
+    throw error;
+  });
+  if (text === undefined) return undefined;
+  const names = new Map<string, Set<string>>();
+  for (const entry of listSchema.parse(JSON.parse(text)).nftables) {
+    const one = entry[kind];
+    if (!one?.table.startsWith(tablePrefix)) continue;
+    const known = names.get(one.table) ?? new Set();
+    names.set(one.table, known.add(one.name));
+  }
+  return names;
 }
 
 /** Throws on what is no address: it goes into a script. */

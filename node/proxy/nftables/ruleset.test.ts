@@ -24,9 +24,10 @@ function port(change: Partial<ServicePort> = {}): ServicePort {
     externalIPs: [],
     affinitySeconds: 0,
     localOnly: false,
+    internalLocalOnly: false,
     endpoints: [
-      { address: '10.42.1.2', port: 8080, local: true },
-      { address: '10.42.2.2', port: 8080, local: false },
+      { address: '10.42.1.2', port: 8080, local: true, cluster: true },
+      { address: '10.42.2.2', port: 8080, local: false, cluster: true },
     ],
     ...change,
   };
@@ -48,8 +49,8 @@ function serviceLines(ports: readonly ServicePort[]): string[] {
   };
   return render(ports)
     .script.split('\n')
-    .filter(line => line.startsWith('add element') || /^add rule ip \S+ (svc|ext|ep)-/.test(line))
-    .map(line => line.replace('ip raftsman-svc-test ', '').replace(/\b(svc|ext|ep|aff)-[0-9a-f]{12}\b/g, rename));
+    .filter(line => line.startsWith('add element') || /^add rule ip \S+ (svc|loc|ext|ep)-/.test(line))
+    .map(line => line.replace('ip raftsman-svc-test ', '').replace(/\b(svc|loc|ext|ep|aff)-[0-9a-f]{12}\b/g, rename));
 }
 
 test('a service with a cluster address and two endpoints', t => {
@@ -69,8 +70,9 @@ test('a node port that stays on its node, with affinity', t => {
   t.deepEqual(serviceLines([port({ nodePort: 30080, localOnly: true, affinitySeconds: 30, protocol: 'UDP' })]), [
     'add rule ext0 ip saddr 10.42.0.0/16 goto svc0',
     'add rule ext0 fib saddr type local meta mark set meta mark or 0x20000 goto svc0',
-    'add rule ext0 ip saddr @aff0 goto ep0',
-    'add rule ext0 numgen random mod 1 vmap { 0 : goto ep0 } comment "default/web:http"',
+    'add rule ext0 goto loc0',
+    'add rule loc0 ip saddr @aff0 goto ep0',
+    'add rule loc0 numgen random mod 1 vmap { 0 : goto ep0 } comment "default/web:http"',
     'add rule svc0 ip saddr @aff0 goto ep0',
     'add rule svc0 ip saddr @aff1 goto ep1',
     'add rule svc0 numgen random mod 2 vmap { 0 : goto ep0, 1 : goto ep1 } comment "default/web:http"',
@@ -91,11 +93,67 @@ test('without endpoints a service is refused everywhere; without local ones only
   t.deepEqual(serviceLines([port({ nodePort: 30080, externalIPs: ['203.0.113.7'], endpoints: [] })]), [
     'add element node-addresses { 127.0.0.1, 192.168.77.1 }',
     'add element cluster-ips { 10.43.0.10 }',
-    'add element no-endpoints { 203.0.113.7 . tcp . 80 }',
-    'add element node-ports-no-endpoints { tcp . 30080 }',
+    'add element refused-ips { 203.0.113.7 . tcp . 80 : goto refused }',
+    'add element refused-node-ports { tcp . 30080 : goto refused }',
   ]);
-  const remote = [{ address: '10.42.2.2', port: 8080, local: false }];
-  t.true(serviceLines([port({ nodePort: 30080, localOnly: true, endpoints: remote })]).includes('add rule ext0 drop'));
+  const endpoints = [{ address: '10.42.2.2', port: 8080, local: false, cluster: true }];
+  const external = { nodePort: 30080, externalIPs: ['203.0.113.7'] };
+  t.deepEqual(serviceLines([port({ ...external, localOnly: true, endpoints })]), [
+    'add rule ext0 ip saddr 10.42.0.0/16 goto svc0',
+    'add rule ext0 fib saddr type local meta mark set meta mark or 0x20000 goto svc0',
+    'add rule svc0 numgen random mod 1 vmap { 0 : goto ep0 } comment "default/web:http"',
+    'add rule ep0 ip saddr 10.42.2.2 meta mark set meta mark or 0x20000',
+    'add rule ep0 meta l4proto tcp dnat to 10.42.2.2:8080',
+    'add element service-ips { 10.43.0.10 . tcp . 80 : goto svc0, 203.0.113.7 . tcp . 80 : goto ext0 }',
+    'add element node-ports { tcp . 30080 : goto ext0 }',
+    'add element node-addresses { 127.0.0.1, 192.168.77.1 }',
+    'add element cluster-ips { 10.43.0.10 }',
+    'add element refused-ips { 203.0.113.7 . tcp . 80 : drop }',
+    'add element refused-node-ports { tcp . 30080 : drop }',
+  ]);
+});
+
+test('a cluster address that stays on its node: node ports lead anywhere; without local endpoints it is dropped', t => {
+  const internal = { internalLocalOnly: true, nodePort: 30080 };
+  t.deepEqual(serviceLines([port(internal)]), [
+    'add rule ext0 meta mark set meta mark or 0x20000',
+    'add rule ext0 goto svc0',
+    'add rule loc0 numgen random mod 1 vmap { 0 : goto ep0 } comment "default/web:http"',
+    'add rule svc0 numgen random mod 2 vmap { 0 : goto ep0, 1 : goto ep1 } comment "default/web:http"',
+    'add rule ep0 ip saddr 10.42.1.2 meta mark set meta mark or 0x20000',
+    'add rule ep0 meta l4proto tcp dnat to 10.42.1.2:8080',
+    'add rule ep1 ip saddr 10.42.2.2 meta mark set meta mark or 0x20000',
+    'add rule ep1 meta l4proto tcp dnat to 10.42.2.2:8080',
+    'add element service-ips { 10.43.0.10 . tcp . 80 : goto loc0 }',
+    'add element node-ports { tcp . 30080 : goto ext0 }',
+    'add element node-addresses { 127.0.0.1, 192.168.77.1 }',
+    'add element cluster-ips { 10.43.0.10 }',
+  ]);
+  const endpoints = [{ address: '10.42.2.2', port: 8080, local: false, cluster: true }];
+  t.deepEqual(
+    serviceLines([port({ internalLocalOnly: true, affinitySeconds: 10, endpoints })]),
+    [
+      'add element node-addresses { 127.0.0.1, 192.168.77.1 }',
+      'add element cluster-ips { 10.43.0.10 }',
+      'add element refused-ips { 10.43.0.10 . tcp . 80 : drop }',
+    ],
+    'what no chain leads to has none',
+  );
+});
+
+test('each policy has endpoints of its own: one that leaves may serve the node alone, one of another zone the cluster', t => {
+  const endpoints = [
+    { address: '10.42.1.2', port: 8080, local: true, cluster: false },
+    { address: '10.42.2.2', port: 8080, local: false, cluster: true },
+  ];
+  const rules = serviceLines([port({ internalLocalOnly: true, nodePort: 30080, endpoints })]);
+  t.deepEqual(
+    rules.filter(line => line.includes('vmap')),
+    [
+      'add rule loc0 numgen random mod 1 vmap { 0 : goto ep0 } comment "default/web:http"',
+      'add rule svc0 numgen random mod 1 vmap { 0 : goto ep1 } comment "default/web:http"',
+    ],
+  );
 });
 
 test('what is no longer wanted is deleted after nothing points to it; what remembers clients is kept', t => {
@@ -131,8 +189,8 @@ test('nothing from an object gets into the script unchecked', t => {
       clusterIPs: ['10.43.0.10', hostile, '::1'],
       externalIPs: [hostile],
       endpoints: [
-        { address: hostile, port: 1, local: true },
-        { address: '10.42.1.2', port: 99999, local: true },
+        { address: hostile, port: 1, local: true, cluster: true },
+        { address: '10.42.1.2', port: 99999, local: true, cluster: true },
       ],
     }),
     port({ id: 'two', port: Number.NaN }),
@@ -157,9 +215,13 @@ test('UDP connections to what is gone, and to where nothing was, are forgotten',
   const udp = (change: Partial<ServicePort> = {}) =>
     planFrontends([port({ protocol: 'UDP', nodePort: 30053, ...change })]);
   t.deepEqual(planConntrackDeletions(udp(), udp()), []);
-  t.deepEqual(planConntrackDeletions(udp(), udp({ endpoints: [{ address: '10.42.2.2', port: 8080, local: false }] })), [
-    ['-D', '-p', 'udp', '--dst-nat', '10.42.1.2'],
-  ]);
+  t.deepEqual(
+    planConntrackDeletions(
+      udp(),
+      udp({ endpoints: [{ address: '10.42.2.2', port: 8080, local: false, cluster: true }] }),
+    ),
+    [['-D', '-p', 'udp', '--dst-nat', '10.42.1.2']],
+  );
   t.deepEqual(planConntrackDeletions(udp({ endpoints: [] }), udp()), [
     ['-D', '-p', 'udp', '--orig-dst', '10.43.0.10', '--orig-port-dst', '80'],
     ['-D', '-p', 'udp', '--orig-port-dst', '30053'],

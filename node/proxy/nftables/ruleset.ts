@@ -2,15 +2,18 @@
  * From service ports to what a table of nftables shall hold; `script.ts` puts it into the kernel's words. Pure.
  *
  * A packet is looked up once in a map from (address, protocol, port) to a chain, so its cost does not grow with the
- * number of services. The service's chain draws one endpoint, the endpoint's chain translates. What still goes to a
- * service's address after translation has nowhere to go and is refused.
+ * number of services. A chain of the service draws one endpoint, the endpoint's chain translates. There are up to three
+ * of a service: for all endpoints (`svc-`), for those of this node (`loc-`), and for what comes to node ports and external
+ * addresses (`ext-`), which leads to one of the others. What still goes to a service's address after translation has nowhere
+ * to go: it is refused, or dropped if only other nodes have endpoints, so that the client tries another node and not another
+ * service. That is decided after all tables of a machine had their say, since of two nodes on it one may have the endpoint.
  *
  * Names of chains and of the sets that remember clients are hashes of what they belong to, so that two plans are compared
  * by name. Each node of each cluster has a table of its own; where two nodes share a machine, whichever sees a connection
  * first translates it, and the other then finds nothing to do.
  */
 import { hash } from 'node:crypto';
-import type { Endpoint, Frontend } from '../frontends.ts';
+import { type Endpoint, type Frontend, isExternal, waysOf } from '../frontends.ts';
 
 /** The table's family. Each family of addresses has a table of its own: no packet changes its family. */
 export type TableFamily = 'ip' | 'ip6';
@@ -42,8 +45,8 @@ interface FrontendPart {
   /** Elements of the maps and sets that packets are looked up in; of maps with their data. */
   readonly serviceIps: readonly (readonly [key: string, data: string])[];
   readonly nodePorts: readonly (readonly [key: string, data: string])[];
-  readonly noEndpoints: readonly string[];
-  readonly nodePortsNoEndpoints: readonly string[];
+  readonly refusedIps: readonly (readonly [key: string, data: string])[];
+  readonly refusedNodePorts: readonly (readonly [key: string, data: string])[];
 }
 export interface Chain {
   /** For a chain that the kernel calls; never changes under its name. */
@@ -110,9 +113,9 @@ function baseChains(config: RulesetConfig): Named<Chain>[] {
     `${ip} daddr @node-addresses meta l4proto . th dport vmap @node-ports`,
   ];
   const refuse = [
+    `${ip} daddr . meta l4proto . th dport vmap @refused-ips`,
     `${ip} daddr @cluster-ips reject`,
-    `${ip} daddr . meta l4proto . th dport @no-endpoints reject`,
-    `${ip} daddr @node-addresses meta l4proto . th dport @node-ports-no-endpoints reject`,
+    `${ip} daddr @node-addresses meta l4proto . th dport vmap @refused-node-ports`,
   ];
   const masquerade = [`meta mark and ${masqueradeMark} != 0 masquerade`];
   return [
@@ -125,6 +128,8 @@ function baseChains(config: RulesetConfig): Named<Chain>[] {
     ['filter-forward', { hook: 'type filter hook forward priority -10 ;', rules: ['jump refuse'] }],
     ['filter-output', { hook: 'type filter hook output priority -10 ;', rules: ['jump refuse'] }],
     ['refuse', { rules: refuse }],
+    // No verdict of its own, as a map's data has to be.
+    ['refused', { rules: ['reject'] }],
     ...(ip === 'ip' ? [martians] : []),
     ...(config.ownsRouteLocalnet ? [[routeLocalnetMarker, { rules: [] }] as const] : []),
   ];
@@ -151,36 +156,44 @@ function lookups(
   const loopback = familyOf(config) === 'ip' ? ['127.0.0.1'] : [];
   const serviceIps = new Map(parts.flatMap(part => part.serviceIps));
   const nodePorts = new Map(parts.flatMap(part => part.nodePorts));
-  const noEndpoints = parts.flatMap(part => part.noEndpoints);
-  const nodePortsNoEndpoints = parts.flatMap(part => part.nodePortsNoEndpoints);
+  const refusedIps = new Map(parts.flatMap(part => part.refusedIps));
+  const refusedNodePorts = new Map(parts.flatMap(part => part.refusedNodePorts));
   return [
     ['service-ips', { isMap: true, type: `${place} : verdict`, elements: serviceIps }],
     ['node-ports', { isMap: true, type: `${port} : verdict`, elements: nodePorts }],
     ['node-addresses', plain(address, [...loopback, ...config.nodeAddresses])],
     ['cluster-ips', plain(address, clusterIps)],
-    ['no-endpoints', plain(place, noEndpoints)],
-    ['node-ports-no-endpoints', plain(port, nodePortsNoEndpoints)],
+    ['refused-ips', { isMap: true, type: `${place} : verdict`, elements: refusedIps }],
+    ['refused-node-ports', { isMap: true, type: `${port} : verdict`, elements: refusedNodePorts }],
   ];
 }
 
 function partOf(config: RulesetConfig, frontend: Frontend): FrontendPart {
   const { clusterIPs, externalIPs, protocol, port, nodePort } = frontend;
+  const { internal, external, shortCut } = waysOf(frontend);
   const isServed = frontend.endpoints.length > 0;
+  const hasExternalChain = external.length > 0 || shortCut.length > 0;
   const key = (ip: string) => `${ip} . ${protocol} . ${port}`;
+  const all = (keys: readonly string[], data: string) => keys.map(one => [one, data] as const);
+  const [ips, others] = [clusterIPs.map(key), externalIPs.map(key)];
   const nodePorts = nodePort > 0 ? [`${protocol} . ${nodePort}`] : [];
-  const toService = `goto ${chainName(frontend)}`;
+  const toInternal = `goto ${frontend.internalLocalOnly ? localChainName(frontend) : chainName(frontend)}`;
   const toExternal = `goto ${externalChainName(frontend)}`;
-  const serviceIps = [
-    ...clusterIPs.map(ip => [key(ip), toService] as const),
-    ...externalIPs.map(ip => [key(ip), toExternal] as const),
-  ];
+  const refusal = isServed ? 'drop' : 'goto refused';
   return {
     chains: serviceChains(config, frontend),
     affinitySets: affinitySets(config, frontend),
-    serviceIps: isServed ? serviceIps : [],
-    nodePorts: isServed ? nodePorts.map(one => [one, toExternal] as const) : [],
-    noEndpoints: isServed ? [] : externalIPs.map(key),
-    nodePortsNoEndpoints: isServed ? [] : nodePorts,
+    serviceIps: [
+      ...(internal.length > 0 ? all(ips, toInternal) : []),
+      ...(hasExternalChain ? all(others, toExternal) : []),
+    ],
+    nodePorts: hasExternalChain ? all(nodePorts, toExternal) : [],
+    refusedIps: [
+      // Where nobody has an endpoint, all that goes to a cluster address is refused anyway.
+      ...(internal.length === 0 && isServed ? all(ips, refusal) : []),
+      ...(external.length === 0 ? all(others, refusal) : []),
+    ],
+    refusedNodePorts: external.length === 0 ? all(nodePorts, refusal) : [],
   };
 }
 
@@ -189,28 +202,42 @@ function plain(type: string, keys: readonly string[]): NamedSet {
 }
 
 function serviceChains(config: RulesetConfig, frontend: Frontend): Named<Chain>[] {
-  if (frontend.endpoints.length === 0) return [];
-  const hasExternal = frontend.nodePort > 0 || frontend.externalIPs.length > 0;
+  const { everywhere, here, all } = drawnFrom(frontend);
+  const drawing = (name: string, endpoints: readonly Endpoint[]): Named<Chain>[] =>
+    endpoints.length > 0 ? [[name, { rules: drawRules(config, frontend, endpoints) }]] : [];
   return [
-    ...(hasExternal ? externalChains(config, frontend) : []),
-    [chainName(frontend), { rules: drawRules(config, frontend, frontend.endpoints) }],
-    ...frontend.endpoints.map(endpoint => endpointChain(config, frontend, endpoint)),
+    ...(isExternal(frontend) ? externalChains(config, frontend) : []),
+    ...drawing(localChainName(frontend), here),
+    ...drawing(chainName(frontend), everywhere),
+    ...all.map(endpoint => endpointChain(config, frontend, endpoint)),
   ];
+}
+
+/** The endpoints that a frontend's chains draw from, without those that none would lead to. */
+function drawnFrom(frontend: Frontend): Record<'everywhere' | 'here' | 'all', readonly Endpoint[]> {
+  const { localOnly, internalLocalOnly, endpoints } = frontend;
+  const usesAll = !internalLocalOnly || isExternal(frontend);
+  const usesHere = internalLocalOnly || (localOnly && isExternal(frontend));
+  const everywhere = endpoints.filter(({ cluster }) => usesAll && cluster);
+  const here = endpoints.filter(({ local }) => usesHere && local);
+  return { everywhere, here, all: [...new Set([...everywhere, ...here])] };
 }
 
 /** For node ports and external addresses. */
 function externalChains(config: RulesetConfig, frontend: Frontend): Named<Chain>[] {
+  const { external, shortCut } = waysOf(frontend);
   const name = externalChainName(frontend);
   const masquerade = `meta mark set meta mark or ${masqueradeMark}`;
-  if (!frontend.localOnly) return [[name, { rules: [masquerade, `goto ${chainName(frontend)}`] }]];
-  const local = frontend.endpoints.filter(endpoint => endpoint.local);
-  // What comes from inside the cluster may go anywhere; what comes from outside keeps its address and stays here.
-  const rules = [
-    `${familyOf(config)} saddr ${config.clusterCIDR} goto ${chainName(frontend)}`,
-    `fib saddr type local ${masquerade} goto ${chainName(frontend)}`,
-    ...(local.length === 0 ? ['drop'] : drawRules(config, frontend, local)),
+  const toAll = `goto ${chainName(frontend)}`;
+  const shortCuts = [
+    `${familyOf(config)} saddr ${config.clusterCIDR} ${toAll}`,
+    `fib saddr type local ${masquerade} ${toAll}`,
   ];
-  return [[name, { rules }]];
+  // What comes from inside the cluster may go anywhere; what comes from outside keeps its address and stays here.
+  const rules = frontend.localOnly
+    ? [...(shortCut.length > 0 ? shortCuts : []), ...(external.length > 0 ? [`goto ${localChainName(frontend)}`] : [])]
+    : [masquerade, toAll];
+  return shortCut.length > 0 || external.length > 0 ? [[name, { rules }]] : [];
 }
 
 function drawRules(config: RulesetConfig, frontend: Frontend, endpoints: readonly Endpoint[]): string[] {
@@ -239,11 +266,11 @@ function endpointChain(config: RulesetConfig, frontend: Frontend, endpoint: Endp
 }
 
 function affinitySets(config: RulesetConfig, frontend: Frontend): Named<NamedSet>[] {
-  const { affinitySeconds, endpoints } = frontend;
+  const { affinitySeconds } = frontend;
   if (affinitySeconds === 0) return [];
   const flags = `flags dynamic,timeout ; timeout ${affinitySeconds}s ; size ${affinityClientsMax}`;
   const type = `${addressType(config)} ; ${flags}`;
-  return endpoints.map(one => [affinityName(frontend, one), { isMap: false, type, elements: undefined }]);
+  return drawnFrom(frontend).all.map(one => [affinityName(frontend, one), { isMap: false, type, elements: undefined }]);
 }
 
 const hashLength = 12;
@@ -254,6 +281,9 @@ function nameOf(prefix: string, ...parts: readonly (string | number)[]): string 
 
 function chainName(one: Frontend): string {
   return nameOf('svc', one.id, one.protocol, one.port);
+}
+function localChainName(one: Frontend): string {
+  return nameOf('loc', one.id, one.protocol, one.port);
 }
 function externalChainName(one: Frontend): string {
   return nameOf('ext', one.id, one.protocol, one.port);

@@ -43,7 +43,8 @@ function servicePort(number: number, change: Partial<ServicePort> = {}): Service
     externalIPs: [],
     affinitySeconds: 0,
     localOnly: false,
-    endpoints: [{ address: '10.42.1.2', port: 8080, local: true }],
+    internalLocalOnly: false,
+    endpoints: [{ address: '10.42.1.2', port: 8080, local: true, cluster: true }],
     ...change,
   };
 }
@@ -136,7 +137,12 @@ test('a change is as long as what changed, however many services there are', t =
 });
 
 test('another endpoint of a service with affinity: its chain is told anew, what remembers the clients of others is not', t => {
-  const endpoints = ['10.42.1.2', '10.42.1.3', '10.42.1.4'].map(address => ({ address, port: 8080, local: true }));
+  const endpoints = ['10.42.1.2', '10.42.1.3', '10.42.1.4'].map(address => ({
+    address,
+    port: 8080,
+    local: true,
+    cluster: true,
+  }));
   const [before, after] = [endpoints.slice(0, 2), endpoints.slice(1)].map(some =>
     planOf([servicePort(0, { affinitySeconds: 30, endpoints: some })]),
   );
@@ -176,7 +182,10 @@ test('a script has its bounds: elements of a line, lines of a change', t => {
 
 test('of two ports that are called the same the first has the chain', t => {
   const [first, second] = [1, 2].map(end =>
-    servicePort(0, { nodePort: 30_080, endpoints: [{ address: `10.42.1.${end}`, port: 80, local: true }] }),
+    servicePort(0, {
+      nodePort: 30_080,
+      endpoints: [{ address: `10.42.1.${end}`, port: 80, local: true, cluster: true }],
+    }),
   );
   if (!first || !second) return t.fail();
   const rules = [...planOf([first, second]).chains].filter(([name]) => name.startsWith('svc-'));

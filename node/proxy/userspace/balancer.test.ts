@@ -1,12 +1,17 @@
 import test from 'ava';
 import { Balancer } from './balancer.ts';
 
-const endpoints = ['10.42.1.2', '10.42.1.3', '10.42.1.4'].map(address => ({ address, port: 80, local: true }));
+const endpoints = ['10.42.1.2', '10.42.1.3', '10.42.1.4'].map(address => ({
+  address,
+  port: 80,
+  local: true,
+  cluster: true,
+}));
 
 function balancer(affinitySeconds: number) {
   const world = { now: 0, draw: 0 };
   const made = new Balancer({ now: () => world.now, random: () => world.draw });
-  made.update(endpoints, affinitySeconds);
+  made.update(() => endpoints, affinitySeconds);
   return { made, world };
 }
 
@@ -35,6 +40,19 @@ test('a client stays with its endpoint until the time is over or the endpoint is
   world.now = 10_000;
   t.is(made.pick('a', new Set()), first);
   made.remember('a', second);
-  made.update([third], 10);
+  made.update(() => [third], 10);
   t.is(made.pick('a', new Set()), third);
+});
+
+test('whom a client gets may depend on where it is', t => {
+  const { made } = balancer(10);
+  const [first, second] = endpoints;
+  if (first === undefined || second === undefined) return t.fail();
+  made.update(client => (client === 'inside' ? [first, second] : [second]), 10);
+  t.is(made.pick('inside', new Set()), first);
+  t.is(made.pick('outside', new Set()), second);
+  t.deepEqual(
+    ['inside', 'outside'].map(client => made.mayKeep(client, { ...first })),
+    [true, false],
+  );
 });

@@ -12,25 +12,31 @@ export class Balancer {
   readonly #deps: BalancerDeps;
   /** In the order of use: the first was silent longest. */
   readonly #clients = new Map<string, { readonly key: string; readonly expiresAt: number }>();
-  #endpoints: readonly Endpoint[] = [];
+  #endpointsFor: (client: string) => readonly Endpoint[] = () => [];
   #affinityMs = 0;
 
   constructor(deps: BalancerDeps) {
     this.#deps = deps;
   }
 
-  update(endpoints: readonly Endpoint[], affinitySeconds: number): void {
-    this.#endpoints = endpoints;
+  /** @param endpointsFor those that a client may be sent to: the traffic policy looks at where it is */
+  update(endpointsFor: (client: string) => readonly Endpoint[], affinitySeconds: number): void {
+    this.#endpointsFor = endpointsFor;
     this.#affinityMs = affinitySeconds * 1000;
     if (affinitySeconds === 0) this.#clients.clear();
   }
 
   /** Undefined when all endpoints are among those tried. */
   pick(client: string, tried: ReadonlySet<Endpoint>): Endpoint | undefined {
-    const left = this.#endpoints.filter(endpoint => !tried.has(endpoint));
+    const left = this.#endpointsFor(client).filter(endpoint => !tried.has(endpoint));
     const remembered = this.#remembered(client);
     const kept = left.find(endpoint => keyOf(endpoint) === remembered);
     return kept ?? left[Math.floor(this.#deps.random() * left.length)];
+  }
+
+  /** Whether a client may still be where it was sent before. */
+  mayKeep(client: string, endpoint: Endpoint): boolean {
+    return this.#endpointsFor(client).some(one => keyOf(one) === keyOf(endpoint));
   }
 
   /** The client was served there and shall come back. */

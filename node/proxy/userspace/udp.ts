@@ -8,6 +8,7 @@ import { udpClientsMax, udpIdleMs } from './limits.ts';
 
 interface Client {
   readonly socket: Socket;
+  readonly address: string;
   readonly endpoint: Endpoint;
   cancelIdle: () => void;
 }
@@ -32,11 +33,10 @@ export class UdpForwarder {
     this.#server.on('message', (data, from) => this.#receive(data, from));
   }
 
-  /** Clients of endpoints that are gone get another with their next packet. */
-  retain(endpoints: readonly Endpoint[]): void {
-    const kept = new Set(endpoints.map(one => `${one.address}:${one.port}`));
-    for (const [key, { endpoint }] of this.#clients) {
-      if (!kept.has(`${endpoint.address}:${endpoint.port}`)) this.#forget(key);
+  /** Clients whose endpoints are gone, or no longer theirs, get another with their next packet. */
+  retain(): void {
+    for (const [key, { address, endpoint }] of this.#clients) {
+      if (!this.#balancer.mayKeep(address, endpoint)) this.#forget(key);
     }
   }
 
@@ -70,7 +70,7 @@ export class UdpForwarder {
       if (client !== undefined) this.#touch(key, client);
       this.#server.send(data, from.port, from.address, () => undefined);
     });
-    return { socket, endpoint, cancelIdle: () => undefined };
+    return { socket, address: from.address, endpoint, cancelIdle: () => undefined };
   }
 
   #touch(key: string, client: Client): void {

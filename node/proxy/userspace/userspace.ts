@@ -1,19 +1,19 @@
 /**
  * The service proxy without nftables: this process listens on the services' addresses and hands connections on. Slower
  * than the kernel, endpoints see the node's address instead of the client's, and nothing is forwarded while the agent
- * is down.
+ * is down. A client that no endpoint is for is refused; only a kernel can drop a connection's first packet.
  *
  * All of the service range is made local by one route (the kernel's AnyIP), so sockets can listen on any address in it
  * and a port that nobody serves refuses at once. Several nodes on one machine listen side by side (`SO_REUSEPORT`), and
  * each has a route with a metric of its own.
  */
 
-import { formatCidr, parseCidr } from '../../network/cidr.ts';
+import { type Cidr, contains, formatCidr, parseAddress, parseCidr } from '../../network/cidr.ts';
 import { routeProtocol } from '../../network/limits.ts';
 import { networkNames } from '../../network/names.ts';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { CommandMissingError, mustRun, type RunCommand, runCommand } from '../../runtime/command.ts';
-import { type Frontend, planFrontends } from '../frontends.ts';
+import { type Frontend, planFrontends, waysOf } from '../frontends.ts';
 import { ProxyPortError, ProxyUnavailableError, type ServicePort, type ServiceProxy } from '../proxy.ts';
 import { Balancer } from './balancer.ts';
 import { type ConnectionCount, TcpForwarder } from './tcp.ts';
@@ -38,11 +38,14 @@ interface Listener {
 interface Wanted {
   readonly frontend: Frontend;
   readonly endpoints: Frontend['endpoints'];
+  /** For clients in the cluster, where those are others. */
+  readonly shortCut?: Frontend['endpoints'];
   readonly host: string;
   readonly port: number;
 }
 
 const loopback = '127.0.0.1';
+const loopbackRange = '127.0.0.0/8';
 
 export function createUserspaceProxy(options: UserspaceProxyOptions): ServiceProxy {
   return new UserspaceProxy(options);
@@ -56,6 +59,8 @@ class UserspaceProxy implements ServiceProxy {
   readonly #listeners = new Map<string, Listener>();
   readonly #count: ConnectionCount = { open: 0 };
   #nodeAddresses: readonly string[] | undefined;
+  /** Whose clients count as the cluster's own: pods, and the machine itself. */
+  #insideRanges: readonly Cidr[] = [];
   #working: Promise<void> = Promise.resolve();
 
   constructor(options: UserspaceProxyOptions) {
@@ -77,6 +82,7 @@ class UserspaceProxy implements ServiceProxy {
       const why = missing ? '`ip` is missing: install iproute2' : 'no route can be set: run the agent as root';
       throw new ProxyUnavailableError(`the service addresses cannot be made local: ${why}`, { cause: error });
     }
+    this.#insideRanges = [parseCidr(loopbackRange), parseCidr(options.clusterCIDR)];
     this.#nodeAddresses = [...new Set([loopback, ...options.nodeAddresses.filter(one => !one.includes(':'))])];
   }
 
@@ -131,28 +137,37 @@ class UserspaceProxy implements ServiceProxy {
     if (this.#nodeAddresses === undefined) throw new ProxyUnavailableError('the service proxy was not started');
     const wanted = new Map<string, Wanted>();
     const add = (one: Wanted) => {
-      if (one.endpoints.length > 0) wanted.set(`${one.frontend.protocol} ${one.host} ${one.port}`, one);
+      if (one.endpoints.length === 0 && !one.shortCut?.length) return;
+      wanted.set(`${one.frontend.protocol} ${one.host} ${one.port}`, one);
     };
     for (const frontend of frontends) {
-      const { endpoints, port, nodePort } = frontend;
-      for (const host of frontend.clusterIPs) add({ frontend, endpoints, host, port });
-      const outside = frontend.localOnly ? endpoints.filter(endpoint => endpoint.local) : endpoints;
+      const { port, nodePort } = frontend;
+      const { internal, external, shortCut } = waysOf(frontend);
+      for (const host of frontend.clusterIPs) add({ frontend, endpoints: internal, host, port });
+      const outside = { frontend, endpoints: external, ...(frontend.localOnly && { shortCut }) };
       for (const host of this.#nodeAddresses) {
-        if (nodePort > 0) add({ frontend, endpoints: outside, host, port: nodePort });
+        if (nodePort > 0) add({ ...outside, host, port: nodePort });
         // An external address works here only if it is this machine's.
-        if (frontend.externalIPs.includes(host)) add({ frontend, endpoints: outside, host, port });
+        if (frontend.externalIPs.includes(host)) add({ ...outside, host, port });
       }
     }
     return wanted;
   }
 
+  /** Whether a client is a pod or this machine. */
+  #isInside(client: string): boolean {
+    if (this.#nodeAddresses?.includes(client)) return true;
+    const address = parseAddress(client);
+    return this.#insideRanges.some(range => contains(range, address));
+  }
+
   /** What went wrong; undefined if nothing did. */
   async #ensure(key: string, wanted: Wanted): Promise<string | undefined> {
-    const { frontend, endpoints, host, port } = wanted;
+    const { frontend, endpoints, shortCut = endpoints, host, port } = wanted;
     const existing = this.#listeners.get(key);
     const balancer = existing?.balancer ?? new Balancer({ now: () => this.#clock.now(), random: this.#random });
-    balancer.update(endpoints, frontend.affinitySeconds);
-    existing?.udp?.retain(endpoints);
+    balancer.update(client => (this.#isInside(client) ? shortCut : endpoints), frontend.affinitySeconds);
+    existing?.udp?.retain();
     if (existing !== undefined) return undefined;
     const isTcp = frontend.protocol === 'tcp';
     const tcp = isTcp ? new TcpForwarder(balancer, this.#count) : undefined;

@@ -40,6 +40,7 @@ import { CriSandboxes } from './sandboxes.ts';
 import { runtimeCalls } from './services.ts';
 import { termsOf } from './terms.ts';
 import type { CriTools } from './tools.ts';
+import { memoryDetails } from './usage.ts';
 
 export interface CriRuntimeOptions {
   readonly clusterId: string;
@@ -190,11 +191,12 @@ class CriRuntime implements Runtime {
   async usage(): Promise<readonly ContainerUsage[]> {
     const filter = { labelSelector: ownerLabels(this.#owner) };
     const { stats } = await this.#state().tools.connection.call(runtimeCalls.listContainerStats, { filter });
-    return stats.flatMap(({ attributes, cpu, memory }) => {
+    return stats.flatMap(({ attributes, cpu, memory, swap }) => {
       if (attributes === undefined || cpu?.usageCoreNanoSeconds === undefined) return [];
       if (markOf(attributes.labels)?.kind !== 'container') return [];
       const memoryBytes = memory?.workingSetBytes?.value ?? memory?.usageBytes?.value ?? 0;
-      return [{ id: attributes.id, cpuNanoseconds: cpu.usageCoreNanoSeconds.value, memoryBytes }];
+      const cpuNanoseconds = cpu.usageCoreNanoSeconds.value;
+      return [{ id: attributes.id, cpuNanoseconds, memoryBytes, memory: memoryDetails(memory, swap) }];
     });
   }
 

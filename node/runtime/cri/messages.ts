@@ -196,8 +196,23 @@ export const streamResponse = message({ url: text(1) });
 const stats = message({
   attributes: one(1, message({ id: text(1), labels: textMap(3) })),
   cpu: one(2, message({ timestamp: int(1), usageCoreNanoSeconds: one(2, uint64Value) })),
-  memory: one(3, message({ timestamp: int(1), workingSetBytes: one(2, uint64Value), usageBytes: one(4, uint64Value) })),
+  memory: one(
+    3,
+    message({
+      timestamp: int(1),
+      workingSetBytes: one(2, uint64Value),
+      availableBytes: one(3, uint64Value),
+      usageBytes: one(4, uint64Value),
+      rssBytes: one(5, uint64Value),
+      pageFaults: one(6, uint64Value),
+      majorPageFaults: one(7, uint64Value),
+    }),
+  ),
   writableLayer: one(4, message({ timestamp: int(1), usedBytes: one(3, uint64Value) })),
+  swap: one(
+    5,
+    message({ timestamp: int(1), swapAvailableBytes: one(2, uint64Value), swapUsageBytes: one(3, uint64Value) }),
+  ),
 });
 export const listStatsRequest = message({ filter: one(1, message({ id: text(1), labelSelector: textMap(3) })) });
 export const listStatsResponse = message({ stats: many(1, stats) });

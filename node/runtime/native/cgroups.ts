@@ -2,9 +2,9 @@
  * Limits and usage through cgroups, version 1 and 2, each container in a group of its own. Where groups cannot be
  * written (a container without the right to) there are no limits and no figures, and all else works.
  */
-import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { ContainerSpec } from '../runtime.ts';
+import type { ContainerSpec, ContainerUsage } from '../runtime.ts';
 
 export interface Hierarchy {
   readonly version: 1 | 2;
@@ -13,12 +13,34 @@ export interface Hierarchy {
 }
 
 const parentName = 'raftsman';
+/** Where processes go that are in the way, see {@link makeRoom}. */
+const othersName = 'raftsman-others';
+/** They may fork while they are moved. */
+const movePassesMax = 8;
 const controllersOfV1 = ['cpu', 'cpuacct', 'memory', 'pids'];
+/** Processor, memory, its details, its limit, processes, swap. */
+const usageFilesOfV1 = [
+  ['cpuacct', 'cpuacct.usage'],
+  ['memory', 'memory.usage_in_bytes'],
+  ['memory', 'memory.stat'],
+  ['memory', 'memory.limit_in_bytes'],
+  ['pids', 'pids.current'],
+] as const;
+const usageFilesOfV2 = [
+  ['unified', 'cpu.stat'],
+  ['unified', 'memory.current'],
+  ['unified', 'memory.stat'],
+  ['unified', 'memory.max'],
+  ['unified', 'pids.current'],
+  ['unified', 'memory.swap.current'],
+] as const;
+/** A limit of more is none. */
+const memoryBytesMax = 2 ** 62;
 const cpuPeriodMicroseconds = 100_000;
 const cpuQuotaMicrosecondsMin = 1_000;
 
 /** Reads `/proc/mounts`. Version 2 counts only if it has the controllers, not beside those of version 1. Pure. */
-function hierarchyIn(mounts: string): Hierarchy | undefined {
+export function hierarchyIn(mounts: string): Hierarchy | undefined {
   const entries = mounts.split('\n').map(line => line.split(' '));
   const v1 = new Map<string, string>();
   let v2: string | undefined;
@@ -33,7 +55,7 @@ function hierarchyIn(mounts: string): Hierarchy | undefined {
 }
 
 /** Files and what goes into them, in order. Pure. */
-function limitWrites(version: 1 | 2, resources: ContainerSpec['resources']): [string, string, string][] {
+export function limitWrites(version: 1 | 2, resources: ContainerSpec['resources']): [string, string, string][] {
   const { cpuShares, cpuLimitMilli, memoryLimitBytes } = resources;
   const quota =
     cpuLimitMilli === undefined
@@ -63,9 +85,20 @@ function limitWrites(version: 1 | 2, resources: ContainerSpec['resources']): [st
   return writes;
 }
 
-/** Shares of version 1 (2 to 262144) to weights of version 2 (1 to 10000), linearly (runc, KEP-2254). */
+/** Shares of version 1 (2 to 262144) to weights of version 2 (1 to 10000), linearly and rounded down (runc, KEP-2254). */
 function weightOf(shares: number): number {
-  return Math.max(1, Math.min(10_000, Math.round(1 + ((shares - 2) * 9_999) / 262_142)));
+  return Math.max(1, Math.min(10_000, Math.floor(1 + ((shares - 2) * 9_999) / 262_142)));
+}
+
+/**
+ * The group of version 2, by its path below the hierarchy, that takes a further process of a container: its own, or where
+ * that hands controllers on to groups that the container made (it then may hold no process itself) that of the first process.
+ * Pure.
+ */
+export function groupToJoin(id: string, own: { readonly handsOn: string; readonly firstProcess: string }): string {
+  const group = `/${parentName}/${id}`;
+  const first = /^0::(.*)$/m.exec(own.firstProcess)?.[1] ?? '';
+  return own.handsOn.trim() !== '' && first.startsWith(`${group}/`) ? first : group;
 }
 
 export class Cgroups {
@@ -90,7 +123,11 @@ export class Cgroups {
       try {
         await mkdir(parent, { recursive: true });
         if (hierarchy.version === 2) {
-          for (const group of [root, parent]) await enableControllers(group);
+          if (await handOnControllers(root)) {
+            await makeRoom(root);
+            await handOnControllers(root);
+          }
+          await handOnControllers(parent);
         }
         await mkdir(directory, { recursive: true });
         made.set(controller, directory);
@@ -104,6 +141,28 @@ export class Cgroups {
       if (directory !== undefined) await writeFile(path.join(directory, file), value).catch(() => undefined);
     }
     return [...new Set(made.values())].map(directory => path.join(directory, 'cgroup.procs'));
+  }
+
+  /** The files to write a further process of a running container into. */
+  async filesToJoin(id: string, firstPid: number): Promise<string[]> {
+    const unified = this.#hierarchy?.roots.get('unified');
+    const [handsOn = '', firstProcess] = await Promise.all([
+      this.#read(id, 'unified', 'cgroup.subtree_control'),
+      readFile(`/proc/${firstPid}/cgroup`, 'utf8').catch(() => ''),
+    ]);
+    const groups =
+      unified === undefined ? this.#directories(id) : [path.join(unified, groupToJoin(id, { handsOn, firstProcess }))];
+    const files = groups.map(group => path.join(group, 'cgroup.procs'));
+    // Where groups cannot be written there is none.
+    const isThere = await Promise.all(
+      files.map(file =>
+        access(file).then(
+          () => true,
+          () => false,
+        ),
+      ),
+    );
+    return files.filter((_, index) => isThere[index]);
   }
 
   /** What to mount so that a container sees its groups: one entry a hierarchy. */
@@ -132,33 +191,38 @@ export class Cgroups {
     }
   }
 
-  /** All processes in the container's groups. */
+  /** All processes in the container's groups, and in those that it made in them. */
   async processes(id: string): Promise<number[]> {
-    const lists = await Promise.all(
-      this.#directories(id).map(directory => readFile(path.join(directory, 'cgroup.procs'), 'utf8').catch(() => '')),
-    );
-    return [...new Set(lists.flatMap(list => list.split('\n').filter(Boolean).map(Number)))];
+    const groups = (await Promise.all(this.#directories(id).map(withInner))).flat();
+    return [...new Set((await Promise.all(groups.map(processesOf))).flat())];
   }
 
   /** Undefined where there is nothing to read. */
-  async usage(id: string): Promise<{ readonly cpuNanoseconds: number; readonly memoryBytes: number } | undefined> {
+  async usage(id: string): Promise<Omit<ContainerUsage, 'id'> | undefined> {
     const isV1 = this.#hierarchy?.version === 1;
-    const [cpu, current, stat] = isV1
-      ? await Promise.all([
-          this.#read(id, 'cpuacct', 'cpuacct.usage'),
-          this.#read(id, 'memory', 'memory.usage_in_bytes'),
-          this.#read(id, 'memory', 'memory.stat'),
-        ])
-      : await Promise.all([
-          this.#read(id, 'unified', 'cpu.stat'),
-          this.#read(id, 'unified', 'memory.current'),
-          this.#read(id, 'unified', 'memory.stat'),
-        ]);
+    const [cpu, current, stat = '', limit, processes, swap] = await Promise.all(
+      (isV1 ? usageFilesOfV1 : usageFilesOfV2).map(([controller, file]) => this.#read(id, controller, file)),
+    );
     if (cpu === undefined || current === undefined) return undefined;
-    const cpuNanoseconds = isV1 ? Number(cpu) : counter(cpu, 'usage_usec') * 1000;
-    // The working set: what could be dropped at once does not count.
-    const inactive = counter(stat ?? '', isV1 ? 'total_inactive_file' : 'inactive_file');
-    return { cpuNanoseconds, memoryBytes: Math.max(0, Number(current) - inactive) };
+    const [usageBytes, limitBytes] = [Number(current), Number(limit ?? 'max')];
+    const swapBytes = isV1 ? counter(stat, 'total_swap') : Number(swap ?? 0);
+    // Hierarchical, where the two differ.
+    const total = (name: string) => counter(stat, isV1 ? `total_${name}` : name);
+    return {
+      cpuNanoseconds: isV1 ? Number(cpu) : counter(cpu, 'usage_usec') * 1000,
+      // What could be dropped at once does not count.
+      memoryBytes: Math.max(0, usageBytes - total('inactive_file')),
+      memory: {
+        usageBytes,
+        rssBytes: total(isV1 ? 'rss' : 'anon'),
+        pageFaults: total('pgfault'),
+        majorPageFaults: total('pgmajfault'),
+        // Version 2 says `max` for none, version 1 a number that no machine has.
+        ...(limitBytes < memoryBytesMax && { limitBytes }),
+        swapBytes,
+      },
+      ...(processes !== undefined && { processes: Number(processes) }),
+    };
   }
 
   async oomKilled(id: string): Promise<boolean> {
@@ -172,9 +236,11 @@ export class Cgroups {
   /** Succeeds if they are gone; throws while a process is in one. */
   async remove(id: string): Promise<void> {
     for (const directory of this.#directories(id)) {
-      await rmdir(directory).catch((error: unknown) => {
-        if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-      });
+      for (const group of await withInner(directory)) {
+        await rmdir(group).catch((error: unknown) => {
+          if (codeOf(error) !== 'ENOENT') throw error;
+        });
+      }
       // The last container takes the parent along; while there are others the kernel refuses.
       await rmdir(path.dirname(directory)).catch(() => undefined);
     }
@@ -191,11 +257,55 @@ export class Cgroups {
   }
 }
 
-async function enableControllers(group: string): Promise<void> {
-  for (const controller of ['cpu', 'memory', 'pids']) {
+/**
+ * Whether there are processes in the way: a group of version 2 either has processes or hands controllers on, but for the topmost.
+ * Memory is the first: the others may be handed on beside processes, for threads, and the kernel would then refuse memory and
+ * any group below.
+ */
+async function handOnControllers(group: string): Promise<boolean> {
+  const file = path.join(group, 'cgroup.subtree_control');
+  const present = (await readFile(file, 'utf8').catch(() => '')).split(/\s+/);
+  for (const controller of ['memory', 'cpu', 'pids'].filter(one => !present.includes(one))) {
+    const refusal = await writeFile(file, `+${controller}`).then(() => undefined, codeOf);
     // One that the kernel does not offer is done without.
-    await writeFile(path.join(group, 'cgroup.subtree_control'), `+${controller}`).catch(() => undefined);
+    if (refusal === 'EBUSY' || refusal === 'ENOTSUP') return true;
   }
+  return false;
+}
+
+/**
+ * Puts a group's processes into one below it. What looks like the topmost group is that of a container where the agent runs in
+ * one, with all that runs there, the agent included.
+ */
+async function makeRoom(group: string): Promise<void> {
+  const others = path.join(group, othersName);
+  await mkdir(others, { recursive: true });
+  for (const controller of ['cpu', 'pids']) {
+    await writeFile(path.join(group, 'cgroup.subtree_control'), `-${controller}`).catch(() => undefined);
+  }
+  for (let pass = 0; pass < movePassesMax; pass += 1) {
+    // Those of outside show as 0, which would be this process.
+    const pids = (await processesOf(group)).filter(pid => pid > 0);
+    if (pids.length === 0) return;
+    // One that has ended meanwhile needs no place.
+    for (const pid of pids) await writeFile(path.join(others, 'cgroup.procs'), String(pid)).catch(() => undefined);
+  }
+}
+
+async function processesOf(group: string): Promise<number[]> {
+  const list = await readFile(path.join(group, 'cgroup.procs'), 'utf8').catch(() => '');
+  return list.split('\n').filter(Boolean).map(Number);
+}
+
+/** A group and all groups in it, inner ones first: so they can be removed. */
+async function withInner(group: string): Promise<string[]> {
+  const entries = await readdir(group, { withFileTypes: true }).catch(() => []);
+  const inner = entries.filter(entry => entry.isDirectory()).map(entry => withInner(path.join(group, entry.name)));
+  return [...(await Promise.all(inner)).flat(), group];
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
 /** The value behind a name in a file of `name value` lines; 0 without. */

@@ -400,8 +400,8 @@ class NativeRuntime implements Runtime {
     if (started === undefined || sandbox === undefined || !(await isAlive(started.init))) {
       throw new Error(`container ${id} does not run`);
     }
-    const cgroupFiles = await this.#state().cgroups.create(id, {});
-    const { architecture } = this.#state();
+    const { architecture, cgroups } = this.#state();
+    const cgroupFiles = await cgroups.filesToJoin(id, started.init.pid);
     return {
       record,
       sandbox,

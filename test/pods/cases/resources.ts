@@ -5,7 +5,6 @@ const done = { phase: 'Succeeded' } as const;
 const limits = (cpu: string, memory: string) => ({ limits: { cpu, memory }, requests: { cpu, memory } });
 const cpuLimit = 'cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cut -d" " -f1 /sys/fs/cgroup/cpu.max';
 const memoryLimit = 'cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max';
-const ownGroup = { runtime: 'docker' as const, why: 'a native container sees the groups of the machine' };
 const STRATEGIC = 'application/strategic-merge-patch+json';
 const resize = (resources: object) => ({ spec: { containers: [{ name: 'main', resources }] } });
 
@@ -28,7 +27,6 @@ export const resources: readonly PodCase[] = [
   },
   {
     name: 'limits-in-the-cgroup',
-    only: ownGroup,
     spec: { containers: [sh(`${cpuLimit}; ${memoryLimit}`, { resources: limits('250m', '64Mi') })] },
     end: done,
     logs: { main: '25000\n67108864\n' },
@@ -67,7 +65,6 @@ export const resources: readonly PodCase[] = [
   },
   {
     name: 'resize-is-seen-inside',
-    only: ownGroup,
     spec: {
       restartPolicy: 'Always',
       containers: [sh(`while :; do echo "$(${cpuLimit})"; sleep 0.5; done`, { resources: limits('100m', '64Mi') })],
