@@ -36,6 +36,7 @@ export class Api {
   readonly #onWarning: (text: string) => void;
   readonly #onRequest: ((told: RequestTold) => void) | undefined;
   readonly #clock: Clock | undefined;
+  readonly #watchTimeoutMs: number | undefined;
 
   constructor(options: {
     readonly transport: ApiTransport;
@@ -43,8 +44,10 @@ export class Api {
     readonly repeatedHeaders?: Readonly<Record<string, readonly string[]>>;
     readonly onWarning: (text: string) => void;
     readonly onRequest?: (told: RequestTold) => void;
-    /** Measures requests for `onRequest`. */
+    /** Measures requests for `onRequest`, and ends watches. */
     readonly clock?: Clock;
+    /** After this long a watch ends as if the server had ended it. */
+    readonly watchTimeoutMs?: number;
   }) {
     this.#transport = options.transport;
     this.#headers = options.headers;
@@ -52,6 +55,7 @@ export class Api {
     this.#onWarning = options.onWarning;
     this.#onRequest = options.onRequest;
     this.#clock = options.clock;
+    this.#watchTimeoutMs = options.watchTimeoutMs;
   }
 
   /** The answer's JSON. @throws ApiError for every status from 300 on. */
@@ -94,8 +98,14 @@ export class Api {
     path: string,
     options: RequestOptions,
   ): AsyncGenerator<{ readonly type: string; readonly object: T }> {
-    const body = await this.stream('GET', path, { ...options, query: { ...options.query, watch: true } });
+    const deadline = new AbortController();
+    const cancel =
+      this.#watchTimeoutMs === undefined
+        ? undefined
+        : this.#clock?.setTimeout(() => deadline.abort(), this.#watchTimeoutMs);
+    const signal = options.signal ? AbortSignal.any([options.signal, deadline.signal]) : deadline.signal;
     try {
+      const body = await this.stream('GET', path, { ...options, signal, query: { ...options.query, watch: true } });
       for await (const lines of lineBatches(body, WATCH_LINE_BYTES_MAX)) {
         for (const line of lines) {
           const event = JSON.parse(line) as { type: string; object: T };
@@ -105,7 +115,9 @@ export class Api {
       }
     } catch (error) {
       // Servers end watches as they like; kubectl takes it as the end as well.
-      if (!(error instanceof CutOffError)) throw error;
+      if (!(error instanceof CutOffError) && !deadline.signal.aborted) throw error;
+    } finally {
+      cancel?.();
     }
   }
 

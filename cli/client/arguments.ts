@@ -6,6 +6,8 @@ export interface Target {
   readonly resource: Resource;
   /** Undefined: all of the resource. */
   readonly name: string | undefined;
+  /** Undefined: the session's. */
+  readonly namespace?: string;
 }
 
 export interface Targets {

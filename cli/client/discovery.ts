@@ -137,10 +137,12 @@ export class Discovery {
       rest.length === 0 ||
       resource.group === rest.join('.') ||
       (resource.version === rest[0] && resource.group === rest.slice(1).join('.')) ||
-      resource.group.startsWith(`${rest.join('.')}.`);
+      resource.group.startsWith(rest.join('.'));
+    const byShortName = resources.find(resource => resource.shortNames.includes(first) && isIn(resource));
     const found =
       resources.find(resource => isNamed(resource) && isIn(resource)) ??
-      resources.find(resource => resource.shortNames.includes(first) && isIn(resource));
+      // kubectl takes a short name for the long one and its group: a version beside it is forgotten.
+      (byShortName && resources.find(({ name, group }) => name === byShortName.name && group === byShortName.group));
     if (!found) throw failure(`the server doesn't have a resource type "${first}"`);
     return found;
   }

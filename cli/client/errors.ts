@@ -43,6 +43,15 @@ export function describeApiError(error: ApiError, context = ''): string {
   return `Error from server${reason}: ${context ? `${context}: ` : ''}${error.message}`;
 }
 
+/** As {@link describeApiError}; among others, what an object is invalid for is told in the server's words. */
+export function describeOneOfMany(error: ApiError, context = ''): string {
+  if (error.reason !== 'Invalid') return describeApiError(error, context);
+  return `Error from server (Invalid): ${context ? `${context}: ` : ''}${error.message}`;
+}
+
+/** A mistake among others: without the word for what a command ends with. */
+export const bareMessage = ({ message }: CommandError): string => message.replace(/^error: /, '');
+
 function describeInvalid({ details, message }: ApiError): string {
   const isNamed = Boolean(details?.kind || details?.name);
   const subject = isNamed

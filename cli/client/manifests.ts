@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { sorted } from '../output/documents.ts';
 import type { JsonObject } from './api.ts';
-import { failure } from './errors.ts';
+import { CommandError, failure } from './errors.ts';
 import { jsonMistake, yamlMistake } from './parse-errors.ts';
 import { manifestYaml, yaml } from './yaml.ts';
 
@@ -17,40 +17,69 @@ export interface Manifest {
 /** Files that a folder is searched for. */
 const EXTENSIONS = ['.json', '.yaml', '.yml'];
 
-/** All objects of the given sources, in order. @throws CommandError for what cannot be read or is no object. */
+/** What is made of a document that is no object. */
+export interface MistakeHandling {
+  /**
+   * Told of what is wrong with a file, whose other objects and the other files are still taken; without it, the first mistake
+   * is thrown.
+   */
+  readonly onMistake?: (mistake: CommandError) => void;
+  /**
+   * True for commands that would have the server check the objects: a document that is none ends its file there. Others tell
+   * that it cannot be decoded, and go on with the next one.
+   */
+  readonly isValidated?: boolean;
+}
+
+/**
+ * All objects of the given sources, in order.
+ * @throws CommandError for a source that is not there, and for what cannot be read or is no object if nobody is told of it.
+ */
 export async function readManifests(
   sources: readonly string[],
-  { stdin, isRecursive }: { readonly stdin: Readable; readonly isRecursive: boolean },
+  { stdin, isRecursive, ...handling }: MistakeHandling & { readonly stdin: Readable; readonly isRecursive: boolean },
 ): Promise<Manifest[]> {
   const manifests: Manifest[] = [];
-  for (const source of sources) {
-    for (const { name, text } of await readTexts(source, stdin, isRecursive))
-      manifests.push(...parseManifests(name, text));
+  const files: (() => Promise<SourceText>)[] = [];
+  // Whether all is there is looked at before anything is read, as kubectl does.
+  for (const source of sources) files.push(...sourcesOf(source, stdin, isRecursive));
+  for (const read of files) {
+    try {
+      const { name, text } = await read();
+      for (const manifest of manifestsIn(name, text, { ...handling, options: manifestYaml })) manifests.push(manifest);
+    } catch (error) {
+      if (!handling.onMistake || !(error instanceof CommandError)) throw error;
+      handling.onMistake(error);
+    }
   }
   return manifests;
 }
 
-async function readTexts(
-  source: string,
-  stdin: Readable,
-  isRecursive: boolean,
-): Promise<readonly { readonly name: string; readonly text: string }[]> {
+interface SourceText {
+  /** The file, `STDIN` or the URL. */
+  readonly name: string;
+  readonly text: string;
+}
+
+function sourcesOf(source: string, stdin: Readable, isRecursive: boolean): (() => Promise<SourceText>)[] {
+  if (source === '-' || /^https?:\/\//.test(source)) return [() => readStream(source, stdin)];
+  return filesOf(source, isRecursive).map(name => async () => ({ name, text: readText(name) }));
+}
+
+async function readStream(source: string, stdin: Readable): Promise<SourceText> {
   if (source === '-') {
     const chunks: Buffer[] = [];
     for await (const chunk of stdin) chunks.push(Buffer.from(chunk));
-    return [{ name: 'STDIN', text: Buffer.concat(chunks).toString() }];
+    return { name: 'STDIN', text: Buffer.concat(chunks).toString() };
   }
-  if (/^https?:\/\//.test(source)) {
-    const response = await fetch(source).catch(error => {
-      throw failure(`unable to read URL "${source}": ${error instanceof Error ? error.message : error}`, error);
-    });
-    if (!response.ok)
-      throw failure(
-        `unable to read URL "${source}", server reported ${response.status} ${response.statusText}, status code=${response.status}`,
-      );
-    return [{ name: source, text: await response.text() }];
-  }
-  return filesOf(source, isRecursive).map(name => ({ name, text: readText(name) }));
+  const response = await fetch(source).catch(error => {
+    throw failure(`unable to read URL "${source}": ${error instanceof Error ? error.message : error}`, error);
+  });
+  if (!response.ok)
+    throw failure(
+      `unable to read URL "${source}", server reported ${response.status} ${response.statusText}, status code=${response.status}`,
+    );
+  return { name: source, text: await response.text() };
 }
 
 function filesOf(path: string, isRecursive: boolean): string[] {
@@ -80,9 +109,20 @@ function readText(path: string): string {
 
 /** The objects in a text, which came from `source`. @throws CommandError */
 export function parseManifests(source: string, text: string, options = manifestYaml): Manifest[] {
-  const manifests: Manifest[] = [];
+  return [...manifestsIn(source, text, { options, isValidated: true })];
+}
+
+/** Gives what it has read before it throws. */
+function* manifestsIn(
+  source: string,
+  text: string,
+  { options, ...handling }: MistakeHandling & { readonly options: typeof manifestYaml },
+): Generator<Manifest> {
   const json = parsedJson(text);
-  if (json) return json.flatMap(value => objectsOf(value, source));
+  if (json) {
+    for (const value of json) yield* objectsOf(value, source, handling);
+    return;
+  }
   // YAML 1.1, as Kubernetes reads it: `yes` is true, `0o7` is text.
   for (const document of yaml().parseAllDocuments(text, options)) {
     const [error] = document.errors;
@@ -92,9 +132,8 @@ export function parseManifests(source: string, text: string, options = manifestY
     }
     const value = contentOf(document, source);
     if (value === null || value === undefined) continue;
-    manifests.push(...objectsOf(value, source));
+    yield* objectsOf(value, source, handling);
   }
-  return manifests;
 }
 
 /** @throws CommandError for a reference to what is not there, or too many of them. */
@@ -157,7 +196,7 @@ function jsonTexts(text: string): string[] {
   return rest.trim() === '' ? parts : [...parts, rest];
 }
 
-function objectsOf(value: unknown, source: string): Manifest[] {
+function* objectsOf(value: unknown, source: string, handling: MistakeHandling): Generator<Manifest> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw failure(
       `error validating "${source}": error validating data: invalid object to validate; if you choose to ignore these errors, turn validation off with --validate=false`,
@@ -165,17 +204,22 @@ function objectsOf(value: unknown, source: string): Manifest[] {
   }
   const object = value as JsonObject; // just checked
   if (typeof object.kind === 'string' && object.kind.endsWith('List') && Array.isArray(object.items)) {
-    return object.items.flatMap(item => objectsOf(item, source));
+    for (const item of object.items) yield* objectsOf(item, source, handling);
+    return;
   }
   const missing = ['apiVersion', 'kind'].filter(key => typeof object[key] !== 'string' || object[key] === '');
+  if (missing.length > 0 && handling.onMistake && !handling.isValidated) {
+    const what = missing.includes('kind') ? 'Kind' : 'apiVersion';
+    const body = JSON.stringify(sorted(object));
+    handling.onMistake(failure(`unable to decode "${source}": Object '${what}' is missing in '${body}'`));
+    return;
+  }
   if (missing.length > 0) {
+    const all = missing.map(key => `${key} not set`).join(', ');
     throw failure(
-      `error validating "${source}": error validating data: [${missing.map(key => `${key} not set`).join(', ')}]; if you choose to ignore these errors, turn validation off with --validate=false`.replace(
-        /\[([^,\]]*)\]/,
-        '$1',
-      ),
+      `error validating "${source}": error validating data: ${missing.length > 1 ? `[${all}]` : all}; if you choose to ignore these errors, turn validation off with --validate=false`,
     );
   }
   // In the order of their names, as Go writes maps: warnings of the server come in that order.
-  return [{ object: sorted(object) as JsonObject, source }];
+  yield { object: sorted(object) as JsonObject, source };
 }

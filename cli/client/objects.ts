@@ -4,9 +4,9 @@ import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from './api.ts';
 import { resolveTargets } from './arguments.ts';
 import { groupVersionOf, kindWithGroup, pathOf, type Resource } from './discovery.ts';
-import { CommandError, describeApiError, failure } from './errors.ts';
+import { CommandError, failure } from './errors.ts';
 import { type Manifest, readManifests } from './manifests.ts';
-import { inOwnName, type Session } from './session.ts';
+import { type ObjectFailure, type Session, tellFailures } from './session.ts';
 import { MUST_NAME_OBJECTS } from './usage.ts';
 
 export interface Metadata {
@@ -57,6 +57,8 @@ export interface SelectionFlags {
   readonly local?: boolean;
   /** A type without a name means all of its objects. */
   readonly isTypeEnough?: boolean;
+  /** With files in which something is wrong nothing is done at all. */
+  readonly isWhole?: boolean;
 }
 
 export const displayName = ({ resource, name }: Pick<ObjectReference, 'resource' | 'name'>): string =>
@@ -65,12 +67,29 @@ export const displayName = ({ resource, name }: Pick<ObjectReference, 'resource'
 export const objectPath = ({ resource, namespace, name }: ObjectReference, subresource?: string): string =>
   pathOf(resource, namespace, name, subresource);
 
-/** The objects of `-f` or `-k`. @throws CommandError for what cannot be read or is no object. */
+/**
+ * The objects of `-f` or `-k`. What cannot be read of files, or is no object, the session keeps until the rest is done.
+ * @throws CommandError for files that are not there
+ */
 export async function manifestsOf(
-  { context }: Session,
-  { filename = [], kustomize, recursive = false }: Pick<SelectionFlags, 'filename' | 'kustomize' | 'recursive'>,
+  session: Session,
+  {
+    filename = [],
+    kustomize,
+    recursive = false,
+    isWhole = false,
+    isValidated = false,
+  }: Pick<SelectionFlags, 'filename' | 'kustomize' | 'recursive' | 'isWhole'> & { readonly isValidated?: boolean },
 ): Promise<Manifest[]> {
-  if (kustomize === undefined) return await readManifests(filename, { stdin: context.stdin, isRecursive: recursive });
+  const { context, mistakes } = session;
+  if (kustomize === undefined) {
+    return await readManifests(filename, {
+      stdin: context.stdin,
+      isRecursive: recursive,
+      isValidated,
+      ...(!isWhole && { onMistake: mistake => void mistakes.push(mistake) }),
+    });
+  }
   if (filename.length > 0) throw failure('only one of -f or -k can be specified');
   const { buildKustomization } = await import('../kustomize/build.ts');
   const warn = (text: string) => void context.stderr.write(`${text}\n`);
@@ -78,46 +97,60 @@ export async function manifestsOf(
   return objects.map(object => ({ object, source: kustomize }));
 }
 
+/** Whether objects are named by `-f` or `-k`. */
+export const isOfFiles = ({ filename, kustomize }: Pick<SelectionFlags, 'filename' | 'kustomize'>): boolean =>
+  Boolean(filename?.length) || kustomize !== undefined;
+
+/** What writes whole objects has them checked. */
+const VALIDATED_VERBS: readonly string[] = ['create', 'apply', 'replace'];
+
 /**
- * The objects of `-f` or `-k`, each with its resource and namespace. One of a kind that is not served does not stop the
- * others: that is told, and sets the exit code.
- * @throws CommandError if none is left.
+ * The resource of a file's object. One of a kind that is not served does not stop the others: the session keeps that until the
+ * rest is done, and undefined is given.
+ */
+export async function resourceOf(
+  session: Session,
+  { object, source }: Manifest,
+  { isWhole = false }: Pick<SelectionFlags, 'isWhole'> = {},
+): Promise<Resource | undefined> {
+  const { name = '', namespace = '' } = metadataOf(object);
+  const described = `name: "${name}" namespace: "${namespace}" from "${source}"`;
+  try {
+    return await session.discovery.ofKind(String(object.apiVersion), String(object.kind), described);
+  } catch (error) {
+    if (!(error instanceof CommandError) || isWhole) throw error;
+    session.mistakes.push(error);
+    return undefined;
+  }
+}
+
+/**
+ * The objects of `-f` or `-k`, each with its resource and namespace; mistakes as {@link manifestsOf} and {@link resourceOf}
+ * keep them.
+ * @throws CommandError if the files hold nothing
  */
 export async function manifestObjects(
   session: Session,
   flags: SelectionFlags,
   verb: string,
 ): Promise<ManifestObject[]> {
-  const manifests = await manifestsOf(session, flags);
-  if (manifests.length === 0) throw failure(`no objects passed to ${verb}`);
+  const manifests = await manifestsOf(session, { ...flags, isValidated: VALIDATED_VERBS.includes(verb) });
+  if (manifests.length === 0 && session.mistakes.length === 0) throw failure(`no objects passed to ${verb}`);
   const labels = flags.selector === undefined ? undefined : labelFilter(flags.selector);
   const objects: ManifestObject[] = [];
-  const unknown: CommandError[] = [];
-  for (const { object, source } of manifests) {
+  for (const manifest of manifests) {
+    const { object, source } = manifest;
     const metadata = metadataOf(object);
     if (labels && !labels.matches(metadata.labels)) continue;
-    const described = `name: "${metadata.name ?? ''}" namespace: "${metadata.namespace ?? ''}" from "${source}"`;
-    let resource: Resource;
-    try {
-      resource = await session.discovery.ofKind(String(object.apiVersion), String(object.kind), described);
-    } catch (error) {
-      if (!(error instanceof CommandError) || !CONTINUING.has(verb)) throw error;
-      unknown.push(error);
-      continue;
-    }
+    const resource = await resourceOf(session, manifest, flags);
+    if (!resource) continue;
     const namespace = namespaceOf(session, resource, metadata);
     const completed =
       resource.isNamespaced && !flags.local ? { ...object, metadata: { ...metadata, namespace } } : object;
     objects.push({ resource, namespace, name: metadata.name ?? '', object: completed, source });
   }
-  const [first] = unknown;
-  if (first && objects.length === 0 && unknown.length === 1) throw first;
-  session.postponeFailures(unknown);
   return objects;
 }
-
-/** The verbs that go on with the other objects. */
-const CONTINUING: ReadonlySet<string> = new Set(['apply', 'create', 'replace', 'it']);
 
 function labelFilter(text: string): { matches(labels: Metadata['labels']): boolean } {
   try {
@@ -149,6 +182,16 @@ export async function selectedObjects(
     found.push({ ...reference, object: await objectOf(session, reference) });
   }
   return found;
+}
+
+/** As {@link selectedObjects}; objects of files are taken as they stand there, whether the server has them or not. */
+export async function givenObjects(
+  session: Session,
+  words: readonly string[],
+  flags: SelectionFlags,
+  verb: string,
+): Promise<(ObjectReference & { readonly object: JsonObject })[]> {
+  return isOfFiles(flags) ? await manifestObjects(session, flags, verb) : await selectedObjects(session, words, flags);
 }
 
 /** The object that is meant, asked for unless a list has brought it. */
@@ -184,7 +227,7 @@ export async function selectedReferences(
   words: readonly string[],
   flags: SelectionFlags,
 ): Promise<(ObjectReference & { readonly object?: JsonObject })[]> {
-  if (flags.filename?.length || flags.kustomize !== undefined)
+  if (isOfFiles(flags))
     return (await manifestObjects(session, flags, 'it')).map(({ object: _own, ...reference }) => reference);
   if (words.length === 0) {
     throw failure(MUST_NAME_OBJECTS);
@@ -269,14 +312,15 @@ const LIST_CHUNK = 500;
 /**
  * Does the work for each object. What fails does not stop the others; it is told at the end, and sets the exit code.
  * @param doing What was being done, for objects of files: `creating`.
+ * @returns Whether nothing failed, here and in the files.
  */
 export async function forEachObject<T extends object>(
   session: Session,
   objects: readonly T[],
   work: (object: T) => Promise<void>,
   doing = '',
-): Promise<void> {
-  const failures: { readonly error: ApiError | CommandError; readonly context: string }[] = [];
+): Promise<boolean> {
+  const failures: ObjectFailure[] = [];
   for (const object of objects) {
     try {
       await work(object);
@@ -287,9 +331,11 @@ export async function forEachObject<T extends object>(
       failures.push({ error, context });
     }
   }
-  const postponed = session.takePostponed().map(error => ({ error, context: '' }));
+  const mistakes = session.mistakes.splice(0).map(error => ({ error, context: '' }));
   // `apply` looks for all kinds before it begins, the others as they come to them.
-  tellFailures(session, doing === APPLYING ? [...postponed, ...failures] : [...failures, ...postponed]);
+  const told = doing === APPLYING ? [...mistakes, ...failures] : [...failures, ...mistakes];
+  tellFailures(session, told);
+  return told.length === 0;
 }
 
 /** As {@link forEachObject}, for the objects that words and selectors name: one that is not there does not stop the others. */
@@ -321,17 +367,4 @@ export function during<T>(activity: string, work: Promise<T>): Promise<T> {
     if (typeof error === 'object' && error !== null) ACTIVITIES.set(error, activity);
     throw error;
   });
-}
-
-/** One failure alone is the command's; of several, each has its line. */
-function tellFailures(
-  session: Session,
-  failures: readonly { readonly error: ApiError | CommandError; readonly context: string }[],
-): void {
-  const isOne = failures.length === 1;
-  for (const { error, context } of failures) {
-    if (error instanceof ApiError) session.error(describeApiError(error, context));
-    else session.error(inOwnName(isOne ? error.message : error.message.replace(/^error: /, ''), session.context.name));
-    session.context.setExitCode(1);
-  }
 }

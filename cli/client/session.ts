@@ -1,12 +1,15 @@
 /** What a command of the cluster CLI works with: the API, what it serves, and the streams. */
+import { STATUS_CODES } from 'node:http';
 import type { Command } from 'commander';
+import { ApiError } from '../../control/api/status.ts';
 import { HttpsTransport } from '../../control/client/https.ts';
 import type { CommandContext } from '../context.ts';
 import { parseDurationMs } from '../output/durations.ts';
+import { UnfinishedError } from '../output/go-template.ts';
 import { productVersion } from '../version.ts';
 import { Api, type RequestTold } from './api.ts';
 import { Discovery } from './discovery.ts';
-import { CommandError, describeError, failure } from './errors.ts';
+import { bareMessage, CommandError, describeApiError, describeError, describeOneOfMany, failure } from './errors.ts';
 import { type Connection, type GlobalFlags, loadConnection } from './kubeconfig.ts';
 
 /** How long to wait for a server to answer a request; watches answer at once. */
@@ -24,8 +27,9 @@ export class Session {
   readonly transport: HttpsTransport;
   /** How many documents of YAML it has printed. */
   documentCount = 0;
+  /** What is wrong with the files that were named, or of a kind that is not served: told when the rest is done. */
+  readonly mistakes: CommandError[] = [];
   #warningCount = 0;
-  readonly #postponed: CommandError[] = [];
 
   constructor(context: CommandContext, flags: GlobalFlags & { readonly v?: number }) {
     this.context = context;
@@ -49,22 +53,13 @@ export class Session {
         this.#warningCount++;
         this.error(`Warning: ${text}`);
       },
+      ...(requestTimeoutMs(flags.requestTimeout) > 0 && { watchTimeoutMs: requestTimeoutMs(flags.requestTimeout) }),
+      clock: context.clock,
       ...((flags.v ?? 0) >= REQUESTS_TOLD_FROM && {
-        onRequest: (told: RequestTold) => this.error(requestLine(told, server)),
-        clock: context.clock,
+        onRequest: (told: RequestTold) => this.error(requestLine(told, server, context)),
       }),
     });
     this.discovery = new Discovery(this.api);
-  }
-
-  /** Notes what went wrong with some objects, to be told when the others are done. */
-  postponeFailures(failures: readonly CommandError[]): void {
-    this.#postponed.push(...failures);
-  }
-
-  /** What was noted and not told yet. */
-  takePostponed(): CommandError[] {
-    return this.#postponed.splice(0);
   }
 
   /** How often the server has warned. */
@@ -103,7 +98,10 @@ export function withSession<F>(context: CommandContext, run: SessionAction<F>) {
     try {
       session = new Session(context, flags);
       await run(session, args, flags, command);
-      for (const postponed of session.takePostponed()) tellFailure(context, postponed);
+      tellFailures(
+        session,
+        session.mistakes.map(error => ({ error, context: '' })),
+      );
       if (flags.warningsAsErrors && session.warningCount > 0) {
         const count = session.warningCount;
         throw failure(`${count} ${count === 1 ? 'warning' : 'warnings'} received`);
@@ -114,6 +112,25 @@ export function withSession<F>(context: CommandContext, run: SessionAction<F>) {
       await session?.close();
     }
   };
+}
+
+/** What failed for one object of many. */
+export interface ObjectFailure {
+  readonly error: ApiError | CommandError;
+  /** What was being done: `error when creating "pod.yaml"`. */
+  readonly context: string;
+}
+
+/** Tells what failed, and sets the exit code. One failure alone is the command's; of several, each has its line. */
+export function tellFailures(session: Session, failures: readonly ObjectFailure[]): void {
+  const { context } = session;
+  const isOne = failures.length === 1;
+  for (const { error, context: doing } of failures) {
+    if (error instanceof ApiError)
+      session.error(isOne ? describeApiError(error, doing) : describeOneOfMany(error, doing));
+    else session.error(inOwnName(isOne ? error.message : bareMessage(error), context.name));
+    context.setExitCode(1);
+  }
 }
 
 /** Seconds, or a duration with its unit; undefined or zero: as long as usual. */
@@ -133,21 +150,30 @@ const EXIT_USAGE = 2;
 /** Prints what a command threw, in the words and with the exit code of kubectl. */
 export function tellFailure(context: CommandContext, error: unknown, server?: string): void {
   const { text, exitCode } = describeError(error, server);
+  if (error instanceof UnfinishedError) context.stdout.write(error.written);
   if (text !== '') context.stderr.write(`${inOwnName(text, context.name)}\n`);
   const isUsage = error instanceof CommandError && error.isUsage;
   context.setExitCode(isUsage && context.name !== 'kubectl' ? EXIT_USAGE : exitCode);
 }
 
 /** Hints such as "use 'raftsman get -h'" name the program as it was called. */
-export function inOwnName(text: string, name: string): string {
+function inOwnName(text: string, name: string): string {
   return name === 'raftsman' ? text : text.replaceAll(/(['"`(]|e\.g\. )raftsman /g, `$1${name} `);
 }
 
 /** From this level on `-v` tells of each request. */
 const REQUESTS_TOLD_FROM = 6;
 
-function requestLine({ method, path, status, durationMs }: RequestTold, server: string): string {
-  return `${method} ${server}${path} ${status} in ${Math.round(durationMs)} milliseconds`;
+/** In the form of client-go's log. */
+function requestLine(
+  { method, path, status, durationMs }: RequestTold,
+  server: string,
+  { clock, pid }: Pick<CommandContext, 'clock' | 'pid'>,
+): string {
+  const time = new Date(clock.now()).toISOString();
+  const stamp = `${time.slice(5, 7)}${time.slice(8, 10)} ${time.slice(11, 23)}000`;
+  const text = `${status} ${STATUS_CODES[status] ?? ''}`.trimEnd();
+  return `I${stamp} ${String(pid).padStart(7)} round_trippers.go:632] "Response" verb="${method}" url="${server}${path}" status="${text}" milliseconds=${Math.round(durationMs)}`;
 }
 
 /** What was given to the command and, before its name, to those it stands under. */

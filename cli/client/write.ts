@@ -42,7 +42,8 @@ export const dryRunQuery = (flags: WriteFlags): string | undefined =>
 
 /** Whether `-o` shows all of the object but who set which field; templates may ask for that. */
 export function hidesManagedFields({ output = '', showManagedFields = false }: WriteFlags): boolean {
-  return !showManagedFields && (output === 'json' || output === 'yaml');
+  // With a template that is not asked for as well.
+  return !showManagedFields && /^(?:json|yaml)(?:=|$)/.test(output);
 }
 
 /** Who set which field interests few. */
@@ -61,14 +62,10 @@ export function printWritten(
 ): void {
   const mode = dryRunOf(flags);
   if (flags.output || flags.template) {
-    const format =
-      flags.template === undefined ? (flags.output ?? '') : `${flags.output || 'go-template'}=${flags.template}`;
+    const format = !flags.template ? (flags.output ?? '') : `${flags.output || 'go-template'}=${flags.template}`;
     // Documents of YAML that follow each other have a line between.
     if (format === 'yaml' && session.documentCount++ > 0) session.print('---');
-    const print = objectPrinter(format, {
-      allowed: PLAIN_FORMATS,
-      isStrict: flags.allowMissingTemplateKeys === false,
-    });
+    const print = objectPrinter(format, { allowed: PLAIN_FORMATS, mayMiss: flags.allowMissingTemplateKeys });
     const object = hidesManagedFields(flags) ? withoutManagedFields(written.object) : written.object;
     session.context.stdout.write(print({ objects: [{ ...written, object }], isList: false }));
     return;

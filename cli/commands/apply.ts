@@ -8,6 +8,7 @@ import {
   APPLYING,
   during,
   forEachObject,
+  isOfFiles,
   type ManifestObject,
   manifestObjects,
   metadataOf,
@@ -23,7 +24,7 @@ import { sorted } from '../output/documents.ts';
 import { definitionOf, LAST_APPLIED, lastApplied, threeWayPatch, withLastApplied } from './apply-patch.ts';
 import { prune } from './apply-prune.ts';
 import { ClusterCommand, integer, list, repeated, withGlobalFlags } from './cluster-command.ts';
-import { fieldValidation } from './create.ts';
+import { fieldValidation, withoutVersion } from './create.ts';
 import { waitUntilGone } from './delete.ts';
 import { lastAppliedCommands } from './last-applied.ts';
 import { migrate } from './server-side-migration.ts';
@@ -94,7 +95,7 @@ async function apply(session: Session, words: readonly string[], flags: Flags, s
   if (flags.all && flags.selector !== undefined) throw failure('cannot set --all and --selector at the same time');
   fieldValidation(flags.validate);
   dryRunOf(flags);
-  if (!flags.filename?.length && flags.kustomize === undefined) throw failure('must specify one of -f and -k');
+  if (!isOfFiles(flags)) throw failure('must specify one of -f and -k');
   if (flags.prune && flags.selector === undefined && !flags.all) {
     throw failure(
       'all resources selected for prune without explicitly passing --all. To prune all resources, pass the --all flag. If you did not mean to prune all resources, specify a label selector',
@@ -107,13 +108,14 @@ async function apply(session: Session, words: readonly string[], flags: Flags, s
     if (name === '' && generateName) throw failure(`from ${generateName}: cannot use generate name with apply`);
   }
   const work = flags.serverSide ? applyOnServer : applyObject;
-  await forEachObject(
+  const isDone = await forEachObject(
     session,
     manifests.map(manifest => ({ ...manifest, object: recorded(session, manifest.object, flags) })),
     manifest => work(session, manifest, flags),
     APPLYING,
   );
-  if (flags.prune) await prune(session, manifests, flags);
+  // What a mistake kept from being read must not be taken for removed.
+  if (flags.prune && isDone) await prune(session, manifests, flags);
 }
 
 async function applyOnServer(session: Session, manifest: ManifestObject, flags: Flags): Promise<void> {
@@ -186,19 +188,14 @@ async function replace(session: Session, manifest: ManifestObject, current: Json
   const path = pathOf(manifest.resource, manifest.namespace);
   try {
     const object = await session.api.json('POST', path, {
-      body: withoutIdentity(withoutNulls(manifest.object)),
+      body: withoutVersion(withoutNulls(manifest.object)),
       query: writeQuery(flags),
     });
     printWritten(session, { ...manifest, object }, 'configured', flags);
   } catch (error) {
-    await session.api.json('POST', path, { body: withoutIdentity(current), query: { fieldManager: FIELD_MANAGER } });
+    await session.api.json('POST', path, { body: withoutVersion(current), query: { fieldManager: FIELD_MANAGER } });
     throw error;
   }
-}
-
-function withoutIdentity(object: JsonObject): JsonObject {
-  const { resourceVersion: _version, uid: _uid, ...metadata } = metadataOf(object);
-  return { ...object, metadata };
 }
 
 /** kubectl's long way of saying which patch was refused; what an invalid object lacks is told by itself. */
@@ -257,7 +254,7 @@ async function create(session: Session, manifest: ManifestObject, flags: Flags):
     dryRunOf(flags) === 'client'
       ? manifest.object
       : await session.api.json('POST', pathOf(manifest.resource, manifest.namespace), {
-          body: withoutNulls(manifest.object),
+          body: withoutVersion(withoutNulls(manifest.object)),
           query: writeQuery(flags),
         });
   printWritten(session, { ...manifest, object }, 'created', flags);

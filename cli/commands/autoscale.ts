@@ -2,12 +2,13 @@
 import type { Command } from 'commander';
 import { groupVersionOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
-import { forEachObject, metadataOf, type SelectionFlags, selectedObjects } from '../client/objects.ts';
+import { forEachObject, givenObjects, metadataOf, type SelectionFlags } from '../client/objects.ts';
 import { type RecordFlags, recorded, withRecordFlag } from '../client/record.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { dryRunOf, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { withEmptyFields } from '../output/generated.ts';
+import { withLastApplied } from './apply-patch.ts';
 import { ClusterCommand, integer, list, withGlobalFlags } from './cluster-command.ts';
 import { createObject } from './create.ts';
 
@@ -16,6 +17,7 @@ interface Flags extends WriteFlags, SelectionFlags, RecordFlags {
   readonly max?: number;
   readonly cpuPercent: number;
   readonly name?: string;
+  readonly saveConfig?: boolean;
 }
 
 export function register(program: Command, context: CommandContext): void {
@@ -29,7 +31,9 @@ export function register(program: Command, context: CommandContext): void {
     .option('--cpu-percent <percent>', 'the use of the requested CPU to aim at', integer, -1)
     .option('--name <name>', 'the autoscaler’s name; default: that of the object')
     .option('-f, --filename <file>', 'the objects of this file', list)
+    .option('-k, --kustomize <folder>', 'the objects of a kustomization')
     .option('-R, --recursive', 'read folders within folders')
+    .option('--save-config', 'note the autoscaler for apply')
     .option('--field-manager <name>', 'who owns the fields')
     .addHelpText('after', '\nExamples:\n  raftsman autoscale deployment web --min=2 --max=10 --cpu-percent=80')
     .action(withSession<Flags>(context, autoscale));
@@ -44,7 +48,7 @@ async function autoscale(session: Session, words: readonly string[], flags: Flag
     throw failure(`--max=MAXPODS must be larger or equal to --min=MINPODS, max: ${max}, min: ${min}`);
   }
   const resource = await session.discovery.find('horizontalpodautoscalers.v2.autoscaling');
-  await forEachObject(session, await selectedObjects(session, words, flags), async target => {
+  await forEachObject(session, await givenObjects(session, words, flags, 'autoscale'), async target => {
     const name = flags.name ?? target.name;
     if (!session.discovery.hasSubresource(target.resource, 'scale')) {
       throw failure(
@@ -73,8 +77,10 @@ async function autoscale(session: Session, words: readonly string[], flags: Flag
         },
       },
     };
+    const cause = recorded(session, object, flags);
+    // Of what is only shown nothing is noted.
     const isDry = dryRunOf(flags) === 'client';
-    const shown = recorded(session, isDry ? withEmptyFields(object) : object, flags);
+    const shown = isDry ? withEmptyFields(cause) : flags.saveConfig ? withLastApplied(cause) : cause;
     await createObject(
       session,
       { resource, namespace: target.namespace, name, object: shown },

@@ -6,6 +6,7 @@ import type { JsonObject } from '../client/api.ts';
 import { failure } from '../client/errors.ts';
 import { ClusterCommand, repeated } from './cluster-command.ts';
 import { kind, onlyName, type RegisterKind } from './create-kind.ts';
+import { checkPair } from './key-pair.ts';
 
 interface DataFlags {
   readonly fromLiteral?: readonly string[];
@@ -95,10 +96,9 @@ const secret: RegisterKind = (parent, context) => {
           .option('--key <file>', 'its key, PEM'),
       build: (words, { cert, key }) => {
         if (!cert || !key) throw failure('key and cert must be specified');
-        return secretOf(onlyName(words), 'kubernetes.io/tls', {
-          'tls.crt': fileBytes(cert),
-          'tls.key': fileBytes(key),
-        });
+        const pair = { certificate: fileBytes(cert), key: fileBytes(key) };
+        checkPair(pair);
+        return secretOf(onlyName(words), 'kubernetes.io/tls', { 'tls.crt': pair.certificate, 'tls.key': pair.key });
       },
     }),
   ];

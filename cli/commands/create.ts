@@ -5,6 +5,7 @@ import { pathOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
 import {
   forEachObject,
+  isOfFiles,
   type ManifestObject,
   manifestObjects,
   metadataOf,
@@ -15,7 +16,7 @@ import { type Session, withSession } from '../client/session.ts';
 import { usageFailure } from '../client/usage.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
-import { withLastApplied } from './apply-patch.ts';
+import { lastApplied, withLastApplied } from './apply-patch.ts';
 import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
 import { createKinds } from './create-kinds.ts';
 import { sendRaw } from './raw.ts';
@@ -68,7 +69,7 @@ Examples:
 
 async function create(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
   if (flags.raw !== undefined && flags.edit) throw failure('--raw and --edit are mutually exclusive');
-  if (!flags.filename?.length && flags.kustomize === undefined) {
+  if (!isOfFiles(flags)) {
     if (words.length === 0) throw failure('must specify one of -f and -k');
     throw usageFailure(self, `Unexpected args: [${words.join(' ')}]`);
   }
@@ -78,7 +79,8 @@ async function create(session: Session, words: readonly string[], flags: Flags, 
     session,
     await manifestObjects(session, flags, 'create'),
     async manifest => {
-      const object = flags.saveConfig ? withLastApplied(manifest.object) : manifest.object;
+      const isNoted = flags.saveConfig || lastApplied(manifest.object) !== undefined;
+      const object = isNoted ? withLastApplied(manifest.object) : manifest.object;
       await createObject(session, { ...manifest, object: recorded(session, object, flags) }, flags);
     },
     'creating',
@@ -116,14 +118,20 @@ export async function createObject(
   const created = isDry
     ? manifest.object
     : await session.api.json('POST', pathOf(manifest.resource, manifest.namespace), {
-        body: manifest.object,
+        body: withoutVersion(manifest.object),
         query: {
           fieldManager: flags.fieldManager ?? flags.manager ?? 'kubectl-create',
           fieldValidation: fieldValidation(flags.validate),
           dryRun: dryRunQuery(flags),
         },
       });
-  const name = metadataOf(created).name ?? manifest.name;
+  const name = metadataOf(created).name || manifest.name;
   printWritten(session, { resource: manifest.resource, name, object: created }, flags.operation ?? 'created', flags);
   return created;
+}
+
+/** What was written out of a cluster can be created again: a new object has no version yet. */
+export function withoutVersion(object: JsonObject): JsonObject {
+  const { resourceVersion: _version, ...metadata } = metadataOf(object);
+  return { ...object, metadata };
 }

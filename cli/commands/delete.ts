@@ -5,6 +5,7 @@ import type { JsonObject } from '../client/api.ts';
 import { kindWithGroup } from '../client/discovery.ts';
 import { describeApiError, failure } from '../client/errors.ts';
 import {
+  isOfFiles,
   metadataOf,
   type ObjectReference,
   objectPath,
@@ -74,20 +75,22 @@ async function remove(session: Session, words: readonly string[], flags: Flags):
   }
   const graceSeconds = graceOf(session, flags);
   const propagationPolicy = policyOf(session, flags.cascade);
-  if (words.length === 0 && !flags.filename?.length && flags.kustomize === undefined) {
+  if (words.length === 0 && !isOfFiles(flags)) {
     throw failure(MUST_NAME_OBJECTS);
   }
   const references = await selectedReferences(session, words, flags);
-  if (session.isNamespaceExplicit && references.some(({ resource }) => !resource.isNamespaced)) {
-    session.error('Warning: deleting cluster-scoped resources, not scoped to the provided namespace');
-  }
-  if (references.length === 0) session.print('No resources found');
+  if (references.length === 0 && session.mistakes.length === 0) session.print('No resources found');
   if (flags.interactive && !(await confirmed(session, references))) {
     session.print('deletion is cancelled');
     return;
   }
   const going: { reference: ObjectReference; uid: string | undefined }[] = [];
+  let isWarned = !session.isNamespaceExplicit;
   for (const reference of references) {
+    if (!isWarned && !reference.resource.isNamespaced) {
+      session.error('Warning: deleting cluster-scoped resources, not scoped to the provided namespace');
+      isWarned = true;
+    }
     try {
       const uid = await removeOne(session, reference, { graceSeconds, propagationPolicy, flags });
       going.push({ reference, uid });

@@ -5,8 +5,15 @@ import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from '../client/api.ts';
 import { resolveTargets } from '../client/arguments.ts';
 import { pathOf, type Resource } from '../client/discovery.ts';
-import { describeApiError, failure } from '../client/errors.ts';
-import { listObjects, metadataOf, objectPath, type SelectionFlags, selectedReferences } from '../client/objects.ts';
+import { bareMessage, describeApiError, failure } from '../client/errors.ts';
+import {
+  isOfFiles,
+  listObjects,
+  metadataOf,
+  objectPath,
+  type SelectionFlags,
+  selectedReferences,
+} from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
 import type { CommandContext } from '../context.ts';
 import type { DescribeHelp } from '../describe/description.ts';
@@ -29,6 +36,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('-l, --selector <labels>', 'objects with these labels')
     .option('-A, --all-namespaces', 'in all namespaces')
     .option('-f, --filename <file>', 'the objects of this file', repeated)
+    .option('-k, --kustomize <folder>', 'the objects of a kustomization')
     .option('-R, --recursive', 'read folders within folders')
     .option('--chunk-size <count>', 'accepted for kubectl’s sake')
     .option('--show-events', 'show events', true)
@@ -47,7 +55,7 @@ interface Found {
 }
 
 async function describe(session: Session, words: readonly string[], flags: Flags): Promise<void> {
-  if (words.length === 0 && !flags.filename?.length) {
+  if (words.length === 0 && !isOfFiles(flags)) {
     throw failure(
       'You must specify the type of resource to describe. Use "raftsman api-resources" for a complete list of supported resources.',
     );
@@ -55,12 +63,13 @@ async function describe(session: Session, words: readonly string[], flags: Flags
   const { found: all, failures } = await find(session, words, flags);
   // Of two words kubectl takes the second for a prefix once an object is missing, and then tells of nothing else.
   const found = words.length === 2 && words.every(word => word.includes('/')) && failures.length > 0 ? [] : all;
-  if (found.length === 0 && failures.length === 0)
+  if (found.length === 0 && failures.length === 0 && session.mistakes.length === 0)
     session.error(flags.allNamespaces ? 'No resources found' : `No resources found in ${session.namespace} namespace.`);
   for (const [index, { resource, object }] of found.entries()) {
     if (index > 0) session.context.stdout.write('\n\n');
     for (const line of await describeObject(session, resource, object, flags)) session.print(line);
   }
+  failures.push(...session.mistakes.splice(0).map(bareMessage));
   for (const text of failures) session.error(text);
   if (failures.length > 0) session.context.setExitCode(1);
 }
@@ -70,7 +79,7 @@ async function find(
   words: readonly string[],
   flags: Flags,
 ): Promise<{ found: Found[]; failures: string[] }> {
-  if (flags.filename?.length) {
+  if (isOfFiles(flags)) {
     const references = await selectedReferences(session, words, flags);
     const found: Found[] = [];
     const failures: string[] = [];

@@ -76,7 +76,7 @@ async function diff(session: Session, words: readonly string[], flags: Flags, se
     if (words.length > 0) throw usageFailure(self, `Unexpected args: [${words.join(' ')}]`);
     if (!flags.filename?.length && !flags.kustomize) throw failure('must specify one of -f and -k');
     const pairs: Pair[] = [];
-    for (const manifest of await manifestObjects(session, flags, 'diff')) {
+    for (const manifest of await manifestObjects(session, { ...flags, isWhole: true }, 'diff')) {
       pairs.push(await pairOf(session, manifest, flags));
     }
     compare(session, pairs);

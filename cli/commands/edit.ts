@@ -57,7 +57,7 @@ export function register(program: Command, context: CommandContext): void {
 }
 
 async function edit(session: Session, words: readonly string[], flags: Flags): Promise<void> {
-  const objects = await selectedObjects(session, words, { ...flags, isTypeEnough: true });
+  const objects = await selectedObjects(session, words, { ...flags, isTypeEnough: true, isWhole: true });
   if (objects.length === 0) throw failure('edit cancelled, no objects found');
   await forEachObject(session, objects, object => editOne(session, object, flags));
 }

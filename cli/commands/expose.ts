@@ -3,16 +3,18 @@ import type { Command } from 'commander';
 import type { JsonObject } from '../client/api.ts';
 import { pathOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
-import { forEachObject, metadataOf, type SelectionFlags, selectedObjects } from '../client/objects.ts';
+import { forEachObject, givenObjects, metadataOf, type SelectionFlags } from '../client/objects.ts';
 import { type RecordFlags, recorded, withRecordFlag } from '../client/record.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { templateSpecOf } from '../client/templates.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { withEmptyFields } from '../output/generated.ts';
+import { withLastApplied } from './apply-patch.ts';
 import { ClusterCommand, repeated, withGlobalFlags } from './cluster-command.ts';
+import { type OverrideFlags, overridden } from './overrides.ts';
 
-interface Flags extends WriteFlags, SelectionFlags, RecordFlags {
+interface Flags extends WriteFlags, SelectionFlags, RecordFlags, OverrideFlags {
   readonly port?: string;
   readonly targetPort?: string;
   readonly protocol?: string;
@@ -23,7 +25,8 @@ interface Flags extends WriteFlags, SelectionFlags, RecordFlags {
   readonly loadBalancerIp?: string;
   readonly sessionAffinity?: string;
   readonly labels?: string;
-  readonly overrides?: string;
+  readonly saveConfig?: boolean;
+  readonly fieldManager?: string;
 }
 
 export function register(program: Command, context: CommandContext): void {
@@ -46,7 +49,12 @@ export function register(program: Command, context: CommandContext): void {
     .option('-l, --labels <labels>', 'the service’s labels')
     .option('--selector <labels>', 'the pods’ labels; default: those that the object selects')
     .option('-f, --filename <file>', 'the object of this file', repeated)
+    .option('-k, --kustomize <folder>', 'the objects of a kustomization')
     .option('-R, --recursive', 'read folders within folders')
+    .option('--overrides <json>', 'what is to be different in the service')
+    .option('--override-type <type>', 'how: json, merge or strategic', 'merge')
+    .option('--save-config', 'note the service for apply')
+    .option('--field-manager <name>', 'who owns the fields')
     .addHelpText(
       'after',
       '\nExamples:\n  raftsman expose deployment web --port=80 --target-port=8080\n  raftsman expose rc nginx --port=80 --type=NodePort',
@@ -58,14 +66,16 @@ export function register(program: Command, context: CommandContext): void {
 async function expose(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   const { selector, ...rest } = flags;
   const services = await session.discovery.find('services');
-  await forEachObject(session, await selectedObjects(session, words, rest), async ({ object, name, resource }) => {
+  await forEachObject(session, await givenObjects(session, words, rest, 'expose'), async ({ object, name }) => {
+    if (!EXPOSABLE.includes(String(object.kind))) throw failure(`cannot expose a ${String(object.kind)}`);
+    const labels = selector === undefined ? selectorOf(object) : labelMap(selector);
     const ports = portsOf(object, flags);
-    const labels = selector === undefined ? selectorOf(object, resource.name) : labelMap(selector);
-    const service = {
+    const made: JsonObject & { metadata: { name: string } } = {
       apiVersion: 'v1',
       kind: 'Service',
       metadata: {
-        name: flags.name ?? name,
+        // What is too long of the object's name is cut off.
+        name: flags.name || name.slice(0, SERVICE_NAME_LENGTH_MAX),
         ...(session.isNamespaceExplicit && { namespace: session.namespace }),
         ...labelsField(flags.labels === undefined ? metadataOf(object).labels : labelMap(flags.labels)),
       },
@@ -79,16 +89,23 @@ async function expose(session: Session, words: readonly string[], flags: Flags):
         ...(flags.sessionAffinity && { sessionAffinity: flags.sessionAffinity }),
       },
     };
+    const service = recorded(session, overridden(made, services, flags), flags);
     const created =
       dryRunOf(flags) === 'client'
         ? withEmptyFields(service)
         : await session.api.json('POST', pathOf(services, session.namespace), {
-            body: recorded(session, service, flags),
-            query: { fieldManager: 'kubectl-expose', dryRun: dryRunQuery(flags) },
+            body: flags.saveConfig ? withLastApplied(service) : service,
+            query: { fieldManager: flags.fieldManager ?? 'kubectl-expose', dryRun: dryRunQuery(flags) },
           });
-    printWritten(session, { resource: services, name: service.metadata.name, object: created }, 'exposed', flags);
+    const exposed = metadataOf(created).name ?? made.metadata.name;
+    printWritten(session, { resource: services, name: exposed, object: created }, 'exposed', flags);
   });
 }
+
+/** A name in DNS. */
+const SERVICE_NAME_LENGTH_MAX = 63;
+
+const EXPOSABLE: readonly string[] = ['Deployment', 'Pod', 'ReplicaSet', 'ReplicationController', 'Service'];
 
 const labelsField = (labels: Readonly<Record<string, string>> | undefined) => (labels ? { labels } : {});
 
@@ -102,7 +119,7 @@ export function labelMap(text: string): Record<string, string> {
   return map;
 }
 
-function selectorOf(object: JsonObject, resource: string): Record<string, string> {
+function selectorOf(object: JsonObject): Record<string, string> {
   const spec = (object.spec ?? {}) as { selector?: Record<string, unknown> };
   switch (object.kind) {
     case 'Pod': {
@@ -117,9 +134,12 @@ function selectorOf(object: JsonObject, resource: string): Record<string, string
     case 'Service':
     case 'ReplicationController':
       return { ...(spec.selector as Record<string, string> | undefined) };
-    case 'Deployment':
-    case 'ReplicaSet':
-    case 'StatefulSet': {
+    default: {
+      if (spec.selector === undefined) {
+        throw failure(
+          `couldn't retrieve selectors via --selector flag or introspection: invalid ${String(object.kind).toLowerCase()}: no selectors, therefore cannot be exposed`,
+        );
+      }
       const { matchLabels = {}, matchExpressions = [] } = (spec.selector ?? {}) as {
         matchLabels?: Record<string, string>;
         matchExpressions?: unknown[];
@@ -131,8 +151,6 @@ function selectorOf(object: JsonObject, resource: string): Record<string, string
       }
       return matchLabels;
     }
-    default:
-      throw failure(`cannot expose a ${String(object.kind ?? resource)}`);
   }
 }
 

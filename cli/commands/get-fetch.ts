@@ -7,12 +7,11 @@ import { nameWithGroup, pathOf, type Resource } from '../client/discovery.ts';
 import { explainExpired } from '../client/history.ts';
 import { describeListError, metadataOf, tellMissingNamespace } from '../client/objects.ts';
 import type { Session } from '../client/session.ts';
-import { hidesManagedFields } from '../client/write.ts';
+import { hidesManagedFields, withoutManagedFields } from '../client/write.ts';
 import type { PrintedObject } from '../output/objects.ts';
 import { TABLE_MEDIA_TYPE, type TableDocument } from '../output/server-table.ts';
 
 export interface GetFlags {
-  readonly allowMissingTemplateKeys: boolean;
   readonly output?: string;
   readonly watch?: boolean;
   readonly watchOnly?: boolean;
@@ -36,6 +35,7 @@ export interface GetFlags {
   readonly template?: string;
   readonly kustomize?: string;
   readonly serverPrint: boolean;
+  readonly allowMissingTemplateKeys?: boolean;
 }
 
 export interface GetRequest {
@@ -47,7 +47,8 @@ export interface GetRequest {
   readonly revision: number | undefined;
 }
 
-export const namespaceOf = ({ session, flags }: GetRequest) => (flags.allNamespaces ? undefined : session.namespace);
+export const namespaceOf = ({ session, flags }: GetRequest, { namespace }: Partial<Target> = {}) =>
+  flags.allNamespaces ? undefined : (namespace ?? session.namespace);
 
 /** The query of a list. */
 export function selection(flags: GetFlags): Record<string, string | undefined> {
@@ -69,14 +70,11 @@ function tableOf(document: JsonObject, now: number): TableDocument {
 }
 
 /** The tables of one name, or the chunks of a list. */
-export async function fetchTables(
-  request: GetRequest,
-  resource: Resource,
-  name: string | undefined,
-): Promise<readonly TableDocument[]> {
+export async function fetchTables(request: GetRequest, target: Target): Promise<readonly TableDocument[]> {
   const { session, flags } = request;
+  const { resource, name } = target;
   if (request.revision !== undefined) return [await pastTable(request, resource, name)];
-  const path = pathOf(resource, namespaceOf(request), name, flags.subresource);
+  const path = pathOf(resource, namespaceOf(request, target), name, flags.subresource);
   const includeObject = flags.sortBy === undefined ? undefined : 'Object';
   const accept = flags.serverPrint ? TABLE_MEDIA_TYPE : 'application/json';
   if (name !== undefined) {
@@ -84,7 +82,7 @@ export async function fetchTables(
       tableOf(
         await tellMissingNamespace(
           session,
-          { resource, namespace: session.namespace },
+          { resource, namespace: target.namespace ?? session.namespace },
           session.api.json('GET', path, { accept, query: { includeObject } }),
         ),
         session.context.clock.now(),
@@ -156,14 +154,11 @@ export interface ListDocument {
   readonly items?: readonly JsonObject[];
 }
 
-export async function fetchObjects(
-  request: GetRequest,
-  resource: Resource,
-  name: string | undefined,
-): Promise<PrintedObject[]> {
+export async function fetchObjects(request: GetRequest, target: Target): Promise<PrintedObject[]> {
   const { session, flags } = request;
+  const { resource, name } = target;
   if (request.revision !== undefined) return pastObjects(request, resource, name);
-  const path = pathOf(resource, namespaceOf(request), name, flags.subresource);
+  const path = pathOf(resource, namespaceOf(request, target), name, flags.subresource);
   if (name !== undefined) {
     return [
       {
@@ -171,7 +166,7 @@ export async function fetchObjects(
         object: shown(
           await tellMissingNamespace(
             session,
-            { resource, namespace: session.namespace },
+            { resource, namespace: target.namespace ?? session.namespace },
             session.api.json('GET', path),
           ),
           flags,
@@ -197,8 +192,5 @@ export async function fetchObjects(
 }
 
 /** Who set which field interests few: kubectl hides it as well, but not from templates, which may ask for it. */
-export function shown(object: JsonObject, flags: GetFlags): JsonObject {
-  if (!hidesManagedFields(flags) || typeof object.metadata !== 'object' || object.metadata === null) return object;
-  const { managedFields: _hidden, ...metadata } = object.metadata as JsonObject;
-  return { ...object, metadata };
-}
+export const shown = (object: JsonObject, flags: GetFlags): JsonObject =>
+  hidesManagedFields(flags) ? withoutManagedFields(object) : object;

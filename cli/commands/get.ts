@@ -4,9 +4,9 @@ import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from '../client/api.ts';
 import { resolveTargets, type Target } from '../client/arguments.ts';
 import { kindWithGroup, pathOf, type Resource } from '../client/discovery.ts';
-import { describeApiError, failure } from '../client/errors.ts';
+import { bareMessage, describeApiError, failure } from '../client/errors.ts';
 import { revisionOf } from '../client/history.ts';
-import { describeListError, manifestsOf } from '../client/objects.ts';
+import { describeListError, isOfFiles, manifestsOf, metadataOf, resourceOf } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
 import type { CommandContext } from '../context.ts';
 import { JsonPath, relaxed } from '../output/jsonpath.ts';
@@ -92,19 +92,18 @@ async function get(session: Session, words: readonly string[], flags: GetFlags):
     session.context.stdout.write(await session.api.text('GET', flags.raw));
     return;
   }
-  const isOfFiles = flags.filename !== undefined || flags.kustomize !== undefined;
-  const { targets, isMixed } = isOfFiles
+  const { targets, isMixed } = isOfFiles(flags)
     ? await targetsOfFiles(session, flags)
     : await resolveTargets(words, session.discovery);
   const isNamed = targets.some(({ name }) => name !== undefined);
-  if (isNamed && flags.allNamespaces && !isOfFiles) {
+  if (isNamed && flags.allNamespaces && !isOfFiles(flags)) {
     throw failure('a resource cannot be retrieved by name across all namespaces');
   }
   if (!isNamed && flags.subresource) throw failure('subresource cannot be used when bulk resources are specified');
   if ((flags.selector || flags.fieldSelector) && isNamed) {
     throw failure('name cannot be provided when a selector is specified');
   }
-  const output = flags.template === undefined ? flags.output : `${flags.output || 'go-template'}=${flags.template}`;
+  const output = !flags.template ? flags.output : `${flags.output || 'go-template'}=${flags.template}`;
   const isTable = output === undefined || output === '' || output === 'wide';
   const request: GetRequest = {
     session,
@@ -123,27 +122,26 @@ async function get(session: Session, words: readonly string[], flags: GetFlags):
 async function targetsOfFiles(session: Session, flags: GetFlags): Promise<{ targets: Target[]; isMixed: boolean }> {
   const manifests = await manifestsOf(session, flags);
   const targets: Target[] = [];
-  for (const { object, source } of manifests) {
-    const { name } = object.metadata as { name: string };
+  for (const manifest of manifests) {
+    const { name = '', namespace } = metadataOf(manifest.object);
+    const resource = await resourceOf(session, manifest);
+    if (!resource) continue;
     targets.push({
-      resource: await session.discovery.ofKind(
-        String(object.apiVersion),
-        String(object.kind),
-        `name: "${name}" from "${source}"`,
-      ),
+      resource,
       name,
+      ...(namespace !== undefined && !session.isNamespaceExplicit && { namespace }),
     });
   }
   return { targets, isMixed: new Set(targets.map(({ resource }) => resource.name)).size > 1 };
 }
 
 /** Names of one resource that stand together share a table. */
-function grouped(targets: readonly Target[]): { resource: Resource; names: (string | undefined)[] }[] {
-  const groups: { resource: Resource; names: (string | undefined)[] }[] = [];
-  for (const { resource, name } of targets) {
+function grouped(targets: readonly Target[]): { resource: Resource; targets: Target[] }[] {
+  const groups: { resource: Resource; targets: Target[] }[] = [];
+  for (const target of targets) {
     const last = groups.at(-1);
-    if (last && last.resource === resource) last.names.push(name);
-    else groups.push({ resource, names: [name] });
+    if (last && last.resource === target.resource) last.targets.push(target);
+    else groups.push({ resource: target.resource, targets: [target] });
   }
   return groups;
 }
@@ -152,11 +150,11 @@ async function printTables(request: GetRequest): Promise<void> {
   const { session, flags, targets, isMixed } = request;
   const errors: string[] = [];
   let printedCount = 0;
-  for (const { resource, names } of grouped(targets)) {
+  for (const { resource, targets: alike } of grouped(targets)) {
     const documents: TableDocument[] = [];
-    for (const name of names) {
+    for (const target of alike) {
       try {
-        documents.push(...(await fetchTables(request, resource, name)));
+        documents.push(...(await fetchTables(request, target)));
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (!(flags.ignoreNotFound && error.reason === 'NotFound')) errors.push(describeApiError(error));
@@ -168,6 +166,8 @@ async function printTables(request: GetRequest): Promise<void> {
     tableFor(request, resource).print(documents, sorter(flags));
     printedCount += rows.length;
   }
+  // Told bare, as those of the server are.
+  errors.push(...session.mistakes.splice(0).map(bareMessage));
   for (const text of errors) session.error(text);
   if (errors.length > 0) session.context.setExitCode(1);
   else if (printedCount === 0 && !flags.ignoreNotFound) sayEmpty(request);
@@ -218,13 +218,13 @@ async function printObjects(request: GetRequest): Promise<void> {
   const { session, flags, targets } = request;
   const print = objectPrinter(flags.output ?? '', {
     hasHeaders: flags.headers,
-    isStrict: !flags.allowMissingTemplateKeys,
+    mayMiss: flags.allowMissingTemplateKeys,
   });
   const objects: PrintedObject[] = [];
   const errors: string[] = [];
-  for (const { resource, name } of targets) {
+  for (const target of targets) {
     try {
-      objects.push(...(await fetchObjects(request, resource, name)));
+      objects.push(...(await fetchObjects(request, target)));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (!(flags.ignoreNotFound && error.reason === 'NotFound')) errors.push(describeApiError(error));
@@ -234,20 +234,27 @@ async function printObjects(request: GetRequest): Promise<void> {
   const order = sorter(flags);
   if (order) objects.sort((a, b) => order(a.object, b.object));
   // Of a file kubectl shows all objects or none.
-  const isWhole = errors.length === 0 || !(flags.filename?.length || flags.kustomize);
-  if (isWhole && (objects.length > 0 || (isList && errors.length === 0)))
-    session.context.stdout.write(print({ objects, isList }));
+  const isWhole = errors.length === 0 || !isOfFiles(flags);
+  const isNone = errors.length === 0 && session.mistakes.length === 0;
+  if (isWhole && (objects.length > 0 || (isList && isNone))) session.context.stdout.write(print({ objects, isList }));
   for (const text of errors) session.error(text);
   if (errors.length > 0) session.context.setExitCode(1);
 }
 
 async function watch(request: GetRequest, isTable: boolean): Promise<void> {
   const { session, flags, targets } = request;
+  // Told when the command ends.
+  if (session.mistakes.length > 0) return;
   const [target, ...more] = targets;
   if (flags.sortBy !== undefined) {
     session.error('warning: --watch requested, --sort-by will be ignored for watch events received');
   }
   if (!target || more.length > 0) {
+    if (isOfFiles(flags)) {
+      throw failure(
+        'watch is only supported on individual resources and resource collections - more than 1 resource was found',
+      );
+    }
     if (request.isMixed) throw failure('you may only specify a single resource type');
     if (isTable) await printTables(request);
     throw failure('you may only watch a single resource or type of resource at a time');
@@ -256,15 +263,12 @@ async function watch(request: GetRequest, isTable: boolean): Promise<void> {
   const table = tableFor(request, resource);
   const printer = isTable
     ? undefined
-    : objectPrinter(flags.output ?? '', {
-        hasHeaders: flags.headers,
-        isStrict: !flags.allowMissingTemplateKeys,
-      });
-  const path = pathOf(resource, namespaceOf(request));
+    : objectPrinter(flags.output ?? '', { hasHeaders: flags.headers, mayMiss: flags.allowMissingTemplateKeys });
+  const path = pathOf(resource, namespaceOf(request, target));
   const query = { ...selection(flags), ...(name !== undefined && { fieldSelector: `metadata.name=${name}` }) };
   const accept = isTable ? TABLE_MEDIA_TYPE : 'application/json';
 
-  if (name !== undefined) await session.api.json('GET', pathOf(resource, namespaceOf(request), name));
+  if (name !== undefined) await session.api.json('GET', pathOf(resource, namespaceOf(request, target), name));
   const first = await session.api.json<TableDocument & ListDocument>('GET', path, { accept, query }).catch(error => {
     throw describeListError(error, resource, flags);
   });

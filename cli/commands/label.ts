@@ -5,6 +5,7 @@ import type { JsonObject } from '../client/api.ts';
 import { failure } from '../client/errors.ts';
 import {
   forEachObject,
+  isOfFiles,
   manifestObjects,
   metadataOf,
   type ObjectReference,
@@ -68,6 +69,7 @@ function register(verb: Verb, program: Command, context: CommandContext): void {
     .option('-l, --selector <labels>', 'objects with these labels')
     .option('--field-selector <fields>', 'objects with these field values')
     .option('-f, --filename <file>', 'the objects of this file', repeated)
+    .option('-k, --kustomize <folder>', 'the objects of a kustomization')
     .option('-R, --recursive', 'read folders within folders')
     .option('--resource-version <version>', 'only if the object is still at this version')
     .option('--local', 'change the file’s objects without asking the server')
@@ -84,7 +86,7 @@ async function run(verb: Verb, session: Session, words: readonly string[], flags
   const first = words.findIndex(isChange);
   const objects = first < 0 ? words : words.slice(0, first);
   const changes = first < 0 ? [] : words.slice(first);
-  if (objects.length === 0 && !flags.filename?.length) {
+  if (objects.length === 0 && !isOfFiles(flags)) {
     throw failure('one or more resources must be specified as <resource> <name> or <resource>/<name>');
   }
   if (changes.length === 0 && !flags.list) throw failure(`at least one ${verb.noun} update is required`);
@@ -124,7 +126,7 @@ async function run(verb: Verb, session: Session, words: readonly string[], flags
 
 async function targetsOf(session: Session, words: readonly string[], flags: Flags): Promise<readonly Target[]> {
   if (!flags.local) return selectedReferences(session, words, flags);
-  if (!flags.filename?.length) {
+  if (!isOfFiles(flags)) {
     throw failure('can only use local files by -f rsrc.yaml or --filename=rsrc.json when --local=true is set');
   }
   return manifestObjects(session, flags, 'change');

@@ -4,6 +4,7 @@ import { failure } from '../client/errors.ts';
 import {
   displayName,
   forEachObject,
+  isOfFiles,
   type ManifestObject,
   manifestObjects,
   metadataOf,
@@ -82,9 +83,11 @@ async function viewLastApplied(session: Session, words: readonly string[], flags
 
 async function setLastApplied(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   if (words.length > 0) throw failure(`Unexpected args: [${words.join(' ')}]`);
-  if (!flags.filename?.length && flags.kustomize === undefined) throw failure(MUST_NAME_OBJECTS);
-  await forEachObject(session, await manifestObjects(session, flags, 'set-last-applied'), manifest =>
-    annotate(session, manifest, flags),
+  if (!isOfFiles(flags)) throw failure(MUST_NAME_OBJECTS);
+  await forEachObject(
+    session,
+    await manifestObjects(session, { ...flags, isWhole: true }, 'set-last-applied'),
+    manifest => annotate(session, manifest, flags),
   );
 }
 

@@ -6,6 +6,7 @@ import { pathOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
 import {
   forEachObject,
+  isOfFiles,
   type ManifestObject,
   manifestObjects,
   metadataOf,
@@ -16,9 +17,9 @@ import { type Session, withSession } from '../client/session.ts';
 import { usageFailure } from '../client/usage.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
-import { withLastApplied } from './apply-patch.ts';
+import { lastApplied, withLastApplied } from './apply-patch.ts';
 import { ClusterCommand, durationMs, integer, repeated, withGlobalFlags } from './cluster-command.ts';
-import { fieldValidation } from './create.ts';
+import { fieldValidation, withoutVersion } from './create.ts';
 import { waitUntilGone } from './delete.ts';
 import { sendRaw } from './raw.ts';
 
@@ -63,12 +64,12 @@ export function register(program: Command, context: CommandContext): void {
 async function replace(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
   if (flags.raw !== undefined) return sendRaw(session, 'PUT', flags.raw, flags.filename);
   if (words.length > 0) throw usageFailure(self, `Unexpected args: [${words.join(' ')}]`);
-  if (!flags.filename?.length && flags.kustomize === undefined) throw failure('must specify one of -f and -k');
+  if (!isOfFiles(flags)) throw failure('must specify one of -f and -k');
   if (flags.gracePeriod >= 0 && !flags.force) throw failure('--grace-period must have --force specified');
   if (flags.timeout !== undefined && !flags.force) throw failure('--timeout must have --force specified');
   const manifests = (await manifestObjects(session, flags, 'replace')).map(manifest => ({
     ...manifest,
-    object: flags.saveConfig ? withLastApplied(manifest.object) : manifest.object,
+    object: flags.saveConfig || lastApplied(manifest.object) ? withLastApplied(manifest.object) : manifest.object,
   }));
   if (flags.force && dryRunOf(flags) === 'none') {
     for (const manifest of manifests) await removeFirst(session, manifest, flags);
@@ -104,12 +105,6 @@ async function withVersion(session: Session, manifest: ManifestObject, flags: Fl
   if (metadata.resourceVersion) return manifest.object;
   const current = await session.api.json('GET', objectPath(manifest, flags.subresource));
   return { ...manifest.object, metadata: { ...metadata, resourceVersion: metadataOf(current).resourceVersion } };
-}
-
-/** A new object has neither version nor identity of the old one. */
-function withoutVersion(object: JsonObject): JsonObject {
-  const { resourceVersion: _version, uid: _uid, ...metadata } = metadataOf(object);
-  return { ...object, metadata };
 }
 
 async function removeFirst(session: Session, manifest: ManifestObject, flags: Flags): Promise<void> {

@@ -7,6 +7,7 @@ import { failure } from '../client/errors.ts';
 import {
   displayName,
   forEachSelected,
+  isOfFiles,
   metadataOf,
   type ObjectReference,
   objectPath,
@@ -50,10 +51,11 @@ export function register(program: Command, context: CommandContext): void {
       .addHelpText('after', `\nExamples:\n  raftsman rollout ${name} deployment/web`)
       .option('-l, --selector <labels>', 'objects with these labels')
       .option('-f, --filename <file>', 'the objects of this file', list)
+      .option('-k, --kustomize <folder>', 'the objects of a kustomization')
       .option('-R, --recursive', 'read folders within folders')
       .action(
         withSession<Flags>(context, async (session, words, flags) => {
-          if (words.length === 0 && !flags.filename?.length) throw failure('required resource not specified');
+          if (words.length === 0 && !isOfFiles(flags)) throw failure('required resource not specified');
           // A type alone means all of it.
           await work(session, words, { ...flags, isTypeEnough: true });
         }),

@@ -12,11 +12,13 @@ import { requireFlags, usageFailure } from '../client/usage.ts';
 import { dryRunOf, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { withEmptyFields } from '../output/generated.ts';
+import { withLastApplied } from './apply-patch.ts';
 import { ClusterCommand, durationMs, integer, repeated, withGlobalFlags } from './cluster-command.ts';
 import { createObject } from './create.ts';
 import { labelMap } from './expose.ts';
+import { type OverrideFlags, overridden } from './overrides.ts';
 
-interface Flags extends WriteFlags, RecordFlags {
+interface Flags extends WriteFlags, RecordFlags, OverrideFlags {
   readonly image?: string;
   readonly env?: readonly string[];
   readonly port?: string;
@@ -31,8 +33,7 @@ interface Flags extends WriteFlags, RecordFlags {
   readonly rm?: boolean;
   readonly attach?: boolean;
   readonly expose?: boolean;
-  readonly overrides?: string;
-  readonly overrideType: string;
+  readonly saveConfig?: boolean;
   readonly quiet?: boolean;
   readonly leaveStdinOpen?: boolean;
   readonly fieldManager?: string;
@@ -136,8 +137,11 @@ async function run(session: Session, words: readonly string[], flags: Flags, sel
     },
   };
   const shown = (object: JsonObject) => (dryRunOf(flags) === 'client' ? withEmptyFields(object) : object);
-  const made = flags.overrides === undefined ? pod : merged(pod, flags.overrides);
-  const object = recorded(session, shown(made), flags);
+  // Of what is only shown nothing is noted.
+  const noted = (object: JsonObject) =>
+    flags.saveConfig && dryRunOf(flags) !== 'client' ? withLastApplied(object) : object;
+  const pods = await session.discovery.find('pods');
+  const object = noted(recorded(session, overridden(shown(pod), pods, flags), flags));
   if (flags.expose) {
     const service = {
       apiVersion: 'v1',
@@ -146,18 +150,17 @@ async function run(session: Session, words: readonly string[], flags: Flags, sel
       spec: { ports: [{ port, protocol: 'TCP', targetPort: port }], selector: labels },
     };
     const resource = await session.discovery.find('services');
-    await createObject(session, { resource, namespace: session.namespace, name, object: shown(service) }, flags);
+    await createObject(session, { resource, namespace: session.namespace, name, object: noted(shown(service)) }, flags);
   }
-  const resource = await session.discovery.find('pods');
   if (!isAttached) {
     await createObject(
       session,
-      { resource, namespace: session.namespace, name, object },
+      { resource: pods, namespace: session.namespace, name, object },
       { ...flags, manager: 'kubectl-run' },
     );
     return;
   }
-  const created = await session.api.json<Pod>('POST', pathOf(resource, session.namespace), {
+  const created = await session.api.json<Pod>('POST', pathOf(pods, session.namespace), {
     body: object,
     query: { fieldManager: flags.fieldManager ?? 'kubectl-run' },
   });
@@ -226,26 +229,4 @@ const IMAGE =
 function portOf(text: string): number {
   if (!/^[-+]?\d+$/.test(text)) throw failure(`strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`);
   return Number(text);
-}
-
-function merged<T extends object>(object: T, text: string): T {
-  let changes: unknown;
-  try {
-    changes = JSON.parse(text);
-  } catch (error) {
-    throw failure('Invalid JSON Patch', error);
-  }
-  return merge(object, changes) as T; // a pod with some fields changed
-}
-
-function merge(target: unknown, changes: unknown): unknown {
-  const isMap = (value: unknown): value is Record<string, unknown> =>
-    typeof value === 'object' && value !== null && !Array.isArray(value);
-  if (!isMap(changes)) return changes;
-  const result: Record<string, unknown> = isMap(target) ? { ...target } : {};
-  for (const [key, value] of Object.entries(changes)) {
-    if (value === null) delete result[key];
-    else result[key] = merge(result[key], value);
-  }
-  return result;
 }

@@ -27,6 +27,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('--all', 'all objects of the type in the namespace')
     .option('-l, --selector <labels>', 'objects with these labels')
     .option('-f, --filename <file>', 'the objects of this file', repeated)
+    .option('-k, --kustomize <folder>', 'the objects of a kustomization')
     .option('-R, --recursive', 'read folders within folders')
     .option('--timeout <duration>', 'accepted for kubectl’s sake')
     .addHelpText(

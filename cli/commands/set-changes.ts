@@ -4,7 +4,7 @@ import type { JsonObject } from '../client/api.ts';
 import { resolveTargets } from '../client/arguments.ts';
 import { pathOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
-import type { ObjectReference } from '../client/objects.ts';
+import { metadataOf, type ObjectReference } from '../client/objects.ts';
 import type { Session } from '../client/session.ts';
 import { type SubjectFlags, subjectsOf } from '../client/subjects.ts';
 import { templateSpecOf } from '../client/templates.ts';
@@ -264,8 +264,7 @@ const resources: SetCommand = {
           : undefined,
       change(object, reference) {
         const found = (specOf(object, reference).containers ?? []).filter(({ name }) => isMine(name));
-        if (found.length === 0)
-          throw failure('none of the resource requirements could be changed: no container matches');
+        if (found.length === 0) throw failure(`unable to find container named ${containers}`);
         for (const container of found) setAmounts(container, { limits, requests });
         return object;
       },
@@ -336,7 +335,8 @@ const selector: SetCommand = {
   done: 'selector updated',
   isRecordable: true,
   isAlwaysTold: true,
-  async plan(_session, given) {
+  flags: command => command.option('--resource-version <version>', 'only if the object is still at this version'),
+  async plan(_session, given, { resourceVersion }) {
     const { words: named, pairs } = split(given, word => word.includes('='));
     // Without a selector the last word is taken for it.
     const words = pairs.length === 0 ? named.slice(0, -1) : named;
@@ -352,7 +352,8 @@ const selector: SetCommand = {
       change(object, { resource }) {
         if (resource.kind !== 'Service') throw failure('setting a selector is only supported for Services');
         const spec = { ...(object.spec as JsonObject | undefined) };
-        return { ...object, spec: { ...spec, selector: wanted } };
+        const metadata = { ...metadataOf(object), ...(resourceVersion && { resourceVersion }) };
+        return { ...object, metadata, spec: { ...spec, selector: wanted } };
       },
     };
   },

@@ -5,6 +5,7 @@ import type { JsonObject } from '../client/api.ts';
 import { failure } from '../client/errors.ts';
 import {
   forEachObject,
+  isOfFiles,
   type ManifestObject,
   manifestObjects,
   type ObjectReference,
@@ -25,6 +26,8 @@ import { setChanges } from './set-changes.ts';
 export interface SetFlags extends WriteFlags, SelectionFlags, RecordFlags {
   readonly local?: boolean;
   readonly fieldManager?: string;
+  /** Of `set selector`. */
+  readonly resourceVersion?: string;
 }
 
 /** One sub-command: how its words divide, and what it makes of an object. */
@@ -101,7 +104,11 @@ const runOf =
 
 async function targetsOf(session: Session, words: readonly string[], flags: SetFlags): Promise<readonly Target[]> {
   if (!flags.local) return selectedObjects(session, words, flags);
-  if (!flags.filename?.length) throw failure('--local needs the objects of a file: name one with -f');
+  if (!isOfFiles(flags)) {
+    throw failure(
+      "you must specify resources by --filename when --local is set.\nExample resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'",
+    );
+  }
   const manifests: ManifestObject[] = await manifestObjects(session, flags, 'set');
   return manifests;
 }
@@ -113,6 +120,7 @@ async function write(
 ): Promise<void> {
   if (flags.local) {
     if (!spec.isAlwaysTold && jsonText(after) === jsonText(target.object)) return;
+    // kubectl has read a file's objects into Go's types, and shows what those never leave out.
     printWritten(session, { ...target, object: withEmptyFields(after) }, spec.done, flags);
     return;
   }

@@ -4,6 +4,7 @@
  */
 import { failure } from '../client/errors.ts';
 import { sorted } from './documents.ts';
+import { goSyntax, goType } from './template/go-format.ts';
 
 type Node =
   | { readonly type: 'text'; readonly text: string }
@@ -27,14 +28,27 @@ type Step =
 
 type Operand = { readonly steps: readonly Step[] } | { readonly value: unknown };
 
+/** What a path is looked for in. */
+interface Scope {
+  readonly root: unknown;
+  /** Whether a key that none of the values has is nothing, or an error. */
+  readonly mayMiss: boolean;
+}
+
+/** What cannot be found, in the words of kubectl. */
+class PathError extends Error {
+  override readonly name = 'PathError';
+  readonly code = 'JSONPATH';
+}
+
 /** A parsed template. */
 export class JsonPath {
+  readonly #text: string;
   readonly #nodes: readonly Node[];
-  readonly #template: string;
 
   /** @throws CommandError if the text is no template. */
   constructor(template: string) {
-    this.#template = template;
+    this.#text = template;
     try {
       this.#nodes = parseTemplate(template);
     } catch (error) {
@@ -45,16 +59,20 @@ export class JsonPath {
 
   /**
    * The template's text, with the values of `root` filled in.
-   * @param isStrict A key that is missing is an error; else it is empty.
-   * @throws CommandError with the template and the object, as kubectl tells it.
+   * @param mayMiss Whether keys that are missing are empty, or an error.
    */
-  render(root: unknown, isStrict = false): string {
+  render(root: unknown, mayMiss = true): string {
+    return this.#explained(root, () => this.#nodes.map(node => render(node, root, { root, mayMiss })).join(''));
+  }
+
+  #explained<T>(root: unknown, work: () => T): T {
     try {
-      return this.#nodes.map(node => render(node, root, { root, isStrict })).join('');
+      return work();
     } catch (error) {
       if (!(error instanceof PathError)) throw error;
       throw failure(
-        `error executing jsonpath ${JSON.stringify(this.#template)}: Error executing template: ${error.message}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t${this.#template}\n\tobject given to jsonpath engine was:\n\t\t${goSyntax(root)}\n\n`,
+        `error executing jsonpath ${JSON.stringify(this.#text)}: Error executing template: ${error.message}. Printing more information for debugging the template:\n` +
+          `\ttemplate was:\n\t\t${this.#text}\n\tobject given to jsonpath engine was:\n\t\t${goSyntax(root)}\n\n`,
         error,
       );
     }
@@ -63,33 +81,9 @@ export class JsonPath {
   /** The values that the first path of the template finds. */
   find(root: unknown): unknown[] {
     const node = this.#nodes.find(candidate => candidate.type === 'path');
-    try {
-      return node?.type === 'path' ? evaluate(node.steps, [root], { root, isStrict: false }) : [];
-    } catch (error) {
-      if (!(error instanceof PathError)) throw error;
-      throw failure(`error executing jsonpath: ${error.message}`, error);
-    }
+    if (node?.type !== 'path') return [];
+    return this.#explained(root, () => evaluate(node.steps, [root], { root, mayMiss: true }));
   }
-}
-
-/** What a template asked of the object that the object does not have. */
-class PathError extends Error {
-  override readonly name = 'PathError';
-  readonly code = 'JSONPATH';
-}
-
-interface Context {
-  readonly root: unknown;
-  readonly isStrict: boolean;
-}
-
-/** A value as Go writes it in a program (`%#v`). */
-function goSyntax(value: unknown): string {
-  if (value === null || value === undefined) return 'interface {}(nil)';
-  if (Array.isArray(value)) return `[]interface {}{${value.map(goSyntax).join(', ')}}`;
-  if (typeof value !== 'object') return JSON.stringify(value);
-  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `map[string]interface {}{${fields.map(([key, field]) => `${JSON.stringify(key)}:${goSyntax(field)}`).join(', ')}}`;
 }
 
 /** kubectl takes `.metadata.name`, `metadata.name` and `{.metadata.name}` for columns and sorting. */
@@ -104,15 +98,15 @@ export function relaxed(path: string): string {
   return `{${bare.startsWith('[') || bare.startsWith('$') ? bare : `.${bare}`}}`;
 }
 
-function render(node: Node, current: unknown, context: Context): string {
+function render(node: Node, current: unknown, scope: Scope): string {
   switch (node.type) {
     case 'text':
       return node.text;
     case 'path':
-      return evaluate(node.steps, [current], context).map(valueText).join(' ');
+      return evaluate(node.steps, [current], scope).map(valueText).join(' ');
     case 'range':
-      return evaluate(node.steps, [current], context)
-        .map(item => node.body.map(child => render(child, item, context)).join(''))
+      return evaluate(node.steps, [current], scope)
+        .map(item => node.body.map(child => render(child, item, scope)).join(''))
         .join('');
   }
 }
@@ -123,29 +117,40 @@ export function valueText(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(sorted(value)) : String(value);
 }
 
-function evaluate(steps: readonly Step[], start: readonly unknown[], context: Context): unknown[] {
+function evaluate(steps: readonly Step[], start: readonly unknown[], scope: Scope): unknown[] {
   let values = [...start];
-  for (const step of steps) values = values.flatMap(value => apply(step, value, context));
+  for (const step of steps) {
+    const inputs = values;
+    // First what the first part finds in all of them.
+    values =
+      step.type === 'union'
+        ? step.parts.flatMap(part => evaluate(part, inputs, scope))
+        : inputs.flatMap(value => apply(step, value, scope));
+    if (step.type === 'field' && values.length === 0 && inputs.length > 0 && !scope.mayMiss) {
+      throw new PathError(`${step.name} is not found`);
+    }
+  }
   return values;
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-function apply(step: Step, value: unknown, context: Context): unknown[] {
+function apply(step: Exclude<Step, { type: 'union' }>, value: unknown, scope: Scope): unknown[] {
   switch (step.type) {
     case 'root':
-      return [context.root];
+      return [scope.root];
     case 'field':
-      if (isObject(value) && Object.hasOwn(value, step.name)) return [value[step.name]];
-      if (context.isStrict) throw new PathError(`${step.name} is not found`);
-      return [];
+      return isObject(value) && Object.hasOwn(value, step.name) ? [value[step.name]] : [];
     case 'wildcard':
       return Array.isArray(value) ? value : isObject(value) ? Object.values(value) : [];
     case 'recursive':
       return descendants(value);
     case 'index': {
-      if (!Array.isArray(value)) return [];
+      if (!Array.isArray(value)) {
+        if (value === undefined || value === null) return [];
+        throw new PathError(`${goType(value)} is not array or slice`);
+      }
       const index = step.index < 0 ? value.length + step.index : step.index;
       if (index >= value.length || index < 0) {
         throw new PathError(`array index out of bounds: index ${step.index}, length ${value.length}`);
@@ -154,11 +159,9 @@ function apply(step: Step, value: unknown, context: Context): unknown[] {
     }
     case 'slice':
       return Array.isArray(value) ? slice(value, step) : [];
-    case 'union':
-      return step.parts.flatMap(part => evaluate(part, [value], context));
     case 'filter': {
       const items = Array.isArray(value) ? value : [value];
-      return items.filter(item => matches(step, item, context.root));
+      return items.filter(item => matches(step, item, scope));
     }
   }
 }
@@ -173,10 +176,11 @@ function slice(array: readonly unknown[], { start, end, step }: Extract<Step, { 
   return part.filter((_, index) => index % step === 0);
 }
 
-function matches(filter: Extract<Step, { type: 'filter' }>, item: unknown, root: unknown): boolean {
-  const left = operandValue(filter.left, item, root);
-  if (!filter.right) return left !== undefined;
-  const right = operandValue(filter.right, item, root);
+function matches(filter: Extract<Step, { type: 'filter' }>, item: unknown, scope: Scope): boolean {
+  // Whether something is there may be asked of what is not.
+  if (!filter.right) return operandValue(filter.left, item, { ...scope, mayMiss: true }) !== undefined;
+  const left = operandValue(filter.left, item, scope);
+  const right = operandValue(filter.right, item, scope);
   if (left === undefined || right === undefined) return false;
   switch (filter.operator) {
     case '==':
@@ -199,8 +203,8 @@ function compare(a: unknown, b: unknown): number {
   return String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0;
 }
 
-function operandValue(operand: Operand, item: unknown, root: unknown): unknown {
-  return 'value' in operand ? operand.value : evaluate(operand.steps, [item], { root, isStrict: false })[0];
+function operandValue(operand: Operand, item: unknown, scope: Scope): unknown {
+  return 'value' in operand ? operand.value : evaluate(operand.steps, [item], scope)[0];
 }
 
 const broken = (why: string) => new SyntaxError(why);
@@ -274,7 +278,7 @@ function parsePath(text: string): Step[] {
     } else if (take(/^\.?\*/)) steps.push({ type: 'wildcard' });
     else if (rest.startsWith('[')) {
       const end = closingBracket(rest);
-      steps.push(parseBracket(rest.slice(1, end).trim()));
+      steps.push(...parseBracket(rest.slice(1, end).trim()));
       rest = rest.slice(end + 1);
     } else {
       const field = take(/^\.?((?:\\.|[^.[\]\s{}()'"=!<>|*?,@$\\])+)/);
@@ -297,18 +301,22 @@ function closingBracket(text: string): number {
   throw broken('unterminated array');
 }
 
-function parseBracket(text: string): Step {
+function parseBracket(text: string): Step[] {
   const filter = /^\?\((.*)\)$/s.exec(text)?.[1];
-  if (filter !== undefined) return parseFilter(filter.trim());
-  if (text === '*') return { type: 'wildcard' };
+  if (filter !== undefined) return [parseFilter(filter.trim())];
+  if (text === '*') return [{ type: 'wildcard' }];
   const parts = splitOutsideQuotes(text);
-  if (parts.length > 1) return { type: 'union', parts: parts.map(part => [parseBracket(part)]) };
-  if (/^["']/.test(text)) return { type: 'field', name: unquote(text) };
-  if (/^-?\d+$/.test(text)) return { type: 'index', index: Number(text) };
+  if (parts.length > 1) return [{ type: 'union', parts: parts.map(parseBracket) }];
+  // What stands in quotes is a path too: a dot of a key has a backslash before it there as well.
+  const key = /^'([^']*)'$/.exec(text)?.[1];
+  if (key !== undefined) return parsePath(`.${key}`);
+  if (/^-?\d+$/.test(text)) return [{ type: 'index', index: Number(text) }];
   const range = /^(-?\d*):(-?\d*)(?::(\d*))?$/.exec(text);
   if (range) {
     const number = (digits: string | undefined) => (digits ? Number(digits) : undefined);
-    return { type: 'slice', start: number(range[1]), end: number(range[2]), step: Math.max(1, number(range[3]) ?? 1) };
+    return [
+      { type: 'slice', start: number(range[1]), end: number(range[2]), step: Math.max(1, number(range[3]) ?? 1) },
+    ];
   }
   throw broken(`invalid array index ${text}`);
 }

@@ -7,6 +7,7 @@ import { jsonText, yamlText } from './documents.ts';
 import { GoTemplate } from './go-template.ts';
 import { JsonPath, relaxed } from './jsonpath.ts';
 import { TableWriter } from './tables.ts';
+import { goText } from './template/go-format.ts';
 
 export interface PrintedObject {
   readonly resource: Resource;
@@ -29,12 +30,16 @@ const FORMATS =
 
 /**
  * The printer for an output format; its text ends with a newline where kubectl's does.
- * @param options `isStrict`: a key that a JSONPath names and that is missing is an error.
  * @throws CommandError for a format that does not exist.
  */
 export function objectPrinter(
   format: string,
-  options: { readonly hasHeaders?: boolean; readonly allowed?: string; readonly isStrict?: boolean } = {},
+  options: {
+    readonly hasHeaders?: boolean;
+    readonly allowed?: string;
+    /** Whether templates may name keys that are not there. */
+    readonly mayMiss?: boolean | undefined;
+  } = {},
 ): ObjectPrinter {
   const separator = format.indexOf('=');
   const name = separator < 0 ? format : format.slice(0, separator);
@@ -51,7 +56,7 @@ export function objectPrinter(
     case 'jsonpath':
     case 'jsonpath-file': {
       const template = new JsonPath(argumentOf(name, argument, 'template'));
-      return result => template.render(documentOf(result), options.isStrict);
+      return result => template.render(documentOf(result), options.mayMiss);
     }
     case 'jsonpath-as-json': {
       const template = new JsonPath(argumentOf(name, argument, 'template'));
@@ -62,7 +67,7 @@ export function objectPrinter(
     case 'template':
     case 'templatefile': {
       const template = new GoTemplate(argumentOf(name, argument, 'template'));
-      return result => template.render(documentOf(result));
+      return result => template.render(documentOf(result), options.mayMiss);
     }
     case 'custom-columns':
       return customColumns(columnsOf(argumentOf(name, argument, 'custom-columns')), options.hasHeaders ?? true);
@@ -95,15 +100,6 @@ function documentOf({ objects, isList }: PrintedResult): unknown {
     metadata: { resourceVersion: '' },
     items: objects.map(({ object }) => object),
   };
-}
-
-/** A value as Go prints any: maps and lists in square brackets, with blanks between. */
-function goText(value: unknown): string {
-  if (value === null || value === undefined) return '<nil>';
-  if (Array.isArray(value)) return `[${value.map(goText).join(' ')}]`;
-  if (typeof value !== 'object') return String(value);
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `map[${entries.map(([key, field]) => `${key}:${goText(field)}`).join(' ')}]`;
 }
 
 const columnText = (value: unknown): string => (value === null ? '<none>' : goText(value));

@@ -11,11 +11,12 @@ export interface Outcome {
   readonly exitCode: number;
 }
 
-/** Runs the program in process. */
+/** Runs the program in process. @param own What its surroundings have in place of the usual. */
 export async function runInProcess(
   words: readonly string[],
   env: Record<string, string> = {},
   input = '',
+  own: Partial<CommandContext> = {},
 ): Promise<Outcome> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   let exitCode = 0;
@@ -42,6 +43,7 @@ export async function runInProcess(
     setExitCode: code => {
       exitCode = code;
     },
+    ...own,
   };
   const program = new Command('raftsman').exitOverride().enablePositionalOptions();
   program.configureOutput({ writeOut: text => void stdout.write(text), writeErr: text => void stderr.write(text) });
