@@ -141,9 +141,8 @@ export async function manifestObjects(
   for (const manifest of manifests) {
     const { object, source } = manifest;
     const metadata = metadataOf(object);
-    if (labels && !labels.matches(metadata.labels)) continue;
     const resource = await resourceOf(session, manifest, flags);
-    if (!resource) continue;
+    if (!resource || (labels && !labels.matches(metadata.labels))) continue;
     const namespace = namespaceOf(session, resource, metadata);
     const completed =
       resource.isNamespaced && !flags.local ? { ...object, metadata: { ...metadata, namespace } } : object;

@@ -230,7 +230,7 @@ async function printObjects(request: GetRequest): Promise<void> {
       if (!(flags.ignoreNotFound && error.reason === 'NotFound')) errors.push(describeApiError(error));
     }
   }
-  const isList = targets.length !== 1 || targets[0]?.name === undefined;
+  const isList = targets.length !== 1 || session.mistakes.length > 0 || targets[0]?.name === undefined;
   const order = sorter(flags);
   if (order) objects.sort((a, b) => order(a.object, b.object));
   // Of a file kubectl shows all objects or none.

@@ -137,11 +137,13 @@ async function run(session: Session, words: readonly string[], flags: Flags, sel
     },
   };
   const shown = (object: JsonObject) => (dryRunOf(flags) === 'client' ? withEmptyFields(object) : object);
-  // Of what is only shown nothing is noted.
-  const noted = (object: JsonObject) =>
-    flags.saveConfig && dryRunOf(flags) !== 'client' ? withLastApplied(object) : object;
+  const noted = (object: JsonObject) => {
+    const cause = recorded(session, object, flags);
+    // Of what is only shown nothing is noted.
+    return flags.saveConfig && dryRunOf(flags) !== 'client' ? withLastApplied(cause) : cause;
+  };
   const pods = await session.discovery.find('pods');
-  const object = noted(recorded(session, overridden(shown(pod), pods, flags), flags));
+  const object = noted(overridden(shown(pod), pods, flags));
   if (flags.expose) {
     const service = {
       apiVersion: 'v1',
