@@ -118,12 +118,18 @@ function usageText(text: string): string {
     );
 }
 
+/** Whether a plugin of the PATH was meant, and has run. Looking for one is loaded only where no command of ours is meant. */
+async function hasRunPlugin(): Promise<boolean> {
+  if (isOperation || (program.commands.length === 1 && words[0] !== 'create')) return false;
+  return (await import('./commands/plugin.ts')).runNamedPlugin(program, words, context);
+}
+
 function nameOf(command: Command): string {
   return command.parent ? `${nameOf(command.parent)} ${command.name()}` : context.name;
 }
 
 try {
-  await program.parseAsync(process.argv);
+  if (!(await hasRunPlugin())) await program.parseAsync(process.argv);
 } catch (error) {
   if (error instanceof CommanderError) {
     // Help and version have been printed already.

@@ -330,7 +330,7 @@ function leaderWork({
     };
     const manager = clientOf(CONTROLLER_MANAGER);
     // The scheduler and the controllers look at the same objects: each is read, and held, once. They begin with the controllers.
-    const informers = new Informers({ ...shared, client: manager });
+    const informers = new Informers({ ...shared, client: manager, freezes: false });
     const bootstrapped = Promise.withResolvers<void>();
     const tokens = new ServiceAccountTokens({
       key: setup.secrets.serviceAccountKey,

@@ -11,6 +11,7 @@ import { RestClient } from '../control/client/rest.ts';
 import type { ClusterSettings } from '../control/join/protocol.ts';
 import { createDefaultCertificate } from '../control/pki/authority.ts';
 import { type Agent, createAgent } from './agent.ts';
+import { agentLogger } from './agent-logger.ts';
 import type { AgentOptions } from './agent-options.ts';
 import { splitRanges } from './api.ts';
 import { DNS_PORT } from './dns/limits.ts';
@@ -38,8 +39,8 @@ const KUBELET_DIR = '/var/lib/kubelet';
 
 /** Runs a node until it is told to stop. */
 export async function runAgent(options: NodeOptions, context: NodeContext): Promise<void> {
-  const logger = pino(
-    { level: context.env.RAFTSMAN_LOG ?? 'info', base: { node: options.name } },
+  const logger = agentLogger(
+    { level: context.env.RAFTSMAN_LOG ?? 'info', node: options.name },
     pino.destination({ dest: 2, sync: true }),
   );
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 });

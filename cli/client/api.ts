@@ -32,6 +32,7 @@ const WATCH_LINE_BYTES_MAX = 16 * 1024 * 1024;
 export class Api {
   readonly #transport: ApiTransport;
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #repeatedHeaders: Readonly<Record<string, readonly string[]>>;
   readonly #onWarning: (text: string) => void;
   readonly #onRequest: ((told: RequestTold) => void) | undefined;
   readonly #clock: Clock | undefined;
@@ -39,6 +40,7 @@ export class Api {
   constructor(options: {
     readonly transport: ApiTransport;
     readonly headers: Readonly<Record<string, string>>;
+    readonly repeatedHeaders?: Readonly<Record<string, readonly string[]>>;
     readonly onWarning: (text: string) => void;
     readonly onRequest?: (told: RequestTold) => void;
     /** Measures requests for `onRequest`. */
@@ -46,6 +48,7 @@ export class Api {
   }) {
     this.#transport = options.transport;
     this.#headers = options.headers;
+    this.#repeatedHeaders = options.repeatedHeaders ?? {};
     this.#onWarning = options.onWarning;
     this.#onRequest = options.onRequest;
     this.#clock = options.clock;
@@ -127,6 +130,7 @@ export class Api {
         }),
         ...this.#headers,
       },
+      repeatedHeaders: this.#repeatedHeaders,
       ...(content !== undefined && { body: content }),
       ...(options.signal && { signal: options.signal }),
     };

@@ -24,9 +24,9 @@ export function groupVersionOf({ group, version }: { readonly group: string; rea
   return group === '' ? version : `${group}/${version}`;
 }
 
-/** `deployment.apps`, `pod`: how kubectl names a resource before `/name`. */
-export function singularWithGroup({ singular, kind, group }: Resource): string {
-  const name = singular || kind.toLowerCase();
+/** `deployment.apps`, `pod`: how kubectl names an object before `/name`, by its kind, whatever its resource is called. */
+export function kindWithGroup({ kind, group }: Pick<Resource, 'kind' | 'group'>): string {
+  const name = kind.toLowerCase();
   return group === '' ? name : `${name}.${group}`;
 }
 

@@ -1,6 +1,6 @@
 /** Credentials from a program that the kubeconfig names (client.authentication.k8s.io, KEP-541). */
 import { spawnSync } from 'node:child_process';
-import { failure } from './errors.ts';
+import { CommandError, failure } from './errors.ts';
 import type { ExecEntry } from './kubeconfig-file.ts';
 
 export interface ExecCredentials {
@@ -15,6 +15,18 @@ export interface PluginSurroundings {
   /** Whether it may ask a person. */
   readonly isTerminal: boolean;
 }
+
+/** As kubectl tells of all that goes wrong between it and the program. */
+const refused = (text: string, cause?: unknown): CommandError =>
+  new CommandError(`Unable to connect to the server: getting credentials: ${text}`, { cause });
+
+const NOT_INSTALLED = `It looks like you are trying to use a client-go credential plugin that is not installed.
+
+To learn more about this feature, consult the documentation available at:
+      https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins`;
+
+/** What Go says of text where an object belongs. */
+const NO_OBJECT = `couldn't get version/kind; json parse error: json: cannot unmarshal string into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`;
 
 const VERSIONS = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1'];
 
@@ -45,13 +57,13 @@ export function execCredentials(
     },
   });
   if (result.error) {
-    throw failure(
-      `getting credentials: exec: executable ${command} not found${installHint ? `\n\n${installHint}` : ''}`,
+    throw refused(
+      `exec: executable ${command} not found\n\n${NOT_INSTALLED}${installHint ? `\n\n${installHint}` : ''}`,
       result.error,
     );
   }
   if (result.status !== 0) {
-    throw failure(`getting credentials: exec: executable ${command} failed with exit code ${result.status}`);
+    throw refused(`exec: executable ${command} failed with exit code ${result.status}`);
   }
   return credentialsOf(result.stdout, apiVersion);
 }
@@ -65,16 +77,16 @@ function credentialsOf(text: string, apiVersion: string): ExecCredentials {
   try {
     answer = JSON.parse(text);
   } catch (error) {
-    throw failure('getting credentials: decoding stdout: it is no JSON', error);
+    throw refused(`decoding stdout: ${NO_OBJECT}`, error);
   }
   if (answer.kind !== 'ExecCredential' || answer.apiVersion !== apiVersion) {
-    throw failure(
-      `getting credentials: exec plugin is configured to use API version ${apiVersion}, plugin returned version ${answer.apiVersion ?? ''}`,
+    throw refused(
+      `exec plugin is configured to use API version ${apiVersion}, plugin returned version ${answer.apiVersion ?? ''}`,
     );
   }
   const { token, clientCertificateData: cert, clientKeyData: key } = answer.status ?? {};
   if (!token && !(cert && key)) {
-    throw failure("getting credentials: exec plugin didn't return a token or cert/key pair");
+    throw refused("exec plugin didn't return a token or cert/key pair");
   }
   return { token, cert, key };
 }

@@ -49,13 +49,13 @@ export async function execute(connection: Connection, path: string, streams: Exe
 
 /** Opens a WebSocket to a path of the server. */
 export function openSocket(
-  { server, tls, token, headers }: Connection,
+  { server, tls, token, headers, repeatedHeaders }: Connection,
   path: string,
   protocols: readonly string[],
 ): WebSocket {
   const url = new URL(server.replace(/^http/, 'ws') + path);
   return new WebSocket(url, [...protocols], {
-    headers: { ...headers, ...(token && { authorization: `Bearer ${token}` }) },
+    headers: { ...headers, ...repeatedHeaders, ...(token && { authorization: `Bearer ${token}` }) },
     perMessageDeflate: false,
     ...(tls.ca && { ca: tls.ca }),
     ...(tls.cert && { cert: tls.cert }),

@@ -41,6 +41,8 @@ export interface Connection {
   readonly token: string | undefined;
   /** Headers of every request: impersonation, basic authentication. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Those that come several times: the groups of impersonation, whose names may hold commas. */
+  readonly repeatedHeaders: Readonly<Record<string, readonly string[]>>;
   readonly namespace: string;
 }
 
@@ -70,9 +72,12 @@ export function loadConnection(flags: GlobalFlags, env: Environment, isTerminal 
       `the kubeconfig's cluster has a proxy-url (${found['proxy-url']}), and raftsman speaks through no proxy: leave it out, or use kubectl`,
     );
   }
-  const tls = tlsOf(flags, found, who);
-  const credentials =
-    flags.token === undefined && who?.exec ? fromPlugin(who.exec, { server, tls }, { env, isTerminal }) : undefined;
+  const tls = tlsOf(flags, { cluster: found, user: who, clusterName: clusterName ?? '', userName: userName ?? '' });
+  if (who?.exec?.apiVersion === 'client.authentication.k8s.io/v1' && !who.exec.interactiveMode) {
+    throw failure(`interactiveMode must be specified for ${userName ?? ''} to use exec authentication plugin`);
+  }
+  const isProven = flags.token !== undefined || flags.username !== undefined || Boolean(tls.cert && tls.key);
+  const credentials = !isProven && who?.exec ? fromPlugin(who.exec, { server, tls }, { env, isTerminal }) : undefined;
   return {
     server: serverUrl(server),
     tls: {
@@ -81,7 +86,7 @@ export function loadConnection(flags: GlobalFlags, env: Environment, isTerminal 
       ...(credentials?.key && { key: credentials.key }),
     },
     token: flags.token ?? credentials?.token ?? tokenOf(who, userName),
-    headers: headersOf(flags, who, userName),
+    ...headersOf(flags, who, userName),
     namespace: flags.namespace || context?.namespace || 'default',
   };
 }
@@ -120,14 +125,21 @@ function serverUrl(text: string): string {
 
 const firstLine = (error: unknown) => String(error instanceof Error ? error.message : error).split('\n')[0];
 
-function tlsOf(flags: GlobalFlags, cluster: ClusterEntry | undefined, user: UserEntry | undefined): TlsCredentials {
+interface Entries {
+  readonly cluster: ClusterEntry | undefined;
+  readonly user: UserEntry | undefined;
+  readonly clusterName: string;
+  readonly userName: string;
+}
+
+function tlsOf(flags: GlobalFlags, { cluster, user, clusterName, userName }: Entries): TlsCredentials {
   const ca = flags.certificateAuthority
-    ? fileText(flags.certificateAuthority, 'certificate-authority')
-    : pem(cluster, 'certificate-authority');
+    ? fileText(flags.certificateAuthority, 'certificate-authority', clusterName)
+    : pem(cluster, 'certificate-authority', clusterName);
   const cert = flags.clientCertificate
-    ? fileText(flags.clientCertificate, 'client-certificate')
-    : pem(user, 'client-certificate');
-  const key = flags.clientKey ? fileText(flags.clientKey, 'client-key') : pem(user, 'client-key');
+    ? fileText(flags.clientCertificate, 'client-cert', userName)
+    : pem(user, 'client-certificate', userName);
+  const key = flags.clientKey ? fileText(flags.clientKey, 'client-key', userName) : pem(user, 'client-key', userName);
   const insecure = flags.insecureSkipTlsVerify ?? cluster?.['insecure-skip-tls-verify'];
   const serverName = flags.tlsServerName ?? cluster?.['tls-server-name'];
   return {
@@ -140,18 +152,21 @@ function tlsOf(flags: GlobalFlags, cluster: ClusterEntry | undefined, user: User
 }
 
 /** `…-data` (base64) wins over the path. */
-function pem(holder: ClusterEntry | UserEntry | undefined, name: string): string | undefined {
+function pem(holder: ClusterEntry | UserEntry | undefined, name: string, owner: string): string | undefined {
   const data: unknown = holder && Reflect.get(holder, `${name}-data`);
   if (typeof data === 'string' && data !== '') return Buffer.from(data, 'base64').toString();
   const path: unknown = holder && Reflect.get(holder, name);
-  return typeof path === 'string' && path !== '' ? fileText(path, name) : undefined;
+  return typeof path === 'string' && path !== '' ? fileText(path, name, owner) : undefined;
 }
 
-function fileText(path: string, what: string): string {
+/** @param owner The name of the kubeconfig's entry that the file belongs to. */
+function fileText(path: string, what: string, owner: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw failure(`unable to read ${what} ${path}: ${firstLine(error)}`, error);
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const reason = isMissing ? `open ${path}: no such file or directory` : firstLine(error);
+    throw failure(`unable to read ${what} ${path} for ${owner} due to ${reason}`, error);
   }
 }
 
@@ -161,14 +176,14 @@ function tokenOf(user: UserEntry | undefined, name: string | undefined): string 
       `the kubeconfig's user "${name ?? ''}" logs in through an auth-provider, which Kubernetes gave up in v1.26: use an exec plugin or --token`,
     );
   }
-  return user?.token || (user?.tokenFile ? fileText(user.tokenFile, 'tokenFile').trim() : undefined);
+  return user?.token || (user?.tokenFile ? fileText(user.tokenFile, 'tokenFile', name ?? '').trim() : undefined);
 }
 
 function headersOf(
   flags: GlobalFlags,
   user: UserEntry | undefined,
   userName: string | undefined,
-): Record<string, string> {
+): Pick<Connection, 'headers' | 'repeatedHeaders'> {
   const headers: Record<string, string> = {};
   const name = flags.username ?? user?.username;
   if (name) {
@@ -182,7 +197,6 @@ function headersOf(
     throw failure(`requesting uid, groups or user-extra for ${userName ?? ''} without impersonating a user`);
   }
   if (as) headers['impersonate-user'] = as;
-  if (groups?.length) headers['impersonate-group'] = groups.join(', ');
   if (uid) headers['impersonate-uid'] = uid;
-  return headers;
+  return { headers, repeatedHeaders: groups?.length ? { 'impersonate-group': groups } : {} };
 }

@@ -3,10 +3,10 @@ import { matchesLabels, parseLabelSelector } from '../../control/api/selectors.t
 import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from './api.ts';
 import { resolveTargets } from './arguments.ts';
-import { groupVersionOf, pathOf, type Resource, singularWithGroup } from './discovery.ts';
+import { groupVersionOf, kindWithGroup, pathOf, type Resource } from './discovery.ts';
 import { CommandError, describeApiError, failure } from './errors.ts';
 import { type Manifest, readManifests } from './manifests.ts';
-import type { Session } from './session.ts';
+import { inOwnName, type Session } from './session.ts';
 import { MUST_NAME_OBJECTS } from './usage.ts';
 
 export interface Metadata {
@@ -60,7 +60,7 @@ export interface SelectionFlags {
 }
 
 export const displayName = ({ resource, name }: Pick<ObjectReference, 'resource' | 'name'>): string =>
-  `${singularWithGroup(resource)}/${name}`;
+  `${kindWithGroup(resource)}/${name}`;
 
 export const objectPath = ({ resource, namespace, name }: ObjectReference, subresource?: string): string =>
   pathOf(resource, namespace, name, subresource);
@@ -74,11 +74,15 @@ export async function manifestsOf(
   if (filename.length > 0) throw failure('only one of -f or -k can be specified');
   const { buildKustomization } = await import('../kustomize/build.ts');
   const warn = (text: string) => void context.stderr.write(`${text}\n`);
-  const objects = buildKustomization(kustomize, { warn, env: context.env, order: 'as they come' });
+  const objects = buildKustomization(kustomize, { warn, env: context.env, order: 'by kind' });
   return objects.map(object => ({ object, source: kustomize }));
 }
 
-/** The objects of `-f` or `-k`, each with its resource and namespace. */
+/**
+ * The objects of `-f` or `-k`, each with its resource and namespace. One of a kind that is not served does not stop the
+ * others: that is told, and sets the exit code.
+ * @throws CommandError if none is left.
+ */
 export async function manifestObjects(
   session: Session,
   flags: SelectionFlags,
@@ -88,18 +92,32 @@ export async function manifestObjects(
   if (manifests.length === 0) throw failure(`no objects passed to ${verb}`);
   const labels = flags.selector === undefined ? undefined : labelFilter(flags.selector);
   const objects: ManifestObject[] = [];
+  const unknown: CommandError[] = [];
   for (const { object, source } of manifests) {
     const metadata = metadataOf(object);
     if (labels && !labels.matches(metadata.labels)) continue;
     const described = `name: "${metadata.name ?? ''}" namespace: "${metadata.namespace ?? ''}" from "${source}"`;
-    const resource = await session.discovery.ofKind(String(object.apiVersion), String(object.kind), described);
+    let resource: Resource;
+    try {
+      resource = await session.discovery.ofKind(String(object.apiVersion), String(object.kind), described);
+    } catch (error) {
+      if (!(error instanceof CommandError) || !CONTINUING.has(verb)) throw error;
+      unknown.push(error);
+      continue;
+    }
     const namespace = namespaceOf(session, resource, metadata);
     const completed =
       resource.isNamespaced && !flags.local ? { ...object, metadata: { ...metadata, namespace } } : object;
     objects.push({ resource, namespace, name: metadata.name ?? '', object: completed, source });
   }
+  const [first] = unknown;
+  if (first && objects.length === 0 && unknown.length === 1) throw first;
+  session.postponeFailures(unknown);
   return objects;
 }
+
+/** The verbs that go on with the other objects. */
+const CONTINUING: ReadonlySet<string> = new Set(['apply', 'create', 'replace', 'it']);
 
 function labelFilter(text: string): { matches(labels: Metadata['labels']): boolean } {
   try {
@@ -166,7 +184,7 @@ export async function selectedReferences(
   words: readonly string[],
   flags: SelectionFlags,
 ): Promise<(ObjectReference & { readonly object?: JsonObject })[]> {
-  if (flags.filename?.length)
+  if (flags.filename?.length || flags.kustomize !== undefined)
     return (await manifestObjects(session, flags, 'it')).map(({ object: _own, ...reference }) => reference);
   if (words.length === 0) {
     throw failure(MUST_NAME_OBJECTS);
@@ -269,8 +287,30 @@ export async function forEachObject<T extends object>(
       failures.push({ error, context });
     }
   }
-  tellFailures(session, failures);
+  const postponed = session.takePostponed().map(error => ({ error, context: '' }));
+  // `apply` looks for all kinds before it begins, the others as they come to them.
+  tellFailures(session, doing === APPLYING ? [...postponed, ...failures] : [...failures, ...postponed]);
 }
+
+/** As {@link forEachObject}, for the objects that words and selectors name: one that is not there does not stop the others. */
+export async function forEachSelected(
+  session: Session,
+  words: readonly string[],
+  {
+    flags,
+    work,
+  }: {
+    readonly flags: SelectionFlags;
+    readonly work: (object: ObjectReference & { readonly object: JsonObject }) => Promise<void>;
+  },
+): Promise<void> {
+  await forEachObject(session, await selectedReferences(session, words, flags), async reference => {
+    await work({ ...reference, object: await objectOf(session, reference) });
+  });
+}
+
+/** What `apply` is doing. */
+export const APPLYING = 'applying patch to';
 
 /** What an error happened at, where that is not what the command is about. */
 const ACTIVITIES = new WeakMap<object, string>();
@@ -291,7 +331,7 @@ function tellFailures(
   const isOne = failures.length === 1;
   for (const { error, context } of failures) {
     if (error instanceof ApiError) session.error(describeApiError(error, context));
-    else session.error(isOne ? error.message : error.message.replace(/^error: /, ''));
+    else session.error(inOwnName(isOne ? error.message : error.message.replace(/^error: /, ''), session.context.name));
     session.context.setExitCode(1);
   }
 }

@@ -54,7 +54,7 @@ async function agent(t: { teardown(work: () => void): void }, failure = ''): Pro
 }
 
 async function exchange(t: { teardown(work: () => void): void }, url: string, text: string) {
-  const connection = { server: url, tls: {}, token: undefined, headers: {}, namespace: 'default' };
+  const connection = { server: url, tls: {}, token: undefined, headers: {}, repeatedHeaders: {}, namespace: 'default' };
   const outcome = Promise.withResolvers<unknown>();
   const listener = net.createServer(client => {
     forwardConnection(connection, '/portforward?ports=80', client).then(outcome.resolve, error => {

@@ -25,13 +25,14 @@ export class Session {
   /** How many documents of YAML it has printed. */
   documentCount = 0;
   #warningCount = 0;
+  readonly #postponed: CommandError[] = [];
 
   constructor(context: CommandContext, flags: GlobalFlags & { readonly v?: number }) {
     this.context = context;
     this.connection = loadConnection(flags, context.env, isTerminal(context.stdin));
     this.namespace = this.connection.namespace;
     this.isNamespaceExplicit = flags.namespace !== undefined;
-    const { server, tls, token, headers } = this.connection;
+    const { server, tls, token, headers, repeatedHeaders } = this.connection;
     this.transport = new HttpsTransport({
       servers: [server],
       tls,
@@ -43,6 +44,7 @@ export class Session {
     this.api = new Api({
       transport: this.transport,
       headers: { 'user-agent': `raftsman/${productVersion}`, ...headers },
+      repeatedHeaders,
       onWarning: text => {
         this.#warningCount++;
         this.error(`Warning: ${text}`);
@@ -53,6 +55,16 @@ export class Session {
       }),
     });
     this.discovery = new Discovery(this.api);
+  }
+
+  /** Notes what went wrong with some objects, to be told when the others are done. */
+  postponeFailures(failures: readonly CommandError[]): void {
+    this.#postponed.push(...failures);
+  }
+
+  /** What was noted and not told yet. */
+  takePostponed(): CommandError[] {
+    return this.#postponed.splice(0);
   }
 
   /** How often the server has warned. */
@@ -91,6 +103,7 @@ export function withSession<F>(context: CommandContext, run: SessionAction<F>) {
     try {
       session = new Session(context, flags);
       await run(session, args, flags, command);
+      for (const postponed of session.takePostponed()) tellFailure(context, postponed);
       if (flags.warningsAsErrors && session.warningCount > 0) {
         const count = session.warningCount;
         throw failure(`${count} ${count === 1 ? 'warning' : 'warnings'} received`);
@@ -126,7 +139,7 @@ export function tellFailure(context: CommandContext, error: unknown, server?: st
 }
 
 /** Hints such as "use 'raftsman get -h'" name the program as it was called. */
-function inOwnName(text: string, name: string): string {
+export function inOwnName(text: string, name: string): string {
   return name === 'raftsman' ? text : text.replaceAll(/(['"`(]|e\.g\. )raftsman /g, `$1${name} `);
 }
 

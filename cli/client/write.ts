@@ -13,6 +13,7 @@ export interface WriteFlags {
   readonly output?: string;
   readonly showManagedFields?: boolean;
   readonly template?: string;
+  readonly allowMissingTemplateKeys?: boolean;
 }
 
 export function withWriteFlags<T extends Command>(command: T): T {
@@ -28,8 +29,9 @@ export function withWriteFlags<T extends Command>(command: T): T {
 export type DryRun = 'none' | 'client' | 'server';
 
 export function dryRunOf({ dryRun }: WriteFlags): DryRun {
-  if (dryRun === undefined || dryRun === 'none') return 'none';
-  if (dryRun === true || dryRun === 'client') return 'client';
+  if (dryRun === undefined || dryRun === 'none' || dryRun === 'false') return 'none';
+  // What kubectl once called true.
+  if (dryRun === true || dryRun === 'client' || dryRun === 'true') return 'client';
   if (dryRun === 'server') return 'server';
   throw failure(`Invalid dry-run value (${dryRun}). Must be "none", "server", or "client".`);
 }
@@ -37,6 +39,11 @@ export function dryRunOf({ dryRun }: WriteFlags): DryRun {
 /** The query parameter of a write. */
 export const dryRunQuery = (flags: WriteFlags): string | undefined =>
   dryRunOf(flags) === 'server' ? 'All' : undefined;
+
+/** Whether `-o` shows all of the object but who set which field; templates may ask for that. */
+export function hidesManagedFields({ output = '', showManagedFields = false }: WriteFlags): boolean {
+  return !showManagedFields && (output === 'json' || output === 'yaml');
+}
 
 /** Who set which field interests few. */
 export function withoutManagedFields(object: JsonObject): JsonObject {
@@ -58,11 +65,16 @@ export function printWritten(
       flags.template === undefined ? (flags.output ?? '') : `${flags.output || 'go-template'}=${flags.template}`;
     // Documents of YAML that follow each other have a line between.
     if (format === 'yaml' && session.documentCount++ > 0) session.print('---');
-    const print = objectPrinter(format, { allowed: PLAIN_FORMATS });
-    const object = flags.showManagedFields ? written.object : withoutManagedFields(written.object);
+    const print = objectPrinter(format, {
+      allowed: PLAIN_FORMATS,
+      isStrict: flags.allowMissingTemplateKeys === false,
+    });
+    const object = hidesManagedFields(flags) ? withoutManagedFields(written.object) : written.object;
     session.context.stdout.write(print({ objects: [{ ...written, object }], isList: false }));
     return;
   }
   const suffix = mode === 'client' ? ' (dry run)' : mode === 'server' ? ' (server dry run)' : '';
-  session.print(`${displayName(written)} ${operation}${suffix}`);
+  // kubectl says so of reviews, which are not stored.
+  const named = written.name === '' ? { ...written, name: '<unknown>' } : written;
+  session.print(`${displayName(named)} ${operation}${suffix}`);
 }

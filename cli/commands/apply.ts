@@ -2,9 +2,10 @@
 import type { Command } from 'commander';
 import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from '../client/api.ts';
-import { nameWithGroup, pathOf } from '../client/discovery.ts';
+import { pathOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
 import {
+  APPLYING,
   during,
   forEachObject,
   type ManifestObject,
@@ -13,18 +14,21 @@ import {
   objectPath,
   type SelectionFlags,
 } from '../client/objects.ts';
+import { type RecordFlags, recorded, withRecordFlag } from '../client/record.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { usageFailure } from '../client/usage.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
+import { sorted } from '../output/documents.ts';
 import { definitionOf, LAST_APPLIED, lastApplied, threeWayPatch, withLastApplied } from './apply-patch.ts';
 import { prune } from './apply-prune.ts';
 import { ClusterCommand, integer, list, repeated, withGlobalFlags } from './cluster-command.ts';
 import { fieldValidation } from './create.ts';
+import { waitUntilGone } from './delete.ts';
 import { lastAppliedCommands } from './last-applied.ts';
 import { migrate } from './server-side-migration.ts';
 
-interface Flags extends WriteFlags, SelectionFlags {
+interface Flags extends WriteFlags, SelectionFlags, RecordFlags {
   readonly serverSide?: boolean;
   readonly forceConflicts?: boolean;
   readonly fieldManager?: string;
@@ -35,6 +39,7 @@ interface Flags extends WriteFlags, SelectionFlags {
   readonly all?: boolean;
   readonly force?: boolean;
   readonly overwrite: boolean;
+  readonly gracePeriod: number;
 }
 
 /** How often a patch that met another's write is made anew. */
@@ -74,13 +79,16 @@ export function register(program: Command, context: CommandContext): void {
     .enablePositionalOptions()
     .action(withSession<Flags>(context, apply));
   for (const sub of lastAppliedCommands(context)) command.addCommand(sub);
-  program.addCommand(withWriteFlags(withGlobalFlags(command)));
+  program.addCommand(withWriteFlags(withRecordFlag(withGlobalFlags(command))));
 }
 
 async function apply(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
   if (words.length > 0) throw usageFailure(self, `Unexpected args: [${words.join(' ')}]`);
   if (flags.serverSide && dryRunOf(flags) === 'client') {
     throw failure("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)");
+  }
+  if (flags.subresource !== undefined && !flags.serverSide) {
+    throw failure('--subresource can only be specified for --server-side');
   }
   if (flags.force && flags.serverSide) throw failure('--force cannot be used with --server-side');
   if (flags.all && flags.selector !== undefined) throw failure('cannot set --all and --selector at the same time');
@@ -99,7 +107,12 @@ async function apply(session: Session, words: readonly string[], flags: Flags, s
     if (name === '' && generateName) throw failure(`from ${generateName}: cannot use generate name with apply`);
   }
   const work = flags.serverSide ? applyOnServer : applyObject;
-  await forEachObject(session, manifests, manifest => work(session, manifest, flags), 'applying patch to');
+  await forEachObject(
+    session,
+    manifests.map(manifest => ({ ...manifest, object: recorded(session, manifest.object, flags) })),
+    manifest => work(session, manifest, flags),
+    APPLYING,
+  );
   if (flags.prune) await prune(session, manifests, flags);
 }
 
@@ -125,8 +138,7 @@ async function applyOnServer(session: Session, manifest: ManifestObject, flags: 
 
 /** Tells of fields that belong to others what can be done about them. */
 function explainConflicts(error: unknown): never {
-  if (!(error instanceof ApiError) || error.reason !== 'Conflict' || !error.message.startsWith('Apply failed with'))
-    throw error;
+  if (!(error instanceof ApiError) || error.reason !== 'Conflict') throw error;
   throw failure(
     `${error.message}
 Please review the fields above--they currently have other managers. Here
@@ -145,20 +157,64 @@ See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts`
 }
 
 async function applyObject(session: Session, manifest: ManifestObject, flags: Flags): Promise<void> {
-  if (manifest.name === '')
-    throw failure(`error when retrieving current configuration of ${manifest.source}: resource name may not be empty`);
+  if (manifest.name === '') throw failure(retrieving({ ...manifest, namespace: '' }, 'resource name may not be empty'));
   const modified = withLastApplied(manifest.object);
   for (let attempt = 0; ; attempt++) {
     const current = await find(session, manifest);
     try {
       if (current === undefined) await during('creating', create(session, { ...manifest, object: modified }, flags));
-      else await patch(session, { ...manifest, object: modified }, current, flags);
+      else await during('', patch(session, { ...manifest, object: modified }, current, flags));
       return;
     } catch (error) {
-      const isConflict = error instanceof ApiError && error.reason === 'Conflict';
-      if (!isConflict || attempt >= CONFLICT_RETRIES_MAX) throw error;
+      if (!(error instanceof ApiError) || current === undefined) throw error;
+      const isConflict = error.reason === 'Conflict';
+      if (isConflict && attempt < CONFLICT_RETRIES_MAX && !metadataOf(modified).resourceVersion) continue;
+      const isForced = flags.force && (isConflict || error.reason === 'Invalid') && dryRunOf(flags) === 'none';
+      if (!isForced) throw error;
+      await replace(session, { ...manifest, object: modified }, current, flags);
+      return;
     }
   }
+}
+
+/** Deletes the object and creates it anew; what cannot be created leaves the old one back in its place. */
+async function replace(session: Session, manifest: ManifestObject, current: JsonObject, flags: Flags): Promise<void> {
+  await session.api.json('DELETE', objectPath(manifest), {
+    body: { ...(flags.gracePeriod >= 0 && { gracePeriodSeconds: flags.gracePeriod }), propagationPolicy: 'Background' },
+  });
+  await waitUntilGone(session, manifest, { uid: metadataOf(current).uid, deadline: undefined });
+  const path = pathOf(manifest.resource, manifest.namespace);
+  try {
+    const object = await session.api.json('POST', path, {
+      body: withoutIdentity(withoutNulls(manifest.object)),
+      query: writeQuery(flags),
+    });
+    printWritten(session, { ...manifest, object }, 'configured', flags);
+  } catch (error) {
+    await session.api.json('POST', path, { body: withoutIdentity(current), query: { fieldManager: FIELD_MANAGER } });
+    throw error;
+  }
+}
+
+function withoutIdentity(object: JsonObject): JsonObject {
+  const { resourceVersion: _version, uid: _uid, ...metadata } = metadataOf(object);
+  return { ...object, metadata };
+}
+
+/** kubectl's long way of saying which patch was refused; what an invalid object lacks is told by itself. */
+function patching(manifest: ManifestObject, body: JsonObject, error: ApiError): ApiError {
+  if (error.reason === 'Invalid') return error;
+  const { resource, name, namespace, source } = manifest;
+  const { group, version } = resource;
+  const message = [
+    'error when applying patch:',
+    JSON.stringify(sorted(body)),
+    'to:',
+    `Resource: "${group}/${version}, Resource=${resource.name}", GroupVersionKind: "${group}/${version}, Kind=${resource.kind}"`,
+    `Name: ${JSON.stringify(name)}, Namespace: ${JSON.stringify(namespace)}`,
+    `for: ${JSON.stringify(source)}: error when patching ${JSON.stringify(source)}: ${error.message}`,
+  ].join('\n');
+  return new ApiError(error.reason, message, { code: error.code, cause: error });
 }
 
 /** kubectl's long way of saying which object could not be read. */
@@ -185,12 +241,23 @@ async function find(session: Session, manifest: ManifestObject): Promise<JsonObj
   }
 }
 
+/** Without the keys whose value is null: a patch would drop them as well, so that creating and changing lead to the same. */
+function withoutNulls(object: JsonObject): JsonObject {
+  const kept = Object.entries(object).filter(([, value]) => value !== null);
+  return Object.fromEntries(kept.map(([key, value]) => [key, withoutNullsWithin(value)]));
+}
+
+function withoutNullsWithin(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNullsWithin);
+  return typeof value === 'object' && value !== null ? withoutNulls(value as JsonObject) : value;
+}
+
 async function create(session: Session, manifest: ManifestObject, flags: Flags): Promise<void> {
   const object =
     dryRunOf(flags) === 'client'
       ? manifest.object
       : await session.api.json('POST', pathOf(manifest.resource, manifest.namespace), {
-          body: manifest.object,
+          body: withoutNulls(manifest.object),
           query: writeQuery(flags),
         });
   printWritten(session, { ...manifest, object }, 'created', flags);
@@ -208,7 +275,7 @@ async function patch(session: Session, manifest: ManifestObject, current: JsonOb
   const program = session.context.name;
   if (!original) {
     session.error(
-      `Warning: resource ${nameWithGroup(resource)}/${name} is missing the ${LAST_APPLIED} annotation which is required by ${program} apply. ${program} apply should only be used on resources created declaratively by either ${program} create --save-config or ${program} apply. The missing annotation will be patched automatically.`,
+      `Warning: resource ${resource.name}/${name} is missing the ${LAST_APPLIED} annotation which is required by ${program} apply. ${program} apply should only be used on resources created declaratively by either ${program} create --save-config or ${program} apply. The missing annotation will be patched automatically.`,
     );
   }
   if (metadataOf(current).deletionTimestamp) {
@@ -220,13 +287,17 @@ async function patch(session: Session, manifest: ManifestObject, current: JsonOb
     printWritten(session, { ...manifest, object: current }, 'unchanged', flags);
     return;
   }
+  const send = () =>
+    session.api.json('PATCH', objectPath(manifest), {
+      contentType: definition ? 'application/strategic-merge-patch+json' : 'application/merge-patch+json',
+      body,
+      query: writeQuery(flags),
+    });
   const patched =
     dryRunOf(flags) === 'client'
       ? modified
-      : await session.api.json('PATCH', objectPath(manifest), {
-          contentType: definition ? 'application/strategic-merge-patch+json' : 'application/merge-patch+json',
-          body,
-          query: writeQuery(flags),
+      : await send().catch(error => {
+          throw error instanceof ApiError ? patching(manifest, body, error) : error;
         });
   printWritten(session, { ...manifest, object: patched }, 'configured', flags);
 }

@@ -121,7 +121,7 @@ async function resourceAttributes(
   const found = type === '*' ? undefined : await session.discovery.find(type).catch(() => undefined);
   if (!found && type !== '*') {
     session.error(`Warning: the server doesn't have a resource type '${type}'\n`);
-  } else if (found && !found.isNamespaced) {
+  } else if (found && !found.isNamespaced && !flags.allNamespaces) {
     session.error(
       `Warning: resource '${found.name}' is not namespace scoped${found.group ? ` in group '${found.group}'` : ''}\n`,
     );

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { groupVersionOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
 import { forEachObject, metadataOf, type SelectionFlags, selectedObjects } from '../client/objects.ts';
+import { type RecordFlags, recorded, withRecordFlag } from '../client/record.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { dryRunOf, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
@@ -10,7 +11,7 @@ import { withEmptyFields } from '../output/generated.ts';
 import { ClusterCommand, integer, list, withGlobalFlags } from './cluster-command.ts';
 import { createObject } from './create.ts';
 
-interface Flags extends WriteFlags, SelectionFlags {
+interface Flags extends WriteFlags, SelectionFlags, RecordFlags {
   readonly min: number;
   readonly max?: number;
   readonly cpuPercent: number;
@@ -32,7 +33,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('--field-manager <name>', 'who owns the fields')
     .addHelpText('after', '\nExamples:\n  raftsman autoscale deployment web --min=2 --max=10 --cpu-percent=80')
     .action(withSession<Flags>(context, autoscale));
-  program.addCommand(withWriteFlags(withGlobalFlags(command)));
+  program.addCommand(withWriteFlags(withRecordFlag(withGlobalFlags(command))));
 }
 
 async function autoscale(session: Session, words: readonly string[], flags: Flags): Promise<void> {
@@ -72,11 +73,13 @@ async function autoscale(session: Session, words: readonly string[], flags: Flag
         },
       },
     };
-    const shown = dryRunOf(flags) === 'client' ? withEmptyFields(object) : object;
+    const isDry = dryRunOf(flags) === 'client';
+    const shown = recorded(session, isDry ? withEmptyFields(object) : object, flags);
     await createObject(
       session,
       { resource, namespace: target.namespace, name, object: shown },
-      { ...flags, operation: 'autoscaled', manager: 'kubectl-autoscale' },
+      // kubectl tells of a trial in the words of `create`.
+      { ...flags, ...(!isDry && { operation: 'autoscaled' }), manager: 'kubectl-autoscale' },
     );
   });
 }

@@ -4,7 +4,7 @@ import { tellFailure } from '../client/session.ts';
 import { usageFailure } from '../client/usage.ts';
 import type { CommandContext } from '../context.ts';
 import { parseDurationMs } from '../output/durations.ts';
-import { type FlagDefinition, parseWords } from './go-flags.ts';
+import { type FlagDefinition, type GivenFlag, parseWords } from './go-flags.ts';
 
 /** A command that reads its flags as kubectl does. */
 export class ClusterCommand extends Command {
@@ -24,6 +24,10 @@ export class ClusterCommand extends Command {
       isCommand: word => (word === 'help' ? this.commands.length > 0 : this.#subcommand(word) !== undefined),
     });
     this.hasSeparator = hasSeparator;
+    this.#tellDeprecated(flags.map(({ flag }) => flag.long ?? ''));
+    if (this.options.some(({ long }) => long === '--record')) {
+      this.setOptionValue('changeCause', [...this.#path(), ...operands, ...flags.map(flagText)].join(' '));
+    }
     for (const { flag, value } of flags) {
       if (!flag.option) helps.push('--help');
       else if (typeof value === 'boolean') {
@@ -57,6 +61,21 @@ export class ClusterCommand extends Command {
     return this;
   }
 
+  /** Once each, whatever the flag says. */
+  #tellDeprecated(names: readonly string[]): void {
+    for (const name of new Set(names)) {
+      const notice = Object.hasOwn(DEPRECATED, name) ? DEPRECATED[name] : undefined;
+      if (notice) this.configureOutput().writeErr?.(`Flag ${name} has been deprecated, ${notice}\n`);
+    }
+  }
+
+  /** The names of the commands down to this one, without the program's. */
+  #path(): string[] {
+    const names: string[] = [];
+    for (let command: Command = this; command.parent; command = command.parent) names.unshift(command.name());
+    return names;
+  }
+
   #flag(name: string): CommandFlag | undefined {
     for (let command: Command | null = this; command; command = command.parent) {
       const option = command.options.find(({ long, short }) => long === name || short === name);
@@ -77,6 +96,15 @@ interface CommandFlag extends FlagDefinition {
 }
 
 const HELP: ReadonlySet<string> = new Set(['-h', '--help']);
+
+/** Flags that kubectl means to give up, and what it says of them. */
+const DEPRECATED: Readonly<Record<string, string>> = {
+  '--record': '--record will be removed in the future',
+};
+
+/** A flag as a change's cause has it. */
+const flagText = ({ flag, value }: GivenFlag<CommandFlag>): string =>
+  `${flag.long ?? flag.short ?? '--help'}=${value === null ? '' : String(value)}`;
 
 const nameParts = ({ long, short, required, optional }: Option): FlagDefinition => ({
   long,

@@ -2,9 +2,10 @@
 import type { Command } from 'commander';
 import type { Node } from '../../control/api/generated/types.ts';
 import { pathOf } from '../client/discovery.ts';
+import { failure } from '../client/errors.ts';
 import { listObjects } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
-import { usageFailure } from '../client/usage.ts';
+import { MUST_NAME_OBJECTS, usageFailure } from '../client/usage.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
@@ -55,6 +56,8 @@ export async function findNodes(
     throw usageFailure(self, 'cannot specify both a node name and a --selector option');
   }
   const nodes = await session.discovery.find('nodes');
+  // An empty selector would mean every node.
+  if (flags.selector === '') throw failure(MUST_NAME_OBJECTS);
   if (flags.selector !== undefined) return listObjects<Node>(session, nodes, { selector: flags.selector });
   if (words.length === 0) throw usageFailure(self, `USAGE: ${self.name()} NODE [flags]`);
   return Promise.all(

@@ -20,6 +20,9 @@ const STANDARD_VERBS: ReadonlySet<string> = new Set(
   ),
 );
 
+/** What may be done with paths of the server. */
+const PATH_VERBS: ReadonlySet<string> = new Set('* get post put delete patch head options'.split(' '));
+
 /** Rules: one an API group, with all resources of that group. */
 async function rulesOf(session: Session, flags: RoleFlags): Promise<JsonObject[]> {
   const verbs = (flags.verb ?? []).includes('*') ? ['*'] : [...new Set(flags.verb)];
@@ -30,7 +33,11 @@ async function rulesOf(session: Session, flags: RoleFlags): Promise<JsonObject[]
   for (const word of new Set(flags.resource)) {
     const [type = '', subresource] = word.split('/');
     const found = type === '*' ? undefined : await session.discovery.find(type).catch(() => undefined);
-    if (type !== '*' && !found) throw new CommandError(`the server doesn't have a resource type "${type}"`);
+    if (type !== '*' && !found) {
+      const [name = '', ...group] = type.split('.');
+      const where = group.length > 0 ? ` in group ${JSON.stringify(group.join('.'))}` : '';
+      throw new CommandError(`the server doesn't have a resource type ${JSON.stringify(name)}${where}`);
+    }
     const [group, name] = found ? [found.group, found.name] : ['*', '*'];
     groups.set(group, [...(groups.get(group) ?? []), subresource ? `${name}/${subresource}` : name]);
   }
@@ -78,9 +85,7 @@ const clusterRole = kind<RoleFlags>({
     const head = { apiVersion: `${RBAC}/v1`, kind: 'ClusterRole', metadata: { name } };
     if (flags.aggregationRule) {
       if (flags.verb || flags.resource || flags.nonResourceUrl || flags.resourceName) {
-        throw failure(
-          'aggregation rule must be specified without verbs, resources, resource names, or non-resource URLs',
-        );
+        throw failure('aggregation rule must be specified without nonResourceURLs, verbs, resources or resourceNames');
       }
       const matchLabels = Object.fromEntries(flags.aggregationRule.split(',').map(pair => pair.split('=')));
       return { ...head, aggregationRule: { clusterRoleSelectors: [{ matchLabels }] }, rules: null };
@@ -89,6 +94,8 @@ const clusterRole = kind<RoleFlags>({
     if (!flags.resource?.length && !flags.nonResourceUrl?.length) {
       throw failure('one of resource or nonResourceURL must be specified');
     }
+    const stray = flags.nonResourceUrl?.length ? flags.verb.find(verb => !PATH_VERBS.has(verb)) : undefined;
+    if (stray !== undefined) throw failure(`invalid verb: '${stray}' for nonResourceURL`);
     return { ...head, rules: await rulesOf(session, flags) };
   },
 });

@@ -105,7 +105,7 @@ async function jobFrom(session: Session, name: string, from: string): Promise<Js
     metadata?: { name?: string; uid?: string };
     spec?: { jobTemplate?: { metadata?: { labels?: object; annotations?: object }; spec?: object } };
   }>('GET', pathOf(resource, session.namespace, source));
-  if (resource.kind !== 'CronJob') throw failure('from must be an existing cronjob');
+  if (resource.kind !== 'CronJob') throw failure(`unknown object type *${resource.version}.${resource.kind}`);
   const { metadata: template, spec } = object.spec?.jobTemplate ?? {};
   return {
     apiVersion: 'batch/v1',

@@ -10,6 +10,7 @@ import {
   metadataOf,
   type SelectionFlags,
 } from '../client/objects.ts';
+import { type RecordFlags, recorded, withRecordFlag } from '../client/record.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { usageFailure } from '../client/usage.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
@@ -19,7 +20,7 @@ import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
 import { createKinds } from './create-kinds.ts';
 import { sendRaw } from './raw.ts';
 
-interface Flags extends WriteFlags, SelectionFlags {
+interface Flags extends WriteFlags, SelectionFlags, RecordFlags {
   readonly saveConfig?: boolean;
   readonly validate?: string | true;
   readonly fieldManager?: string;
@@ -62,7 +63,7 @@ Examples:
     )
     .action(withSession<Flags>(context, create));
   for (const kind of createKinds) kind(command, context);
-  program.addCommand(withWriteFlags(withGlobalFlags(command)));
+  program.addCommand(withWriteFlags(withRecordFlag(withGlobalFlags(command))));
 }
 
 async function create(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
@@ -78,7 +79,7 @@ async function create(session: Session, words: readonly string[], flags: Flags, 
     await manifestObjects(session, flags, 'create'),
     async manifest => {
       const object = flags.saveConfig ? withLastApplied(manifest.object) : manifest.object;
-      await createObject(session, { ...manifest, object }, flags);
+      await createObject(session, { ...manifest, object: recorded(session, object, flags) }, flags);
     },
     'creating',
   );

@@ -28,16 +28,35 @@ function apart(spec: PodSpec): PodSpec {
   };
 }
 
+/** In a copy all see each other's processes, unless the pod says otherwise. */
+const sharing = (spec: PodSpec): PodSpec => ({ shareProcessNamespace: true, ...spec });
+
+/** The node's own namespaces, but none of its files. */
+function withoutFiles(spec: PodSpec): PodSpec {
+  const { hostIPC, hostNetwork, hostPID, ...rest } = spec;
+  return {
+    ...apart(rest),
+    ...(hostIPC && { hostIPC }),
+    ...(hostNetwork && { hostNetwork }),
+    ...(hostPID && { hostPID }),
+  };
+}
+
+const byPlace =
+  (onNode: (spec: PodSpec) => PodSpec) =>
+  (spec: PodSpec, place: Place): PodSpec =>
+    place === 'node' ? onNode(spec) : place === 'copy' ? sharing(spec) : spec;
+
 const PROFILES: Readonly<Record<string, Profile>> = {
   legacy: { container: container => container, pod: same },
   general: {
     container: (container, place) =>
       place === 'node' ? container : withSecurity(container, { capabilities: { add: ['SYS_PTRACE'] } }),
-    pod: same,
+    pod: byPlace(same),
   },
   baseline: {
-    container: container => container,
-    pod: (spec, place) => (place === 'node' ? apart(spec) : spec),
+    container: ({ securityContext: _any, ...container }) => container,
+    pod: byPlace(apart),
   },
   restricted: {
     container: container =>
@@ -47,13 +66,13 @@ const PROFILES: Readonly<Record<string, Profile>> = {
         runAsNonRoot: true,
         seccompProfile: { type: 'RuntimeDefault' },
       }),
-    pod: (spec, place) => (place === 'node' ? apart(spec) : spec),
+    pod: byPlace(apart),
   },
   netadmin: {
     container: container => withSecurity(container, { capabilities: { add: ['NET_ADMIN', 'NET_RAW'] } }),
-    pod: same,
+    pod: byPlace(withoutFiles),
   },
-  sysadmin: { container: container => withSecurity(container, { privileged: true }), pod: same },
+  sysadmin: { container: container => withSecurity(container, { privileged: true }), pod: byPlace(same) },
 };
 
 /** @throws CommandError if there is no such profile. */

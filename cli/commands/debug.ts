@@ -1,14 +1,16 @@
 /** `raftsman debug`: looks into a pod or a node with another container. */
 import type { Command } from 'commander';
-import type { Container, Pod } from '../../control/api/generated/types.ts';
-import { resolveTargets } from '../client/arguments.ts';
+import type { Container, Pod, PodSpec } from '../../control/api/generated/types.ts';
+import type { JsonObject } from '../client/api.ts';
 import { attachTo, waitForContainer } from '../client/attach.ts';
 import { pathOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
+import { selectedReferences } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
 import type { CommandContext } from '../context.ts';
 import { ClusterCommand, list, repeated, withGlobalFlags } from './cluster-command.ts';
-import { type Profile, profileOf } from './debug-profiles.ts';
+import { readCustom, withCustom } from './debug-custom.ts';
+import { type Place, type Profile, profileOf } from './debug-profiles.ts';
 
 interface Flags {
   readonly image?: string;
@@ -33,6 +35,8 @@ interface Flags {
   readonly imagePullPolicy?: string;
   readonly profile: string;
   readonly argumentsOnly?: boolean;
+  readonly custom?: string;
+  readonly filename?: readonly string[];
 }
 
 /** As kubectl names what it is told no name for. */
@@ -68,7 +72,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('--attach', 'join it when it runs')
     .option('-q, --quiet', 'say less')
     .option('-f, --filename <file>', 'the pod of this file', list)
-    .option('--custom <file>', 'not available')
+    .option('--custom <file>', 'more of the new container: a part of its specification, JSON or YAML')
     .addHelpText(
       'after',
       '\nExamples:\n  raftsman debug web-1 -it --image=busybox\n  raftsman debug web-1 --copy-to=web-debug --set-image=*=busybox -- sh\n  raftsman debug node/node-1 -it --image=busybox',
@@ -79,30 +83,22 @@ export function register(program: Command, context: CommandContext): void {
 
 async function debug(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
   const separator = self instanceof ClusterCommand && self.hasSeparator;
-  const [word] = words;
-  const command = separator ? words.slice(1) : [];
-  if (!flags.image && !flags.setImage) {
-    throw failure(
-      flags.copyTo
-        ? 'you must specify --image, --set-image or command arguments.'
-        : 'you must specify --image when not using --copy-to.',
-    );
-  }
-  if (word === undefined) throw failure('NAME or filename is required for debug');
-  if (flags.target && flags.copyTo) {
-    throw failure('--target is incompatible with --copy-to. Use --share-processes instead.');
-  }
-  if (flags.tty && !flags.stdin) throw failure('-i/--stdin is required for containers with -t/--tty=true');
+  const isFile = Boolean(flags.filename?.length);
+  const command = separator ? words.slice(isFile ? 0 : 1) : [];
+  const [word] = isFile ? [] : words;
+  check(flags, { command, isNamed: word !== undefined || isFile });
   const profile = profileOf(flags.profile);
+  const custom = flags.custom === undefined ? undefined : readCustom(flags.custom);
   if (flags.profile === 'legacy') {
     session.error(
       '--profile=legacy is deprecated and will be removed in the future. It is recommended to explicitly specify a profile, for example "--profile=general".',
     );
   }
-  const { targets } = await resolveTargets(word.includes('/') ? [word] : ['pods', word], session.discovery);
-  const [target] = targets;
-  if (target?.name === undefined) throw failure('name a pod or a node');
-  const work: Work = { session, flags, profile, command };
+  const named = word === undefined ? [] : word.includes('/') ? [word] : ['pods', word];
+  const [target] = await selectedReferences(session, named, { ...(isFile && { filename: flags.filename ?? [] }) });
+  if (target === undefined) throw failure('name a pod or a node');
+  const isSharing = self.getOptionValueSource('shareProcesses') === 'cli' ? flags.shareProcesses : undefined;
+  const work: Work = { session, flags, profile, command, custom, isSharing };
   const made = target.resource.kind === 'Node' ? await debugNode(work, target.name) : await debugPod(work, target.name);
   const joins = flags.attach ?? flags.stdin ?? false;
   if (!joins) return;
@@ -110,12 +106,48 @@ async function debug(session: Session, words: readonly string[], flags: Flags, s
   await attachTo(session, pod, { container: made.container, ...flags });
 }
 
+/** @throws CommandError for flags that make no sense together. */
+function check(
+  flags: Flags,
+  { command, isNamed }: { readonly command: readonly string[]; readonly isNamed: boolean },
+): void {
+  if (flags.copyTo) {
+    if (!flags.image && !flags.setImage && command.length === 0) {
+      throw failure('you must specify --image, --set-image or command arguments.');
+    }
+    if (command.length > 0 && !flags.container && !flags.image) {
+      throw failure('you must specify an existing container or a new image when specifying args.');
+    }
+  } else {
+    if (flags.replace) throw failure('--replace may only be used with --copy-to.');
+    if (flags.sameNode) throw failure('--same-node may only be used with --copy-to.');
+    if (flags.setImage) throw failure('--set-image may only be used with --copy-to.');
+    if (!flags.image) throw failure('you must specify --image when not using --copy-to.');
+  }
+  if (!isNamed) throw failure('NAME or filename is required for debug');
+  if (flags.target && flags.copyTo) {
+    throw failure('--target is incompatible with --copy-to. Use --share-processes instead.');
+  }
+  if (flags.tty && !flags.stdin) throw failure('-i/--stdin is required for containers with -t/--tty=true');
+}
+
 interface Work {
   readonly session: Session;
   readonly flags: Flags;
   readonly profile: Profile;
   readonly command: readonly string[];
+  /** What is wanted of the container besides. */
+  readonly custom: JsonObject | undefined;
+  /** Whether the containers of a copy see each other's processes; undefined: as the profile has it. */
+  readonly isSharing: boolean | undefined;
 }
+
+/** The container as the profile and the file of `--custom` have it. */
+function dressed({ profile, custom }: Work, container: Container, place: Place): Container {
+  const profiled = profile.container(container, place);
+  return custom ? withCustom(profiled, custom) : profiled;
+}
+
 interface Made {
   readonly pod: Pod;
   readonly container: string;
@@ -130,24 +162,32 @@ async function debugPod(work: Work, name: string): Promise<Made> {
 
 /** An ephemeral container in the pod itself. */
 async function addContainer(work: Work, pod: Pod): Promise<Made> {
-  const { session, flags, profile } = work;
+  const { session, flags } = work;
   const name = containerName(work, pod);
   const container = {
     ...newContainer(work, name),
     ...(flags.target && { targetContainerName: flags.target }),
   };
-  const ephemeral = profile.container(container, 'ephemeral');
+  const ephemeral = dressed(work, container, 'ephemeral');
   if (flags.target && !flags.quiet) {
     session.print(
       `Targeting container ${JSON.stringify(flags.target)}. If you don't see processes from this container it may be because the container runtime doesn't support this feature.`,
     );
   }
+  const others = (pod.spec?.ephemeralContainers ?? []).map(each => each.name).filter(each => each !== name);
   const pods = await session.discovery.find('pods');
   const { namespace = session.namespace, name: podName = '' } = pod.metadata ?? {};
   const changed = await session.api.json<Pod>('PATCH', pathOf(pods, namespace, podName, 'ephemeralcontainers'), {
     contentType: 'application/strategic-merge-patch+json',
-    body: { spec: { ephemeralContainers: [ephemeral] } },
-    query: { fieldManager: 'kubectl-debug' },
+    body: {
+      spec: {
+        // It stands behind those that are there.
+        '$setElementOrder/ephemeralContainers': [...others, name].map(each => ({ name: each })),
+        ephemeralContainers: [ephemeral],
+      },
+    },
+    // kubectl leaves it to the server, which takes the program's name.
+    query: { fieldManager: 'kubectl' },
   });
   return { pod: changed, container: name };
 }
@@ -196,51 +236,40 @@ function containerName({ session, flags }: Work, pod: Pod): string {
 
 /** A copy of the pod, with the container beside the others, or with another image or command. */
 async function copyPod(work: Work, pod: Pod): Promise<Made> {
-  const { session, flags, profile, command } = work;
+  const { session, flags, profile } = work;
   const { spec, metadata } = pod;
   if (!spec) throw failure('the pod has no specification');
   const images = new Map((flags.setImage ?? []).map(text => splitPair(text)));
-  const unprobed = (container: Container): Container => {
-    const { livenessProbe, readinessProbe, startupProbe, ...rest } = container;
-    return {
-      ...rest,
-      ...(flags.keepLiveness && livenessProbe && { livenessProbe }),
-      ...(flags.keepReadiness && readinessProbe && { readinessProbe }),
-      ...(flags.keepStartup && startupProbe && { startupProbe }),
-    };
-  };
   const containers = spec.containers.map(container => {
     const image = images.get(container.name) ?? images.get('*');
-    return { ...unprobed(container), ...(image && { image }) };
+    return image ? { ...container, image } : container;
   });
-  const existing = containers.find(({ name }) => name === flags.container);
+  const index = containers.findIndex(({ name }) => name === flags.container);
+  const existing = containers[index];
   let name = flags.container ?? '';
-  if (existing) Object.assign(existing, changed(work));
+  if (existing) containers[index] = dressed(work, { ...existing, ...changed(work) }, 'copy');
   else if (flags.image) {
     name = containerName(work, pod);
-    containers.push(profile.container(newContainer(work, name), 'copy'));
-  } else if (command.length > 0)
+    containers.push(dressed(work, newContainer(work, name), 'copy'));
+  } else if (!flags.setImage)
     throw failure('you must specify an existing container or a new image when specifying args.');
-  const { nodeName, ephemeralContainers: _ephemeral, initContainers, ...rest } = spec;
+  const { nodeName, ephemeralContainers: _ephemeral, shareProcessNamespace = work.isSharing, ...rest } = spec;
+  const isSharing = work.isSharing ?? shareProcessNamespace;
+  const shared = { ...rest, containers, ...(isSharing !== undefined && { shareProcessNamespace: isSharing }) };
+  const isUntouched = !existing && !flags.image;
   const copy: Pod = {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
       name: flags.copyTo ?? '',
       namespace: metadata?.namespace ?? session.namespace,
-      ...(flags.keepLabels && metadata?.labels && { labels: metadata.labels }),
-      ...(flags.keepAnnotations && metadata?.annotations && { annotations: metadata.annotations }),
+      ...(keeps(work, 'labels') && metadata?.labels && { labels: metadata.labels }),
+      ...(keeps(work, 'annotations') && metadata?.annotations && { annotations: metadata.annotations }),
     },
-    spec: profile.pod(
-      {
-        ...rest,
-        containers,
-        ...(flags.keepInitContainers && initContainers && { initContainers }),
-        ...(flags.sameNode && nodeName && { nodeName }),
-        shareProcessNamespace: flags.shareProcesses,
-      },
-      'copy',
-    ),
+    spec: {
+      ...(isUntouched ? shared : profile.pod(kept(work, shared), 'copy')),
+      ...(flags.sameNode && nodeName && { nodeName }),
+    },
   };
   const pods = await session.discovery.find('pods');
   const path = pathOf(pods, copy.metadata?.namespace);
@@ -249,10 +278,41 @@ async function copyPod(work: Work, pod: Pod): Promise<Made> {
   return { pod: made, container: name };
 }
 
+/** The profile of old keeps all but the labels, whatever the flags say. */
+function keeps({ flags }: Work, what: 'labels' | 'annotations' | 'probes' | 'init'): boolean {
+  const isLegacy = flags.profile === 'legacy';
+  switch (what) {
+    case 'labels':
+      return !isLegacy && Boolean(flags.keepLabels);
+    case 'annotations':
+      return isLegacy || Boolean(flags.keepAnnotations);
+    case 'probes':
+      return isLegacy;
+    case 'init':
+      return isLegacy || flags.keepInitContainers;
+  }
+}
+
+/** Without the probes and init containers that are not to be kept. */
+function kept(work: Work, { initContainers, ...spec }: PodSpec): PodSpec {
+  const { flags } = work;
+  const containers = spec.containers.map(container => {
+    if (keeps(work, 'probes')) return container;
+    const { livenessProbe, readinessProbe, startupProbe, ...rest } = container;
+    return {
+      ...rest,
+      ...(flags.keepLiveness && livenessProbe && { livenessProbe }),
+      ...(flags.keepReadiness && readinessProbe && { readinessProbe }),
+      ...(flags.keepStartup && startupProbe && { startupProbe }),
+    };
+  });
+  return { ...spec, containers, ...(keeps(work, 'init') && initContainers && { initContainers }) };
+}
+
 function changed({ flags, command }: Work): Partial<Container> {
   return {
     ...(flags.image && { image: flags.image }),
-    ...(command.length > 0 && (flags.argumentsOnly ? { args: [...command] } : { command: [...command] })),
+    ...(command.length > 0 && (flags.argumentsOnly ? { args: [...command] } : { command: [...command], args: [] })),
     ...(flags.stdin && { stdin: true }),
     ...(flags.tty && { tty: true }),
   };
@@ -283,11 +343,10 @@ async function debugNode(work: Work, name: string): Promise<Made> {
     metadata: {
       name: podName,
       namespace: session.namespace,
-      labels: { 'app.kubernetes.io/managed-by': 'kubectl-debug' },
     },
     spec: profile.pod(
       {
-        containers: [profile.container(withRoot, 'node')],
+        containers: [dressed(work, withRoot, 'node')],
         nodeName: name,
         restartPolicy: 'Never',
         volumes: [{ name: 'host-root', hostPath: { path: '/' } }],

@@ -1,7 +1,8 @@
 /** `raftsman delete`: removes objects, and waits until they are gone. */
 import type { Command } from 'commander';
 import { ApiError } from '../../control/api/status.ts';
-import { singularWithGroup } from '../client/discovery.ts';
+import type { JsonObject } from '../client/api.ts';
+import { kindWithGroup } from '../client/discovery.ts';
 import { describeApiError, failure } from '../client/errors.ts';
 import {
   metadataOf,
@@ -73,10 +74,13 @@ async function remove(session: Session, words: readonly string[], flags: Flags):
   }
   const graceSeconds = graceOf(session, flags);
   const propagationPolicy = policyOf(session, flags.cascade);
-  if (words.length === 0 && !flags.filename?.length) {
+  if (words.length === 0 && !flags.filename?.length && flags.kustomize === undefined) {
     throw failure(MUST_NAME_OBJECTS);
   }
   const references = await selectedReferences(session, words, flags);
+  if (session.isNamespaceExplicit && references.some(({ resource }) => !resource.isNamespaced)) {
+    session.error('Warning: deleting cluster-scoped resources, not scoped to the provided namespace');
+  }
   if (references.length === 0) session.print('No resources found');
   if (flags.interactive && !(await confirmed(session, references))) {
     session.print('deletion is cancelled');
@@ -103,8 +107,8 @@ async function remove(session: Session, words: readonly string[], flags: Flags):
 /** Asks a person. */
 async function confirmed(session: Session, references: readonly ObjectReference[]): Promise<boolean> {
   session.print('You are about to delete the following '.concat(`${references.length} resource(s):`));
-  for (const { resource, name } of references) session.print(`${singularWithGroup(resource)}/${name}`);
-  session.context.stdout.write('Do you want to continue? (y/N): ');
+  for (const { resource, name } of references) session.print(`${kindWithGroup(resource)}/${name}`);
+  session.context.stdout.write('Do you want to continue? (y/n): ');
   for await (const chunk of session.context.stdin) return /^y/i.test(String(chunk).trim());
   return false;
 }
@@ -171,10 +175,10 @@ async function removeOne(
           query: { dryRun: dryRunQuery(flags) },
         });
   const suffix = mode === 'client' ? ' (dry run)' : mode === 'server' ? ' (server dry run)' : '';
-  if (flags.output === 'name') session.print(`${singularWithGroup(reference.resource)}/${reference.name}`);
+  if (flags.output === 'name') session.print(`${kindWithGroup(reference.resource)}/${reference.name}`);
   else {
     const verb = graceSeconds === 0 ? 'force deleted' : 'deleted';
-    session.print(`${singularWithGroup(reference.resource)} "${reference.name}" ${verb}${suffix}`);
+    session.print(`${kindWithGroup(reference.resource)} "${reference.name}" ${verb}${suffix}`);
   }
   const { uid } = (answer.kind === 'Status' ? (answer.details ?? {}) : metadataOf(answer)) as { uid?: string };
   return uid;
@@ -184,12 +188,21 @@ async function removeOne(
 export async function waitUntilGone(
   session: Session,
   reference: ObjectReference,
-  { uid, deadline }: { readonly uid: string | undefined; readonly deadline: number | undefined },
+  {
+    uid,
+    deadline,
+    isEnough = () => false,
+  }: {
+    readonly uid: string | undefined;
+    readonly deadline: number | undefined;
+    /** Whether there is no need to wait any longer for an object that is still there. */
+    readonly isEnough?: (object: JsonObject) => boolean;
+  },
 ): Promise<void> {
   for (;;) {
     try {
       const object = await session.api.json('GET', objectPath(reference));
-      if (uid !== undefined && metadataOf(object).uid !== uid) return;
+      if ((uid !== undefined && metadataOf(object).uid !== uid) || isEnough(object)) return;
     } catch (error) {
       if (error instanceof ApiError && error.reason === 'NotFound') return;
       throw error;

@@ -30,6 +30,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('-A, --all-namespaces', 'in all namespaces')
     .option('-f, --filename <file>', 'the objects of this file', repeated)
     .option('-R, --recursive', 'read folders within folders')
+    .option('--chunk-size <count>', 'accepted for kubectl’s sake')
     .option('--show-events', 'show events', true)
     .option('--no-show-events', 'leave out the events')
     .addHelpText(

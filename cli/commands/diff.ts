@@ -199,16 +199,17 @@ function compare(
   const [live, merged] = names.map(name => mkdtempSync(join(tmpdir(), `${name}-`))) as [string, string]; // two names
   try {
     for (const pair of pairs) {
-      if (pair.live) writeFileSync(join(live, pair.name), `${yamlText(pair.live)}\n`);
+      // What is not there yet is an empty file to kubectl.
+      writeFileSync(join(live, pair.name), pair.live ? `${yamlText(pair.live)}\n` : '');
       if (pair.merged) writeFileSync(join(merged, pair.name), `${yamlText(pair.merged)}\n`);
     }
     const [program = 'diff', ...args] = (session.context.env.KUBECTL_EXTERNAL_DIFF ?? 'diff -u -N').split(/\s+/);
     const result = spawnSync(program, [...args, live, merged], { encoding: 'utf8' });
     if (result.error) {
-      throw new CommandError(
-        `error: failed to run ${JSON.stringify(program)}: install it, or name another with KUBECTL_EXTERNAL_DIFF`,
-        { exitCode: EXIT_FAILED, cause: result.error },
-      );
+      throw new CommandError(`error: failed to run ${JSON.stringify(program)}: executable file not found in $PATH`, {
+        exitCode: EXIT_FAILED,
+        cause: result.error,
+      });
     }
     session.context.stdout.write(result.stdout);
     session.context.stderr.write(result.stderr);

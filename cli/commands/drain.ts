@@ -1,9 +1,10 @@
 /** `raftsman drain`: takes all pods off nodes, within what their disruption budgets allow. */
 import type { Command } from 'commander';
 import type { Node, Pod } from '../../control/api/generated/types.ts';
+import { parseLabelSelector } from '../../control/api/selectors.ts';
 import { ApiError } from '../../control/api/status.ts';
 import { pathOf, type Resource } from '../client/discovery.ts';
-import { CommandError } from '../client/errors.ts';
+import { CommandError, failure } from '../client/errors.ts';
 import { listObjects } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { dryRunOf, dryRunQuery } from '../client/write.ts';
@@ -49,12 +50,22 @@ export function registerDrain(program: Command, context: CommandContext): void {
     .addHelpText('after', '\nExamples:\n  raftsman drain node-1 --ignore-daemonsets')
     .action(
       withSession<Flags>(context, async (session, words, flags, self) => {
+        checkPodSelector(flags.podSelector);
         const nodes = await findNodes(session, words, flags, self);
         for (const node of nodes) await setUnschedulable(session, { node, isUnschedulable: true, flags });
         await drainAll(session, nodes, flags);
       }),
     );
   program.addCommand(withGlobalFlags(command));
+}
+
+/** @throws CommandError before anything is changed. */
+function checkPodSelector(text: string | undefined): void {
+  try {
+    if (text !== undefined) parseLabelSelector(text);
+  } catch (error) {
+    throw failure('--pod-selector=<pod_selector> must be a valid label selector', error);
+  }
 }
 
 /** One node after the other; one that cannot be drained does not keep the others. */
@@ -163,7 +174,20 @@ class Drain {
     const problem = await (this.#flags.disableEviction ? this.#delete(pod) : this.#evict(pod));
     if (problem !== undefined || isDryRun) return problem;
     try {
-      await waitUntilGone(this.#session, { resource: this.#pods, namespace, name }, { uid, deadline: this.#deadline });
+      let isPassedOver = false;
+      const isEnough = (object: object) => {
+        isPassedOver = this.#isGoingForLong(object);
+        return isPassedOver;
+      };
+      const limits = { uid, deadline: this.#deadline, isEnough };
+      await waitUntilGone(this.#session, { resource: this.#pods, namespace, name }, limits);
+      if (isPassedOver) {
+        const { skipWaitForDeleteTimeout } = this.#flags;
+        this.#session.print(
+          `pod ${JSON.stringify(name)} has DeletionTimestamp older than ${skipWaitForDeleteTimeout} seconds, skipping`,
+        );
+        return undefined;
+      }
     } catch (error) {
       if (!(error instanceof CommandError || error instanceof ApiError)) throw error;
       const said = error instanceof CommandError ? 'context deadline exceeded' : error.message;
@@ -171,6 +195,14 @@ class Drain {
     }
     this.#session.print(`pod/${name} ${this.#flags.disableEviction ? 'deleted' : 'evicted'}`);
     return undefined;
+  }
+
+  /** Whether a pod should have been gone for longer than it is to be waited for: its node may be dead. */
+  #isGoingForLong({ metadata }: Pod): boolean {
+    const { skipWaitForDeleteTimeout } = this.#flags;
+    if (skipWaitForDeleteTimeout <= 0 || !metadata?.deletionTimestamp) return false;
+    const lateMs = this.#session.context.clock.now() - Date.parse(metadata.deletionTimestamp);
+    return Math.floor(lateMs / 1000) > skipWaitForDeleteTimeout;
   }
 
   async #delete(pod: Pod): Promise<string | undefined> {

@@ -11,6 +11,7 @@ import {
   type SelectionFlags,
   selectedObjects,
 } from '../client/objects.ts';
+import { type RecordFlags, recorded, withRecordFlag } from '../client/record.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { printWritten, type WriteFlags, withoutManagedFields, withWriteFlags } from '../client/write.ts';
 import { yaml } from '../client/yaml.ts';
@@ -20,7 +21,7 @@ import { definitionOf, threeWayPatch } from './apply-patch.ts';
 import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
 import { editText } from './editor.ts';
 
-interface Flags extends WriteFlags, SelectionFlags {
+interface Flags extends WriteFlags, SelectionFlags, RecordFlags {
   readonly subresource?: string;
   readonly fieldManager?: string;
   readonly saveConfig?: boolean;
@@ -52,7 +53,7 @@ export function register(program: Command, context: CommandContext): void {
       '\nExamples:\n  raftsman edit deployment/web\n  KUBE_EDITOR="code --wait" raftsman edit cm settings',
     )
     .action(withSession<Flags>(context, edit));
-  program.addCommand(withWriteFlags(withGlobalFlags(command)));
+  program.addCommand(withWriteFlags(withRecordFlag(withGlobalFlags(command))));
 }
 
 async function edit(session: Session, words: readonly string[], flags: Flags): Promise<void> {
@@ -73,7 +74,9 @@ async function editOne(
   reference: ObjectReference & { readonly object: JsonObject },
   flags: Flags,
 ): Promise<void> {
-  const before = withoutManagedFields(reference.object);
+  const { subresource } = flags;
+  const read = subresource ? await session.api.json('GET', objectPath(reference, subresource)) : reference.object;
+  const before = withoutManagedFields(read);
   let text = `${yamlText(before)}\n`;
   let trouble: readonly string[] = [];
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
@@ -123,7 +126,8 @@ async function send(
     return;
   }
   const definition = definitionOf(reference.resource);
-  const body = threeWayPatch({ original: before, modified: after, current: before }, definition);
+  const modified = recorded(session, after, flags);
+  const body = threeWayPatch({ original: before, modified, current: before }, definition);
   const object = await session.api.json('PATCH', objectPath(reference, flags.subresource), {
     contentType: definition ? 'application/strategic-merge-patch+json' : 'application/merge-patch+json',
     body,

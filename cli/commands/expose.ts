@@ -4,6 +4,7 @@ import type { JsonObject } from '../client/api.ts';
 import { pathOf } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
 import { forEachObject, metadataOf, type SelectionFlags, selectedObjects } from '../client/objects.ts';
+import { type RecordFlags, recorded, withRecordFlag } from '../client/record.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { templateSpecOf } from '../client/templates.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
@@ -11,7 +12,7 @@ import type { CommandContext } from '../context.ts';
 import { withEmptyFields } from '../output/generated.ts';
 import { ClusterCommand, repeated, withGlobalFlags } from './cluster-command.ts';
 
-interface Flags extends WriteFlags, SelectionFlags {
+interface Flags extends WriteFlags, SelectionFlags, RecordFlags {
   readonly port?: string;
   readonly targetPort?: string;
   readonly protocol?: string;
@@ -51,7 +52,7 @@ export function register(program: Command, context: CommandContext): void {
       '\nExamples:\n  raftsman expose deployment web --port=80 --target-port=8080\n  raftsman expose rc nginx --port=80 --type=NodePort',
     )
     .action(withSession<Flags>(context, expose));
-  program.addCommand(withWriteFlags(withGlobalFlags(command)));
+  program.addCommand(withWriteFlags(withRecordFlag(withGlobalFlags(command))));
 }
 
 async function expose(session: Session, words: readonly string[], flags: Flags): Promise<void> {
@@ -82,7 +83,7 @@ async function expose(session: Session, words: readonly string[], flags: Flags):
       dryRunOf(flags) === 'client'
         ? withEmptyFields(service)
         : await session.api.json('POST', pathOf(services, session.namespace), {
-            body: service,
+            body: recorded(session, service, flags),
             query: { fieldManager: 'kubectl-expose', dryRun: dryRunQuery(flags) },
           });
     printWritten(session, { resource: services, name: service.metadata.name, object: created }, 'exposed', flags);

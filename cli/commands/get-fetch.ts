@@ -7,10 +7,12 @@ import { nameWithGroup, pathOf, type Resource } from '../client/discovery.ts';
 import { explainExpired } from '../client/history.ts';
 import { describeListError, metadataOf, tellMissingNamespace } from '../client/objects.ts';
 import type { Session } from '../client/session.ts';
+import { hidesManagedFields } from '../client/write.ts';
 import type { PrintedObject } from '../output/objects.ts';
 import { TABLE_MEDIA_TYPE, type TableDocument } from '../output/server-table.ts';
 
 export interface GetFlags {
+  readonly allowMissingTemplateKeys: boolean;
   readonly output?: string;
   readonly watch?: boolean;
   readonly watchOnly?: boolean;
@@ -194,9 +196,9 @@ export async function fetchObjects(
   }
 }
 
-/** Who set which field interests few: kubectl hides it as well. */
+/** Who set which field interests few: kubectl hides it as well, but not from templates, which may ask for it. */
 export function shown(object: JsonObject, flags: GetFlags): JsonObject {
-  if (flags.showManagedFields || typeof object.metadata !== 'object' || object.metadata === null) return object;
+  if (!hidesManagedFields(flags) || typeof object.metadata !== 'object' || object.metadata === null) return object;
   const { managedFields: _hidden, ...metadata } = object.metadata as JsonObject;
   return { ...object, metadata };
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from '../client/api.ts';
 import { resolveTargets, type Target } from '../client/arguments.ts';
-import { pathOf, type Resource, singularWithGroup } from '../client/discovery.ts';
+import { kindWithGroup, pathOf, type Resource } from '../client/discovery.ts';
 import { describeApiError, failure } from '../client/errors.ts';
 import { revisionOf } from '../client/history.ts';
 import { describeListError, manifestsOf } from '../client/objects.ts';
@@ -190,7 +190,7 @@ function tableFor({ session, flags, isMixed }: GetRequest, resource: Resource): 
     hasNamespace: (flags.allNamespaces ?? false) && resource.isNamespaced,
     hasLabels: flags.showLabels ?? false,
     labelColumns: flags.labelColumns ?? [],
-    namePrefix: isMixed || flags.showKind ? `${singularWithGroup(resource)}/` : '',
+    namePrefix: isMixed || flags.showKind ? `${kindWithGroup(resource)}/` : '',
     hasEventTypes: flags.outputWatchEvents ?? false,
   });
 }
@@ -216,7 +216,10 @@ function compare(a: unknown, b: unknown): number {
 
 async function printObjects(request: GetRequest): Promise<void> {
   const { session, flags, targets } = request;
-  const print = objectPrinter(flags.output ?? '', { hasHeaders: flags.headers });
+  const print = objectPrinter(flags.output ?? '', {
+    hasHeaders: flags.headers,
+    isStrict: !flags.allowMissingTemplateKeys,
+  });
   const objects: PrintedObject[] = [];
   const errors: string[] = [];
   for (const { resource, name } of targets) {
@@ -230,7 +233,10 @@ async function printObjects(request: GetRequest): Promise<void> {
   const isList = targets.length !== 1 || targets[0]?.name === undefined;
   const order = sorter(flags);
   if (order) objects.sort((a, b) => order(a.object, b.object));
-  if (objects.length > 0 || (isList && errors.length === 0)) session.context.stdout.write(print({ objects, isList }));
+  // Of a file kubectl shows all objects or none.
+  const isWhole = errors.length === 0 || !(flags.filename?.length || flags.kustomize);
+  if (isWhole && (objects.length > 0 || (isList && errors.length === 0)))
+    session.context.stdout.write(print({ objects, isList }));
   for (const text of errors) session.error(text);
   if (errors.length > 0) session.context.setExitCode(1);
 }
@@ -248,7 +254,12 @@ async function watch(request: GetRequest, isTable: boolean): Promise<void> {
   }
   const { resource, name } = target;
   const table = tableFor(request, resource);
-  const printer = isTable ? undefined : objectPrinter(flags.output ?? '', { hasHeaders: flags.headers });
+  const printer = isTable
+    ? undefined
+    : objectPrinter(flags.output ?? '', {
+        hasHeaders: flags.headers,
+        isStrict: !flags.allowMissingTemplateKeys,
+      });
   const path = pathOf(resource, namespaceOf(request));
   const query = { ...selection(flags), ...(name !== undefined && { fieldSelector: `metadata.name=${name}` }) };
   const accept = isTable ? TABLE_MEDIA_TYPE : 'application/json';

@@ -230,15 +230,21 @@ test('a program that the kubeconfig names gives the credentials', async t => {
     status: { token: 'from-plugin' },
   };
   const { url, requests, tokens } = await startCluster(t);
-  const user = (script: string) => ({
-    exec: { apiVersion: answer.apiVersion, command: 'sh', args: ['-c', script], env: [{ name: 'EXTRA', value: 'x' }] },
+  const user = (script: string, more: object) => ({
+    exec: {
+      apiVersion: answer.apiVersion,
+      command: 'sh',
+      args: ['-c', script],
+      env: [{ name: 'EXTRA', value: 'x' }],
+      ...more,
+    },
   });
-  const write = (script: string) => {
+  const write = (script: string, more: object = { interactiveMode: 'Never' }) => {
     const config = {
       apiVersion: 'v1',
       kind: 'Config',
       clusters: [{ name: 'c', cluster: { server: url } }],
-      users: [{ name: 'u', user: user(script) }],
+      users: [{ name: 'u', user: user(script, more) }],
       contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
       'current-context': 'x',
     };
@@ -250,7 +256,21 @@ test('a program that the kubeconfig names gives the credentials', async t => {
   t.true(requests.length > 0);
   t.true(tokens.has('Bearer from-plugin'));
   const failing = await run(['get', 'pods'], write('exit 4'));
-  t.regex(failing.stderr, /^error: getting credentials: exec: executable sh failed with exit code 4\n$/);
+  const refused = 'Unable to connect to the server: getting credentials:';
+  t.is(failing.stderr, `${refused} exec: executable sh failed with exit code 4\n`);
+  const text = await run(['get', 'pods'], write('echo x'));
+  t.true(text.stderr.startsWith(`${refused} decoding stdout: couldn't get version/kind; json parse error: `));
+  const missing = await run(
+    ['get', 'pods'],
+    write('', { command: 'nosuchprogram', installHint: 'Get it.', interactiveMode: 'Never' }),
+  );
+  t.true(missing.stderr.startsWith(`${refused} exec: executable nosuchprogram not found\n\nIt looks like you`));
+  t.true(missing.stderr.endsWith('\n\nGet it.\n'));
+  const mute = await run(['get', 'pods'], write('', {}));
+  t.is(mute.stderr, 'error: interactiveMode must be specified for u to use exec authentication plugin\n');
+  // Who proves otherwise who he is needs no program.
+  t.is((await run(['get', 'pods', '--token=x'], write('exit 4'))).exitCode, 0);
+  t.is((await run(['get', 'pods', '--username=x', '--password=y'], write('exit 4'))).exitCode, 0);
   const foreign = await run(['get', 'pods'], write('echo "{}"'));
   t.regex(foreign.stderr, /plugin returned version/);
 });

@@ -45,6 +45,7 @@ export const kubernetesCommands: Readonly<Record<string, Load>> = {
   wait: async () => (await import('./wait.ts')).register,
   kustomize: async () => (await import('./kustomize.ts')).register,
   config: async () => (await import('./config.ts')).register,
+  plugin: async () => (await import('./plugin.ts')).register,
   completion: async () => (await import('./completion.ts')).register,
   __complete: async () => (await import('./complete.ts')).register,
   'cluster-info': async () => (await import('./information.ts')).registerClusterInfo,
@@ -105,7 +106,8 @@ export async function registerClusterCommands(
   withGlobalFlags(program);
   const verb = ALIASES[verbOf(words) ?? ''] ?? verbOf(words);
   const load = verb !== undefined && Object.hasOwn(kubernetesCommands, verb) ? kubernetesCommands[verb] : undefined;
-  const loads = load ? [load] : Object.values(kubernetesCommands);
+  // `plugin` tells which plugins have the names of commands.
+  const loads = load && verb !== 'plugin' ? [load] : Object.values(kubernetesCommands);
   for (const register of await Promise.all(loads.map(each => each()))) register(program, context);
 }
 

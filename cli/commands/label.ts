@@ -13,12 +13,13 @@ import {
   type SelectionFlags,
   selectedReferences,
 } from '../client/objects.ts';
+import { type RecordFlags, recordedAnnotation, withRecordFlag } from '../client/record.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { ClusterCommand, repeated, withGlobalFlags } from './cluster-command.ts';
 
-interface Flags extends WriteFlags, SelectionFlags {
+interface Flags extends WriteFlags, SelectionFlags, RecordFlags {
   readonly overwrite?: boolean;
   readonly list?: boolean;
   readonly local?: boolean;
@@ -74,7 +75,7 @@ function register(verb: Verb, program: Command, context: CommandContext): void {
     .option('--field-manager <name>', 'accepted for kubectl’s sake')
     .addHelpText('after', `\nExamples:\n  ${verb.example}`)
     .action(withSession<Flags>(context, (session, words, flags) => run(verb, session, words, flags)));
-  program.addCommand(withWriteFlags(withGlobalFlags(command)));
+  program.addCommand(withWriteFlags(withRecordFlag(withGlobalFlags(command))));
 }
 
 async function run(verb: Verb, session: Session, words: readonly string[], flags: Flags): Promise<void> {
@@ -93,6 +94,7 @@ async function run(verb: Verb, session: Session, words: readonly string[], flags
   const stray = changes.find(word => !isChange(word));
   if (stray !== undefined) throw failure(`unexpected args: ${stray}`);
   const parsed = parseChanges(verb, changes);
+  const cause = recordedAnnotation(session, flags);
   const found = await targetsOf(session, objects, flags);
   const isOne = found.length === 1 && (flags.filename !== undefined || namesOne(objects));
   await forEachObject(session, found, async reference => {
@@ -111,7 +113,7 @@ async function run(verb: Verb, session: Session, words: readonly string[], flags
       ? object.object
       : flags.local
         ? (mergePatch(object.object, { metadata: { [verb.field]: Object.fromEntries(parsed) } }) as JsonObject)
-        : await patch(session, objectPath(object), verb, parsed, flags);
+        : await patch(session, objectPath(object), changesOf(verb, parsed, cause), { verb, flags });
     const isRemoval = [...parsed.values()].every(value => value === null);
     for (const [key, value] of parsed) {
       if (value === null && before[key] === undefined) session.print(`${verb.noun} "${key}" not found.`);
@@ -181,22 +183,26 @@ function checkOverwrite(
   }
 }
 
+/** What becomes of the metadata; the command line is an annotation among the others. */
+function changesOf(
+  verb: Verb,
+  changes: ReadonlyMap<string, string | null>,
+  cause: Readonly<Record<string, string>> | undefined,
+): Record<string, Record<string, string | null>> {
+  const field = { [verb.field]: Object.fromEntries(changes) };
+  return cause ? { ...field, annotations: { ...field.annotations, ...cause } } : field;
+}
+
 async function patch(
   session: Session,
   path: string,
-  verb: Verb,
-  changes: ReadonlyMap<string, string | null>,
-  flags: Flags,
+  metadata: object,
+  { verb, flags }: { readonly verb: Verb; readonly flags: Flags },
 ): Promise<JsonObject> {
   if (dryRunOf(flags) === 'client') return session.api.json('GET', path);
   return session.api.json('PATCH', path, {
     contentType: 'application/merge-patch+json',
-    body: {
-      metadata: {
-        [verb.field]: Object.fromEntries(changes),
-        ...(flags.resourceVersion && { resourceVersion: flags.resourceVersion }),
-      },
-    },
+    body: { metadata: { ...metadata, ...(flags.resourceVersion && { resourceVersion: flags.resourceVersion }) } },
     query: { fieldManager: `kubectl-${verb.name}`, dryRun: dryRunQuery(flags) },
   });
 }

@@ -18,7 +18,7 @@ import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } 
 import { yaml } from '../client/yaml.ts';
 import type { CommandContext } from '../context.ts';
 import { sorted, yamlText } from '../output/documents.ts';
-import { LAST_APPLIED, lastApplied, withLastApplied } from './apply-patch.ts';
+import { LAST_APPLIED, lastApplied } from './apply-patch.ts';
 import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
 import { editText } from './editor.ts';
 
@@ -96,9 +96,14 @@ async function annotate(session: Session, manifest: ManifestObject, flags: Flags
       `no last-applied-configuration annotation found on resource: ${manifest.name}, to create the annotation, run the command with --create-annotation`,
     );
   }
-  const text = metadataOf(withLastApplied(manifest.object)).annotations?.[LAST_APPLIED];
+  // Unlike `apply` this one takes the object as it stands in the file, without annotations where it has none.
+  const text = `${JSON.stringify(sorted(manifest.object))}\n`;
+  if (before === text) {
+    session.print(`set-last-applied ${manifest.name}: no changes required.`);
+    return;
+  }
   const after =
-    before === text || dryRunOf(flags) === 'client'
+    dryRunOf(flags) === 'client'
       ? current
       : await session.api.json('PATCH', objectPath(manifest), {
           contentType: 'application/merge-patch+json',

@@ -17,6 +17,7 @@ import {
   selectedReferences,
 } from '../client/objects.ts';
 import { yamlMistake } from '../client/parse-errors.ts';
+import { type RecordFlags, recordAfterwards, withRecordFlag } from '../client/record.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import { yaml } from '../client/yaml.ts';
@@ -24,7 +25,7 @@ import type { CommandContext } from '../context.ts';
 import { definitionOf } from './apply-patch.ts';
 import { ClusterCommand, repeated, withGlobalFlags } from './cluster-command.ts';
 
-interface Flags extends WriteFlags, SelectionFlags {
+interface Flags extends WriteFlags, SelectionFlags, RecordFlags {
   readonly patch?: string;
   readonly patchFile?: string;
   readonly type: string;
@@ -59,7 +60,7 @@ export function register(program: Command, context: CommandContext): void {
       `\nExamples:\n  raftsman patch deploy web -p '{"spec":{"replicas":3}}'\n  raftsman patch pod web-1 --type=json -p '[{"op":"remove","path":"/metadata/labels/tier"}]'`,
     )
     .action(withSession<Flags>(context, patch));
-  program.addCommand(withWriteFlags(withGlobalFlags(command)));
+  program.addCommand(withWriteFlags(withRecordFlag(withGlobalFlags(command))));
 }
 
 async function patch(session: Session, words: readonly string[], flags: Flags): Promise<void> {
@@ -69,7 +70,7 @@ async function patch(session: Session, words: readonly string[], flags: Flags): 
   if (flags.local) return patchLocally(session, body, flags);
   await forEachObject(session, await selectedReferences(session, words, flags), async reference => {
     const before = await session.api.json('GET', objectPath(reference));
-    const object = await session.api
+    const patched = await session.api
       .json('PATCH', objectPath(reference, flags.subresource), {
         contentType,
         body,
@@ -83,6 +84,11 @@ async function patch(session: Session, words: readonly string[], flags: Flags): 
           error,
         );
       });
+    const manager = flags.fieldManager ?? 'kubectl-patch';
+    const object =
+      dryRunQuery(flags) === undefined
+        ? await recordAfterwards(session, { ...reference, object: patched }, { flags, manager })
+        : patched;
     const version = (value: object) => (value as { metadata?: { resourceVersion?: string } }).metadata?.resourceVersion;
     const isChanged = version(before) !== version(object) || dryRunQuery(flags) !== undefined;
     printWritten(
@@ -107,6 +113,12 @@ async function patchLocally(session: Session, body: unknown, flags: Flags): Prom
   const changes: unknown = typeof body === 'string' ? JSON.parse(body) : body;
   await forEachObject(session, await manifestObjects(session, flags, 'patch'), async manifest => {
     const definition = definitionOf(manifest.resource);
+    if (flags.type === 'strategic' && definition === undefined) {
+      const { resource } = manifest;
+      throw failure(
+        `strategic merge patch is not supported for ${groupVersionOf(resource)}, Kind=${resource.kind} locally, try --type merge`,
+      );
+    }
     const object =
       flags.type === 'json'
         ? jsonPatch(manifest.object, changes as JsonPatchOperation[])

@@ -1,9 +1,8 @@
 /** `raftsman proxy`: the API without TLS and without a login, for programs on this machine. */
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { join, normalize } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Command } from 'commander';
 import { failure } from '../client/errors.ts';
@@ -11,6 +10,7 @@ import type { Connection } from '../client/kubeconfig.ts';
 import { type Session, withSession } from '../client/session.ts';
 import type { CommandContext } from '../context.ts';
 import { ClusterCommand, integer, withGlobalFlags } from './cluster-command.ts';
+import { notFound, serveFile } from './static-files.ts';
 
 interface Flags {
   readonly port: number;
@@ -63,8 +63,12 @@ async function proxy(session: Session, words: readonly string[], flags: Flags): 
       serveFile(flags.www, path.slice(flags.wwwPrefix.length), response);
       return;
     }
-    if (!isAllowed(request) || !path.startsWith(flags.apiPrefix)) {
-      response.writeHead(403, { 'content-type': 'text/plain' }).end('Forbidden');
+    if (isAllowed(request) && !path.startsWith(flags.apiPrefix)) {
+      notFound(response);
+      return;
+    }
+    if (!isAllowed(request)) {
+      response.writeHead(403, { 'content-type': 'text/plain; charset=utf-8' }).end('Forbidden\n');
       return;
     }
     forward.request(request, apiPath(path, flags), response);
@@ -114,7 +118,7 @@ function filter(flags: Flags): (request: http.IncomingMessage) => boolean {
       .filter(part => part !== '')
       .map(part => new RegExp(part));
   const [hosts, accepted, rejected, methods] = [
-    flags.unixSocket === undefined ? patterns(flags.acceptHosts) : [/^/],
+    patterns(flags.acceptHosts),
     patterns(flags.acceptPaths),
     patterns(flags.rejectPaths),
     patterns(flags.rejectMethods),
@@ -130,16 +134,6 @@ function filter(flags: Flags): (request: http.IncomingMessage) => boolean {
       !matches(methods, request.method ?? '')
     );
   };
-}
-
-function serveFile(folder: string, path: string, response: http.ServerResponse): void {
-  // `..` leads to the folder itself, never out of it.
-  const file = join(folder, normalize(`/${decodeURIComponent(path.split('?')[0] ?? '')}`));
-  try {
-    response.writeHead(200).end(readFileSync(file));
-  } catch {
-    response.writeHead(404).end('404 page not found\n');
-  }
 }
 
 /** Names of headers as Go's proxy writes them: `Content-Type`. */

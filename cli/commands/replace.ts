@@ -87,7 +87,7 @@ async function write(session: Session, manifest: ManifestObject, flags: Flags, m
           method,
           method === 'PUT' ? objectPath(manifest, flags.subresource) : pathOf(resource, namespace),
           {
-            body: method === 'PUT' ? manifest.object : withoutVersion(manifest.object),
+            body: method === 'PUT' ? await withVersion(session, manifest, flags) : withoutVersion(manifest.object),
             query: {
               fieldManager: flags.fieldManager ?? 'kubectl-replace',
               fieldValidation: fieldValidation(flags.validate),
@@ -96,6 +96,14 @@ async function write(session: Session, manifest: ManifestObject, flags: Flags, m
           },
         );
   printWritten(session, { ...manifest, object }, 'replaced', flags);
+}
+
+/** Without a version of its own it replaces what is there, whatever that is. */
+async function withVersion(session: Session, manifest: ManifestObject, flags: Flags): Promise<JsonObject> {
+  const metadata = metadataOf(manifest.object);
+  if (metadata.resourceVersion) return manifest.object;
+  const current = await session.api.json('GET', objectPath(manifest, flags.subresource));
+  return { ...manifest.object, metadata: { ...metadata, resourceVersion: metadataOf(current).resourceVersion } };
 }
 
 /** A new object has neither version nor identity of the old one. */

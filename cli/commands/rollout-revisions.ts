@@ -13,6 +13,8 @@ export interface Revision {
   readonly number: number;
   readonly cause: string | undefined;
   readonly template: PodTemplateSpec | undefined;
+  /** What `history -o` shows of it: the replica set, or the object as it was. */
+  readonly object: JsonObject;
   readonly annotations: Readonly<Record<string, string>>;
   /** What brings a daemon set or stateful set back to it. */
   readonly patch: JsonObject | undefined;
@@ -57,13 +59,17 @@ async function replicaSetRevisions(
   reference: ObjectReference & { readonly object: JsonObject },
 ): Promise<Revision[]> {
   const replicaSets = await owned<ReplicaSet>(session, reference, 'replicasets.apps');
-  return replicaSets.map(({ metadata, spec }) => ({
-    number: Number(metadata?.annotations?.[REVISION] ?? 0),
-    cause: metadata?.annotations?.[CHANGE_CAUSE],
-    template: spec?.template,
-    annotations: metadata?.annotations ?? {},
-    patch: undefined,
-  }));
+  return replicaSets.map(replicaSet => {
+    const { metadata, spec } = replicaSet;
+    return {
+      number: Number(metadata?.annotations?.[REVISION] ?? 0),
+      cause: metadata?.annotations?.[CHANGE_CAUSE],
+      template: spec?.template,
+      annotations: metadata?.annotations ?? {},
+      object: { apiVersion: 'apps/v1', kind: 'ReplicaSet', ...replicaSet },
+      patch: undefined,
+    };
+  });
 }
 
 async function controllerRevisions(
@@ -79,6 +85,7 @@ async function controllerRevisions(
       cause: metadata?.annotations?.[CHANGE_CAUSE],
       template: template as PodTemplateSpec, // what such a revision holds
       annotations: metadata?.annotations ?? {},
+      object: { ...reference.object, spec: { ...(reference.object.spec as JsonObject), template } },
       patch,
     };
   });

@@ -6,7 +6,7 @@ import { nameWithGroup } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
 import {
   displayName,
-  forEachObject,
+  forEachSelected,
   metadataOf,
   type ObjectReference,
   objectPath,
@@ -26,6 +26,8 @@ interface Flags extends WriteFlags, SelectionFlags {
   readonly watch?: boolean;
   readonly timeout?: number;
 }
+
+type Selected = ObjectReference & { readonly object: JsonObject };
 
 const POLL_MS = 250;
 
@@ -194,11 +196,15 @@ function statefulSetStatus({ metadata, spec, status }: StatefulSet): RolloutStat
 }
 
 async function history(session: Session, words: readonly string[], flags: Flags): Promise<void> {
-  await forEachObject(session, await selectedObjects(session, words, flags), async reference => {
+  const work = async (reference: Selected) => {
     const revisions = await revisionsOf(session, reference, 'history viewer');
     if (flags.revision) {
       const found = revisions.find(({ number }) => number === flags.revision);
       if (!found) throw failure('unable to find the specified revision');
+      if (flags.output) {
+        printWritten(session, { ...reference, object: found.object }, '', flags);
+        return;
+      }
       session.print(`${displayName(reference)} with revision #${flags.revision}`);
       // kubectl leaves the tabs as they are here.
       for (const line of ['Pod Template:', ...templateLines(found.template)])
@@ -218,11 +224,12 @@ async function history(session: Session, words: readonly string[], flags: Flags)
       session.print(`${revision.padEnd(width)}${cause}`);
     }
     session.print('');
-  });
+  };
+  await forEachSelected(session, words, { flags, work });
 }
 
 async function undo(session: Session, words: readonly string[], flags: Flags): Promise<void> {
-  await forEachObject(session, await selectedObjects(session, words, flags), async reference => {
+  const work = async (reference: Selected) => {
     const revisions = await revisionsOf(session, reference, 'rollbacker');
     const isDeployment = reference.object.kind === 'Deployment';
     const target = targetOf(reference, revisions, flags.toRevision ?? 0);
@@ -242,15 +249,19 @@ async function undo(session: Session, words: readonly string[], flags: Flags): P
     if (dryRunOf(flags) === 'client') {
       // kubectl tells here what it would go back to, in place of what it did.
       const lines = ['Pod Template:', ...templateLines(target.template)].map(line => line.replace(/^ +(?=\t)/, ''));
-      printWritten(session, reference, `${lines.join('\n')}\n`, flags);
+      const told = isDeployment ? '' : 'will roll back to ';
+      printWritten(session, reference, `${told}${lines.join('\n')}\n`, flags);
       return;
     }
-    const object = await session.api.json('PATCH', objectPath(reference), {
+    await session.api.json('PATCH', objectPath(reference), {
       ...(isDeployment ? deploymentPatch(reference.object as Deployment, target) : revisionPatch(target)),
-      query: { fieldManager: 'kubectl-rollout', dryRun: dryRunQuery(flags) },
+      // kubectl leaves it to the server here, which takes the program's name.
+      query: { fieldManager: 'kubectl', dryRun: dryRunQuery(flags) },
     });
-    printWritten(session, { ...reference, object }, 'rolled back', flags);
-  });
+    // kubectl shows what it was before.
+    printWritten(session, reference, 'rolled back', flags);
+  };
+  await forEachSelected(session, words, { flags, work });
 }
 
 /** The revision named, else the one before the last. */
@@ -264,7 +275,9 @@ function targetOf(
   if (found) return found;
   throw failure(
     to === 0
-      ? `no rollout history found for ${String(object.kind).toLowerCase()} "${name}"`
+      ? object.kind === 'Deployment'
+        ? `no rollout history found for deployment "${name}"`
+        : 'no last revision to roll back to'
       : `unable to find specified revision ${to} in history`,
   );
 }
@@ -306,7 +319,7 @@ function annotationsOf(deployment: Deployment, former: Readonly<Record<string, s
 }
 
 async function restart(session: Session, words: readonly string[], flags: Flags): Promise<void> {
-  await forEachObject(session, await selectedObjects(session, words, flags), async reference => {
+  const work = async (reference: Selected) => {
     if (!['Deployment', 'DaemonSet', 'StatefulSet'].includes(String(reference.object.kind))) {
       throw failure(`${nameWithGroup(reference.resource)} "${reference.name}" restarting is not supported`);
     }
@@ -322,12 +335,13 @@ async function restart(session: Session, words: readonly string[], flags: Flags)
       query: { fieldManager: 'kubectl-rollout', dryRun: dryRunQuery(flags) },
     });
     printWritten(session, { ...reference, object }, 'restarted', flags);
-  });
+  };
+  await forEachSelected(session, words, { flags, work });
 }
 
 function setPaused(paused: boolean): Work {
   return async (session, words, flags) => {
-    await forEachObject(session, await selectedObjects(session, words, flags), async reference => {
+    const work = async (reference: Selected) => {
       if (reference.object.kind !== 'Deployment') {
         throw failure(
           `${nameWithGroup(reference.resource)} "${reference.name}" ${paused ? 'pausing' : 'resuming'} is not supported`,
@@ -344,6 +358,7 @@ function setPaused(paused: boolean): Work {
         query: { fieldManager: 'kubectl-rollout', dryRun: dryRunQuery(flags) },
       });
       printWritten(session, { ...reference, object }, paused ? 'paused' : 'resumed', flags);
-    });
+    };
+    await forEachSelected(session, words, { flags, work });
   };
 }

@@ -6,6 +6,7 @@ import { attachTo, waitForContainer } from '../client/attach.ts';
 import { pathOf } from '../client/discovery.ts';
 import { CommandError, failure } from '../client/errors.ts';
 import { type ObjectReference, objectPath } from '../client/objects.ts';
+import { type RecordFlags, recorded, withRecordFlag } from '../client/record.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { requireFlags, usageFailure } from '../client/usage.ts';
 import { dryRunOf, type WriteFlags, withWriteFlags } from '../client/write.ts';
@@ -15,7 +16,7 @@ import { ClusterCommand, durationMs, integer, repeated, withGlobalFlags } from '
 import { createObject } from './create.ts';
 import { labelMap } from './expose.ts';
 
-interface Flags extends WriteFlags {
+interface Flags extends WriteFlags, RecordFlags {
   readonly image?: string;
   readonly env?: readonly string[];
   readonly port?: string;
@@ -76,7 +77,7 @@ export function register(program: Command, context: CommandContext): void {
       '\nExamples:\n  raftsman run web --image=nginx --port=80\n  raftsman run once --image=busybox --restart=Never -- date',
     )
     .action(withSession<Flags>(context, run));
-  program.addCommand(withWriteFlags(withGlobalFlags(command)));
+  program.addCommand(withWriteFlags(withRecordFlag(withGlobalFlags(command))));
 }
 
 async function run(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
@@ -135,7 +136,8 @@ async function run(session: Session, words: readonly string[], flags: Flags, sel
     },
   };
   const shown = (object: JsonObject) => (dryRunOf(flags) === 'client' ? withEmptyFields(object) : object);
-  const object = shown(flags.overrides === undefined ? pod : merged(pod, flags.overrides));
+  const made = flags.overrides === undefined ? pod : merged(pod, flags.overrides);
+  const object = recorded(session, shown(made), flags);
   if (flags.expose) {
     const service = {
       apiVersion: 'v1',

@@ -3,12 +3,13 @@ import type { Command } from 'commander';
 import { ApiError } from '../../control/api/status.ts';
 import { failure } from '../client/errors.ts';
 import { forEachObject, objectPath, type SelectionFlags, selectedReferences } from '../client/objects.ts';
+import { type RecordFlags, recordAfterwards, withRecordFlag } from '../client/record.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { ClusterCommand, integer, repeated, withGlobalFlags } from './cluster-command.ts';
 
-interface Flags extends WriteFlags, SelectionFlags {
+interface Flags extends WriteFlags, SelectionFlags, RecordFlags {
   readonly replicas?: number;
   readonly currentReplicas?: number;
   readonly resourceVersion?: string;
@@ -33,12 +34,24 @@ export function register(program: Command, context: CommandContext): void {
       '\nExamples:\n  raftsman scale deployment/web --replicas=5\n  raftsman scale rs web --replicas=0 --current-replicas=3',
     )
     .action(withSession<Flags>(context, scale));
-  program.addCommand(withWriteFlags(withGlobalFlags(command)));
+  program.addCommand(withWriteFlags(withRecordFlag(withGlobalFlags(command))));
 }
 
 interface Scale {
   readonly metadata?: { readonly resourceVersion?: string };
   readonly spec?: { readonly replicas?: number };
+}
+
+/** @throws CommandError if it is not as whoever asked believes. */
+function checkExpected({ metadata, spec }: Scale, { currentReplicas = -1, resourceVersion }: Flags): void {
+  const current = spec?.replicas ?? 0;
+  if (currentReplicas >= 0 && current !== currentReplicas) {
+    throw failure(`Expected replicas to be ${currentReplicas}, was ${current}`);
+  }
+  const version = metadata?.resourceVersion ?? '';
+  if (resourceVersion && version !== resourceVersion) {
+    throw failure(`Expected resource version to be ${resourceVersion}, was ${version}`);
+  }
 }
 
 async function scale(session: Session, words: readonly string[], flags: Flags): Promise<void> {
@@ -56,14 +69,11 @@ async function scale(session: Session, words: readonly string[], flags: Flags): 
         ? failure(`no objects passed to scale ${error.message}`, error)
         : error;
     });
-    if (flags.currentReplicas !== undefined && flags.currentReplicas >= 0) {
-      const current = (await session.api.json<Scale>('GET', path)).spec?.replicas ?? 0;
-      if (current !== flags.currentReplicas) {
-        throw failure(`Expected replicas to be ${flags.currentReplicas}, was ${current}`);
-      }
+    if ((flags.currentReplicas ?? -1) >= 0 || flags.resourceVersion) {
+      checkExpected(await session.api.json<Scale>('GET', path), flags);
     }
     if (dryRunOf(flags) !== 'client') {
-      const scaled = session.api.json('PATCH', path, {
+      await session.api.json('PATCH', path, {
         contentType: 'application/merge-patch+json',
         body: {
           spec: { replicas },
@@ -71,10 +81,13 @@ async function scale(session: Session, words: readonly string[], flags: Flags): 
         },
         query: { fieldManager: 'kubectl', dryRun: dryRunQuery(flags) },
       });
-      await scaled;
     }
     isFirst = false;
-    const object = flags.output ? await session.api.json('GET', objectPath(reference)) : before;
+    const scaled = flags.output ? await session.api.json('GET', objectPath(reference)) : before;
+    const object =
+      dryRunOf(flags) === 'none'
+        ? await recordAfterwards(session, { ...reference, object: scaled }, { flags, manager: 'kubectl-scale' })
+        : scaled;
     printWritten(session, { ...reference, object }, 'scaled', flags);
   });
 }

@@ -47,8 +47,9 @@ const image: SetCommand = {
   description: 'Set the images of containers; * means all containers.',
   example: 'raftsman set image deployment/web nginx=nginx:1.27\n  raftsman set image daemonset/agent *=agent:2',
   done: 'image updated',
+  isRecordable: true,
   failed: 'failed to patch image update to pod template:',
-  async plan(_session, given) {
+  async plan(session, given) {
     const { words, pairs } = split(given, word => word.includes('='));
     const images = pairs.map(splitPair);
     return {
@@ -57,16 +58,26 @@ const image: SetCommand = {
       change(object, reference) {
         const spec = specOf(object, reference);
         const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
+        const missing: string[] = [];
         for (const [name, value] of images) {
           const found = containers.filter(container => name === '*' || container.name === name);
-          if (found.length === 0) throw failure(`unable to find container named ${JSON.stringify(name)}`);
+          if (found.length === 0) missing.push(name);
           for (const container of found) container.image = value;
+        }
+        if (missing.length === images.length) throw missingContainers(missing);
+        if (missing.length > 0) {
+          // The others are changed all the same.
+          session.error(missingContainers(missing).message);
+          session.context.setExitCode(1);
         }
         return object;
       },
     };
   },
 };
+
+const missingContainers = (names: readonly string[]) =>
+  failure(names.map(name => `unable to find container named ${JSON.stringify(name)}`).join('\nerror: '));
 
 interface EnvFlags extends SetFlags {
   readonly containers: string;
@@ -99,8 +110,11 @@ const env: SetCommand = {
       .option('--overwrite', 'change variables that are set already', true),
   async plan(session, given, flags) {
     const own = flags as EnvFlags; // its own flags, declared above
-    const { words, pairs } = split(given, word => word.includes('=') || /^\w[\w.-]*-$/.test(word));
+    const { words: named, pairs } = split(given, word => word.includes('=') || /^\w[\w.-]*-$/.test(word));
     const isMine = matcher(own.containers);
+    // A dash stands for variables on standard input, a line each.
+    const words = named.filter(word => word !== '-');
+    if (words.length < named.length) pairs.push(...(await variablesOnStdin(session)));
     if (own.list) {
       return { words, change: (object, reference) => void listVariables(session, object, { reference, isMine }) };
     }
@@ -122,7 +136,7 @@ const env: SetCommand = {
       mistake:
         changes.length === 0 && added.length === 0 ? 'at least one environment variable must be provided' : undefined,
       change(object, reference) {
-        const containers = (specOf(object, reference).containers ?? []).filter(({ name }) => isMine(name));
+        const containers = containersOf(specOf(object, reference)).filter(({ name }) => isMine(name));
         if (containers.length === 0) {
           session.error(
             `Warning: ${reference.resource.kind}/${reference.name} does not have any containers matching ${JSON.stringify(own.containers)}`,
@@ -135,6 +149,18 @@ const env: SetCommand = {
     };
   },
 };
+
+/** Variables belong to init containers as well. */
+const containersOf = (spec: PodSpec): readonly Container[] => [
+  ...(spec.initContainers ?? []),
+  ...(spec.containers ?? []),
+];
+
+async function variablesOnStdin(session: Session): Promise<string[]> {
+  let text = '';
+  for await (const chunk of session.context.stdin) text += String(chunk);
+  return text.split('\n').filter(line => line.trim() !== '' && !line.startsWith('#'));
+}
 
 function changedVariables(
   before: readonly EnvVar[],
@@ -157,7 +183,7 @@ async function variablesFrom(session: Session, from: string, flags: EnvFlags): P
   const [target] = targets;
   const kind = target?.resource.kind;
   if (!target?.name || (kind !== 'ConfigMap' && kind !== 'Secret')) {
-    throw failure(`unsupported resource specified in --from: ${from}`);
+    throw failure('unsupported resource specified in --from');
   }
   const { data = {} } = await session.api.json<{ data?: Record<string, string> }>(
     'GET',
@@ -182,7 +208,8 @@ function listVariables(
   object: JsonObject,
   { reference, isMine }: { readonly reference: ObjectReference; readonly isMine: (name: string) => boolean },
 ): void {
-  for (const { name, env: variables } of specOf(object, reference).containers ?? []) {
+  const { containers, initContainers = [] } = specOf(object, reference);
+  for (const { name, env: variables } of [...(containers ?? []), ...initContainers]) {
     if (!isMine(name)) continue;
     session.print(
       `# ${String(object.kind)} ${reference.name}, container ${name}`.replace(
@@ -219,6 +246,7 @@ const resources: SetCommand = {
   example:
     'raftsman set resources deployment/web --limits=cpu=200m,memory=512Mi --requests=cpu=100m\n  raftsman set resources deployment/web --limits=cpu=0',
   done: 'resource requirements updated',
+  isRecordable: true,
   failed: 'failed to patch resources update to pod template',
   flags: command =>
     command
@@ -245,11 +273,26 @@ const resources: SetCommand = {
   },
 };
 
+/** As Go prints what is wrong with an amount. */
+const AMOUNT = /^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$/;
+
+/** @throws CommandError for what is no list of amounts. */
+function amountsOf(text: string): Record<string, string> {
+  for (const pair of text.split(',')) {
+    const [name, amount, ...more] = pair.split('=');
+    if (!name || amount === undefined || more.length > 0) {
+      throw failure(`Invalid argument syntax ${pair}, expected <resource>=<value>`);
+    }
+    if (!AMOUNT.test(amount)) throw failure(`quantities must match the regular expression '${AMOUNT.source}'`);
+  }
+  return labelMap(text);
+}
+
 function setAmounts(container: Container, given: { limits: string | undefined; requests: string | undefined }): void {
   const next: Record<string, Record<string, string>> = {};
   for (const field of ['limits', 'requests'] as const) {
     const amounts = { ...container.resources?.[field] } as Record<string, string>;
-    for (const [name, amount] of Object.entries(given[field] === undefined ? {} : labelMap(given[field]))) {
+    for (const [name, amount] of Object.entries(given[field] === undefined ? {} : amountsOf(given[field]))) {
       amounts[name] = amount;
     }
     if (Object.keys(amounts).length > 0) next[field] = amounts;
@@ -269,6 +312,7 @@ const serviceAccount: SetCommand = {
   description: 'Set the service account of pods.',
   example: 'raftsman set serviceaccount deployment/web builder',
   done: 'serviceaccount updated',
+  isRecordable: true,
   isAlwaysTold: true,
   failed: 'failed to patch ServiceAccountName',
   async plan(_session, given) {
@@ -290,6 +334,7 @@ const selector: SetCommand = {
   description: 'Set the selector of a service.',
   example: "raftsman set selector service/web 'app=web,tier=front'",
   done: 'selector updated',
+  isRecordable: true,
   isAlwaysTold: true,
   async plan(_session, given) {
     const { words: named, pairs } = split(given, word => word.includes('='));

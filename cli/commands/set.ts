@@ -12,14 +12,17 @@ import {
   type SelectionFlags,
   selectedObjects,
 } from '../client/objects.ts';
+import { type RecordFlags, recorded, withRecordFlag } from '../client/record.ts';
 import { type Session, type SessionAction, withSession } from '../client/session.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
+import { jsonText } from '../output/documents.ts';
+import { withEmptyFields } from '../output/generated.ts';
 import { definitionOf, threeWayPatch } from './apply-patch.ts';
 import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
 import { setChanges } from './set-changes.ts';
 
-export interface SetFlags extends WriteFlags, SelectionFlags {
+export interface SetFlags extends WriteFlags, SelectionFlags, RecordFlags {
   readonly local?: boolean;
   readonly fieldManager?: string;
 }
@@ -35,6 +38,8 @@ export interface SetCommand {
   readonly done: string;
   /** Told, and sent, also of an object that is already as asked: kubectl leaves out no change here. */
   readonly isAlwaysTold?: boolean;
+  /** Whether the command line can be remembered with `--record`, which kubectl does not have everywhere. */
+  readonly isRecordable?: boolean;
   /** What is told of what the server refuses: `failed to patch …`. Undefined: the server's word alone. */
   readonly failed?: string;
   flags?(command: Command): void;
@@ -71,8 +76,8 @@ export function register(program: Command, context: CommandContext): void {
       .option('-k, --kustomize <folder>', 'the objects of a kustomization')
       .option('-R, --recursive', 'read folders within folders')
       .option('--local', 'change the file’s objects without asking the server')
-      .option('--field-manager <name>', 'who owns the fields')
-      .option('--record', 'accepted for kubectl’s sake');
+      .option('--field-manager <name>', 'who owns the fields');
+    if (spec.isRecordable) withRecordFlag(sub);
     spec.flags?.(sub);
     sub.action(withSession<SetFlags>(context, runOf(spec)));
     command.addCommand(withWriteFlags(withGlobalFlags(sub)));
@@ -90,7 +95,7 @@ const runOf =
     if (plan.mistake !== undefined) throw failure(plan.mistake);
     await forEachObject<Target>(session, targets, async target => {
       const after = await plan.change(structuredClone(target.object), target);
-      if (after !== undefined) await write(session, target, { after, flags, spec });
+      if (after !== undefined) await write(session, target, { after: recorded(session, after, flags), flags, spec });
     });
   };
 
@@ -106,7 +111,12 @@ async function write(
   target: Target,
   { after, flags, spec }: { readonly after: JsonObject; readonly flags: SetFlags; readonly spec: SetCommand },
 ): Promise<void> {
-  if (flags.local || dryRunOf(flags) === 'client') {
+  if (flags.local) {
+    if (!spec.isAlwaysTold && jsonText(after) === jsonText(target.object)) return;
+    printWritten(session, { ...target, object: withEmptyFields(after) }, spec.done, flags);
+    return;
+  }
+  if (dryRunOf(flags) === 'client') {
     printWritten(session, { ...target, object: after }, spec.done, flags);
     return;
   }

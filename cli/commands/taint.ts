@@ -141,6 +141,8 @@ async function taint(session: Session, words: readonly string[], flags: Flags, s
             body: { metadata: { resourceVersion: node.metadata?.resourceVersion }, spec: { taints } },
             query: { fieldManager: 'kubectl-taint', dryRun: dryRunQuery(flags) },
           });
-    printWritten(session, { ...reference, object }, operationOf(node, changes), flags);
+    // kubectl does not say here that nothing was stored.
+    const { dryRun: _mode, ...told } = flags;
+    printWritten(session, { ...reference, object }, operationOf(node, changes), told);
   });
 }

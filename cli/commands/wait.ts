@@ -5,6 +5,7 @@ import type { JsonObject } from '../client/api.ts';
 import { failure } from '../client/errors.ts';
 import {
   displayName,
+  forEachObject,
   metadataOf,
   type ObjectReference,
   objectPath,
@@ -58,15 +59,15 @@ async function wait(session: Session, words: readonly string[], flags: Flags): P
       ? await untilFound(session, words, flags, deadline)
       : await selectedReferences(session, words, flags);
   if (references.length === 0 && flags.for !== 'delete') throw failure('no matching resources found');
-  for (const reference of references) {
+  await forEachObject(session, references, async reference => {
     if (flags.for === 'delete') {
       const wasThere = reference.object !== undefined || (await exists(session, reference));
       await waitUntilGone(session, reference, { uid: reference.object && metadataOf(reference.object).uid, deadline });
       // What was never there has not met a condition.
-      if (!wasThere) continue;
-    } else await untilMet(session, reference, { isMet, deadline });
+      if (!wasThere) return;
+    } else await untilMet(session, reference, { isMet, deadline, isOnce: flags.timeout === 0 });
     session.print(`${displayName(reference)} condition met`);
-  }
+  });
 }
 
 async function exists(session: Session, reference: ObjectReference): Promise<boolean> {
@@ -94,7 +95,8 @@ function conditionOf(text: string | undefined): Test {
     }
     case 'jsonpath': {
       if (argument === '') throw failure('jsonpath expression cannot be empty');
-      const match = /^'?(\{.*\}|[^{}=]+)'?(?:=(.*))?$/s.exec(argument);
+      // The value stands behind the first lone equals sign: one that a filter has is doubled.
+      const match = /^'?(\{.*\}|(?:[^{}=]|==)+)'?(?:=(?!=)(.*))?$/s.exec(argument);
       if (!match)
         throw failure(
           "jsonpath wait format must be --for=jsonpath='{.status.readyReplicas}'=3 or --for=jsonpath='{.status.readyReplicas}'",
@@ -103,7 +105,11 @@ function conditionOf(text: string | undefined): Test {
       const wanted = match[2];
       return object => {
         const values = path.find(object);
-        return values.length > 0 && (wanted === undefined || values.some(value => valueText(value) === wanted));
+        if (wanted === undefined) return values.length > 0;
+        if (values.some(value => typeof value === 'object' && value !== null)) {
+          throw failure('jsonpath leads to a nested object or list which is not supported');
+        }
+        return values.some(value => valueText(value) === wanted);
       };
     }
     default:
@@ -128,12 +134,14 @@ function hasCondition(object: JsonObject, name: string, value: string): boolean 
 async function untilMet(
   session: Session,
   reference: ObjectReference,
-  { isMet, deadline }: { isMet: Test; deadline: number },
+  { isMet, deadline, isOnce }: { readonly isMet: Test; readonly deadline: number; readonly isOnce: boolean },
 ): Promise<void> {
   for (;;) {
     if (isMet(await session.api.json('GET', objectPath(reference)))) return;
+    const named = `${reference.resource.name}/${reference.name}`;
+    if (isOnce) throw failure(`condition not met for ${named}`);
     if (session.context.clock.now() >= deadline) {
-      throw failure(`timed out waiting for the condition on ${reference.resource.name}/${reference.name}`);
+      throw failure(`timed out waiting for the condition on ${named}`);
     }
     await session.context.delay(POLL_MS);
   }

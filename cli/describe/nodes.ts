@@ -13,7 +13,10 @@ export const node = describing<Node>(async (object, help) => {
     help.get<Lease>('leases.coordination.k8s.io', name, 'kube-node-lease'),
     help.list<Pod>('pods', { fieldSelector: `spec.nodeName=${name},status.phase!=Succeeded,status.phase!=Failed` }),
   ]);
-  const taints = (spec?.taints ?? []).map(({ key, value, effect }) => `${key}${value ? `=${value}` : ''}:${effect}`);
+  const sortedTaints = (spec?.taints ?? []).toSorted((a, b) =>
+    `${a.effect},${a.key}` < `${b.effect},${b.key}` ? -1 : 1,
+  );
+  const taints = sortedTaints.map(({ key, value, effect }) => `${key}${value ? `=${value}` : ''}:${effect}`);
   const amounts = (map: Readonly<Record<string, string | number>> | undefined) =>
     Object.entries(map ?? {})
       .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -28,10 +31,14 @@ export const node = describing<Node>(async (object, help) => {
       ? taints.map((taint, index) => `${index === 0 ? 'Taints:' : ''}\t${taint}`)
       : ['Taints:\t<none>']),
     `Unschedulable:\t${spec?.unschedulable ?? false}`,
-    'Lease:',
-    `  HolderIdentity:\t${lease?.spec?.holderIdentity ?? '<unset>'}`,
-    `  AcquireTime:\t${timeText(lease?.spec?.acquireTime)}`,
-    `  RenewTime:\t${timeText(lease?.spec?.renewTime)}`,
+    ...(lease
+      ? [
+          'Lease:',
+          `  HolderIdentity:\t${lease.spec?.holderIdentity ?? '<unset>'}`,
+          `  AcquireTime:\t${timeText(lease.spec?.acquireTime)}`,
+          `  RenewTime:\t${timeText(lease.spec?.renewTime)}`,
+        ]
+      : [`Lease:\tFailed to get lease: leases.coordination.k8s.io ${JSON.stringify(name)} not found`]),
     ...(status?.conditions?.length
       ? [
           'Conditions:',

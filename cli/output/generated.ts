@@ -54,13 +54,13 @@ function workloadSpec(spec: unknown): JsonObject {
   };
 }
 
+const withResources = (container: unknown): JsonObject => ({ resources: {}, ...fieldsOf(container) });
+
 function podSpec(spec: unknown): JsonObject {
-  const { containers, ...rest } = fieldsOf(spec);
+  const { containers, initContainers, ...rest } = fieldsOf(spec);
   return {
     ...rest,
-    containers: (Array.isArray(containers) ? containers : []).map(container => ({
-      resources: {},
-      ...fieldsOf(container),
-    })),
+    ...(Array.isArray(initContainers) && { initContainers: initContainers.map(withResources) }),
+    containers: (Array.isArray(containers) ? containers : []).map(withResources),
   };
 }

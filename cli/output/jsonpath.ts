@@ -30,9 +30,11 @@ type Operand = { readonly steps: readonly Step[] } | { readonly value: unknown }
 /** A parsed template. */
 export class JsonPath {
   readonly #nodes: readonly Node[];
+  readonly #template: string;
 
   /** @throws CommandError if the text is no template. */
   constructor(template: string) {
+    this.#template = template;
     try {
       this.#nodes = parseTemplate(template);
     } catch (error) {
@@ -41,16 +43,53 @@ export class JsonPath {
     }
   }
 
-  /** The template's text, with the values of `root` filled in. Keys that are missing are empty. */
-  render(root: unknown): string {
-    return this.#nodes.map(node => render(node, root, root)).join('');
+  /**
+   * The template's text, with the values of `root` filled in.
+   * @param isStrict A key that is missing is an error; else it is empty.
+   * @throws CommandError with the template and the object, as kubectl tells it.
+   */
+  render(root: unknown, isStrict = false): string {
+    try {
+      return this.#nodes.map(node => render(node, root, { root, isStrict })).join('');
+    } catch (error) {
+      if (!(error instanceof PathError)) throw error;
+      throw failure(
+        `error executing jsonpath ${JSON.stringify(this.#template)}: Error executing template: ${error.message}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t${this.#template}\n\tobject given to jsonpath engine was:\n\t\t${goSyntax(root)}\n\n`,
+        error,
+      );
+    }
   }
 
   /** The values that the first path of the template finds. */
   find(root: unknown): unknown[] {
     const node = this.#nodes.find(candidate => candidate.type === 'path');
-    return node?.type === 'path' ? evaluate(node.steps, [root], root) : [];
+    try {
+      return node?.type === 'path' ? evaluate(node.steps, [root], { root, isStrict: false }) : [];
+    } catch (error) {
+      if (!(error instanceof PathError)) throw error;
+      throw failure(`error executing jsonpath: ${error.message}`, error);
+    }
   }
+}
+
+/** What a template asked of the object that the object does not have. */
+class PathError extends Error {
+  override readonly name = 'PathError';
+  readonly code = 'JSONPATH';
+}
+
+interface Context {
+  readonly root: unknown;
+  readonly isStrict: boolean;
+}
+
+/** A value as Go writes it in a program (`%#v`). */
+function goSyntax(value: unknown): string {
+  if (value === null || value === undefined) return 'interface {}(nil)';
+  if (Array.isArray(value)) return `[]interface {}{${value.map(goSyntax).join(', ')}}`;
+  if (typeof value !== 'object') return JSON.stringify(value);
+  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `map[string]interface {}{${fields.map(([key, field]) => `${JSON.stringify(key)}:${goSyntax(field)}`).join(', ')}}`;
 }
 
 /** kubectl takes `.metadata.name`, `metadata.name` and `{.metadata.name}` for columns and sorting. */
@@ -65,15 +104,15 @@ export function relaxed(path: string): string {
   return `{${bare.startsWith('[') || bare.startsWith('$') ? bare : `.${bare}`}}`;
 }
 
-function render(node: Node, current: unknown, root: unknown): string {
+function render(node: Node, current: unknown, context: Context): string {
   switch (node.type) {
     case 'text':
       return node.text;
     case 'path':
-      return evaluate(node.steps, [current], root).map(valueText).join(' ');
+      return evaluate(node.steps, [current], context).map(valueText).join(' ');
     case 'range':
-      return evaluate(node.steps, [current], root)
-        .map(item => node.body.map(child => render(child, item, root)).join(''))
+      return evaluate(node.steps, [current], context)
+        .map(item => node.body.map(child => render(child, item, context)).join(''))
         .join('');
   }
 }
@@ -84,21 +123,23 @@ export function valueText(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(sorted(value)) : String(value);
 }
 
-function evaluate(steps: readonly Step[], start: readonly unknown[], root: unknown): unknown[] {
+function evaluate(steps: readonly Step[], start: readonly unknown[], context: Context): unknown[] {
   let values = [...start];
-  for (const step of steps) values = values.flatMap(value => apply(step, value, root));
+  for (const step of steps) values = values.flatMap(value => apply(step, value, context));
   return values;
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-function apply(step: Step, value: unknown, root: unknown): unknown[] {
+function apply(step: Step, value: unknown, context: Context): unknown[] {
   switch (step.type) {
     case 'root':
-      return [root];
+      return [context.root];
     case 'field':
-      return isObject(value) && Object.hasOwn(value, step.name) ? [value[step.name]] : [];
+      if (isObject(value) && Object.hasOwn(value, step.name)) return [value[step.name]];
+      if (context.isStrict) throw new PathError(`${step.name} is not found`);
+      return [];
     case 'wildcard':
       return Array.isArray(value) ? value : isObject(value) ? Object.values(value) : [];
     case 'recursive':
@@ -107,19 +148,17 @@ function apply(step: Step, value: unknown, root: unknown): unknown[] {
       if (!Array.isArray(value)) return [];
       const index = step.index < 0 ? value.length + step.index : step.index;
       if (index >= value.length || index < 0) {
-        throw failure(
-          `error executing jsonpath: array index out of bounds: index ${step.index}, length ${value.length}`,
-        );
+        throw new PathError(`array index out of bounds: index ${step.index}, length ${value.length}`);
       }
       return [value[index]];
     }
     case 'slice':
       return Array.isArray(value) ? slice(value, step) : [];
     case 'union':
-      return step.parts.flatMap(part => evaluate(part, [value], root));
+      return step.parts.flatMap(part => evaluate(part, [value], context));
     case 'filter': {
       const items = Array.isArray(value) ? value : [value];
-      return items.filter(item => matches(step, item, root));
+      return items.filter(item => matches(step, item, context.root));
     }
   }
 }
@@ -161,7 +200,7 @@ function compare(a: unknown, b: unknown): number {
 }
 
 function operandValue(operand: Operand, item: unknown, root: unknown): unknown {
-  return 'value' in operand ? operand.value : evaluate(operand.steps, [item], root)[0];
+  return 'value' in operand ? operand.value : evaluate(operand.steps, [item], { root, isStrict: false })[0];
 }
 
 const broken = (why: string) => new SyntaxError(why);

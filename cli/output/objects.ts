@@ -1,7 +1,7 @@
 /** Prints objects as `-o` says: yaml, json, name, jsonpath, go-template, custom-columns. Tables are the server's, see `get`. */
 import { readFileSync } from 'node:fs';
 import type { JsonObject } from '../client/api.ts';
-import { type Resource, singularWithGroup } from '../client/discovery.ts';
+import { kindWithGroup, type Resource } from '../client/discovery.ts';
 import { failure } from '../client/errors.ts';
 import { jsonText, yamlText } from './documents.ts';
 import { GoTemplate } from './go-template.ts';
@@ -29,11 +29,12 @@ const FORMATS =
 
 /**
  * The printer for an output format; its text ends with a newline where kubectl's does.
+ * @param options `isStrict`: a key that a JSONPath names and that is missing is an error.
  * @throws CommandError for a format that does not exist.
  */
 export function objectPrinter(
   format: string,
-  options: { readonly hasHeaders?: boolean; readonly allowed?: string } = {},
+  options: { readonly hasHeaders?: boolean; readonly allowed?: string; readonly isStrict?: boolean } = {},
 ): ObjectPrinter {
   const separator = format.indexOf('=');
   const name = separator < 0 ? format : format.slice(0, separator);
@@ -46,11 +47,11 @@ export function objectPrinter(
       return result => `${yamlText(documentOf(result))}\n`;
     case 'name':
       return ({ objects }) =>
-        objects.map(({ resource, object }) => `${singularWithGroup(resource)}/${nameOf(object)}\n`).join('');
+        objects.map(({ resource, object }) => `${kindWithGroup(resource)}/${nameOf(object)}\n`).join('');
     case 'jsonpath':
     case 'jsonpath-file': {
       const template = new JsonPath(argumentOf(name, argument, 'template'));
-      return result => template.render(documentOf(result));
+      return result => template.render(documentOf(result), options.isStrict);
     }
     case 'jsonpath-as-json': {
       const template = new JsonPath(argumentOf(name, argument, 'template'));

@@ -39,10 +39,25 @@ for (const [template, text] of [
 
 test('JSONPath tells what is wrong with a template', t => {
   t.is(t.throws(() => new JsonPath('{.a'))?.message, 'error: error parsing jsonpath {.a, unclosed action');
+});
+
+test('JSONPath tells what an object lacks, with the template and the object as Go writes it', t => {
+  const told = (template: string, isStrict = false) =>
+    t.throws(() => new JsonPath(template).render({ b: [1, null, true, { x: 'y' }], a: 0.5 }, isStrict))?.message;
+  const object =
+    'map[string]interface {}{"a":0.5, "b":[]interface {}{1, interface {}(nil), true, map[string]interface {}{"x":"y"}}}';
+  const more = (template: string) =>
+    `. Printing more information for debugging the template:\n\ttemplate was:\n\t\t${template}\n\tobject given to jsonpath engine was:\n\t\t${object}\n\n`;
   t.is(
-    t.throws(() => new JsonPath('{.items[7]}').render(list))?.message,
-    'error: error executing jsonpath: array index out of bounds: index 7, length 2',
+    told('{.b[7]}'),
+    `error: error executing jsonpath "{.b[7]}": Error executing template: array index out of bounds: index 7, length 4${more('{.b[7]}')}`,
   );
+  t.is(
+    told('{.c}', true),
+    `error: error executing jsonpath "{.c}": Error executing template: c is not found${more('{.c}')}`,
+  );
+  t.is(new JsonPath('{.c}').render({}), '');
+  t.is(new JsonPath('{.b[?(@.z)]}').render({ b: [{ x: 1 }] }, true), '', 'a filter may ask for what is not there');
 });
 
 test('paths of columns may leave out braces and dot', t => {

@@ -236,8 +236,9 @@ export class ServerConnection {
 }
 
 /** A body's length is always said: for a DELETE, Node would send HTTP/1.1 a body that nothing announces. */
-function headersOf({ headers, body }: ApiRequest): OutgoingHttpHeaders {
-  return body === undefined ? { ...headers } : { ...headers, 'content-length': Buffer.byteLength(body) };
+function headersOf({ headers, repeatedHeaders = {}, body }: ApiRequest): OutgoingHttpHeaders {
+  const repeated = Object.fromEntries(Object.entries(repeatedHeaders).map(([name, values]) => [name, [...values]]));
+  return { ...headers, ...repeated, ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }) };
 }
 
 const bareHost = (url: URL) => url.hostname.replace(/^\[|\]$/g, '');

@@ -1,6 +1,6 @@
 /**
  * A local copy of all objects of one kind, kept true by list and watch, which tells handlers what changed. Objects in it are
- * frozen: whoever wants to change one copies it first. After an interruption the watch resumes at the last version seen;
+ * never changed, and frozen unless it is said otherwise: whoever wants to change one copies it first. After an interruption the watch resumes at the last version seen;
  * only when that version is gone (410) is everything listed again, and then handlers still see exactly the differences.
  */
 import type { Kind, KubernetesObject } from '../api/kind.ts';
@@ -46,6 +46,11 @@ export interface InformerOptions<T extends KubernetesObject> {
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
   readonly metadataOnly?: boolean;
+  /**
+   * False leaves objects as they were parsed. To freeze one costs twice what parsing it does, and a master of many pods
+   * feels that; that nobody changes them is shown by all tests and the control simulation, whose objects are frozen.
+   */
+  readonly freezes?: boolean;
   /** What is kept of each object, where most of it is of no use; must keep name, namespace, UID and version. */
   readonly keep?: (object: T) => T;
 }
@@ -217,15 +222,20 @@ export class Informer<T extends KubernetesObject> implements Cache<T> {
     for (const handler of this.#handlers) this.#tell(() => handler.deleted?.(last));
   }
 
-  /** Drops what no controller reads, which is a third of a small object, and freezes the rest. */
+  /** Drops what no controller reads, which is a third of a small object. */
   #prepare(object: T): T {
     if (object.metadata?.managedFields) delete object.metadata.managedFields;
-    const { keep } = this.#options;
-    if (keep) return deepFreeze(keep(object));
-    if (!this.#options.metadataOnly) return deepFreeze(object);
+    const kept = this.#keptOf(object);
+    return this.#options.freezes === false ? kept : deepFreeze(kept);
+  }
+
+  #keptOf(object: T): T {
+    const { keep, metadataOnly } = this.#options;
+    if (keep) return keep(object);
+    if (!metadataOnly) return object;
     const { apiVersion, kind, metadata } = object;
     if (metadata?.annotations) delete metadata.annotations;
-    return deepFreeze({ apiVersion, kind, metadata } as T);
+    return { apiVersion, kind, metadata } as T;
   }
 
   #tell(call: () => void): void {

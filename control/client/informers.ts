@@ -2,7 +2,7 @@
 import type { Kind, KubernetesObject } from '../api/kind.ts';
 import type { Client } from './client.ts';
 import type { Clock } from './clock.ts';
-import { Informer } from './informer.ts';
+import { Informer, type InformerOptions } from './informer.ts';
 import type { Logger } from './logger.ts';
 
 export interface InformersOptions {
@@ -10,6 +10,8 @@ export interface InformersOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
+  /** False leaves objects unfrozen: {@link InformerOptions.freezes}. */
+  readonly freezes?: boolean;
 }
 
 export class Informers {

@@ -119,3 +119,16 @@ test('holds no more than it may, and forgets who leaves', async t => {
   t.is(queue.size, 2);
   t.is((await queue.take())?.pod.metadata?.name, 'b');
 });
+
+test('it is known whether anybody sleeps that an event could wake', async t => {
+  const { queue, takeAll } = await setup(['a', 'b']);
+  t.deepEqual(await takeAll(), ['a', 'b']);
+  t.false(queue.hasSleepers);
+  queue.putUnschedulable('a', FIT);
+  t.true(queue.hasSleepers);
+  queue.wake('NodeResourcesFit', always);
+  t.false(queue.hasSleepers);
+  queue.putUnschedulable('b', FIT);
+  queue.remove('b');
+  t.false(queue.hasSleepers);
+});

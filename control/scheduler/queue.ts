@@ -73,6 +73,11 @@ export class SchedulingQueue {
     return this.#pods.has(uid);
   }
 
+  /** True if a pod sleeps that {@link wake} could wake: if none does, nobody need find out what an event may help. */
+  get hasSleepers(): boolean {
+    return this.#refused.size > 0;
+  }
+
   count(state: WaitingState): number {
     let count = 0;
     for (const waiting of this.#pods.values()) if (waiting.state === state) count++;

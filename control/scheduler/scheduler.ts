@@ -29,6 +29,7 @@ import { SchedulingQueue } from './queue.ts';
 import { ClusterSnapshot } from './snapshot.ts';
 import { type AssumedVolumes, VolumeBinder } from './volume-binder.ts';
 import { planVolumes, sortClaims } from './volume-plan.ts';
+import { WritesUnderWay } from './writes-under-way.ts';
 
 export interface SchedulerOptions {
   readonly client: Client;
@@ -74,9 +75,9 @@ class Scheduler {
   readonly #queue: SchedulingQueue;
   /** UIDs of pods that have a node here, but not yet in the API as far as we know. */
   readonly #assumed = new Set<string>();
-  readonly #writes = new Set<Promise<void>>();
+  readonly #writes = new WritesUnderWay(BINDINGS_CONCURRENT_MAX);
   /** Pods that wait for their volumes: that may take long, and holds up nobody else. */
-  readonly #volumeWrites = new Set<Promise<void>>();
+  readonly #volumeWrites = new WritesUnderWay(VOLUME_BINDINGS_CONCURRENT_MAX);
   #cancelRefill: (() => void) | undefined;
 
   constructor(options: SchedulerOptions, informers: Informers) {
@@ -112,11 +113,11 @@ class Scheduler {
     logger.info({ nodes: this.#watch.nodes.size }, 'scheduler started');
     for (let next = await this.#queue.take(); next && !signal.aborted; next = await this.#queue.take()) {
       this.#schedule(next.pod);
-      if (this.#writes.size >= BINDINGS_CONCURRENT_MAX) await Promise.race(this.#writes);
-      if (this.#volumeWrites.size >= VOLUME_BINDINGS_CONCURRENT_MAX) await Promise.race(this.#volumeWrites);
+      if (this.#writes.isFull) await this.#writes.room();
+      if (this.#volumeWrites.isFull) await this.#volumeWrites.room();
     }
     this.#cancelRefill?.();
-    await Promise.all([...this.#writes, ...this.#volumeWrites]);
+    await Promise.all([this.#writes.ended(), this.#volumeWrites.ended()]);
   }
 
   /** Decides and begins to write; there is no waiting between the two, so the snapshot is the one that was decided on. */
@@ -146,8 +147,7 @@ class Scheduler {
     const volumes = this.#assumeVolumes(info, nodeName);
     this.#snapshot.setPod(pod, nodeName);
     this.#assumed.add(uid);
-    if (volumes) track(this.#bind(pod, nodeName, volumes), this.#volumeWrites);
-    else track(this.#bind(pod, nodeName, undefined), this.#writes);
+    (volumes ? this.#volumeWrites : this.#writes).add(this.#bind(pod, nodeName, volumes));
   }
 
   /** Undefined if there is nothing to be done about the pod's volumes. */
@@ -195,7 +195,7 @@ class Scheduler {
     const nodes = this.#snapshot.nodes.length;
     this.#queue.putUnschedulable(uid, diagnosis.plugins.size > 0 ? diagnosis.plugins : ANY_PLUGIN);
     if (nodes === 0) {
-      track(this.#writer.report(pod, explain(diagnosis, nodes, '')), this.#writes);
+      this.#writes.add(this.#writer.report(pod, explain(diagnosis, nodes, '')));
       return;
     }
     const preemption = planPreemption(info, this.#snapshot, profile, {
@@ -207,13 +207,13 @@ class Scheduler {
     if (preemption.kind === 'none') {
       const message = explain(diagnosis, nodes, preemption.message);
       if (preemption.losesNomination) this.#snapshot.denominate(uid);
-      track(this.#writer.report(pod, message, preemption.losesNomination ? { nomination: '' } : {}), this.#writes);
+      this.#writes.add(this.#writer.report(pod, message, preemption.losesNomination ? { nomination: '' } : {}));
       return;
     }
     const { node, victims } = preemption;
     this.#snapshot.nominate(info, node);
     this.#queue.hold(uid);
-    track(this.#preempt(info, { node, victims, message: explain(diagnosis, nodes, '') }), this.#writes);
+    this.#writes.add(this.#preempt(info, { node, victims, message: explain(diagnosis, nodes, '') }));
   }
 
   async #preempt(
@@ -261,7 +261,7 @@ class Scheduler {
     }
     this.#snapshot.setPod(pod, nodeName);
     if (!old?.spec?.nodeName) this.#podHappened('podPlaced', pod);
-    else if (this.#queue.size > 0 && isChanged(old, pod)) {
+    else if (this.#queue.hasSleepers && isChanged(old, pod)) {
       this.#happened({ kind: 'podChanged', pod: describePod(pod), old: describePod(old) });
     }
   }
@@ -306,12 +306,12 @@ class Scheduler {
   }
 
   #podHappened(kind: 'podRemoved' | 'podPlaced', pod: Pod): void {
-    if (this.#queue.size > 0) this.#happened({ kind, pod: describePod(pod) });
+    if (this.#queue.hasSleepers) this.#happened({ kind, pod: describePod(pod) });
   }
 
   /** Wakes the pods whose refusal the event may have changed. */
   #happened(event: ClusterEvent): void {
-    if (this.#queue.size === 0) return;
+    if (!this.#queue.hasSleepers) return;
     if (event.kind === 'node' && !event.old) this.#queue.wake(NO_NODES, () => true);
     for (const plugin of this.#plugins.values()) {
       if (!plugin.helpedBy?.includes(event.kind)) continue;
@@ -339,11 +339,6 @@ class Scheduler {
 /** Stands for a plugin where there was no node to refuse. */
 const NO_NODES = '';
 const ANY_PLUGIN: ReadonlySet<string> = new Set([NO_NODES]);
-
-function track(write: Promise<void>, writes: Set<Promise<void>>): void {
-  const tracked = write.finally(() => writes.delete(tracked));
-  writes.add(tracked);
-}
 
 const uidOf = (pod: Pod) => pod.metadata?.uid ?? '';
 const isFinished = ({ status }: Pod) => status?.phase === 'Succeeded' || status?.phase === 'Failed';

@@ -3,6 +3,7 @@
  * and meets a conflict where it changes what somebody else owns (structured-merge-diff merge/update.go, apimachinery
  * pkg/util/managedfields/internal).
  */
+import { setOwn } from '../patch/json.ts';
 import { type Comparison, compare, isSame } from './compare.ts';
 import { FieldSet } from './field-set.ts';
 import { UPDATE_MANAGERS_MAX } from './limits.ts';
@@ -119,8 +120,16 @@ export function applyTo(write: Write, { live, applied, managers, isForced }: Con
 }
 
 function compareOwned({ type, ownable }: Write | Version, before: TrackedObject, after: TrackedObject): Comparison {
-  const { changed, removed } = compare(type, before, after);
+  const { changed, removed } = compare(type, comparable(before, ownable), comparable(after, ownable));
   return { changed: owned(changed, ownable), removed: owned(removed, ownable) };
+}
+
+/** Without the members that the write cannot own as a whole, the spec for who writes a status: they need not be compared. */
+function comparable(object: TrackedObject, { without }: OwnableFields): TrackedObject {
+  if (!without || without.members.size === 0) return object;
+  const kept: Record<string, unknown> = {};
+  for (const key of Object.keys(object)) if (!without.members.has(fieldElement(key))) setOwn(kept, key, object[key]);
+  return kept;
 }
 
 interface Taking {

@@ -41,7 +41,8 @@ export interface Behaviour<T extends KubernetesObject> {
   prepareForUpdate?(object: T, old: T, context: StrategyContext): void;
   /** What a write through the status subresource does besides taking the status. */
   prepareForStatusUpdate?(object: T, old: T, context: StrategyContext): void;
-  validate?(object: T): FieldError[];
+  /** `old` is what an update is of: a part that is the very same value was judged when it was written. */
+  validate?(object: T, old?: T): FieldError[];
   /** What may not change. The object as it has become is validated besides. */
   validateUpdate?(object: T, old: T, subresource: string): FieldError[];
   /** True if an update tells what is wrong with the object before what may not change. */
@@ -112,10 +113,10 @@ export function declare<T extends KubernetesObject>(
   const nameRule = behaviour.nameRule ?? subdomainName;
   // An old version is shown as the one that it was made of.
   const shown = printers[kind.definition] ?? printers[derivedFrom(kind.definition) ?? ''] ?? defaultPrinter;
-  const validateWhole = (object: T): FieldError[] => [
+  const validateWhole = (object: T, old?: T): FieldError[] => [
     ...validateObjectMeta(metadataOf(object), kind.namespaced, nameRule),
     ...(ANY_FINALIZERS.has(kind.group) ? [] : validateStandardFinalizers(metadataOf(object))),
-    ...(behaviour.validate?.(object) ?? []),
+    ...(behaviour.validate?.(object, old) ?? []),
   ];
   return {
     ...kind,
@@ -162,7 +163,7 @@ export function declare<T extends KubernetesObject>(
     validateUpdate(object, old) {
       const metadata = validateObjectMetaUpdate(metadataOf(object), metadataOf(old));
       const changes = behaviour.validateUpdate?.(object, old, preparedFor.get(object) ?? '') ?? [];
-      const whole = behaviour.judgesOnlyChanges ? [] : validateWhole(object);
+      const whole = behaviour.judgesOnlyChanges ? [] : validateWhole(object, old);
       // Kubernetes looks at metadata several times, and clients see it in the list of causes.
       const first = [...metadata, ...validateMetadataContents(metadataOf(object))];
       return behaviour.judgesWholeFirst

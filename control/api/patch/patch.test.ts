@@ -144,6 +144,32 @@ const deployment = {
 const containersOf = (result: unknown) => (result as typeof deployment).spec.template.spec.containers;
 const podSpecPatch = (spec: object) => ({ spec: { template: { spec } } });
 
+test('a strategic merge patch changes nothing of the object, and copies only what it touches', t => {
+  const deep = <T>(value: T): T => {
+    if (typeof value === 'object' && value !== null) for (const each of Object.values(value)) deep(each);
+    return Object.freeze(value);
+  };
+  const container = { name: 'c', image: 'i:1', env: [{ name: 'A', value: '1' }], args: ['x'] };
+  const other = { name: 'd', image: 'i:1' };
+  const spec = { containers: [container, other], nodeSelector: { a: 'b' } };
+  const object = deep({ metadata: { name: 'p', finalizers: ['a/b', 'a/c'] }, spec, status: { phase: 'Pending' } });
+  const patch = deep({
+    metadata: { '$deleteFromPrimitiveList/finalizers': ['a/b'] },
+    spec: {
+      '$setElementOrder/containers': [{ name: 'd' }, { name: 'c' }],
+      containers: [{ name: 'c', env: [{ name: 'A', $patch: 'delete' }], $retainKeys: ['name', 'env'] }],
+    },
+  });
+  const result = strategicMergePatch(object, patch, POD) as typeof object;
+  t.deepEqual<unknown, unknown>(result, {
+    metadata: { name: 'p', finalizers: ['a/c'] },
+    spec: { containers: [other, { name: 'c', env: [] }], nodeSelector: { a: 'b' } },
+    status: { phase: 'Pending' },
+  });
+  t.is(result.status, object.status);
+  t.is(result.spec.containers[0], other);
+});
+
 test('strategic merge patch merges lists by their key and keeps the rest', t => {
   const result = strategicMergePatch(
     deployment,
@@ -245,6 +271,23 @@ test('strategic merge patch knows $retainKeys, $patch: replace and retained volu
       .volumes as unknown[],
     [{ name: 'v', hostPath: { path: '/x' } }],
   );
+});
+
+test('keys that $retainKeys does not name may be in the patch to say that they go', t => {
+  const volumes = [{ $retainKeys: ['name', 'hostPath'], name: 'v', emptyDir: null, hostPath: { path: '/x' } }];
+  const spec = { strategy: { $retainKeys: ['type'], rollingUpdate: null, type: 'Recreate' } };
+  const before = {
+    spec: {
+      strategy: { rollingUpdate: { maxSurge: 1 } },
+      template: { spec: { volumes: [{ name: 'v', emptyDir: {} }] } },
+    },
+  };
+  t.deepEqual(strategicMergePatch(before, { spec: { ...spec, template: { spec: { volumes } } } }, DEPLOYMENT), {
+    spec: {
+      strategy: { type: 'Recreate' },
+      template: { spec: { volumes: [{ name: 'v', hostPath: { path: '/x' } }] } },
+    },
+  });
 });
 
 test('strategic merge patch merges lists of scalars as sets', t => {

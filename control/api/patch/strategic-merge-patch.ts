@@ -14,12 +14,12 @@ const ELEMENT_ORDER = '$setElementOrder/';
 const DELETE_PRIMITIVES = '$deleteFromPrimitiveList/';
 
 /**
- * The result of applying `patch` to `object`; neither is changed, nor shared with the result.
+ * The result of applying `patch` to `object`. Neither is changed; what the patch does not touch is shared with the result.
  * @param definition The schema's name, such as `io.k8s.api.core.v1.Pod`; of an unknown one all lists are replaced.
  * @throws ApiError 400 or 500, as Kubernetes answers, when the patch contradicts itself or the schema.
  */
 export function strategicMergePatch(object: JsonObject, patch: JsonObject, definition: string): JsonObject {
-  return mergeMap(clone(object), clone(patch), { definition });
+  return mergeMap(object, clone(patch), { definition });
 }
 
 /** Kubernetes has no reason for these, only code 500. */
@@ -27,8 +27,8 @@ function failed(message: string): ApiError {
   return new ApiError('', message, { code: 500 });
 }
 
-/** Merges into `original`, consuming `patch`. */
-function mergeMap(original: JsonObject, patch: JsonObject, place: Place): JsonObject {
+/** A copy of `before` with `patch` merged into it; the patch is consumed. */
+function mergeMap(before: JsonObject, patch: JsonObject, place: Place): JsonObject {
   const directive = own(patch, PATCH);
   if (directive !== undefined) {
     delete patch[PATCH];
@@ -37,6 +37,7 @@ function mergeMap(original: JsonObject, patch: JsonObject, place: Place): JsonOb
     if (directive !== 'merge')
       throw failed(`unknown patch type: ${goText(directive)} in map: ${goText({ ...patch, [PATCH]: directive })}`);
   }
+  const original = { ...before };
   retainKeys(original, patch);
   setElementOrders(original, patch, place);
   for (const key of Object.keys(patch)) {
@@ -60,7 +61,8 @@ function retainKeys(original: JsonObject, patch: JsonObject): void {
   if (retained === undefined) return;
   delete patch[RETAIN_KEYS];
   const keys = new Set(Array.isArray(retained) ? retained : undefined);
-  const isForeign = (key: string) => !key.startsWith('$') && !keys.has(key);
+  // kubectl says with null that a key goes, besides leaving it out of those that stay.
+  const isForeign = (key: string) => !key.startsWith('$') && !keys.has(key) && patch[key] !== null;
   if (!Array.isArray(retained) || Object.keys(patch).some(isForeign)) {
     throw new ApiError('BadRequest', 'invalid patch format of retainKeys');
   }
@@ -81,7 +83,7 @@ function setElementOrders(original: JsonObject, patch: JsonObject, place: Place)
     else if (patched !== undefined) continue; // null, or not a list: the ordinary merge deletes or replaces it
     if (patched === undefined && !Array.isArray(before)) continue;
 
-    const list = patched === undefined ? before : mergeField(Array.isArray(before) ? clone(before) : [], patched, rule);
+    const list = patched === undefined ? before : mergeField(Array.isArray(before) ? before : [], patched, rule);
     delete patch[field];
     setOwn(
       original,

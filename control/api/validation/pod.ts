@@ -13,8 +13,11 @@ const INT32_MAX = 2_147_483_647;
 const MIRROR = 'kubernetes.io/config.mirror';
 const DELETION_COST = 'controller.kubernetes.io/pod-deletion-cost';
 
-/** Errors of a pod as it is. */
-export function validatePod(pod: Pod): FieldError[] {
+/**
+ * Errors of a pod as it is. A write of the status leaves the spec the very value that it was, which was judged when it was
+ * written; Kubernetes does not look at it then, either (ValidatePodStatusUpdate).
+ */
+export function validatePod(pod: Pod, old?: Pod): FieldError[] {
   const { spec, metadata, status } = pod;
   const errors = validateDeletionCost(metadata?.annotations?.[DELETION_COST]);
   const mirror = metadata?.annotations?.[MIRROR];
@@ -24,7 +27,7 @@ export function validatePod(pod: Pod): FieldError[] {
     );
   }
   if (!spec) return [...errors, required('spec.containers')];
-  errors.push(...validatePodSpec(spec, 'spec'));
+  if (spec !== old?.spec) errors.push(...validatePodSpec(spec, 'spec'));
   // Only a new pod is of the first generation: later changes count.
   if (metadata?.generation === 1 && spec.ephemeralContainers?.length) {
     errors.push(forbiddenField('spec.ephemeralContainers', 'cannot be set on create'));

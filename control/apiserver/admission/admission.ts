@@ -21,6 +21,7 @@ export interface AdmissionRequest extends ResourceRequest {
   readonly isNameGenerated?: boolean;
 }
 
+/** A step that has nothing to wait for, as most have for most requests, is not async: each wait costs every write something. */
 export interface AdmissionPlugin {
   readonly name: string;
   /** True if it is asked about requests with a {@link AdmissionRequest.part} too. */
@@ -128,7 +129,10 @@ export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission 
     async admitPart(request, part, old) {
       const states = { object: part, old };
       await mutateBy(forParts, request, states);
-      for (const plugin of forParts) await plugin.validate?.(request, states);
+      for (const plugin of forParts) {
+        const asked = plugin.validate?.(request, states);
+        if (asked) await asked;
+      }
     },
   };
 }

@@ -21,7 +21,7 @@ const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client';
 export function certificateApproval(authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'CertificateApproval',
-    async conclude(request, { object, old }) {
+    conclude(request, { object, old }) {
       const { kind, operation, info } = request;
       if (kind.group !== GROUP || kind.kind !== 'CertificateSigningRequest' || !object) return {};
       const wanted = object as CertificateSigningRequest;
@@ -33,9 +33,11 @@ export function certificateApproval(authorizer: Authorizer): AdmissionPlugin {
       const verb = info.subresource === 'approval' ? 'approve' : 'sign';
       if (info.subresource === '' || (verb === 'sign' && !isSigned(wanted, old as CertificateSigningRequest)))
         return {};
-      if (await maySign(authorizer, request.identity, { verb, signerName })) return {};
-      const why = `user not permitted to ${verb} requests with signerName "${signerName}"`;
-      throw forbidden(resourceName(kind), info.name, why);
+      return maySign(authorizer, request.identity, { verb, signerName }).then(may => {
+        if (may) return {};
+        const why = `user not permitted to ${verb} requests with signerName "${signerName}"`;
+        throw forbidden(resourceName(kind), info.name, why);
+      });
     },
   };
 }

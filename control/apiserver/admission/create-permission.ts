@@ -6,18 +6,23 @@ import { forbidden } from '../../api/status.ts';
 import { resourceAttributes } from '../auth/attributes.ts';
 import type { Authorizer } from '../auth/authorizer.ts';
 import { resourceName } from '../keys.ts';
-import type { AdmissionPlugin } from './admission.ts';
+import type { AdmissionPlugin, AdmissionRequest } from './admission.ts';
 
 export function createPermission(authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'CreatePermission',
-    async conclude({ operation, info, identity, kind }) {
+    conclude(request) {
+      const { operation, info } = request;
       if (operation !== 'CREATE' || (info.verb !== 'update' && info.verb !== 'patch')) return {};
-      const { group, namespace, resource, name } = info;
-      const asked = resourceAttributes(identity, { verb: 'create', group, namespace, resource, name });
-      const verdict = await authorizer.authorize(asked);
-      if (!verdict.allowed) throw forbidden(resourceName(kind), name, verdict.reason ?? '');
-      return {};
+      return refuseUnlessAllowed(authorizer, request).then(() => ({}));
     },
   };
+}
+
+/** Throws 403. */
+async function refuseUnlessAllowed(authorizer: Authorizer, { info, identity, kind }: AdmissionRequest): Promise<void> {
+  const { group, namespace, resource, name } = info;
+  const asked = resourceAttributes(identity, { verb: 'create', group, namespace, resource, name });
+  const verdict = await authorizer.authorize(asked);
+  if (!verdict.allowed) throw forbidden(resourceName(kind), name, verdict.reason ?? '');
 }

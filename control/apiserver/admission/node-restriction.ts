@@ -29,16 +29,24 @@ export function nodeOfIdentity({ user, groups }: Identity): string | undefined {
 export function nodeRestriction(cache: WatchCache): AdmissionPlugin {
   return {
     name: 'NodeRestriction',
-    async mutate(request, states) {
+    mutate(request, states) {
       const nodeName = nodeOfIdentity(request.identity);
-      if (nodeName === undefined) return;
-      const refusal =
-        nodeName === ''
-          ? `could not determine node from user ${quote(request.identity.user)}`
-          : (refuse(request, states, nodeName) ?? (await refuseOwner(cache, request, { states, nodeName })));
-      if (refusal) throw forbidden(resourceName(request.kind), request.info.name || nameOf(states), refusal);
+      return nodeName === undefined ? undefined : restrict(cache, request, { states, nodeName });
     },
   };
+}
+
+/** Throws 403. */
+async function restrict(
+  cache: WatchCache,
+  request: AdmissionRequest,
+  { states, nodeName }: { readonly states: States; readonly nodeName: string },
+): Promise<void> {
+  const refusal =
+    nodeName === ''
+      ? `could not determine node from user ${quote(request.identity.user)}`
+      : (refuse(request, states, nodeName) ?? (await refuseOwner(cache, request, { states, nodeName })));
+  if (refusal) throw forbidden(resourceName(request.kind), request.info.name || nameOf(states), refusal);
 }
 
 /** A node evicts its own pods only. Throws 403. */

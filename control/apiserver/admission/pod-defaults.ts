@@ -42,23 +42,12 @@ export interface ServiceAccountAdmission {
  * Gives a pod its service account, which must exist, and the volume with the account's token. The account `default` may be
  * missing for the moment between a namespace's creation and its controller; the pod's node then waits for its token.
  */
-export function serviceAccount({ cache, random, mountsTokens }: ServiceAccountAdmission): AdmissionPlugin {
+export function serviceAccount(options: ServiceAccountAdmission): AdmissionPlugin {
+  const { cache } = options;
   return {
     name: 'ServiceAccount',
-    async mutate(request, { object }) {
-      if (!isNewPod(request)) return;
-      const pod = object as Pod;
-      if (isMirrorPod(pod)) return;
-      pod.spec ??= { containers: [] };
-      pod.spec.serviceAccountName ||= pod.spec.serviceAccount || DEFAULT_ACCOUNT;
-      pod.spec.serviceAccount = pod.spec.serviceAccountName;
-      const account = await readAccount(cache, request.kind, pod);
-      if (account?.imagePullSecrets && !pod.spec.imagePullSecrets?.length) {
-        pod.spec.imagePullSecrets = structuredClone(account.imagePullSecrets);
-      }
-      const wantsToken = pod.spec.automountServiceAccountToken ?? account?.automountServiceAccountToken ?? true;
-      if (mountsTokens && wantsToken) mountToken(pod.spec, random);
-    },
+    mutate: (request, { object }) =>
+      isNewPod(request) && !isMirrorPod(object as Pod) ? giveAccount(options, request.kind, object as Pod) : undefined,
     validate(request, { object }) {
       if (!isNewPod(request) || !object) return;
       const pod = object as Pod;
@@ -66,6 +55,22 @@ export function serviceAccount({ cache, random, mountsTokens }: ServiceAccountAd
       if (why !== undefined) throw forbidden(resourceName(request.kind), pod.metadata?.name ?? '', why);
     },
   };
+}
+
+async function giveAccount(
+  { cache, random, mountsTokens }: ServiceAccountAdmission,
+  kind: KindDeclaration,
+  pod: Pod,
+): Promise<void> {
+  pod.spec ??= { containers: [] };
+  pod.spec.serviceAccountName ||= pod.spec.serviceAccount || DEFAULT_ACCOUNT;
+  pod.spec.serviceAccount = pod.spec.serviceAccountName;
+  const account = await readAccount(cache, kind, pod);
+  if (account?.imagePullSecrets && !pod.spec.imagePullSecrets?.length) {
+    pod.spec.imagePullSecrets = structuredClone(account.imagePullSecrets);
+  }
+  const wantsToken = pod.spec.automountServiceAccountToken ?? account?.automountServiceAccountToken ?? true;
+  if (mountsTokens && wantsToken) mountToken(pod.spec, random);
 }
 
 /** True for what an agent shows of a pod that it found on its own disk. */

@@ -14,9 +14,7 @@ const DEFAULT_POLICY = 'PreemptLowerPriority';
 export function priority(cache: WatchCache): AdmissionPlugin {
   return {
     name: 'Priority',
-    async mutate(request, { object }) {
-      if (isNewPod(request)) await prioritize(cache, request, object as Pod);
-    },
+    mutate: (request, { object }) => (isNewPod(request) ? prioritize(cache, request, object as Pod) : undefined),
     conclude(request, { object }) {
       if (object && isPriorityClass(request)) refuseSecondDefault(cache, request, object as PriorityClass);
       return {};

@@ -25,17 +25,23 @@ const FULL_AUTHORITY: readonly PolicyRule[] = [
 export function roleEscalation(authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'RoleEscalation',
-    async mutate(request, states) {
+    mutate(request, states) {
       const { kind, operation, identity } = request;
-      if (kind.group !== RBAC_GROUP || operation === 'DELETE' || !states.object) return;
-      if (isAdministrator(identity) || isOnlyForGarbageCollection(states)) return;
-      const isBinding = kind.kind === 'RoleBinding' || kind.kind === 'ClusterRoleBinding';
-      const refusal = isBinding
-        ? await refuseBinding(authorizer, request, states.object as RoleBinding)
-        : await refuseRole(authorizer, request, states);
-      if (refusal !== undefined) throw forbidden(resourceName(kind), states.object.metadata?.name ?? '', refusal);
+      if (kind.group !== RBAC_GROUP || operation === 'DELETE' || !states.object) return undefined;
+      if (isAdministrator(identity) || isOnlyForGarbageCollection(states)) return undefined;
+      return refuseEscalation(authorizer, request, states);
     },
   };
+}
+
+/** Throws 403. */
+async function refuseEscalation(authorizer: Authorizer, request: AdmissionRequest, states: States): Promise<void> {
+  const { kind } = request;
+  const isBinding = kind.kind === 'RoleBinding' || kind.kind === 'ClusterRoleBinding';
+  const refusal = isBinding
+    ? await refuseBinding(authorizer, request, states.object as RoleBinding)
+    : await refuseRole(authorizer, request, states);
+  if (refusal !== undefined) throw forbidden(resourceName(kind), states.object?.metadata?.name ?? '', refusal);
 }
 
 /** What deletion in the background does to an object must not fail because of the object's own rights. */

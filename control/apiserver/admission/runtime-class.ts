@@ -5,25 +5,25 @@ import { isEqual } from '../../api/schema/equal.ts';
 import { forbidden } from '../../api/status.ts';
 import type { WatchCache } from '../cache/watch-cache.ts';
 import { resourceName } from '../keys.ts';
-import type { AdmissionPlugin } from './admission.ts';
+import type { AdmissionPlugin, AdmissionRequest } from './admission.ts';
 import { findFresh } from './lookup.ts';
 import { isNewPod } from './pod-defaults.ts';
 
 export function runtimeClass(cache: WatchCache): AdmissionPlugin {
   return {
     name: 'RuntimeClass',
-    async mutate(request, { object }) {
-      if (!isNewPod(request)) return;
-      const { spec, metadata } = object as Pod;
-      if (!spec) return;
-      const refuse = (why: string) => forbidden(resourceName(request.kind), metadata?.name ?? '', why);
-      const name = spec.runtimeClassName;
-      const found = name ? await findFresh(cache, runtimeclasses, name) : undefined;
-      if (name && !found) throw refuse(`pod rejected: RuntimeClass ${JSON.stringify(name)} not found`);
-      const why = takeOverhead(spec, found) ?? takeScheduling(spec, found);
-      if (why !== undefined) throw refuse(why);
-    },
+    mutate: (request, { object }) => (isNewPod(request) ? takeClass(cache, request, object as Pod) : undefined),
   };
+}
+
+async function takeClass(cache: WatchCache, { kind }: AdmissionRequest, { spec, metadata }: Pod): Promise<void> {
+  if (!spec) return;
+  const refuse = (why: string) => forbidden(resourceName(kind), metadata?.name ?? '', why);
+  const name = spec.runtimeClassName;
+  const found = name ? await findFresh(cache, runtimeclasses, name) : undefined;
+  if (name && !found) throw refuse(`pod rejected: RuntimeClass ${JSON.stringify(name)} not found`);
+  const why = takeOverhead(spec, found) ?? takeScheduling(spec, found);
+  if (why !== undefined) throw refuse(why);
 }
 
 /** Why the pod is refused, if it is. */

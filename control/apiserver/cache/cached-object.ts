@@ -1,6 +1,6 @@
 /** One object in the cache: ready bytes, and what selectors ask of it, worked out once and only when asked. */
 import type { KubernetesObject } from '../../api/kind.ts';
-import { makeReady, type ReadyBytes, withRevision } from './encoding.ts';
+import { makeReady, parseReady, type ReadyBytes, withRevision } from './encoding.ts';
 
 const NO_LABELS: Readonly<Record<string, string>> = {};
 
@@ -38,7 +38,7 @@ export class CachedObject {
 
   /** A fresh copy that the caller may change. */
   parse<T extends KubernetesObject = KubernetesObject>(): T {
-    return JSON.parse(this.ready.bytes.toString()) as T;
+    return parseReady(this.ready) as T;
   }
 
   /** Who it is and whether it is about to go, worked out once: tokens and namespaces are asked for it at every request. */

@@ -14,8 +14,7 @@ export function fairnessFilter(
   fairness: Fairness,
   { cache, isExempt }: { readonly cache: WatchCache; readonly isExempt: (exchange: Exchange) => boolean },
 ): Filter {
-  return async (exchange, next) => {
-    if (exchange.isInProcess || isExempt(exchange)) return next(exchange);
+  const inTurn: Filter = async (exchange, next) => {
     exchange.answerHeaders ??= {};
     const release = await fairness.admit(
       { identity: identityOf(exchange), info: exchange.info },
@@ -27,6 +26,7 @@ export function fairnessFilter(
       release();
     }
   };
+  return (exchange, next) => (exchange.isInProcess || isExempt(exchange) ? next(exchange) : inTurn(exchange, next));
 }
 
 /** One seat, and more for a list or a watch that begins with all that is there. */

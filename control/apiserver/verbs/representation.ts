@@ -7,7 +7,7 @@ import type { Printer } from '../../api/printers/printer.ts';
 import { printers } from '../../api/printers/printers.ts';
 import { ApiError } from '../../api/status.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
-import { encodeStored, makeReady, metadataBytes, type ReadyBytes } from '../cache/encoding.ts';
+import { encodeStored, makeReady, metadataBytes, parseReady, type ReadyBytes } from '../cache/encoding.ts';
 import type { Core } from '../core.ts';
 import type { Representation } from '../http/negotiate.ts';
 import { apiVersionOf, fromStored, toStored } from '../keys.ts';
@@ -20,7 +20,7 @@ export function readyOf(kind: KindDeclaration, object: CachedObject): ReadyBytes
 
 /** A private copy of the object in the version that `kind` serves. */
 export function parseAs(kind: KindDeclaration, object: CachedObject): KubernetesObject {
-  if (kind.form) return JSON.parse(readyOf(kind, object).bytes.toString()) as KubernetesObject;
+  if (kind.form) return parseReady(readyOf(kind, object));
   return fromStored(kind, object.parse());
 }
 

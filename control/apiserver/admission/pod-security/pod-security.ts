@@ -32,15 +32,12 @@ export interface PodSecurityOptions {
 export function podSecurity(options: PodSecurityOptions): AdmissionPlugin {
   return {
     name: 'PodSecurity',
-    async validate(request, states) {
+    validate(request, states) {
       const { kind, operation, isInternal } = request;
-      if (operation === 'DELETE' || operation === 'CONNECT' || isInternal || !states.object) return;
-      if (kind.group === '' && kind.plural === 'namespaces') {
-        await judgeNamespace(options, request, states);
-        return;
-      }
+      if (operation === 'DELETE' || operation === 'CONNECT' || isInternal || !states.object) return undefined;
+      if (kind.group === '' && kind.plural === 'namespaces') return judgeNamespace(options, request, states);
       const subject = subjectOf(request, states.object);
-      if (subject) await judgeSubject(options, request, { states, subject });
+      return subject && judgeSubject(options, request, { states, subject });
     },
   };
 }

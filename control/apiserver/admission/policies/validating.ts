@@ -40,15 +40,18 @@ export function validatingPolicies(options: PolicyOptions): AdmissionPlugin {
   return {
     name: 'ValidatingAdmissionPolicy',
     seesParts: true,
-    async validate(request, states) {
+    validate(request, states) {
       const { bound } = policies;
-      if (bound.length === 0 || request.isInternal) return;
-      if (isExempt({ group: request.kind.group, resource: request.kind.plural })) return;
-      const judge = new Judge(options, request, states);
-      for (const policy of bound) await judge.judge(policy);
-      judge.finish();
+      if (bound.length === 0 || request.isInternal) return undefined;
+      if (isExempt({ group: request.kind.group, resource: request.kind.plural })) return undefined;
+      return judgeBy(bound, new Judge(options, request, states));
     },
   };
+}
+
+async function judgeBy(policies: readonly Policy[], judge: Judge): Promise<void> {
+  for (const policy of policies) await judge.judge(policy);
+  judge.finish();
 }
 
 /** Collects what policies say of one request. */

@@ -6,7 +6,7 @@
 import type { KubernetesObject } from '../../../api/kind.ts';
 import { isEqual } from '../../../api/schema/equal.ts';
 import { internalError } from '../../../api/status.ts';
-import type { AdmissionPlugin, States } from '../admission.ts';
+import type { AdmissionPlugin, AdmissionRequest, Round, States } from '../admission.ts';
 import { type AskOptions, ask, type Invocation, maybeInvoke } from './ask.ts';
 import { WebhookConfigurations } from './configurations.ts';
 import { patched, patchedPart, readOperations } from './patching.ts';
@@ -32,42 +32,55 @@ export function mutatingWebhooks(options: AskOptions): AdmissionPlugin {
   return {
     name: 'MutatingAdmissionWebhook',
     seesParts: true,
-    async mutate(request, states, round) {
+    mutate(request, states, round) {
       const { webhooks } = configurations;
-      if (webhooks.length === 0 || request.isInternal) return;
-      if (isExempt({ group: request.kind.group, resource: request.kind.plural })) return;
-      const memory = round.remember<Memory>('webhooks', () => ({
-        asked: new Set(),
-        wanted: new Set(),
-        last: undefined,
-      }));
-      // Others than webhooks may have changed the object since.
-      if (round.isSecond && states.object && !isEqual(states.object, memory.last)) wantAgain(memory);
-      const generatedName = request.isNameGenerated ? hideName(states.object) : undefined;
-      for (const [index, webhook] of webhooks.entries()) {
-        if (round.isSecond && !memory.wanted.has(webhook.id)) continue;
-        const subject = subjectOf(request, states);
-        const invocation = await maybeInvoke(options, webhook, { request, states, subject });
-        if (!invocation) continue;
-        const verdict = await ask(options, invocation, { request, subject, isMutating: true });
-        const mutated = verdict !== undefined && (await change(options, { states, subject, invocation }, verdict));
-        if (mutated) {
-          wantAgain(memory);
-          round.wantSecond();
-        }
-        const place = `round_${round.isSecond ? 1 : 0}_index_${index}`;
-        const { auditAnnotations } = request.exchange;
-        const { name, configurationName: configuration } = webhook;
-        if (verdict)
-          auditAnnotations.set(`${AUDIT}/${place}`, JSON.stringify({ configuration, webhook: name, mutated }));
-        else auditAnnotations.set(`failed-open.${AUDIT}/${place}`, name);
-        if (webhook.isReinvocable) memory.asked.add(webhook.id);
-      }
-      // A webhook may have given it a name of its own.
-      if (generatedName !== undefined && states.object?.metadata) states.object.metadata.name ||= generatedName;
-      if (states.object && memory.asked.size > 0) memory.last = structuredClone(states.object);
+      if (webhooks.length === 0 || request.isInternal) return undefined;
+      if (isExempt({ group: request.kind.group, resource: request.kind.plural })) return undefined;
+      return askInTurn(options, webhooks, { request, states, round });
     },
   };
+}
+
+interface Question {
+  readonly request: AdmissionRequest;
+  readonly states: States;
+  readonly round: Round;
+}
+
+async function askInTurn(
+  options: AskOptions,
+  webhooks: WebhookConfigurations['webhooks'],
+  { request, states, round }: Question,
+): Promise<void> {
+  const memory = round.remember<Memory>('webhooks', () => ({
+    asked: new Set(),
+    wanted: new Set(),
+    last: undefined,
+  }));
+  // Others than webhooks may have changed the object since.
+  if (round.isSecond && states.object && !isEqual(states.object, memory.last)) wantAgain(memory);
+  const generatedName = request.isNameGenerated ? hideName(states.object) : undefined;
+  for (const [index, webhook] of webhooks.entries()) {
+    if (round.isSecond && !memory.wanted.has(webhook.id)) continue;
+    const subject = subjectOf(request, states);
+    const invocation = await maybeInvoke(options, webhook, { request, states, subject });
+    if (!invocation) continue;
+    const verdict = await ask(options, invocation, { request, subject, isMutating: true });
+    const mutated = verdict !== undefined && (await change(options, { states, subject, invocation }, verdict));
+    if (mutated) {
+      wantAgain(memory);
+      round.wantSecond();
+    }
+    const place = `round_${round.isSecond ? 1 : 0}_index_${index}`;
+    const { auditAnnotations } = request.exchange;
+    const { name, configurationName: configuration } = webhook;
+    if (verdict) auditAnnotations.set(`${AUDIT}/${place}`, JSON.stringify({ configuration, webhook: name, mutated }));
+    else auditAnnotations.set(`failed-open.${AUDIT}/${place}`, name);
+    if (webhook.isReinvocable) memory.asked.add(webhook.id);
+  }
+  // A webhook may have given it a name of its own.
+  if (generatedName !== undefined && states.object?.metadata) states.object.metadata.name ||= generatedName;
+  if (states.object && memory.asked.size > 0) memory.last = structuredClone(states.object);
 }
 
 /** Takes away a name that may yet become another. */
