@@ -63,6 +63,35 @@ test('a port leads to the ready endpoints of its name', t => {
   );
 });
 
+test("a load balancer's source ranges are for its own addresses", t => {
+  const ingress = [
+    { ip: '192.0.2.1', ipMode: 'VIP' },
+    { ip: '192.0.2.2', ipMode: 'Proxy' },
+    { hostname: 'a' },
+    { ip: '2001:db8::1' },
+  ];
+  const planned = (loadBalancerSourceRanges: string[], balanced = ingress) =>
+    planServicePorts(
+      [
+        {
+          ...service({
+            type: 'LoadBalancer',
+            externalIPs: ['203.0.113.7'],
+            ports: [{ port: 80 }],
+            loadBalancerSourceRanges,
+          }),
+          status: { loadBalancer: { ingress: balanced } },
+        },
+      ],
+      [],
+      'node-1',
+    )[0];
+  t.deepEqual(planned(['10.0.0.0/8'])?.limit, { addresses: ['192.0.2.1', '2001:db8::1'], sources: ['10.0.0.0/8'] });
+  t.deepEqual(planned(['10.0.0.0/8'])?.externalIPs, ['203.0.113.7', '192.0.2.1', '2001:db8::1']);
+  t.is(planned([])?.limit, undefined);
+  t.is(planned(['10.0.0.0/8'], [])?.limit, undefined);
+});
+
 test('terminating endpoints serve only while none is ready', t => {
   const one = (endpoints: EndpointSlice['endpoints']) =>
     planServicePorts([service({ ports: [{ port: 80 }] })], [slice(endpoints)], 'node-1')[0]?.endpoints.map(

@@ -44,6 +44,7 @@ export function planServicePorts(
         port: port.port,
         nodePort: port.nodePort ?? 0,
         externalIPs: [...(spec?.externalIPs ?? []), ...ingressIPs(service)],
+        ...limitOf(service),
         affinitySeconds: affinityOf(service),
         localOnly,
         internalLocalOnly,
@@ -148,6 +149,12 @@ function nearEndpoints(some: readonly Candidate[], zone: string | undefined): re
 function affinityOf({ spec }: Service): number {
   if (spec?.sessionAffinity !== 'ClientIP') return 0;
   return spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? AFFINITY_SECONDS_DEFAULT;
+}
+
+function limitOf(service: Service): Pick<ServicePort, 'limit'> {
+  const { loadBalancerSourceRanges: sources = [] } = service.spec ?? {};
+  const addresses = ingressIPs(service);
+  return sources.length > 0 && addresses.length > 0 ? { limit: { addresses, sources } } : {};
 }
 
 function ingressIPs({ status }: Service): string[] {

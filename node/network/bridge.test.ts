@@ -68,6 +68,55 @@ serial('CVE-2020-10749: a pod that says it is a router is not listened to', asyn
   await network.close({ remove: true });
 });
 
+serial('CVE-2020-10749: a pod believes no neighbour that says it is a router', async t => {
+  const where = await world(t);
+  const [pod, neighbour] = [await where.namespace(), await where.namespace()];
+  const network = nodeOn(where, 'left');
+  await network.start({ podCIDR: '10.42.1.0/24', clusterCIDR });
+  const hasIpv6 = (await pod.run('test', ['-e', '/proc/sys/net/ipv6/conf/all/accept_ra'])).code === 0;
+  // As some runtimes leave it: with IPv6, and with ears for all.
+  const conf = (name: string) => `/proc/sys/net/ipv6/conf/${name}`;
+  if (hasIpv6) {
+    for (const where of ['all', 'default']) {
+      await pod.run('tee', [`${conf(where)}/disable_ipv6`], { input: '0' });
+      await pod.run('tee', [`${conf(where)}/accept_ra`], { input: '1' });
+    }
+  }
+  await network.attach(podOf('a'), pod.pid);
+  await network.attach(podOf('b'), neighbour.pid);
+  for (const name of hasIpv6 ? ['all', 'default', 'eth0'] : []) {
+    t.is((await pod.run('cat', [`${conf(name)}/accept_ra`])).stdout, '0\n', name);
+  }
+  t.is((await ping(pod, '10.42.1.1')).code, 0);
+  await network.close({ remove: true });
+});
+
+serial('where /proc is read-only or has no IPv6 a pod gets its network all the same', async t => {
+  const where = await world(t);
+  const hidden = ['mount --bind -o ro /proc/sys /proc/sys', 'mount -t tmpfs -o ro none /proc/sys/net/ipv6'];
+  for (const [index, how] of hidden.entries()) {
+    const pod = await where.namespace();
+    const network = createBridgeNetwork({
+      clusterId: 'test',
+      nodeName: 'left',
+      dataDir: path.join(where.dataDir, 'left'),
+      // What enters the pod's namespace sees the machine's files in this way.
+      run: (program, args, options) =>
+        program === 'nsenter'
+          ? where.machine.run(
+              'unshare',
+              ['--mount', 'sh', '-c', `${how} && exec "$@"`, 'sh', program, ...args],
+              options,
+            )
+          : where.machine.run(program, args, options),
+    });
+    await network.start({ podCIDR: '10.42.1.0/24', clusterCIDR });
+    await network.attach(podOf(`pod-${index}`), pod.pid);
+    t.is((await ping(pod, '10.42.1.1')).code, 0, how);
+    await network.close({ remove: true });
+  }
+});
+
 serial('pods reach each other, the machine, themselves and pods of another node on the machine', async t => {
   const where = await world(t);
   const [first, second, third] = [await where.namespace(), await where.namespace(), await where.namespace()];

@@ -270,7 +270,8 @@ class BridgeNetwork implements PodNetwork {
         `link set dev ${veth} type bridge_slave hairpin on`,
         `link set dev ${veth} up`,
       ]);
-      await this.#links.changeInside(pid, [
+      // Another pod on the bridge must not be this one's router, whether or not the cluster has IPv6.
+      await this.#links.changeInsideDeafToRouters(pid, podInterface, [
         'link set dev lo up',
         `address replace ${address}/32 dev ${podInterface}`,
         `link set dev ${podInterface} up`,
@@ -292,8 +293,6 @@ class BridgeNetwork implements PodNetwork {
     for (const where of ['all', 'default', podInterface]) {
       await this.#links.setInside(pid, `ipv6/conf/${where}/disable_ipv6`, '0');
     }
-    // Another pod on the bridge must not be this one's router.
-    await this.#links.setInside(pid, `ipv6/conf/${podInterface}/accept_ra`, '0');
     await this.#links.changeInside(pid, [
       `address replace ${address}/128 dev ${podInterface} nodad`,
       `route replace ${gateway} dev ${podInterface}`,

@@ -70,6 +70,15 @@ export class Links {
     await mustRun(this.#run, 'nsenter', args, { input: `${lines.join('\n')}\n` });
   }
 
+  /**
+   * The same, once nobody on `device`, nor on links that come later, is believed to be an IPv6 router (CVE-2020-10749): the
+   * neighbours on a bridge are other pods. Best done while the link is down.
+   */
+  async changeInsideDeafToRouters(pid: number, device: string, lines: readonly string[]): Promise<void> {
+    const args = [...enter(pid), 'sh', '-c', deafToRouters, 'sh', 'all', 'default', device];
+    await mustRun(this.#run, 'nsenter', args, { input: `${lines.join('\n')}\n` });
+  }
+
   /** Sets a value below /proc/sys/net of the network namespace of a process. */
   async setInside(pid: number, name: string, value: string): Promise<void> {
     await mustRun(this.#run, 'nsenter', [...enter(pid), 'tee', `/proc/sys/net/${name}`], { input: value });
@@ -171,6 +180,15 @@ export async function tryLink(run: RunCommand, kind: readonly string[]): Promise
   const made = await run('unshare', ['--net', 'ip', 'link', 'add', 'trial', 'type', ...kind]);
   return made.code === 0 ? undefined : made.stderr.trim();
 }
+
+/**
+ * What `ip` cannot set, set before it makes the link that listens: a router's word must not come between. A kernel without IPv6
+ * has no such files; where /proc is read-only they stay as they are. One program, as each costs a fork of the whole agent.
+ */
+const deafToRouters = [
+  'for one in "$@"; do f=/proc/sys/net/ipv6/conf/$one/accept_ra; [ ! -e "$f" ] || echo 0 > "$f"; done 2>/dev/null',
+  'exec ip -batch -',
+].join('\n');
 
 /** nsenter by the namespace's file: exact, and without entering anything else. */
 function enter(pid: number): string[] {

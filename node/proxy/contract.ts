@@ -182,6 +182,48 @@ function policyTests(add: Add): void {
     t.deepEqual(await world.ask(outsider, 'TCP', `${machineAddress}:${nodePort}`), ['ECONNREFUSED']);
   });
 
+  add("a load balancer's address answers only clients of its ranges; all else answers everybody", async (t, world) => {
+    const [one, client] = [await world.server('one'), await world.pod('client')];
+    const clients = { outsider: await world.outsider(), client: client.namespace, machine: world.machine };
+    const protocols = ['TCP', 'UDP'] as const;
+    const everybody = protocols.flatMap(protocol => Object.keys(clients).map(name => `${name} ${protocol}`));
+    const refusals = world.harness.kind === 'nftables' ? ['TIMEOUT', 'EPERM'] : ['TIMEOUT', 'ECONNRESET'];
+    const proxy = await world.proxy('a');
+    /** Who is answered. */
+    const answered = async (target: string): Promise<string[]> => {
+      const asked = everybody.map(async who => {
+        const [name, protocol] = who.split(' ') as [keyof typeof clients, (typeof protocols)[number]];
+        const [answer = ''] = names(await world.ask(clients[name], protocol, target));
+        t.true(['one', ...refusals].includes(answer), `${who}: ${answer}`);
+        return answer === 'one' ? [who] : [];
+      });
+      return (await Promise.all(asked)).flat();
+    };
+    /** Each is a small change of what is there. */
+    const limitTo = (sources: readonly string[] | undefined) =>
+      proxy.sync(
+        ...protocols.map(protocol => {
+          const limit = sources && { limit: { addresses: [machineAddress], sources } };
+          return service({ id: protocol, protocol, nodePort, externalIPs: [machineAddress], ...limit, to: [one] });
+        }),
+      );
+    const of = (...some: readonly string[]) => everybody.filter(who => some.some(name => who.startsWith(name)));
+    const balanced = `${machineAddress}:80`;
+    for (const [sources, expected] of [
+      [undefined, everybody],
+      [['203.0.113.0/24', '192.168.77.2/32'], of('outsider')],
+      [['10.42.0.0/16'], of('client')],
+      [['192.168.77.0/24', '192.168.0.0/16'], of('outsider', 'machine')],
+      [['fd42::/64'], everybody],
+      [['203.0.113.0/24'], []],
+    ] as const) {
+      await limitTo(sources);
+      t.deepEqual(await answered(balanced), expected, String(sources));
+    }
+    t.deepEqual(await answered(`${machineAddress}:${nodePort}`), everybody);
+    t.deepEqual(names(await world.ask(client.namespace, 'TCP', `${clusterIP}:80`)), ['one']);
+  });
+
   add('of two nodes on one machine the one with an endpoint answers', async (t, world) => {
     const [one, client] = [await world.server('one'), await world.pod('client')];
     const outsider = await world.outsider();

@@ -4,7 +4,8 @@
  */
 import { canonicalIp, parseIpv6 } from '../api.ts';
 import { parseAddress } from '../network/cidr.ts';
-import type { ServiceEndpoint, ServicePort } from './proxy.ts';
+import type { ServiceEndpoint, ServicePort, SourceLimit } from './proxy.ts';
+import { rangesOfFamily } from './source-ranges.ts';
 
 export type Endpoint = ServiceEndpoint;
 /** A service port whose frontends belong to it alone. */
@@ -13,6 +14,8 @@ export interface Frontend {
   readonly protocol: 'tcp' | 'udp';
   readonly clusterIPs: readonly string[];
   readonly externalIPs: readonly string[];
+  /** Of external addresses; with ranges of the family, none within another. */
+  readonly limit?: SourceLimit;
   readonly port: number;
   /** 0 for none. */
   readonly nodePort: number;
@@ -64,13 +67,15 @@ export function planFrontends(ports: readonly ServicePort[], family: 4 | 6 = 4):
     const ofFamily = (addresses: readonly string[]) => addresses.filter(isOfFamily).map(canonicalIp);
     const own = (addresses: readonly string[]) =>
       ofFamily(addresses).filter(address => claim(`${protocol} ${address} ${port.port}`));
+    const [clusterIPs, externalIPs] = [own(port.clusterIPs), own(port.externalIPs)];
     const nodePort = isPort(port.nodePort) && claim(`${protocol} node ${port.nodePort}`) ? port.nodePort : 0;
     return [
       {
         id: port.id,
         protocol,
-        clusterIPs: own(port.clusterIPs),
-        externalIPs: own(port.externalIPs),
+        clusterIPs,
+        externalIPs,
+        ...limitOf(port, externalIPs, family),
         port: port.port,
         nodePort,
         affinitySeconds: Math.max(0, Math.floor(port.affinitySeconds)),
@@ -80,6 +85,14 @@ export function planFrontends(ports: readonly ServicePort[], family: 4 | 6 = 4):
       },
     ];
   });
+}
+
+/** What is limited is what belongs to the port: another's addresses are that one's to limit. */
+function limitOf({ limit }: ServicePort, externalIPs: readonly string[], family: 4 | 6): Pick<Frontend, 'limit'> {
+  const limited = new Set(limit?.addresses.map(canonicalIp));
+  const addresses = externalIPs.filter(address => limited.has(address));
+  const sources = limit && rangesOfFamily(limit.sources, family);
+  return sources && addresses.length > 0 ? { limit: { addresses, sources } } : {};
 }
 
 function uniqueEndpoints(endpoints: readonly Endpoint[]): Endpoint[] {

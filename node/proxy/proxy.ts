@@ -14,6 +14,8 @@ export interface ServicePort {
   /** 0 for none. */
   readonly nodePort: number;
   readonly externalIPs: readonly string[];
+  /** Whom some of the external addresses answer; everybody if it is not said. */
+  readonly limit?: SourceLimit;
   /** Seconds a client stays with its endpoint; 0 for no affinity. */
   readonly affinitySeconds: number;
   /**
@@ -24,6 +26,13 @@ export interface ServicePort {
   /** `internalTrafficPolicy: Local`: what comes to cluster addresses stays on this node's endpoints. */
   readonly internalLocalOnly: boolean;
   readonly endpoints: readonly ServiceEndpoint[];
+}
+
+/** `loadBalancerSourceRanges`: on these addresses only clients in these ranges are answered. Node ports know no such limit. */
+export interface SourceLimit {
+  readonly addresses: readonly string[];
+  /** Such as `10.0.0.0/8`, of both families; those of one say nothing of the other's addresses. */
+  readonly sources: readonly string[];
 }
 
 export interface ServiceEndpoint {

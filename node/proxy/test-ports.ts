@@ -10,7 +10,12 @@ const endpoint = fc.record({
   cluster: fc.boolean(),
 });
 
-const anyPort: fc.Arbitrary<ServicePort> = fc.record({
+const limit = fc.record({
+  addresses: some('203.0.113.7', '203.0.113.8', '2001:db8::7'),
+  sources: some('10.0.0.0/8', '10.42.0.0/16', '198.51.100.7/32', 'fd00::/8', 'fd42::/16', '::/0', 'nonsense'),
+});
+
+const unlimited: fc.Arbitrary<ServicePort> = fc.record({
   // Host ports are such ports too.
   id: fc.constantFrom('ns/a:http', 'ns/b:http', 'ns/b:dns', 'ns/c:', 'ns/d:', 'host-port ns/pod::30080'),
   protocol: fc.constantFrom('TCP', 'UDP'),
@@ -23,6 +28,10 @@ const anyPort: fc.Arbitrary<ServicePort> = fc.record({
   internalLocalOnly: fc.boolean(),
   endpoints: fc.array(endpoint, { maxLength: 4 }),
 });
+
+const anyPort = fc
+  .tuple(unlimited, fc.option(limit))
+  .map(([port, limit]): ServicePort => (limit ? { ...port, limit } : port));
 
 /** All ports of a node at one time. */
 export const anyPorts = fc.array(anyPort, { maxLength: 8 });

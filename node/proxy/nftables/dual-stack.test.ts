@@ -63,10 +63,22 @@ test('the table for IPv6 speaks of nothing of IPv4', t => {
   t.is(renderRemoval('t', 'ip6'), 'add table ip6 t\ndelete table ip6 t\n');
 });
 
+test('each family has the limits of its own', t => {
+  const limit = { addresses: port.externalIPs, sources: ['198.51.100.0/24', 'FD00::1/8', '2001:db8::1/128'] };
+  const script = renderTable(planTable(config, planFrontends([{ ...port, limit }], 6)), empty);
+  t.regex(script, /fw-\w+ ip6 saddr != \{ 2001:db8::1\/128, 2001:db8::7\/128, fd00::\/8 \} drop/);
+  t.regex(script, /limited-ips \{ 2001:db8::7 \. tcp \. 80 : goto fw-\w+ \}/);
+  t.notRegex(script, /198\.51|203\.0/);
+});
+
 test('nothing from an object gets into the script unchecked', t => {
   const hostile = 'fd43::1"; flush ruleset; #';
   const endpoints = [{ address: hostile, port: 1, local: true, cluster: true }];
-  const frontends = planFrontends([{ ...port, clusterIPs: [hostile, 'fd43::1%eth0'], endpoints }], 6);
+  const limit = {
+    addresses: [...port.externalIPs, hostile],
+    sources: [`${hostile}/64`, 'fd00::/8"; flush ruleset; #'],
+  };
+  const frontends = planFrontends([{ ...port, clusterIPs: [hostile, 'fd43::1%eth0'], endpoints, limit }], 6);
   t.notRegex(renderTable(planTable(config, frontends), empty), /flush ruleset|%/);
 });
 
@@ -89,10 +101,13 @@ real('both tables are made, taken over and removed; a cluster with one family ha
   const ipv6 = { clusterCIDR: 'fd42::/56', serviceCIDR: 'fd43::/112' };
   const first = make();
   await first.start({ ...ranges, ipv6 });
-  await first.sync([port]);
+  const sources = ['198.51.100.0/24', 'fd00::/8', 'fd00::/16'];
+  await first.sync([{ ...port, limit: { addresses: port.externalIPs, sources } }]);
   const listing = async () => (await machine.run('nft', ['list', 'ruleset'])).stdout;
   t.regex(await listing(), /dnat to \[fd42::2\]:8080/);
   t.regex(await listing(), /dnat to 10\.42\.1\.2:8080/);
+  t.regex(await listing(), /ip6 saddr != fd00::\/8 drop|ip6 saddr != \{ fd00::\/8 \} drop/);
+  t.regex(await listing(), /ip saddr != (\{ )?198\.51\.100\.0\/24 (\} )?drop/);
   await first.close({ remove: false });
   const second = make();
   await second.start({ ...ranges, ipv6 });

@@ -49,8 +49,10 @@ function serviceLines(ports: readonly ServicePort[]): string[] {
   };
   return render(ports)
     .script.split('\n')
-    .filter(line => line.startsWith('add element') || /^add rule ip \S+ (svc|loc|ext|ep)-/.test(line))
-    .map(line => line.replace('ip raftsman-svc-test ', '').replace(/\b(svc|loc|ext|ep|aff)-[0-9a-f]{12}\b/g, rename));
+    .filter(line => line.startsWith('add element') || /^add rule ip \S+ (svc|loc|ext|ep|fw)-/.test(line))
+    .map(line =>
+      line.replace('ip raftsman-svc-test ', '').replace(/\b(svc|loc|ext|ep|aff|fw)-[0-9a-f]{12}\b/g, rename),
+    );
 }
 
 test('a service with a cluster address and two endpoints', t => {
@@ -227,6 +229,23 @@ test('UDP connections to what is gone, and to where nothing was, are forgotten',
     ['-D', '-p', 'udp', '--orig-port-dst', '30053'],
   ]);
   t.deepEqual(planConntrackDeletions(planFrontends([port()]), []), []);
+});
+
+test("a load balancer's address that not everybody may use is looked up once, whether or not there are endpoints", t => {
+  const externalIPs = ['203.0.113.7', '192.168.77.1'];
+  const limited = (sources: readonly string[], endpoints: ServicePort['endpoints'] = []) =>
+    serviceLines([
+      port({ nodePort: 30_080, externalIPs, endpoints, limit: { addresses: ['192.168.77.1'], sources } }),
+    ]).filter(line => /limited|fw0/.test(line));
+  const elements = ['add element limited-ips { 192.168.77.1 . tcp . 80 : goto fw0 }'];
+  const rule = 'add rule fw0 ip saddr != { 10.0.0.0/8, 198.51.100.0/24 } drop';
+  const sources = ['198.51.100.0/24', '10.0.0.0/8', '10.1.0.0/16', 'fd42::/64'];
+  t.deepEqual(limited(sources), [rule, ...elements]);
+  t.deepEqual(limited(sources, port().endpoints), [rule, ...elements]);
+  t.deepEqual(limited(['192.168.0.0/16']), ['add rule fw0 ip saddr != { 192.168.0.0/16 } drop', ...elements]);
+  t.deepEqual(limited(['nonsense']), ['add rule fw0 drop', ...elements]);
+  t.deepEqual(limited(['fd42::/64']), []);
+  t.deepEqual(limited([]), []);
 });
 
 test('CVE-2020-8558: what listens on the machine’s loopback is not reached from outside', t => {

@@ -8,12 +8,16 @@
  * to go: it is refused, or dropped if only other nodes have endpoints, so that the client tries another node and not another
  * service. That is decided after all tables of a machine had their say, since of two nodes on it one may have the endpoint.
  *
+ * A load balancer's address that not everybody may use is looked up before translation, in a map of its own, which leads to a
+ * chain of the service (`fw-`) that drops what is not from its ranges. Only new connections are: kube-proxy v1.33 does the same.
+ *
  * Names of chains and of the sets that remember clients are hashes of what they belong to, so that two plans are compared
  * by name. Each node of each cluster has a table of its own; where two nodes share a machine, whichever sees a connection
  * first translates it, and the other then finds nothing to do.
  */
 import { hash } from 'node:crypto';
 import { type Endpoint, type Frontend, isExternal, waysOf } from '../frontends.ts';
+import { sourcesLetIn } from '../source-ranges.ts';
 
 /** The table's family. Each family of addresses has a table of its own: no packet changes its family. */
 export type TableFamily = 'ip' | 'ip6';
@@ -24,7 +28,7 @@ export interface RulesetConfig {
   readonly table: string;
   readonly clusterCIDR: string;
   readonly serviceCIDR: string;
-  /** Where node ports are served, for IPv4 with 127.0.0.1. */
+  /** Where node ports are served, for IPv4 with 127.0.0.1; the node's own first. */
   readonly nodeAddresses: readonly string[];
   /** Whether the machine routes 127.0.0.0/8 only because of us (see `nftables.ts`). */
   readonly ownsRouteLocalnet: boolean;
@@ -47,6 +51,7 @@ interface FrontendPart {
   readonly nodePorts: readonly (readonly [key: string, data: string])[];
   readonly refusedIps: readonly (readonly [key: string, data: string])[];
   readonly refusedNodePorts: readonly (readonly [key: string, data: string])[];
+  readonly limitedIps: readonly (readonly [key: string, data: string])[];
 }
 export interface Chain {
   /** For a chain that the kernel calls; never changes under its name. */
@@ -118,7 +123,12 @@ function baseChains(config: RulesetConfig): Named<Chain>[] {
     `${ip} daddr @node-addresses meta l4proto . th dport vmap @refused-node-ports`,
   ];
   const masquerade = [`meta mark and ${masqueradeMark} != 0 masquerade`];
+  const admit = [`${ip} daddr . meta l4proto . th dport vmap @limited-ips`];
   return [
+    // Between the kernel's look at connections and the translation, which hides what was asked for.
+    ['admit-prerouting', { hook: 'type filter hook prerouting priority -110 ;', rules: ['ct state new jump admit'] }],
+    ['admit-output', { hook: 'type filter hook output priority -110 ;', rules: ['ct state new jump admit'] }],
+    ['admit', { rules: admit }],
     ['prerouting', { hook: 'type nat hook prerouting priority -100 ;', rules: ['jump services'] }],
     ['output', { hook: 'type nat hook output priority -100 ;', rules: ['jump services'] }],
     ['services', { rules: services }],
@@ -158,6 +168,7 @@ function lookups(
   const nodePorts = new Map(parts.flatMap(part => part.nodePorts));
   const refusedIps = new Map(parts.flatMap(part => part.refusedIps));
   const refusedNodePorts = new Map(parts.flatMap(part => part.refusedNodePorts));
+  const limitedIps = new Map(parts.flatMap(part => part.limitedIps));
   return [
     ['service-ips', { isMap: true, type: `${place} : verdict`, elements: serviceIps }],
     ['node-ports', { isMap: true, type: `${port} : verdict`, elements: nodePorts }],
@@ -165,6 +176,7 @@ function lookups(
     ['cluster-ips', plain(address, clusterIps)],
     ['refused-ips', { isMap: true, type: `${place} : verdict`, elements: refusedIps }],
     ['refused-node-ports', { isMap: true, type: `${port} : verdict`, elements: refusedNodePorts }],
+    ['limited-ips', { isMap: true, type: `${place} : verdict`, elements: limitedIps }],
   ];
 }
 
@@ -194,6 +206,7 @@ function partOf(config: RulesetConfig, frontend: Frontend): FrontendPart {
       ...(external.length === 0 ? all(others, refusal) : []),
     ],
     refusedNodePorts: external.length === 0 ? all(nodePorts, refusal) : [],
+    limitedIps: all((frontend.limit?.addresses ?? []).map(key), `goto ${limitChainName(frontend)}`),
   };
 }
 
@@ -206,6 +219,7 @@ function serviceChains(config: RulesetConfig, frontend: Frontend): Named<Chain>[
   const drawing = (name: string, endpoints: readonly Endpoint[]): Named<Chain>[] =>
     endpoints.length > 0 ? [[name, { rules: drawRules(config, frontend, endpoints) }]] : [];
   return [
+    ...limitChains(config, frontend),
     ...(isExternal(frontend) ? externalChains(config, frontend) : []),
     ...drawing(localChainName(frontend), here),
     ...drawing(chainName(frontend), everywhere),
@@ -221,6 +235,14 @@ function drawnFrom(frontend: Frontend): Record<'everywhere' | 'here' | 'all', re
   const everywhere = endpoints.filter(({ cluster }) => usesAll && cluster);
   const here = endpoints.filter(({ local }) => usesHere && local);
   return { everywhere, here, all: [...new Set([...everywhere, ...here])] };
+}
+
+/** For a load balancer's addresses that not everybody may use. */
+function limitChains(config: RulesetConfig, frontend: Frontend): Named<Chain>[] {
+  if (!frontend.limit) return [];
+  const sources = sourcesLetIn(frontend.limit, config.nodeAddresses[0]);
+  const others = sources.length > 0 ? `${familyOf(config)} saddr != { ${sources.join(', ')} } ` : '';
+  return [[limitChainName(frontend), { rules: [`${others}drop`] }]];
 }
 
 /** For node ports and external addresses. */
@@ -287,6 +309,9 @@ function localChainName(one: Frontend): string {
 }
 function externalChainName(one: Frontend): string {
   return nameOf('ext', one.id, one.protocol, one.port);
+}
+function limitChainName(one: Frontend): string {
+  return nameOf('fw', one.id, one.protocol, one.port);
 }
 function endpointName(one: Frontend, endpoint: Endpoint): string {
   return nameOf('ep', one.id, one.protocol, one.port, endpoint.address, endpoint.port);

@@ -1,7 +1,7 @@
 /**
  * The service proxy without nftables: this process listens on the services' addresses and hands connections on. Slower
  * than the kernel, endpoints see the node's address instead of the client's, and nothing is forwarded while the agent
- * is down. A client that no endpoint is for is refused; only a kernel can drop a connection's first packet.
+ * is down. A client that no endpoint is for is refused, and so is one that a load balancer's ranges leave out; only a kernel can drop a connection's first packet.
  *
  * All of the service range is made local by one route (the kernel's AnyIP), so sockets can listen on any address in it
  * and a port that nobody serves refuses at once. Several nodes on one machine listen side by side (`SO_REUSEPORT`), and
@@ -15,6 +15,7 @@ import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { CommandMissingError, mustRun, type RunCommand, runCommand } from '../../runtime/command.ts';
 import { type Frontend, planFrontends, waysOf } from '../frontends.ts';
 import { ProxyPortError, ProxyUnavailableError, type ServicePort, type ServiceProxy } from '../proxy.ts';
+import { admission, sourcesLetIn } from '../source-ranges.ts';
 import { Balancer } from './balancer.ts';
 import { type ConnectionCount, TcpForwarder } from './tcp.ts';
 import { UdpForwarder } from './udp.ts';
@@ -40,6 +41,8 @@ interface Wanted {
   readonly endpoints: Frontend['endpoints'];
   /** For clients in the cluster, where those are others. */
   readonly shortCut?: Frontend['endpoints'];
+  /** Whether a client may be answered; all may if it is not said. */
+  readonly admits?: (client: string) => boolean;
   readonly host: string;
   readonly port: number;
 }
@@ -59,6 +62,8 @@ class UserspaceProxy implements ServiceProxy {
   readonly #listeners = new Map<string, Listener>();
   readonly #count: ConnectionCount = { open: 0 };
   #nodeAddresses: readonly string[] | undefined;
+  /** The node's own. */
+  #nodeAddress: string | undefined;
   /** Whose clients count as the cluster's own: pods, and the machine itself. */
   #insideRanges: readonly Cidr[] = [];
   #working: Promise<void> = Promise.resolve();
@@ -83,7 +88,9 @@ class UserspaceProxy implements ServiceProxy {
       throw new ProxyUnavailableError(`the service addresses cannot be made local: ${why}`, { cause: error });
     }
     this.#insideRanges = [parseCidr(loopbackRange), parseCidr(options.clusterCIDR)];
-    this.#nodeAddresses = [...new Set([loopback, ...options.nodeAddresses.filter(one => !one.includes(':'))])];
+    const nodeAddresses = options.nodeAddresses.filter(one => !one.includes(':'));
+    this.#nodeAddresses = [...new Set([loopback, ...nodeAddresses])];
+    [this.#nodeAddress] = nodeAddresses;
   }
 
   sync(ports: readonly ServicePort[]): Promise<void> {
@@ -148,10 +155,15 @@ class UserspaceProxy implements ServiceProxy {
       for (const host of this.#nodeAddresses) {
         if (nodePort > 0) add({ ...outside, host, port: nodePort });
         // An external address works here only if it is this machine's.
-        if (frontend.externalIPs.includes(host)) add({ ...outside, host, port });
+        if (frontend.externalIPs.includes(host)) add({ ...outside, ...this.#limitOn(host, frontend), host, port });
       }
     }
     return wanted;
+  }
+
+  #limitOn(host: string, { limit }: Frontend): Pick<Wanted, 'admits'> {
+    if (!limit?.addresses.includes(host)) return {};
+    return { admits: admission(sourcesLetIn(limit, this.#nodeAddress)) };
   }
 
   /** Whether a client is a pod or this machine. */
@@ -163,10 +175,14 @@ class UserspaceProxy implements ServiceProxy {
 
   /** What went wrong; undefined if nothing did. */
   async #ensure(key: string, wanted: Wanted): Promise<string | undefined> {
-    const { frontend, endpoints, shortCut = endpoints, host, port } = wanted;
+    const { frontend, endpoints, shortCut = endpoints, admits, host, port } = wanted;
     const existing = this.#listeners.get(key);
     const balancer = existing?.balancer ?? new Balancer({ now: () => this.#clock.now(), random: this.#random });
-    balancer.update(client => (this.#isInside(client) ? shortCut : endpoints), frontend.affinitySeconds);
+    const endpointsFor = (client: string) => {
+      if (admits?.(client) === false) return [];
+      return this.#isInside(client) ? shortCut : endpoints;
+    };
+    balancer.update(endpointsFor, frontend.affinitySeconds);
     existing?.udp?.retain();
     if (existing !== undefined) return undefined;
     const isTcp = frontend.protocol === 'tcp';
