@@ -42,6 +42,6 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw failure(`Invalid JSON Patch: ${error instanceof Error ? error.message : error}`, error);
+    throw failure('Invalid JSON Patch', error);
   }
 }

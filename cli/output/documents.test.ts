@@ -32,3 +32,9 @@ test('what is folded reads the same', t => {
     { numRuns: 300 },
   );
 });
+
+test('text that has to be quoted and has an apostrophe is quoted once', t => {
+  const text = yamlText({ a: "0/2 nodes: didn't match Pod's", b: "it's", c: "'a'" });
+  t.is(text, "a: '0/2 nodes: didn''t match Pod''s'\nb: it's\nc: '''a'''");
+  t.is(yamlText({ a: "it's: \u0001" }), String.raw`a: "it's: \x01"`);
+});

@@ -1,5 +1,5 @@
 /** Objects as JSON and YAML in the form that kubectl gives them: keys sorted, and quoted as Go's YAML quotes. */
-import type { Scalar } from 'yaml';
+import type { Scalar, ScalarTag, Tags } from 'yaml';
 import { yaml } from '../client/yaml.ts';
 
 export function jsonText(value: unknown): string {
@@ -9,7 +9,7 @@ export function jsonText(value: unknown): string {
 /** Without the final newline. */
 export function yamlText(value: unknown): string {
   const { Document, isScalar, visit } = yaml();
-  const document = new Document(sorted(value));
+  const document = new Document(sorted(value), { customTags: quotedOnce });
   visit(document, {
     Scalar(_key, node) {
       if (isScalar(node) && typeof node.value === 'string') node.type = styleOf(node.value);
@@ -18,6 +18,23 @@ export function yamlText(value: unknown): string {
   return foldLines(
     document.toString({ indentSeq: false, lineWidth: 0, singleQuote: true, minContentWidth: 0 }).trimEnd(),
   );
+}
+
+/** The library quotes text twice that has an apostrophe; Go's YAML does so only where something has to be escaped. */
+function quotedOnce(tags: Tags): Tags {
+  return tags.map(tag => {
+    if (typeof tag === 'string' || tag.tag !== 'tag:yaml.org,2002:str') return tag;
+    const { stringify } = tag as ScalarTag;
+    if (!stringify) return tag;
+    return {
+      ...tag,
+      stringify(item: Scalar, ...rest) {
+        const text = stringify(item, ...rest);
+        const isNeedless = item.type === 'PLAIN' && text.startsWith('"') && !text.includes('\\');
+        return isNeedless ? `'${text.slice(1, -1).replaceAll("'", "''")}'` : text;
+      },
+    } as ScalarTag;
+  });
 }
 
 /** Text that would be read as something else is quoted twice, text with special signs once, text of lines is a block. */
