@@ -55,7 +55,8 @@ function copySources(): string {
   for (const folder of ['raft', 'store', 'control', 'test/simulation', 'test/control-simulation']) {
     cpSync(join(ROOT, folder), join(target, folder), { recursive: true, filter: path => !path.endsWith('.test.ts') });
   }
-  for (const file of ['package.json', 'tsconfig.json', 'test/helpers/flags.ts']) cpSync(join(ROOT, file), join(target, file));
+  for (const file of ['package.json', 'tsconfig.json', 'test/helpers/flags.ts'])
+    cpSync(join(ROOT, file), join(target, file));
   symlinkSync(join(ROOT, 'node_modules'), join(target, 'node_modules'));
   return target;
 }

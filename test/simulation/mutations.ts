@@ -100,7 +100,8 @@ function copySources(): string {
       filter: path => !path.endsWith('.test.ts'),
     });
   }
-  for (const file of ['package.json', 'tsconfig.json', 'test/helpers/flags.ts']) cpSync(join(ROOT, file), join(target, file));
+  for (const file of ['package.json', 'tsconfig.json', 'test/helpers/flags.ts'])
+    cpSync(join(ROOT, file), join(target, file));
   symlinkSync(join(ROOT, 'node_modules'), join(target, 'node_modules'));
   return target;
 }
