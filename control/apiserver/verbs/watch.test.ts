@@ -223,6 +223,27 @@ for (const [where, historyEventsMax] of [
   });
 }
 
+test('who goes away in the middle of what it missed is let go', async t => {
+  for (const historyEventsMax of [1_000, 4]) {
+    const { create, server } = await harnessOf(t, { limits: { watcherFramesMax: 5, historyEventsMax } });
+    const first = await create(CONFIG_MAPS, configMap('first'));
+    for (let index = 0; index < 40; index++) await create(CONFIG_MAPS, configMap(`x${index}`));
+    const client = new AbortController();
+    const { resourceVersion } = first.metadata as { resourceVersion?: string };
+    const path = `${CONFIG_MAPS}?watch=1&resourceVersion=${resourceVersion}`;
+    const reply = await server.handle(
+      { method: 'GET', path, signal: client.signal },
+      { user: 'admin', groups: ['system:masters'] },
+    );
+    const reading = reply.body[Symbol.asyncIterator]();
+    let text = Buffer.from((await reading.next()).value ?? '').toString();
+    client.abort();
+    for (let result = await reading.next(); !result.done; result = await reading.next())
+      text += Buffer.from(result.value).toString();
+    t.true(text.split('\n').length <= 12, 'no more than was there when it went');
+  }
+});
+
 test('the cache goes on without a gap when the store takes its watch away', async t => {
   const memory = createMemoryStore();
   const { store, breakWatches } = breakable(memory);
