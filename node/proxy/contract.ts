@@ -117,13 +117,17 @@ const at = ({ address }: { readonly address: string }, judged: { local: boolean;
   ...judged,
 });
 
+/** Two servers, a pod that asks them, a client outside the cluster, and the proxy between. */
+async function policyWorld(world: World) {
+  const [one, two, client] = [await world.server('one'), await world.server('two'), await world.pod('client')];
+  return { one, two, client, outsider: await world.outsider(), proxy: await world.proxy('a') };
+}
+
 function policyTests(add: Add): void {
   add(
     'internalTrafficPolicy: Local narrows the cluster address, not node ports and external addresses',
     async (t, world) => {
-      const [one, two, client] = [await world.server('one'), await world.server('two'), await world.pod('client')];
-      const outsider = await world.outsider();
-      const proxy = await world.proxy('a');
+      const { one, two, client, outsider, proxy } = await policyWorld(world);
       for (const protocol of ['TCP', 'UDP'] as const) {
         await proxy.sync(
           service({
@@ -146,9 +150,7 @@ function policyTests(add: Add): void {
   add(
     'externalTrafficPolicy: Local keeps what comes from outside here; pods and the machine reach all',
     async (t, world) => {
-      const [one, two, client] = [await world.server('one'), await world.server('two'), await world.pod('client')];
-      const outsider = await world.outsider();
-      const proxy = await world.proxy('a');
+      const { one, two, client, outsider, proxy } = await policyWorld(world);
       for (const protocol of ['TCP', 'UDP'] as const) {
         await proxy.sync(
           service({
