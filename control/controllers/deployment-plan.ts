@@ -6,8 +6,10 @@
 
 import { deployments as deploymentsKind } from '../api/generated/kinds.ts';
 import type { Deployment, DeploymentStatus, ReplicaSet } from '../api/generated/types.ts';
+import { wantsRollback } from './deployment-rollback.ts';
 import {
   condition,
+  hasProgressDeadline,
   isComplete,
   nextDeadlineMs,
   pauseCondition,
@@ -30,6 +32,7 @@ import {
   revisionOf,
   rollingBounds,
   sizeAnnotations,
+  withPastRevision,
 } from './deployment-util.ts';
 import { controllerReference } from './owners.ts';
 import { templateHash } from './template-hash.ts';
@@ -91,7 +94,9 @@ class Planner {
     this.#refreshNewSet();
     if (this.#deployment.spec?.paused || this.#isScalingEvent()) {
       this.#scale();
-      return this.#answer({ isRollout: false, remove: this.#deployment.spec?.paused ? this.#planCleanup() : [] });
+      // A rollback that waits may be to any of the history.
+      const isTidied = this.#deployment.spec?.paused === true && !wantsRollback(this.#deployment);
+      return this.#answer({ isRollout: false, remove: isTidied ? this.#planCleanup() : [] });
     }
     return isRolling(this.#deployment) ? this.#planRolling() : this.#planRecreate();
   }
@@ -135,7 +140,7 @@ class Planner {
     const known = revisionOf(set);
     if (known < revision) {
       annotations[REVISION] = String(revision);
-      if (known > 0n) annotations[REVISION_HISTORY] = [annotations[REVISION_HISTORY], known].filter(Boolean).join(',');
+      if (known > 0n) annotations[REVISION_HISTORY] = withPastRevision(annotations[REVISION_HISTORY], known);
     }
     this.#replace(set, { annotations, minReadySeconds: this.#deployment.spec?.minReadySeconds });
   }
@@ -227,7 +232,7 @@ class Planner {
       return;
     }
     if (this.#new && this.#isSaturated(this.#new)) {
-      for (const old of this.#old) this.#resize(old, 0);
+      for (const old of active) if (uidOf(old) !== this.#newUid) this.#resize(old, 0);
       return;
     }
     if (isRolling(this.#deployment)) this.#scaleInProportion(active);
@@ -350,7 +355,7 @@ class Planner {
     const pause = pauseCondition(this.#deployment, known);
     let conditions = pause ? setCondition(known, pause, this.#nowMs) : known;
     const hasProgress = conditions.some(({ type }) => type === 'Progressing');
-    if (this.#new && !hasProgress && (this.#deployment.spec?.progressDeadlineSeconds ?? 0) > 0) {
+    if (this.#new && !hasProgress && hasProgressDeadline(this.#deployment)) {
       const message = `Found new replica set "${this.#new.metadata?.name}"`;
       conditions = setCondition(
         conditions,
