@@ -125,6 +125,21 @@ test('an update replaces all pods, never takes away more than it may, and ends',
   );
 });
 
+test('OnDelete: nothing is replaced by itself, one pod a node, whatever is left of the settings of a rolling update', t => {
+  const [before, set] = [daemon('1'), daemon('2', { maxSurge: 1, maxUnavailable: 0 })];
+  const onDelete = {
+    ...set,
+    spec: {
+      ...(set.spec as NonNullable<DaemonSet['spec']>),
+      updateStrategy: { type: 'OnDelete', rollingUpdate: { maxSurge: 1 } },
+    },
+  };
+  const [old, next] = [podOn('a', before), podOn('a', onDelete)];
+  t.like(plan(onDelete, [node('a')], [old]), { create: [], delete: [] });
+  t.like(plan(onDelete, [node('a')], [old, next]), { create: [], delete: [next] });
+  t.like(plan(onDelete, [node('a')], []), { create: ['a'], delete: [] });
+});
+
 test('what failed waits longer each time; what succeeded does not wait', t => {
   const set = daemon();
   const [failed, succeeded] = [podOn('a', set, { phase: 'Failed' }), podOn('b', set, { phase: 'Succeeded' })];

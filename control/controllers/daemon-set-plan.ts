@@ -192,6 +192,8 @@ function situation(
 }
 
 function maxSurge(set: DaemonSet, nodes: number): number {
+  // Who changes the strategy's type may leave the other's settings behind.
+  if (set.spec?.updateStrategy?.type === 'OnDelete') return 0;
   return scaledValue(set.spec?.updateStrategy?.rollingUpdate?.maxSurge ?? 0, nodes, Math.ceil);
 }
 
