@@ -1,9 +1,10 @@
 /** Who takes over and lets go of what. */
 import test from 'ava';
 import fc from 'fast-check';
+import { replicasets } from '../api/generated/kinds.ts';
 import type { Pod } from '../api/generated/types.ts';
 import type { KubernetesObject } from '../api/kind.ts';
-import { type Claims, planClaims } from './owners.ts';
+import { type Claims, controllerReference, planClaims, withController } from './owners.ts';
 
 const selector = { matchLabels: { app: 'w' } };
 const set = (isLeaving = false): KubernetesObject => ({
@@ -53,6 +54,14 @@ test('what is no member is let go, and not taken', t => {
   const claims = (shape: Shape) => planClaims(set(), selector, [pod(shape)], () => false);
   t.is(fateOf(claims({ owner: 'us' })), 'release');
   t.is(fateOf(claims({})), 'left alone');
+});
+
+test('who is taken over names its controller once', t => {
+  const controller = controllerReference(replicasets, set());
+  const reference = (uid: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', name: uid, uid });
+  t.deepEqual(withController(undefined, controller), [controller]);
+  t.deepEqual(withController([reference('o')], controller), [reference('o'), controller]);
+  t.deepEqual(withController([reference('s'), reference('o')], controller), [controller, reference('o')]);
 });
 
 const anyShape = fc.record({
