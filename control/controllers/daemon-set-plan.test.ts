@@ -148,6 +148,34 @@ test('what failed waits longer each time; what succeeded does not wait', t => {
   t.like(planDaemonSet({ ...state, retryInMs: () => 0 }), { delete: [failed, succeeded], afterMs: undefined });
 });
 
+test('while its pod goes, a node gets the next one only where a surge is allowed', t => {
+  for (const [rollingUpdate, create] of [
+    [{ maxUnavailable: 1 }, []],
+    [{ maxSurge: 1, maxUnavailable: 0 }, ['a']],
+    [{ maxSurge: '10%', maxUnavailable: 0 }, ['a']],
+  ] as const) {
+    const set = daemon('1', rollingUpdate);
+    t.like(plan(set, [node('a')], [leave(podOn('a', set))]), { create, delete: [] });
+    // One that failed has to go first, and that waits.
+    const failed = podOn('a', set, { phase: 'Failed' });
+    const state = { set, nodes: [node('a')], pods: [failed], nowMs: 0, retryInMs: () => 2000 };
+    t.like(planDaemonSet(state), { create: [], delete: [] });
+  }
+});
+
+test('surging: of two of one template the older stays, and an old one that does not serve makes way', t => {
+  const [before, set] = [
+    daemon('1', { maxSurge: 1, maxUnavailable: 0 }),
+    daemon('2', { maxSurge: 1, maxUnavailable: 0 }),
+  ];
+  const [old, later] = [podOn('a', before), podOn('a', before)];
+  const next = podOn('a', set, { ready: false });
+  t.deepEqual(plan(set, [node('a')], [old, later, next]).delete, [later]);
+  t.deepEqual(plan(set, [node('a')], [old, next]).delete, []);
+  const broken = podOn('a', before, { ready: false });
+  t.deepEqual(plan(set, [node('a')], [broken, next]).delete, [broken]);
+});
+
 test('a pod that waits for a node which is gone goes too; one that ended and leaves holds nobody back', t => {
   const set = daemon();
   const matchFields = [{ key: 'metadata.name', operator: 'In', values: ['gone'] }];
