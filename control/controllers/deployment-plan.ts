@@ -32,6 +32,7 @@ import {
   revisionOf,
   rollingBounds,
   sizeAnnotations,
+  sizeIn,
   withPastRevision,
 } from './deployment-util.ts';
 import { controllerReference } from './owners.ts';
@@ -217,10 +218,7 @@ class Planner {
   #isScalingEvent(): boolean {
     const active = [...this.#sets.values()].filter(set => replicasOf(set) > 0);
     if (active.length > 1 && !isRolling(this.#deployment)) return false;
-    return active.some(({ metadata }) => {
-      const sizedFor = metadata?.annotations?.[DESIRED_REPLICAS];
-      return sizedFor !== undefined && Number(sizedFor) !== this.#desired;
-    });
+    return active.some(set => (sizeIn(set, DESIRED_REPLICAS) ?? this.#desired) !== this.#desired);
   }
 
   /** Resizes without rolling: the only active ReplicaSet, or all in proportion. */
@@ -239,7 +237,7 @@ class Planner {
   }
 
   #isSaturated(set: ReplicaSet): boolean {
-    const sizedFor = Number(set.metadata?.annotations?.[DESIRED_REPLICAS]);
+    const sizedFor = sizeIn(set, DESIRED_REPLICAS);
     return replicasOf(set) === this.#desired && sizedFor === this.#desired && available(set) === this.#desired;
   }
 
@@ -262,7 +260,7 @@ class Planner {
 
   #share(set: ReplicaSet, allowed: number, left: number): number {
     const size = replicasOf(set);
-    const sizedFor = Number(set.metadata?.annotations?.[MAX_REPLICAS]) || this.#deployment.status?.replicas || allowed;
+    const sizedFor = sizeIn(set, MAX_REPLICAS) || this.#deployment.status?.replicas || allowed;
     const share = this.#desired === 0 ? -size : Math.round((size * allowed) / sizedFor) - size;
     return left > 0 ? Math.max(0, Math.min(share, left)) : Math.min(0, Math.max(share, left));
   }

@@ -94,6 +94,18 @@ test('a paused Deployment: the new set at its size and working ends the old ones
   t.deepEqual(sizesAfter(paused, setsOf([1, 2], before, [1, 0])), [1, 2]);
 });
 
+test('where somebody has spoilt what a set was sized for, the present size of the Deployment stands for it', t => {
+  for (const text of ['0', '-1', 'many', '2.5', '4294967296', undefined]) {
+    const sets = setsOf([50, 50], [{ desired: 100 }]).map(set => {
+      const { [MAX_REPLICAS]: _, ...others } = set.metadata?.annotations ?? {};
+      const annotations = { ...others, ...(text !== undefined && { [MAX_REPLICAS]: text }) };
+      return { ...set, metadata: { ...set.metadata, annotations } };
+    });
+    const wanted = { ...deployment({ desired: 120 }, { paused: true }), status: { replicas: 100 } };
+    t.deepEqual(sizesAfter(wanted, sets), [60, 60], text);
+  }
+});
+
 test('sets that are only history are not written when others are scaled', t => {
   const paused = deployment({ desired: 2, surge: 1 }, { paused: true });
   const sets = setsOf([0, 1, 2], [{ desired: 9 }, { desired: 2, surge: 1 }, { desired: 2, surge: 1 }]);

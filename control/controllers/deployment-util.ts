@@ -83,6 +83,14 @@ export function sizeAnnotations(deployment: Deployment): Record<string, string> 
   return { [DESIRED_REPLICAS]: String(replicas), [MAX_REPLICAS]: String(replicas + maxSurge) };
 }
 
+const INT32_MAX = 2_147_483_647;
+
+/** The number in one of those annotations; undefined if there is none, or one that we have not written. */
+export function sizeIn({ metadata }: ReplicaSet, annotation: string): number | undefined {
+  const text = metadata?.annotations?.[annotation] ?? '';
+  return /^\d+$/.test(text) && Number(text) <= INT32_MAX ? Number(text) : undefined;
+}
+
 /** True if the ReplicaSet was made for this template; the hash label does not count. */
 export function hasTemplate(set: ReplicaSet, template: PodTemplateSpec | undefined): boolean {
   return isSemanticallyEqual(withoutHash(set.spec?.template), withoutHash(template));
