@@ -24,7 +24,7 @@ export type ClusterEvent =
   | { readonly kind: 'ownChange'; readonly pod: PodInfo; readonly old: PodInfo }
   | { readonly kind: 'namespace'; readonly namespace: Namespace }
   | { readonly kind: 'claim'; readonly claim: PersistentVolumeClaim; readonly old: PersistentVolumeClaim | undefined }
-  | { readonly kind: 'volume'; readonly volume: PersistentVolume }
+  | { readonly kind: 'volume'; readonly volume: PersistentVolume; readonly old: PersistentVolume | undefined }
   | { readonly kind: 'storageClass'; readonly storageClass: StorageClass; readonly old: StorageClass | undefined }
   | { readonly kind: 'csiNode'; readonly csiNode: CSINode; readonly old: CSINode | undefined }
   | { readonly kind: 'csiDriver'; readonly csiDriver: CSIDriver; readonly old: CSIDriver | undefined }

@@ -131,9 +131,9 @@ function watchVolumes({ informers, snapshot: { volumes }, happened, volumesChang
       gone: volumesChanged,
     }),
     follow<PersistentVolume>(kinds.persistentvolumes, volumes.volumes, {
-      seen: volume => {
+      seen: (volume, old) => {
         volumesChanged();
-        happened({ kind: 'volume', volume });
+        happened({ kind: 'volume', volume, old });
       },
       gone: volumesChanged,
     }),

@@ -104,3 +104,9 @@ export class NodeInfo {
 }
 
 const ANY_ADDRESS = '0.0.0.0';
+
+/** True if no two pods of a node can have these ports. */
+export function collide(a: HostPort, b: HostPort): boolean {
+  if (a.protocol !== b.protocol || a.port !== b.port) return false;
+  return a.ip === b.ip || a.ip === ANY_ADDRESS || b.ip === ANY_ADDRESS;
+}

@@ -22,8 +22,18 @@ const header = (kind: string) => ({
   apiVersion: z.literal('kubescheduler.config.k8s.io/v1').optional(),
   kind: z.literal(kind).optional(),
 });
-const resource = z.strictObject({ name: z.string().min(1), weight: z.int().min(1).max(100).default(1) });
-const resources = z.array(resource).min(1);
+/** 0 stands for the default, and so does an empty list. */
+const resource = z.strictObject({
+  name: z.string().min(1),
+  weight: z
+    .int()
+    .min(0)
+    .max(100)
+    .default(1)
+    .transform(weight => weight || 1),
+});
+const orDefault = <T>(list: readonly T[]) => (list.length > 0 ? list : undefined);
+const resources = z.array(resource).transform(orDefault);
 const point = z.strictObject({
   utilization: z.int().min(0).max(100),
   score: z.int().min(0).max(10),

@@ -1,5 +1,12 @@
 /** A pod with what the scheduler needs of it, computed once. Pure. */
-import type { Container, ContainerPort, OwnerReference, Pod, PodSpec } from '../api/generated/types.ts';
+import type {
+  Container,
+  ContainerPort,
+  OwnerReference,
+  PersistentVolumeClaim,
+  Pod,
+  PodSpec,
+} from '../api/generated/types.ts';
 import { parseQuantity } from '../client/quantities.ts';
 import { DEFAULT_CPU_MILLICORES, DEFAULT_MEMORY_BYTES } from './limits.ts';
 import { type AffinityTerms, affinityTermsOf } from './pod-terms.ts';
@@ -206,6 +213,11 @@ function claimsOf({ metadata, spec }: Pod): readonly string[] {
     if (persistentVolumeClaim) return [persistentVolumeClaim.claimName];
     return ephemeral ? [`${metadata?.name ?? ''}-${name}`] : [];
   });
+}
+
+/** True if one of the pod's volumes uses the claim. */
+export function isOwnClaim({ namespace, claims }: PodInfo, { metadata }: PersistentVolumeClaim): boolean {
+  return metadata?.namespace === namespace && claims.includes(metadata.name ?? '');
 }
 
 export function controllerOf(pod: Pod): OwnerReference | undefined {

@@ -48,20 +48,51 @@ export function topologySpread(defaults: SpreadDefaults = { type: 'System' }): S
     },
     helpedBy: ['node', 'nodeRemoved', 'ownChange', 'podChanged', 'podPlaced', 'podRemoved'],
     mayHelp(event, pod, snapshot) {
-      const isCounted = (other: PodInfo) => {
-        const spreads = spreadsOf(pod, snapshot, { defaults, action: 'DoNotSchedule' });
-        return spreads.some(({ selector }) => selects(selector, other, snapshot));
-      };
-      // With a node its domain may go, and that may have been the emptiest.
-      if (event.kind === 'ownChange' || event.kind === 'nodeRemoved') return true;
-      if (event.kind === 'podChanged') return isCounted(event.pod) || isCounted(event.old);
-      if (event.kind === 'podPlaced' || event.kind === 'podRemoved') return isCounted(event.pod);
-      return (
-        event.kind === 'node' &&
-        differs(event.node, event.old, ({ metadata, spec }) => [metadata?.labels, spec?.taints, spec?.unschedulable])
-      );
+      const spreads = spreadsOf(pod, snapshot, { defaults, action: 'DoNotSchedule' });
+      const isCounted = ({ selector }: Spread, other: PodInfo) => selects(selector, other, snapshot);
+      switch (event.kind) {
+        case 'podPlaced':
+        case 'podRemoved':
+          return spreads.some(spread => isCounted(spread, event.pod));
+        case 'podChanged': {
+          const isLeaving = event.pod.isTerminating !== event.old.isTerminating;
+          return spreads.some(spread => {
+            const isNow = isCounted(spread, event.pod);
+            return isNow !== isCounted(spread, event.old) || (isNow && isLeaving);
+          });
+        }
+        case 'ownChange':
+          return (
+            differs(event.pod, event.old, ({ labels }) => labels) ||
+            (spreads.some(({ constraint }) => constraint.nodeTaintsPolicy === 'Honor') &&
+              differs(event.pod, event.old, ({ pod: { spec } }) => spec?.tolerations))
+          );
+        // With a node its domain may go, and that may have been the emptiest.
+        case 'nodeRemoved':
+          return isOfAll(event.node, spreads);
+        case 'node':
+          return event.old ? movedFor(spreads, event.node, event.old) : isOfAll(event.node, spreads);
+        default:
+          return false;
+      }
     },
   };
+}
+
+const isOfAll = ({ metadata }: Node, spreads: readonly Spread[]) =>
+  spreads.every(({ constraint }) => metadata?.labels?.[constraint.topologyKey] !== undefined);
+
+/** True if the node came into the domains, left them, went to others of them, or repels other pods than before. */
+function movedFor(spreads: readonly Spread[], node: Node, old: Node): boolean {
+  const isIn = isOfAll(node, spreads);
+  if (isIn !== isOfAll(old, spreads)) return true;
+  return (
+    isIn &&
+    differs(node, old, ({ metadata, spec }) => [
+      spec?.taints,
+      spreads.map(({ constraint }) => metadata?.labels?.[constraint.topologyKey]),
+    ])
+  );
 }
 
 /** A constraint with the pods that it counts. */
