@@ -2,6 +2,7 @@
 import type {
   Container,
   ContainerPort,
+  ContainerStatus,
   OwnerReference,
   PersistentVolumeClaim,
   Pod,
@@ -109,12 +110,20 @@ interface Sums {
 function resourcesOf(pod: Pod): Pick<PodInfo, 'requests' | 'weighed'> {
   const { spec, status } = pod;
   const running = noSums();
-  const held = new Map((status?.containerStatuses ?? []).map(each => [each.name, each]));
+  const isInfeasible = Boolean(
+    status?.conditions?.some(({ type, reason }) => type === 'PodResizePending' && reason === 'Infeasible'),
+  );
+  const heldBy = (container: Container, statuses: readonly ContainerStatus[] | undefined): Held | undefined => {
+    const found = statuses?.find(({ name }) => name === container.name);
+    if (!found?.resources) return undefined;
+    return { amounts: [found.resources.requests, found.allocatedResources], isInfeasible };
+  };
   for (const container of spec?.containers ?? []) {
-    const actual = held.get(container.name);
-    addContainer(running, container, actual?.resources?.requests, actual?.allocatedResources);
+    addContainer(running, container, heldBy(container, status?.containerStatuses));
   }
-  if (spec?.initContainers?.length) addInitialisation(running, spec.initContainers);
+  if (spec?.initContainers?.length) {
+    addInitialisation(running, spec.initContainers, each => heldBy(each, status?.initContainerStatuses));
+  }
   if (spec?.overhead) {
     const overhead = emptyResources();
     addQuantities(overhead, spec.overhead);
@@ -128,14 +137,19 @@ function resourcesOf(pod: Pod): Pick<PodInfo, 'requests' | 'weighed'> {
 
 const noSums = (): Sums => ({ requests: emptyResources(), weighedCpu: 0, weighedMemory: 0 });
 
-function addInitialisation(running: Sums, initContainers: readonly Container[]): void {
+function addInitialisation(
+  running: Sums,
+  initContainers: readonly Container[],
+  heldBy: (sidecar: Container) => Held | undefined,
+): void {
   const peak = noSums();
   const sidecars = noSums();
   for (const container of initContainers) {
     const moment = noSums();
-    addContainer(moment, container);
+    const isSidecar = container.restartPolicy === 'Always';
+    addContainer(moment, container, isSidecar ? heldBy(container) : undefined);
     // A sidecar stays: it counts beside everything that comes after it.
-    if (container.restartPolicy === 'Always') {
+    if (isSidecar) {
       addSums(sidecars, moment);
       raiseSums(peak, sidecars);
     } else {
@@ -149,10 +163,17 @@ function addInitialisation(running: Sums, initContainers: readonly Container[]):
 
 type Quantities = Readonly<Record<string, string | number>> | undefined;
 
-function addContainer(sums: Sums, { resources }: Container, ...others: readonly Quantities[]): void {
+/** What a container has at present, by its status. */
+interface Held {
+  readonly amounts: readonly Quantities[];
+  /** The node can never give it what it wants, so that does not count. */
+  readonly isInfeasible: boolean;
+}
+
+function addContainer(sums: Sums, { resources }: Container, held: Held | undefined): void {
   const wanted = emptyResources();
-  addQuantities(wanted, { ...resources?.limits, ...resources?.requests });
-  for (const quantities of others) {
+  if (!held?.isInfeasible) addQuantities(wanted, { ...resources?.limits, ...resources?.requests });
+  for (const quantities of held?.amounts ?? []) {
     if (!quantities) continue;
     const other = emptyResources();
     addQuantities(other, quantities);
