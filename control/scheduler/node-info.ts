@@ -19,8 +19,6 @@ export class NodeInfo {
   labels: Readonly<Record<string, string>> = NO_LABELS;
   /** False for a node that pods name but that does not exist (yet). */
   isPresent = false;
-  /** Its place in the snapshot's order. */
-  index = -1;
   allocatable: Readonly<Resources> = emptyResources();
   podsMax = 0;
   readonly requested: Resources = emptyResources();
@@ -72,7 +70,6 @@ export class NodeInfo {
     copy.node = this.node;
     copy.labels = this.labels;
     copy.isPresent = this.isPresent;
-    copy.index = this.index;
     copy.allocatable = this.allocatable;
     copy.podsMax = this.podsMax;
     copy.images = this.images;
