@@ -47,8 +47,8 @@ export interface Snapshot extends NamespaceLabels {
   claimUsers(claim: string): number;
 }
 
-/** Findings about the nodes that are remembered. */
-const FINDINGS_MAX = 100;
+/** Findings about the nodes that are remembered; each may be as large as the list of nodes. */
+const FINDINGS_MAX = 32;
 type Labels = Readonly<Record<string, string>>;
 const NO_LABELS: Labels = Object.freeze({});
 
