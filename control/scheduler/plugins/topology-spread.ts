@@ -142,9 +142,9 @@ function countEverywhere({ pod }: PodInfo, spreads: readonly Spread[], snapshot:
   return spreads.every(({ constraint }) => isCountedAnywhere(constraint));
 }
 
-/** Nodes that count for a constraint, and in how many domains they are. */
+/** The nodes that count for a constraint with their domains, and how many domains that are. */
 interface Reach {
-  readonly nodes: ReadonlySet<string>;
+  readonly nodes: ReadonlyMap<string, string>;
   readonly size: number;
 }
 
@@ -163,8 +163,8 @@ function reachOf({ pod }: PodInfo, spreads: readonly Spread[], snapshot: Snapsho
     const nodes = snapshot.nodes.filter(isOfAllKeys);
     return constraints.map(constraint => {
       const counted = nodes.filter(({ node }) => countsNode(pod, constraint, node));
-      const domains = new Set(counted.map(({ labels }) => labels[constraint.topologyKey]));
-      return { nodes: new Set(counted.map(({ name }) => name)), size: domains.size };
+      const placed = counted.map(({ name, labels }) => [name, labels[constraint.topologyKey] ?? ''] as const);
+      return { nodes: new Map(placed), size: new Set(placed.map(([, domain]) => domain)).size };
     });
   });
 }
@@ -175,7 +175,7 @@ interface Counted extends Spread {
   /** How many domains may take the pod. */
   readonly size: number;
   /** The only nodes that count; undefined for all that are in a domain. */
-  readonly nodes: ReadonlySet<string> | undefined;
+  readonly nodes: Reach['nodes'] | undefined;
   /** What is tried out on top. */
   readonly more: Map<string, number>;
   /** In the emptiest domain; undefined until it is asked for again. */
@@ -233,7 +233,8 @@ function domainsOf({ constraint, selector }: Spread, snapshot: Snapshot, nodes: 
   if (!nodes) return snapshot.domainCounts(selector, topologyKey);
   const domains = new Map<string, number>();
   for (const [name, count] of snapshot.podCounts(selector)) {
-    if (nodes.has(name)) bump(domains, snapshot.node(name)?.labels[topologyKey] ?? '', count);
+    const domain = nodes.get(name);
+    if (domain !== undefined) bump(domains, domain, count);
   }
   return domains;
 }
