@@ -1,56 +1,7 @@
 /** The very numbers that plugins give nodes: they are added up with weights, so being right about who is better is not enough. */
 import test from 'ava';
 import type { Node, Pod, PodSpec } from '../../api/generated/types.ts';
-import { parseSchedulerConfiguration } from '../configuration.ts';
-import { describePod } from '../pod-info.ts';
-import { DEFAULT_PROFILE } from '../profile-configuration.ts';
-import { ClusterSnapshot } from '../snapshot.ts';
-
-type Amounts = Readonly<Record<string, string>>;
-type Placed = readonly (readonly [Partial<PodSpec>, string, Amounts?])[];
-
-const node = (name: string, allocatable: Amounts, labels: Amounts = {}): Node => ({
-  metadata: { name, labels },
-  status: { allocatable: { pods: '110', ...allocatable } },
-});
-const asking = (...requests: readonly Amounts[]): Partial<PodSpec> => ({
-  containers: requests.map((each, index) => ({ name: `c${index}`, resources: { requests: each } })),
-});
-const pod = (uid: string, spec: Partial<PodSpec> = {}, labels: Amounts = {}): Pod => ({
-  metadata: { name: uid, uid, namespace: 'n', labels },
-  spec: { containers: [{ name: 'c' }], ...spec },
-});
-
-interface Cluster {
-  readonly nodes: readonly Node[];
-  readonly placed?: Placed;
-  readonly args?: string;
-  /** How many of the nodes are scored; the others are only there. */
-  readonly feasible?: number;
-}
-
-/** What the plugin gives each node; undefined if it has nothing to say about the pod. */
-function scores(
-  plugin: string,
-  wanted: Pod,
-  { nodes, placed = [], args, feasible: count = nodes.length }: Cluster,
-): readonly number[] | undefined {
-  const snapshot = new ClusterSnapshot();
-  for (const each of nodes) snapshot.setNode(each);
-  for (const [index, [spec, on, labels]] of placed.entries()) snapshot.setPod(pod(`x${index}`, spec, labels), on);
-  const profile = args
-    ? parseSchedulerConfiguration(
-        `{apiVersion: kubescheduler.config.k8s.io/v1, kind: KubeSchedulerConfiguration, profiles: [{pluginConfig: [{name: ${plugin}, args: ${args}}]}]}`,
-      ).profiles[0]
-    : DEFAULT_PROFILE;
-  const feasible = nodes.slice(0, count).flatMap(({ metadata }) => snapshot.node(metadata?.name ?? '') ?? []);
-  const found = profile?.scorePlugins.find(each => each.plugin.name === plugin)?.plugin;
-  const scorer = found?.score?.(describePod(wanted), snapshot, feasible);
-  if (!scorer) return undefined;
-  const given = Float64Array.from(feasible, (each, index) => scorer.score(each, index));
-  scorer.normalize?.(given);
-  return [...given];
-}
+import { asking, node, type Placed, pod, scores } from '../testing/scores.ts';
 
 const BALANCED = 'NodeResourcesBalancedAllocation';
 const balancedCases: readonly [string, Partial<PodSpec>, readonly Node[], Placed, readonly number[] | undefined][] = [
@@ -303,69 +254,87 @@ for (const [name, wanted, placed, expected, args] of nearCases) {
   });
 }
 
-const HOST = 'kubernetes.io/hostname';
-const ZONE = 'topology.kubernetes.io/zone';
-const hosts = (...zones: readonly (string | undefined)[]) =>
-  zones.map((zone, index) => node(`h${index}`, {}, { [HOST]: `h${index}`, ...(zone && { [ZONE]: zone }) }));
-const FOO = { foo: '' };
-const BAR = { bar: '' };
-const loosely = (...constraints: readonly (readonly [string, Amounts, number?])[]): Partial<PodSpec> => ({
-  topologySpreadConstraints: constraints.map(([topologyKey, matchLabels, maxSkew = 1]) => ({
-    topologyKey,
-    maxSkew,
-    whenUnsatisfiable: 'ScheduleAnyway',
-    labelSelector: { matchLabels },
-  })),
+const COLOURS = [
+  node('a', {}, { foo: 'bar' }),
+  node('b', {}, { foo: 'bar', key: 'value', az: 'az1' }),
+  node('c', {}, { key: 'value' }),
+];
+const wanting = (...terms: readonly (readonly [number, ...string[]])[]): Partial<PodSpec> => ({
+  affinity: {
+    nodeAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: terms.map(([weight, ...pairs]) => ({
+        weight,
+        preference: {
+          matchExpressions: pairs.map(pair => {
+            const [key = '', value = ''] = pair.split('=');
+            return { key, operator: 'In', values: [value] };
+          }),
+        },
+      })),
+    },
+  },
 });
-/** So many pods with the labels on each node. */
-const counts = (labels: Amounts, ...each: readonly number[]): Placed =>
-  each.flatMap((count, index) => Array.from({ length: count }, () => [{}, `h${index}`, labels] as const));
-const ONE_ZONE = hosts('z', 'z', 'z', 'z');
-const TWO_ZONES = hosts('z1', 'z1', 'z2', 'z2');
-/** `feasible` are the first so many nodes. */
-const spreadCases: readonly [string, Partial<PodSpec>, readonly Node[], Placed, number, readonly number[]][] = [
-  ['nobody there', loosely([HOST, FOO]), ONE_ZONE, [], 2, [100, 100]],
-  ['all alike', loosely([HOST, FOO]), ONE_ZONE, counts(FOO, 1, 1), 2, [100, 100]],
-  ['over hosts', loosely([HOST, FOO]), ONE_ZONE, counts(FOO, 2, 1, 0, 3), 4, [20, 60, 100, 0]],
-  ['over hosts, loosely', loosely([HOST, FOO, 2]), ONE_ZONE, counts(FOO, 2, 1, 0, 3), 4, [33, 66, 100, 16]],
-  ['over hosts, more loosely', loosely([HOST, FOO, 3]), ONE_ZONE, counts(FOO, 4, 3, 2, 1), 4, [44, 66, 77, 100]],
-  ['over some of the hosts', loosely([HOST, FOO]), ONE_ZONE, counts(FOO, 4, 2, 1, 3), 3, [33, 83, 100]],
+const FOO = [2, 'foo=bar'] as const;
+const colourCases: readonly [string, Partial<PodSpec>, readonly number[] | undefined, string?][] = [
+  ['nothing is preferred', {}, undefined],
+  ['what no node has is preferred', wanting([2, 'no=one']), [0, 0, 0]],
+  ['in shares', wanting(FOO, [4, 'key=value'], [5, 'foo=bar', 'key=value', 'az=az1']), [18, 100, 36]],
   [
-    'a host without a name',
-    loosely([HOST, FOO]),
-    [...hosts('z'), node('h1', {}), ...hosts(undefined, 'z', 'z', 'z').slice(2)],
-    counts(FOO, 4, 2, 1, 3),
-    3,
-    [16, 0, 100],
+    'with what is preferred for all pods',
+    wanting(FOO),
+    [40, 100, 60],
+    '{addedAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 3, preference: {matchExpressions: [{key: key, operator: In, values: [value]}]}}]}}',
   ],
-  ['over zones', loosely([ZONE, FOO]), TWO_ZONES, counts(FOO, 4, 2, 1, 3), 3, [75, 75, 100]],
+  ['a preference without requirements is none', wanting([7], FOO), [100, 100, 0]],
+];
+for (const [name, spec, expected, args] of colourCases) {
+  test(`NodeAffinity: ${name}`, t => {
+    t.deepEqual(scores('NodeAffinity', pod('p', spec), { nodes: COLOURS, ...(args && { args }) }), expected);
+  });
+}
+
+const disliked = (name: string, ...taints: readonly string[]): Node => ({
+  ...node(name, {}),
+  spec: { taints: taints.map(key => ({ key, effect: 'PreferNoSchedule' })) },
+});
+const DISLIKED = [disliked('a'), disliked('b', 'x'), disliked('c', 'x', 'y')];
+const dislikes: readonly [string, Partial<PodSpec>, readonly number[]][] = [
+  ['the more taints, the worse', {}, [100, 50, 0]],
+  ['what is tolerated does not matter', { tolerations: [{ operator: 'Exists' }] }, [100, 100, 100]],
   [
-    'over zones and hosts of other pods',
-    loosely([ZONE, FOO], [HOST, BAR]),
-    TWO_ZONES,
-    [...counts(FOO, 1, 0, 0, 1), ...counts({ ...FOO, ...BAR }, 0, 1), ...counts(BAR, 0, 0, 0, 1)],
-    4,
-    [60, 20, 100, 60],
-  ],
-  [
-    'over zones and hosts of other pods, some of which there are none of',
-    loosely([ZONE, FOO], [HOST, BAR]),
-    TWO_ZONES,
-    [...counts(BAR, 0, 1), ...counts(FOO, 0, 0, 1), ...counts({ ...FOO, ...BAR }, 0, 0, 0, 1)],
-    4,
-    [100, 60, 40, 0],
-  ],
-  [
-    'over zones and hosts of other pods, on some nodes',
-    loosely([ZONE, FOO], [HOST, BAR]),
-    TWO_ZONES,
-    [...counts(FOO, 1, 0, 0, 1), ...counts({ ...FOO, ...BAR }, 0, 1), ...counts(BAR, 0, 0, 0, 1)],
-    3,
-    [50, 25, 100],
+    'tolerating another effect does not help',
+    { tolerations: [{ operator: 'Exists', effect: 'NoSchedule' }] },
+    [100, 50, 0],
   ],
 ];
-for (const [name, spec, nodes, placed, feasible, expected] of spreadCases) {
-  test(`PodTopologySpread: ${name}`, t => {
-    t.deepEqual(scores('PodTopologySpread', pod('p', spec, FOO), { nodes, placed, feasible }), expected);
+for (const [name, spec, expected] of dislikes) {
+  test(`TaintToleration: ${name}`, t => {
+    t.deepEqual(scores('TaintToleration', pod('p', spec), { nodes: DISLIKED }), expected);
+  });
+}
+
+const MB = 1024 * 1024;
+const holding = (name: string, images: Readonly<Record<string, number>>): Node => ({
+  ...node(name, {}),
+  status: { images: Object.entries(images).map(([image, size]) => ({ names: [image], sizeBytes: size * MB })) },
+});
+const HOLDING = [
+  holding('a', { 'r.io/40:latest': 40, 'r.io/300:latest': 300, 'r.io/2000:latest': 2000, 'r.io:5000/big:v1': 4000 }),
+  holding('b', { 'r.io/250:latest': 250, 'r.io/10:latest': 10 }),
+];
+const of = (...images: readonly string[]): Partial<PodSpec> => ({
+  containers: images.map(image => ({ name: image, image })),
+});
+const imageCases: readonly [string, Partial<PodSpec>, readonly number[] | undefined][] = [
+  ['images on both nodes', of('r.io/40', 'r.io/250'), [0, 5]],
+  ['images on one node', of('r.io/40', 'r.io/300'), [7, 0]],
+  ['more than counts', of('r.io:5000/big:v1'), [100, 0]],
+  ['too little to count', of('r.io/2000', 'r.io/10'), [49, 0]],
+  ['images that no node has', of('r.io/none'), undefined],
+  ['those of init containers', { ...of('r.io/none'), initContainers: [{ name: 'i', image: 'r.io/300' }] }, [6, 0]],
+];
+for (const [name, spec, expected] of imageCases) {
+  test(`ImageLocality: ${name}`, t => {
+    t.deepEqual(scores('ImageLocality', pod('p', spec), { nodes: HOLDING }), expected);
   });
 }
