@@ -1,7 +1,7 @@
 /** What wakes a pod that a plugin refused, and what lets it sleep. */
 import test from 'ava';
 import type { Node, Pod, PodSpec } from '../../api/generated/types.ts';
-import type { ClusterEvent } from '../cluster-events.ts';
+import { type ClusterEvent, nodeSeen } from '../cluster-events.ts';
 import { describePod } from '../pod-info.ts';
 import { DEFAULT_PROFILE } from '../profile-configuration.ts';
 import { ClusterSnapshot } from '../snapshot.ts';
@@ -57,8 +57,8 @@ const honouring: Partial<PodSpec> = {
 };
 const disk = (pdName: string): Partial<PodSpec> => ({ volumes: [{ name: 'v', gcePersistentDisk: { pdName } }] });
 const using: Partial<PodSpec> = { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'c' } }] };
-const added = (each: Node): ClusterEvent => ({ kind: 'node', node: each, old: undefined });
-const changed = (each: Node, old: Node): ClusterEvent => ({ kind: 'node', node: each, old });
+const added = (each: Node): ClusterEvent => nodeSeen(each, undefined);
+const changed = (each: Node, old: Node): ClusterEvent => nodeSeen(each, old);
 const removed = (each: Pod): ClusterEvent => ({ kind: 'podRemoved', pod: describePod(each) });
 const placed = (each: Pod): ClusterEvent => ({ kind: 'podPlaced', pod: describePod(each) });
 const changedPod = (each: Pod, old: Pod): ClusterEvent => ({

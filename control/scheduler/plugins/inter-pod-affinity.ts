@@ -32,6 +32,7 @@ export function interPodAffinity(
     mayHelp(event, pod, snapshot) {
       switch (event.kind) {
         case 'node':
+          if (!event.changes.labels) return false;
           return event.old ? movedFor(pod, event.node, event.old, snapshot) : isPlaceFor(pod, event.node);
         case 'namespace':
           return true;

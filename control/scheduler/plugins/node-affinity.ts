@@ -42,7 +42,7 @@ export function nodeAffinity(added?: NodeAffinity): SchedulerPlugin {
     },
     helpedBy: ['node'],
     mayHelp(event, { pod }) {
-      if (event.kind !== 'node') return false;
+      if (event.kind !== 'node' || !event.changes.labels) return false;
       const suits = (node: Node) => isAdmitted(node) && matchesRequiredNode(pod.spec, node);
       return suits(event.node) && !(event.old && suits(event.old));
     },

@@ -33,7 +33,9 @@ export function nodeResourcesFit(options: FitOptions = DEFAULT_FIT): SchedulerPl
       if (event.kind === 'podRemoved') return true;
       if (event.kind === 'podChanged') return givesBack(event.old, event.pod, pod);
       if (event.kind === 'ownChange') return givesBack(event.old, event.pod, event.old);
-      return event.kind === 'node' && offersMore(event.node, event.old, wantedBy(pod, options));
+      return (
+        event.kind === 'node' && event.changes.allocatable && offersMore(event.node, event.old, wantedBy(pod, options))
+      );
     },
   };
 }
@@ -101,16 +103,23 @@ function givesBack(
 
 /** True if this would fit on the node alone, and there is more on it than there was. */
 function offersMore(node: Node, old: Node | undefined, wanted: Readonly<Resources>): boolean {
-  const now = emptyNode(node);
+  const now = roomOf(node);
   if (!fits(wanted, now)) return false;
   if (!old) return true;
-  const then = emptyNode(old);
+  const then = roomOf(old);
   return now.podsMax > then.podsMax || isMoreOf(wanted, now.allocatable, then.allocatable);
 }
 
-function emptyNode(node: Node): NodeInfo {
+/** Every waiting pod is measured by the same node. */
+const rooms = new WeakMap<Node, NodeInfo>();
+
+/** The node as it would be without pods. */
+function roomOf(node: Node): NodeInfo {
+  const known = rooms.get(node);
+  if (known) return known;
   const info = new NodeInfo(node.metadata?.name ?? '');
   info.setNode(node);
+  rooms.set(node, info);
   return info;
 }
 

@@ -45,6 +45,7 @@ export function topologySpread(defaults: SpreadDefaults = { type: 'System' }): S
     },
     helpedBy: ['node', 'nodeRemoved', 'ownChange', 'podChanged', 'podPlaced', 'podRemoved'],
     mayHelp(event, pod, snapshot) {
+      if (event.kind === 'node' && !event.changes.labels && !event.changes.taints) return false;
       const spreads = spreadsOf(pod, snapshot, { defaults, action: 'DoNotSchedule' });
       const isCounted = ({ selector }: Spread, other: PodInfo) => selects(selector, other, snapshot);
       switch (event.kind) {
@@ -103,14 +104,22 @@ interface Choice {
   readonly action: 'DoNotSchedule' | 'ScheduleAnyway';
 }
 
-function spreadsOf({ pod }: PodInfo, snapshot: Snapshot, { defaults, action }: Choice): readonly Spread[] {
-  const own = pod.spec?.topologySpreadConstraints ?? [];
+/** A pod that sleeps is asked again at every event: what it says itself is read once. */
+const ownSpreads = new WeakMap<PodInfo, readonly Spread[]>();
+
+function spreadsOf(info: PodInfo, snapshot: Snapshot, { defaults, action }: Choice): readonly Spread[] {
+  const { pod } = info;
+  const isOfAction = ({ whenUnsatisfiable }: TopologySpreadConstraint) => whenUnsatisfiable === action;
   const toSpread = (constraint: TopologySpreadConstraint) => ({
     constraint,
     selector: spreadSelector(pod, constraint),
   });
-  const isOfAction = ({ whenUnsatisfiable }: TopologySpreadConstraint) => whenUnsatisfiable === action;
-  if (own.length > 0) return own.filter(isOfAction).map(toSpread);
+  const asked = pod.spec?.topologySpreadConstraints ?? [];
+  if (asked.length > 0) {
+    const own = ownSpreads.get(info) ?? asked.map(toSpread);
+    ownSpreads.set(info, own);
+    return own.filter(({ constraint }) => isOfAction(constraint));
+  }
   const wanted = (defaults.type === 'System' ? SYSTEM_CONSTRAINTS : defaults.constraints).filter(isOfAction);
   if (wanted.length === 0) return [];
   const labelSelector = snapshot.workloads.selectorOf(pod);

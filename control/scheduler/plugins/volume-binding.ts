@@ -27,7 +27,7 @@ export const volumeBinding: SchedulerPlugin = {
   mayHelp(event, pod, snapshot) {
     switch (event.kind) {
       case 'node':
-        return differs(event.node, event.old, ({ metadata }) => metadata?.labels);
+        return event.changes.labels;
       case 'claim':
         return isOwnClaim(pod, event.claim);
       case 'volume':

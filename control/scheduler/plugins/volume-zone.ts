@@ -38,7 +38,7 @@ export const volumeZone: SchedulerPlugin = {
   },
   helpedBy: ['node', 'claim', 'volume', 'storageClass'],
   mayHelp(event, pod) {
-    if (event.kind === 'node') return differs(event.node, event.old, ({ metadata }) => metadata?.labels);
+    if (event.kind === 'node') return event.changes.labels;
     if (event.kind === 'volume') return differs(event.volume, event.old, demandsOf);
     if (event.kind === 'claim') return isOwnClaim(pod, event.claim);
     return event.kind === 'storageClass' && event.old === undefined;
