@@ -13,7 +13,7 @@ import { readAuthentication } from './master/authentication-files.ts';
 import { issueOwn, type OwnCertificates } from './master/certificates.ts';
 import { type MasterStore, openDatastore, refuseOtherStore } from './master/datastore.ts';
 import { prepareNewCluster } from './master/first-start.ts';
-import { runLeaderThread } from './master/leader-thread.ts';
+import { LeaderFigures, runLeaderThread } from './master/leader-thread.ts';
 import { inProcessTransport, LeaderRunner, type LeaderWork } from './master/leadership.ts';
 import { startLocalAgent } from './master/local-agent.ts';
 import type { MasterContext, MasterOptions } from './master/options.ts';
@@ -155,7 +155,9 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   });
   closers.push(async () => snapshots.stop());
 
+  const figures = new LeaderFigures(context.clock);
   const apiServer = createApiServer({
+    moreMetrics: () => figures.text(),
     ...(await readAuthentication({
       flags: options.authentication,
       ownIssuer: issuerOf(setup),
@@ -220,6 +222,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
       schedulerConfiguration,
       context,
       logger,
+      figures,
     }),
     error => {
       logger.error({ err: error }, 'the leader’s work broke off');
@@ -296,6 +299,13 @@ interface Parts {
   readonly context: MasterContext;
 }
 
+interface LeaderParts extends Parts {
+  /** The text of the file; undefined for the defaults. */
+  readonly schedulerConfiguration: string | undefined;
+  readonly logger: Logger;
+  readonly figures: LeaderFigures;
+}
+
 /** First objects, then controllers and scheduler, under one term. */
 function leaderWork({
   options,
@@ -307,7 +317,8 @@ function leaderWork({
   schedulerConfiguration,
   context,
   logger,
-}: Parts & { readonly schedulerConfiguration: string | undefined; readonly logger: Logger }): LeaderWork {
+  figures,
+}: LeaderParts): LeaderWork {
   return async ({ term, signal }) => {
     logger.info({ term }, 'this master leads');
     const bootstrapped = Promise.withResolvers<void>();
@@ -355,6 +366,7 @@ function leaderWork({
         signal,
         clock: context.clock,
         defer: call => void setImmediate(call),
+        figures,
       }),
       secretsAtRest.keep(signal),
     ]);

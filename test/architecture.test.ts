@@ -58,7 +58,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'control/apiserver/': ['control/api/', 'store/'],
   'control/controllers/': ['control/api/', 'control/client/'],
   'control/scheduler/': ['control/api/', 'control/client/'],
-  'control/leader/': ['control/api/', 'control/client/', 'control/controllers/'],
+  'control/leader/': ['control/api/', 'control/client/', 'control/controllers/', 'control/scheduler/'],
   'control/master/': [
     'control/api/',
     'control/client/',

@@ -8,5 +8,7 @@ export const BODY_CREDIT_BYTES = BODY_WINDOW_BYTES / 4;
 export const MESSAGE_BYTES_MAX = 1024 * 1024;
 /** Requests under way at once. Workers wait for their answers, so this guards against a leak and is no working limit. */
 export const REQUESTS_MAX = 20_000;
+/** How long the thread may take to tell its figures; a scrape does without them then. */
+export const METRICS_MS_MAX = 1_000;
 /** How long a thread may take to put down its work before it is ended. */
 export const STOP_MS_MAX = 5_000;

@@ -3,6 +3,7 @@
  * They reach the API server through a message port, and cannot tell.
  */
 import { randomUUID } from 'node:crypto';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -17,13 +18,32 @@ import { SIGNED_USAGES, signAsRequested } from '../pki/signing.ts';
 import { DEFAULT_CONFIGURATION, parseSchedulerConfiguration } from '../scheduler/configuration.ts';
 import { runScheduler } from '../scheduler/scheduler.ts';
 import { CONTROLLER_MANAGER, controllerUser, type InternalUser, SCHEDULER } from './accounts.ts';
+import { leaderMetrics } from './metrics.ts';
 import type { LeaderOrder, LeaderWord } from './order.ts';
 import { PortTransport } from './port-transport.ts';
+
+/** How finely the event loop's lag is measured. */
+const LOOP_DELAY_RESOLUTION_MS = 20;
 
 const order = workerData as LeaderOrder;
 const begun = Promise.withResolvers<void>();
 const stop = new AbortController();
+const loopDelay = monitorEventLoopDelay({ resolution: LOOP_DELAY_RESOLUTION_MS });
+loopDelay.enable();
+const metrics = leaderMetrics({
+  heapBytes: () => process.memoryUsage().heapUsed,
+  loopDelayMs: () => {
+    // It measures from tick to tick.
+    const delayMs = loopDelay.percentile(99) / 1e6 - LOOP_DELAY_RESOLUTION_MS;
+    loopDelay.reset();
+    return Math.max(0, delayMs);
+  },
+});
 parentPort?.on('message', (word: LeaderWord) => {
+  if (word === 'metrics') {
+    void metrics.text().then(text => parentPort?.postMessage(text));
+    return;
+  }
   if (word === 'stop') stop.abort();
   begun.resolve();
 });
@@ -70,6 +90,7 @@ async function lead({ identity, schedulerConfiguration, controllers, signing }: 
   await Promise.all([
     startControllers({
       ...shared,
+      metrics: metrics.controllers,
       informers,
       client: manager,
       // The program's name: it becomes the manager of the fields that it writes.
@@ -90,6 +111,7 @@ async function lead({ identity, schedulerConfiguration, controllers, signing }: 
     }),
     runScheduler({
       ...shared,
+      metrics: metrics.scheduler,
       informers,
       client: clientOf(SCHEDULER, 'kube-scheduler'),
       configuration:

@@ -32,5 +32,8 @@ export interface LeaderOrder {
   };
 }
 
-/** `begin` when the cluster has its roles, before which controllers may nothing; `stop` when the leadership is over. */
-export type LeaderWord = 'begin' | 'stop';
+/**
+ * `begin` when the cluster has its roles, before which controllers may nothing; `stop` when the leadership is over; `metrics`
+ * asks for the thread's figures, which it answers with their text.
+ */
+export type LeaderWord = 'begin' | 'stop' | 'metrics';

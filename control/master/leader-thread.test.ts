@@ -6,7 +6,7 @@ import { createHarness, type Harness } from '../apiserver/testing/harness.ts';
 import type { Clock } from '../client/clock.ts';
 import { systemClock } from '../client/system-clock.ts';
 import { createClusterSecrets } from '../pki/files.ts';
-import { LeaderThreadError, type LeaderThreadOptions, runLeaderThread } from './leader-thread.ts';
+import { LeaderFigures, LeaderThreadError, type LeaderThreadOptions, runLeaderThread } from './leader-thread.ts';
 
 const DEPLOYMENT = {
   apiVersion: 'apps/v1',
@@ -20,7 +20,11 @@ const DEPLOYMENT = {
 };
 
 async function start(t: ExecutionContext, more: Partial<LeaderThreadOptions['order']> = {}, clock?: Clock) {
-  const harness = await createHarness({ withRoles: true, overrides: { registry: new Registry() } });
+  const figures = new LeaderFigures(systemClock);
+  const harness = await createHarness({
+    withRoles: true,
+    overrides: { registry: new Registry(), moreMetrics: () => figures.text() },
+  });
   const { authority, serviceAccountKey } = await createClusterSecrets({ nowMs: Date.now() });
   const stop = new AbortController();
   const running = runLeaderThread({
@@ -46,6 +50,7 @@ async function start(t: ExecutionContext, more: Partial<LeaderThreadOptions['ord
     signal: stop.signal,
     clock: clock ?? systemClock,
     defer: call => void setImmediate(call),
+    figures,
   });
   t.teardown(async () => {
     stop.abort();
@@ -74,6 +79,9 @@ test('controllers and scheduler work in the thread, under the term, until the le
     if (object.spec.nodeName === 'n') bound.add(object.metadata.name);
     if (bound.size === DEPLOYMENT.spec.replicas) break;
   }
+  const { text } = await harness.call('GET', '/metrics');
+  t.regex(text, /^scheduler_schedule_attempts_total\{result="scheduled",profile="default-scheduler"\} 2$/m);
+  t.regex(text, /^workqueue_depth\{name="deployment-controller"\} 0$/m);
   const { body: lease } = await harness.call(
     'GET',
     '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-scheduler',
@@ -88,6 +96,7 @@ test('controllers and scheduler work in the thread, under the term, until the le
   t.is(await podCount(harness), 1, 'nobody replaced it');
   stop.abort();
   await t.notThrowsAsync(running);
+  t.notRegex((await harness.call('GET', '/metrics')).text, /^workqueue_depth/m, 'a master that does not lead has none');
 });
 
 test('a thread that ends by itself ends the leader’s work with the reason', async t => {

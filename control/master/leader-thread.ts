@@ -4,9 +4,9 @@
  */
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { ApiServer } from '../apiserver/server.ts';
-import type { Clock } from '../client/clock.ts';
+import { type Clock, sleep } from '../client/clock.ts';
 import { leaderUser } from '../leader/accounts.ts';
-import { STOP_MS_MAX } from '../leader/limits.ts';
+import { METRICS_MS_MAX, STOP_MS_MAX } from '../leader/limits.ts';
 import type { LeaderOrder, LeaderWord } from '../leader/order.ts';
 import { servePort } from '../leader/port-server.ts';
 import { inProcessTransport } from './leadership.ts';
@@ -21,6 +21,48 @@ export interface LeaderThreadOptions {
   readonly clock: Clock;
   /** Calls once the present turn of the event loop is over. */
   readonly defer: (call: () => void) => void;
+  /** Where the thread's figures may be asked for while it runs. */
+  readonly figures: LeaderFigures;
+}
+
+/** The figures of scheduler and controllers, wherever a master is in its life. */
+export class LeaderFigures {
+  readonly #clock: Clock;
+  #worker: Worker | undefined;
+  /** All scrapes of one moment share an answer. */
+  #asked: Promise<string> | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** From now on those of this thread; undefined when it has ended. */
+  follow(worker: Worker | undefined): void {
+    this.#worker = worker;
+  }
+
+  /** In Prometheus' text form; empty on a master that does not lead, and when the thread is too busy to answer in time. */
+  text(): Promise<string> {
+    this.#asked ??= this.#ask().finally(() => {
+      this.#asked = undefined;
+    });
+    return this.#asked;
+  }
+
+  async #ask(): Promise<string> {
+    const worker = this.#worker;
+    if (!worker) return '';
+    const inTime = new AbortController();
+    const answer = new Promise<string>(resolve => worker.once('message', resolve));
+    worker.postMessage('metrics' satisfies LeaderWord);
+    const late = sleep(this.#clock, METRICS_MS_MAX, inTime.signal).then(() => '');
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      inTime.abort();
+      worker.removeAllListeners('message');
+    }
+  }
 }
 
 /** The thread ended though the leadership went on. */
@@ -37,7 +79,7 @@ const ENTRY = new URL(`../leader/main.${import.meta.url.endsWith('.ts') ? 'ts' :
  * {@link LeaderThreadError} if the thread ends by itself: for what it did not catch, or for want of memory.
  */
 export async function runLeaderThread(options: LeaderThreadOptions): Promise<void> {
-  const { order, apiServer, ready, signal, clock, defer } = options;
+  const { order, apiServer, ready, signal, clock, defer, figures } = options;
   const { port1, port2 } = new MessageChannel();
   const worker = new Worker(ENTRY, {
     name: 'leader',
@@ -68,9 +110,11 @@ export async function runLeaderThread(options: LeaderThreadOptions): Promise<voi
   if (signal.aborted) stop();
   else signal.addEventListener('abort', stop, { once: true });
   void ready.then(() => tell('begin'));
+  figures.follow(worker);
   try {
     await ended;
   } finally {
+    figures.follow(undefined);
     cancelEnd();
     signal.removeEventListener('abort', stop);
     stopServing();
