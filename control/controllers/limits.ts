@@ -8,6 +8,8 @@ export const SLOW_START_BATCH = 1;
 export const POD_DELETIONS_CONCURRENT_MAX = 50;
 /** Names that are tried in one pass for a template whose name is another template's. */
 export const REVISION_COLLISIONS_MAX = 10;
+/** Characters of the annotation that tells a ReplicaSet's past revisions (k/k deployment: maxRevHistoryLengthInChars). */
+export const REVISION_HISTORY_LENGTH_MAX = 2000;
 /** Wait before a failed daemon is replaced again, doubled with each failure on its node (k/k daemon: failedPodsBackoff). */
 export const DAEMON_BACKOFF_MS_MIN = 1000;
 export const DAEMON_BACKOFF_MS_MAX = 15 * 60_000;
