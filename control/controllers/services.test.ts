@@ -244,6 +244,40 @@ test('why endpoints are not spread over zones is told in the words of Kubernetes
     t.true(knownEvents === undefined || isKnownEvent({ ...event, kind: 'Service' }), event.message);
 });
 
+test('whether endpoints are spread over zones is told for each family, and when it ends', async t => {
+  const { client, events, start } = newBench(t);
+  const zoned = (name: string, zone: string): Node => ({
+    metadata: { name, labels: { 'topology.kubernetes.io/zone': zone } },
+    status: { allocatable: { cpu: '4' }, conditions: [{ type: 'Ready', status: 'True' }] },
+  });
+  await client.create(kinds.nodes, zoned('a', 'x'));
+  await client.create(kinds.nodes, zoned('b', 'y'));
+  for (const [at, nodeName] of ['a', 'b'].entries()) {
+    await client.create(kinds.pods, {
+      metadata: { name: nodeName, namespace: 'n', labels: { app: 'a' } },
+      spec: { containers: [], nodeName },
+      status: { podIP: `fd42::${at + 1}`, conditions: [{ type: 'Ready', status: 'True' }] },
+    });
+  }
+  await start(context => [endpointSliceController(context)]);
+  const key = { namespace: 'n', name: 'web' };
+  const mode = 'service.kubernetes.io/topology-mode';
+  await client.create(kinds.services, {
+    metadata: { ...key, annotations: { [mode]: 'Auto' } },
+    spec: { selector: { app: 'a' }, ports: [{ port: 80 }], ipFamilies: ['IPv6'] },
+  });
+  await until('it is told', () => events.length > 0);
+  await client.patch(kinds.services, key, { type: MERGE, body: { metadata: { annotations: { [mode]: null } } } });
+  await until('its end is told', () => events.length > 1);
+  t.deepEqual(
+    events.map(({ type, reason, message }) => [type, reason, message]),
+    [
+      ['Normal', 'TopologyAwareHintsEnabled', 'Topology Aware Hints has been enabled, addressType: IPv6'],
+      ['Warning', 'TopologyAwareHintsDisabled', 'Topology Aware Hints has been disabled, addressType: IPv6'],
+    ],
+  );
+});
+
 const account = { metadata: { name: 'robot', namespace: 'n', uid: 'u1' } };
 const tokenSecret = (annotations: Record<string, string>, data?: Record<string, string>): Secret => ({
   metadata: { name: 's', namespace: 'n', annotations },
