@@ -11,6 +11,7 @@ import { isNodeReady } from './node-plan.ts';
 import { NAMESPACE_INDEX } from './owners.ts';
 import { followServices, hasSelector } from './service-pods.ts';
 import { SliceWriter } from './slice-writer.ts';
+import { TriggerTimes, withTriggerTime } from './trigger-times.ts';
 
 export function endpointSliceController(context: ControllerContext): Controller {
   const { client, clock, informers } = context;
@@ -27,7 +28,13 @@ export function endpointSliceController(context: ControllerContext): Controller 
   });
   /** How the spread of each family's endpoints over zones came out last, by Service. */
   const told = new Map<string, ReadonlyMap<string, string | undefined>>();
-  services.addHandler({ deleted: service => told.delete(keyOf(service)) });
+  const times = new TriggerTimes();
+  services.addHandler({
+    deleted: service => {
+      told.delete(keyOf(service));
+      times.forget(keyOf(service));
+    },
+  });
   const enqueueZoned = () => {
     for (const service of services.list()) if (usesTopology(service)) queue.add(keyOf(service));
   };
@@ -94,16 +101,23 @@ export function endpointSliceController(context: ControllerContext): Controller 
     // While our own writes have not come back, the slices that we see are not all there are.
     const slices = writer.slicesOf(key);
     if (!slices) return undefined;
+    const selector = service.spec?.selector ?? {};
+    const selected = pods
+      .byIndex(NAMESPACE_INDEX, service.metadata?.namespace ?? '')
+      .filter(({ metadata }) => matchesLabels(selector, metadata?.labels));
+    // Asked at each look, so that what is no change now is none at the next one.
+    const time = times.next(service, selected);
     const hints = planHints(service, nodes);
-    const plan = planSlices({
+    const { create, update, remove } = planSlices({
       service,
-      pods: pods.byIndex(NAMESPACE_INDEX, service.metadata?.namespace ?? ''),
+      pods: selected,
       slices,
       nodeOf: name => nodes.get(name),
       hints: hints.assign,
     });
     tell(service, hints.words());
-    await writer.write(key, plan);
+    const timed = (slice: EndpointSlice) => withTriggerTime(slice, time);
+    await writer.write(key, { create: create.map(timed), update: update.map(timed), remove });
     return undefined;
   };
   return queueController(context, { name: 'endpoint-slice-controller', queue, reconcile });
