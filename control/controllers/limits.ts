@@ -132,3 +132,9 @@ export const UNSEEN_WRITE_MS_MAX = 30_000;
 
 /** A silent node that may still have a volume mounted gets this long before it is detached (k/k: maxWaitForUnmountDuration). */
 export const FORCED_DETACH_MS = 6 * 60_000;
+
+/** Before it is asked again whether a requester may have what he was refused, doubled each time (k/k certificate_controller). */
+export const APPROVAL_RETRY_MS_MIN = 200;
+export const APPROVAL_RETRY_MS_MAX = 1_000_000;
+/** Requests of which that is remembered. */
+export const APPROVALS_REFUSED_MAX = 10_000;

@@ -453,6 +453,12 @@ test('ranges of addresses', t => {
   for (const bad of ['10.42.0.0', '10.42.0.0/25', '300.0.0.0/16', 'fd00::/64']) t.throws(() => parseClusterCidr(bad));
 });
 
+test('no range is given that shares addresses with another, of whatever size', t => {
+  t.is(planPodCidr('10.42.0.0/16', new Set(['10.42.0.0/23', '10.42.2.128/25', '10.42.3.0/24'])), '10.42.4.0/24');
+  t.is(planPodCidr('10.42.0.0/16', new Set(['10.0.0.0/8'])), undefined);
+  t.is(planPodCidr6('fd42::/56', new Set(['fd42::/63', 'fd42:0:0:2::/112'])), 'fd42:0:0:3::/64');
+});
+
 test('ranges of IPv6 addresses', t => {
   t.is(planPodCidr6('fd42::/63', new Set(['fd42::/64'])), 'fd42:0:0:1::/64');
   t.is(planPodCidr6('fd42::/64', new Set(['fd42::/64'])), undefined);

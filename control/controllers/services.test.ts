@@ -293,6 +293,8 @@ test('what a Secret for a token needs', t => {
   t.is(planSecret(tokenSecret(named), account, 'CA'), 'fill');
   t.is(planSecret(tokenSecret(owned, data), account, 'CA'), 'none');
   t.is(planSecret(tokenSecret(owned, data), account, 'another CA'), 'fill');
+  t.is(planSecret(tokenSecret(owned, { ...data, token: '' }), account, 'CA'), 'fill');
+  t.is(planSecret(tokenSecret(owned, { ...data, namespace: base64('own') }), account, 'CA'), 'none', 'as they like');
   t.is(planSecret(tokenSecret(owned, data), { metadata: { ...account.metadata, uid: 'u2' } }, 'CA'), 'remove');
   t.is(planSecret(tokenSecret(named), undefined, 'CA'), 'remove');
 });
@@ -314,6 +316,24 @@ test('a Secret gets the token of its account, and goes with it', async t => {
   t.is((await secret())?.metadata?.annotations?.['kubernetes.io/service-account.uid'], uid);
   await client.delete(kinds.serviceaccounts, { namespace: 'n', name: 'robot' });
   await until('it goes', async () => (await secret()) === undefined);
+});
+
+test('an account names no Secret that has gone', async t => {
+  const { client, start } = newBench(t, { options: { rootCa: 'CA', signSecretToken: async () => 'x' } });
+  const robot = { namespace: 'n', name: 'robot' };
+  const secrets = [{ name: 's' }, { name: 'other' }];
+  const made = await client.create(kinds.serviceaccounts, { metadata: robot, secrets });
+  const data = { token: 'x', namespace: base64('n'), 'ca.crt': base64('CA') };
+  const owned = {
+    'kubernetes.io/service-account.name': 'robot',
+    'kubernetes.io/service-account.uid': made.metadata?.uid ?? '',
+  };
+  await client.create(kinds.secrets, tokenSecret(owned, data));
+  await start((context: ControllerContext) => some(serviceAccountSecretController(context)));
+  await client.delete(kinds.secrets, { namespace: 'n', name: 's' });
+  const named = async () => (await client.get(kinds.serviceaccounts, robot)).secrets?.map(({ name }) => name);
+  await until('one is left', async () => (await named())?.length === 1);
+  t.deepEqual(await named(), ['other']);
 });
 
 test('agents keep Secrets longer in larger clusters, and the steps overlap', async t => {
