@@ -50,6 +50,8 @@ export const TERMINATED_PODS_MAX = 12_500;
 
 /** Objects that the garbage collector works on at once (k/k: --concurrent-gc-syncs is 20). */
 export const GARBAGE_WORKERS = 20;
+/** How long it waits at its start for kinds that cannot be listed (k/k garbagecollector: initialSyncTimeout). */
+export const GARBAGE_SYNC_MS = 30_000;
 /** How long an owner that is not in the cache may take to show up there before the API is asked for it. */
 export const OWNER_GRACE_MS = 500;
 
