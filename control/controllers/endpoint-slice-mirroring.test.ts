@@ -65,6 +65,12 @@ test('what is as it should be stays, and a slice that would go is used for what 
   t.deepEqual(planMirror(endpoints([]), [slice]).remove, [slice]);
 });
 
+test('addresses are written in one way, and a subset without addresses is no slice', t => {
+  const written = planMirror(endpoints([{ addresses: [{ ip: '2001:DB8:0::1' }], ports: [{ port: 80 }] }]), []);
+  t.deepEqual(written.create[0]?.endpoints[0]?.addresses, ['2001:db8::1']);
+  t.deepEqual(planMirror(endpoints([{ ports: [{ port: 80 }] }]), []).create, []);
+});
+
 test('no more than a thousand addresses of a subset are mirrored', t => {
   const addresses = Array.from({ length: 1_005 }, (_, i) => ({ ip: `10.0.${Math.floor(i / 250)}.${(i % 250) + 1}` }));
   const plan = planMirror(endpoints([{ addresses, ports: [{ port: 80 }] }]), []);
