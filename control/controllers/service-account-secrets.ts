@@ -106,12 +106,8 @@ export function serviceAccountSecretController(context: ControllerContext): Cont
     const named = account?.secrets ?? [];
     const kept = named.filter(({ name }) => name !== secret?.metadata?.name);
     if (account && kept.length < named.length && (!uid || uid === account.metadata?.uid)) {
-      const body = {
-        metadata: { resourceVersion: account.metadata?.resourceVersion },
-        secrets: kept.length > 0 ? kept : null,
-      };
       try {
-        await client.patch(accountsKind, objectKey(account), { type: 'application/merge-patch+json', body });
+        await client.update(accountsKind, { ...account, secrets: kept });
       } catch (error) {
         if (!hasReason(error, 'NotFound')) throw error;
       }
