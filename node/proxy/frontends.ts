@@ -11,7 +11,7 @@ export type Endpoint = ServiceEndpoint;
 /** A service port whose frontends belong to it alone. */
 export interface Frontend {
   readonly id: string;
-  readonly protocol: 'tcp' | 'udp';
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
   readonly clusterIPs: readonly string[];
   readonly externalIPs: readonly string[];
   /** Of external addresses; with ranges of the family, none within another. */
@@ -19,6 +19,8 @@ export interface Frontend {
   readonly port: number;
   /** 0 for none. */
   readonly nodePort: number;
+  /** The node port is one of all the machine's addresses. */
+  readonly everyAddress?: boolean;
   readonly affinitySeconds: number;
   readonly localOnly: boolean;
   readonly internalLocalOnly: boolean;
@@ -52,6 +54,7 @@ export function isExternal({ nodePort, externalIPs }: Frontend): boolean {
 }
 
 const portMax = 65_535;
+const protocols = { TCP: 'tcp', UDP: 'udp', SCTP: 'sctp' } as const;
 
 export function planFrontends(ports: readonly ServicePort[], family: 4 | 6 = 4): Frontend[] {
   const isOfFamily = family === 4 ? isIPv4 : isIPv6;
@@ -63,7 +66,7 @@ export function planFrontends(ports: readonly ServicePort[], family: 4 | 6 = 4):
   };
   return [...ports].sort(byId).flatMap(port => {
     if (!isPort(port.port)) return [];
-    const protocol = port.protocol === 'UDP' ? ('udp' as const) : ('tcp' as const);
+    const protocol = protocols[port.protocol];
     const ofFamily = (addresses: readonly string[]) => addresses.filter(isOfFamily).map(canonicalIp);
     const own = (addresses: readonly string[]) =>
       ofFamily(addresses).filter(address => claim(`${protocol} ${address} ${port.port}`));
@@ -78,6 +81,7 @@ export function planFrontends(ports: readonly ServicePort[], family: 4 | 6 = 4):
         ...limitOf(port, externalIPs, family),
         port: port.port,
         nodePort,
+        ...(port.everyAddress && nodePort > 0 && { everyAddress: true }),
         affinitySeconds: Math.max(0, Math.floor(port.affinitySeconds)),
         localOnly: port.localOnly,
         internalLocalOnly: port.internalLocalOnly,

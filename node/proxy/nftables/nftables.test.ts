@@ -2,10 +2,11 @@ import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { systemClock } from '../../clock.ts';
 import { makeNamespace, type Namespace, namespacesUnavailable } from '../../network/test-namespaces.ts';
-import { CommandOutputError, type RunCommand } from '../../runtime/command.ts';
+import { CommandOutputError, mustRun, type RunCommand } from '../../runtime/command.ts';
 import { proxyContract } from '../contract.ts';
 import type { ServicePort, ServiceProxy } from '../proxy.ts';
 import { anyPortsInTurn } from '../test-ports.ts';
+import { machineAddress, World } from '../test-world.ts';
 import { createNftablesProxy } from './nftables.ts';
 
 proxyContract(test, { kind: 'nftables', programs: ['nft', 'nsenter'] });
@@ -247,4 +248,19 @@ real('what an agent reads at its start does not grow with the rules of services'
   await (await machine.proxy()).sync(ports);
   // Twice what the name of a chain takes, with all that stands around it.
   t.true(machine.longest > 0 && machine.longest < chains * 200, `${machine.longest} bytes for ${chains} chains`);
+});
+
+real('what is translated on its way out carries the mark no further: a tunnel would inherit it', async t => {
+  t.timeout(60_000);
+  const world = await World.make(t, { kind: 'nftables', programs: [] });
+  const [{ address }, outsider] = [await world.server('one'), await world.outsider()];
+  const proxy = await world.proxy('a');
+  await proxy.sync({ ...port, endpoints: [{ address, port: 8080, local: true, cluster: true }] });
+  const input = `table ip watch {
+    counter marked { }
+    chain after { type filter hook postrouting priority 101 ; meta mark and 0x20000 != 0 counter name marked ; }
+  }`;
+  await mustRun(world.machine.run, 'nft', ['-f', '-'], { input });
+  t.deepEqual(await world.ask(outsider, 'TCP', `${machineAddress}:${port.nodePort}`), ['one 10.42.1.1']);
+  t.regex(await mustRun(world.machine.run, 'nft', ['list', 'counters']), /packets 0 /);
 });

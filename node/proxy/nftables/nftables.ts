@@ -120,13 +120,12 @@ class FamilyProxy {
     this.#started = { config: await this.#configOf(options), present: undefined, frontends: [] };
   }
 
-  async #configOf({ clusterCIDR, serviceCIDR, nodeAddresses }: Ranges): Promise<RulesetConfig> {
+  async #configOf({ clusterCIDR, nodeAddresses }: Ranges): Promise<RulesetConfig> {
     if (this.#family === 'ip6') {
       return {
         family: 'ip6',
         table: this.#table,
         clusterCIDR: ipv6RangeText(clusterCIDR),
-        serviceCIDR: ipv6RangeText(serviceCIDR),
         nodeAddresses: nodeAddresses.filter(address => address.includes(':')).map(ipv6AddressOf),
         ownsRouteLocalnet: false,
       };
@@ -134,7 +133,6 @@ class FamilyProxy {
     return {
       table: this.#table,
       clusterCIDR: formatCidr(parseCidr(clusterCIDR)),
-      serviceCIDR: formatCidr(parseCidr(serviceCIDR)),
       nodeAddresses: nodeAddresses.filter(address => !address.includes(':')).map(checked),
       ownsRouteLocalnet: await this.#takeRouteLocalnet(),
     };

@@ -8,7 +8,6 @@ import { renderRemoval, renderTable, type TableContents } from './script.ts';
 const config = {
   table: 'raftsman-svc-test',
   clusterCIDR: '10.42.0.0/16',
-  serviceCIDR: '10.43.0.0/16',
   nodeAddresses: ['192.168.77.1'],
   ownsRouteLocalnet: false,
 };
@@ -66,6 +65,24 @@ test('a service with a cluster address and two endpoints', t => {
     'add element node-addresses { 127.0.0.1, 192.168.77.1 }',
     'add element cluster-ips { 10.43.0.10 }',
   ]);
+});
+
+test('a pod’s host port is looked up on every address, SCTP as the others', t => {
+  const [to] = port().endpoints;
+  const host = { clusterIPs: [], nodePort: 30080, localOnly: true, endpoints: to ? [to] : [] };
+  const lines = serviceLines([
+    port({ ...host, id: 'pod', everyAddress: true, protocol: 'SCTP' }),
+    port({ ...host, id: 'service' }),
+  ]);
+  t.deepEqual(
+    lines.filter(line => /-ports|dnat/.test(line)),
+    [
+      'add rule ep0 meta l4proto sctp dnat to 10.42.1.2:8080',
+      'add rule ep1 meta l4proto tcp dnat to 10.42.1.2:8080',
+      'add element node-ports { sctp . 30080 : goto ext0, tcp . 30080 : goto ext1 }',
+      'add element host-ports { sctp . 30080 : goto ext0 }',
+    ],
+  );
 });
 
 test('a node port that stays on its node, with affinity', t => {

@@ -148,6 +148,8 @@ class UserspaceProxy implements ServiceProxy {
       wanted.set(`${one.frontend.protocol} ${one.host} ${one.port}`, one);
     };
     for (const frontend of frontends) {
+      // A process can neither listen nor connect in SCTP.
+      if (frontend.protocol === 'sctp') continue;
       const { port, nodePort } = frontend;
       const { internal, external, shortCut } = waysOf(frontend);
       for (const host of frontend.clusterIPs) add({ frontend, endpoints: internal, host, port });
