@@ -123,6 +123,22 @@ test('terminating endpoints serve only while none is ready', t => {
   t.deepEqual(one([leaving('a'), ready('c')]), ['c']);
 });
 
+test('UDP: what serves and gets nothing new is told apart from what is gone', t => {
+  const draining = (protocol: string, endpoints: EndpointSlice['endpoints'], zone?: string) =>
+    planServicePorts(
+      [service({ ports: [{ port: 53, protocol }] })],
+      [slice(endpoints, [{ name: '', port: 53, protocol }])],
+      'node-1',
+      zone,
+    )[0]?.draining;
+  const gone = { addresses: ['d'], conditions: { ready: false, serving: false, terminating: true } };
+  t.deepEqual(draining('UDP', [leaving('b'), leaving('a'), ready('c'), gone]), ['a', 'b']);
+  t.is(draining('TCP', [leaving('a'), ready('c')]), undefined);
+  t.is(draining('UDP', [leaving('a')]), undefined, 'they are all there is');
+  const meant = (address: string, name: string) => ({ ...ready(address), hints: { forZones: [{ name }] } });
+  t.deepEqual(draining('UDP', [meant('a', 'x'), meant('b', 'y')], 'y'), ['a']);
+});
+
 /** Whose traffic each endpoint takes. */
 function judged(port: ServicePort | undefined): Record<string, string> {
   return Object.fromEntries(

@@ -49,15 +49,23 @@ export function planServicePorts(
         affinitySeconds: affinityOf(service),
         localOnly,
         internalLocalOnly,
-        endpoints: endpointsOf(
-          own,
-          { portName, protocol },
-          { nodeName, zone, keepsLocal: localOnly || internalLocalOnly },
-        ),
+        ...chosen(own, { portName, protocol }, { nodeName, zone, keepsLocal: localOnly || internalLocalOnly }),
       });
     }
   }
   return result.sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+function chosen(
+  slices: readonly EndpointSlice[],
+  port: { readonly portName: string; readonly protocol: string },
+  choice: EndpointChoice,
+): Pick<ServicePort, 'endpoints' | 'draining'> {
+  const endpoints = endpointsOf(slices, port, choice);
+  if (port.protocol !== 'UDP') return { endpoints };
+  const serving = new Set(candidates(slices, port, choice.nodeName).map(({ address }) => address));
+  for (const { address } of endpoints) serving.delete(address);
+  return { endpoints, ...(serving.size > 0 && { draining: [...serving].sort() }) };
 }
 
 /** Which of a port's endpoints one node is to use. */

@@ -25,6 +25,8 @@ export interface Frontend {
   readonly localOnly: boolean;
   readonly internalLocalOnly: boolean;
   readonly endpoints: readonly Endpoint[];
+  /** Of UDP: addresses that keep their clients and get no others. */
+  readonly draining?: readonly string[];
 }
 
 /** To whom a frontend's traffic may go, by where it is from and what it is sent to. */
@@ -86,6 +88,7 @@ export function planFrontends(ports: readonly ServicePort[], family: 4 | 6 = 4):
         localOnly: port.localOnly,
         internalLocalOnly: port.internalLocalOnly,
         endpoints: uniqueEndpoints(port.endpoints.filter(({ address }) => isOfFamily(address))),
+        ...drainingOf(port, ofFamily),
       },
     ];
   });
@@ -97,6 +100,14 @@ function limitOf({ limit }: ServicePort, externalIPs: readonly string[], family:
   const addresses = externalIPs.filter(address => limited.has(address));
   const sources = limit && rangesOfFamily(limit.sources, family);
   return sources && addresses.length > 0 ? { limit: { addresses, sources } } : {};
+}
+
+function drainingOf(
+  { draining = [] }: ServicePort,
+  ofFamily: (addresses: readonly string[]) => string[],
+): Pick<Frontend, 'draining'> {
+  const own = ofFamily(draining).sort();
+  return own.length > 0 ? { draining: own } : {};
 }
 
 function uniqueEndpoints(endpoints: readonly Endpoint[]): Endpoint[] {

@@ -28,6 +28,8 @@ export interface ServicePort {
   /** `internalTrafficPolicy: Local`: what comes to cluster addresses stays on this node's endpoints. */
   readonly internalLocalOnly: boolean;
   readonly endpoints: readonly ServiceEndpoint[];
+  /** Of UDP: addresses that serve and get nothing new, because others are to; their clients stay with them. */
+  readonly draining?: readonly string[];
 }
 
 /** `loadBalancerSourceRanges`: on these addresses only clients in these ranges are answered. Node ports know no such limit. */

@@ -1,7 +1,6 @@
 import test from 'ava';
 import { planFrontends } from '../frontends.ts';
 import type { ServicePort } from '../proxy.ts';
-import { planConntrackDeletions } from './conntrack.ts';
 import { planTable } from './ruleset.ts';
 import { renderRemoval, renderTable, type TableContents } from './script.ts';
 
@@ -228,24 +227,6 @@ test('of two that claim one address the first by name has it', t => {
       ['b', [], 0],
     ],
   );
-});
-
-test('UDP connections to what is gone, and to where nothing was, are forgotten', t => {
-  const udp = (change: Partial<ServicePort> = {}) =>
-    planFrontends([port({ protocol: 'UDP', nodePort: 30053, ...change })]);
-  t.deepEqual(planConntrackDeletions(udp(), udp()), []);
-  t.deepEqual(
-    planConntrackDeletions(
-      udp(),
-      udp({ endpoints: [{ address: '10.42.2.2', port: 8080, local: false, cluster: true }] }),
-    ),
-    [['-D', '-p', 'udp', '--dst-nat', '10.42.1.2']],
-  );
-  t.deepEqual(planConntrackDeletions(udp({ endpoints: [] }), udp()), [
-    ['-D', '-p', 'udp', '--orig-dst', '10.43.0.10', '--orig-port-dst', '80'],
-    ['-D', '-p', 'udp', '--orig-port-dst', '30053'],
-  ]);
-  t.deepEqual(planConntrackDeletions(planFrontends([port()]), []), []);
 });
 
 test("a load balancer's address that not everybody may use is looked up once, whether or not there are endpoints", t => {
