@@ -132,6 +132,9 @@ function baseChains(config: RulesetConfig): Named<Chain>[] {
     `meta mark set meta mark xor ${masqueradeMark}`,
     'masquerade fully-random',
   ];
+  // What belongs to no connection that the kernel knows is not translated back: the client would reset whom it never asked,
+  // and with that the connection that it is of. It lost nothing, for its sender sends again.
+  const stray = `ct state invalid ${ip} saddr ${config.clusterCIDR} meta l4proto tcp drop`;
   const admit = [`${ip} daddr . meta l4proto . th dport vmap @limited-ips`];
   return [
     // Between the kernel's look at connections and the translation, which hides what was asked for.
@@ -144,8 +147,8 @@ function baseChains(config: RulesetConfig): Named<Chain>[] {
     ['postrouting', { hook: 'type nat hook postrouting priority 100 ;', rules: masquerade }],
     // Before the rules of others: a firewall that drops would make clients wait instead of being refused.
     // Only what begins: a reply may go to a port that is a service's too.
-    ['filter-input', { hook: 'type filter hook input priority -10 ;', rules: ['ct state new jump refuse'] }],
-    ['filter-forward', { hook: 'type filter hook forward priority -10 ;', rules: ['ct state new jump refuse'] }],
+    ['filter-input', { hook: 'type filter hook input priority -10 ;', rules: ['ct state new jump refuse', stray] }],
+    ['filter-forward', { hook: 'type filter hook forward priority -10 ;', rules: ['ct state new jump refuse', stray] }],
     ['filter-output', { hook: 'type filter hook output priority -10 ;', rules: ['ct state new jump refuse'] }],
     ['refuse', { rules: refuse }],
     // No verdict of its own, as a map's data has to be.
