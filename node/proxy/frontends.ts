@@ -69,7 +69,7 @@ export function planFrontends(ports: readonly ServicePort[], family: 4 | 6 = 4):
   return [...ports].sort(byId).flatMap(port => {
     if (!isPort(port.port)) return [];
     const protocol = protocols[port.protocol];
-    const ofFamily = (addresses: readonly string[]) => addresses.filter(isOfFamily).map(canonicalIp);
+    const ofFamily = (addresses: readonly string[]) => addresses.map(canonicalIp).filter(isOfFamily);
     const own = (addresses: readonly string[]) =>
       ofFamily(addresses).filter(address => claim(`${protocol} ${address} ${port.port}`));
     const [clusterIPs, externalIPs] = [own(port.clusterIPs), own(port.externalIPs)];

@@ -265,26 +265,29 @@ real('what is translated on its way out carries the mark no further: a tunnel wo
   t.regex(await mustRun(world.machine.run, 'nft', ['list', 'counters']), /packets 0 /);
 });
 
-real('a packet that belongs to no window ends no connection: it would reach the client as the endpoint’s own', async t => {
-  t.timeout(60_000);
-  const world = await World.make(t, { kind: 'nftables', programs: [] });
-  const [{ address, namespace }, client] = [await world.server('one'), await world.pod('client')];
-  const proxy = await world.proxy('a');
-  await proxy.sync({ ...port, endpoints: [{ address, port: 8080, local: true, cluster: true }] });
-  // Every other packet with data has a number that no receiver waits for; it is sent again in due form.
-  const input = `table ip spoil {
+real(
+  'a packet that belongs to no window ends no connection: it would reach the client as the endpoint’s own',
+  async t => {
+    t.timeout(60_000);
+    const world = await World.make(t, { kind: 'nftables', programs: [] });
+    const [{ address, namespace }, client] = [await world.server('one'), await world.pod('client')];
+    const proxy = await world.proxy('a');
+    await proxy.sync({ ...port, endpoints: [{ address, port: 8080, local: true, cluster: true }] });
+    // Every other packet with data has a number that no receiver waits for; it is sent again in due form.
+    const input = `table ip spoil {
     chain sent { type filter hook output priority 0 ; tcp sport 8080 tcp flags & (psh | syn) == psh numgen inc mod 2 == 0 tcp sequence set 1 ; }
   }`;
-  await mustRun(namespace.run, 'nft', ['-f', '-'], { input });
-  for (const [from, target] of [
-    [client.namespace, '10.43.0.10:80'],
-    [world.machine, '10.43.0.10:80'],
-    [await world.outsider(), `${machineAddress}:${port.nodePort}`],
-  ] as const) {
-    const answers = await world.ask(from, 'TCP', target, 3);
-    t.deepEqual(
-      answers.map(answer => answer.split(' ')[0]),
-      ['one', 'one', 'one'],
-    );
-  }
-});
+    await mustRun(namespace.run, 'nft', ['-f', '-'], { input });
+    for (const [from, target] of [
+      [client.namespace, '10.43.0.10:80'],
+      [world.machine, '10.43.0.10:80'],
+      [await world.outsider(), `${machineAddress}:${port.nodePort}`],
+    ] as const) {
+      const answers = await world.ask(from, 'TCP', target, 3);
+      t.deepEqual(
+        answers.map(answer => answer.split(' ')[0]),
+        ['one', 'one', 'one'],
+      );
+    }
+  },
+);

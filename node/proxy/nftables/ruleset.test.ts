@@ -217,6 +217,14 @@ test('nothing from an object gets into the script unchecked', t => {
   t.is(renderRemoval('x'), 'add table ip x\ndelete table ip x\n');
 });
 
+test('an address with zeros in front is read in tens, as the API reads it', t => {
+  const [one, two] = planFrontends([
+    port({ clusterIPs: ['10.43.0.011'] }),
+    port({ id: 'z', clusterIPs: ['10.43.0.11'] }),
+  ]);
+  t.deepEqual([one?.clusterIPs, two?.clusterIPs], [['10.43.0.11'], []]);
+});
+
 test('of two that claim one address the first by name has it', t => {
   const [b, a] = [port({ id: 'b', nodePort: 30080 }), port({ id: 'a', nodePort: 30080 })];
   const plan = planFrontends([b, a]);
