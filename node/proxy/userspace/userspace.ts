@@ -184,7 +184,7 @@ class UserspaceProxy implements ServiceProxy {
       if (admits?.(client) === false) return [];
       return this.#isInside(client) ? shortCut : endpoints;
     };
-    balancer.update(endpointsFor, frontend.affinitySeconds);
+    balancer.update(endpointsFor, frontend.affinitySeconds, frontend.draining);
     existing?.udp?.retain();
     if (existing !== undefined) return undefined;
     const isTcp = frontend.protocol === 'tcp';
