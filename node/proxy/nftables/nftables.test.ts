@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
+import { until } from '../../../control/client/testing/until.ts';
 import { systemClock } from '../../clock.ts';
 import { makeNamespace, type Namespace, namespacesUnavailable } from '../../network/test-namespaces.ts';
 import { CommandOutputError, mustRun, type RunCommand } from '../../runtime/command.ts';
@@ -220,6 +222,16 @@ real('after a transaction that failed the whole table is written; a restarted ag
   await has(t, machine, both);
 });
 
+real('services are there also where the kernel lets no table say how long connections are remembered', async t => {
+  const machine = await Machine.make(t);
+  // The trial of the first family.
+  machine.failNext(1);
+  await (await machine.proxy()).sync([port]);
+  const { stdout } = await machine.namespace.run('nft', ['list', 'ruleset']);
+  t.is(stdout.match(/ct timeout services/g)?.length, 1, 'that of the other family');
+  t.is(stdout.match(/dnat to/g)?.length, 2);
+});
+
 real('a table of which the names are too many to read is written anew in one step', async t => {
   t.timeout(120_000);
   const [machine, fresh] = [await Machine.make(t), await Machine.make(t)];
@@ -291,3 +303,37 @@ real(
     }
   },
 );
+
+real('a connection that one side has ended is kept for as long as the other may take', async t => {
+  t.timeout(60_000);
+  const world = await World.make(t, { kind: 'nftables', programs: [] });
+  const [server, client] = [await world.pod('server'), await world.pod('client')];
+  const proxy = await world.proxy('a');
+  await proxy.sync({ ...port, endpoints: [{ address: server.address, port: 8080, local: true, cluster: true }] });
+  const run = (namespace: Namespace, script: string) => {
+    const child = namespace.spawn(process.execPath, ['-e', `const net = require('node:net'); ${script}`]);
+    return once(child.stdout ?? t.fail(), 'data');
+  };
+  await run(
+    server.namespace,
+    "net.createServer({ allowHalfOpen: true }, s => s.resume()).listen(8080, '0.0.0.0', () => console.log('up'))",
+  );
+  for (const [from, target] of [
+    [client.namespace, '10.43.0.10'],
+    [world.machine, '10.43.0.10'],
+  ] as const) {
+    await run(
+      from,
+      `const s = net.connect({ host: '${target}', port: 80, allowHalfOpen: true }, () => s.end(() => console.log('ended')))`,
+    );
+  }
+  const ended = async () => {
+    const { stdout } = await world.machine.run('cat', ['/proc/net/nf_conntrack']);
+    return [...stdout.matchAll(/ tcp +6 (\d+) CLOSE_WAIT .* dport=80 /g)].map(([, seconds]) => Number(seconds));
+  };
+  await until('both are half closed', async () => (await ended()).length === 2);
+  t.true(
+    (await ended()).every(seconds => seconds > 3_000),
+    String(await ended()),
+  );
+});

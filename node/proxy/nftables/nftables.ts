@@ -18,7 +18,14 @@ import {
 import { type Frontend, planFrontends } from '../frontends.ts';
 import { ProxyUnavailableError, type ServicePort, type ServiceProxy } from '../proxy.ts';
 import { listingOf, planConntrackDeletions, planStaleDeletions } from './conntrack.ts';
-import { planTable, type RulesetConfig, routeLocalnetMarker, type TableFamily, type TablePlan } from './ruleset.ts';
+import {
+  planTable,
+  type RulesetConfig,
+  routeLocalnetMarker,
+  type TableFamily,
+  type TablePlan,
+  timeoutOfServices,
+} from './ruleset.ts';
 import { renderChange, renderRemoval, renderTable, type TableContents } from './script.ts';
 
 export interface NftablesProxyOptions {
@@ -123,6 +130,7 @@ class FamilyProxy {
   }
 
   async #configOf({ clusterCIDR, nodeAddresses }: Ranges): Promise<RulesetConfig> {
+    const hasTimeouts = await this.#hasTimeouts();
     if (this.#family === 'ip6') {
       return {
         family: 'ip6',
@@ -130,6 +138,7 @@ class FamilyProxy {
         clusterCIDR: ipv6RangeText(clusterCIDR),
         nodeAddresses: nodeAddresses.filter(address => address.includes(':')).map(ipv6AddressOf),
         ownsRouteLocalnet: false,
+        hasTimeouts,
       };
     }
     return {
@@ -137,7 +146,17 @@ class FamilyProxy {
       clusterCIDR: formatCidr(parseCidr(clusterCIDR)),
       nodeAddresses: nodeAddresses.filter(address => !address.includes(':')).map(checked),
       ownsRouteLocalnet: await this.#takeRouteLocalnet(),
+      hasTimeouts,
     };
+  }
+
+  async #hasTimeouts(): Promise<boolean> {
+    const [family, table] = [this.#family, `${this.#table}-trial`];
+    const input = `add table ${family} ${table}
+add ct timeout ${family} ${table} trial { ${timeoutOfServices(family)} }
+delete table ${family} ${table}
+`;
+    return (await this.#run('nft', ['-f', '-'], { input, timeoutMs: nftMsMax })).code === 0;
   }
 
   sync(ports: readonly ServicePort[]): Promise<void> {

@@ -31,11 +31,15 @@ export interface RulesetConfig {
   readonly nodeAddresses: readonly string[];
   /** Whether the machine routes 127.0.0.0/8 only because of us (see `nftables.ts`). */
   readonly ownsRouteLocalnet: boolean;
+  /** Whether a table can say how long the kernel remembers connections; some kernels are built without. */
+  readonly hasTimeouts?: boolean;
 }
 /** All that a table shall hold, by name. */
 export interface TablePlan {
   readonly family: TableFamily;
   readonly table: string;
+  /** Of `ct timeout`; never change under their names. */
+  readonly timeouts: ReadonlyMap<string, string>;
   readonly chains: ReadonlyMap<string, Chain>;
   readonly sets: ReadonlyMap<string, NamedSet>;
   /** What each frontend brought, by all that is said of it: the next plan takes over what stays as it is. */
@@ -76,6 +80,15 @@ const affinityClientsMax = 65_535;
 /** The kernel's bound for a comment. */
 const commentLengthMax = 120;
 
+const servicesTimeout = 'services';
+/** Seconds for which the kernel remembers a connection to a service of which one side is ended (kube-proxy's; Linux: 60). */
+const closeWaitSeconds = 3_600;
+
+/** What `ct timeout` says of connections to services. */
+export function timeoutOfServices(family: TableFamily): string {
+  return `protocol tcp ; l3proto ${family} ; policy = { close_wait : ${closeWaitSeconds} } ;`;
+}
+
 type Named<T> = readonly [name: string, T];
 
 /**
@@ -94,6 +107,7 @@ export function planTable(config: RulesetConfig, frontends: readonly Frontend[],
   return {
     family: familyOf(config),
     table: config.table,
+    timeouts: new Map(config.hasTimeouts ? [[servicesTimeout, timeoutOfServices(familyOf(config))]] : []),
     chains: byName([...baseChains(config), ...all.flatMap(part => part.chains)]),
     sets: byName([...lookups(config, all, clusterIps), ...all.flatMap(part => part.affinitySets)]),
     parts,
@@ -121,7 +135,10 @@ function baseChains(config: RulesetConfig): Named<Chain>[] {
     // Of the loopback range only 127.0.0.1 is a node's: others have resolvers of the machine.
     `${ip} daddr != ${loopbackOf(config)} fib daddr type local meta l4proto . th dport vmap @host-ports`,
   ];
+  // Of those that were translated, once it is known which: where each passes whichever way it goes.
+  const remember = config.hasTimeouts ? [`ct status dnat meta l4proto tcp ct timeout set "${servicesTimeout}"`] : [];
   const refuse = [
+    ...remember,
     `${ip} daddr . meta l4proto . th dport vmap @refused-ips`,
     `${ip} daddr @cluster-ips reject`,
     `${ip} daddr @node-addresses meta l4proto . th dport vmap @refused-node-ports`,
