@@ -433,12 +433,13 @@ test('a critical pod that finds no room has another end, and starts when that ha
     await world.untilPod(name, 'is Running', ({ status }) => status?.phase === 'Running');
   world.runtime.stubborn.add('large');
   await world.createPod('critical', { containers: asking('critical', '1'), priority: 2_000_000_000 });
-  const large = await world.untilPod('large', 'has failed', ({ status }) => status?.phase === 'Failed');
-  t.like(large.status, { reason: 'Preempting', message: 'Preempted in order to admit critical pod' });
-  t.like(
-    large.status?.conditions?.find(({ type }) => type === 'DisruptionTarget'),
-    { message: 'Pod was preempted by Kubelet to accommodate a critical pod.', reason: 'TerminationByKubelet' },
-  );
+  const disruptionOf = ({ status }: Pod) => status?.conditions?.find(({ type }) => type === 'DisruptionTarget');
+  const ending = await world.untilPod('large', 'is to go', pod => disruptionOf(pod) !== undefined);
+  t.like(disruptionOf(ending), {
+    message: 'Pod was preempted by Kubelet to accommodate a critical pod.',
+    reason: 'TerminationByKubelet',
+  });
+  t.is(ending.status?.phase, 'Running', 'it has not failed before it has stopped');
   t.true((await world.events('large')).includes('Preempting: Preempted in order to admit critical pod'));
   await until('it is being stopped', () => world.runtime.calls.includes('stop large 20'));
   await world.clock.advance(19_000);
@@ -449,6 +450,8 @@ test('a critical pod that finds no room has another end, and starts when that ha
   t.false(world.runtime.calls.includes('createSandbox critical'));
   await world.clock.advance(1_000);
   await world.untilPod('critical', 'is Running', ({ status }) => status?.phase === 'Running');
+  const large = await world.untilPod('large', 'has failed', ({ status }) => status?.phase === 'Failed');
+  t.like(large.status, { reason: 'Preempting', message: 'Preempted in order to admit critical pod' });
   t.not(world.runtime.running('small'), undefined);
 });
 

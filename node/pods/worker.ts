@@ -23,7 +23,7 @@ import {
   type Verdict,
 } from './record.ts';
 import { judgeResize, withAllocation } from './resize.ts';
-import { computeStatus, isOver } from './status.ts';
+import { computeStatus, isRunning } from './status.ts';
 import { restartWait, type Step, step } from './step.ts';
 
 export interface PodWorkerOptions {
@@ -96,14 +96,10 @@ export class PodWorker {
     if (hasOtherImages(this.#pod, pod)) this.#record.imagesChangedAt = this.#context.clock.now();
     this.#pod = pod;
     // Others may end a pod too: the podgc controller, or an eviction.
-    if (
-      isOver(pod) &&
-      !this.#record.ended &&
-      !this.#record.verdict &&
-      pod.status?.phase === 'Failed' &&
-      pod.status.reason
-    )
-      this.#record.verdict = { reason: pod.status.reason, message: pod.status.message ?? '' };
+    const { phase, reason = '', message = '' } = pod.status ?? {};
+    const isNews = !this.#record.ended && !this.#record.verdict;
+    if (isNews && phase === 'Failed') this.#record.verdict = { reason, message };
+    if (isNews && phase === 'Succeeded') this.#record.ended = phase;
     this.poke();
   }
 
@@ -190,7 +186,7 @@ export class PodWorker {
         const input = this.#input();
         this.#report(input);
         const next = step(input);
-        if (this.#record.verdict && !next.action && !hasRunning(input)) this.#stopped.resolve();
+        if (this.#record.verdict && !next.action && !isRunning(input)) this.#stopped.resolve();
         this.#followContainers(input);
         if (!next.action) return this.#withResizeRetry(next);
         if (next.action.type === 'forget') return 'forgotten';
@@ -328,9 +324,6 @@ export class PodWorker {
     prober.start();
   }
 }
-
-const hasRunning = ({ sandboxes }: PodInput): boolean =>
-  sandboxes.some(({ containers }) => containers.some(({ state }) => state === 'running'));
 
 /** A pod that has ended stays so, also when somebody clears the runtime behind the agent's back. */
 function latchEnd(record: PodRecord, status: PodStatus): void {
