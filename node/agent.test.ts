@@ -220,6 +220,31 @@ test('a pod that is deleted gets its grace period, and less when somebody insist
   t.is(last.status?.phase, 'Failed');
 });
 
+test('whether a container is ready is asked until it has ended, and nothing restarts it then', async t => {
+  const world = await World.create();
+  t.teardown(() => world.close());
+  const healthy = { ready: true, live: true };
+  world.runtime.exec_ = (_name, { command }) => ({ exitCode: healthy[command[0] as keyof typeof healthy] ? 0 : 1 });
+  await world.startAgent();
+  world.runtime.stubborn.add('app');
+  const probe = (name: string) => ({ exec: { command: [name] }, periodSeconds: 1, failureThreshold: 1 });
+  const container = { name: 'app', image: 'app:1', readinessProbe: probe('ready'), livenessProbe: probe('live') };
+  await world.createPod('web', { containers: [container] });
+  const isReady = ({ status }: Pod) => status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
+  await world.untilPod('web', 'is Running', ({ status }) => status?.phase === 'Running');
+  await world.clock.advance(1500);
+  await world.untilPod('web', 'is ready', isReady);
+  await world.markDeleted('web', 60);
+  await until('it is asked to stop', () => world.runtime.calls.includes('stop app 60'));
+  Object.assign(healthy, { ready: false, live: false });
+  await world.clock.advance(1500);
+  await world.untilPod('web', 'is ready no more', pod => !isReady(pod));
+  const events = await world.events('web');
+  t.true(events.some(text => text.startsWith('Unhealthy: Readiness probe failed')));
+  t.false(events.some(text => text.includes('iveness probe')));
+  t.is(world.runtime.calls.filter(call => call.startsWith('stop')).length, 1);
+});
+
 test('probes: startup first, then readiness decides, liveness restarts', async t => {
   const world = await World.create();
   t.teardown(() => world.close());

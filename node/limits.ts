@@ -48,6 +48,8 @@ export const TERMINATION_LOG_LINES_MAX = 80;
 
 /** How much of a probe's or a hook's answer is kept. */
 export const PROBE_OUTPUT_BYTES_MAX = 10 * 1024;
+/** Redirects that the request of a probe or a hook follows. */
+export const PROBE_REDIRECTS_MAX = 10;
 /** How much of it goes into an event's message. */
 export const EVENT_MESSAGE_LENGTH_MAX = 1024;
 

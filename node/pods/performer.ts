@@ -342,8 +342,8 @@ export class Performer {
       // A postStart hook has no time limit of its own; the pod's end cuts it short.
       const trouble = await runHook(this.#target(container, id), hook, { timeoutMs: 2 ** 31 - 1, signal });
       known.postStart = trouble === undefined ? 'done' : 'failed';
-      if (trouble !== undefined && !signal.aborted)
-        this.#announcer(input.pod).tell('Warning', 'FailedPostStartHook', `PostStartHook failed: ${trouble}`, name);
+      if (trouble === undefined || signal.aborted) return;
+      this.#announcer(input.pod).tell('Warning', 'FailedPostStartHook', 'PostStartHook failed', name);
     });
   }
 

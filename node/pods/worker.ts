@@ -290,7 +290,10 @@ export class PodWorker {
       (sandboxes[0]?.containers ?? []).filter(({ state }) => state === 'running').map(status => [status.id, status]),
     );
     for (const [id, prober] of this.#probers) {
-      if (running.has(id) && !record.containers.get(id)?.stop && !record.termination) continue;
+      if (running.has(id)) {
+        if (record.containers.get(id)?.stop || record.termination) prober.stopRestarting();
+        continue;
+      }
       prober.stop();
       this.#probers.delete(id);
     }
@@ -317,8 +320,10 @@ export class PodWorker {
       verdicts: known.verdicts,
       startedAt: status.startedAt,
       onChange: () => this.poke(),
-      onAnswer: (kind, ok) => probeCounts.count(this.#pod, container.name, kind, ok),
-      onFailure: (kind, output) => new Announcer(recorder, this.#pod).unhealthy(container.name, kind, output),
+      onAnswer: (kind, result) => {
+        probeCounts.count(this.#pod, container.name, kind, result.outcome);
+        new Announcer(recorder, this.#pod).probed(container.name, kind, result);
+      },
     });
     this.#probers.set(status.id, prober);
     prober.start();

@@ -213,7 +213,7 @@ export const order: readonly PodCase[] = [
     },
     end: { containers: { main: { restarts: n => Number(n) >= 1, ready: false } } },
     events: [
-      ['FailedPostStartHook', /PostStartHook failed/],
+      ['FailedPostStartHook', /PostStartHook failed$/],
       ['Killing', /FailedPostStartHook/],
     ],
   },
