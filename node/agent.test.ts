@@ -99,6 +99,24 @@ test('a container that fails waits longer before each restart', async t => {
   await until('so is its message file', async () => (await readdir(messages)).join() === '1,2');
 });
 
+test('a container that fails and gets another image waits no longer', async t => {
+  const world = await World.create();
+  t.teardown(() => world.close());
+  await world.startAgent();
+  await world.createPod('web');
+  await world.untilPod('web', 'is Running', ({ status }) => status?.phase === 'Running');
+  world.runtime.exit('app', 1);
+  await until('it runs again', () => world.runtime.running('app')?.spec.attempt === 1);
+  world.runtime.exit('app', 1);
+  const reasonOf = ({ status }: Pod) => status?.containerStatuses?.[0]?.state?.waiting?.reason;
+  await world.untilPod('web', 'waits', pod => reasonOf(pod) === 'CrashLoopBackOff');
+  const patch = { type: 'application/strategic-merge-patch+json' as const };
+  const body = { spec: { containers: [{ name: 'app', image: 'app:2' }] } };
+  await world.client.patch(pods, { namespace: 'default', name: 'web' }, { ...patch, body });
+  await until('the other image runs', () => world.runtime.running('app')?.spec.image === 'app:2');
+  t.is(world.runtime.running('app')?.spec.attempt, 2);
+});
+
 test('an image that cannot be pulled is tried again, later and later', async t => {
   const world = await World.create();
   t.teardown(() => world.close());
@@ -198,6 +216,17 @@ test('a new agent takes running pods over without touching them', async t => {
   t.is(world.runtime.calls.length, calls.length + 2);
   const after = await world.pod('web');
   t.deepEqual(after.status, before.status);
+});
+
+test('however little time is left, a container is asked to end before it is killed', async t => {
+  const world = await World.create();
+  t.teardown(() => world.close());
+  await world.startAgent();
+  await world.createPod('web');
+  await world.untilPod('web', 'is Running', ({ status }) => status?.phase === 'Running');
+  await world.markDeleted('web', 0);
+  await until('it is asked to stop', () => world.runtime.calls.includes('stop app 2'));
+  t.pass();
 });
 
 test('a pod that is deleted gets its grace period, and less when somebody insists', async t => {

@@ -36,7 +36,7 @@ export const CONFIG_RETRY_MS = 5_000;
  */
 export const IMAGE_CHANGE_DELAY_MS = 1_000;
 
-/** What a container gets at least between SIGTERM and SIGKILL once a preStop hook has used up the grace period. */
+/** What a container gets at least between SIGTERM and SIGKILL, however little of the grace period is left. */
 export const STOP_GRACE_SECONDS_MIN = 2;
 /** A pod's grace period where the object names none. */
 export const GRACE_SECONDS_DEFAULT = 30;

@@ -64,6 +64,20 @@ function input(
 }
 const present = (record: PodRecord) => record.images.set('app', { state: 'present', image: 'app:1' });
 
+test('an ephemeral container waits for no init container', t => {
+  const image = 'app:1';
+  const pod = podOf({
+    initContainers: [{ name: 'init', image }],
+    ephemeralContainers: [{ name: 'debug', image }],
+  });
+  const given = input(pod, [container('init', 0, { state: 'running' })]);
+  t.like(step(given).action, { type: 'ensureImage', container: 'debug' });
+  given.record.images.set('debug', { state: 'present', image });
+  t.like(step(given).action, { type: 'createContainer', container: 'debug' });
+  const both = [container('init', 0, { state: 'running' }), container('debug', 0, { exitCode: 1 })];
+  t.deepEqual(step(input(pod, both)), {}, 'and does not come again');
+});
+
 test('from nothing to a running container, one action at a time', t => {
   const pod = podOf();
   const fresh = { pod, gone: false, sandboxes: [], record: newRecord(NOW), now: NOW };

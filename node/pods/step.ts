@@ -179,15 +179,18 @@ function stepContainers(input: PodInput, sandbox: SandboxStatus): Step {
     if (next.wakeAt !== undefined) waits.push(next.wakeAt);
     return next.action;
   };
+  let isHeldBack = false;
   for (const container of spec?.initContainers ?? []) {
     const sidecar = isSidecar(container);
     const [newest] = containersNamed(sandbox, container.name);
     if (!sidecar && (initialized || (newest && endOf(input, newest)?.exitCode === 0))) continue;
     const action = consider(container, true);
     if (action) return { action };
-    if (!initialized && !(sidecar && newest && isStarted(input, newest))) return soonest(waits);
+    isHeldBack = !initialized && !(sidecar && newest && isStarted(input, newest));
+    if (isHeldBack) break;
   }
-  for (const container of [...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])]) {
+  // Who looks at a pod that does not get through its init containers waits for none of them.
+  for (const container of [...(isHeldBack ? [] : (spec?.containers ?? [])), ...(spec?.ephemeralContainers ?? [])]) {
     const action = consider(container, false);
     if (action) return { action };
   }

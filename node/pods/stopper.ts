@@ -44,8 +44,8 @@ export class Stopper {
       try {
         const usedMs = container ? await this.#preStop(pod, { container, id, graceSeconds, signal: abort.signal }) : 0;
         if (this.#stops.get(id) !== abort || this.#isClosed) return;
-        const floor = usedMs > 0 ? STOP_GRACE_SECONDS_MIN : 0;
-        await context.runtime.stopContainer(id, Math.max(floor, Math.ceil(graceSeconds - usedMs / 1000)));
+        const left = Math.ceil(graceSeconds - usedMs / 1000);
+        await context.runtime.stopContainer(id, Math.max(STOP_GRACE_SECONDS_MIN, left));
         await context.view.refresh();
       } catch (error) {
         // The step finds it running and not being stopped, and begins again after a while.

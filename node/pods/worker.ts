@@ -17,7 +17,7 @@ import {
   adoptRecord,
   containersNamed,
   findContainer,
-  hasOtherImages,
+  otherImages,
   type PodInput,
   type PodRecord,
   type Verdict,
@@ -93,7 +93,10 @@ export class PodWorker {
 
   /** The object changed. */
   update(pod: Pod): void {
-    if (hasOtherImages(this.#pod, pod)) this.#record.imagesChangedAt = this.#context.clock.now();
+    const changed = otherImages(this.#pod, pod);
+    if (changed.length > 0) this.#record.imagesChangedAt = this.#context.clock.now();
+    // How often it has failed says nothing of another image.
+    for (const name of changed) this.#record.backOffs.delete(name);
     this.#pod = pod;
     // Others may end a pod too: the podgc controller, or an eviction.
     const { phase, reason = '', message = '' } = pod.status ?? {};
