@@ -285,6 +285,7 @@ export class AgentParts {
         storageBytes: machine?.diskBytes ?? 0,
         pods: PODS_MAX,
         operatingSystem: machine?.operatingSystem ?? 'linux',
+        hasAppArmor: machine?.hasAppArmor ?? false,
         seccompFolder: join(this.#options.dataDir, 'seccomp'),
         resolvConf,
         clusterDns,
