@@ -106,10 +106,12 @@ test('folders are measured without following links', async t => {
 test('one pod goes at a time, unused images go first, and the node says so', async t => {
   const evicted: [string, Verdict][] = [];
   const told: Pressure[][] = [];
+  const announced: string[] = [];
   let supply: object = { 'memory.available': { capacity: 1000 * MiB, available: 10 * MiB } };
   let reclaimed = 0;
   const ended = new Set<string>();
   const evictor = new Evictor({
+    announce: ({ reason, message }) => announced.push(`${reason}: ${message}`),
     clock: new ManualClock(),
     logger: quiet,
     settings: DEFAULT_EVICTION,
@@ -136,6 +138,7 @@ test('one pod goes at a time, unused images go first, and the node says so', asy
     ['big'],
   );
   t.like(evicted[0]?.[1], { reason: 'Evicted', graceSeconds: 1, disruption: true });
+  t.is(announced[0], 'EvictionThresholdMet: Attempting to reclaim memory');
   t.regex(evicted[0]?.[1].message ?? '', /^The node was low on resource: memory\./);
   t.deepEqual(told, [['MemoryPressure']]);
   supply = { 'nodefs.available': { capacity: 100, available: 1 } };
@@ -165,6 +168,7 @@ test('a soft threshold: the node is short at once, pods go when it has lasted, w
     softGraceSecondsMax: 30,
   };
   const evictor = new Evictor({
+    announce: () => undefined,
     clock,
     logger: quiet,
     settings: evictionSettings(settings),
@@ -200,6 +204,7 @@ test('CVE-2020-8557: what a container writes into its /etc/hosts counts', async 
   await mkdir(join(folder, 'etc'));
   const evicted: Verdict[] = [];
   const evictor = new Evictor({
+    announce: () => undefined,
     clock: new ManualClock(),
     logger: quiet,
     settings: evictionSettings({ hard: '' }),
@@ -231,6 +236,7 @@ test('what a container logs and writes counts; measuring takes a small share of 
   let written = 0;
   let observed = {};
   const evictor = new Evictor({
+    announce: () => undefined,
     clock,
     logger: quiet,
     settings: evictionSettings({ hard: 'memory.available<100' }),
@@ -278,6 +284,7 @@ test('what a container logs and writes counts; measuring takes a small share of 
 test('short of disk, who keeps the most beyond its request goes first', async t => {
   const evicted: [string, Verdict][] = [];
   const evictor = new Evictor({
+    announce: () => undefined,
     clock: new ManualClock(),
     logger: quiet,
     settings: DEFAULT_EVICTION,
