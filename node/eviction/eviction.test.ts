@@ -152,6 +152,37 @@ test('one pod goes at a time, unused images go first, and the node says so', asy
   t.deepEqual(evictor.pressures, ['MemoryPressure', 'DiskPressure']);
 });
 
+test('short of processes, the pod with the most of them goes, and no amounts are told', async t => {
+  const evicted: [string, Verdict][] = [];
+  const usage = [
+    { id: 'few', cpuNanoseconds: 0, memoryBytes: 900 * MiB, processes: 3 },
+    { id: 'many', cpuNanoseconds: 0, memoryBytes: MiB, processes: 300 },
+  ];
+  const evictor = new Evictor({
+    announce: () => undefined,
+    clock: new ManualClock(),
+    logger: quiet,
+    settings: DEFAULT_EVICTION,
+    observe: async () => ({ 'pid.available': { capacity: 1_000, available: 1 } }),
+    runtime: { ...nothingStored, usage: async () => usage },
+    pods: () =>
+      usage.map(({ id: uid }) => ({
+        uid,
+        allocated: podOf(uid),
+        containerIds: new Map([['c', uid]]),
+        evict: verdict => evicted.push([uid, verdict]) > 0,
+      })),
+    podDir: () => '/absent',
+    reclaimDisk: async () => false,
+    onChange: () => undefined,
+  });
+  await evictor.look();
+  t.deepEqual(
+    evicted.map(([uid, { message }]) => [uid, message]),
+    [['many', 'The node was low on resource: pids. Threshold quantity: 10, available: 1. ']],
+  );
+});
+
 test('a soft threshold: the node is short at once, pods go when it has lasted, with time to end', async t => {
   const clock = new ManualClock();
   const verdicts: Verdict[] = [];
@@ -310,7 +341,7 @@ test('short of disk, who keeps the most beyond its request goes first', async t 
     [
       [
         'big',
-        'The node was low on resource: ephemeral-storage. Threshold quantity: 5Mi, available: 1Mi. Container c was using 9Mi, request is 0, has larger consumption of ephemeral-storage. ',
+        'The node was low on resource: ephemeral-storage. Threshold quantity: 5Mi, available: 1Mi. Container c was using 9437184, request is 0, has larger consumption of ephemeral-storage. ',
       ],
     ],
   );

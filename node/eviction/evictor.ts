@@ -174,11 +174,12 @@ export class Evictor {
 
   async #consumers({ threshold }: Shortage, all: readonly Evictable[]): Promise<Consumer[]> {
     const taking = all.flatMap(one => (one.allocated ? [{ one, pod: one.allocated }] : []));
-    if (threshold.signal === 'memory.available') {
+    if (threshold.signal === 'memory.available' || threshold.signal === 'pid.available') {
+      const of = threshold.signal === 'pid.available' ? 'processes' : 'memoryBytes';
       const usages = await this.#options.runtime.usage();
       const usage = new Map<string, ContainerUsage>(usages.map(used => [used.id, used]));
       return taking.map(({ one, pod }) => {
-        const containers = [...one.containerIds].map(([name, id]) => ({ name, used: usage.get(id)?.memoryBytes ?? 0 }));
+        const containers = [...one.containerIds].map(([name, id]) => ({ name, used: usage.get(id)?.[of] ?? 0 }));
         return { pod, containers, used: containers.reduce((sum, { used }) => sum + used, 0) };
       });
     }

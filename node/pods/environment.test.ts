@@ -133,4 +133,12 @@ test('quality of service, and who is killed first', t => {
   t.is(score(of(undefined)), 1000);
   t.is(score(guaranteed), -997);
   t.is(score(burstable), 750);
+  const critical = (priorityClassName: string): Pod => ({
+    spec: { containers: [{ name: 'app' }], priority: 2_000_000_000, priorityClassName },
+  });
+  t.is(score(critical('system-node-critical')), -997);
+  t.is(score(critical('system-cluster-critical')), 1000);
+  const side: Container = { name: 'side', restartPolicy: 'Always', resources: { requests: { memory: '1Mi' } } };
+  const served = { spec: { ...burstable.spec, containers: burstable.spec?.containers ?? [], initContainers: [side] } };
+  t.is(oomScoreAdjustment(served, side, 4 * 2 ** 30), 750, 'a sidecar no sooner than those that it serves');
 });
