@@ -35,6 +35,8 @@ export interface ContainerRecord {
   verdicts: Verdicts;
   /** Set once the container is being stopped; `deadline` is when it will be killed. */
   stop: { readonly reason: StopReason; readonly deadline: number } | undefined;
+  /** Undefined until its preStop hook has begun. */
+  preStop: 'running' | 'done' | undefined;
   /** The runtime could not start it. */
   startFailure: { readonly at: number; readonly message: string } | undefined;
   /** What it left in its termination message file; undefined until it was read. */
@@ -187,6 +189,7 @@ export function newContainerRecord(options: {
     postStart: options.hasPostStart ? 'pending' : 'done',
     verdicts: { started: !options.hasStartupProbe, ready: false, unhealthy: undefined },
     stop: undefined,
+    preStop: undefined,
     startFailure: undefined,
     terminationMessage: undefined,
     resources: options.resources,
