@@ -231,6 +231,24 @@ test('how a container ended', t => {
   t.is(spoken?.containerID, 'docker://app-0');
 });
 
+test('the containers of a pod share the room for their last words', t => {
+  const names = Array.from({ length: 6 }, (_, index) => `c${index}`);
+  const { containerStatuses } = statusOf({
+    policy: 'Never',
+    containers: names,
+    lives: { c0: 1, c1: 1 },
+    record: record => {
+      for (const [id, text] of Object.entries({ 'c0-0': 'x'.repeat(4096), 'c1-0': `x${'é'.repeat(2000)}` })) {
+        const known = record.containers.get(id);
+        if (known) known.terminationMessage = text;
+      }
+    },
+  });
+  const said = containerStatuses?.map(({ state }) => state?.terminated?.message);
+  t.is(said?.[0], 'x'.repeat(2048));
+  t.is(said?.[1], `x${'é'.repeat(1023)}`);
+});
+
 test('conditions say what is missing', t => {
   const conditions = (given: Case) =>
     statusOf(given).conditions?.map(({ type, status, reason, message }) =>
