@@ -146,6 +146,27 @@ test('an image that cannot be pulled is tried again, later and later', async t =
     t.true(events.includes(text), text);
 });
 
+test('a runtime that cannot say whether it has an image is asked again', async t => {
+  const world = await World.create();
+  t.teardown(() => world.close());
+  const { runtime } = world;
+  const answer = runtime.imageStatus.bind(runtime);
+  runtime.imageStatus = async () => {
+    throw new Error('the engine hangs');
+  };
+  await world.startAgent();
+  await world.createPod('web');
+  const waitingOf = ({ status }: Pod) => status?.containerStatuses?.[0]?.state?.waiting;
+  const pod = await world.untilPod('web', 'waits', one => waitingOf(one)?.reason === 'ImageInspectError');
+  const why = 'Failed to inspect image "app:1": the engine hangs';
+  t.is(waitingOf(pod)?.message, why);
+  const events = await world.events('web');
+  for (const text of [`InspectFailed: ${why}`, 'Failed: Error: ImageInspectError']) t.true(events.includes(text), text);
+  runtime.imageStatus = answer;
+  await world.clock.advance(10_500);
+  await world.untilPod('web', 'is Running', ({ status }) => status?.phase === 'Running');
+});
+
 test('init containers run one by one, and a sidecar stays until the end', async t => {
   const world = await World.create();
   t.teardown(() => world.close());
