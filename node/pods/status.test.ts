@@ -119,6 +119,18 @@ const phases: [string, Case, string][] = [
   ['told to end, while it runs', { lives: { app: 'running' }, record: evicted }, 'Running'],
   ['told to end, while one runs and one never did', EVICTED_HALF, 'Pending'],
   ['told to end, and stopped', { lives: { app: 0 }, record: evicted }, 'Failed'],
+  [
+    'stopped so that it starts anew with another image',
+    {
+      policy: 'Never',
+      lives: { app: 143 },
+      record: ({ containers }) => {
+        const known = containers.get('app-0');
+        if (known) known.stop = { reason: 'changed', deadline: NOW };
+      },
+    },
+    'Running',
+  ],
   ['failed by others, while it runs', { lives: { app: 'running' }, status: { phase: 'Failed' } }, 'Failed'],
 ];
 for (const [what, given, phase] of phases) test(`phase: ${what}`, t => t.is(statusOf(given).phase, phase));

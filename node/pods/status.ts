@@ -27,7 +27,7 @@ import {
   type PodInput,
   type Verdict,
 } from './record.ts';
-import { endOf, initFailedForGood, isInitialized, restartPolicyOf, restartWait } from './step.ts';
+import { endOf, initFailedForGood, isInitialized, isReplaced, restartPolicyOf, restartWait } from './step.ts';
 
 export interface StatusContext {
   /** The node's addresses, the primary one first. */
@@ -110,7 +110,9 @@ function livePhase(input: PodInput, containers: readonly PodContainerStatus[]): 
   const succeeded = states.every(state => state === 'succeeded');
   if (stopsForGood(input)) return succeeded ? 'Succeeded' : 'Failed';
   const policy = restartPolicyOf(input.pod);
-  if (policy === 'Always') return 'Running';
+  const newest = (input.pod.spec?.containers ?? []).map(({ name }) => containersNamed(input.sandboxes[0], name)[0]);
+  const returns = newest.some(container => container !== undefined && isReplaced(input, container));
+  if (policy === 'Always' || returns) return 'Running';
   if (succeeded) return 'Succeeded';
   return policy === 'Never' ? 'Failed' : 'Running';
 }
