@@ -187,6 +187,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
     liveness: store.health.live,
     readiness: store.health.ready,
     serviceCIDR: setup.settings.serviceCIDR,
+    features: options.features,
     nodePortRange: NODE_PORT_RANGE,
     tolerations: options.failover.tolerations,
     version: VERSION,

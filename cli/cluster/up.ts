@@ -25,6 +25,8 @@ export interface UpOptions extends Wishes {
   readonly schedulerConfig: string | undefined;
   /** An AuthenticationConfiguration for all masters, which follow it. */
   readonly authenticationConfig?: string | undefined;
+  /** More flags of `raftsman server` for all masters. */
+  readonly masterFlags?: readonly string[];
   /** Flags of `raftsman agent` for all nodes. */
   readonly nodeFlags: readonly string[];
 }
@@ -67,6 +69,7 @@ export async function up(options: UpOptions, dependencies: UpDependencies): Prom
   const flags = options.isFastFailover ? ['--fast-failover'] : [];
   const fileFlag = (name: string, file: string | undefined) => (file === undefined ? [] : [name, resolve(file)]);
   const masterFlags = [
+    ...(options.masterFlags ?? []),
     ...fileFlag('--scheduler-config', options.schedulerConfig),
     ...fileFlag('--authentication-config', options.authenticationConfig),
   ];

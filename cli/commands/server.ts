@@ -1,5 +1,6 @@
 /** `raftsman server`: a master. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { FeatureGates } from '../../control/api/features.ts';
 import type { DatastoreOptions } from '../../control/master/datastore.ts';
 import type { Schedule } from '../../control/operations/schedule.ts';
 import type { StoreSettings } from '../../control/operations/store-settings.ts';
@@ -11,6 +12,7 @@ import {
   authenticationOf,
 } from './authentication-options.ts';
 import { addFailoverOptions, type FailoverFlags, failoverOf } from './failover-options.ts';
+import { featureGatesOption } from './feature-gates.ts';
 import { handedOn, handedOnArguments, nodeIpOption, nodeOptions, runtimeOptions } from './node-flags.ts';
 import {
   hostAndPort,
@@ -43,6 +45,7 @@ interface Flags extends FailoverFlags, AuthenticationOptionFlags {
   readonly agent: boolean;
   readonly encryptionProviderConfig?: string;
   readonly schedulerConfig?: string;
+  readonly featureGates: FeatureGates;
   readonly auditPolicyFile?: string;
   readonly auditLogPath?: string;
   readonly auditLogMaxage: number;
@@ -132,6 +135,7 @@ export function register(program: Command, context: CommandContext): void {
       '--scheduler-config <file>',
       'a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1); the same on every master',
     )
+    .addOption(featureGatesOption())
     .option('--audit-policy-file <file>', 'an audit policy (audit.k8s.io/v1): which requests are written down')
     .option('--audit-log-path <file>', 'where they are written, a line of JSON each; - for standard output')
     .option('--audit-log-maxage <days>', 'how long old audit logs are kept (0 for ever)', wholeNumber, 0)
@@ -223,6 +227,7 @@ Examples:
           },
           encryptionConfigurationFile: flags.encryptionProviderConfig,
           schedulerConfigurationFile: flags.schedulerConfig,
+          features: flags.featureGates,
           clusterCIDR: flags.clusterCidr,
           serviceCIDR: flags.serviceCidr,
           datastore: datastoreOf(flags),

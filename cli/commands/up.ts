@@ -4,12 +4,14 @@ import { existsSync, openSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import type { FeatureGates } from '../../control/api/features.ts';
 import { advertised } from '../../control/master/addresses.ts';
 import type { RuntimeChoice } from '../cluster/decide.ts';
 import { UsageError } from '../cluster/errors.ts';
 import { paths } from '../cluster/layout.ts';
 import { StoppedError, up } from '../cluster/up.ts';
 import type { CommandContext } from '../context.ts';
+import { featureGatesArguments, featureGatesOption } from './feature-gates.ts';
 import { handedOn, handedOnArguments, nodeOptions } from './node-flags.ts';
 import { dataDirOption, portOrOff, seconds, wholeNumber } from './options.ts';
 
@@ -24,6 +26,7 @@ interface Flags {
   readonly restartDelay?: number;
   readonly fastFailover?: boolean;
   readonly schedulerConfig?: string;
+  readonly featureGates: FeatureGates;
   readonly authenticationConfig?: string;
   readonly ingressHttpPort?: number | 'off';
   readonly ingressHttpsPort?: number | 'off';
@@ -55,6 +58,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('--restart-delay <seconds>', 'how long a process that died stays away (default 5)', seconds)
     .option('--fast-failover', 'a dead node’s pods run elsewhere within 30 s')
     .option('--scheduler-config <file>', 'a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1)')
+    .addOption(featureGatesOption())
     .option(
       '--authentication-config <file>',
       'an AuthenticationConfiguration (apiserver.config.k8s.io/v1beta1); read again when it changes',
@@ -95,6 +99,7 @@ async function foreground(flags: Flags, nodeFlags: readonly string[], context: C
         restartDelayMs: flags.restartDelay === undefined ? undefined : flags.restartDelay * 1000,
         isFastFailover: flags.fastFailover === true,
         schedulerConfig: flags.schedulerConfig,
+        masterFlags: featureGatesArguments(flags.featureGates),
         authenticationConfig: flags.authenticationConfig,
         ingress: {
           ...(flags.ingressHttpPort !== undefined && { http: flags.ingressHttpPort }),
@@ -146,6 +151,7 @@ async function detach(flags: Flags, nodeFlags: readonly string[], context: Comma
       ...flag('--restart-delay', flags.restartDelay),
       ...(flags.fastFailover ? ['--fast-failover'] : []),
       ...flag('--scheduler-config', flags.schedulerConfig),
+      ...featureGatesArguments(flags.featureGates),
       ...flag('--authentication-config', flags.authenticationConfig),
       ...flag('--ingress-http-port', flags.ingressHttpPort),
       ...flag('--ingress-https-port', flags.ingressHttpsPort),

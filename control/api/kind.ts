@@ -4,6 +4,7 @@
  */
 import type { FieldType } from './apply/types.ts';
 import type { IpFamily } from './families.ts';
+import type { FeatureGates } from './features.ts';
 import type { ObjectMeta } from './generated/types.ts';
 import type { FieldError } from './status.ts';
 
@@ -69,6 +70,8 @@ export interface StrategyContext {
   };
   /** Families of addresses that Services can have, the primary one first; IPv4 if it is not said. */
   readonly serviceFamilies?: readonly IpFamily[];
+  /** Features that may be on; as by default if it is not said. */
+  readonly features?: FeatureGates;
   /** Which subresource is written; '' for the object itself. */
   readonly subresource: string;
 }

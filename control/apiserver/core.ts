@@ -2,6 +2,7 @@
 
 import type { StoreClient } from '../../store/index.ts';
 import type { IpFamily } from '../api/families.ts';
+import type { FeatureGates } from '../api/features.ts';
 import type { KindDeclaration, StrategyContext } from '../api/kind.ts';
 import { formatTime } from '../api/schema/time.ts';
 import type { Admission } from './admission/admission.ts';
@@ -27,6 +28,8 @@ export interface Core {
   readonly newUid: () => string;
   /** Families of addresses that Services can have, the primary one first; IPv4 if it is not said. */
   readonly serviceFamilies?: readonly IpFamily[];
+  /** Features that may be on; as by default if it is not said. */
+  readonly features?: FeatureGates;
   /** In [0, 1). */
   readonly random: () => number;
   readonly admission: Admission;
@@ -63,6 +66,7 @@ export function strategyContext(
       ...(identity.extra && { extra: identity.extra }),
     },
     ...(core.serviceFamilies && { serviceFamilies: core.serviceFamilies }),
+    ...(core.features && { features: core.features }),
     subresource: info.subresource,
   };
 }

@@ -1,6 +1,7 @@
 /** What an API server is made of, and what it does. */
 import type { Registry } from 'prom-client';
 import type { StoreClient } from '../../store/index.ts';
+import type { FeatureGates } from '../api/features.ts';
 import type { TolerationDefaults } from './admission/pod-defaults.ts';
 import type { AuditorOptions } from './audit/audit.ts';
 import type { StaticToken } from './auth/authentication.ts';
@@ -27,6 +28,8 @@ export interface ApiServerOptions {
   readonly logger: Logger;
   /** Where Services get their addresses: `10.96.0.0/12`. */
   readonly serviceCIDR: string;
+  /** Features that may be on; as by default if it is not said. */
+  readonly features?: FeatureGates;
   /** `30000-32767`. */
   readonly nodePortRange: string;
   readonly version: VersionInfo;

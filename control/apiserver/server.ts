@@ -145,6 +145,7 @@ class Server implements ApiServer {
       metrics,
       newUid,
       serviceFamilies: familiesOf(options.serviceCIDR),
+      ...(options.features && { features: options.features }),
       random,
       admission,
       eventLeases,

@@ -1,4 +1,5 @@
 /** What a master is told: by its flags, and by the process that runs it. */
+import type { FeatureGates } from '../api/features.ts';
 import type { OidcOptions } from '../apiserver/auth/oidc.ts';
 import type { Clock } from '../client/clock.ts';
 import type { SnapshotSettings } from '../operations/snapshots.ts';
@@ -39,6 +40,8 @@ export interface MasterOptions {
   readonly encryptionConfigurationFile: string | undefined;
   /** A KubeSchedulerConfiguration; undefined for kube-scheduler's defaults. */
   readonly schedulerConfigurationFile: string | undefined;
+  /** Features of Kubernetes that may be on. */
+  readonly features: FeatureGates;
   readonly clusterCIDR: string | undefined;
   readonly serviceCIDR: string | undefined;
   /** An external etcd, in place of a store of its own. */

@@ -50,6 +50,9 @@ export function readManifest({ text, file, nodeName }: ManifestOptions): Pod {
     },
     ...(spec && { spec: { ...spec, nodeName, tolerations: [...(spec.tolerations ?? []), STAYS] } }),
   };
+  const image = pod.spec?.volumes?.findIndex(volume => volume.image) ?? -1;
+  // Whether the cluster has them is something that the API's masters know, and a static pod waits for none.
+  if (image >= 0) throw new ManifestError(`invalid pod: spec.volumes[${image}].image: not for static pods`);
   podKind.defaults(pod);
   const [error] = podKind.validate(pod);
   if (error) throw new ManifestError(`invalid pod: ${error.field}: ${error.message}`);

@@ -11,6 +11,7 @@ const FAILED_JOBS = 1;
 export const cronJob = declare(kinds.cronjobs, {
   tracksGeneration: true,
   subresources: [STATUS],
+  podSpecOf: ({ spec }) => spec?.jobTemplate?.spec?.template?.spec,
   defaults({ spec }) {
     if (!spec) return;
     spec.concurrencyPolicy ||= 'Allow';

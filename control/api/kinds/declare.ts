@@ -3,7 +3,7 @@
  * sets, that status is written only through its subresource, that `metadata.generation` counts changes of the spec, and
  * that an object leaves preparation in the form in which it is stored.
  */
-import type { ObjectMeta } from '../generated/types.ts';
+import type { ObjectMeta, PodSpec } from '../generated/types.ts';
 import type { Kind, KindDeclaration, KubernetesObject, StrategyContext, Subresource } from '../kind.ts';
 import { defaultPrinter, printers } from '../printers/printers.ts';
 import { canonical } from '../schema/decode.ts';
@@ -17,6 +17,7 @@ import {
   validateStandardFinalizers,
 } from '../validation/metadata.ts';
 import { type NameRule, subdomainName } from '../validation/names.ts';
+import { dropImageVolumes } from './image-volumes.ts';
 
 /** What a kind may say of itself; see {@link KindDeclaration} for each member. */
 export interface Behaviour<T extends KubernetesObject> {
@@ -36,6 +37,8 @@ export interface Behaviour<T extends KubernetesObject> {
   /** What names of this kind look like; DNS subdomains if not said. */
   readonly nameRule?: NameRule;
   defaults?(object: T): void;
+  /** The spec of the pods that it is, or makes: fields of features that are off leave it. */
+  podSpecOf?(object: T): PodSpec | undefined;
   prepareForCreate?(object: T, context: StrategyContext): void;
   /** Not called for the status subresource, whose rules are the same for all kinds. */
   prepareForUpdate?(object: T, old: T, context: StrategyContext): void;
@@ -113,6 +116,10 @@ export function declare<T extends KubernetesObject>(
   const nameRule = behaviour.nameRule ?? subdomainName;
   // An old version is shown as the one that it was made of.
   const shown = printers[kind.definition] ?? printers[derivedFrom(kind.definition) ?? ''] ?? defaultPrinter;
+  const dropDisabled = (object: T, old: T | undefined, { features }: StrategyContext): void => {
+    const spec = behaviour.podSpecOf?.(object);
+    if (spec && !features?.ImageVolume) dropImageVolumes(spec, old && behaviour.podSpecOf?.(old));
+  };
   const validateWhole = (object: T, old?: T): FieldError[] => [
     ...validateObjectMeta(metadataOf(object), kind.namespaced, nameRule),
     ...(ANY_FINALIZERS.has(kind.group) ? [] : validateStandardFinalizers(metadataOf(object))),
@@ -134,6 +141,7 @@ export function declare<T extends KubernetesObject>(
       setServerFields(metadata, context);
       if (hasStatus && !behaviour.keepsStatusOnCreate) delete (object as WithStatus).status;
       if (tracksGeneration) metadata.generation = 1;
+      dropDisabled(object, undefined, context);
       behaviour.prepareForCreate?.(object, context);
       dropRepeatedOwners(object);
       settle(kind, object);
@@ -148,6 +156,7 @@ export function declare<T extends KubernetesObject>(
       } else {
         // The one subresource besides `status` that writes a part of it: a certificate request's approval.
         if (hasStatus && context.subresource !== 'approval') copyMember<WithStatus>(object, old, 'status');
+        dropDisabled(object, old, context);
         behaviour.prepareForUpdate?.(object, old, context);
       }
       dropRepeatedOwners(object);

@@ -20,6 +20,7 @@ export const job = declare(kinds.jobs, {
   tracksGeneration: true,
   subresources: [STATUS],
   defaultPropagation: 'Orphan',
+  podSpecOf: ({ spec }) => spec?.template?.spec,
   defaults(object) {
     if (object.spec) defaultJobSpec(object.spec);
     if (!object.metadata?.labels && object.spec?.template.metadata?.labels) {

@@ -39,6 +39,7 @@ export const pod = declare(kinds.pods, {
     { name: 'resize', verbs: ['get', 'patch', 'update'] },
     STATUS,
   ],
+  podSpecOf: ({ spec }) => spec,
   defaults(object) {
     if (object.spec) defaultPodSpec(object.spec);
   },
@@ -114,17 +115,12 @@ function syncPodIps(status: PodStatus): void {
 function dropUnsupported(spec: PodSpec): void {
   delete spec.resources;
   delete spec.resourceClaims;
-  const isImage = new Set((spec.volumes ?? []).filter(volume => volume.image).map(volume => volume.name));
-  if (isImage.size > 0) spec.volumes = (spec.volumes ?? []).filter(volume => !volume.image);
   const containers: Partial<Container>[] = [
     ...(spec.containers ?? []),
     ...(spec.initContainers ?? []),
     ...(spec.ephemeralContainers ?? []),
   ];
   for (const container of containers) {
-    if (container.volumeMounts && isImage.size > 0) {
-      container.volumeMounts = container.volumeMounts.filter(mount => !isImage.has(mount.name));
-    }
     if (container.lifecycle?.stopSignal) delete container.lifecycle.stopSignal;
     if (container.resources?.claims) delete container.resources.claims;
   }

@@ -14,6 +14,7 @@ export const statefulSet = declare(kinds.statefulsets, {
   subresources: [SCALE, STATUS],
   // The name becomes the host name of its pods.
   nameRule: labelName,
+  podSpecOf: ({ spec }) => spec?.template?.spec,
   defaults({ spec }: StatefulSet) {
     if (!spec) return;
     spec.podManagementPolicy ||= 'OrderedReady';

@@ -12,6 +12,7 @@ import { defaultPodTemplate } from './pod-defaults.ts';
 export const podTemplate = declare(kinds.podtemplates, {
   tracksGeneration: true,
   judgesWholeFirst: true,
+  podSpecOf: ({ template }) => template?.spec,
   defaults: ({ template }: PodTemplate) => defaultPodTemplate(template),
   validate: ({ template }) => validatePodTemplate(template, 'template'),
   warnings({ template }, old) {

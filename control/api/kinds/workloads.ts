@@ -29,6 +29,7 @@ const replicaFields = ({ status }: { status?: { replicas?: number } }) => ({
 export const replicationController = declare(kinds.replicationcontrollers, {
   tracksGeneration: true,
   subresources: [SCALE, STATUS],
+  podSpecOf: ({ spec }) => spec?.template?.spec,
   defaults(object: ReplicationController) {
     const { spec } = object;
     if (!spec) return;
@@ -54,6 +55,7 @@ export const replicationController = declare(kinds.replicationcontrollers, {
 export const replicaSetBehaviour: Behaviour<ReplicaSet> = {
   tracksGeneration: true,
   subresources: [SCALE, STATUS],
+  podSpecOf: ({ spec }) => spec?.template?.spec,
   defaults({ spec }) {
     if (!spec) return;
     spec.replicas ??= 1;
@@ -77,6 +79,7 @@ export const deploymentBehaviour: Behaviour<Deployment> = {
   // Annotations drive rollouts, so they count as a change of the spec.
   isSpecChanged: (object, old) =>
     !isEqual(object.spec, old.spec) || !isEqual(object.metadata?.annotations ?? {}, old.metadata?.annotations ?? {}),
+  podSpecOf: ({ spec }) => spec?.template?.spec,
   defaults({ spec }) {
     if (!spec) return;
     spec.replicas ??= 1;
@@ -108,6 +111,7 @@ export const deployment = declare(kinds.deployments, deploymentBehaviour);
 export const daemonSetBehaviour: Behaviour<DaemonSet> = {
   tracksGeneration: true,
   subresources: [STATUS],
+  podSpecOf: ({ spec }) => spec?.template?.spec,
   defaults({ spec }) {
     if (!spec) return;
     spec.updateStrategy ??= {};

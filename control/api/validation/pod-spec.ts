@@ -8,7 +8,7 @@ import { validateAnnotations, validateLabels } from './metadata.ts';
 import { dns1123Label, dns1123Subdomain, qualifiedName } from './names.ts';
 import { validateAffinity, validateSpread, validateTolerations } from './scheduling.ts';
 import { validatePodSecurity, validateWindows } from './security.ts';
-import { validateVolumes } from './volumes.ts';
+import { type VolumesOwner, validateVolumes } from './volumes.ts';
 
 const INT32_MAX = 2_147_483_647;
 const DNS_POLICIES = ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None'];
@@ -16,13 +16,13 @@ const NAMESERVERS_MAX = 3;
 const SEARCH_PATHS_MAX = 32;
 
 /** Errors of a spec at `path`. */
-export function validatePodSpec(spec: PodSpec, path: string): FieldError[] {
+export function validatePodSpec(spec: PodSpec, path: string, owner: VolumesOwner): FieldError[] {
   const named = (name: keyof PodSpec, rule: (text: string) => string[]): FieldError[] => {
     const value = spec[name];
     return typeof value === 'string' && value !== '' ? byRule(`${path}.${name}`, value, rule(value)) : [];
   };
   return [
-    ...validateVolumes(spec.volumes, `${path}.volumes`),
+    ...validateVolumes(spec.volumes, `${path}.volumes`, owner),
     ...validateContainerLists(spec, path),
     ...validateRestartPolicy(spec.restartPolicy ?? '', path),
     ...validateDns(spec, path),
@@ -129,7 +129,7 @@ export function validatePodTemplate(template: PodTemplateSpec | undefined, path:
   return [
     ...validateLabels(template?.metadata?.labels, `${path}.labels`),
     ...validateAnnotations(template?.metadata?.annotations, `${path}.annotations`),
-    ...(spec ? validatePodSpec(spec, `${path}.spec`) : [required(`${path}.spec.containers`)]),
+    ...(spec ? validatePodSpec(spec, `${path}.spec`, 'template') : [required(`${path}.spec.containers`)]),
     ...(spec?.ephemeralContainers?.length
       ? [forbiddenField(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template')]
       : []),

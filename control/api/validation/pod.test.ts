@@ -1,6 +1,7 @@
 import test from 'ava';
-import type { Pod } from '../generated/types.ts';
+import type { Pod, PodSpec } from '../generated/types.ts';
 import { validatePod, validatePodUpdate } from './pod.ts';
+import { validatePodTemplate } from './pod-spec.ts';
 
 const pod = (more: Partial<Pod> = {}): Pod => ({
   metadata: { name: 'p', namespace: 'n' },
@@ -57,4 +58,38 @@ test('a spec that a write leaves the very value that it was is not judged again'
   t.true(fields(old).includes('spec.containers'));
   t.deepEqual(fields({ ...old, status: { podIPs: [{ ip: 'x' }] } }, old), ['status.podIPs[0]']);
   t.deepEqual(fields(structuredClone(old), old), fields(old));
+});
+
+test('volumes of images: what Kubernetes 1.33 says of them', t => {
+  const withVolume = (volume: object) =>
+    pod({
+      spec: {
+        volumes: [{ name: 'v', ...volume }],
+        containers: [
+          { name: 'c', image: 'x', volumeMounts: [{ name: 'v', mountPath: '/v', subPath: 'part', readOnly: true }] },
+        ],
+      },
+    });
+  const said = (volume: object) =>
+    validatePod(withVolume(volume))
+      .filter(({ field }) => field.includes('olume'))
+      .map(({ field, message }) => `${field}: ${message}`);
+  const path = 'spec.volumes[0]';
+  t.deepEqual(said({ image: { reference: 'data:1', pullPolicy: 'IfNotPresent' } }), []);
+  t.deepEqual(said({ image: { reference: '', pullPolicy: 'Never' } }), [`${path}.image.reference: Required value`]);
+  t.deepEqual(said({ image: { reference: 'data:1' } }), [`${path}.image.pullPolicy: Required value`]);
+  t.deepEqual(said({ image: { reference: 'data:1', pullPolicy: 'Often' } }), [
+    `${path}.image.pullPolicy: Unsupported value: "Often": supported values: "Always", "IfNotPresent", "Never"`,
+  ]);
+  t.deepEqual(said({ emptyDir: {}, image: { reference: 'data:1', pullPolicy: 'Never' } }), [
+    `${path}.image: Forbidden: may not specify more than 1 volume type`,
+  ]);
+  t.deepEqual(
+    validatePodTemplate(
+      { spec: { ...withVolume({ image: { pullPolicy: 'Never' } }).spec, containers: [] } as PodSpec },
+      'template',
+    ).filter(({ field }) => field.includes('volumes')),
+    [],
+    'a template may leave the reference open',
+  );
 });

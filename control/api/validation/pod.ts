@@ -27,7 +27,7 @@ export function validatePod(pod: Pod, old?: Pod): FieldError[] {
     );
   }
   if (!spec) return [...errors, required('spec.containers')];
-  if (spec !== old?.spec) errors.push(...validatePodSpec(spec, 'spec'));
+  if (spec !== old?.spec) errors.push(...validatePodSpec(spec, 'spec', 'pod'));
   // Only a new pod is of the first generation: later changes count.
   if (metadata?.generation === 1 && spec.ephemeralContainers?.length) {
     errors.push(forbiddenField('spec.ephemeralContainers', 'cannot be set on create'));

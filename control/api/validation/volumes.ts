@@ -2,6 +2,7 @@
 import type {
   DownwardAPIVolumeFile,
   HostPathVolumeSource,
+  ImageVolumeSource,
   KeyToPath,
   NFSVolumeSource,
   ProjectedVolumeSource,
@@ -26,6 +27,7 @@ import { configMapKey, dns1123Label } from './names.ts';
 
 const MODE_MAX = 0o777;
 const MODE_MESSAGE = 'must be a number between 0 and 0777 (octal), both inclusive';
+const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'];
 const TOKEN_SECONDS_MIN = 600;
 const TOKEN_SECONDS_MAX = 2 ** 32;
 const HOST_PATH_TYPES = [
@@ -70,6 +72,7 @@ const SOURCES = [
   'scaleIO',
   'csi',
   'ephemeral',
+  'image',
 ] as const;
 
 /** True if a path goes up somewhere. */
@@ -180,7 +183,22 @@ export function validateNfs(source: NFSVolumeSource | undefined, path: string): 
   ];
 }
 
-function validateSource(volume: Volume, name: (typeof SOURCES)[number], path: string): FieldError[] {
+/** Whose volumes they are: a template may leave open what whoever makes pods of it fills in. */
+export type VolumesOwner = 'pod' | 'template';
+
+function validateImage(source: ImageVolumeSource | undefined, path: string, owner: VolumesOwner): FieldError[] {
+  const { reference = '', pullPolicy = '' } = source ?? {};
+  return [
+    ...(reference === '' && owner === 'pod' ? [required(`${path}.reference`)] : []),
+    ...(pullPolicy === '' ? [required(`${path}.pullPolicy`)] : oneOf(`${path}.pullPolicy`, pullPolicy, PULL_POLICIES)),
+  ];
+}
+
+function validateSource(
+  volume: Volume,
+  name: (typeof SOURCES)[number],
+  { path, owner }: { readonly path: string; readonly owner: VolumesOwner },
+): FieldError[] {
   switch (name) {
     case 'emptyDir': {
       const limit = volume.emptyDir?.sizeLimit;
@@ -217,6 +235,8 @@ function validateSource(volume: Volume, name: (typeof SOURCES)[number], path: st
       return volume.csi?.driver ? [] : [required(`${path}.driver`)];
     case 'ephemeral':
       return volume.ephemeral?.volumeClaimTemplate ? [] : [required(`${path}.volumeClaimTemplate`)];
+    case 'image':
+      return validateImage(volume.image, path, owner);
     default:
       // Volumes that no runtime here mounts: stored as they are, refused by the node.
       return [];
@@ -224,7 +244,11 @@ function validateSource(volume: Volume, name: (typeof SOURCES)[number], path: st
 }
 
 /** The list `volumes`. */
-export function validateVolumes(volumes: readonly Volume[] | undefined, path: string): FieldError[] {
+export function validateVolumes(
+  volumes: readonly Volume[] | undefined,
+  path: string,
+  owner: VolumesOwner,
+): FieldError[] {
   const names = new Set<string>();
   return (volumes ?? []).flatMap((volume, index) => {
     const field = `${path}[${index}]`;
@@ -232,7 +256,7 @@ export function validateVolumes(volumes: readonly Volume[] | undefined, path: st
     let count = 0;
     for (const source of SOURCES) {
       if (volume[source] === undefined) continue;
-      if (count++ === 0) errors.push(...validateSource(volume, source, `${field}.${source}`));
+      if (count++ === 0) errors.push(...validateSource(volume, source, { path: `${field}.${source}`, owner }));
       else errors.push(forbiddenField(`${field}.${source}`, 'may not specify more than 1 volume type'));
     }
     if (count === 0) errors.push(required(field, 'must specify a volume type'));

@@ -182,7 +182,7 @@ export const VOLUMES: TextTable = {
     },
     ImageVolumeSource: {
       itself:
-        'ImageVolumeSource is the files of an image, read-only. It is off in this version: the server drops such volumes.',
+        'ImageVolumeSource is the files of an image, read-only. The server drops such volumes unless its feature gate ImageVolume is on.',
       pullPolicy: 'When the image is pulled: "Always", "IfNotPresent" or "Never", as for containers.',
       reference: 'Name of the image, as for containers.',
     },
