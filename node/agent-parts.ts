@@ -102,7 +102,17 @@ export class AgentParts {
     const sources = this.#sources;
     this.csi = canMount ? this.#makeCsi() : undefined;
     const csi = this.csi && { csi: this.csi.volumes, expansion: this.csi.expansion };
-    this.#volumes = new VolumeManager({ dataDir, client, sources, localFolder, clock, logger, canMount, ...csi });
+    this.#volumes = new VolumeManager({
+      dataDir,
+      runtime,
+      client,
+      sources,
+      localFolder,
+      clock,
+      logger,
+      canMount,
+      ...csi,
+    });
     this.localReclaim = new LocalReclaim({ client, clock, random, logger, folder: localFolder });
     this.view = new RuntimeView({
       runtime,

@@ -108,8 +108,12 @@ const PROPAGATION: Readonly<Record<string, Mount['propagation']>> = {
 function isReadOnly({ spec }: Pod, name: string): boolean {
   const volume = spec?.volumes?.find(each => each.name === name);
   if (!volume) return false;
-  const { persistentVolumeClaim, nfs, csi } = volume;
-  return isProjected(volume) || (persistentVolumeClaim?.readOnly ?? nfs?.readOnly ?? csi?.readOnly ?? false);
+  const { persistentVolumeClaim, nfs, csi, image } = volume;
+  return (
+    Boolean(image) ||
+    isProjected(volume) ||
+    (persistentVolumeClaim?.readOnly ?? nfs?.readOnly ?? csi?.readOnly ?? false)
+  );
 }
 
 /** That the mounts below a mount are read-only too is something that none of our runtimes sees to. Throws {@link ConfigError}. */
@@ -122,11 +126,13 @@ function refuseRecursive({ name, recursiveReadOnly }: VolumeMount): void {
 
 function mountsOf({ pod, container, volumePaths, files }: ContainerSpecInput): Mount[] {
   container.volumeMounts?.forEach(refuseRecursive);
+  const images = new Set((pod.spec?.volumes ?? []).flatMap(({ name, image }) => (image ? [name] : [])));
   const own = (container.volumeMounts ?? []).map((mount, index) => ({
     hostPath: volumePaths[index] ?? '',
     containerPath: mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`,
     readOnly: (mount.readOnly ?? false) || isReadOnly(pod, mount.name),
     propagation: PROPAGATION[mount.mountPropagation ?? ''] ?? 'private',
+    ...(images.has(mount.name) && { noExec: true as const }),
   }));
   const taken = new Set(own.map(({ containerPath }) => containerPath));
   const etc = [

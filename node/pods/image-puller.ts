@@ -9,7 +9,10 @@ import type { PullPolicy } from './step.ts';
 import { textOf } from './work.ts';
 
 export interface PullRequest {
-  readonly container: string;
+  /** Whose image it is; undefined for a volume's, of which is told on the pod as a whole. */
+  readonly container?: string;
+  /** The containers that cannot start without it. */
+  readonly waiting: readonly string[];
   readonly image: string;
   readonly policy: PullPolicy;
   /** Failures in a row before this one. */
@@ -34,11 +37,14 @@ export async function ensureImage(
     failure: { count: failures + 1, at: clock.now(), message },
     backingOff: false,
   });
+  const hold = (reason: ImageReason): void => {
+    for (const one of request.waiting) announcer.tell('Warning', 'Failed', `Error: ${reason}`, one);
+  };
   if (image === '') return fail('InvalidImageName', 'Failed to apply default image tag "": the container has no image');
   if (!isImageReference(image)) {
     const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`;
     announcer.tell('Warning', 'InspectFailed', message, container);
-    announcer.tell('Warning', 'Failed', 'Error: InvalidImageName', container);
+    hold('InvalidImageName');
     return fail('InvalidImageName', message);
   }
   let present: ImageStatus | undefined;
@@ -47,7 +53,7 @@ export async function ensureImage(
   } catch (error) {
     const message = `Failed to inspect image "${image}": ${textOf(error)}`;
     announcer.tell('Warning', 'InspectFailed', message, container);
-    announcer.tell('Warning', 'Failed', 'Error: ImageInspectError', container);
+    hold('ImageInspectError');
     return fail('ImageInspectError', message);
   }
   try {
@@ -58,7 +64,7 @@ export async function ensureImage(
     if (policy === 'Never') {
       const message = `Container image "${image}" is not present with pull policy of Never`;
       announcer.tell('Warning', 'ErrImageNeverPull', message, container);
-      announcer.tell('Warning', 'Failed', 'Error: ErrImageNeverPull', container);
+      hold('ErrImageNeverPull');
       return fail('ErrImageNeverPull', message);
     }
     await pull(context, announcer, request);
@@ -68,7 +74,7 @@ export async function ensureImage(
     if (!(error instanceof ImagePullError)) context.logger.warn({ error, image }, 'the runtime failed at a pull');
     if (!request.signal.aborted) {
       announcer.tell('Warning', 'Failed', `Failed to pull image "${image}": ${why}`, container);
-      announcer.tell('Warning', 'Failed', 'Error: ErrImagePull', container);
+      hold('ErrImagePull');
     }
     return fail('ErrImagePull', why);
   }

@@ -118,11 +118,12 @@ export class PodManager {
 
   /** Names of the images that pods which have not ended run, or want to. */
   images(): readonly string[] {
-    return this.neighbours('').flatMap(({ spec }) =>
-      [...(spec?.initContainers ?? []), ...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])].flatMap(
+    return this.neighbours('').flatMap(({ spec }) => [
+      ...[...(spec?.initContainers ?? []), ...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])].flatMap(
         ({ image }) => image ?? [],
       ),
-    );
+      ...(spec?.volumes ?? []).flatMap(({ image }) => image?.reference ?? []),
+    ]);
   }
 
   /** The API has it no more. */

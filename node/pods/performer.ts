@@ -15,7 +15,7 @@ import { makeSandboxSpec, runtimeResources } from './container-spec.ts';
 import type { PodContext } from './context.ts';
 import { ConfigError } from './environment.ts';
 import { runHook } from './hooks.ts';
-import { ensureImage } from './image-puller.ts';
+import { ImageWork } from './image-work.ts';
 import {
   addressesOf,
   containersNamed,
@@ -43,12 +43,14 @@ export class Performer {
   readonly #context: PodContext;
   readonly #record: PodRecord;
   readonly #work: PodWork;
+  readonly #images: ImageWork;
   readonly #stopper: Stopper;
 
   constructor({ context, record, onChange }: PerformerOptions) {
     this.#context = context;
     this.#record = record;
     this.#work = new PodWork({ context, record, onChange });
+    this.#images = new ImageWork({ context, record, work: this.#work });
     this.#stopper = new Stopper({ context, record, run: work => this.#work.run(work) });
   }
 
@@ -69,9 +71,13 @@ export class Performer {
           this.#record.detached = true;
         });
       case 'ensureImage':
-        return this.#ensureImage(input.pod, action);
+        return this.#images.ensure(input.pod, action);
       case 'backOffImage':
-        return this.#backOffImage(input.pod, action);
+        return this.#images.backOff(input.pod, action);
+      case 'ensureImageVolume':
+        return this.#images.ensureVolume(input.pod, action);
+      case 'backOffImageVolume':
+        return this.#images.backOffVolume(input.pod, action);
       case 'createContainer':
         return this.#createContainer(input, action);
       case 'startContainer':
@@ -232,28 +238,6 @@ export class Performer {
           `Failed to create pod sandbox: failed to set up network for sandbox: ${text}`,
         ),
     );
-  }
-
-  async #ensureImage(pod: Pod, { container, image, policy }: Of<'ensureImage'>): Promise<void> {
-    const known = this.#record.images.get(container);
-    const failures = known?.state === 'failed' && known.image === image ? known.failure.count : 0;
-    this.#record.images.set(container, { state: 'pulling', image, failures });
-    this.#work.job(container, async signal => {
-      const announcer = this.#announcer(pod);
-      const names = (pod.spec?.imagePullSecrets ?? []).flatMap(({ name }) => name ?? []);
-      const secrets = { namespace: pod.metadata?.namespace ?? '', names };
-      const request = { container, image, policy, failures, secrets, signal };
-      const result = await ensureImage(this.#context, announcer, request);
-      this.#record.images.set(container, result);
-    });
-  }
-
-  #backOffImage(pod: Pod, { container }: Of<'backOffImage'>): void {
-    const known = this.#record.images.get(container);
-    if (known?.state !== 'failed') return;
-    this.#record.images.set(container, { ...known, backingOff: true });
-    this.#announcer(pod).tell('Normal', 'BackOff', `Back-off pulling image "${known.image}"`, container);
-    this.#announcer(pod).tell('Warning', 'Failed', 'Error: ImagePullBackOff', container);
   }
 
   async #createContainer(input: PodInput, { container: name, attempt }: Of<'createContainer'>): Promise<void> {

@@ -45,9 +45,15 @@ export interface ContainerRecord {
   resources: ResourceRequirements | undefined;
 }
 
-export type ImageReason = 'ErrImagePull' | 'ErrImageNeverPull' | 'InvalidImageName' | 'ImageInspectError';
+export type ImageReason =
+  | 'ErrImagePull'
+  | 'ErrImageNeverPull'
+  | 'InvalidImageName'
+  | 'ImageInspectError'
+  /** The image is there, but cannot be made a volume. */
+  | 'ImageVolumeMountFailed';
 
-/** Of the image that one container needs next. */
+/** Of the image that one container needs next, or that is to be a volume: `present` then says that it is one. */
 export type ImageRecord =
   | { readonly state: 'present'; readonly image: string }
   | { readonly state: 'pulling'; readonly image: string; readonly failures: number }
@@ -92,6 +98,8 @@ export interface PodRecord {
   attached: boolean;
   /** By container name. */
   readonly images: Map<string, ImageRecord>;
+  /** By name of a volume that is an image. */
+  readonly volumeImages: Map<string, ImageRecord>;
   /** When containers of the object were last given other images; undefined if that was never seen. */
   imagesChangedAt: number | undefined;
   /** By container id. */
@@ -151,6 +159,7 @@ export function newRecord(now: number, pod: Pod = {}): PodRecord {
     ipv6: undefined,
     attached: false,
     images: new Map(),
+    volumeImages: new Map(),
     imagesChangedAt: undefined,
     containers: new Map(),
     creationFailures: new Map(),
@@ -280,6 +289,13 @@ export function containersNamed(sandbox: SandboxStatus | undefined, name: string
 export function nextAttempt(input: PodInput, name: string): number {
   const attempts = input.sandboxes.flatMap(sandbox => containersNamed(sandbox, name)).map(({ attempt }) => attempt + 1);
   return Math.max(0, input.record.restartFloor.get(name) ?? 0, ...attempts);
+}
+
+/** Names of the containers, of whichever sort, that mount the volume. */
+export function containersThatMount({ spec }: Pod, volume: string): readonly string[] {
+  const { containers = [], initContainers = [], ephemeralContainers = [] } = spec ?? {};
+  const all: (Container | EphemeralContainer)[] = [...initContainers, ...containers, ...ephemeralContainers];
+  return all.flatMap(({ name, volumeMounts }) => (volumeMounts?.some(mount => mount.name === volume) ? [name] : []));
 }
 
 /** A container of the pod by name, of whichever sort. */

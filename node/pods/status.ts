@@ -261,7 +261,8 @@ function troubleOf(input: PodInput, container: AnyContainer, inInit: boolean): C
   const { pod, record, now } = input;
   const creation = record.creationFailures.get(container.name);
   if (creation) return { reason: creation.reason, message: creation.message };
-  const image = record.images.get(container.name);
+  const mounted = (container.volumeMounts ?? []).map(({ name: volume }) => record.volumeImages.get(volume));
+  const image = [...mounted, record.images.get(container.name)].find(one => one?.state === 'failed');
   if (image?.state === 'failed') {
     if (!image.backingOff) return { reason: image.reason, message: image.failure.message };
     const why = `${image.reason}: ${image.failure.message}`;

@@ -102,6 +102,42 @@ test('from nothing to a running container, one action at a time', t => {
   t.deepEqual(step(input(pod, [container('app', 0, { state: 'running' })])), {});
 });
 
+test('images that are volumes come before the containers; one that fails holds up only who mounts it', t => {
+  const at = (name: string) => ({ image: 'app:1', volumeMounts: [{ name, mountPath: '/v' }] });
+  const pod = podOf({
+    volumes: [
+      { name: 'plain', emptyDir: {} },
+      { name: 'one', image: { reference: 'one:1', pullPolicy: 'Always' } },
+      { name: 'two', image: { reference: 'two' } },
+    ],
+    containers: [
+      { name: 'app', ...at('one') },
+      { name: 'other', ...at('two') },
+    ],
+  });
+  const given = input(pod, []);
+  const { images, volumeImages } = given.record;
+  t.deepEqual(step(given).action, { type: 'ensureImageVolume', volume: 'one', image: 'one:1', policy: 'Always' });
+  volumeImages.set('one', { state: 'pulling', image: 'one:1', failures: 0 });
+  t.deepEqual(step(given), {});
+  const failed = { state: 'failed', image: 'one:1', reason: 'ErrImagePull', backingOff: false } as const;
+  const failure = { count: 1, at: NOW, message: 'no' };
+  volumeImages.set('one', { ...failed, failure });
+  t.deepEqual(step(given).action, { type: 'backOffImageVolume', volume: 'one' });
+  volumeImages.set('one', { ...failed, failure, backingOff: true });
+  t.deepEqual(step(given).action, { type: 'ensureImageVolume', volume: 'two', image: 'two', policy: 'Always' });
+  volumeImages.set('two', { state: 'present', image: 'two' });
+  images.set('other', { state: 'present', image: 'app:1' });
+  t.like(step(given).action, { type: 'createContainer', container: 'other' }, 'it does not mount what fails');
+  const made = [container('other', 0, { state: 'running' })];
+  const waiting = input(pod, made, record => {
+    record.volumeImages.set('one', { ...failed, failure, backingOff: true });
+    record.volumeImages.set('two', { state: 'present', image: 'two' });
+  });
+  t.deepEqual(step(waiting), { wakeAt: NOW + 10_000 });
+  t.like(step({ ...waiting, now: NOW + 10_000 }).action, { type: 'ensureImageVolume', volume: 'one' });
+});
+
 test('what failed is tried again when its time has come', t => {
   const pod = podOf();
   const failure = { count: 3, at: NOW - 1000, message: 'no' };

@@ -24,6 +24,7 @@ import { type Failure, restartAt, retryDelayMs } from './back-off.ts';
 import {
   type ContainerRecord,
   containersNamed,
+  type ImageRecord,
   isSidecar,
   nextAttempt,
   type PodInput,
@@ -41,6 +42,9 @@ export type Action =
   | { readonly type: 'detachNetwork' }
   | { readonly type: 'ensureImage'; readonly container: string; readonly image: string; readonly policy: PullPolicy }
   | { readonly type: 'backOffImage'; readonly container: string }
+  /** The image of a volume, and the volume of it. */
+  | { readonly type: 'ensureImageVolume'; readonly volume: string; readonly image: string; readonly policy: PullPolicy }
+  | { readonly type: 'backOffImageVolume'; readonly volume: string }
   | { readonly type: 'createContainer'; readonly container: string; readonly attempt: number }
   | { readonly type: 'startContainer'; readonly container: string; readonly id: string }
   | { readonly type: 'runPostStart'; readonly container: string; readonly id: string }
@@ -272,8 +276,10 @@ function stopReason(
   return container.image !== undefined && status.image !== container.image ? 'changed' : undefined;
 }
 
-/** A container that has to be made: its image first. */
+/** A container that has to be made: images that are the pod's volumes first, then its own. */
 function stepAbsent(input: PodInput, container: AnyContainer): Step {
+  const volumes = stepImageVolumes(input, container);
+  if (volumes) return volumes;
   const { record, now } = input;
   const image = container.image ?? '';
   const known = record.images.get(container.name);
@@ -282,17 +288,39 @@ function stepAbsent(input: PodInput, container: AnyContainer): Step {
   };
   if (!known || known.image !== image) return ensure;
   if (known.state === 'pulling') return {};
-  if (known.state === 'failed') {
-    if (!known.backingOff && known.reason === 'ErrImagePull')
-      return { action: { type: 'backOffImage', container: container.name } };
-    const at = known.failure.at + retryDelayMs(known.failure.count, PULL_BACK_OFF_MS, PULL_BACK_OFF_MS_MAX);
-    return now < at ? { wakeAt: at } : ensure;
-  }
+  if (known.state === 'failed')
+    return stepFailedImage(known, now, { ensure, backOff: { type: 'backOffImage', container: container.name } });
   const failure = record.creationFailures.get(container.name);
   if (failure && now < failure.at + CONFIG_RETRY_MS) return { wakeAt: failure.at + CONFIG_RETRY_MS };
   return {
     action: { type: 'createContainer', container: container.name, attempt: nextAttempt(input, container.name) },
   };
+}
+
+/** What the pod's image volumes need before the container; one that fails holds up only who mounts it (k/k: getImageVolumes). */
+function stepImageVolumes({ pod, record, now }: PodInput, { volumeMounts }: AnyContainer): Step | undefined {
+  for (const { name: volume, image: source } of pod.spec?.volumes ?? []) {
+    if (!source) continue;
+    const image = source.reference ?? '';
+    const known = record.volumeImages.get(volume);
+    const policy = pullPolicyOf({ name: volume, image, imagePullPolicy: source.pullPolicy ?? '' });
+    const ensure: Step = { action: { type: 'ensureImageVolume', volume, image, policy } };
+    if (!known) return ensure;
+    if (known.state === 'pulling') return {};
+    if (known.state === 'failed' && volumeMounts?.some(({ name }) => name === volume))
+      return stepFailedImage(known, now, { ensure, backOff: { type: 'backOffImageVolume', volume } });
+  }
+  return undefined;
+}
+
+function stepFailedImage(
+  known: ImageRecord & { readonly state: 'failed' },
+  now: number,
+  { ensure, backOff }: { readonly ensure: Step; readonly backOff: Action },
+): Step {
+  if (!known.backingOff && known.reason === 'ErrImagePull') return { action: backOff };
+  const at = known.failure.at + retryDelayMs(known.failure.count, PULL_BACK_OFF_MS, PULL_BACK_OFF_MS_MAX);
+  return now < at ? { wakeAt: at } : ensure;
 }
 
 /** The object is being deleted, or gone: stop everything, tell how it ended, leave nothing behind. */

@@ -26,6 +26,8 @@ import {
   CreateContainerError,
   type ExecRequest,
   type ExecSession,
+  type ImageFiles,
+  type ImageFilesRequest,
   ImagePullError,
   type ImageStatus,
   type LogOptions,
@@ -179,6 +181,12 @@ class FakeRuntime implements Runtime {
     const status = { id, tags: [reference], sizeBytes: fakeImageBytes };
     this.#machine.images.set(name, status);
     return status;
+  }
+
+  async imageFiles(reference: string, { folder }: ImageFilesRequest): Promise<ImageFiles> {
+    if ((await this.imageStatus(reference)) === undefined)
+      throw new CreateContainerError(`image ${reference} is not on this node`);
+    return { base: folder, layers: [] };
   }
 
   async createContainer(sandboxId: string, spec: ContainerSpec): Promise<{ readonly id: string }> {

@@ -35,6 +35,8 @@ export interface Mount {
   readonly containerPath: string;
   readonly readOnly: boolean;
   readonly propagation: 'private' | 'hostToContainer' | 'bidirectional';
+  /** What lies at `hostPath` is mounted there read-only and without programs that run, and stays so in the container. */
+  readonly noExec?: true;
 }
 /** A block device of the node, as the container finds it. */
 export interface Device {
@@ -192,6 +194,17 @@ export interface PullOptions {
   readonly signal: AbortSignal;
   readonly credentials?: readonly RegistryCredentials[];
 }
+export interface ImageFilesRequest {
+  /** A folder of the caller's, empty, that the files may be put into; by its absolute path. */
+  readonly folder: string;
+  readonly signal: AbortSignal;
+}
+/** Directories that together are an image's files, to be read only. */
+export interface ImageFiles {
+  readonly base: string;
+  /** Names below `base` or absolute ones, the highest first, as overlayfs has them; none where nothing is behind an image. */
+  readonly layers: readonly string[];
+}
 /** Something changed: look again. `podUid` undefined means anything may have. */
 export interface RuntimeEvent {
   readonly podUid: string | undefined;
@@ -219,6 +232,11 @@ export interface Runtime {
   importImages?(archive: Readable): Promise<readonly ImageStatus[]>;
   /** Takes a name away, and with its last one, or by id, the image. Throws {@link ImagePullError} if one uses it. */
   removeImage?(reference: string): Promise<void>;
+  /**
+   * Where the files of an image are that is here; the image counts as used while the folder is there. Absent where the runtime
+   * cannot tell. Throws {@link CreateContainerError} if the image is not here.
+   */
+  imageFiles?(reference: string, request: ImageFilesRequest): Promise<ImageFiles>;
   /** Creates, does not start. Throws {@link CreateContainerError}. */
   createContainer(sandboxId: string, spec: ContainerSpec): Promise<{ readonly id: string }>;
   /** Throws {@link StartContainerError} if the command cannot be run. */

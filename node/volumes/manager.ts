@@ -23,6 +23,7 @@ import { type CsiVolume, inlineCsiVolume, persistentCsiVolume } from './csi/volu
 import type { CsiVolumes } from './csi/volumes.ts';
 import { memoryVolumeBytes } from './empty-dir.ts';
 import { prepareHostPath } from './host-path.ts';
+import { ImageVolumes, type ImageVolumesOptions } from './image-volumes.ts';
 import type { LocalFolder } from './local-folder.ts';
 import { MemoryFolders } from './memory-folders.ts';
 import { isMountPoint, mountNfs, mountTmpfs } from './mounts.ts';
@@ -41,6 +42,8 @@ export interface VolumeManagerOptions {
   readonly logger: Logger;
   /** May the agent mount file systems? Without, volumes in memory lie on the disk. */
   readonly canMount: boolean;
+  /** Without, pods cannot have volumes of images. */
+  readonly runtime?: ImageVolumesOptions['runtime'];
   /** Without, pods cannot have volumes of CSI drivers. */
   readonly csi?: Pick<CsiVolumes, 'publish' | 'isPublished' | 'republish' | 'unpublish'>;
   readonly expansion?: Pick<CsiExpansion, 'expandBefore' | 'follow' | 'forget'>;
@@ -59,12 +62,15 @@ export interface MountRequest {
 export class VolumeManager {
   readonly #options: VolumeManagerOptions;
 
+  /** Volumes of images: they are made when their image is there, not with the others. */
+  readonly images: ImageVolumes;
   readonly #memory: MemoryFolders;
   /** CSI volumes behind claims, by pod and name, as they were last published; undefined for claims that have others. */
   readonly #published = new Map<string, CsiVolume | undefined>();
 
   constructor(options: VolumeManagerOptions) {
     this.#options = options;
+    this.images = new ImageVolumes(options);
     this.#memory = new MemoryFolders(options);
   }
 
@@ -154,6 +160,7 @@ export class VolumeManager {
   /** Removes everything of the pod from the disk. Refuses while something below is still mounted. */
   async unmount(podUid: string): Promise<void> {
     const folder = this.podDir(podUid);
+    await this.images.settled(podUid);
     // Parts of a volume are mounts of their own, which would keep it from being taken back.
     await unmountBelow(folder);
     await this.#options.csi?.unpublish(podUid);
@@ -168,6 +175,7 @@ export class VolumeManager {
   }
 
   async #mountOne(pod: Pod, volume: Volume, context: DownwardContext): Promise<void> {
+    if (volume.image) return;
     if (volume.hostPath) await prepareHostPath(volume);
     else if (volume.emptyDir) await this.#makeEmptyDir(pod, volume, context);
     else if (isProjected(volume)) await this.#project(pod, volume, context);

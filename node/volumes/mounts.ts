@@ -1,6 +1,7 @@
 /** The kernel's mounts below a folder; tmpfs, binds and network file systems. */
 import { spawn } from 'node:child_process';
 import { type FileHandle, readFile, realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { runCommand, systemEnvironment } from '../runtime/command.ts';
 import { isInside } from './sub-path.ts';
 
@@ -98,4 +99,24 @@ export async function unmount(path: string): Promise<void> {
 async function run(program: string, args: readonly string[]): Promise<void> {
   const { code, stderr } = await runCommand(program, args);
   if (code !== 0) throw new MountError(`${program}: ${stderr.trim()}`);
+}
+
+/** Directories that are to be one, the highest first; names are below `base` or absolute. */
+export interface ReadOnlyLayers {
+  readonly base: string;
+  readonly layers: readonly [string, ...string[]];
+}
+
+const READ_ONLY = 'ro,nosuid,nodev,noexec';
+
+/** Mounts them so that nobody writes there and nothing in them is run. */
+export async function mountReadOnly(path: string, { base, layers }: ReadOnlyLayers): Promise<void> {
+  const [first, ...more] = layers;
+  if (more.length === 0) {
+    await run('mount', ['--bind', '-o', READ_ONLY, resolve(base, first), path]);
+    return;
+  }
+  // From inside the directory, so that many layers fit into the options; the older call takes more than 255 bytes of them.
+  const script = 'cd "$0" && LIBMOUNT_FORCE_MOUNT2=always exec mount -t overlay overlay -o "$1" "$2"';
+  await run('sh', ['-c', script, base, `${READ_ONLY},lowerdir=${layers.join(':')}`, path]);
 }

@@ -2,12 +2,15 @@
  * The suite of pods: manifests with the ends that Kubernetes gives them, on real runtimes and a real kernel. A short form
  * runs by default; `RAFTSMAN_POD_CASES=all` runs all of them, and any other value those whose name matches it.
  */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import test from 'ava';
 import { connectApi } from '../helpers/api.ts';
 import { newCluster, type TestCluster } from '../helpers/cluster.ts';
 import { makeBusyboxImage } from '../helpers/images.ts';
 import { testWith } from '../helpers/requirements.ts';
 import type { PodCase } from './case.ts';
+import { filesImage } from './cases/image-volumes.ts';
 import { allCases } from './cases/index.ts';
 import { runCases } from './runner.ts';
 
@@ -25,6 +28,14 @@ function isAsked({ name, short }: PodCase): boolean {
   const wanted = process.env.RAFTSMAN_POD_CASES ?? '';
   if (wanted === 'all') return true;
   return wanted === '' ? short === true : new RegExp(wanted).test(name);
+}
+
+/** Brings the image that cases have as a volume. */
+async function importFiles(cluster: TestCluster): Promise<void> {
+  const archive = join(cluster.directory, 'files.tar');
+  await writeFile(archive, await filesImage());
+  const { code, stderr } = await cluster.raftsman(['image', 'import', archive, '--data-dir', cluster.directory]);
+  if (code !== 0) throw new Error(`the image was not imported: ${stderr}`);
 }
 
 /** Why a case is not for this runtime or this machine; undefined if it is. */
@@ -54,9 +65,11 @@ for (const runtime of ['docker', 'native'] as const) {
       await makeBusyboxImage(IMAGE);
       await makeBusyboxImage(IMAGE_WITH_ENTRYPOINT, ['ENTRYPOINT ["echo", "entry"]', 'CMD ["default"]']);
     }
-    const cluster = await newCluster({ masters: 1, nodes: 1, runtime });
+    const args = ['--feature-gates', 'ImageVolume=true'];
+    const cluster = await newCluster({ masters: 1, nodes: 1, runtime, args });
     clusters.push(cluster);
     await cluster.start();
+    await importFiles(cluster);
     const api = await connectApi(cluster.kubeconfig, cluster.port);
     const startedAt = performance.now();
     const image = runtime === 'docker' ? IMAGE : 'host';

@@ -167,7 +167,8 @@ function mountsOf(spec: ContainerSpec): MountConfig {
     Type: 'bind' as const,
     Source: mount.hostPath,
     Target: mount.containerPath,
-    ReadOnly: mount.readOnly,
+    // The engine's own read-only mount would forget that nothing is to be run there (runc 1.1); this one is so already.
+    ReadOnly: mount.readOnly && mount.noExec !== true,
     BindOptions: { Propagation: propagationNames[mount.propagation] },
   }));
   if (spec.terminationMessage !== undefined) {

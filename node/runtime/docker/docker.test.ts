@@ -3,10 +3,12 @@ import test from 'ava';
 import { busybox, importBusybox } from '../../testing/busybox-image.ts';
 import { runtimeContract } from '../contract.ts';
 import { imageContract } from '../image-contract.ts';
+import { imageVolumeContract } from '../image-volume-contract.ts';
 import { RuntimeUnavailableError } from '../runtime.ts';
 import type { RuntimeHarness, Workload } from '../testing/fixture.ts';
 import { createDockerRuntime } from './docker.ts';
 import { connectEngine, defaultDockerHost, parseDockerHost } from './engine.ts';
+import { kindLabel, ownerLabels } from './labels.ts';
 
 const dockerHost = process.env.DOCKER_HOST ?? defaultDockerHost;
 const image = 'raftsman-test/contract:1';
@@ -49,7 +51,10 @@ const harness: RuntimeHarness = {
   },
 };
 runtimeContract(test, harness);
-if (harness.unavailable === undefined) imageContract(test, harness);
+if (harness.unavailable === undefined) {
+  imageContract(test, harness);
+  imageVolumeContract(test, harness);
+}
 
 test('an engine that is not there: what to do is said', async t => {
   const runtime = createDockerRuntime({ clusterId: 'c', nodeName: 'n', dockerHost: 'unix:///nonexistent/docker.sock' });
@@ -59,4 +64,21 @@ test('an engine that is not there: what to do is said', async t => {
   });
   await t.throwsAsync(runtime.list(), { instanceOf: RuntimeUnavailableError });
   t.throws(() => parseDockerHost('ssh://somewhere'), { instanceOf: RuntimeUnavailableError });
+});
+
+const whenThere = harness.unavailable === undefined ? test : test.skip;
+
+whenThere('containers that an agent died over while it unpacked an image go when the next one starts', async t => {
+  const { docker } = await connectEngine(dockerHost);
+  const owner = { clusterId: 'contract', nodeName: `unpacking-${process.pid}` };
+  const labels = { ...ownerLabels(owner), [kindLabel]: 'image-files' };
+  const left = await docker.createContainer({ Image: image, Cmd: ['true'], Labels: labels });
+  const others = { ...ownerLabels({ ...owner, nodeName: `${owner.nodeName}-other` }), [kindLabel]: 'image-files' };
+  const foreign = await docker.createContainer({ Image: image, Cmd: ['true'], Labels: others });
+  t.teardown(() => foreign.remove({ force: true }));
+  const runtime = await harness.create(owner.nodeName);
+  t.teardown(() => runtime.close());
+  await t.throwsAsync(left.inspect(), { message: /No such container/i });
+  t.is((await foreign.inspect()).Id, foreign.id, 'another node’s stays');
+  t.deepEqual(await runtime.list(), []);
 });

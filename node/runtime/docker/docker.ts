@@ -20,6 +20,8 @@ import {
   CreateContainerError,
   type ExecRequest,
   type ExecSession,
+  type ImageFiles,
+  type ImageFilesRequest,
   type ImageStatus,
   type LogOptions,
   type PullOptions,
@@ -42,7 +44,8 @@ import {
 } from './engine.ts';
 import { watchEngine } from './events.ts';
 import { startAttach, startExec } from './execs.ts';
-import { EngineImages } from './images.ts';
+import { removeHelpers, unpackImage } from './image-files.ts';
+import { EngineImages, pauseArchitecture } from './images.ts';
 import { Inspections } from './inspections.ts';
 import {
   type ContainerMark,
@@ -105,6 +108,7 @@ class DockerRuntime implements Runtime {
     const inspections = new Inspections(docker);
     const images = new EngineImages(docker, architecture);
     await images.ensurePause();
+    await removeHelpers(docker, this.#owner);
     const terms = {
       owner: this.#owner,
       mayLowerOomScore: await mayLowerOomScore(),
@@ -223,6 +227,17 @@ class DockerRuntime implements Runtime {
 
   removeImage(reference: string): Promise<void> {
     return this.#engine().images.remove(reference);
+  }
+
+  async imageFiles(reference: string, { folder, signal }: ImageFilesRequest): Promise<ImageFiles> {
+    const { docker, architecture } = this.#engine();
+    try {
+      const engine = { docker, architecture: pauseArchitecture(architecture), owner: this.#owner };
+      await unpackImage(engine, reference, { folder, signal });
+    } catch (error) {
+      throw new CreateContainerError(messageOf(error), { cause: error });
+    }
+    return { base: folder, layers: [folder] };
   }
 
   async createContainer(sandboxId: string, spec: ContainerSpec): Promise<{ readonly id: string }> {

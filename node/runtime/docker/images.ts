@@ -117,7 +117,7 @@ export class EngineImages {
   }
 }
 
-function pauseArchitecture(engine: string): PauseArchitecture {
+export function pauseArchitecture(engine: string): PauseArchitecture {
   if (engine === 'amd64' || engine === 'arm64') return engine;
   throw new RuntimeUnavailableError(`the architecture ${engine} is not supported: use amd64 or arm64`);
 }

@@ -11,7 +11,7 @@ import { pullImage } from '../../images/registry/pull.ts';
 import { ImageStore, type StoredImage } from '../../images/store.ts';
 import type { Clock } from '../clock.ts';
 import type { RunCommand } from '../command.ts';
-import { ImagePullError, type ImageStatus, type PullOptions } from '../runtime.ts';
+import { type ImageFiles, ImagePullError, type ImageStatus, type PullOptions } from '../runtime.ts';
 import { emptyImageConfig, type UserFiles } from './process.ts';
 import type { Architecture } from './program/numbers.ts';
 import type { RootLayers } from './setup-program.ts';
@@ -153,6 +153,14 @@ export class NativeImages {
     if (top?.kind !== 'copy') return { kind: 'overlay', base, lower: stack.map(({ number }) => `${number}/diff`) };
     await copyTree(this.#options.run, this.#store.layers.diff(top), at('root'));
     return { kind: 'copy' };
+  }
+
+  /** The directories that are an image's files, the highest first; `empty` for one without any. */
+  layersOf(imageId: string, empty: string): ImageFiles {
+    const { layers } = this.#store;
+    const chainId = this.#store.find(imageId)?.chainId;
+    if (chainId === undefined) return { base: layers.directory, layers: [empty] };
+    return { base: layers.directory, layers: layers.stack(chainId).map(({ number }) => `${number}/diff`) };
   }
 
   /** A small file as the stack of layers shows it; '' if there is none. */

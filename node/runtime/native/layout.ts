@@ -15,6 +15,7 @@ const mountSchema = z.object({
   containerPath: z.string(),
   readOnly: z.boolean(),
   propagation: z.enum(['private', 'hostToContainer', 'bidirectional']),
+  noExec: z.literal(true).optional(),
 });
 const containerSpecSchema = z.object({
   name: z.string(),

@@ -9,6 +9,7 @@ import { busybox } from '../../testing/busybox-image.ts';
 import { busyboxEntries, imageOf, savedImage, tarOf } from '../../testing/image-archive.ts';
 import { runtimeContract } from '../contract.ts';
 import { imageContract } from '../image-contract.ts';
+import { imageVolumeContract } from '../image-volume-contract.ts';
 import type { RuntimeHarness, Workload } from '../testing/fixture.ts';
 import { createNativeRuntime } from './native.ts';
 
@@ -58,4 +59,7 @@ const harness: RuntimeHarness = {
   },
 };
 runtimeContract(test, harness);
-if (unavailable === undefined) imageContract(test, harness);
+if (unavailable === undefined) {
+  imageContract(test, harness);
+  imageVolumeContract(test, harness);
+}

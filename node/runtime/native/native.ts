@@ -29,6 +29,8 @@ import {
   CreateContainerError,
   type ExecRequest,
   type ExecSession,
+  type ImageFiles,
+  type ImageFilesRequest,
   type ImageStatus,
   type LogOptions,
   type PullOptions,
@@ -42,6 +44,7 @@ import {
 import { Cgroups } from './cgroups.ts';
 import { type ContainerToMake, makeContainer, removeHalfMade } from './container-maker.ts';
 import { attachOver, type ExecTarget, startExec } from './execs.ts';
+import { ImageHolds } from './image-holds.ts';
 import { NativeImages } from './images.ts';
 import { type ContainerRecord, isId, Layout, madeDirectory, newId, type SandboxRecord } from './layout.ts';
 import { settlePollMs, settleTimeoutMs } from './limits.ts';
@@ -52,7 +55,7 @@ import { isAlive, processRecord } from './proc.ts';
 import type { Architecture } from './program/numbers.ts';
 import { startHolder } from './sandbox.ts';
 import { signalNamed } from './signals.ts';
-import { containerStatusOf, refuseUnsupported } from './status.ts';
+import { containerStatusOf, isHostImage, refuseUnsupported } from './status.ts';
 import { storageOf } from './storage.ts';
 import { SupervisorClient, SupervisorRefusedError } from './supervisor-client.ts';
 
@@ -82,6 +85,7 @@ export function createNativeRuntime(options: NativeRuntimeOptions): Runtime {
 class NativeRuntime implements Runtime {
   readonly name = 'native';
   readonly #layout: Layout;
+  readonly #holds: ImageHolds;
   readonly #clock: Clock;
   readonly #run: RunCommand;
   readonly #supervisor: SupervisorClient;
@@ -94,6 +98,7 @@ class NativeRuntime implements Runtime {
   constructor(options: NativeRuntimeOptions) {
     const dataDir = path.resolve(options.dataDir);
     this.#layout = new Layout(dataDir);
+    this.#holds = new ImageHolds(path.join(this.#layout.root, 'image-holds'));
     this.#clock = options.clock ?? systemClock;
     this.#run = options.run ?? runCommand;
     this.#registriesFile = options.registriesFile;
@@ -231,6 +236,18 @@ class NativeRuntime implements Runtime {
 
   async removeImage(reference: string): Promise<void> {
     await this.#state().images.remove(reference);
+  }
+
+  async imageFiles(reference: string, { folder }: ImageFilesRequest): Promise<ImageFiles> {
+    if (isHostImage(reference))
+      throw new CreateContainerError('the image "host" is this machine: it cannot be a volume');
+    const { images } = this.#state();
+    const files = await images.use(reference, async ({ id }) => {
+      await this.#holds.hold(id, folder);
+      return images.layersOf(id, folder);
+    });
+    if (files === undefined) throw new CreateContainerError(`image ${JSON.stringify(reference)} is not on this node`);
+    return files;
   }
 
   async createContainer(sandboxId: string, spec: ContainerSpec): Promise<{ readonly id: string }> {
@@ -428,7 +445,8 @@ class NativeRuntime implements Runtime {
   async #usedImages(): Promise<ReadonlySet<string>> {
     const ids = await this.#layout.containerIds();
     const records = await mapBounded(ids, readConcurrencyMax, id => this.#layout.readContainer(id));
-    return new Set(records.flatMap(record => (record === undefined ? [] : [record.imageId])));
+    const inContainers = records.flatMap(record => (record === undefined ? [] : [record.imageId]));
+    return new Set([...inContainers, ...(await this.#holds.imageIds())]);
   }
 
   async #settled(condition: () => Promise<boolean>, failure: string): Promise<void> {

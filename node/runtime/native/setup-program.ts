@@ -123,7 +123,10 @@ export function renderSetup(input: SetupInput): Buffer {
   kernelFiles(program, input);
   for (const [index, stage] of stages.entries()) {
     const isDirectory = input.isDirectory(stage.hostPath);
-    const flags = (stage.readOnly ? MS_RDONLY : 0) | (stage.isDevice ? 0 : devicesOff(spec));
+    const flags =
+      (stage.readOnly ? MS_RDONLY : 0) |
+      (stage.noExec ? MS_RDONLY | MS_NOEXEC : 0) |
+      (stage.isDevice ? 0 : devicesOff(spec));
     placeMount(program, `${oldRoot}${stagePath(input.directory, index)}`, { ...stage, isDirectory, flags });
   }
   program.call('umount2', [oldRoot, MNT_DETACH], { fail: 'unmount of the machine’s files' });
@@ -157,6 +160,7 @@ export interface Stage {
   readonly containerPath: string;
   readonly readOnly: boolean;
   readonly propagation: 'private' | 'hostToContainer' | 'bidirectional';
+  readonly noExec?: true | undefined;
   /** Whether it is a device that the container was given. */
   readonly isDevice: boolean;
 }
