@@ -79,6 +79,8 @@ export interface ContainerSpec {
     readonly seccomp?: 'RuntimeDefault' | 'Unconfined';
     /** The node's own profile, as JSON; takes the place of `seccomp`. */
     readonly seccompProfile?: string;
+    /** Where that profile lies on the node. */
+    readonly seccompProfilePath?: string;
     /** A profile's name, or `unconfined`; undefined leaves it to the runtime. */
     readonly appArmor?: string;
     readonly procMount?: 'Default' | 'Unmasked';
