@@ -46,7 +46,7 @@ export class Stopper {
         if (this.#stops.get(id) !== abort || this.#isClosed) return;
         const floor = usedMs > 0 ? STOP_GRACE_SECONDS_MIN : 0;
         await context.runtime.stopContainer(id, Math.max(floor, Math.ceil(graceSeconds - usedMs / 1000)));
-        await context.view.refresh();
+        await context.view.refreshPod(pod.metadata?.uid ?? '');
       } catch (error) {
         // The step finds it running and not being stopped, and begins again after a while.
         known.stop = undefined;
