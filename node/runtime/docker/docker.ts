@@ -53,6 +53,7 @@ import {
   type SandboxMark,
   sandboxIdLabel,
 } from './labels.ts';
+import { endLeftBehind } from './left-behind.ts';
 import {
   inspectConcurrencyMax,
   settlePollMs,
@@ -102,7 +103,7 @@ class DockerRuntime implements Runtime {
     if (this.#connected !== undefined) return;
     const connection = await connectEngine(this.#host);
     const { docker, architecture } = connection;
-    const inspections = new Inspections(docker);
+    const inspections = new Inspections(docker, { clock: this.#clock, endLeftBehind });
     const images = new EngineImages(docker, architecture);
     await images.ensurePause();
     const terms = {
