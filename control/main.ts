@@ -3,27 +3,18 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { ServiceAccountTokens } from './apiserver/auth/service-account-tokens.ts';
 import { keepBootstrapObjects } from './apiserver/bootstrap.ts';
 import { type ApiServer, createApiServer } from './apiserver/server.ts';
-import { Informers } from './client/informers.ts';
 import { RestClient } from './client/rest.ts';
-import { startControllers } from './controllers/all.ts';
+import { MASTER } from './leader/accounts.ts';
 import { advertised, clientUrl, hostPort, livingMasters } from './master/addresses.ts';
 import { openAudit } from './master/audit-log.ts';
 import { readAuthentication } from './master/authentication-files.ts';
 import { issueOwn, type OwnCertificates } from './master/certificates.ts';
 import { type MasterStore, openDatastore, refuseOtherStore } from './master/datastore.ts';
 import { prepareNewCluster } from './master/first-start.ts';
-import {
-  CONTROLLER_MANAGER,
-  controllerUser,
-  inProcessTransport,
-  LeaderRunner,
-  type LeaderWork,
-  MASTER,
-  SCHEDULER,
-} from './master/leadership.ts';
+import { LeaderFigures, runLeaderThread } from './master/leader-thread.ts';
+import { inProcessTransport, LeaderRunner, type LeaderWork } from './master/leadership.ts';
 import { startLocalAgent } from './master/local-agent.ts';
 import type { MasterContext, MasterOptions } from './master/options.ts';
 import { openOwn } from './master/own-store.ts';
@@ -36,14 +27,6 @@ import { refuseIfInterrupted } from './operations/recover.ts';
 import { refuseIfRemoved } from './operations/removed.ts';
 import { startSnapshots } from './operations/snapshots.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
-import { SIGNED_USAGES, signAsRequested } from './pki/signing.ts';
-import {
-  DEFAULT_CONFIGURATION,
-  parseSchedulerConfiguration,
-  type SchedulerConfiguration,
-  SchedulerConfigurationError,
-} from './scheduler/configuration.ts';
-import { runScheduler } from './scheduler/scheduler.ts';
 
 export type { AuditFlags, AuthenticationFlags, MasterContext, MasterOptions } from './master/options.ts';
 
@@ -127,7 +110,7 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   const certificates = await issueOwn(options, setup, context.clock.now());
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS });
-  const scheduling = await readSchedulerConfiguration(options.schedulerConfigurationFile, logger);
+  const schedulerConfiguration = await readSchedulerConfiguration(options.schedulerConfigurationFile, logger);
   let atRest: SecretsAtRest | undefined;
   const snapshotAttachments = () => ({ ...atRest?.snapshotNote(), ...attachmentsOf(setup) });
   const store: MasterStore =
@@ -172,7 +155,9 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   });
   closers.push(async () => snapshots.stop());
 
+  const figures = new LeaderFigures(context.clock);
   const apiServer = createApiServer({
+    moreMetrics: () => figures.text(),
     ...(await readAuthentication({
       flags: options.authentication,
       ownIssuer: issuerOf(setup),
@@ -227,7 +212,18 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   closers.push(() => apiServer.close());
 
   const runner = new LeaderRunner(
-    leaderWork({ options, setup, certificates, store, secretsAtRest, apiServer, scheduling, context, logger }),
+    leaderWork({
+      options,
+      setup,
+      certificates,
+      store,
+      secretsAtRest,
+      apiServer,
+      schedulerConfiguration,
+      context,
+      logger,
+      figures,
+    }),
     error => {
       logger.error({ err: error }, 'the leader’s work broke off');
       onFatal(error instanceof Error ? error : new Error(String(error)));
@@ -275,12 +271,15 @@ async function start({ options, context, logger, signal, onFatal, closers }: Sta
   }
 }
 
-async function readSchedulerConfiguration(file: string | undefined, logger: Logger): Promise<SchedulerConfiguration> {
-  if (file === undefined) return DEFAULT_CONFIGURATION;
+/** The file's text, once it is known that the scheduler can follow it. */
+async function readSchedulerConfiguration(file: string | undefined, logger: Logger): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  // The scheduler itself is the leader thread's.
+  const { parseSchedulerConfiguration, SchedulerConfigurationError } = await import('./scheduler/configuration.ts');
   try {
-    const configuration = parseSchedulerConfiguration(await readFile(file, 'utf8'));
-    for (const remark of configuration.remarks) logger.warn({ file }, remark);
-    return configuration;
+    const text = await readFile(file, 'utf8');
+    for (const remark of parseSchedulerConfiguration(text).remarks) logger.warn({ file }, remark);
+    return text;
   } catch (error) {
     throw new SchedulerConfigurationError(
       `--scheduler-config: ${file}: ${error instanceof Error ? error.message : String(error)}`,
@@ -300,7 +299,14 @@ interface Parts {
   readonly context: MasterContext;
 }
 
-/** Controllers, scheduler and first objects, under one term. */
+interface LeaderParts extends Parts {
+  /** The text of the file; undefined for the defaults. */
+  readonly schedulerConfiguration: string | undefined;
+  readonly logger: Logger;
+  readonly figures: LeaderFigures;
+}
+
+/** First objects, then controllers and scheduler, under one term. */
 function leaderWork({
   options,
   setup,
@@ -308,41 +314,20 @@ function leaderWork({
   store,
   secretsAtRest,
   apiServer,
-  scheduling,
+  schedulerConfiguration,
   context,
   logger,
-}: Parts & { readonly scheduling: SchedulerConfiguration; readonly logger: Logger }): LeaderWork {
+  figures,
+}: LeaderParts): LeaderWork {
   return async ({ term, signal }) => {
     logger.info({ term }, 'this master leads');
-    const clientOf = (user: typeof MASTER, userAgent = user.user.replace(/^system:/, '')) =>
-      new RestClient({
-        transport: inProcessTransport(apiServer, user, term),
-        clock: context.clock,
-        // The program's name: it becomes the manager of the fields that it writes.
-        userAgent,
-      });
-    const shared = {
-      clock: context.clock,
-      random: context.random,
-      logger,
-      signal,
-      identity: `${options.name}_${term}`,
-    };
-    const manager = clientOf(CONTROLLER_MANAGER);
-    // The scheduler and the controllers look at the same objects: each is read, and held, once. They begin with the controllers.
-    const informers = new Informers({ ...shared, client: manager, freezes: false });
     const bootstrapped = Promise.withResolvers<void>();
-    const tokens = new ServiceAccountTokens({
-      key: setup.secrets.serviceAccountKey,
-      issuer: issuerOf(setup),
-      clock: context.clock,
-      newUid: randomUUID,
-    });
     const advertise = options.advertise ?? { host: advertised(options.listen.host), port: options.listen.port };
+    const identity = { ...MASTER, fenceTerm: term };
     await Promise.all([
       keepBootstrapObjects({
         server: apiServer,
-        identity: { ...MASTER, fenceTerm: term },
+        identity,
         serviceCIDR: setup.settings.serviceCIDR,
         clientCa: setup.secrets.authority.certificate,
         frontProxyCa: certificates.frontProxy.authority,
@@ -354,44 +339,37 @@ function leaderWork({
         livingMasters: async () => livingMasters(store, options, advertise.host),
         onMade: () => bootstrapped.resolve(),
       }),
-      apiServer.keepApiServices({ ...MASTER, fenceTerm: term }, signal),
-      // Before the cluster has its roles, controllers may nothing.
-      afterwards(bootstrapped.promise, signal, () =>
-        startControllers({
-          ...shared,
-          informers,
-          client: manager,
-          clientFor: account => clientOf(controllerUser(account), 'kube-controller-manager'),
-          options: {
+      apiServer.keepApiServices(identity, signal),
+      runLeaderThread({
+        order: {
+          term,
+          identity: `${options.name}_${term}`,
+          master: options.name,
+          logLevel: logger.level,
+          schedulerConfiguration,
+          controllers: {
             clusterCidr: setup.settings.clusterCIDR,
-            // As Kubernetes has it, schedules without a zone of their own are in this machine's.
-            timeZone: new Intl.DateTimeFormat().resolvedOptions().timeZone,
-            rootCa: setup.secrets.authority.certificate,
-            signSecretToken: subject => tokens.signForSecret(subject),
             reservedPorts: [options.listen.port, options.peerListen.port, advertise.port, AGENT_PORT],
             balancesServices: options.balancesServices,
             routesIngresses: options.routesIngresses,
             nodeHealth: options.failover.nodeHealth,
             legacyTokenUnusedMs: options.authentication.legacyTokenUnusedMs,
-            signCertificate: ({ request, usages, expirationSeconds }) =>
-              signAsRequested(setup.secrets.authority, request, {
-                usages: SIGNED_USAGES.filter(usage => usages.includes(usage)),
-                nowMs: context.clock.now(),
-                expirationSeconds,
-              }),
           },
-        }),
-      ),
-      runScheduler({ ...shared, informers, client: clientOf(SCHEDULER), configuration: scheduling }),
+          signing: {
+            authority: setup.secrets.authority,
+            serviceAccountKey: setup.secrets.serviceAccountKey,
+            issuer: issuerOf(setup),
+          },
+        },
+        apiServer,
+        ready: bootstrapped.promise,
+        signal,
+        clock: context.clock,
+        defer: call => void setImmediate(call),
+        figures,
+      }),
       secretsAtRest.keep(signal),
     ]);
     logger.info({ term }, 'this master leads no more');
   };
-}
-
-/** Runs `work` once `first` has happened, or not at all. */
-async function afterwards(first: Promise<void>, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-  const aborted = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
-  await Promise.race([first, aborted]);
-  if (!signal.aborted) await work();
 }

@@ -58,9 +58,11 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'control/apiserver/': ['control/api/', 'store/'],
   'control/controllers/': ['control/api/', 'control/client/'],
   'control/scheduler/': ['control/api/', 'control/client/'],
+  'control/leader/': ['control/api/', 'control/client/', 'control/controllers/', 'control/scheduler/'],
   'control/master/': [
     'control/api/',
     'control/client/',
+    'control/leader/',
     'control/pki/',
     'control/join/',
     'control/operations/',

@@ -59,6 +59,7 @@ export interface DispatchOptions {
   /** Undefined where service accounts have no tokens. */
   readonly tokens: ServiceAccountTokens | undefined;
   readonly fairness: Fairness;
+  readonly moreMetrics: (() => Promise<string>) | undefined;
 }
 
 type Verb = (core: Core, request: ResourceRequest) => Promise<Reply>;
@@ -121,7 +122,8 @@ async function findDocument(
     case '/metrics':
       return async () => {
         const { registry } = options.core.metrics;
-        return textReply(200, await registry.metrics(), { 'content-type': registry.contentType });
+        const [own, more = ''] = await Promise.all([registry.metrics(), options.moreMetrics?.()]);
+        return textReply(200, own + more, { 'content-type': registry.contentType });
       };
   }
   const dump = dumpFor(path, options.fairness.scheduler);

@@ -54,6 +54,8 @@ export interface ApiServerOptions {
   readonly liveness?: readonly HealthCheck[];
   /** Where the server's metrics go, and what else `/metrics` shows. */
   readonly registry?: Registry;
+  /** Figures of other parts of the process, in Prometheus' text form, behind those of the registry. */
+  readonly moreMetrics?: () => Promise<string>;
   readonly audit?: (record: AuditRecord) => void;
   /** What is written down of requests, and where: a line of JSON an event. */
   readonly auditLog?: Pick<AuditorOptions, 'policy' | 'write'>;

@@ -191,6 +191,7 @@ class Server implements ApiServer {
       authorizer,
       tokens,
       fairness,
+      moreMetrics: options.moreMetrics,
     });
     this.#keeper = new ApiServiceKeeper({
       cache,

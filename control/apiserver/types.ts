@@ -37,6 +37,8 @@ export interface ApiResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: AsyncIterable<Uint8Array>;
+  /** The whole body, where it is there at once. */
+  readonly whole?: Uint8Array;
 }
 
 /** What a request's path and method mean (apiserver: RequestInfo). */

@@ -21,6 +21,8 @@ export interface ApiResponse {
   readonly headers: Readonly<Record<string, string>>;
   /** The body as it arrives; must be drained or returned. */
   readonly body: AsyncIterable<Uint8Array>;
+  /** The whole body, where it is there at once: then nobody need drain `body`, which gives the same. */
+  readonly whole?: Uint8Array;
 }
 /**
  * Carries requests: `https.ts` over the network with a health-checked list of masters, or in the process, where

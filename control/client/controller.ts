@@ -13,6 +13,8 @@ export interface ReconcileResult {
 
 /** Numbers for /metrics; the composer decides where they go. */
 export interface ControllerMetrics {
+  /** A controller begins: how many keys wait may be asked of its queue from now on. */
+  started(controller: string, queue: { readonly length: number }): void;
   reconciled(outcome: { readonly controller: string; readonly durationMs: number; readonly failed: boolean }): void;
 }
 
@@ -29,6 +31,7 @@ export interface ControllerLoop {
 
 /** Runs until the signal aborts; resolves when the last worker has put down its key. */
 export async function runController(loop: ControllerLoop): Promise<void> {
+  loop.metrics?.started(loop.name, loop.queue);
   const stop = () => loop.queue.shutDown();
   if (loop.signal.aborted) stop();
   loop.signal.addEventListener('abort', stop, { once: true });

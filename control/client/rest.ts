@@ -160,7 +160,7 @@ export class RestClient implements Client {
 
   async #json<T>(request: ApiRequest): Promise<T> {
     const response = await this.#request(request);
-    const text = await readText(response.body);
+    const text = response.whole ? decoder.decode(response.whole) : await readText(response.body);
     // The server is trusted to send what the path names; boundaries that are not ours parse with a schema.
     return (text === '' ? {} : JSON.parse(text)) as T;
   }
@@ -316,5 +316,7 @@ export async function readText(body: AsyncIterable<Uint8Array>): Promise<string>
     sizeBytes += chunk.length;
     if (sizeBytes > RESPONSE_BYTES_MAX) throw new RangeError(`the response is larger than ${RESPONSE_BYTES_MAX} bytes`);
   }
-  return new TextDecoder().decode(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
+  return decoder.decode(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
 }
+
+const decoder = new TextDecoder();

@@ -3,9 +3,10 @@ import type { ApiServer } from '../apiserver/server.ts';
 import type { Clock } from '../client/clock.ts';
 import { RestClient } from '../client/rest.ts';
 import { ensureToken } from '../join/tokens.ts';
+import { MASTER } from '../leader/accounts.ts';
 import { parseToken } from '../pki/token.ts';
 import type { MasterStore } from './datastore.ts';
-import { inProcessTransport, MASTER } from './leadership.ts';
+import { inProcessTransport } from './leadership.ts';
 import type { MasterContext, MasterOptions } from './options.ts';
 
 /** How long a new cluster's first master may take to lead itself. */

@@ -2,33 +2,7 @@
 
 import type { ApiServer } from '../apiserver/server.ts';
 import type { ApiRequest, ApiTransport } from '../client/client.ts';
-
-/** Who acts within a master, as the API server knows it. */
-export interface InternalUser {
-  readonly user: string;
-  readonly groups: readonly string[];
-}
-/** Reads for all controllers, and holds their lease; may what its roles say, and no more. */
-export const CONTROLLER_MANAGER: InternalUser = {
-  user: 'system:kube-controller-manager',
-  groups: ['system:authenticated'],
-};
-/** One controller, as the service account whose roles it has. It needs no token, and so the account need not be there. */
-export function controllerUser(account: string): InternalUser {
-  return {
-    user: `system:serviceaccount:kube-system:${account}`,
-    groups: ['system:serviceaccounts', 'system:serviceaccounts:kube-system', 'system:authenticated'],
-  };
-}
-/** May what its roles say, and no more. */
-export const SCHEDULER: InternalUser = {
-  user: 'system:kube-scheduler',
-  groups: ['system:authenticated'],
-};
-export const MASTER: InternalUser = {
-  user: 'system:raftsman:master',
-  groups: ['system:masters', 'system:authenticated'],
-};
+import type { InternalUser } from '../leader/accounts.ts';
 
 /** A transport that stays in the process; what it writes is refused once `fenceTerm` has passed. */
 export function inProcessTransport(

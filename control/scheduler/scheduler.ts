@@ -25,7 +25,7 @@ import { describePod, type PodInfo } from './pod-info.ts';
 import { PodWriter } from './pod-writer.ts';
 import { planPreemption } from './preempt.ts';
 import { DEFAULT_SCHEDULER_NAME, type Profile } from './profile.ts';
-import { SchedulingQueue } from './queue.ts';
+import { SchedulingQueue, type WaitingState } from './queue.ts';
 import { ClusterSnapshot } from './snapshot.ts';
 import { type AssumedVolumes, VolumeBinder } from './volume-binder.ts';
 import { planVolumes, sortClaims } from './volume-plan.ts';
@@ -47,7 +47,9 @@ export interface SchedulerOptions {
 
 /** Numbers for /metrics. */
 export interface SchedulerMetrics {
-  decided(outcome: { readonly placed: boolean; readonly durationMs: number }): void;
+  /** The scheduler begins: how many pods wait may be asked of its queue from now on. */
+  started(queue: { count(state: WaitingState): number }): void;
+  decided(outcome: { readonly placed: boolean; readonly profile: string; readonly durationMs: number }): void;
 }
 
 /** Runs until the signal aborts. Never rejects. */
@@ -111,6 +113,7 @@ class Scheduler {
     const synced = await Promise.all(informers.map(informer => informer.waitForSync(signal)));
     if (!synced.every(Boolean)) return;
     logger.info({ nodes: this.#watch.nodes.size }, 'scheduler started');
+    this.#options.metrics?.started(this.#queue);
     for (let next = await this.#queue.take(); next && !signal.aborted; next = await this.#queue.take()) {
       this.#schedule(next.pod);
       if (this.#writes.isFull) await this.#writes.room();
@@ -135,6 +138,7 @@ class Scheduler {
     const decision = decide(info, this.#snapshot, profile, this.#options.random);
     this.#options.metrics?.decided({
       placed: decision.kind === 'place',
+      profile: profile.schedulerName,
       durationMs: this.#options.clock.now() - startedAtMs,
     });
     if (decision.kind === 'place') this.#place(info, decision.node, decision.searched);
@@ -195,7 +199,8 @@ class Scheduler {
     const nodes = this.#snapshot.nodes.length;
     this.#queue.putUnschedulable(uid, diagnosis.plugins.size > 0 ? diagnosis.plugins : ANY_PLUGIN);
     if (nodes === 0) {
-      this.#writes.add(this.#writer.report(pod, explain(diagnosis, nodes, '')));
+      this.#snapshot.denominate(uid);
+      this.#writes.add(this.#writer.report(pod, explain(diagnosis, nodes, ''), { nomination: '' }));
       return;
     }
     const preemption = planPreemption(info, this.#snapshot, profile, {

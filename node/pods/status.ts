@@ -44,15 +44,21 @@ export function computeStatus(input: PodInput, context: StatusContext): PodStatu
   if (record.rejected) return rejectedStatus(input);
   const spec = pod.spec;
   const statusOf = (inInit: boolean) => (container: AnyContainer) => containerStatus(input, container, inInit, context);
-  const initContainerStatuses = (spec?.initContainers ?? []).map(statusOf(true));
-  const containerStatuses = (spec?.containers ?? []).map(statusOf(false));
-  const ephemeral = (spec?.ephemeralContainers ?? []).map(statusOf(false));
+  const { initContainerStatuses, containerStatuses } = withEnds(input, {
+    initContainerStatuses: (spec?.initContainers ?? []).map(statusOf(true)),
+    containerStatuses: (spec?.containers ?? []).map(statusOf(false)),
+  });
+  const ephemeral = (spec?.ephemeralContainers ?? []).map(container => ({
+    // Nobody waits for one: it is neither started nor ready (k/k: prober_manager.go leaves them out).
+    ...withoutStarted(statusOf(false)(container)),
+    ready: false,
+  }));
   const phase = phaseOf(input, containerStatuses);
   const address = record.address;
   const [hostIP] = context.hostIPs;
   return {
     phase,
-    ...(record.verdict && explained(record.verdict)),
+    ...(record.verdict && phase === 'Failed' && explained(record.verdict)),
     conditions: podConditions(input, { phase, initContainerStatuses, containerStatuses }),
     ...(hostIP !== undefined && { hostIP, hostIPs: context.hostIPs.map(ip => ({ ip })) }),
     ...(address !== undefined && address !== '' && { podIP: address, podIPs: addressesOf(record).map(ip => ({ ip })) }),
@@ -70,14 +76,31 @@ function rejectedStatus({ pod, record }: PodInput): PodStatus {
   return { phase: 'Failed', qosClass, ...(record.verdict && explained(record.verdict)) };
 }
 
-const explained = ({ reason, message }: Verdict) => ({ reason, message });
+const explained = ({ reason, message }: Verdict) => ({
+  ...(reason !== '' && { reason }),
+  ...(message !== '' && { message }),
+});
+
+function withoutStarted({ started: _, ...status }: PodContainerStatus): PodContainerStatus {
+  return status;
+}
+
+/**
+ * As the containers have it, but for the end: a pod is over only once nothing of it runs any more, so that nobody puts
+ * another in its place before; and then it is, even if it never began (k/k: status_manager.go, mergePodStatus and TerminatePod).
+ */
+function phaseOf(input: PodInput, containers: readonly PodContainerStatus[]): Phase {
+  const { record, pod } = input;
+  if (record.ended) return record.ended;
+  if (pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded') return pod.status.phase;
+  const phase = record.verdict || initFailedForGood(input) ? 'Failed' : livePhase(input, containers);
+  if (isFinished(input)) return phase === 'Succeeded' ? phase : 'Failed';
+  if (phase === 'Pending' || !isRunning(input)) return phase;
+  return !isInitialized(input) || containers.map(lifeOf).includes('unborn') ? 'Pending' : 'Running';
+}
 
 /** Pending until every container has come up once; then what the containers say, with the restart policy in mind. */
-function phaseOf(input: PodInput, containers: readonly PodContainerStatus[]): Phase {
-  const { record } = input;
-  if (record.ended) return record.ended;
-  if (record.verdict) return 'Failed';
-  if (initFailedForGood(input)) return 'Failed';
+function livePhase(input: PodInput, containers: readonly PodContainerStatus[]): Phase {
   if (!isInitialized(input)) return 'Pending';
   const states = containers.map(lifeOf);
   if (states.includes('unborn')) return 'Pending';
@@ -104,6 +127,41 @@ function sidecarRuns({ pod, sandboxes }: PodInput): boolean {
     .filter(isSidecar)
     .some(({ name }) => containersNamed(sandboxes[0], name)[0]?.state === 'running');
 }
+
+/** True while any container of the pod runs, of whichever sort. */
+export function isRunning({ sandboxes }: PodInput): boolean {
+  return sandboxes.some(({ containers }) => containers.some(({ state }) => state === 'running'));
+}
+
+/** The pod ends, and nothing of it runs any more. */
+const isFinished = (input: PodInput): boolean => input.record.termination !== undefined && !isRunning(input);
+
+type Statuses = Required<Pick<PodStatus, 'initContainerStatuses' | 'containerStatuses'>>;
+
+/**
+ * At a pod's end no container waits any more: of one that nothing is known of it is told that it failed. Containers that
+ * init containers kept from beginning are left as they are (k/k: status_manager.go, TerminatePod).
+ */
+function withEnds(input: PodInput, { initContainerStatuses, containerStatuses }: Statuses): Statuses {
+  if (!isFinished(input)) return { initContainerStatuses, containerStatuses };
+  const ended = (status: PodContainerStatus) =>
+    status.state?.terminated ? status : { ...status, state: { terminated: UNKNOWN_END } };
+  const begun = Math.max(1, initContainerStatuses.findLastIndex(hasBegun) + 1);
+  const hasInitialized = initContainerStatuses.length === 0 || containerStatuses.some(hasBegun) || isInitialized(input);
+  return {
+    initContainerStatuses: initContainerStatuses.map((status, index) => (index < begun ? ended(status) : status)),
+    containerStatuses: hasInitialized ? containerStatuses.map(ended) : containerStatuses,
+  };
+}
+
+const hasBegun = ({ state, lastState }: PodContainerStatus): boolean =>
+  !state?.waiting || lastState?.terminated !== undefined;
+
+const UNKNOWN_END: ContainerStateTerminated = {
+  exitCode: 137,
+  reason: 'ContainerStatusUnknown',
+  message: 'The container could not be located when the pod was terminated',
+};
 
 /** Being deleted: containers that ended will not come back, whatever the policy. */
 function stopsForGood({ pod, record }: PodInput): boolean {

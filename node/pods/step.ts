@@ -30,6 +30,7 @@ import {
   type StopReason,
 } from './record.ts';
 import { needsRestart, sameResources } from './resize.ts';
+import { stepStop } from './stop-order.ts';
 
 export type Action =
   | { readonly type: 'mountVolumes' }
@@ -50,6 +51,8 @@ export type Action =
       readonly graceSeconds: number;
       readonly reason: StopReason;
     }
+  /** Of one that is to end, but not yet: others end before it. */
+  | { readonly type: 'runPreStop'; readonly container: string; readonly id: string; readonly graceSeconds: number }
   | { readonly type: 'resizeContainer'; readonly container: string; readonly id: string }
   | { readonly type: 'removeContainer'; readonly id: string }
   | { readonly type: 'giveUp'; readonly reason: string; readonly message: string }
@@ -179,15 +182,18 @@ function stepContainers(input: PodInput, sandbox: SandboxStatus): Step {
     if (next.wakeAt !== undefined) waits.push(next.wakeAt);
     return next.action;
   };
+  let isHeldBack = false;
   for (const container of spec?.initContainers ?? []) {
     const sidecar = isSidecar(container);
     const [newest] = containersNamed(sandbox, container.name);
     if (!sidecar && (initialized || (newest && endOf(input, newest)?.exitCode === 0))) continue;
     const action = consider(container, true);
     if (action) return { action };
-    if (!initialized && !(sidecar && newest && isStarted(input, newest))) return soonest(waits);
+    isHeldBack = !initialized && !(sidecar && newest && isStarted(input, newest));
+    if (isHeldBack) break;
   }
-  for (const container of [...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])]) {
+  // Who looks at a pod that does not get through its init containers waits for none of them.
+  for (const container of [...(isHeldBack ? [] : (spec?.containers ?? [])), ...(spec?.ephemeralContainers ?? [])]) {
     const action = consider(container, false);
     if (action) return { action };
   }
@@ -315,34 +321,6 @@ function stepEnded(input: PodInput): Step {
   const stopping = stepStop(input, startedAt + graceSeconds * 1000);
   if (stopping) return stopping;
   return record.detached ? {} : { action: { type: 'detachNetwork' } };
-}
-
-/**
- * Stops what runs: containers first, then sidecars from the last to the first, each only when those after it have ended.
- * Undefined when nothing runs any more.
- */
-function stepStop(input: PodInput, deadline: number): Step | undefined {
-  const { pod, record, now } = input;
-  const running = input.sandboxes
-    .flatMap(sandbox => sandbox.containers)
-    .filter(container => container.state === 'running');
-  if (running.length === 0) return undefined;
-  const initNames = (pod.spec?.initContainers ?? []).map(({ name }) => name);
-  const stage = (name: string) => initNames.indexOf(name);
-  // Containers proper have no place among the init containers: -1; they go first.
-  const proper = running.filter(({ name }) => stage(name) === -1);
-  const last = Math.max(...running.map(({ name }) => stage(name)));
-  const due = proper.length > 0 ? proper : running.filter(({ name }) => stage(name) === last);
-  for (const container of due) {
-    const stop = record.containers.get(container.id)?.stop;
-    // Grace periods are whole seconds, rounded up: a stop for this deadline may end up to one later.
-    if (stop && stop.deadline < Math.max(deadline, now) + 1000) continue;
-    const graceSeconds = Math.max(0, Math.ceil((deadline - now) / 1000));
-    return {
-      action: { type: 'stopContainer', container: container.name, id: container.id, graceSeconds, reason: 'pod' },
-    };
-  }
-  return {};
 }
 
 function mayRestart(input: PodInput, container: AnyContainer, exitCode: number, inInit: boolean): boolean {

@@ -1,14 +1,8 @@
 /** Rules of the controllers and of the server, each with what it is without; the simulation has to notice each. */
 
-export interface Mutation {
-  readonly rule: string;
-  readonly file: string;
-  /** Stands in the file exactly once. */
-  readonly find: string;
-  readonly replace: string;
-}
+import type { SourceChange } from '../helpers/source-copy.ts';
 
-export const MUTATIONS: readonly Mutation[] = [
+export const MUTATIONS: readonly SourceChange[] = [
   {
     rule: 'surge is a bound',
     file: 'control/controllers/deployment-plan.ts',

@@ -1,13 +1,11 @@
 /** Takes out each rule of `mutation-list.ts` in turn and shows that the simulation notices. */
 import { spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { flagsOf } from '../helpers/flags.ts';
+import { copySources, withChange } from '../helpers/source-copy.ts';
 import { MUTATIONS } from './mutation-list.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const USAGE = `Takes out each rule of mutation-list.ts in turn and shows that the simulation of the control plane notices:
 
   node test/control-simulation/mutations.ts [--only TEXT] [--seeds 100] [--jobs N]
@@ -21,7 +19,7 @@ const values = flagsOf(USAGE, {
   jobs: { type: 'string' },
 });
 
-const copy = copySources();
+const copy = copySources(['raft', 'store', 'control', 'test/simulation', 'test/control-simulation']);
 try {
   process.exitCode = await run();
 } finally {
@@ -31,34 +29,17 @@ try {
 async function run(): Promise<number> {
   const chosen = MUTATIONS.filter(({ rule }) => rule.includes(values.only ?? ''));
   let unnoticed = 0;
-  for (const { rule, file, find, replace } of chosen) {
-    const path = join(copy, file);
-    const source = readFileSync(path, 'utf8');
-    if (source.split(find).length !== 2) throw new Error(`${file} does not hold this exactly once: ${find}`);
-    writeFileSync(
-      path,
-      source.replace(find, () => replace),
-    );
-    const finding = await firstFailure();
-    writeFileSync(path, source);
+  for (const mutation of chosen) {
+    const finding = await withChange(copy, mutation, firstFailure);
     if (finding === undefined) unnoticed++;
     console.log(
-      finding === undefined ? `✘ NOT NOTICED in ${values.seeds} seeds: ${rule}` : `✔ ${rule}\n    ${finding}`,
+      finding === undefined
+        ? `✘ NOT NOTICED in ${values.seeds} seeds: ${mutation.rule}`
+        : `✔ ${mutation.rule}\n    ${finding}`,
     );
   }
   console.log(`${chosen.length} rules taken out, ${unnoticed} not noticed`);
   return unnoticed > 0 || chosen.length === 0 ? 1 : 0;
-}
-
-function copySources(): string {
-  const target = mkdtempSync(join(tmpdir(), 'raftsman-control-mutations-'));
-  for (const folder of ['raft', 'store', 'control', 'test/simulation', 'test/control-simulation']) {
-    cpSync(join(ROOT, folder), join(target, folder), { recursive: true, filter: path => !path.endsWith('.test.ts') });
-  }
-  for (const file of ['package.json', 'tsconfig.json', 'test/helpers/flags.ts'])
-    cpSync(join(ROOT, file), join(target, file));
-  symlinkSync(join(ROOT, 'node_modules'), join(target, 'node_modules'));
-  return target;
 }
 
 /** Runs seeds on the changed copy, up to the first in which a judge speaks. */

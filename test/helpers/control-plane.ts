@@ -15,7 +15,7 @@ import { Informers } from '../../control/client/informers.ts';
 import { RestClient } from '../../control/client/rest.ts';
 import { systemClock } from '../../control/client/system-clock.ts';
 import { startControllers } from '../../control/controllers/all.ts';
-import { CONTROLLER_MANAGER, controllerUser, type InternalUser, SCHEDULER } from '../../control/master/leadership.ts';
+import { CONTROLLER_MANAGER, controllerUser, type InternalUser, SCHEDULER } from '../../control/leader/accounts.ts';
 import { runScheduler } from '../../control/scheduler/scheduler.ts';
 import { until } from './run.ts';
 

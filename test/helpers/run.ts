@@ -58,17 +58,13 @@ export async function mustRun(command: string, args: readonly string[], options:
 /** Thrown from a condition: it can never come true any more. */
 export class HopelessError extends Error {}
 
-/** How many times as long as usual is waited: an emulated machine is that much slower. */
-export const patience = Math.max(1, Number(process.env.RAFTSMAN_PATIENCE ?? 1) || 1);
-
 /** Waits until `condition` gives something truthy; fails with `what` and its last word when the time is over. */
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
   timeoutMs = 30_000,
 ): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
-  const waitMs = timeoutMs * patience;
-  const deadline = performance.now() + waitMs;
+  const deadline = performance.now() + timeoutMs;
   let last: unknown;
   for (;;) {
     try {
@@ -81,7 +77,7 @@ export async function until<T>(
     }
     if (performance.now() > deadline)
       throw new Error(
-        `${what}: not within ${waitMs / 1000} s; last: ${last instanceof Error ? last.message : JSON.stringify(last)}`,
+        `${what}: not within ${timeoutMs / 1000} s; last: ${last instanceof Error ? last.message : JSON.stringify(last)}`,
       );
     await new Promise(resolve => setTimeout(resolve, 50));
   }

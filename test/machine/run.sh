@@ -16,8 +16,6 @@ memory=${RAFTSMAN_MACHINE_MEMORY:-6G}
 processors=${RAFTSMAN_MACHINE_PROCESSORS:-$(nproc)}
 limit=${RAFTSMAN_MACHINE_TIMEOUT:-1h}
 disk_size=8G
-# Tests wait so many times as long there (`RAFTSMAN_PATIENCE`).
-emulated_patience=4
 # What the first program needs to mount the root; all else is loaded when it is asked for.
 first_modules=(virtio_pci virtio_blk virtio_net virtio_console 9pnet_virtio 9p crc32c_generic ext4 overlay)
 
@@ -96,7 +94,6 @@ done
   for name in $(compgen -e | grep -E '^(PATH|LANG|NODE_.*|RAFTSMAN_.*)$' | grep -v '^RAFTSMAN_MACHINE_'); do
     printf 'export %s=%q\n' "$name" "${!name}"
   done
-  [ "$accelerator" = kvm ] || printf 'export RAFTSMAN_PATIENCE=${RAFTSMAN_PATIENCE:-%s}\n' "$emulated_patience"
   printf 'export PATH=%q\ncd %q\n' "$repository/node_modules/.bin:$PATH" "$repository"
   if [ "$1" = -c ]; then
     printf '%s\n' "$2"

@@ -7,7 +7,6 @@ import { connectApi } from '../helpers/api.ts';
 import { newCluster, type TestCluster } from '../helpers/cluster.ts';
 import { makeBusyboxImage } from '../helpers/images.ts';
 import { testWith } from '../helpers/requirements.ts';
-import { patience } from '../helpers/run.ts';
 import type { PodCase } from './case.ts';
 import { allCases } from './cases/index.ts';
 import { runCases } from './runner.ts';
@@ -46,7 +45,7 @@ test('no two cases have one name, and there are as many as there should be', t =
 for (const runtime of ['docker', 'native'] as const) {
   const needs = runtime === 'docker' ? (['root', 'docker', 'busybox'] as const) : (['root', 'busybox'] as const);
   testWith(needs)(`pods come to their ends on ${runtime}`, async t => {
-    t.timeout(SUITE_TIMEOUT_MS * patience);
+    t.timeout(SUITE_TIMEOUT_MS);
     const asked = allCases.filter(isAsked).map(one => ({ one, why: whyNot(one, runtime) }));
     for (const { one, why } of asked) if (why !== undefined) t.log(`${one.name} is left out: ${why}`);
     t.true(asked.length > 0, 'RAFTSMAN_POD_CASES names no case');

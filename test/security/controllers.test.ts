@@ -5,7 +5,7 @@ import type { ApiRequest } from '../../control/client/client.ts';
 import { RestClient } from '../../control/client/rest.ts';
 import { systemClock } from '../../control/client/system-clock.ts';
 import { startControllers } from '../../control/controllers/all.ts';
-import { CONTROLLER_MANAGER, controllerUser, type InternalUser } from '../../control/master/leadership.ts';
+import { CONTROLLER_MANAGER, controllerUser, type InternalUser } from '../../control/leader/accounts.ts';
 import { until } from '../helpers/run.ts';
 
 test('controllers have the roles that their work needs, and no others', async t => {

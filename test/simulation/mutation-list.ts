@@ -3,12 +3,9 @@
  * once; a mutation that no longer fits its source is an error, so that this list follows the code.
  */
 
-export interface Mutation {
-  /** The rule that is taken out. */
-  readonly rule: string;
-  readonly file: string;
-  readonly find: string;
-  readonly replace: string;
+import type { SourceChange } from '../helpers/source-copy.ts';
+
+export interface Mutation extends SourceChange {
   /** Why nothing unsafe can come of taking it out: it is not looked for. */
   readonly isRedundantBecause?: string;
 }

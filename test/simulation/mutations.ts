@@ -1,14 +1,12 @@
 /** Takes out each rule of `mutation-list.ts` in turn and shows that the simulation notices. */
 import { spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { flagsOf } from '../helpers/flags.ts';
+import { copySources, withChange } from '../helpers/source-copy.ts';
 import { MUTATIONS, type Mutation } from './mutation-list.ts';
 import { NOTICED_AT } from './mutation-seeds.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SEEDS_DEFAULT = 1_000;
 /**
  * The short form begins where each rule was noticed last time, and with another rule each day, so that all get their turn.
@@ -47,7 +45,7 @@ const values = flagsOf(USAGE, {
 const isShort = values.short === true;
 const seeds = values.seeds ?? String(isShort ? SEEDS_SHORT : SEEDS_DEFAULT);
 
-const copy = copySources();
+const copy = copySources(['raft', 'store', 'test/simulation']);
 try {
   process.exitCode = await run();
 } finally {
@@ -92,36 +90,11 @@ async function run(): Promise<number> {
   return unnoticed > 0 || tried === 0 ? 1 : 0;
 }
 
-function copySources(): string {
-  const target = mkdtempSync(join(tmpdir(), 'raftsman-mutations-'));
-  for (const folder of ['raft', 'store', 'test/simulation']) {
-    cpSync(join(ROOT, folder), join(target, folder), {
-      recursive: true,
-      filter: path => !path.endsWith('.test.ts'),
-    });
-  }
-  for (const file of ['package.json', 'tsconfig.json', 'test/helpers/flags.ts'])
-    cpSync(join(ROOT, file), join(target, file));
-  symlinkSync(join(ROOT, 'node_modules'), join(target, 'node_modules'));
-  return target;
-}
-
 type Result = Finding | 'outOfTime' | undefined;
 
-async function tryOut({ rule, file, find, replace }: Mutation, timeMsMax: number | undefined): Promise<Result> {
-  const path = join(copy, file);
-  const source = readFileSync(path, 'utf8');
-  if (source.split(find).length !== 2)
-    throw new Error(`${file} does not hold this exactly once, for "${rule}":\n${find}`);
-  writeFileSync(
-    path,
-    source.replace(find, () => replace),
-  );
-  try {
-    return await firstFailure(isShort ? (NOTICED_AT[rule] ?? 1) : 1, timeMsMax);
-  } finally {
-    writeFileSync(path, source);
-  }
+function tryOut(mutation: Mutation, timeMsMax: number | undefined): Promise<Result> {
+  const from = isShort ? (NOTICED_AT[mutation.rule] ?? 1) : 1;
+  return withChange(copy, mutation, () => firstFailure(from, timeMsMax));
 }
 
 /** Runs seeds on the changed copy, up to the first that fails. */

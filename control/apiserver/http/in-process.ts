@@ -49,7 +49,9 @@ export function toApiResponse(reply: Reply, warnings: readonly string[]): ApiRes
     headers[name] = typeof value === 'string' ? value : value.join(', ');
   }
   const { body } = reply;
-  return { status: reply.status, headers, body: body instanceof Uint8Array ? once(body) : body };
+  return body instanceof Uint8Array
+    ? { status: reply.status, headers, body: once(body), whole: body }
+    : { status: reply.status, headers, body };
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

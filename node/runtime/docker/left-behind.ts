@@ -1,7 +1,7 @@
 /**
  * Ends what a container's first process left behind, where the engine was to do so and did not. A container that shares the
  * processes of its pod or of the machine can leave some; containerd ends them with the first process, but misses one that ended
- * before its start was answered (1.7, 2.1). Engines from 23 on then wait until nobody holds the container's output any more, and
+ * before its start was answered (1.7; containerd's pull request 10608 is about the same place). Engines from 23 on then wait until nobody holds the container's output any more, and
  * answer no question about the container meanwhile. Only for an engine on this machine; elsewhere nothing is found.
  */
 import { readdir, readFile } from 'node:fs/promises';
