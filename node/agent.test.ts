@@ -99,6 +99,27 @@ test('a container that fails waits longer before each restart', async t => {
   await until('so is its message file', async () => (await readdir(messages)).join() === '1,2');
 });
 
+for (const restartPolicy of ['Never', 'OnFailure'] as const)
+  test(`a container that gets another image starts anew, also where it restarts ${restartPolicy}`, async t => {
+    const world = await World.create();
+    t.teardown(() => world.close());
+    await world.startAgent();
+    await world.createPod('web', {
+      restartPolicy,
+      containers: ['app', 'other'].map(name => ({ name, image: 'app:1' })),
+    });
+    await world.untilPod('web', 'is Running', ({ status }) => status?.phase === 'Running');
+    const patch = { type: 'application/strategic-merge-patch+json' as const };
+    const body = { spec: { containers: [{ name: 'app', image: 'app:2' }] } };
+    await world.client.patch(pods, { namespace: 'default', name: 'web' }, { ...patch, body });
+    await world.clock.advance(1_500);
+    await until('the other image runs', () => world.runtime.running('app')?.spec.image === 'app:2');
+    t.is((await world.pod('web')).status?.phase, 'Running');
+    world.runtime.exit('app', 0);
+    world.runtime.exit('other', 0);
+    await world.untilPod('web', 'has ended', ({ status }) => status?.phase === 'Succeeded');
+  });
+
 test('a container that fails and gets another image waits no longer', async t => {
   const world = await World.create();
   t.teardown(() => world.close());
@@ -144,6 +165,27 @@ test('an image that cannot be pulled is tried again, later and later', async t =
     'Failed: Error: ImagePullBackOff',
   ])
     t.true(events.includes(text), text);
+});
+
+test('a runtime that cannot say whether it has an image is asked again', async t => {
+  const world = await World.create();
+  t.teardown(() => world.close());
+  const { runtime } = world;
+  const answer = runtime.imageStatus.bind(runtime);
+  runtime.imageStatus = async () => {
+    throw new Error('the engine hangs');
+  };
+  await world.startAgent();
+  await world.createPod('web');
+  const waitingOf = ({ status }: Pod) => status?.containerStatuses?.[0]?.state?.waiting;
+  const pod = await world.untilPod('web', 'waits', one => waitingOf(one)?.reason === 'ImageInspectError');
+  const why = 'Failed to inspect image "app:1": the engine hangs';
+  t.is(waitingOf(pod)?.message, why);
+  const events = await world.events('web');
+  for (const text of [`InspectFailed: ${why}`, 'Failed: Error: ImageInspectError']) t.true(events.includes(text), text);
+  runtime.imageStatus = answer;
+  await world.clock.advance(10_500);
+  await world.untilPod('web', 'is Running', ({ status }) => status?.phase === 'Running');
 });
 
 test('init containers run one by one, and a sidecar stays until the end', async t => {

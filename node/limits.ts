@@ -42,6 +42,8 @@ export const STOP_GRACE_SECONDS_MIN = 2;
 export const GRACE_SECONDS_DEFAULT = 30;
 /** Largest termination message kept. */
 export const TERMINATION_MESSAGE_BYTES_MAX = 4096;
+/** Of all containers of a pod together. */
+export const TERMINATION_MESSAGES_BYTES_MAX = 12 * 1024;
 /** Taken from the log where the policy is FallbackToLogsOnError. */
 export const TERMINATION_LOG_BYTES_MAX = 2048;
 export const TERMINATION_LOG_LINES_MAX = 80;

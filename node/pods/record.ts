@@ -45,7 +45,7 @@ export interface ContainerRecord {
   resources: ResourceRequirements | undefined;
 }
 
-export type ImageReason = 'ErrImagePull' | 'ErrImageNeverPull' | 'InvalidImageName';
+export type ImageReason = 'ErrImagePull' | 'ErrImageNeverPull' | 'InvalidImageName' | 'ImageInspectError';
 
 /** Of the image that one container needs next. */
 export type ImageRecord =

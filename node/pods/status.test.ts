@@ -119,6 +119,18 @@ const phases: [string, Case, string][] = [
   ['told to end, while it runs', { lives: { app: 'running' }, record: evicted }, 'Running'],
   ['told to end, while one runs and one never did', EVICTED_HALF, 'Pending'],
   ['told to end, and stopped', { lives: { app: 0 }, record: evicted }, 'Failed'],
+  [
+    'stopped so that it starts anew with another image',
+    {
+      policy: 'Never',
+      lives: { app: 143 },
+      record: ({ containers }) => {
+        const known = containers.get('app-0');
+        if (known) known.stop = { reason: 'changed', deadline: NOW };
+      },
+    },
+    'Running',
+  ],
   ['failed by others, while it runs', { lives: { app: 'running' }, status: { phase: 'Failed' } }, 'Failed'],
 ];
 for (const [what, given, phase] of phases) test(`phase: ${what}`, t => t.is(statusOf(given).phase, phase));
@@ -229,6 +241,24 @@ test('how a container ended', t => {
   });
   t.is(spoken?.message, 'last words');
   t.is(spoken?.containerID, 'docker://app-0');
+});
+
+test('the containers of a pod share the room for their last words', t => {
+  const names = Array.from({ length: 6 }, (_, index) => `c${index}`);
+  const { containerStatuses } = statusOf({
+    policy: 'Never',
+    containers: names,
+    lives: { c0: 1, c1: 1 },
+    record: record => {
+      for (const [id, text] of Object.entries({ 'c0-0': 'x'.repeat(4096), 'c1-0': `x${'é'.repeat(2000)}` })) {
+        const known = record.containers.get(id);
+        if (known) known.terminationMessage = text;
+      }
+    },
+  });
+  const said = containerStatuses?.map(({ state }) => state?.terminated?.message);
+  t.is(said?.[0], 'x'.repeat(2048));
+  t.is(said?.[1], `x${'é'.repeat(1023)}`);
 });
 
 test('conditions say what is missing', t => {

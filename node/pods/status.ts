@@ -14,6 +14,7 @@ import type {
   VolumeMount,
 } from '../api.ts';
 import { timeText } from '../clock.ts';
+import { TERMINATION_MESSAGES_BYTES_MAX } from '../limits.ts';
 import type { ContainerStatus } from '../runtime/runtime.ts';
 import { goDuration } from './back-off.ts';
 import { podConditions } from './conditions.ts';
@@ -26,7 +27,7 @@ import {
   type PodInput,
   type Verdict,
 } from './record.ts';
-import { endOf, initFailedForGood, isInitialized, restartPolicyOf, restartWait } from './step.ts';
+import { endOf, initFailedForGood, isInitialized, isReplaced, restartPolicyOf, restartWait } from './step.ts';
 
 export interface StatusContext {
   /** The node's addresses, the primary one first. */
@@ -73,7 +74,8 @@ export function computeStatus(input: PodInput, context: StatusContext): PodStatu
 /** Of a pod that the node never took: nothing of it was made, so nothing is told but why. */
 function rejectedStatus({ pod, record }: PodInput): PodStatus {
   const qosClass = pod.status?.qosClass ?? qosClassOf(pod);
-  return { phase: 'Failed', qosClass, ...(record.verdict && explained(record.verdict)) };
+  const startTime = timeText(record.startedAt);
+  return { phase: 'Failed', qosClass, startTime, ...(record.verdict && explained(record.verdict)) };
 }
 
 const explained = ({ reason, message }: Verdict) => ({
@@ -108,7 +110,9 @@ function livePhase(input: PodInput, containers: readonly PodContainerStatus[]): 
   const succeeded = states.every(state => state === 'succeeded');
   if (stopsForGood(input)) return succeeded ? 'Succeeded' : 'Failed';
   const policy = restartPolicyOf(input.pod);
-  if (policy === 'Always') return 'Running';
+  const newest = (input.pod.spec?.containers ?? []).map(({ name }) => containersNamed(input.sandboxes[0], name)[0]);
+  const returns = newest.some(container => container !== undefined && isReplaced(input, container));
+  if (policy === 'Always' || returns) return 'Running';
   if (succeeded) return 'Succeeded';
   return policy === 'Never' ? 'Failed' : 'Running';
 }
@@ -297,7 +301,8 @@ function terminated(
       finishedAt: at,
     };
   }
-  const message = known?.startFailure?.message || known?.terminationMessage || status.message;
+  const said = known?.startFailure?.message || known?.terminationMessage || status.message;
+  const message = said && shortened(said, input.pod);
   return {
     containerID,
     exitCode: known?.startFailure ? START_FAILED_EXIT_CODE : status.exitCode,
@@ -307,6 +312,21 @@ function terminated(
     startedAt: timeText(known?.startFailure ? 0 : status.startedAt),
     finishedAt: timeText(status.finishedAt),
   };
+}
+
+/** The containers of a pod share what may be told of their ends (k/k: status_manager.go, normalizeStatus). */
+function shortened(message: string, { spec }: Pod): string {
+  const { containers = [], initContainers = [], ephemeralContainers = [] } = spec ?? {};
+  const count = Math.max(1, containers.length + initContainers.length + ephemeralContainers.length);
+  const most = Math.floor(TERMINATION_MESSAGES_BYTES_MAX / count);
+  const bytes = Buffer.from(message);
+  // A character that is cut in two is left out.
+  return bytes.length <= most
+    ? message
+    : bytes
+        .subarray(0, most)
+        .toString('utf8')
+        .replace(/\uFFFD+$/, '');
 }
 
 /** What a start that failed counts as, whatever the runtime made of it. */

@@ -121,6 +121,12 @@ export function restartPolicyOf(pod: Pod): RestartPolicy {
   return policy === 'OnFailure' || policy === 'Never' ? policy : 'Always';
 }
 
+/** True if the agent ended it so that it starts anew, whatever the policy: with another image, or other amounts. */
+export function isReplaced({ record }: PodInput, { id }: ContainerStatus): boolean {
+  const reason = record.containers.get(id)?.stop?.reason;
+  return reason === 'changed' || reason === 'resize';
+}
+
 /** When a container ended: by exit, or by a start that failed. */
 export function endOf(input: PodInput, status: ContainerStatus): { at: number; exitCode: number } | undefined {
   if (status.state === 'exited') return { at: status.finishedAt, exitCode: status.exitCode };
@@ -212,7 +218,8 @@ function stepContainer(
   if (newest?.state === 'running') return stepRunning(input, container, newest);
   const end = newest && endOf(input, newest);
   if (newest && !end) return { action: { type: 'startContainer', container: container.name, id: newest.id } };
-  if (end && !mayRestart(input, container, end.exitCode, inInit)) return {};
+  const isOver = end && !mayRestart(input, container, end.exitCode, inInit);
+  if (newest && isOver && !isReplaced(input, newest)) return {};
   // It had succeeded in a sandbox that was lost.
   const before = newest ? undefined : input.record.lastTerminations.get(container.name);
   if (before && !inInit && !mayRestart(input, container, before.exitCode, inInit)) return {};
@@ -337,12 +344,12 @@ function isEphemeral(pod: Pod, container: AnyContainer): boolean {
 
 function endedForGood(input: PodInput, status: ContainerStatus, policy: RestartPolicy): boolean {
   const end = endOf(input, status);
-  return end !== undefined && (policy === 'Never' || end.exitCode === 0);
+  return end !== undefined && (policy === 'Never' || end.exitCode === 0) && !isReplaced(input, status);
 }
 
 function hasFailed(input: PodInput, status: ContainerStatus): boolean {
   const end = endOf(input, status);
-  return end !== undefined && end.exitCode !== 0;
+  return end !== undefined && end.exitCode !== 0 && !isReplaced(input, status);
 }
 
 function isStarted(input: PodInput, status: ContainerStatus): boolean {

@@ -262,6 +262,36 @@ real('what an agent reads at its start does not grow with the rules of services'
   t.true(machine.longest > 0 && machine.longest < chains * 200, `${machine.longest} bytes for ${chains} chains`);
 });
 
+real('whom an endpoint sees: a client in its own name, or the node where the reply has to come back to it', async t => {
+  t.timeout(60_000);
+  const world = await World.make(t, { kind: 'nftables', programs: [] });
+  const [one, client, outsider] = [await world.server('one'), await world.pod('client'), await world.outsider()];
+  const proxy = await world.proxy('a');
+  const added = '10.99.0.5';
+  for (const range of ['10.43.0.0/16', '10.99.0.0/16'])
+    await mustRun(outsider.run, 'ip', ['route', 'add', range, 'via', machineAddress]);
+  const [node, far, service] = ['10.42.1.1', '192.168.77.2', `${machineAddress}:${port.nodePort}`];
+  const expect = async (localOnly: boolean, seen: readonly (readonly [Namespace, string, string])[]) => {
+    const endpoints = [{ address: one.address, port: 8080, local: true, cluster: true }];
+    await proxy.sync({ ...port, clusterIPs: ['10.43.0.10', added], affinitySeconds: 0, localOnly, endpoints });
+    for (const [from, target, address] of seen) {
+      t.deepEqual(await world.ask(from, 'TCP', target), [`one ${address}`], `${target}, ${address}, ${localOnly}`);
+    }
+  };
+  const inside = [
+    [client.namespace, '10.43.0.10:80', client.address],
+    [client.namespace, `${added}:80`, client.address],
+    [one.namespace, '10.43.0.10:80', node],
+    [world.machine, '10.43.0.10:80', node],
+    // Of a range that was added to the cluster's later.
+    [outsider, `${added}:80`, node],
+    [outsider, '10.43.0.10:80', node],
+    [world.machine, service, node],
+  ] as const;
+  await expect(false, [...inside, [client.namespace, service, node], [outsider, service, node]]);
+  await expect(true, [...inside, [client.namespace, service, client.address], [outsider, service, far]]);
+});
+
 real('what is translated on its way out carries the mark no further: a tunnel would inherit it', async t => {
   t.timeout(60_000);
   const world = await World.make(t, { kind: 'nftables', programs: [] });
