@@ -207,6 +207,8 @@ export interface Runtime {
   version(): Promise<{ readonly name: string; readonly version: string }>;
   /** Everything this node made, dead or alive. The node's name is given at construction and kept in labels. */
   list(): Promise<readonly SandboxStatus[]>;
+  /** The same of one pod, where that is less work and waits for nothing of other pods. */
+  listPod?(podUid: string): Promise<readonly SandboxStatus[]>;
   createSandbox(spec: SandboxSpec): Promise<SandboxStatus>;
   /** Ends all that runs in it, removes containers and sandbox. Succeeds if it is gone already. */
   removeSandbox(id: string): Promise<void>;
