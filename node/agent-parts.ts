@@ -29,6 +29,7 @@ import { ImageServer } from './images/server.ts';
 import { NodeIngress } from './ingress/ingress.ts';
 import { NODE_STATUS_MS, PODS_MAX, PULLS_MAX, RUNTIME_OPERATIONS_MAX } from './limits.ts';
 import { usedImages } from './metrics/machine-usage.ts';
+import { type NodeAnnouncer, nodeAnnouncer } from './node-events.ts';
 import { NodeNetworking } from './node-networking.ts';
 import { type MachineFacts, type NodeInput, reportedImages } from './node-status.ts';
 import type { PodContext } from './pods/context.ts';
@@ -63,6 +64,8 @@ export class AgentParts {
   readonly view: RuntimeView;
   readonly server: AgentServer;
   readonly imageServer: ImageServer;
+  /** Tells of the node itself. */
+  readonly announce: NodeAnnouncer;
   readonly registration: Registration;
   readonly pods: Informer<Pod>;
   readonly services: Informer<Service>;
@@ -108,12 +111,14 @@ export class AgentParts {
       onChange: uid => this.manager?.poke(uid),
       ...(timing.runtimeRelistMs !== undefined && { relistMs: timing.runtimeRelistMs }),
     });
+    this.announce = nodeAnnouncer(this.#recorder, name);
     this.registration = new Registration({
       client,
       clock,
       logger,
       observe: () => this.#observe(),
       seen: () => this.nodes.list().find(node => node.metadata?.name === name),
+      announce: this.announce,
       statusMs: timing.nodeStatusMs ?? NODE_STATUS_MS,
       ...(timing.nodeObserveMs !== undefined && { observeMs: timing.nodeObserveMs }),
     });
@@ -226,6 +231,7 @@ export class AgentParts {
       podDir: uid => this.#volumes.podDir(uid),
       reclaimDisk: () => this.imageCollector.removeUnused(),
       onChange: () => this.registration.nudge(),
+      announce: this.announce,
       ...(timing.evictionObserveMs !== undefined && { observeMs: timing.evictionObserveMs }),
     });
   }
@@ -285,6 +291,7 @@ export class AgentParts {
         storageBytes: machine?.diskBytes ?? 0,
         pods: PODS_MAX,
         operatingSystem: machine?.operatingSystem ?? 'linux',
+        hasAppArmor: machine?.hasAppArmor ?? false,
         seccompFolder: join(this.#options.dataDir, 'seccomp'),
         resolvConf,
         clusterDns,

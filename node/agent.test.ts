@@ -99,6 +99,45 @@ test('a container that fails waits longer before each restart', async t => {
   await until('so is its message file', async () => (await readdir(messages)).join() === '1,2');
 });
 
+for (const restartPolicy of ['Never', 'OnFailure'] as const)
+  test(`a container that gets another image starts anew, also where it restarts ${restartPolicy}`, async t => {
+    const world = await World.create();
+    t.teardown(() => world.close());
+    await world.startAgent();
+    await world.createPod('web', {
+      restartPolicy,
+      containers: ['app', 'other'].map(name => ({ name, image: 'app:1' })),
+    });
+    await world.untilPod('web', 'is Running', ({ status }) => status?.phase === 'Running');
+    const patch = { type: 'application/strategic-merge-patch+json' as const };
+    const body = { spec: { containers: [{ name: 'app', image: 'app:2' }] } };
+    await world.client.patch(pods, { namespace: 'default', name: 'web' }, { ...patch, body });
+    await world.clock.advance(1_500);
+    await until('the other image runs', () => world.runtime.running('app')?.spec.image === 'app:2');
+    t.is((await world.pod('web')).status?.phase, 'Running');
+    world.runtime.exit('app', 0);
+    world.runtime.exit('other', 0);
+    await world.untilPod('web', 'has ended', ({ status }) => status?.phase === 'Succeeded');
+  });
+
+test('a container that fails and gets another image waits no longer', async t => {
+  const world = await World.create();
+  t.teardown(() => world.close());
+  await world.startAgent();
+  await world.createPod('web');
+  await world.untilPod('web', 'is Running', ({ status }) => status?.phase === 'Running');
+  world.runtime.exit('app', 1);
+  await until('it runs again', () => world.runtime.running('app')?.spec.attempt === 1);
+  world.runtime.exit('app', 1);
+  const reasonOf = ({ status }: Pod) => status?.containerStatuses?.[0]?.state?.waiting?.reason;
+  await world.untilPod('web', 'waits', pod => reasonOf(pod) === 'CrashLoopBackOff');
+  const patch = { type: 'application/strategic-merge-patch+json' as const };
+  const body = { spec: { containers: [{ name: 'app', image: 'app:2' }] } };
+  await world.client.patch(pods, { namespace: 'default', name: 'web' }, { ...patch, body });
+  await until('the other image runs', () => world.runtime.running('app')?.spec.image === 'app:2');
+  t.is(world.runtime.running('app')?.spec.attempt, 2);
+});
+
 test('an image that cannot be pulled is tried again, later and later', async t => {
   const world = await World.create();
   t.teardown(() => world.close());
@@ -126,6 +165,27 @@ test('an image that cannot be pulled is tried again, later and later', async t =
     'Failed: Error: ImagePullBackOff',
   ])
     t.true(events.includes(text), text);
+});
+
+test('a runtime that cannot say whether it has an image is asked again', async t => {
+  const world = await World.create();
+  t.teardown(() => world.close());
+  const { runtime } = world;
+  const answer = runtime.imageStatus.bind(runtime);
+  runtime.imageStatus = async () => {
+    throw new Error('the engine hangs');
+  };
+  await world.startAgent();
+  await world.createPod('web');
+  const waitingOf = ({ status }: Pod) => status?.containerStatuses?.[0]?.state?.waiting;
+  const pod = await world.untilPod('web', 'waits', one => waitingOf(one)?.reason === 'ImageInspectError');
+  const why = 'Failed to inspect image "app:1": the engine hangs';
+  t.is(waitingOf(pod)?.message, why);
+  const events = await world.events('web');
+  for (const text of [`InspectFailed: ${why}`, 'Failed: Error: ImageInspectError']) t.true(events.includes(text), text);
+  runtime.imageStatus = answer;
+  await world.clock.advance(10_500);
+  await world.untilPod('web', 'is Running', ({ status }) => status?.phase === 'Running');
 });
 
 test('init containers run one by one, and a sidecar stays until the end', async t => {
@@ -200,6 +260,17 @@ test('a new agent takes running pods over without touching them', async t => {
   t.deepEqual(after.status, before.status);
 });
 
+test('however little time is left, a container is asked to end before it is killed', async t => {
+  const world = await World.create();
+  t.teardown(() => world.close());
+  await world.startAgent();
+  await world.createPod('web');
+  await world.untilPod('web', 'is Running', ({ status }) => status?.phase === 'Running');
+  await world.markDeleted('web', 0);
+  await until('it is asked to stop', () => world.runtime.calls.includes('stop app 2'));
+  t.pass();
+});
+
 test('a pod that is deleted gets its grace period, and less when somebody insists', async t => {
   const world = await World.create();
   t.teardown(() => world.close());
@@ -218,6 +289,31 @@ test('a pod that is deleted gets its grace period, and less when somebody insist
   const last = await world.pod('web');
   t.is(last.status?.containerStatuses?.[0]?.state?.terminated?.exitCode, 137);
   t.is(last.status?.phase, 'Failed');
+});
+
+test('whether a container is ready is asked until it has ended, and nothing restarts it then', async t => {
+  const world = await World.create();
+  t.teardown(() => world.close());
+  const healthy = { ready: true, live: true };
+  world.runtime.exec_ = (_name, { command }) => ({ exitCode: healthy[command[0] as keyof typeof healthy] ? 0 : 1 });
+  await world.startAgent();
+  world.runtime.stubborn.add('app');
+  const probe = (name: string) => ({ exec: { command: [name] }, periodSeconds: 1, failureThreshold: 1 });
+  const container = { name: 'app', image: 'app:1', readinessProbe: probe('ready'), livenessProbe: probe('live') };
+  await world.createPod('web', { containers: [container] });
+  const isReady = ({ status }: Pod) => status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
+  await world.untilPod('web', 'is Running', ({ status }) => status?.phase === 'Running');
+  await world.clock.advance(1500);
+  await world.untilPod('web', 'is ready', isReady);
+  await world.markDeleted('web', 60);
+  await until('it is asked to stop', () => world.runtime.calls.includes('stop app 60'));
+  Object.assign(healthy, { ready: false, live: false });
+  await world.clock.advance(1500);
+  await world.untilPod('web', 'is ready no more', pod => !isReady(pod));
+  const events = await world.events('web');
+  t.true(events.some(text => text.startsWith('Unhealthy: Readiness probe failed')));
+  t.false(events.some(text => text.includes('iveness probe')));
+  t.is(world.runtime.calls.filter(call => call.startsWith('stop')).length, 1);
 });
 
 test('probes: startup first, then readiness decides, liveness restarts', async t => {
@@ -433,12 +529,13 @@ test('a critical pod that finds no room has another end, and starts when that ha
     await world.untilPod(name, 'is Running', ({ status }) => status?.phase === 'Running');
   world.runtime.stubborn.add('large');
   await world.createPod('critical', { containers: asking('critical', '1'), priority: 2_000_000_000 });
-  const large = await world.untilPod('large', 'has failed', ({ status }) => status?.phase === 'Failed');
-  t.like(large.status, { reason: 'Preempting', message: 'Preempted in order to admit critical pod' });
-  t.like(
-    large.status?.conditions?.find(({ type }) => type === 'DisruptionTarget'),
-    { message: 'Pod was preempted by Kubelet to accommodate a critical pod.', reason: 'TerminationByKubelet' },
-  );
+  const disruptionOf = ({ status }: Pod) => status?.conditions?.find(({ type }) => type === 'DisruptionTarget');
+  const ending = await world.untilPod('large', 'is to go', pod => disruptionOf(pod) !== undefined);
+  t.like(disruptionOf(ending), {
+    message: 'Pod was preempted by Kubelet to accommodate a critical pod.',
+    reason: 'TerminationByKubelet',
+  });
+  t.is(ending.status?.phase, 'Running', 'it has not failed before it has stopped');
   t.true((await world.events('large')).includes('Preempting: Preempted in order to admit critical pod'));
   await until('it is being stopped', () => world.runtime.calls.includes('stop large 20'));
   await world.clock.advance(19_000);
@@ -449,6 +546,8 @@ test('a critical pod that finds no room has another end, and starts when that ha
   t.false(world.runtime.calls.includes('createSandbox critical'));
   await world.clock.advance(1_000);
   await world.untilPod('critical', 'is Running', ({ status }) => status?.phase === 'Running');
+  const large = await world.untilPod('large', 'has failed', ({ status }) => status?.phase === 'Failed');
+  t.like(large.status, { reason: 'Preempting', message: 'Preempted in order to admit critical pod' });
   t.not(world.runtime.running('small'), undefined);
 });
 

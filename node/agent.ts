@@ -24,6 +24,7 @@ import { importFolder } from './images/folder.ts';
 import { beat } from './lease.ts';
 import { LEASE_DURATION_SECONDS, LEASE_RENEW_SHARE } from './limits.ts';
 import { readMachine } from './machine.ts';
+import { STARTING } from './node-events.ts';
 import type { PodManager } from './pods/manager.ts';
 import { removeHoldings } from './removal.ts';
 import type { AgentTls } from './server.ts';
@@ -77,6 +78,7 @@ export class Agent {
     await this.#parts.imageServer.listen();
     const { signal } = this.#stopping;
     await csi?.volumes.load();
+    this.#parts.announce(STARTING);
     background.spawn('registration', () => registration.run(signal));
     background.spawn('heartbeat', async () => {
       await Promise.race([registration.registered, aborted(signal)]);

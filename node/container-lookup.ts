@@ -45,6 +45,8 @@ export function loggedContainer(handle: PodHandle, container: string, previous: 
   const current = state?.running ? idOf(containerID) : idOf(state?.terminated?.containerID);
   const id = current ?? idOf(lastState?.terminated?.containerID);
   if (id) return id;
+  // Nothing is known of it but that its pod is over.
+  if (state?.terminated) throw new HttpError(400, `container "${container}" in pod "${pod}" is terminated`);
   throw new HttpError(
     400,
     `container "${container}" in pod "${pod}" is waiting to start: ${waitText(state?.waiting?.reason)}`,

@@ -14,8 +14,8 @@ const podOf = (
   status: { phase: 'Running', podIP: '10.1.0.5', ...status },
 });
 const told = (pod: Pod) =>
-  planHostPorts([pod]).map(({ protocol, port, nodePort, externalIPs, endpoints: [to] }) => {
-    const where = nodePort > 0 ? `*:${nodePort}` : `${externalIPs.join()}:${port}`;
+  planHostPorts([pod]).map(({ protocol, port, nodePort, everyAddress, externalIPs, endpoints: [to] }) => {
+    const where = nodePort > 0 && everyAddress ? `*:${nodePort}` : `${externalIPs.join()}:${port}`;
     return `${protocol} ${where} -> ${to?.address}:${to?.port}`;
   });
 
@@ -30,7 +30,10 @@ test('a host port is one of all the node’s addresses, or of the one named', t 
         { containerPort: 9, hostPort: 9, protocol: 'SCTP' },
       ]),
     ),
-    ['TCP *:8080 -> 10.1.0.5:80', 'UDP *:53 -> 10.1.0.5:53', 'TCP 127.0.0.1:8080 -> 10.1.0.5:81'],
+    [
+      ...['TCP *:8080 -> 10.1.0.5:80', 'UDP *:53 -> 10.1.0.5:53', 'TCP 127.0.0.1:8080 -> 10.1.0.5:81'],
+      'SCTP *:9 -> 10.1.0.5:9',
+    ],
   );
 });
 

@@ -3,7 +3,7 @@ import type { Pod } from './api.ts';
 import type { ServicePort } from './proxy/proxy.ts';
 
 /**
- * One entry for each host port of this node's pods: on all addresses of the node, or on the one that `hostIP` names. As with
+ * One entry for each host port of this node's pods: on all addresses of the machine, or on the one that `hostIP` names. As with
  * Kubernetes' portmap plugin, readiness plays no part, and clients keep their address but for those on the node itself.
  *
  * @param pods of this node, with their addresses as the API has them; those of the host's network listen by themselves
@@ -16,7 +16,7 @@ export function planHostPorts(pods: readonly Pod[]): ServicePort[] {
     const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
     return [...sidecars, ...(spec?.containers ?? [])].flatMap(({ ports = [] }) =>
       ports.flatMap(({ hostPort, containerPort, protocol = 'TCP', hostIP = '' }): ServicePort[] => {
-        if (!hostPort || (protocol !== 'TCP' && protocol !== 'UDP')) return [];
+        if (!hostPort || (protocol !== 'TCP' && protocol !== 'UDP' && protocol !== 'SCTP')) return [];
         const isAnywhere = hostIP === '' || hostIP === '0.0.0.0' || hostIP === '::';
         return [
           {
@@ -26,6 +26,7 @@ export function planHostPorts(pods: readonly Pod[]): ServicePort[] {
             clusterIPs: [],
             port: hostPort,
             nodePort: isAnywhere ? hostPort : 0,
+            ...(isAnywhere && { everyAddress: true }),
             externalIPs: isAnywhere ? [] : [hostIP],
             affinitySeconds: 0,
             localOnly: true,

@@ -36,18 +36,22 @@ export const CONFIG_RETRY_MS = 5_000;
  */
 export const IMAGE_CHANGE_DELAY_MS = 1_000;
 
-/** What a container gets at least between SIGTERM and SIGKILL once a preStop hook has used up the grace period. */
+/** What a container gets at least between SIGTERM and SIGKILL, however little of the grace period is left. */
 export const STOP_GRACE_SECONDS_MIN = 2;
 /** A pod's grace period where the object names none. */
 export const GRACE_SECONDS_DEFAULT = 30;
 /** Largest termination message kept. */
 export const TERMINATION_MESSAGE_BYTES_MAX = 4096;
+/** Of all containers of a pod together. */
+export const TERMINATION_MESSAGES_BYTES_MAX = 12 * 1024;
 /** Taken from the log where the policy is FallbackToLogsOnError. */
 export const TERMINATION_LOG_BYTES_MAX = 2048;
 export const TERMINATION_LOG_LINES_MAX = 80;
 
 /** How much of a probe's or a hook's answer is kept. */
 export const PROBE_OUTPUT_BYTES_MAX = 10 * 1024;
+/** Redirects that the request of a probe or a hook follows. */
+export const PROBE_REDIRECTS_MAX = 10;
 /** How much of it goes into an event's message. */
 export const EVENT_MESSAGE_LENGTH_MAX = 1024;
 

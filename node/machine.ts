@@ -29,6 +29,7 @@ export async function readMachine(options: MachineOptions): Promise<MachineFacts
     machineId: await readLine('/etc/machine-id'),
     systemUuid: await readLine('/sys/class/dmi/id/product_uuid'),
     bootId: await readLine('/proc/sys/kernel/random/boot_id'),
+    hasAppArmor: (await readLine('/sys/module/apparmor/parameters/enabled')) === 'Y',
   };
 }
 

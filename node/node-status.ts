@@ -21,6 +21,7 @@ export interface MachineFacts {
   readonly machineId: string;
   readonly systemUuid: string;
   readonly bootId: string;
+  readonly hasAppArmor: boolean;
 }
 
 export interface NodeInput {

@@ -1,9 +1,10 @@
 /** The node's own object in the API: makes it, keeps its status true, makes it again if somebody removed it. */
-import { type Client, hasReason, type Node, type NodeAddress, nodes } from './api.ts';
+import { type Client, hasReason, type Node, type NodeAddress, type NodeStatus, nodes } from './api.ts';
 import { type Clock, sleep } from './clock.ts';
 import { NODE_OBSERVE_MS, REGISTER_RETRY_MS } from './limits.ts';
 import type { Logger } from './logger.ts';
 import { goneAmounts } from './node-amounts.ts';
+import { type NodeAnnouncer, nodeEvents } from './node-events.ts';
 import { type NodeInput, newNode, nodeStatus, saysMore } from './node-status.ts';
 
 export interface RegistrationOptions {
@@ -14,6 +15,8 @@ export interface RegistrationOptions {
   readonly observe: () => Promise<NodeInput>;
   /** The object as it was last seen in the API: others write into it too. */
   readonly seen?: () => Node | undefined;
+  /** Tells what has changed of the node. */
+  readonly announce: NodeAnnouncer;
   /** The status is written at least this often. */
   readonly statusMs: number;
   readonly observeMs?: number;
@@ -24,6 +27,9 @@ export class Registration {
   readonly #registered = Promise.withResolvers<void>();
   #node: Node | undefined;
   #writtenAt = 0;
+  #wasUnschedulable = false;
+  /** This agent made the object, and has not told of it yet. */
+  #isNew = false;
   #nudge = Promise.withResolvers<void>();
 
   constructor(options: RegistrationOptions) {
@@ -66,19 +72,34 @@ export class Registration {
   }
 
   async #report(): Promise<void> {
-    const { client, clock, observe, statusMs } = this.#options;
+    const { clock, observe, statusMs } = this.#options;
     const input = await observe();
     const now = clock.now();
     this.#node = newer(this.#node, this.#options.seen?.()) ?? (await this.#register(input));
     const before = this.#node.status;
     const status = nodeStatus(input, before, now);
-    if (!saysMore(before && only(before, status), status) && now - this.#writtenAt < statusMs) return;
+    const isDue = now - this.#writtenAt >= statusMs || saysMore(before && only(before, status), status);
+    if (isDue) await this.#write(input.name, { before, status, now });
+    this.#tell(input.name, before, status);
+  }
+
+  #tell(name: string, before: NodeStatus | undefined, after: NodeStatus): void {
+    const isUnschedulable = this.#node?.spec?.unschedulable ?? false;
+    const known = this.#isNew ? undefined : before;
+    const unschedulable = [this.#wasUnschedulable, isUnschedulable] as const;
+    for (const event of nodeEvents({ name, before: known, after, unschedulable })) this.#options.announce(event);
+    this.#isNew = false;
+    this.#wasUnschedulable = isUnschedulable;
+  }
+
+  async #write(name: string, at: { before: NodeStatus | undefined; status: NodeStatus; now: number }): Promise<void> {
+    const { before, status, now } = at;
     const gone = goneAmounts(status.allocatable ?? {}, before).map(name => [name, null] as const);
     const allocatable = { ...status.allocatable, ...Object.fromEntries(gone) };
     const addresses = addressPatch(status.addresses ?? [], before?.addresses ?? []);
     const body = { status: { ...status, allocatable, addresses } };
     const patch = { type: 'application/strategic-merge-patch+json' as const, body };
-    this.#node = await client.patch(nodes, { name: input.name }, patch, { subresource: 'status' });
+    this.#node = await this.#options.client.patch(nodes, { name }, patch, { subresource: 'status' });
     this.#writtenAt = now;
   }
 
@@ -87,6 +108,7 @@ export class Registration {
     try {
       const created = await client.create(nodes, newNode(input, clock.now()));
       logger.info({ node: input.name }, 'node registered');
+      this.#isNew = true;
       return created;
     } catch (error) {
       if (!hasReason(error, 'AlreadyExists')) throw error;

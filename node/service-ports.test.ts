@@ -31,7 +31,7 @@ test('a port leads to the ready endpoints of its name', t => {
   const ports = [
     { name: 'http', port: 80, nodePort: 30_080 },
     { name: 'dns', port: 53, protocol: 'UDP' },
-    { name: 'sctp', port: 1, protocol: 'SCTP' },
+    { name: 'signal', port: 1, protocol: 'SCTP' },
   ];
   const slices = [
     slice(
@@ -39,6 +39,7 @@ test('a port leads to the ready endpoints of its name', t => {
       [{ name: 'http', port: 8080, protocol: 'TCP' }],
     ),
     slice([ready('10.42.0.2')], [{ name: 'dns', port: 5353, protocol: 'UDP' }]),
+    slice([ready('10.42.0.2')], [{ name: 'signal', port: 2, protocol: 'SCTP' }]),
   ];
   const planned = planServicePorts([service({ ports })], slices, 'node-1');
   t.deepEqual(
@@ -59,8 +60,29 @@ test('a port leads to the ready endpoints of its name', t => {
           { address: '10.42.1.2', port: 8080, local: false, cluster: true },
         ],
       },
+      {
+        id: 'ns/web:signal',
+        protocol: 'SCTP',
+        nodePort: 0,
+        endpoints: [{ address: '10.42.0.2', port: 2, local: false, cluster: true }],
+      },
     ],
   );
+});
+
+test('a service that is left to another proxy, or to nobody, has no rules; nor has what a slice says that is', t => {
+  const plain = service({ ports: [{ port: 80 }] });
+  const labelled = <T extends Service | EndpointSlice>(one: T, label: string): T => ({
+    ...one,
+    metadata: { ...one.metadata, labels: { ...one.metadata?.labels, [label]: '' } },
+  });
+  const slices = [slice([ready('10.42.0.2')])];
+  t.is(planServicePorts([plain], slices, 'n')[0]?.endpoints.length, 1);
+  for (const label of ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless']) {
+    t.deepEqual(planServicePorts([labelled(plain, label)], slices, 'n'), [], label);
+    const left = slices.map(one => labelled(one, label));
+    t.deepEqual(planServicePorts([plain], left, 'n')[0]?.endpoints, [], label);
+  }
 });
 
 test("a load balancer's source ranges are for its own addresses", t => {
@@ -99,6 +121,22 @@ test('terminating endpoints serve only while none is ready', t => {
     );
   t.deepEqual(one([leaving('a'), { addresses: ['b'], conditions: { ready: false } }]), ['a']);
   t.deepEqual(one([leaving('a'), ready('c')]), ['c']);
+});
+
+test('UDP: what serves and gets nothing new is told apart from what is gone', t => {
+  const draining = (protocol: string, endpoints: EndpointSlice['endpoints'], zone?: string) =>
+    planServicePorts(
+      [service({ ports: [{ port: 53, protocol }] })],
+      [slice(endpoints, [{ name: '', port: 53, protocol }])],
+      'node-1',
+      zone,
+    )[0]?.draining;
+  const gone = { addresses: ['d'], conditions: { ready: false, serving: false, terminating: true } };
+  t.deepEqual(draining('UDP', [leaving('b'), leaving('a'), ready('c'), gone]), ['a', 'b']);
+  t.is(draining('TCP', [leaving('a'), ready('c')]), undefined);
+  t.is(draining('UDP', [leaving('a')]), undefined, 'they are all there is');
+  const meant = (address: string, name: string) => ({ ...ready(address), hints: { forZones: [{ name }] } });
+  t.deepEqual(draining('UDP', [meant('a', 'x'), meant('b', 'y')], 'y'), ['a']);
 });
 
 /** Whose traffic each endpoint takes. */

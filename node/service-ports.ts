@@ -1,12 +1,13 @@
 /** From Services and EndpointSlices to what the service proxy makes rules of. Pure. */
 import type { EndpointSlice, Service } from './api.ts';
+import { isProxied } from './proxy/proxied.ts';
 import type { ServicePort } from './proxy/proxy.ts';
 
 type Endpoint = ServicePort['endpoints'][number];
 const AFFINITY_SECONDS_DEFAULT = 10_800;
 
 /**
- * One entry for each port of each service with a cluster address. Ready endpoints count; where none is ready, those that
+ * One entry for each port of each service with a cluster address that is not left to another proxy. Ready endpoints count; where none is ready, those that
  * still serve while they terminate do, so that a rolling update loses no connection (KEP-1669). Endpoints that are meant for
  * other zones are left out (KEP-2433, KEP-4444). Traffic that has to stay on the node is judged by itself: it goes to this
  * node's endpoints whichever zone they are meant for, and where none of those is ready, to those that still serve.
@@ -20,11 +21,11 @@ export function planServicePorts(
   zone?: string,
 ): ServicePort[] {
   const byService = Map.groupBy(
-    slices,
+    slices.filter(isProxied),
     ({ metadata }) => `${metadata?.namespace}/${metadata?.labels?.['kubernetes.io/service-name'] ?? ''}`,
   );
   const result: ServicePort[] = [];
-  for (const service of services) {
+  for (const service of services.filter(isProxied)) {
     const { metadata, spec } = service;
     const clusterIPs = (spec?.clusterIPs ?? (spec?.clusterIP ? [spec.clusterIP] : [])).filter(
       ip => ip !== '' && ip !== 'None',
@@ -33,7 +34,7 @@ export function planServicePorts(
     const own = byService.get(`${metadata?.namespace}/${metadata?.name}`) ?? [];
     for (const port of spec?.ports ?? []) {
       const protocol = port.protocol ?? 'TCP';
-      if (protocol !== 'TCP' && protocol !== 'UDP') continue;
+      if (protocol !== 'TCP' && protocol !== 'UDP' && protocol !== 'SCTP') continue;
       const portName = port.name ?? '';
       const localOnly = spec?.externalTrafficPolicy === 'Local';
       const internalLocalOnly = spec?.internalTrafficPolicy === 'Local';
@@ -48,15 +49,23 @@ export function planServicePorts(
         affinitySeconds: affinityOf(service),
         localOnly,
         internalLocalOnly,
-        endpoints: endpointsOf(
-          own,
-          { portName, protocol },
-          { nodeName, zone, keepsLocal: localOnly || internalLocalOnly },
-        ),
+        ...chosen(own, { portName, protocol }, { nodeName, zone, keepsLocal: localOnly || internalLocalOnly }),
       });
     }
   }
   return result.sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+function chosen(
+  slices: readonly EndpointSlice[],
+  port: { readonly portName: string; readonly protocol: string },
+  choice: EndpointChoice,
+): Pick<ServicePort, 'endpoints' | 'draining'> {
+  const endpoints = endpointsOf(slices, port, choice);
+  if (port.protocol !== 'UDP') return { endpoints };
+  const serving = new Set(candidates(slices, port, choice.nodeName).map(({ address }) => address));
+  for (const { address } of endpoints) serving.delete(address);
+  return { endpoints, ...(serving.size > 0 && { draining: [...serving].sort() }) };
 }
 
 /** Which of a port's endpoints one node is to use. */

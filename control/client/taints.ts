@@ -21,9 +21,10 @@ export function untoleratedTaint(
   tolerations: readonly Toleration[],
   effects: readonly string[],
 ): Taint | undefined {
-  return taints.find(
-    taint => effects.includes(taint.effect) && !tolerations.some(toleration => tolerates(toleration, taint)),
-  );
+  for (const taint of taints) {
+    if (effects.includes(taint.effect) && !tolerations.some(toleration => tolerates(toleration, taint))) return taint;
+  }
+  return undefined;
 }
 
 /** Keeps pods off a node: by the scheduler, and for NoExecute also those that run there. */

@@ -70,6 +70,16 @@ function planDetachment({ volume, node, unneededMs }: AttachmentView, attachment
   return { type: 'wait', afterMs: FORCED_DETACH_MS - unneededMs };
 }
 
+/**
+ * False for a pod that has ended, or that is being deleted and of which nothing runs any more: only somebody's finalizer may
+ * keep it (k/k pkg/volume/util: IsPodTerminated).
+ */
+export function holdsVolumes({ metadata, status }: Pod): boolean {
+  if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return false;
+  if (!metadata?.deletionTimestamp) return true;
+  return (status?.containerStatuses ?? []).some(({ state }) => !state?.terminated && !state?.waiting);
+}
+
 /** What the pods that wait are told; `others` are the pods that have the volume. */
 export function multiAttachMessage(volumeName: string, namespace: string, others: readonly Pod[]): string {
   const error = `Multi-Attach error for volume "${volumeName}" Volume is already`;

@@ -8,11 +8,11 @@ import {
   pods as podsKind,
   persistentvolumes as volumesKind,
 } from '../api/generated/kinds.ts';
-import type { CSIDriver, NodeStatus, Taint } from '../api/generated/types.ts';
+import type { CSIDriver, NodeStatus, Pod, Taint } from '../api/generated/types.ts';
 import { until } from '../client/testing/until.ts';
 import { attachmentName, inUseName, MANAGED_ATTACH } from '../client/volume-attachments.ts';
 import { attachDetachController } from './attach-detach.ts';
-import { multiAttachMessage } from './attach-detach-plan.ts';
+import { holdsVolumes, multiAttachMessage } from './attach-detach-plan.ts';
 import { FORCED_DETACH_MS } from './limits.ts';
 import { newBench } from './testing/bench.ts';
 
@@ -68,6 +68,21 @@ async function world(
   await bench.start(context => [attachDetachController(context)]);
   return { ...bench, createPod, deletePod, attachedTo, attachesTo, report, answer };
 }
+
+test('a pod needs its volumes until it has ended, or is leaving and nothing of it runs', t => {
+  const running = { name: 'c', state: { running: {} } };
+  const ended = { name: 'd', state: { terminated: { exitCode: 0 } } };
+  const pod = (phase: string, isLeaving: boolean, ...containerStatuses: object[]): Pod => ({
+    metadata: { ...(isLeaving && { deletionTimestamp: '2026-01-01T00:00:00Z' }) },
+    status: { phase, containerStatuses: containerStatuses as never },
+  });
+  t.true(holdsVolumes(pod('Pending', false)));
+  t.true(holdsVolumes(pod('Running', false, ended)), 'it may start again');
+  t.true(holdsVolumes(pod('Running', true, ended, running)));
+  t.false(holdsVolumes(pod('Running', true, ended)));
+  t.false(holdsVolumes(pod('Pending', true)));
+  t.false(holdsVolumes(pod('Failed', false, running)));
+});
 
 test('attached for the first pod, told of, and detached when the last has gone and the node has let go', async t => {
   const { client, events, createPod, deletePod, attachedTo, attachesTo, report, answer } = await world(t, {

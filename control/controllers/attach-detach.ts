@@ -20,12 +20,11 @@ import type {
 } from '../api/generated/types.ts';
 import { hasReason } from '../api/status.ts';
 import { isBoundTo } from '../api/volume-binding.ts';
-import { multiAttachMessage, planAttachment } from './attach-detach-plan.ts';
+import { holdsVolumes, multiAttachMessage, planAttachment } from './attach-detach-plan.ts';
 import { AwakeClock } from './awake-clock.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
 import { byNodeName, NODE_INDEX } from './node-lifecycle.ts';
 import { CLAIM_INDEX, claimsOf, podsByClaim } from './pod-claims.ts';
-import { isPodFinished } from './pods.ts';
 
 const VOLUME_INDEX = 'volume';
 const volumeNameOf = ({ spec }: VolumeAttachment) => spec.source.persistentVolumeName ?? '';
@@ -57,7 +56,7 @@ export function attachDetachController(context: ControllerContext): Controller {
     if (!claim || claim.spec?.volumeName !== volume.metadata?.name || !isBoundTo(volume, claim)) return [];
     return pods
       .byIndex(CLAIM_INDEX, `${namespace}/${name}`)
-      .filter(pod => pod.spec?.nodeName !== undefined && !isPodFinished(pod));
+      .filter(pod => pod.spec?.nodeName !== undefined && holdsVolumes(pod));
   };
   const enqueueVolume = (volume: PersistentVolume | undefined) => {
     if (!volume?.spec?.csi) return;
@@ -78,7 +77,7 @@ export function attachDetachController(context: ControllerContext): Controller {
   pods.addHandler({
     added: enqueuePod,
     updated: (pod, old) => {
-      if (pod.spec?.nodeName !== old.spec?.nodeName || isPodFinished(pod) !== isPodFinished(old)) enqueuePod(pod);
+      if (pod.spec?.nodeName !== old.spec?.nodeName || holdsVolumes(pod) !== holdsVolumes(old)) enqueuePod(pod);
     },
     deleted: enqueuePod,
   });

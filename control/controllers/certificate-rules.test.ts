@@ -1,7 +1,12 @@
 /** Which certificate requests are signed, which are approved by themselves, and when they go. */
 import test from 'ava';
 import { readCertificateRequest } from '../api/certificates/request.ts';
+import * as kinds from '../api/generated/kinds.ts';
 import type { CertificateSigningRequest } from '../api/generated/types.ts';
+import type { ApiResponse } from '../client/client.ts';
+import { until } from '../client/testing/until.ts';
+import { createAuthority } from '../pki/authority.ts';
+import { signAsRequested } from '../pki/signing.ts';
 import { makeRequest } from '../pki/testing/requests.ts';
 import {
   approvalsOf,
@@ -11,6 +16,8 @@ import {
   NODE_SERVING_SIGNER,
   refuseToSign,
 } from './certificate-rules.ts';
+import { certificateApprovingController } from './certificates.ts';
+import { newBench } from './testing/bench.ts';
 
 const NODE = { CN: 'system:node:n1', O: ['system:nodes'] } as const;
 const CLIENT = ['digital signature', 'client auth'];
@@ -97,20 +104,65 @@ test('a node’s own certificate needs less to be approved than another’s', as
   t.deepEqual(approvalsOf(request('jane'), jane), []);
 });
 
-test('a request goes an hour after its end, or after a day without a decision', t => {
+test('a request goes an hour after its end, or after a day without a decision', async t => {
   const at = (hours: number) => new Date(hours * 3_600_000).toISOString();
-  const request = (type: string | undefined, certificate?: string): CertificateSigningRequest => ({
+  const request = (types: readonly string[], certificate?: string): CertificateSigningRequest => ({
     metadata: { creationTimestamp: at(0) },
     spec: { request: '', signerName: '' },
     status: {
       ...(certificate && { certificate }),
-      ...(type && { conditions: [{ type, status: 'True', lastUpdateTime: at(2) }] }),
+      ...(types.length > 0 && {
+        conditions: types.map((type, index) => ({ type, status: 'True', lastUpdateTime: at(2 + index) })),
+      }),
     },
   });
   const end = (wanted: CertificateSigningRequest) => endOfRequest(wanted) / 3_600_000;
-  t.is(end(request(undefined)), 24);
-  t.is(end(request('Approved')), 24, 'its signer has not come to it yet');
-  t.is(end(request('Approved', 'x')), 3);
-  t.is(end(request('Denied')), 3);
-  t.is(end(request('Failed')), 3);
+  t.is(end(request([])), 24);
+  t.is(end(request(['Approved'])), Number.POSITIVE_INFINITY, 'its signer has not come to it yet');
+  t.is(end(request(['Approved'], 'x')), 3, 'whatever the certificate is');
+  t.is(end(request(['Denied'])), 3);
+  t.is(end(request(['Approved', 'Failed'])), 4);
+  const authority = await createAuthority('a', { nowMs: 0 });
+  const pem = await signAsRequested(authority, await makeRequest({ CN: 'jane' }), {
+    usages: ['client auth'],
+    nowMs: 2 * 3_600_000,
+    expirationSeconds: 1_800,
+  });
+  t.is(end(request(['Approved'], Buffer.from(pem).toString('base64'))), 2.5, 'the certificate is over before');
+});
+
+test('a node’s certificate is approved once its requester may have it', async t => {
+  let isAllowed = false;
+  const { client, clock, start } = newBench(t, {
+    transport: api => ({
+      close: () => api.close(),
+      request: async (asked): Promise<ApiResponse> => {
+        if (!asked.path.includes('subjectaccessreviews')) return api.request(asked);
+        const body = JSON.stringify({ status: { allowed: isAllowed } });
+        return {
+          status: 201,
+          headers: {},
+          body: (async function* () {
+            yield Buffer.from(body);
+          })(),
+        };
+      },
+    }),
+  });
+  const request = Buffer.from(await makeRequest(NODE)).toString('base64');
+  await client.create(kinds.certificatesigningrequests, {
+    metadata: { name: 'r' },
+    spec: { request, signerName: NODE_CLIENT_SIGNER, usages: [...CLIENT], username: 'system:node:n1' },
+  });
+  await start(context => [certificateApprovingController(context)]);
+  const conditions = async () =>
+    (await client.get(kinds.certificatesigningrequests, { name: 'r' })).status?.conditions ?? [];
+  await clock.advance(5_000);
+  t.deepEqual(await conditions(), []);
+  isAllowed = true;
+  await until('it is approved', async () => {
+    await clock.advance(10_000);
+    return (await conditions()).length > 0;
+  });
+  t.like((await conditions())[0], { type: 'Approved', status: 'True', reason: 'AutoApproved' });
 });

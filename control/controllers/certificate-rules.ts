@@ -2,6 +2,7 @@
  * Which requests the cluster's own signers sign (k/k pkg/controller/certificates/signer, certificates helpers), and which of
  * them are approved without anybody being asked. Pure.
  */
+import { X509Certificate } from 'node:crypto';
 import type { CertificateRequest } from '../api/certificates/request.ts';
 import type { CertificateSigningRequest } from '../api/generated/types.ts';
 
@@ -102,17 +103,31 @@ const DECIDED_MS = HOUR_MS;
 const PENDING_MS = 24 * HOUR_MS;
 
 /**
- * When a request has to go (k/k pkg/controller/certificates/cleaner): an hour after its decision or failure, a day after it
- * was made if nobody decides. Milliseconds since the epoch.
+ * When a request has to go (k/k pkg/controller/certificates/cleaner): an hour after it was denied, failed or was issued, at
+ * once when its certificate is over, a day after it was made if nobody decides. One that is approved waits for its signer for
+ * as long as that takes. Milliseconds since the epoch; Infinity for never.
  */
 export function endOfRequest(request: CertificateSigningRequest): number {
-  const madeAtMs = Date.parse(request.metadata?.creationTimestamp ?? '');
-  const decidedAtMs = (request.status?.conditions ?? [])
-    .filter(({ type }) => type === 'Approved' || type === 'Denied' || type === 'Failed')
-    .map(({ lastUpdateTime }) => Date.parse(lastUpdateTime ?? '') + DECIDED_MS);
-  // An approved one that its signer has not got to yet is as good as pending.
-  const isWaiting =
-    hasCondition(request, 'Approved') && !request.status?.certificate && !hasCondition(request, 'Failed');
-  const ends = [madeAtMs + PENDING_MS, ...(isWaiting ? [] : decidedAtMs)];
-  return Math.min(...ends.filter(end => !Number.isNaN(end)));
+  const { conditions = [], certificate } = request.status ?? {};
+  if (conditions.length === 0) return millisecondsOf(request.metadata?.creationTimestamp) + PENDING_MS;
+  const ends = conditions
+    .filter(({ type }) => type === 'Denied' || type === 'Failed' || (type === 'Approved' && certificate))
+    .map(({ lastUpdateTime }) => millisecondsOf(lastUpdateTime) + DECIDED_MS);
+  const isIssued = certificate !== undefined && hasCondition(request, 'Approved');
+  return Math.min(...ends, isIssued ? endOfCertificate(certificate) : Number.POSITIVE_INFINITY);
+}
+
+const millisecondsOf = (time: string | undefined): number => {
+  const atMs = Date.parse(time ?? '');
+  return Number.isNaN(atMs) ? Number.POSITIVE_INFINITY : atMs;
+};
+
+/** Of the first in a PEM text in base64; Infinity for what is none. */
+function endOfCertificate(certificate: string): number {
+  try {
+    return new X509Certificate(Buffer.from(certificate, 'base64')).validToDate.getTime();
+  } catch {
+    // A signer may have put anything there: it goes when its hour is over.
+    return Number.POSITIVE_INFINITY;
+  }
 }

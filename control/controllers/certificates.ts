@@ -20,17 +20,23 @@ import {
   refuseToSign,
 } from './certificate-rules.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
-import { LOOK_AGAIN_MS_MAX } from './limits.ts';
+import { FailureBackoff } from './failure-backoff.ts';
+import { APPROVAL_RETRY_MS_MAX, APPROVAL_RETRY_MS_MIN, APPROVALS_REFUSED_MAX, LOOK_AGAIN_MS_MAX } from './limits.ts';
 
 const OWN_SIGNERS = new Set([CLIENT_SIGNER, NODE_CLIENT_SIGNER, NODE_SERVING_SIGNER]);
 
 /** Approves what needs nobody's approval. */
 export function certificateApprovingController(context: ControllerContext): Controller {
-  const { client } = context;
+  const { client, clock } = context;
+  const refusals = new FailureBackoff(clock, {
+    minMs: APPROVAL_RETRY_MS_MIN,
+    maxMs: APPROVAL_RETRY_MS_MAX,
+    keysMax: APPROVALS_REFUSED_MAX,
+  });
   return requestController(context, 'csr-approving-controller', async request => {
     if (hasCondition(request, 'Approved') || hasCondition(request, 'Denied')) return undefined;
-    const parsed = readCertificateRequest(pemOf(request));
-    for (const { permission, message } of approvalsOf(request, parsed)) {
+    const approvals = approvalsOf(request, readCertificateRequest(pemOf(request)));
+    for (const { permission, message } of approvals) {
       if (!(await isAllowed(context, request, permission))) continue;
       const condition = { type: 'Approved', status: 'True', reason: 'AutoApproved', message };
       const conditions = [...(request.status?.conditions ?? []), condition];
@@ -38,7 +44,11 @@ export function certificateApprovingController(context: ControllerContext): Cont
       await client.update(requestsKind, approved, { subresource: 'approval' });
       return undefined;
     }
-    return undefined;
+    if (approvals.length === 0) return undefined;
+    // The right may yet be given, and nobody tells of that here.
+    const uid = request.metadata?.uid ?? '';
+    refusals.failed(uid);
+    return { afterMs: refusals.remainingMs(uid) };
   });
 }
 
@@ -98,6 +108,7 @@ export function certificateCleaningController(context: ControllerContext): Contr
   const { client, clock } = context;
   return requestController(context, 'csr-cleaner-controller', async request => {
     const leftMs = endOfRequest(request) - clock.now();
+    if (leftMs === Number.POSITIVE_INFINITY) return undefined;
     if (leftMs > 0) return { afterMs: Math.min(leftMs, LOOK_AGAIN_MS_MAX) };
     const { name = '', uid = '' } = request.metadata ?? {};
     try {

@@ -28,14 +28,16 @@ export function clusterRoleAggregationController(context: ControllerContext): Co
   return queueController(context, { name: 'clusterrole-aggregation-controller', queue, reconcile });
 }
 
-/** The rules that an aggregating role is to have: those of its parts, in the order of their names, each once. Pure. */
+/** What an aggregating role is to have: the rules of its parts, selector by selector, in the order of names, each once. Pure. */
 export function aggregatedRules(role: ClusterRole, all: Iterable<ClusterRole>): PolicyRule[] {
   const selectors = role.aggregationRule?.clusterRoleSelectors ?? [];
   const nameOf = ({ metadata }: ClusterRole) => metadata?.name ?? '';
-  const parts = [...all]
+  const others = [...all]
     .filter(other => nameOf(other) !== nameOf(role))
-    .filter(other => selectors.some(selector => matchesLabelSelector(selector, other.metadata?.labels)))
     .sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  const parts = selectors.flatMap(selector =>
+    others.filter(other => matchesLabelSelector(selector, other.metadata?.labels)),
+  );
   const rules = new Map<string, PolicyRule>();
   for (const part of parts) {
     for (const rule of part.rules ?? []) {

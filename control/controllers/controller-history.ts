@@ -93,16 +93,19 @@ function newRevision(owner: RevisionOwner, revision: number): ControllerRevision
 /** Leaves room for the hash in a name (k/k ControllerRevisionName). */
 const NAME_PREFIX_LENGTH_MAX = 223;
 
-/** The oldest of `revisions` that nobody needs, `count` at most. */
+/** The oldest of `revisions` that nobody needs, as many as there are too many. A limit below zero keeps them all. */
 export function surplusRevisions(
   revisions: readonly ControllerRevision[],
-  { count, isLive }: { readonly count: number; isLive(revision: ControllerRevision): boolean },
+  {
+    limit = HISTORY_LIMIT,
+    isLive,
+  }: { readonly limit?: number | undefined; isLive(revision: ControllerRevision): boolean },
 ): readonly ControllerRevision[] {
-  if (count <= 0) return [];
+  if (limit < 0) return [];
   return revisions
     .toSorted(byNumber)
     .filter(revision => !isLive(revision))
-    .slice(0, count);
+    .slice(0, Math.max(0, revisions.length - limit));
 }
 
 /** A revision that is in the API, and how often a name was taken by another template until it was. */

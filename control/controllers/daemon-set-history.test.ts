@@ -1,4 +1,5 @@
 import test from 'ava';
+import fc from 'fast-check';
 import type { ControllerRevision, DaemonSet, Pod } from '../api/generated/types.ts';
 import { planRevision } from './controller-history.ts';
 import { hashOfRevision, planDuplicates, revisionOwner, surplusHistory } from './daemon-set-history.ts';
@@ -71,4 +72,37 @@ test('of several revisions of one template the newest is kept; pods of the other
     remove: [first],
   });
   t.deepEqual(planDuplicates(daemon('1'), { revisions: [copy], kept: copy, pods }), { relabel: [], remove: [] });
+});
+
+test('whatever is there: one revision of the present template stays, none that pods run goes, and a second look finds nothing', t => {
+  const given = fc.uniqueArray(
+    fc.record({ image: fc.constantFrom('1', '2', '3', '4'), number: fc.integer({ min: 1, max: 20 }) }),
+    { maxLength: 8, selector: ({ number }) => number },
+  );
+  fc.assert(
+    fc.property(given, fc.array(fc.nat(7)), fc.integer({ min: 0, max: 4 }), (each, running, limit) => {
+      const set = daemon('1', { revisionHistoryLimit: limit });
+      const made = each.map(({ image, number }): ControllerRevision => {
+        const { current } = revise(daemon(image), []);
+        const labels = { [REVISION_HASH_LABEL]: `h${number}` };
+        return { ...current, metadata: { ...current.metadata, name: `r${number}`, labels }, revision: number };
+      });
+      const { current: kept } = revise(set, made);
+      let revisions = [...made.filter(({ metadata }) => metadata?.name !== kept.metadata?.name), kept];
+      let pods = running.flatMap(index => (made[index] ? [podOf(made[index])] : []));
+      const { relabel, remove } = planDuplicates(set, { revisions, kept, pods });
+      revisions = revisions.filter(revision => !remove.includes(revision));
+      pods = pods.map(pod => (relabel.includes(pod) ? podOf(kept) : pod));
+      t.deepEqual(planDuplicates(set, { revisions, kept, pods }), { relabel: [], remove: [] });
+      const gone = surplus(set, revisions, pods);
+      const hashes = new Set(pods.map(({ metadata }) => metadata?.labels?.[REVISION_HASH_LABEL]));
+      t.false(gone.includes(kept) || gone.some(revision => hashes.has(hashOfRevision(revision))));
+      const left = revisions.filter(revision => !gone.includes(revision));
+      t.deepEqual(surplus(set, left, pods), []);
+      const old = left.filter(revision => revision !== kept);
+      t.true(old.length <= limit || old.every(revision => hashes.has(hashOfRevision(revision))));
+      t.is(revise(set, left).write, 'none');
+    }),
+    { numRuns: 200 },
+  );
 });

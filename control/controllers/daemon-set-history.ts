@@ -1,7 +1,7 @@
 /** Which revisions of a DaemonSet's template there are to be (k/k pkg/controller/daemon/update.go). Pure. */
 import { daemonsets as daemonSetsKind } from '../api/generated/kinds.ts';
 import type { ControllerRevision, DaemonSet, Pod } from '../api/generated/types.ts';
-import { HISTORY_LIMIT, isOfTemplate, type RevisionOwner, surplusRevisions } from './controller-history.ts';
+import { isOfTemplate, type RevisionOwner, surplusRevisions } from './controller-history.ts';
 import { REVISION_HASH_LABEL } from './daemon-set-plan.ts';
 import { templateHash } from './template-hash.ts';
 
@@ -29,8 +29,8 @@ export function surplusHistory(
 ): readonly ControllerRevision[] {
   const old = revisions.filter(revision => !isOfTemplate(revision, set.spec?.template));
   const live = new Set(pods.map(({ metadata }) => metadata?.labels?.[REVISION_HASH_LABEL]));
-  const count = old.length - (set.spec?.revisionHistoryLimit ?? HISTORY_LIMIT);
-  return surplusRevisions(old, { count, isLive: revision => live.has(hashOfRevision(revision)) });
+  const isLive = (revision: ControllerRevision) => live.has(hashOfRevision(revision));
+  return surplusRevisions(old, { limit: set.spec?.revisionHistoryLimit, isLive });
 }
 
 /**

@@ -125,12 +125,55 @@ test('an update replaces all pods, never takes away more than it may, and ends',
   );
 });
 
+test('OnDelete: nothing is replaced by itself, one pod a node, whatever is left of the settings of a rolling update', t => {
+  const [before, set] = [daemon('1'), daemon('2', { maxSurge: 1, maxUnavailable: 0 })];
+  const onDelete = {
+    ...set,
+    spec: {
+      ...(set.spec as NonNullable<DaemonSet['spec']>),
+      updateStrategy: { type: 'OnDelete', rollingUpdate: { maxSurge: 1 } },
+    },
+  };
+  const [old, next] = [podOn('a', before), podOn('a', onDelete)];
+  t.like(plan(onDelete, [node('a')], [old]), { create: [], delete: [] });
+  t.like(plan(onDelete, [node('a')], [old, next]), { create: [], delete: [next] });
+  t.like(plan(onDelete, [node('a')], []), { create: ['a'], delete: [] });
+});
+
 test('what failed waits longer each time; what succeeded does not wait', t => {
   const set = daemon();
   const [failed, succeeded] = [podOn('a', set, { phase: 'Failed' }), podOn('b', set, { phase: 'Succeeded' })];
   const state = { set, nodes: [node('a'), node('b')], pods: [failed, succeeded], nowMs: 0 };
   t.like(planDaemonSet({ ...state, retryInMs: () => 2000 }), { delete: [succeeded], afterMs: 2000 });
   t.like(planDaemonSet({ ...state, retryInMs: () => 0 }), { delete: [failed, succeeded], afterMs: undefined });
+});
+
+test('while its pod goes, a node gets the next one only where a surge is allowed', t => {
+  for (const [rollingUpdate, create] of [
+    [{ maxUnavailable: 1 }, []],
+    [{ maxSurge: 1, maxUnavailable: 0 }, ['a']],
+    [{ maxSurge: '10%', maxUnavailable: 0 }, ['a']],
+  ] as const) {
+    const set = daemon('1', rollingUpdate);
+    t.like(plan(set, [node('a')], [leave(podOn('a', set))]), { create, delete: [] });
+    // One that failed has to go first, and that waits.
+    const failed = podOn('a', set, { phase: 'Failed' });
+    const state = { set, nodes: [node('a')], pods: [failed], nowMs: 0, retryInMs: () => 2000 };
+    t.like(planDaemonSet(state), { create: [], delete: [] });
+  }
+});
+
+test('surging: of two of one template the older stays, and an old one that does not serve makes way', t => {
+  const [before, set] = [
+    daemon('1', { maxSurge: 1, maxUnavailable: 0 }),
+    daemon('2', { maxSurge: 1, maxUnavailable: 0 }),
+  ];
+  const [old, later] = [podOn('a', before), podOn('a', before)];
+  const next = podOn('a', set, { ready: false });
+  t.deepEqual(plan(set, [node('a')], [old, later, next]).delete, [later]);
+  t.deepEqual(plan(set, [node('a')], [old, next]).delete, []);
+  const broken = podOn('a', before, { ready: false });
+  t.deepEqual(plan(set, [node('a')], [broken, next]).delete, [broken]);
 });
 
 test('a pod that waits for a node which is gone goes too; one that ended and leaves holds nobody back', t => {

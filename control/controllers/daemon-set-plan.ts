@@ -128,8 +128,10 @@ function planNode(state: DaemonState, node: Node, pods: readonly Pod[]): NodePla
   const staying = pods.filter(isStaying);
   const nothing: NodePlan = { create: [], delete: [], ended: [], afterMs: undefined };
   if (!mayContinue) return { ...nothing, delete: staying };
-  // The old pod has to be gone before the next comes: two could fight over host ports and files.
-  if (pods.length === 0) return { ...nothing, create: shouldRun ? [name] : [] };
+  // The old pod has to be gone before the next comes: two could fight over host ports and files. Where a surge is allowed,
+  // they do not, and a node is not to be without one while the old one goes.
+  const inPlace = maxSurge(set, 1) > 0 ? staying : pods;
+  if (inPlace.length === 0) return { ...nothing, create: shouldRun ? [name] : [] };
   const waitMs = state.retryInMs?.(name) ?? 0;
   const failed = staying.filter(({ status }) => status?.phase === 'Failed');
   const ended = [
@@ -192,6 +194,8 @@ function situation(
 }
 
 function maxSurge(set: DaemonSet, nodes: number): number {
+  // Who changes the strategy's type may leave the other's settings behind.
+  if (set.spec?.updateStrategy?.type === 'OnDelete') return 0;
   return scaledValue(set.spec?.updateStrategy?.rollingUpdate?.maxSurge ?? 0, nodes, Math.ceil);
 }
 

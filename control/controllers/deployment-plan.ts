@@ -6,8 +6,10 @@
 
 import { deployments as deploymentsKind } from '../api/generated/kinds.ts';
 import type { Deployment, DeploymentStatus, ReplicaSet } from '../api/generated/types.ts';
+import { wantsRollback } from './deployment-rollback.ts';
 import {
   condition,
+  hasProgressDeadline,
   isComplete,
   nextDeadlineMs,
   pauseCondition,
@@ -30,6 +32,8 @@ import {
   revisionOf,
   rollingBounds,
   sizeAnnotations,
+  sizeIn,
+  withPastRevision,
 } from './deployment-util.ts';
 import { controllerReference } from './owners.ts';
 import { templateHash } from './template-hash.ts';
@@ -91,7 +95,9 @@ class Planner {
     this.#refreshNewSet();
     if (this.#deployment.spec?.paused || this.#isScalingEvent()) {
       this.#scale();
-      return this.#answer({ isRollout: false, remove: this.#deployment.spec?.paused ? this.#planCleanup() : [] });
+      // A rollback that waits may be to any of the history.
+      const isTidied = this.#deployment.spec?.paused === true && !wantsRollback(this.#deployment);
+      return this.#answer({ isRollout: false, remove: isTidied ? this.#planCleanup() : [] });
     }
     return isRolling(this.#deployment) ? this.#planRolling() : this.#planRecreate();
   }
@@ -135,7 +141,7 @@ class Planner {
     const known = revisionOf(set);
     if (known < revision) {
       annotations[REVISION] = String(revision);
-      if (known > 0n) annotations[REVISION_HISTORY] = [annotations[REVISION_HISTORY], known].filter(Boolean).join(',');
+      if (known > 0n) annotations[REVISION_HISTORY] = withPastRevision(annotations[REVISION_HISTORY], known);
     }
     this.#replace(set, { annotations, minReadySeconds: this.#deployment.spec?.minReadySeconds });
   }
@@ -212,10 +218,7 @@ class Planner {
   #isScalingEvent(): boolean {
     const active = [...this.#sets.values()].filter(set => replicasOf(set) > 0);
     if (active.length > 1 && !isRolling(this.#deployment)) return false;
-    return active.some(({ metadata }) => {
-      const sizedFor = metadata?.annotations?.[DESIRED_REPLICAS];
-      return sizedFor !== undefined && Number(sizedFor) !== this.#desired;
-    });
+    return active.some(set => (sizeIn(set, DESIRED_REPLICAS) ?? this.#desired) !== this.#desired);
   }
 
   /** Resizes without rolling: the only active ReplicaSet, or all in proportion. */
@@ -227,14 +230,14 @@ class Planner {
       return;
     }
     if (this.#new && this.#isSaturated(this.#new)) {
-      for (const old of this.#old) this.#resize(old, 0);
+      for (const old of active) if (uidOf(old) !== this.#newUid) this.#resize(old, 0);
       return;
     }
     if (isRolling(this.#deployment)) this.#scaleInProportion(active);
   }
 
   #isSaturated(set: ReplicaSet): boolean {
-    const sizedFor = Number(set.metadata?.annotations?.[DESIRED_REPLICAS]);
+    const sizedFor = sizeIn(set, DESIRED_REPLICAS);
     return replicasOf(set) === this.#desired && sizedFor === this.#desired && available(set) === this.#desired;
   }
 
@@ -257,7 +260,7 @@ class Planner {
 
   #share(set: ReplicaSet, allowed: number, left: number): number {
     const size = replicasOf(set);
-    const sizedFor = Number(set.metadata?.annotations?.[MAX_REPLICAS]) || this.#deployment.status?.replicas || allowed;
+    const sizedFor = sizeIn(set, MAX_REPLICAS) || this.#deployment.status?.replicas || allowed;
     const share = this.#desired === 0 ? -size : Math.round((size * allowed) / sizedFor) - size;
     return left > 0 ? Math.max(0, Math.min(share, left)) : Math.min(0, Math.max(share, left));
   }
@@ -350,7 +353,7 @@ class Planner {
     const pause = pauseCondition(this.#deployment, known);
     let conditions = pause ? setCondition(known, pause, this.#nowMs) : known;
     const hasProgress = conditions.some(({ type }) => type === 'Progressing');
-    if (this.#new && !hasProgress && (this.#deployment.spec?.progressDeadlineSeconds ?? 0) > 0) {
+    if (this.#new && !hasProgress && hasProgressDeadline(this.#deployment)) {
       const message = `Found new replica set "${this.#new.metadata?.name}"`;
       conditions = setCondition(
         conditions,

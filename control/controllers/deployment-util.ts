@@ -1,6 +1,7 @@
 /** Facts about Deployments and their ReplicaSets: annotations, revisions, names, surge arithmetic. Pure. */
 import type { Deployment, IntOrString, PodTemplateSpec, ReplicaSet } from '../api/generated/types.ts';
 import { isSemanticallyEqual } from './equal.ts';
+import { REVISION_HISTORY_LENGTH_MAX } from './limits.ts';
 
 export const REVISION = 'deployment.kubernetes.io/revision';
 export const REVISION_HISTORY = 'deployment.kubernetes.io/revision-history';
@@ -49,10 +50,30 @@ export function revisionOf(object: Deployment | ReplicaSet): bigint {
 }
 
 /** Annotations that a new or current ReplicaSet takes from its Deployment. */
-export function inheritedAnnotations(deployment: Deployment): Record<string, string> {
+export function inheritedAnnotations(object: Deployment | ReplicaSet): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(deployment.metadata?.annotations ?? {}).filter(([name]) => !OWN_ANNOTATIONS.has(name)),
+    Object.entries(object.metadata?.annotations ?? {}).filter(([name]) => !OWN_ANNOTATIONS.has(name)),
   );
+}
+
+/** The others: those that say something of the object that has them. */
+export function ownAnnotations(object: Deployment | ReplicaSet): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(object.metadata?.annotations ?? {}).filter(([name]) => OWN_ANNOTATIONS.has(name)),
+  );
+}
+
+/** The revisions that a ReplicaSet had before, with one more; the oldest are forgotten where there are too many. */
+export function withPastRevision(history: string | undefined, revision: bigint): string {
+  const known = (history ?? '').split(',').filter(Boolean);
+  const all = [...known, String(revision)];
+  let length = all.join(',').length;
+  let first = 0;
+  while (length > REVISION_HISTORY_LENGTH_MAX && first < all.length - 1) {
+    length -= (all[first]?.length ?? 0) + 1;
+    first++;
+  }
+  return all.slice(first).join(',');
 }
 
 /** The annotations by which proportional scaling knows what a ReplicaSet was sized for. */
@@ -62,12 +83,21 @@ export function sizeAnnotations(deployment: Deployment): Record<string, string> 
   return { [DESIRED_REPLICAS]: String(replicas), [MAX_REPLICAS]: String(replicas + maxSurge) };
 }
 
+const INT32_MAX = 2_147_483_647;
+
+/** The number in one of those annotations; undefined if there is none, or one that we have not written. */
+export function sizeIn({ metadata }: ReplicaSet, annotation: string): number | undefined {
+  const text = metadata?.annotations?.[annotation] ?? '';
+  return /^\d+$/.test(text) && Number(text) <= INT32_MAX ? Number(text) : undefined;
+}
+
 /** True if the ReplicaSet was made for this template; the hash label does not count. */
 export function hasTemplate(set: ReplicaSet, template: PodTemplateSpec | undefined): boolean {
   return isSemanticallyEqual(withoutHash(set.spec?.template), withoutHash(template));
 }
 
-function withoutHash(template: PodTemplateSpec | undefined): PodTemplateSpec | undefined {
+/** The template as its Deployment has it. */
+export function withoutHash(template: PodTemplateSpec | undefined): PodTemplateSpec | undefined {
   if (!template?.metadata?.labels || !(HASH_LABEL in template.metadata.labels)) return template;
   const { [HASH_LABEL]: _, ...labels } = template.metadata.labels;
   return { ...template, metadata: { ...template.metadata, labels } };

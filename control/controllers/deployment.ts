@@ -15,6 +15,7 @@ import { isEmptySelector, matchesSelector } from '../client/labels.ts';
 import type { WorkQueue } from '../client/workqueue.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
 import { type DeploymentPlan, planDeployment, type SetUpdate } from './deployment-plan.ts';
+import { planRollback } from './deployment-rollback.ts';
 import { condition, hasProgressDeadline, setCondition } from './deployment-status.ts';
 import { hasTemplate, REVISION, replicasOf } from './deployment-util.ts';
 import { isEqual } from './equal.ts';
@@ -128,6 +129,13 @@ async function reconcile(parts: Parts, key: string): Promise<ReconcileResult | u
   });
   if (claims.adopt.length > 0) {
     // What was adopted has a new version; it comes back through the watch and brings this key again.
+    return undefined;
+  }
+  const rollback = planRollback(deployment, owned);
+  if (rollback) {
+    await client.update(deploymentsKind, rollback.deployment);
+    parts.recorder.record(deployment, rollback.event);
+    // As it is now it comes back through the watch.
     return undefined;
   }
   const plan = planDeployment({

@@ -1,5 +1,6 @@
 /** The numbers of disruption budgets, case by case. */
 import test from 'ava';
+import fc from 'fast-check';
 import type { Pod, PodDisruptionBudget, PodDisruptionBudgetStatus } from '../api/generated/types.ts';
 import { needsScale, planBudget, planFailure, staleDisruptionInMs, withoutDisruption } from './disruption-plan.ts';
 
@@ -141,4 +142,60 @@ test('who said that he would go, and stays, takes it back', t => {
     { type: 'Ready', status: 'True' },
     { type: 'DisruptionTarget', status: 'False', lastTransitionTime: NOW },
   ]);
+});
+
+/** What happens to a budget's pods: one becomes ready or not, is evicted and goes or does not, comes new; or time passes. */
+const happening = fc.oneof(
+  fc.record({ do: fc.constant('ready' as const), pod: fc.nat(7), is: fc.boolean() }),
+  fc.record({ do: fc.constant('evict' as const), pod: fc.nat(7) }),
+  fc.record({ do: fc.constant('go' as const), pod: fc.nat(7) }),
+  fc.record({ do: fc.constant('come' as const), pod: fc.nat(7) }),
+  fc.record({ do: fc.constant('wait' as const), seconds: fc.integer({ min: 1, max: 150 }) }),
+);
+const share = fc.integer({ min: 0, max: 100 }).map(percent => `${percent}%`);
+const amount = fc.oneof(fc.integer({ min: 0, max: 9 }), share);
+
+test('whatever happens: never more allowed than are healthy beyond need, each eviction counts once, a second count is none', t => {
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.record({ minAvailable: amount }), fc.record({ maxUnavailable: amount })),
+      fc.integer({ min: 0, max: 8 }),
+      fc.array(happening, { maxLength: 30 }),
+      (spec, wanted, happenings) => {
+        const all = new Map(Array.from({ length: wanted }, (_, index) => [`p${index}`, pod(`p${index}`)]));
+        let now = nowMs;
+        let status: PodDisruptionBudgetStatus | undefined;
+        const count = () => {
+          const given = [...all.values()];
+          const input = { pods: given, scales: [{ uid: 'u', replicas: wanted }] };
+          const counted = planBudget({ ...input, budget: budget(spec, status), nowMs: now });
+          status = counted.status;
+          const { disruptionsAllowed, currentHealthy, desiredHealthy, disruptedPods = {} } = counted.status;
+          t.true(disruptionsAllowed >= 0 && disruptionsAllowed <= Math.max(0, currentHealthy - desiredHealthy));
+          const healthy = given.filter(
+            each => each.status?.conditions?.[0]?.status === 'True' && !((each.metadata?.name ?? '') in disruptedPods),
+          );
+          t.is(currentHealthy, healthy.length);
+          for (const name of Object.keys(disruptedPods)) t.true(all.has(name));
+          const again = planBudget({ ...input, budget: budget(spec, status), nowMs: now });
+          t.false(again.isChanged);
+          if (counted.afterMs !== undefined) t.true(counted.afterMs > 0 && counted.afterMs <= 120_000);
+        };
+        count();
+        for (const each of happenings) {
+          const name = 'pod' in each ? `p${each.pod}` : '';
+          if (each.do === 'wait') now += each.seconds * 1_000;
+          else if (each.do === 'come' && !all.has(name)) all.set(name, pod(name));
+          else if (each.do === 'go') all.delete(name);
+          else if (each.do === 'ready' && all.has(name)) all.set(name, pod(name, { ready: each.is }));
+          else if (each.do === 'evict' && all.has(name) && status && status.disruptionsAllowed > 0) {
+            const disruptedPods = { ...status.disruptedPods, [name]: new Date(now).toISOString().replace(/\.\d+/, '') };
+            status = { ...status, disruptionsAllowed: status.disruptionsAllowed - 1, disruptedPods };
+          }
+          count();
+        }
+      },
+    ),
+    { numRuns: 200 },
+  );
 });

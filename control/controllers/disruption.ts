@@ -42,10 +42,18 @@ export function disruptionController(context: ControllerContext, kinds: Discover
   pods.addIndex(NAMESPACE_INDEX, byNamespace);
   budgets.addIndex(NAMESPACE_INDEX, byNamespace);
   const scales = new Scales(context, kinds);
-  const enqueueBudgetsOf = ({ metadata }: Pod) => {
-    for (const budget of budgets.byIndex(NAMESPACE_INDEX, metadata?.namespace ?? '')) {
-      if (matchesSelector(budget.spec?.selector, metadata?.labels)) queue.add(keyOf(budget));
-    }
+  const enqueueBudgetsOf = (pod: Pod) => {
+    const { namespace = '', name = '', labels } = pod.metadata ?? {};
+    const matching = budgets
+      .byIndex(NAMESPACE_INDEX, namespace)
+      .filter(({ spec }) => matchesSelector(spec?.selector, labels));
+    for (const budget of matching) queue.add(keyOf(budget));
+    const [first] = matching;
+    if (!first || matching.length === 1) return;
+    // Kubernetes counts such a pod for one of them only, and says so; here it counts for all. No eviction of it is granted.
+    const chosen = `Chose ${JSON.stringify(first.metadata?.name)} arbitrarily.`;
+    const message = `Pod ${JSON.stringify(namespace)}/${JSON.stringify(name)} matches multiple PodDisruptionBudgets.  ${chosen}`;
+    recorder.record(pod, { type: 'Warning', reason: 'MultiplePodDisruptionBudgets', message });
   };
   pods.addHandler({
     added: enqueueBudgetsOf,

@@ -23,7 +23,7 @@ const pods = [pod('p', '10.42.0.2', 'fd42::2'), pod('q', '10.42.0.3', 'fd42::3')
 
 test('a slice for each family of the Service, with the pods that have it', t => {
   const plan = (ipFamilies: string[], slices = [] as ReturnType<typeof planSlices>['create']) =>
-    planSlices({ service: service({ ipFamilies }), pods, slices, nodeOf: () => undefined });
+    planSlices({ service: service({ ipFamilies }), pods, slices, nodeOf: name => ({ metadata: { name } }) });
   const both = plan(['IPv4', 'IPv6']).create;
   t.deepEqual(
     both.map(({ addressType, endpoints }) => [addressType, endpoints?.flatMap(({ addresses }) => addresses)]),

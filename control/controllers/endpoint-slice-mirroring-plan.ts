@@ -2,6 +2,7 @@
  * Endpoints that somebody keeps by hand, as the EndpointSlices that proxies read: one slice for each set of ports and address
  * family (k/k pkg/controller/endpointslicemirroring). Slices that would go are used for what would be made. Pure.
  */
+import { canonicalIp } from '../api/families.ts';
 import { endpoints as endpointsKind } from '../api/generated/kinds.ts';
 import type {
   DiscoveryV1EndpointPort,
@@ -119,7 +120,8 @@ function portsOf({ ports = [] }: EndpointSubset): DiscoveryV1EndpointPort[] {
 
 function endpointOf({ ip, hostname, nodeName, targetRef }: EndpointAddress, ready: boolean): Endpoint {
   return {
-    addresses: [ip],
+    // In the one way in which it is usually written.
+    addresses: [canonicalIp(ip)],
     conditions: { ready },
     ...(hostname && { hostname }),
     ...(nodeName && { nodeName }),

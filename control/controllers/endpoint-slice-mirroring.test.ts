@@ -2,7 +2,7 @@
 import test from 'ava';
 import type { Endpoint, EndpointSlice, Endpoints, Node, Service } from '../api/generated/types.ts';
 import { isMirrored, planMirror } from './endpoint-slice-mirroring-plan.ts';
-import { cpuShares, planHints } from './endpoint-slices-hints.ts';
+import { cpuShares, planHints, usesTopology } from './endpoint-slices-hints.ts';
 
 const endpoints = (subsets: Endpoints['subsets'], metadata: object = {}): Endpoints => ({
   metadata: { name: 'e', namespace: 'n', uid: 'e', labels: { team: 'x' }, ...metadata },
@@ -65,6 +65,12 @@ test('what is as it should be stays, and a slice that would go is used for what 
   t.deepEqual(planMirror(endpoints([]), [slice]).remove, [slice]);
 });
 
+test('addresses are written in one way, and a subset without addresses is no slice', t => {
+  const written = planMirror(endpoints([{ addresses: [{ ip: '2001:DB8:0::1' }], ports: [{ port: 80 }] }]), []);
+  t.deepEqual(written.create[0]?.endpoints[0]?.addresses, ['2001:db8::1']);
+  t.deepEqual(planMirror(endpoints([{ ports: [{ port: 80 }] }]), []).create, []);
+});
+
 test('no more than a thousand addresses of a subset are mirrored', t => {
   const addresses = Array.from({ length: 1_005 }, (_, i) => ({ ip: `10.0.${Math.floor(i / 250)}.${(i % 250) + 1}` }));
   const plan = planMirror(endpoints([{ addresses, ports: [{ port: 80 }] }]), []);
@@ -86,7 +92,7 @@ const auto: Service = { metadata: { annotations: { 'service.kubernetes.io/topolo
 const spread = (nodes: readonly Node[], all: readonly Endpoint[]) => {
   const hints = planHints(auto, { list: () => nodes });
   const assigned = hints.assign(all, 'IPv4');
-  return { zones: [...assigned].map(([uid, zone]) => `${uid} ${zone}`).sort(), word: hints.word() };
+  return { zones: [...assigned].map(([uid, zone]) => `${uid} ${zone}`).sort(), why: hints.words()[0]?.refusal };
 };
 
 test('PreferClose keeps traffic in its zone', t => {
@@ -102,7 +108,7 @@ test('PreferClose keeps traffic in its zone', t => {
       ['2', 'b'],
     ],
   );
-  t.is(hints.word(), undefined);
+  t.deepEqual(hints.words(), []);
   t.is(planHints({ spec: {} }, { list: () => [] }).assign([endpoint('1', 'a')], 'IPv4').size, 0);
 });
 
@@ -120,8 +126,8 @@ test('Auto spreads endpoints by the CPUs of zones, or says why it does not', t =
     ],
   );
   const even = spread(nodes, [endpoint('1', 'a'), endpoint('2', 'a'), endpoint('3', 'a'), endpoint('4', 'b')]);
-  t.deepEqual(even.zones, ['1 a', '2 a', '3 b', '4 b']);
-  t.is(even.word, 'Topology Aware Hints has been enabled, addressType: IPv4');
+  t.deepEqual(even.zones, ['1 b', '2 a', '3 a', '4 b']);
+  t.is(even.why, undefined);
   const refusals: readonly [readonly Node[], readonly Endpoint[], string][] = [
     [
       [node('1', undefined, '4')],
@@ -133,16 +139,50 @@ test('Auto spreads endpoints by the CPUs of zones, or says why it does not', t =
       [],
       'Insufficient Node information: allocatable CPU or zone not specified on one or more nodes',
     ],
-    [[node('1', 'a', '4')], [], 'Nodes only ready in one zone'],
-    [nodes, [endpoint('1', 'a')], 'Insufficient number of endpoints'],
+    [
+      [node('1', 'a', '4')],
+      [],
+      'Insufficient Node information: allocatable CPU or zone not specified on one or more nodes',
+    ],
+    [nodes, [endpoint('1', 'a')], 'Insufficient number of endpoints (1 endpoints, 2 zones)'],
     [nodes, [endpoint('1', 'a'), endpoint('2', undefined)], 'One or more endpoints do not have a zone specified'],
     [
       [node('1', 'a', '1'), node('2', 'b', '9')],
       [endpoint('1', 'a'), endpoint('2', 'b')],
-      'Minimum allocation required by the service exceeds overload threshold',
+      'Unable to allocate minimum required endpoints to each zone without exceeding overload threshold (2 endpoints, 2 zones)',
     ],
   ];
   for (const [list, all, why] of refusals) {
-    t.deepEqual(spread(list, all), { zones: [], word: `${why}, addressType: IPv4` });
+    t.deepEqual(spread(list, all), { zones: [], why });
   }
+});
+
+test('zones give away what they have too many of, and half an endpoint is no reason to', t => {
+  const cpus = (shares: Record<string, number>) =>
+    Object.entries(shares).map(([zone, cpu]) => node(zone, zone, `${cpu}`));
+  const of = (counts: Record<string, number>) =>
+    Object.entries(counts).flatMap(([zone, count]) =>
+      Array.from({ length: count }, (_, at) => endpoint(`${zone}${at}`, zone)),
+    );
+  const counts = (nodes: readonly Node[], all: readonly Endpoint[]) => {
+    const found: Record<string, number> = {};
+    for (const each of spread(nodes, all).zones) {
+      const zone = each.split(' ')[1] ?? '';
+      found[zone] = (found[zone] ?? 0) + 1;
+    }
+    return found;
+  };
+  const three = cpus({ a: 35, b: 35, c: 30 });
+  t.deepEqual(counts(three, of({ a: 5, b: 2, c: 3 })), { a: 4, b: 3, c: 3 });
+  t.deepEqual(counts(three, of({ a: 3, b: 4, c: 3 })), { a: 3, b: 4, c: 3 }, 'left as it is');
+  t.deepEqual(counts(cpus({ a: 50, b: 56, c: 54 }), of({ a: 16 })), { a: 5, b: 6, c: 5 });
+  t.deepEqual(counts(cpus({ a: 50, b: 56, c: 54 }), of({ b: 8, c: 8 })), { a: 5, b: 6, c: 5 });
+});
+
+test('the older annotation for topology has the last word', t => {
+  const mode = (annotations: Record<string, string>) => usesTopology({ metadata: { annotations } });
+  const [now, before] = ['service.kubernetes.io/topology-mode', 'service.kubernetes.io/topology-aware-hints'];
+  t.true(mode({ [now]: 'auto' }));
+  t.true(mode({ [now]: 'Disabled', [before]: 'Auto' }));
+  t.false(mode({ [now]: 'Auto', [before]: 'disabled' }));
 });

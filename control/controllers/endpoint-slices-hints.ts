@@ -19,33 +19,40 @@ const OVERLOAD_SHARE = 0.2;
 /** For each endpoint, by UID of its pod, the zone whose clients it is for. */
 export type Hints = ReadonlyMap<string, string>;
 
+/** How the spread of one family's endpoints came out. */
+export interface HintWord {
+  readonly addressType: string;
+  /** Undefined if they are spread. */
+  readonly refusal: string | undefined;
+}
+
 export interface HintPlanner {
   assign(endpoints: readonly Endpoint[], addressType: string): Hints;
-  /** After the assignment: what there is to tell of it; undefined where nothing is spread by CPUs. */
-  word(): string | undefined;
+  /** After the assignments: what there is to tell of each family; none where nothing is spread by CPUs. */
+  words(): readonly HintWord[];
 }
 
 const NONE: Hints = new Map();
 
-/** True if the zones of nodes decide about the Service's endpoints. */
+/** True if the zones of nodes decide about the Service's endpoints. The older annotation has the last word where both stand. */
 export function usesTopology({ metadata }: Service): boolean {
-  const mode = metadata?.annotations?.[MODE] ?? metadata?.annotations?.[MODE_BEFORE];
+  const mode = metadata?.annotations?.[MODE_BEFORE] ?? metadata?.annotations?.[MODE];
   return mode === 'Auto' || mode === 'auto';
 }
 
 export function planHints(service: Service, nodes: Pick<Cache<Node>, 'list'>): HintPlanner {
   if (!usesTopology(service)) {
     const isClose = service.spec?.trafficDistribution === 'PreferClose';
-    return { assign: endpoints => (isClose ? ownZones(endpoints) : NONE), word: () => undefined };
+    return { assign: endpoints => (isClose ? ownZones(endpoints) : NONE), words: () => [] };
   }
-  let said: string | undefined;
+  const said: HintWord[] = [];
   return {
     assign: (endpoints, addressType) => {
       const spread = spreadByCpu(endpoints, nodes.list());
-      said ??= `${typeof spread === 'string' ? spread : 'Topology Aware Hints has been enabled'}, addressType: ${addressType}`;
+      said.push({ addressType, refusal: typeof spread === 'string' ? spread : undefined });
       return typeof spread === 'string' ? NONE : spread;
     },
-    word: () => said,
+    words: () => said,
   };
 }
 
@@ -60,7 +67,9 @@ function ownZones(endpoints: readonly Endpoint[]): Hints {
   );
 }
 
-/** The share of the cluster's CPUs that each zone has; a sentence if that cannot be said. */
+const NODES_UNFIT = 'Insufficient Node information: allocatable CPU or zone not specified on one or more nodes';
+
+/** The share of the cluster's CPUs that each zone has; a sentence if that cannot be said. One zone alone has none to share with. */
 export function cpuShares(nodes: readonly Node[]): ReadonlyMap<string, number> | string {
   const cpus = new Map<string, number>();
   for (const node of nodes) {
@@ -68,51 +77,58 @@ export function cpuShares(nodes: readonly Node[]): ReadonlyMap<string, number> |
     if (!isNodeReady(node) || EXCLUDED.some(name => name in labels)) continue;
     const cpu = parseQuantity(node.status?.allocatable?.cpu);
     const zone = labels[ZONE];
-    if (!zone || !(cpu > 0)) {
-      return 'Insufficient Node information: allocatable CPU or zone not specified on one or more nodes';
-    }
+    if (!zone || !(cpu > 0)) return NODES_UNFIT;
     cpus.set(zone, (cpus.get(zone) ?? 0) + cpu);
   }
-  if (cpus.size < 2) return 'Nodes only ready in one zone';
+  if (cpus.size < 2) return NODES_UNFIT;
   const total = [...cpus.values()].reduce((a, b) => a + b, 0);
   return new Map([...cpus].map(([zone, cpu]) => [zone, cpu / total]));
 }
 
+/** Every endpoint serves its own zone, but for those that a zone with too many has to give to one with too few. */
 function spreadByCpu(all: readonly Endpoint[], nodes: readonly Node[]): Hints | string {
   const shares = cpuShares(nodes);
   if (typeof shares === 'string') return shares;
   const endpoints = all.filter(isReady).toSorted((a, b) => (uidOf(a) < uidOf(b) ? -1 : 1));
+  const counts = `(${endpoints.length} endpoints, ${shares.size} zones)`;
+  if (endpoints.length < shares.size) return `Insufficient number of endpoints ${counts}`;
+  const wanted = wantedOf(shares, endpoints.length);
+  if (!wanted) {
+    return `Unable to allocate minimum required endpoints to each zone without exceeding overload threshold ${counts}`;
+  }
   if (endpoints.some(({ zone }) => !zone)) return 'One or more endpoints do not have a zone specified';
-  if (endpoints.length < shares.size) return 'Insufficient number of endpoints';
-  const targets = targetsOf(shares, endpoints.length);
-  if (targets === undefined) return 'Minimum allocation required by the service exceeds overload threshold';
-  const hints = new Map<string, string>();
-  const spare: Endpoint[] = [];
-  for (const endpoint of endpoints) {
-    const zone = endpoint.zone ?? '';
-    const room = targets.get(zone) ?? 0;
-    if (room > 0) {
-      targets.set(zone, room - 1);
-      hints.set(uidOf(endpoint), zone);
-    } else spare.push(endpoint);
-  }
-  for (const [zone, room] of targets) {
-    for (const endpoint of spare.splice(0, room)) hints.set(uidOf(endpoint), zone);
-  }
-  return hints;
+  const moves = planMoves(wanted, endpoints);
+  return new Map(
+    endpoints.map(endpoint => [uidOf(endpoint), moves.get(endpoint.zone ?? '')?.shift() ?? endpoint.zone ?? '']),
+  );
 }
 
-/** How many endpoints each zone gets; undefined if some endpoint would have to do too much. */
-function targetsOf(shares: ReadonlyMap<string, number>, count: number): Map<string, number> | undefined {
+/** How many endpoints each zone should have, in fractions; undefined if some endpoint would have to do too much. */
+function wantedOf(shares: ReadonlyMap<string, number>, count: number): ReadonlyMap<string, number> | undefined {
   const least = (share: number) => Math.ceil((share * count) / (1 + OVERLOAD_SHARE));
-  const targets = new Map([...shares].map(([zone, share]) => [zone, least(share)]));
-  let left = count - [...targets.values()].reduce((a, b) => a + b, 0);
-  if (left < 0) return undefined;
-  // The rest goes where most is missing.
-  const missing = ([zone, share]: readonly [string, number]) => share * count - (targets.get(zone) ?? 0);
-  while (left-- > 0) {
-    const [zone] = [...shares].toSorted((a, b) => missing(b) - missing(a) || (a[0] < b[0] ? -1 : 1))[0] ?? [''];
-    targets.set(zone, (targets.get(zone) ?? 0) + 1);
+  const needed = [...shares.values()].reduce((sum, share) => sum + least(share), 0);
+  if (needed > count) return undefined;
+  return new Map([...shares].map(([zone, share]) => [zone, Math.max(share * count, least(share))]));
+}
+
+/**
+ * To which zones each zone gives endpoints, one entry an endpoint (k/k topologycache: getGivingAndReceivingZones). Half of one
+ * too many or too few is no reason to send anybody's traffic elsewhere.
+ */
+function planMoves(wanted: ReadonlyMap<string, number>, endpoints: readonly Endpoint[]): ReadonlyMap<string, string[]> {
+  const spare = new Map([...wanted].map(([zone, count]) => [zone, -count]));
+  for (const { zone = '' } of endpoints) {
+    const before = spare.get(zone);
+    if (before !== undefined) spare.set(zone, before + 1);
   }
-  return targets;
+  const moves = new Map<string, string[]>();
+  for (let moved = 0; moved < endpoints.length; moved++) {
+    const zones = [...spare].toSorted((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+    const [giver, given = 0] = zones[0] ?? [''];
+    const [taker, room = 0] = zones.toSorted((a, b) => a[1] - b[1] || (a[0] < b[0] ? -1 : 1))[0] ?? [''];
+    if (given < 0.5 || -room < 0.5 || (given < 1 && -room < 1)) break;
+    moves.set(giver, [...(moves.get(giver) ?? []), taker]);
+    spare.set(giver, given - 1).set(taker, room + 1);
+  }
+  return moves;
 }

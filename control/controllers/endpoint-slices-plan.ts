@@ -1,6 +1,7 @@
 /**
  * Which EndpointSlices a Service should have. Slices are changed as little as possible: every proxy in the cluster reads each
- * change. Endpoints stay in their slice, new ones fill what has room, and only then are slices made or removed. Pure.
+ * change. Endpoints stay in their slice, new ones fill what is written anyway, and slices are used again rather than replaced.
+ * Pure.
  */
 import { services as servicesKind } from '../api/generated/kinds.ts';
 import type { DiscoveryV1EndpointPort, Endpoint, EndpointSlice, Node, Pod, Service } from '../api/generated/types.ts';
@@ -29,7 +30,7 @@ export interface SliceState {
   readonly service: Service;
   readonly pods: readonly Pod[];
   readonly slices: readonly EndpointSlice[];
-  /** For zones. */
+  /** For zones. Pods of a node that does not exist are no endpoints. */
   nodeOf(name: string): Node | undefined;
   /** Whose clients each endpoint is for; nobody's in particular where it is not given. */
   readonly hints?: HintPlanner['assign'];
@@ -62,28 +63,57 @@ type MutablePlan = { readonly [Key in keyof SlicePlan]: EndpointSlice[] };
 
 function planFamily(state: SliceState, addressType: string, plan: MutablePlan): void {
   const { service } = state;
-  const present = state.slices.filter(slice => slice.addressType === addressType);
+  const inFamily = state.slices.filter(slice => slice.addressType === addressType);
+  // Those of an earlier Service of this name are on their way out with it.
+  const [present, foreign] = [inFamily.filter(isOf(service)), inFamily.filter(slice => !isOf(service)(slice))];
   const left = new Set(present);
-  const groups = groupEndpoints(state, addressType);
-  for (const group of groups) {
+  const own: MutablePlan = { create: [], update: [], remove: [] };
+  for (const group of groupEndpoints(state, addressType)) {
     const matching = present.filter(slice => isEqual(slice.ports ?? [], wirePorts(group.ports)));
     for (const slice of matching) left.delete(slice);
-    fill(service, group, matching, plan);
+    fill(service, group, matching, own);
   }
+  own.remove.push(...left);
   // Without any endpoint one empty slice remains, so that watchers can tell "none" from "not yet".
-  const keep = groups.length === 0 ? (present.find(({ endpoints }) => !endpoints?.length) ?? present[0]) : undefined;
-  if (groups.length === 0 && !keep) plan.create.push(newSlice(service, addressType, undefined, []));
-  else if (keep) changeSlice(service, keep, undefined, [], plan);
-  if (keep) left.delete(keep);
-  plan.remove.push(...left);
+  if (own.create.length === 0 && own.remove.length === present.length) {
+    own.create.push(newSlice(service, addressType, undefined, []));
+  }
+  reuse(own);
+  plan.create.push(...own.create);
+  plan.update.push(...own.update);
+  plan.remove.push(...own.remove, ...foreign);
 }
 
+/** Slices that would go become those that would be made: one write instead of two, and no moment without either. */
+function reuse({ create, update, remove }: MutablePlan): void {
+  while (create.length > 0 && remove.length > 0) {
+    const [made, gone] = [create.pop(), remove.pop()];
+    if (!made || !gone) return;
+    const next = {
+      ...gone,
+      metadata: { ...gone.metadata, labels: made.metadata?.labels ?? {} },
+      endpoints: made.endpoints,
+      ...(made.ports !== undefined && { ports: made.ports }),
+    };
+    if (!isSameSlice(next, gone)) update.push(next);
+  }
+}
+
+const isOf =
+  ({ metadata }: Service) =>
+  (slice: EndpointSlice): boolean =>
+    (slice.metadata?.ownerReferences ?? []).some(
+      ({ uid, kind, apiVersion }) => uid === metadata?.uid && kind === 'Service' && apiVersion === 'v1',
+    );
+
 /**
- * Puts a group's endpoints into its slices. Endpoints stay where they are; new ones go where something is written anyway, then
- * into the fullest slice with room, so that few slices change and few stay half empty.
+ * Puts a group's endpoints into its slices. Endpoints stay where they are; new ones go where something is written anyway, the
+ * fullest first. What is left then goes into the one slice that it would fill best, or into new ones: to spread it over many
+ * would be many writes (k/k endpointslice: reconcileByPortMapping).
  */
 function fill(service: Service, group: Group, slices: readonly EndpointSlice[], plan: MutablePlan): void {
   const waiting = new Map(group.endpoints);
+  const labels = labelsFor(service);
   const kept = slices.map(slice => {
     const endpoints = (slice.endpoints ?? []).flatMap(({ targetRef }) => {
       const endpoint = waiting.get(targetRef?.uid ?? '');
@@ -91,21 +121,24 @@ function fill(service: Service, group: Group, slices: readonly EndpointSlice[], 
       waiting.delete(targetRef?.uid ?? '');
       return [endpoint];
     });
-    return { slice, endpoints, isWritten: !isEqual(endpoints, slice.endpoints ?? []) };
+    const isWritten = !isEqual(endpoints, slice.endpoints ?? []) || !isEqual(labels, slice.metadata?.labels);
+    return { slice, endpoints, isWritten };
   });
   const rest = [...waiting.values()];
-  const byRoom = kept.toSorted(
-    (a, b) => Number(b.isWritten) - Number(a.isWritten) || b.endpoints.length - a.endpoints.length,
-  );
-  for (const { endpoints } of byRoom) {
+  const put = ({ endpoints }: Filling) =>
     endpoints.push(...rest.splice(0, Math.max(0, ENDPOINTS_PER_SLICE_MAX - endpoints.length)));
+  const byLength = kept.toSorted((a, b) => b.endpoints.length - a.endpoints.length);
+  for (const each of byLength) if (each.isWritten && each.endpoints.length > 0) put(each);
+  while (rest.length > 0) {
+    const isLast = rest.length < ENDPOINTS_PER_SLICE_MAX;
+    const room = (each: Filling) => ENDPOINTS_PER_SLICE_MAX - each.endpoints.length;
+    const best = isLast ? byLength.find(each => !each.isWritten && room(each) >= rest.length) : undefined;
+    if (best) put(best);
+    else plan.create.push(newSlice(service, group.addressType, group.ports, rest.splice(0, ENDPOINTS_PER_SLICE_MAX)));
   }
   for (const { slice, endpoints } of pack(kept)) {
     if (endpoints.length === 0) plan.remove.push(slice);
     else changeSlice(service, slice, group.ports, endpoints, plan);
-  }
-  while (rest.length > 0) {
-    plan.create.push(newSlice(service, group.addressType, group.ports, rest.splice(0, ENDPOINTS_PER_SLICE_MAX)));
   }
 }
 
@@ -136,6 +169,9 @@ function groupEndpoints({ service, pods, nodeOf, hints }: SliceState, addressTyp
   for (const pod of servingPods(service, pods, true)) {
     const address = addressOfFamily(pod, addressType);
     if (!address) continue;
+    // What is left of a node that is gone serves nobody, but to those who want whatever there is.
+    const { nodeName } = pod.spec ?? {};
+    if (nodeName && !nodeOf(nodeName) && !service.spec?.publishNotReadyAddresses) continue;
     // In an order of their own: to reorder the Service's ports must not rewrite its slices.
     const ports = portsOf(service, pod).toSorted(byNumber);
     const key = JSON.stringify(ports);
@@ -206,12 +242,13 @@ function changeSlice(
   plan: MutablePlan,
 ): void {
   const next = { ...slice, metadata: { ...slice.metadata, labels: labelsFor(service) }, ...content(ports, endpoints) };
-  const isSame =
-    isEqual(next.endpoints ?? [], slice.endpoints ?? []) &&
-    isEqual(next.ports ?? [], slice.ports ?? []) &&
-    isEqual(next.metadata.labels, slice.metadata?.labels);
-  if (!isSame) plan.update.push(next);
+  if (!isSameSlice(next, slice)) plan.update.push(next);
 }
+
+const isSameSlice = (a: EndpointSlice, b: EndpointSlice): boolean =>
+  isEqual(a.endpoints ?? [], b.endpoints ?? []) &&
+  isEqual(a.ports ?? [], b.ports ?? []) &&
+  isEqual(a.metadata?.labels, b.metadata?.labels);
 
 /** Kubernetes writes null, not [], into a slice without endpoints, and clients print it. */
 function content(
@@ -227,9 +264,11 @@ function content(
 
 const wirePorts = (ports: readonly PortNumber[]): DiscoveryV1EndpointPort[] => ports.map(port => ({ ...port }));
 
+/** The Service's own, but for those by which slices are known. */
 function labelsFor(service: Service): Record<string, string> {
+  const { [HEADLESS]: _, ...labels } = service.metadata?.labels ?? {};
   return {
-    ...service.metadata?.labels,
+    ...labels,
     [MANAGED_BY]: OUR_NAME,
     [SERVICE_NAME]: service.metadata?.name ?? '',
     ...(isHeadless(service) && { [HEADLESS]: '' }),

@@ -57,7 +57,7 @@ function apply(slices: readonly EndpointSlice[], { create, update, remove }: Sli
 }
 
 const plan = (pods: readonly Pod[], slices: readonly EndpointSlice[]) =>
-  planSlices({ service, pods, slices, nodeOf: () => undefined });
+  planSlices({ service, pods, slices, nodeOf: name => ({ metadata: { name } }) });
 const writes = ({ create, update, remove }: SlicePlan) => create.length + update.length + remove.length;
 
 function problems(pods: readonly Pod[], slices: readonly EndpointSlice[]): string[] {

@@ -2,12 +2,15 @@
 import { endpoints as endpointsKind } from '../api/generated/kinds.ts';
 import type { EndpointAddress, EndpointSubset, Endpoints, Pod, Service } from '../api/generated/types.ts';
 import { hasReason } from '../api/status.ts';
+import { messageOf } from '../client/body.ts';
 import type { Client } from '../client/client.ts';
 import { keyOf, parseKey } from '../client/keys.ts';
+import { matchesLabels } from '../client/labels.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
 import { isEqual } from './equal.ts';
 import { ADDRESSES_PER_ENDPOINTS_MAX } from './limits.ts';
 import { NAMESPACE_INDEX } from './owners.ts';
+import { isNamespaceTerminating } from './pod-control.ts';
 import { isPodReady } from './pods.ts';
 import {
   addressOfFamily,
@@ -20,6 +23,7 @@ import {
   referenceToPod,
   servingPods,
 } from './service-pods.ts';
+import { TriggerTimes, withTriggerTime } from './trigger-times.ts';
 
 const MANAGED_BY = 'endpoints.kubernetes.io/managed-by';
 const HEADLESS = 'service.kubernetes.io/headless';
@@ -27,22 +31,68 @@ const OVER_CAPACITY = 'endpoints.kubernetes.io/over-capacity';
 
 export function endpointsController(context: ControllerContext): Controller {
   const { client, informers } = context;
+  const recorder = context.recorder('endpoint-controller');
   const queue = newQueue(context);
   const { services, pods } = followServices(informers, queue);
   const objects = informers.for(endpointsKind);
+  const times = new TriggerTimes();
+  /** Keys of Services that went; each until it has been looked at. */
+  const gone = new Set<string>();
+  services.addHandler({
+    deleted: service => {
+      times.forget(keyOf(service));
+      gone.add(keyOf(service));
+    },
+  });
   const enqueue = (object: Endpoints) => queue.add(keyOf(object));
-  objects.addHandler({ updated: enqueue, deleted: enqueue });
+  objects.addHandler({
+    // What we made may have lost its Service while nobody was there to see it.
+    added: object => {
+      if (isOurs(object)) enqueue(object);
+    },
+    updated: enqueue,
+    deleted: enqueue,
+  });
+
+  /** A Service takes its Endpoints along, whoever made them; those that never had one are somebody else's. */
+  const release = async (key: string, current: Endpoints | undefined) => {
+    if (current && (isOurs(current) || gone.has(key))) await remove(client, current);
+    gone.delete(key);
+    return undefined;
+  };
+  const write = async (wanted: Endpoints, isThere: boolean) => {
+    try {
+      if (isThere) await client.update(endpointsKind, wanted);
+      else await client.create(endpointsKind, wanted);
+    } catch (error) {
+      if (!isThere && isNamespaceTerminating(error)) return;
+      // A conflict is over with the next look.
+      if (!hasReason(error, 'Conflict')) {
+        const { namespace, name } = wanted.metadata ?? {};
+        const [reason, what] = isThere
+          ? ['FailedToUpdateEndpoint', 'update endpoint']
+          : ['FailedToCreateEndpoint', 'create endpoint for service'];
+        const message = `Failed to ${what} ${namespace}/${name}: ${messageOf(error)}`;
+        recorder.record({ ...wanted, apiVersion: 'v1', kind: 'Endpoints' }, { type: 'Warning', reason, message });
+      }
+      throw error;
+    }
+  };
+
   const reconcile = async (key: string) => {
     const service = services.get(key);
     const current = objects.get(key);
-    if (!service) {
-      if (current && isOurs(current)) await remove(client, current);
-      return undefined;
-    }
+    if (!service) return release(key, current);
+    gone.delete(key);
     if (!hasSelector(service) || service.metadata?.deletionTimestamp) return undefined;
-    const wanted = planEndpoints(service, pods.byIndex(NAMESPACE_INDEX, service.metadata?.namespace ?? ''), current);
-    if (!current) await client.create(endpointsKind, wanted);
-    else if (!isEqual(wanted, current)) await client.update(endpointsKind, wanted);
+    const selector = service.spec?.selector ?? {};
+    const selected = pods
+      .byIndex(NAMESPACE_INDEX, service.metadata?.namespace ?? '')
+      .filter(({ metadata }) => matchesLabels(selector, metadata?.labels));
+    // Asked at each look, so that what is no change now is none at the next one.
+    const time = times.next(service, selected);
+    const wanted = planEndpoints(service, selected, current);
+    if (!current || !isEqual(wanted, current)) await write(withTriggerTime(wanted, time), current !== undefined);
     return undefined;
   };
   return queueController(context, { name: 'endpoint-controller', queue, reconcile });
@@ -60,6 +110,7 @@ export function planEndpoints(service: Service, pods: readonly Pod[], current: E
   const isTooMany = count(subsets) > ADDRESSES_PER_ENDPOINTS_MAX;
   if (isTooMany) annotations[OVER_CAPACITY] = 'truncated';
   const { labels: __, annotations: ___, ...metadata } = current?.metadata ?? {};
+  const { [HEADLESS]: ____, ...labels } = service.metadata?.labels ?? {};
   return {
     ...(current?.apiVersion && { apiVersion: current.apiVersion, kind: 'Endpoints' }),
     metadata: {
@@ -67,7 +118,7 @@ export function planEndpoints(service: Service, pods: readonly Pod[], current: E
       name: service.metadata?.name ?? '',
       namespace: service.metadata?.namespace ?? '',
       labels: {
-        ...service.metadata?.labels,
+        ...labels,
         [MANAGED_BY]: 'endpoint-controller',
         ...(isHeadless(service) && { [HEADLESS]: '' }),
       },
@@ -77,32 +128,56 @@ export function planEndpoints(service: Service, pods: readonly Pod[], current: E
   };
 }
 
-/** Pods with the same ports share a subset. */
+interface Subset {
+  readonly ports: PortNumber[];
+  readonly ready: EndpointAddress[];
+  readonly notReady: EndpointAddress[];
+}
+
+/** Ports that the very same pods have share a subset; a pod that lacks one of them still shares the others. */
 function planSubsets(service: Service, pods: readonly Pod[]): EndpointSubset[] {
   const publishesAll = service.spec?.publishNotReadyAddresses ?? false;
-  const groups = new Map<string, { ports: PortNumber[]; ready: EndpointAddress[]; notReady: EndpointAddress[] }>();
   const serving = servingPods(service, pods, publishesAll)
-    .map(pod => ({ pod, ip: ipOf(service, pod) }))
-    .filter(({ ip }) => ip !== '')
-    .toSorted((a, b) => compareAddresses(a.ip, b.ip));
-  for (const { pod, ip } of serving) {
-    const ports = portsOf(service, pod);
-    if (ports.length === 0 && !(isHeadless(service) && (service.spec?.ports ?? []).length === 0)) continue;
-    const key = JSON.stringify(ports);
-    const group = groups.get(key) ?? { ports, ready: [], notReady: [] };
-    groups.set(key, group);
-    (publishesAll || isPodReady(pod) ? group.ready : group.notReady).push(addressOf(service, pod, ip));
+    .map(pod => ({ pod, address: addressOf(service, pod, ipOf(service, pod)) }))
+    .filter(({ address }) => address.ip !== '')
+    .toSorted((a, b) => compare(a.address.ip, b.address.ip) || compare(uidOf(a.pod), uidOf(b.pod)));
+  const byPort = new Map<string, { readonly ports: PortNumber[]; readonly pods: number[] }>();
+  for (const [at, { pod }] of serving.entries()) {
+    const add = (key: string, ports: PortNumber[]) => {
+      const entry = byPort.get(key) ?? { ports, pods: [] };
+      byPort.set(key, entry);
+      entry.pods.push(at);
+    };
+    if (isHeadless(service) && (service.spec?.ports ?? []).length === 0) add('', []);
+    for (const port of portsOf(service, pod)) add(JSON.stringify(port), [port]);
   }
-  return [...groups.values()].map(({ ports, ready, notReady }) => ({
+  const subsets = new Map<string, Subset>();
+  for (const { ports, pods: at } of byPort.values()) {
+    const known = subsets.get(at.join());
+    known?.ports.push(...ports);
+    if (known) continue;
+    const isReady = (index: number) => publishesAll || isPodReady(serving[index]?.pod ?? {});
+    const addresses = (indexes: readonly number[]) => indexes.flatMap(index => serving[index]?.address ?? []);
+    subsets.set(at.join(), {
+      ports,
+      ready: addresses(at.filter(isReady)),
+      notReady: addresses(at.filter(index => !isReady(index))),
+    });
+  }
+  return [...subsets.values()].map(({ ports, ready, notReady }) => ({
     ...(ready.length > 0 && { addresses: ready }),
     ...(notReady.length > 0 && { notReadyAddresses: notReady }),
     ...(ports.length > 0 && { ports: ports.map(({ name, ...port }) => ({ ...(name && { name }), ...port })) }),
   }));
 }
 
+const uidOf = ({ metadata }: Pod) => metadata?.uid ?? '';
+const compare = (a: string, b: string) => (a < b ? -1 : Number(a > b));
+
 /** Endpoints have one family, the Service's first. '' where the pod has no address of it. */
 function ipOf({ spec }: Service, pod: Pod): string {
-  return (spec?.ipFamilies?.[0] === 'IPv6' ? addressOfFamily(pod, 'IPv6') : pod.status?.podIP) ?? '';
+  const family = spec?.ipFamilies?.[0];
+  return (family === undefined ? pod.status?.podIP : addressOfFamily(pod, family)) ?? '';
 }
 
 function addressOf(service: Service, pod: Pod, ip: string): EndpointAddress {
@@ -115,23 +190,28 @@ function addressOf(service: Service, pod: Pod, ip: string): EndpointAddress {
   };
 }
 
-/** Keeps ready addresses rather than others. */
+/** Keeps ready addresses rather than others, and of each subset in proportion to its size. */
 function truncate(subsets: readonly EndpointSubset[]): EndpointSubset[] {
-  let room = ADDRESSES_PER_ENDPOINTS_MAX;
-  const take = (list: readonly EndpointAddress[] = []) => {
-    const taken = list.slice(0, room);
-    room -= taken.length;
-    return taken;
+  const sum = (lists: readonly (readonly EndpointAddress[] | undefined)[]) =>
+    lists.reduce((count, list) => count + (list?.length ?? 0), 0);
+  const readyCount = sum(subsets.map(({ addresses }) => addresses));
+  const isReadyCut = readyCount > ADDRESSES_PER_ENDPOINTS_MAX;
+  const total = isReadyCut ? readyCount : sum(subsets.map(({ notReadyAddresses }) => notReadyAddresses));
+  const room = isReadyCut ? ADDRESSES_PER_ENDPOINTS_MAX : ADDRESSES_PER_ENDPOINTS_MAX - readyCount;
+  let left = room;
+  const cut = (list: readonly EndpointAddress[] = []) => {
+    const kept = list.slice(0, Math.min(left, Math.ceil((list.length / total) * room)));
+    left -= kept.length;
+    return kept;
   };
-  const ready = subsets.map(({ addresses }) => take(addresses));
-  const notReady = subsets.map(({ notReadyAddresses }) => take(notReadyAddresses));
-  return subsets.flatMap(({ ports }, index) => {
-    const [addresses = [], notReadyAddresses = []] = [ready[index], notReady[index]];
-    if (addresses.length + notReadyAddresses.length === 0) return [];
+  return subsets.flatMap(({ addresses = [], notReadyAddresses = [], ports }) => {
+    const ready = isReadyCut ? cut(addresses) : addresses;
+    const notReady = isReadyCut ? [] : cut(notReadyAddresses);
+    if (ready.length + notReady.length === 0) return [];
     return [
       {
-        ...(addresses.length > 0 && { addresses }),
-        ...(notReadyAddresses.length > 0 && { notReadyAddresses }),
+        ...(ready.length > 0 && { addresses: ready }),
+        ...(notReady.length > 0 && { notReadyAddresses: notReady }),
         ...(ports && { ports }),
       },
     ];
@@ -139,12 +219,6 @@ function truncate(subsets: readonly EndpointSubset[]): EndpointSubset[] {
 }
 
 const isOurs = ({ metadata }: Endpoints) => metadata?.labels?.[MANAGED_BY] === 'endpoint-controller';
-
-/** In the order of their numbers, where they are IPv4. */
-export function compareAddresses(a = '', b = ''): number {
-  const rank = (address: string) => address.split('.').reduce((sum, part) => sum * 256 + (Number(part) || 0), 0);
-  return rank(a) - rank(b) || (a < b ? -1 : Number(a > b));
-}
 
 async function remove(client: Client, object: Endpoints): Promise<void> {
   try {

@@ -1,11 +1,11 @@
 import test, { type ExecutionContext } from 'ava';
 import * as kinds from '../api/generated/kinds.ts';
 import type { OwnerReference } from '../api/generated/types.ts';
-import type { DeleteOptions } from '../client/client.ts';
+import type { ApiResponse, DeleteOptions } from '../client/client.ts';
 import { until } from '../client/testing/until.ts';
 import { DiscoveredKinds } from './discovered-kinds.ts';
 import { garbageCollector } from './garbage-collector.ts';
-import { OWNER_GRACE_MS } from './limits.ts';
+import { GARBAGE_SYNC_MS, OWNER_GRACE_MS } from './limits.ts';
 import { newBench } from './testing/bench.ts';
 import { isKnownEvent, knownEvents } from './testing/known-events.ts';
 
@@ -161,6 +161,69 @@ test('an owner without a namespace owns in all of them', async t => {
   const { name } = await map('b', [{ ...wide, uid: 'gone' }]);
   await soon('the orphan is gone', async () => (await get(name)) === undefined);
   t.truthy(await get('a'));
+});
+
+const reply = (status: number, body: object): ApiResponse => ({
+  status,
+  headers: {},
+  body: (async function* () {
+    yield Buffer.from(JSON.stringify(body));
+  })(),
+});
+
+test('a kind that cannot be listed does not hold the others up', async t => {
+  const { client, clock, start } = newBench(t, {
+    transport: api => ({
+      close: () => api.close(),
+      request: async request => {
+        if (!request.path.startsWith('/api/v1/secrets')) return api.request(request);
+        return reply(500, { kind: 'Status', status: 'Failure', reason: 'InternalError', code: 500 });
+      },
+    }),
+  });
+  const owner = { apiVersion: 'v1', kind: 'ConfigMap', name: 'gone', uid: 'gone' };
+  await client.create(kinds.configmaps, { metadata: { name: 'm', namespace: 'n', ownerReferences: [owner] } });
+  await start(context => [garbageCollector(context, new DiscoveredKinds(client.transport, context.clock))]);
+  await until('the orphan is gone', async () => {
+    await clock.advance(GARBAGE_SYNC_MS / 10);
+    return (await client.list(kinds.configmaps)).items.length === 0;
+  });
+  t.pass();
+});
+
+test('what refers to a kind that comes later is judged then', async t => {
+  let isThere = false;
+  const version = { groupVersion: 'example.com/v1', version: 'v1' };
+  const group = { name: 'example.com', versions: [version], preferredVersion: version };
+  const thing = { name: 'things', kind: 'Thing', namespaced: true, verbs: ['list', 'watch', 'delete'] };
+  const { client, clock, start } = newBench(t, {
+    transport: api => ({
+      close: () => api.close(),
+      request: async request => {
+        if (request.path === '/apis') return reply(200, { kind: 'APIGroupList', groups: isThere ? [group] : [] });
+        if (request.path === '/apis/example.com/v1') return reply(200, { kind: 'APIResourceList', resources: [thing] });
+        if (!request.path.startsWith('/apis/example.com')) return api.request(request);
+        return reply(404, { kind: 'Status', status: 'Failure', reason: 'NotFound', code: 404 });
+      },
+    }),
+  });
+  const make = (name: string, owner: object) =>
+    client.create(kinds.configmaps, {
+      metadata: { name, namespace: 'n', ownerReferences: [{ name: 'gone', uid: 'gone', ...owner } as OwnerReference] },
+    });
+  await make('m', { apiVersion: 'example.com/v1', kind: 'Thing' });
+  await make('lost', { apiVersion: 'v1', kind: 'ConfigMap', uid: 'other' });
+  const discovered = new DiscoveredKinds(client.transport, clock);
+  await start(context => [garbageCollector(context, discovered)]);
+  const names = async () => (await client.list(kinds.configmaps)).items.map(({ metadata }) => metadata?.name).join();
+  await until('what can be judged is gone', async () => {
+    await clock.advance(OWNER_GRACE_MS);
+    return (await names()) === 'm';
+  });
+  isThere = true;
+  discovered.invalidate();
+  await until('the other is judged', async () => (await names()) === '');
+  t.pass();
 });
 
 test('what refers to a kind that is not there is left alone', async t => {

@@ -5,6 +5,7 @@
 import type { OwnerReference } from '../api/generated/types.ts';
 import type { Kind, KubernetesObject } from '../api/kind.ts';
 import { hasReason } from '../api/status.ts';
+import { sleep } from '../client/clock.ts';
 import { type ReconcileResult, runController } from '../client/controller.ts';
 import type { EventRecorder } from '../client/events.ts';
 import { Informer } from '../client/informer.ts';
@@ -13,7 +14,7 @@ import { type Controller, type ControllerContext, newQueue, readerOf } from './c
 import type { DiscoveredKinds } from './discovered-kinds.ts';
 import { FOREGROUND, GarbageGraph, type GraphNode, keptForGraph, ORPHAN } from './garbage-graph.ts';
 import { type OwnerState, planGarbage } from './garbage-plan.ts';
-import { ABSENT_OWNERS_MAX, GARBAGE_WORKERS, OWNER_GRACE_MS } from './limits.ts';
+import { ABSENT_OWNERS_MAX, GARBAGE_SYNC_MS, GARBAGE_WORKERS, OWNER_GRACE_MS } from './limits.ts';
 import { refersTo } from './owners.ts';
 
 export function garbageCollector(context: ControllerContext, kinds: DiscoveredKinds): Controller {
@@ -38,6 +39,8 @@ class GarbageCollector {
   readonly #running = new Set<Promise<void>>();
   /** References that the API said lead nowhere: UIDs never come back. */
   readonly #absent = new Set<string>();
+  /** Objects, by UID, with an owner of a kind that is not known: they are due when kinds come. */
+  readonly #unresolved = new Set<string>();
 
   constructor(context: ControllerContext, kinds: DiscoveredKinds) {
     this.#context = context;
@@ -80,6 +83,8 @@ class GarbageCollector {
     const kinds = this.#kinds.deletable;
     if (kinds === this.#watched) return;
     this.#watched = kinds;
+    for (const uid of this.#unresolved) this.#queue.add(uid);
+    this.#unresolved.clear();
     const present = new Set<string>();
     for (const kind of kinds) {
       if (kind.group === '' && kind.plural === 'events') continue;
@@ -121,9 +126,20 @@ class GarbageCollector {
     return { informer, stop: () => stop.abort() };
   }
 
+  /** A kind that cannot be listed, as when its converter is down, must not hold up all others for ever. */
   async #waitForMonitors(): Promise<boolean> {
-    const synced = [...this.#monitors.values()].map(({ informer }) => informer.waitForSync(this.#context.signal));
-    return (await Promise.all(synced)).every(Boolean);
+    const { clock, signal, logger } = this.#context;
+    const synced = new AbortController();
+    const waiting = AbortSignal.any([signal, synced.signal]);
+    const timeout = sleep(clock, GARBAGE_SYNC_MS, waiting);
+    const all = Promise.all([...this.#monitors.values()].map(({ informer }) => informer.waitForSync(waiting)));
+    await Promise.race([timeout, all]);
+    const missing = [...this.#monitors].filter(([, { informer }]) => !informer.hasSynced).map(([name]) => name);
+    if (!signal.aborted && missing.length > 0)
+      logger.warn({ kinds: missing }, 'garbage is collected without some kinds');
+    synced.abort();
+    await all;
+    return !signal.aborted;
   }
 
   #seen(kind: Kind, object: KubernetesObject): void {
@@ -144,6 +160,7 @@ class GarbageCollector {
   #gone(object: KubernetesObject): void {
     const uid = object.metadata?.uid ?? '';
     const node = this.#graph.remove(uid);
+    this.#unresolved.delete(uid);
     for (const dependent of this.#graph.dependentsOf(uid)) this.#queue.add(dependent.uid);
     for (const owner of node?.owners ?? [])
       if (this.#graph.get(owner.uid)?.awaitsDependents) this.#queue.add(owner.uid);
@@ -161,7 +178,10 @@ class GarbageCollector {
     for (const owner of object.metadata?.ownerReferences ?? []) {
       const state = await this.#stateOf(owner, node);
       // Neither there nor gone for certain, as when its kind is unknown: such an object is left alone.
-      if (state === undefined) return undefined;
+      if (state === undefined) {
+        this.#unresolved.add(uid);
+        return undefined;
+      }
       states.set(owner.uid, state);
     }
     const hasDependents = this.#graph.dependentsOf(uid).length > 0;

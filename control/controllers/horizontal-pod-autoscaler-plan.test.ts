@@ -269,6 +269,10 @@ const percent = (value: number, periodSeconds = 60) => ({ type: 'Percent', value
 const HIGH = { pods: same(10), readings: [readingOf(Array(10).fill(2000))] };
 const LOW = { pods: same(10), readings: [readingOf(Array(10).fill(1))] };
 const changed = (change: number, agoMs: number) => ({ recommendations: [], changes: [{ change, atMs: NOW - agoMs }] });
+const changedBoth = (up: number, down: number) => ({
+  recommendations: [],
+  changes: [up, down].map(change => ({ change, atMs: NOW - 30_000 })),
+});
 
 const RATES: readonly (readonly [string, Case, number, string])[] = [
   ['up by pods', { ...HIGH, behavior: up({ policies: [pods(4)] }) }, 14, 'True ScaleUpLimit'],
@@ -298,6 +302,18 @@ const RATES: readonly (readonly [string, Case, number, string])[] = [
     14,
     'True ScaleUpLimit',
   ],
+  [
+    'up not at all where the period saw more than its policy lets',
+    { ...HIGH, behavior: up({ policies: [pods(2)] }), history: changed(6, 30_000) },
+    10,
+    'True ScaleUpLimit',
+  ],
+  [
+    'up by a share of what was there as the period began, whichever way it went since',
+    { ...HIGH, behavior: up({ policies: [percent(100)] }), history: changedBoth(4, -2) },
+    16,
+    'True ScaleUpLimit',
+  ],
   ['up to the most', { ...HIGH, max: 12, behavior: up({ policies: [pods(4)] }) }, 12, 'True TooManyReplicas'],
   ['up to what is wished for', { ...HIGH, behavior: up({ policies: [percent(900)] }) }, 40, 'False DesiredWithinRange'],
   ['down by pods', { ...LOW, behavior: down({ policies: [pods(2)] }) }, 8, 'True ScaleDownLimit'],
@@ -320,6 +336,24 @@ const RATES: readonly (readonly [string, Case, number, string])[] = [
     { ...LOW, behavior: down({ policies: [pods(4)] }), history: changed(-3, 30_000) },
     9,
     'True ScaleDownLimit',
+  ],
+  [
+    'down not at all where the period saw more than its policy lets',
+    { ...LOW, behavior: down({ policies: [percent(10)] }), history: changed(-3, 30_000) },
+    10,
+    'True ScaleDownLimit',
+  ],
+  [
+    'down by a share of what was there as the period began, whichever way it went since',
+    { ...LOW, behavior: down({ policies: [percent(50)] }), history: changedBoth(2, -4) },
+    6,
+    'True ScaleDownLimit',
+  ],
+  [
+    'down by more than all there is',
+    { ...LOW, behavior: down({ policies: [pods(100)] }), history: changed(-3, 30_000) },
+    1,
+    'True TooFewReplicas',
   ],
   ['down to the least', { ...LOW, min: 6, behavior: down({ policies: [percent(100)] }) }, 6, 'True TooFewReplicas'],
 ];
@@ -361,7 +395,24 @@ const WINDOWS: readonly (readonly [string, Case, number, string])[] = [
     8,
     'ScaleDownStabilized',
   ],
+  [
+    'to and fro: what was recommended lately is above, and down is asked for',
+    { ...LOW, behavior: slow(), history: recommended([10, 6_000_000], [12, 180_000]) },
+    10,
+    'ScaleDownStabilized',
+  ],
+  [
+    'to and fro: what was recommended lately is below, and up is asked for',
+    { ...HIGH, behavior: slow(), history: recommended([10, 6_000_000], [8, 180_000]) },
+    10,
+    'ScaleUpStabilized',
+  ],
 ];
+/** Both ways after five minutes. */
+function slow(): HorizontalPodAutoscalerBehavior {
+  const rules = { stabilizationWindowSeconds: 300, policies: [percent(900)] };
+  return { scaleUp: rules, scaleDown: rules };
+}
 function recommended(...each: readonly (readonly [number, number])[]) {
   return { recommendations: each.map(([replicas, agoMs]) => ({ replicas, atMs: NOW - agoMs })), changes: [] };
 }

@@ -33,17 +33,33 @@ export function hasFailed(job: Job, pod: Pod): boolean {
   return isLeaving(pod) && (!waitsForEnd(job) || pod.metadata?.deletionGracePeriodSeconds === 0);
 }
 
-/** When the pod came to its end, as well as that can be told. */
+/**
+ * When the pod came to its end, as well as that can be told (k/k backoff_utils.go: getFinishedTime): from its containers, from
+ * when it stopped being ready, from when its deletion was asked for, and else from when it was made. The last of these is a
+ * pod that its node never took.
+ */
 export function endedAtMs(pod: Pod): number | undefined {
-  const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
+  const ready = podCondition(pod, 'Ready');
+  const since = ready?.status === 'False' ? parseTime(ready.lastTransitionTime) : undefined;
+  return containersEndedMs(pod) ?? since ?? deletionAskedMs(pod) ?? parseTime(pod.metadata?.creationTimestamp);
+}
+
+/** Undefined as long as the pod has not ended and one of its containers runs: that another ended before says nothing. */
+function containersEndedMs({ status }: Pod): number | undefined {
+  const { containerStatuses = [], initContainerStatuses = [], phase } = status ?? {};
+  const hasEnded = phase === 'Succeeded' || phase === 'Failed';
+  if (!hasEnded && containerStatuses.some(({ state }) => !state?.terminated)) return undefined;
   const ends = [...containerStatuses, ...initContainerStatuses].map(({ state }) =>
     parseTime(state?.terminated?.finishedAt),
   );
-  const known = ends.filter(end => end !== undefined && end > 0);
-  if (known.length > 0) return Math.max(...known.map(Number));
-  const ready = podCondition(pod, 'Ready');
-  const since = ready?.status === 'False' ? parseTime(ready.lastTransitionTime) : undefined;
-  return since ?? parseTime(pod.metadata?.deletionTimestamp);
+  const known = ends.filter(end => end !== undefined).filter(end => end > 0);
+  return known.length > 0 ? Math.max(...known) : undefined;
+}
+
+/** The deletion's time is when the pod has to be gone, after its grace period. */
+function deletionAskedMs({ metadata }: Pod): number | undefined {
+  const goneMs = parseTime(metadata?.deletionTimestamp);
+  return goneMs === undefined ? undefined : goneMs - (metadata?.deletionGracePeriodSeconds ?? 0) * 1000;
 }
 
 /** Milliseconds until pods may be created after so many failures in a row: 10 s, doubling up to 10 min (k/k backoff_utils.go). */

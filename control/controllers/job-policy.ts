@@ -17,7 +17,9 @@ export function judgeFailure(job: Job, pod: Pod): FailureVerdict {
     if (why === undefined) continue;
     if (rule.action === 'Ignore') return { action: 'Ignore', counts: false };
     if (rule.action === 'FailIndex') return { action: 'FailIndex', counts: true };
-    if (rule.action !== 'FailJob') return COUNT;
+    if (rule.action === 'Count') return COUNT;
+    // An action of a later version is passed over.
+    if (rule.action !== 'FailJob') continue;
     return { action: 'FailJob', counts: true, message: `${why} matching ${rule.action} rule at index ${index}` };
   }
   return COUNT;
@@ -36,7 +38,8 @@ export function matchSuccessPolicy({ spec }: Job, succeeded: ReadonlySet<number>
       wanted += to - from + 1;
       met += countBelow(sorted, to + 1) - countBelow(sorted, from);
     }
-    return met >= (succeededCount ?? wanted);
+    // Where none is named, none was waited for, and the Job goes on to its end.
+    return wanted > 0 && met >= (succeededCount ?? wanted);
   });
   return index < 0 ? undefined : `Matched rules at index ${index}`;
 }
@@ -65,7 +68,7 @@ function matchRule({ onExitCodes, onPodConditions }: PodFailurePolicyRule, pod: 
   const isMatch = (status: ContainerStatus) => {
     const exitCode = status.state?.terminated?.exitCode;
     if (!exitCode || (containerName !== undefined && containerName !== status.name)) return false;
-    return values.includes(exitCode) === (operator === 'In');
+    return operator === (values.includes(exitCode) ? 'In' : 'NotIn');
   };
   const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
   const found = [...containerStatuses, ...initContainerStatuses].find(isMatch);

@@ -8,6 +8,8 @@ export const SLOW_START_BATCH = 1;
 export const POD_DELETIONS_CONCURRENT_MAX = 50;
 /** Names that are tried in one pass for a template whose name is another template's. */
 export const REVISION_COLLISIONS_MAX = 10;
+/** Characters of the annotation that tells a ReplicaSet's past revisions (k/k deployment: maxRevHistoryLengthInChars). */
+export const REVISION_HISTORY_LENGTH_MAX = 2000;
 /** Wait before a failed daemon is replaced again, doubled with each failure on its node (k/k daemon: failedPodsBackoff). */
 export const DAEMON_BACKOFF_MS_MIN = 1000;
 export const DAEMON_BACKOFF_MS_MAX = 15 * 60_000;
@@ -50,6 +52,8 @@ export const TERMINATED_PODS_MAX = 12_500;
 
 /** Objects that the garbage collector works on at once (k/k: --concurrent-gc-syncs is 20). */
 export const GARBAGE_WORKERS = 20;
+/** How long it waits at its start for kinds that cannot be listed (k/k garbagecollector: initialSyncTimeout). */
+export const GARBAGE_SYNC_MS = 30_000;
 /** How long an owner that is not in the cache may take to show up there before the API is asked for it. */
 export const OWNER_GRACE_MS = 500;
 
@@ -132,3 +136,9 @@ export const UNSEEN_WRITE_MS_MAX = 30_000;
 
 /** A silent node that may still have a volume mounted gets this long before it is detached (k/k: maxWaitForUnmountDuration). */
 export const FORCED_DETACH_MS = 6 * 60_000;
+
+/** Before it is asked again whether a requester may have what he was refused, doubled each time (k/k certificate_controller). */
+export const APPROVAL_RETRY_MS_MIN = 200;
+export const APPROVAL_RETRY_MS_MAX = 1_000_000;
+/** Requests of which that is remembered. */
+export const APPROVALS_REFUSED_MAX = 10_000;

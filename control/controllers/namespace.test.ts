@@ -57,6 +57,55 @@ test('a condition that stays as it is keeps the time of its last change', t => {
   t.is(timeOf('NamespaceFinalizersRemaining'), '1970-01-01T00:00:00Z');
 });
 
+test("others' conditions stay, in the order in which all stand", t => {
+  const types = (old: readonly string[]) =>
+    planNamespaceConditions({
+      old: old.map(type => ({ type, status: 'True' })),
+      remainders: [],
+      failures: [],
+      nowMs: 0,
+    }).map(({ type, status }) => `${type} ${status}`);
+  t.deepEqual(types(['example.com/Mine', 'NamespaceContentRemaining', 'NamespaceDeletionDiscoveryFailure']), [
+    'example.com/Mine True',
+    'NamespaceContentRemaining False',
+    'NamespaceDeletionDiscoveryFailure False',
+    'NamespaceDeletionGroupVersionParsingFailure False',
+    'NamespaceDeletionContentFailure False',
+    'NamespaceFinalizersRemaining False',
+  ]);
+});
+
+test('a kind that goes, or that cannot be deleted at once, does not hold its namespace', async t => {
+  const asked: string[] = [];
+  const { client, start } = newBench(t, {
+    transport: api => ({
+      close: () => api.close(),
+      request: async (request): Promise<ApiResponse> => {
+        const path = request.path.split('?')[0] ?? '';
+        const refuse = (code: number, reason: string): ApiResponse => ({
+          status: code,
+          headers: {},
+          body: (async function* () {
+            yield Buffer.from(JSON.stringify({ kind: 'Status', status: 'Failure', reason, code }));
+          })(),
+        });
+        if (path === '/api/v1/namespaces/n/secrets' && !request.path.includes('watch')) return refuse(404, 'NotFound');
+        if (path.startsWith('/api/v1/namespaces/n/configmaps') && request.method === 'DELETE') {
+          asked.push(path);
+          if (path.endsWith('configmaps')) return refuse(405, 'MethodNotAllowed');
+        }
+        return api.request(request);
+      },
+    }),
+  });
+  await client.create(kinds.namespaces, { metadata: { name: 'n' }, spec: { finalizers: ['kubernetes'] } });
+  await client.create(kinds.configmaps, { metadata: { name: 'c', namespace: 'n' } });
+  await start(context => [namespaceController(context, new DiscoveredKinds(context.client.transport, context.clock))]);
+  await client.delete(kinds.namespaces, { name: 'n' });
+  await until('it goes', async () => (await client.list(kinds.namespaces)).items.length === 0);
+  t.deepEqual(asked, ['/api/v1/namespaces/n/configmaps', '/api/v1/namespaces/n/configmaps/c']);
+});
+
 const STALE =
   'Discovery failed for some groups, 2 failing: unable to retrieve the complete list of server APIs: a.example.com/v1: stale GroupVersion discovery: a.example.com/v1, b.example.com/v1beta1: stale GroupVersion discovery: b.example.com/v1beta1';
 

@@ -60,7 +60,7 @@ export function namespaceController(context: ControllerContext, kinds: Discovere
       return { afterMs: planNextLookMs(remainders, tries) };
     }
     const finalizers = (namespace.spec?.finalizers ?? []).filter(finalizer => finalizer !== 'kubernetes');
-    await ignoringAbsence(
+    await unlessAbsent(
       client.update(
         namespacesKind,
         { ...namespace, spec: { ...namespace.spec, finalizers } },
@@ -104,32 +104,39 @@ export function namespaceController(context: ControllerContext, kinds: Discovere
   };
 
   const deleteKind = async (kind: Kind & { verbs: readonly string[] }, namespace: string): Promise<Remainder> => {
-    const options = { namespace, metadataOnly: true };
-    const before = await client.list(kind, options);
-    if (before.items.length === 0) return { kind, count: 0, finalizers: [] };
-    if (kind.verbs.includes('deletecollection')) await client.deleteCollection(kind, { namespace });
-    else {
-      for (const { metadata } of before.items) {
-        await ignoringAbsence(client.delete(kind, { namespace, name: metadata?.name ?? '' }));
+    const list = async () => {
+      const found = await unlessAbsent(client.list(kind, { namespace, metadataOnly: true }));
+      return found?.items ?? [];
+    };
+    const before = await list();
+    if (before.length === 0) return { kind, count: 0, finalizers: [] };
+    const isAsked = kind.verbs.includes('deletecollection')
+      ? await unlessAbsent(client.deleteCollection(kind, { namespace }).then(() => true))
+      : false;
+    if (!isAsked) {
+      for (const { metadata } of before) {
+        await unlessAbsent(client.delete(kind, { namespace, name: metadata?.name ?? '' }));
       }
     }
-    const { items } = await client.list(kind, options);
+    const items = await list();
     return { kind, count: items.length, finalizers: items.flatMap(({ metadata }) => metadata?.finalizers ?? []) };
   };
 
   const writeConditions = async (namespace: Namespace, conditions: readonly NamespaceCondition[]) => {
     const status = { ...namespace.status, conditions: [...conditions] };
     if (isEqual(status, namespace.status)) return;
-    await ignoringAbsence(client.update(namespacesKind, { ...namespace, status }, { subresource: 'status' }));
+    await unlessAbsent(client.update(namespacesKind, { ...namespace, status }, { subresource: 'status' }));
   };
   return queueController(context, { name: 'namespace-controller', queue, reconcile });
 }
 
-async function ignoringAbsence(request: Promise<unknown>): Promise<void> {
+/** Undefined for what is not there, or not to be had in this way: a kind may go while its objects are deleted. */
+async function unlessAbsent<T>(request: Promise<T>): Promise<T | undefined> {
   try {
-    await request;
+    return await request;
   } catch (error) {
-    if (!hasReason(error, 'NotFound')) throw error;
+    if (!hasReason(error, 'NotFound') && !hasReason(error, 'MethodNotAllowed')) throw error;
+    return undefined;
   }
 }
 
@@ -156,7 +163,10 @@ export function planDiscoveryMessage(stale: readonly string[]): string | undefin
   return `Discovery failed for some groups, ${stale.length} failing: unable to retrieve the complete list of server APIs: ${each.join(', ')}`;
 }
 
-/** The five conditions in which Kubernetes tells how the deletion gets on. Pure. */
+/**
+ * The five conditions in which Kubernetes tells how the deletion gets on. Others' conditions stay, and so does the order of
+ * those that are there. Pure.
+ */
 export function planNamespaceConditions({
   old,
   undiscovered,
@@ -214,11 +224,16 @@ export function planNamespaceConditions({
         ]
       : ['NamespaceFinalizersRemaining', false, 'ContentHasNoFinalizers', 'All content-preserving finalizers finished'],
   ];
-  return wanted.map(([type, isTrue, reason, message]) => {
-    const status = isTrue ? 'True' : 'False';
-    const known = old.find(condition => condition.type === type);
-    const lastTransitionTime =
-      known?.status === status && known.lastTransitionTime ? known.lastTransitionTime : timestamp(nowMs);
-    return { lastTransitionTime, message, reason, status, type };
-  });
+  const told = new Map<string, NamespaceCondition>(
+    wanted.map(([type, isTrue, reason, message]) => {
+      const status = isTrue ? 'True' : 'False';
+      const known = old.find(condition => condition.type === type);
+      const lastTransitionTime =
+        known?.status === status && known.lastTransitionTime ? known.lastTransitionTime : timestamp(nowMs);
+      return [type, { lastTransitionTime, message, reason, status, type }];
+    }),
+  );
+  const present = old.map(condition => told.get(condition.type) ?? condition);
+  const added = [...told.values()].filter(({ type }) => !old.some(condition => condition.type === type));
+  return [...present, ...added];
 }

@@ -74,4 +74,22 @@ test('events of budgets', async t => {
   });
   await until('a pod without controller', () => events.some(({ reason }) => reason === 'UnmanagedPods'));
   for (const event of events) t.true(knownEvents === undefined || isKnownEvent(event), JSON.stringify(event));
+  await client.create(poddisruptionbudgets, {
+    metadata: { ...metadata, name: 'c' },
+    spec: { minAvailable: 1, selector },
+  });
+  await until('the other budget is counted', async () => {
+    const { status } = await client.get(poddisruptionbudgets, { namespace: 'n', name: 'c' });
+    return status?.expectedPods === 1;
+  });
+  const more = { metadata: { labels: { more: 'x' } } };
+  await client.patch(pods, { namespace: 'n', name: 'p' }, { type: MERGE, body: more });
+  const told = () => events.find(({ reason }) => reason === 'MultiplePodDisruptionBudgets');
+  await until('a pod of two budgets', () => told() !== undefined);
+  t.like(told(), {
+    component: 'controllermanager',
+    kind: 'Pod',
+    type: 'Warning',
+    message: 'Pod "n"/"p" matches multiple PodDisruptionBudgets.  Chose "b" arbitrarily.',
+  });
 });

@@ -56,6 +56,25 @@ test('a census counts each node once, wherever it went', t => {
   t.deepEqual(census.count(zoneOf(node('', 'x', ''))), { ready: 0, notReady: 0 });
 });
 
+test('a node that is excluded says nothing about its zone, nor about the cluster', t => {
+  const census = new ZoneCensus();
+  const excluded = (ready: string): Node => ({
+    ...node('b', 'x', ready),
+    metadata: {
+      name: 'b',
+      labels: { 'topology.kubernetes.io/zone': 'x', 'node.kubernetes.io/exclude-disruption': '' },
+    },
+  });
+  census.note(node('a', 'x', 'Unknown'));
+  census.note(excluded('True'));
+  t.deepEqual(census.count(zoneOf(node('', 'x', ''))), { ready: 0, notReady: 1 });
+  t.true(census.isWhollyDisrupted);
+  census.note(node('b', 'x', 'True'));
+  t.false(census.isWhollyDisrupted, 'without the label it counts');
+  census.note(excluded('True'));
+  t.true(census.isWhollyDisrupted, 'and with it no more');
+});
+
 test('nodes of a zone take turns, and a turn that failed is free again', t => {
   const pace = new EvictionPace();
   t.is(pace.take('x', 0.1, 0), 0);

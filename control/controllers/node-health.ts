@@ -63,9 +63,12 @@ export function zoneOf({ metadata }: Node): string {
   return ZONE_LABELS.map(([now, before]) => metadata?.labels?.[now] ?? metadata?.labels?.[before] ?? '').join('/');
 }
 
+/** On a node: its readiness says nothing about its zone. */
+const EXCLUDED = 'node.kubernetes.io/exclude-disruption';
+
 const NONE: ZoneCount = { ready: 0, notReady: 0 };
 
-/** Who is ready in which zone, kept as nodes come, change and go. */
+/** Who is ready in which zone, kept as nodes come, change and go; without those that are excluded by a label. */
 export class ZoneCensus {
   readonly #nodes = new Map<string, { readonly zone: string; readonly isReady: boolean }>();
   readonly #zones = new Map<string, ZoneCount>();
@@ -73,6 +76,7 @@ export class ZoneCensus {
   note(node: Node): void {
     const name = node.metadata?.name ?? '';
     this.forget(name);
+    if (node.metadata?.labels?.[EXCLUDED] !== undefined) return;
     const entry = { zone: zoneOf(node), isReady: isNodeReady(node) };
     this.#nodes.set(name, entry);
     this.#change(entry, 1);

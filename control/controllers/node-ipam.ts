@@ -1,9 +1,10 @@
 /** Gives each node its own range of pod addresses out of the cluster's; one of each family on a dual-stack cluster. */
 import assert from 'node:assert';
 import { formatIpv6Range, parseIpv6Range, splitRanges } from '../api/families.ts';
-import { nodes as nodesKind } from '../api/generated/kinds.ts';
-import type { Node } from '../api/generated/types.ts';
+import { nodes as nodesKind, servicecidrs as serviceRangesKind } from '../api/generated/kinds.ts';
+import type { Node, ServiceCIDR } from '../api/generated/types.ts';
 import { hasReason } from '../api/status.ts';
+import { rangeCovers } from './cidr.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
 
 /** Each node gets 256 addresses. */
@@ -11,12 +12,16 @@ const NODE_PREFIX_LENGTH = 24;
 /** A network of its own, as Kubernetes has it (--node-cidr-mask-size-ipv6). */
 const NODE_PREFIX_LENGTH_6 = 64;
 
-/** The first range of the cluster's that is not taken; undefined when there is none. Pure. */
+/**
+ * The first range of the cluster's that shares no address with what is taken, which may be ranges of any size; undefined when
+ * there is none. Pure.
+ */
 export function planPodCidr(clusterCidr: string, taken: ReadonlySet<string>): string | undefined {
   const { base, count } = parseClusterCidr(clusterCidr);
+  const isTaken = takenBy(taken, NODE_PREFIX_LENGTH);
   for (let index = 0; index < count; index++) {
     const cidr = formatCidr(base + index * 2 ** (32 - NODE_PREFIX_LENGTH));
-    if (!taken.has(cidr)) return cidr;
+    if (!isTaken(cidr)) return cidr;
   }
   return undefined;
 }
@@ -24,14 +29,21 @@ export function planPodCidr(clusterCidr: string, taken: ReadonlySet<string>): st
 /** The same of an IPv6 range. Pure. */
 export function planPodCidr6(clusterCidr: string, taken: ReadonlySet<string>): string | undefined {
   const { base, count } = parseClusterCidr6(clusterCidr);
+  const isTaken = takenBy(taken, NODE_PREFIX_LENGTH_6);
   for (let index = 0n; index < count; index++) {
     const cidr = formatIpv6Range({
       base: base + (index << BigInt(128 - NODE_PREFIX_LENGTH_6)),
       prefixLength: NODE_PREFIX_LENGTH_6,
     });
-    if (!taken.has(cidr)) return cidr;
+    if (!isTaken(cidr)) return cidr;
   }
   return undefined;
+}
+
+/** Ranges of nodes are many and all of one size, so they are looked up; the few others are compared. */
+function takenBy(taken: ReadonlySet<string>, prefixLength: number): (cidr: string) => boolean {
+  const others = [...taken].filter(cidr => !cidr.endsWith(`/${prefixLength}`));
+  return cidr => taken.has(cidr) || others.some(other => rangeCovers(other, cidr) || rangeCovers(cidr, other));
 }
 
 /** @throws AssertionError if it is no IPv6 range that holds at least one node's. */
@@ -70,6 +82,7 @@ export function nodeIpamController(context: ControllerContext): Controller | und
   const recorder = context.recorder('cidrAllocator');
   const queue = newQueue(context);
   const nodes = informers.for<Node>(nodesKind);
+  const serviceRanges = informers.for<ServiceCIDR>(serviceRangesKind);
   /** Given away, but perhaps not in the cache yet. */
   const given = new Map<string, readonly string[]>();
   nodes.addHandler({
@@ -89,7 +102,8 @@ export function nodeIpamController(context: ControllerContext): Controller | und
     const node = nodes.get(name);
     if (!node || node.spec?.podCIDR) return undefined;
     const used = nodes.list().flatMap(({ spec }) => spec?.podCIDRs ?? spec?.podCIDR ?? []);
-    const taken = new Set([...[...given.values()].flat(), ...used]);
+    const services = serviceRanges.list().flatMap(({ spec }) => spec?.cidrs ?? []);
+    const taken = new Set([...[...given.values()].flat(), ...used, ...services]);
     const free = () => [planPodCidr(ipv4, taken), ...(ipv6 === undefined ? [] : [planPodCidr6(ipv6, taken)])];
     const podCIDRs = (given.get(name) ?? free()).filter(cidr => cidr !== undefined);
     const [podCIDR] = podCIDRs;

@@ -168,10 +168,10 @@ export function nodeLifecycleController(context: ControllerContext): Controller 
       const conditions = (pod.status?.conditions ?? []).map(condition =>
         condition.type === 'Ready' ? { ...condition, status: 'False', lastTransitionTime: now } : condition,
       );
-      recorder.record(pod, { type: 'Warning', reason: 'NodeNotReady', message: 'Node is not ready' });
       try {
         const patch = { type: STRATEGIC_MERGE, body: { status: { conditions } } } as const;
         await client.patch(podsKind, objectKey(pod), patch, { subresource: 'status' });
+        recorder.record(pod, { type: 'Warning', reason: 'NodeNotReady', message: 'Node is not ready' });
       } catch (error) {
         if (!hasReason(error, 'NotFound')) throw error;
       }

@@ -327,6 +327,17 @@ test('how long taints are tolerated', t => {
         { key: 'a', operator: 'Exists', tolerationSeconds: 5 },
       ],
     ),
+    9,
+    'the first that fits counts',
+  );
+  t.is(
+    toleratedSeconds(
+      [taint, { key: 'b', effect: 'NoExecute' }],
+      [
+        { key: 'b', operator: 'Exists', tolerationSeconds: 7 },
+        { key: 'a', operator: 'Exists', tolerationSeconds: 5 },
+      ],
+    ),
     5,
   );
   t.is(
@@ -368,6 +379,33 @@ test('pods are evicted after the time they tolerate, unless the taint goes first
   await clock.advance(120_000);
   t.deepEqual(await names(), ['patient']);
   t.true(told.includes('now TaintManagerEviction Marking for deletion Pod n/now'));
+  await finish();
+});
+
+test('what was longer tolerated afterwards goes at the time that was set; what has finished goes too', async t => {
+  const { clock, client, addNode, start, finish } = await setup(taintEvictionController);
+  await addNode('a');
+  const spec = (tolerationSeconds: number) => ({
+    containers: [],
+    nodeName: 'a',
+    tolerations: [{ key: 'x', operator: 'Exists', tolerationSeconds }],
+  });
+  const add = (name: string, phase: string) =>
+    client.create(pods, { metadata: { name, namespace: 'n', generation: 1 }, spec: spec(10), status: { phase } });
+  await add('longer', 'Running');
+  await add('done', 'Succeeded');
+  const body = { spec: { taints: [{ key: 'x', effect: 'NoExecute' }] } };
+  await client.patch(nodes, { name: 'a' }, { type: 'application/merge-patch+json', body });
+  await start();
+  await clock.advance(1_000);
+  await client.patch(
+    pods,
+    { namespace: 'n', name: 'longer' },
+    { type: 'application/merge-patch+json', body: { metadata: { generation: 2 }, spec: spec(1_000) } },
+  );
+  await clock.advance(10_000);
+  await until('both go', async () => (await client.list(pods)).items.length === 0);
+  t.pass();
   await finish();
 });
 
@@ -415,6 +453,12 @@ test('ranges of addresses', t => {
   for (const bad of ['10.42.0.0', '10.42.0.0/25', '300.0.0.0/16', 'fd00::/64']) t.throws(() => parseClusterCidr(bad));
 });
 
+test('no range is given that shares addresses with another, of whatever size', t => {
+  t.is(planPodCidr('10.42.0.0/16', new Set(['10.42.0.0/23', '10.42.2.128/25', '10.42.3.0/24'])), '10.42.4.0/24');
+  t.is(planPodCidr('10.42.0.0/16', new Set(['10.0.0.0/8'])), undefined);
+  t.is(planPodCidr6('fd42::/56', new Set(['fd42::/63', 'fd42:0:0:2::/112'])), 'fd42:0:0:3::/64');
+});
+
 test('ranges of IPv6 addresses', t => {
   t.is(planPodCidr6('fd42::/63', new Set(['fd42::/64'])), 'fd42:0:0:1::/64');
   t.is(planPodCidr6('fd42::/64', new Set(['fd42::/64'])), undefined);
@@ -437,10 +481,14 @@ test('on a dual-stack cluster each node gets a range of each family', async t =>
 });
 
 test('pod garbage', t => {
-  const pod = (name: string, nodeName: string, { phase = 'Running', leaving = false, created = '' } = {}): Pod => ({
+  const pod = (
+    name: string,
+    nodeName: string,
+    { phase = 'Running', leaving = false, created = '', reason = '' } = {},
+  ): Pod => ({
     metadata: { name, creationTimestamp: created, ...(leaving && { deletionTimestamp: 'x' }) },
     spec: { containers: [], ...(nodeName && { nodeName }) },
-    status: { phase },
+    status: { phase, ...(reason && { reason }) },
   });
   const node = (name: string, ready: string, outOfService: boolean): Node => ({
     metadata: { name },
@@ -459,6 +507,7 @@ test('pod garbage', t => {
     pod('leaving', '', { leaving: true }),
     pod('old', 'a', { phase: 'Succeeded', created: '2026-01-01' }),
     pod('new', 'a', { phase: 'Failed', created: '2026-01-02' }),
+    pod('evicted', 'a', { phase: 'Failed', created: '2026-01-03', reason: 'Evicted' }),
     pod('slow', 'a', { leaving: true }),
     pod('stuck', 'dead', { leaving: true }),
     pod('not-yet', 'dead'),
@@ -478,9 +527,18 @@ test('pod garbage', t => {
       ['lost', 'orphaned'],
       ['leaving', 'unplaced'],
       ['stuck', 'out-of-service'],
+      ['evicted', 'finished'],
       ['old', 'finished'],
     ],
   );
+  const finished = (finishedMax: number) =>
+    planPodGarbage(list, nodeList, { isGone: () => false, finishedMax }).remove.filter(({ why }) => why === 'finished');
+  t.deepEqual(
+    finished(2).map(({ pod: { metadata } }) => metadata?.name),
+    ['evicted'],
+    'what a node evicted before what is anybody’s result',
+  );
+  t.deepEqual(finished(0), [], 'no bound at all');
   t.deepEqual([...plan.missingNodes], ['gone', 'late']);
 });
 

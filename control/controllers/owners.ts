@@ -24,6 +24,16 @@ export function controllerReference(kind: Kind, owner: KubernetesObject): OwnerR
   };
 }
 
+/** The references with one to the controller; an owner that did not control before is not named twice. */
+export function withController(
+  references: readonly OwnerReference[] | undefined,
+  controller: OwnerReference,
+): OwnerReference[] {
+  const present = references ?? [];
+  const isNamed = present.some(({ uid }) => uid === controller.uid);
+  return isNamed ? present.map(each => (each.uid === controller.uid ? controller : each)) : [...present, controller];
+}
+
 /** True if the reference names this kind, in whatever version. */
 export function refersTo(reference: OwnerReference, kind: Kind): boolean {
   const slash = reference.apiVersion.indexOf('/');
@@ -99,7 +109,7 @@ export async function performClaims<T extends KubernetesObject>(request: ClaimRe
   if (fresh.metadata?.uid !== owner.metadata?.uid || fresh.metadata?.deletionTimestamp) return claims.owned;
   const adopted: T[] = [];
   for (const object of claims.adopt) {
-    const references = [...(object.metadata?.ownerReferences ?? []), controllerReference(ownerKind, owner)];
+    const references = withController(object.metadata?.ownerReferences, controllerReference(ownerKind, owner));
     if (await patchOwners(client, kind, object, references)) adopted.push(object);
   }
   return [...claims.owned, ...adopted];

@@ -23,7 +23,7 @@ export interface PodGarbage {
   readonly missingNodes: ReadonlySet<string>;
 }
 
-/** `isGone` says of which nodes it is certain that they do not exist. Pure. */
+/** `isGone` says of which nodes it is certain that they do not exist; `finishedMax` is 0 where there is no bound. Pure. */
 export function planPodGarbage(
   pods: readonly Pod[],
   nodes: readonly Node[],
@@ -33,9 +33,7 @@ export function planPodGarbage(
   const nodeOf = ({ spec }: Pod) => spec?.nodeName ?? '';
   const lost = pods.filter(pod => nodeOf(pod) && !byName.has(nodeOf(pod)));
   const leaving = pods.filter(pod => pod.metadata?.deletionTimestamp);
-  const finished = pods
-    .filter(pod => isPodFinished(pod) && !pod.metadata?.deletionTimestamp)
-    .toSorted((a, b) => ((a.metadata?.creationTimestamp ?? '') < (b.metadata?.creationTimestamp ?? '') ? -1 : 1));
+  const finished = pods.filter(pod => isPodFinished(pod) && !pod.metadata?.deletionTimestamp).toSorted(byWorth);
   const reasons = new Map<Pod, GarbageReason>();
   const note = (list: readonly Pod[], why: GarbageReason) => {
     for (const pod of list) if (!reasons.has(pod)) reasons.set(pod, why);
@@ -52,11 +50,18 @@ export function planPodGarbage(
     leaving.filter(pod => isOutOfService(byName.get(nodeOf(pod)))),
     'out-of-service',
   );
-  note(finished.slice(0, Math.max(0, finished.length - finishedMax)), 'finished');
+  if (finishedMax > 0) note(finished.slice(0, Math.max(0, finished.length - finishedMax)), 'finished');
   return {
     remove: [...reasons].map(([pod, why]) => ({ pod, why })),
     missingNodes: new Set(lost.map(nodeOf)),
   };
+}
+
+/** What a node evicted comes first, for it is nobody's result; then the oldest. */
+function byWorth(a: Pod, b: Pod): number {
+  const rank = ({ metadata, status }: Pod) =>
+    `${Number(status?.reason !== 'Evicted' || status.phase !== 'Failed')} ${metadata?.creationTimestamp ?? ''} ${metadata?.name ?? ''}`;
+  return rank(a) < rank(b) ? -1 : 1;
 }
 
 /** The word of an administrator counts only where the node itself says nothing else. */
@@ -96,9 +101,23 @@ export function podGarbageController(context: ControllerContext): Controller {
     const { remove, missingNodes } = planPodGarbage(pods.list(), nodes.list(), { isGone, finishedMax });
     for (const node of missingSinceMs.keys()) if (!missingNodes.has(node)) missingSinceMs.delete(node);
     for (const node of missingNodes) if (!missingSinceMs.has(node)) missingSinceMs.set(node, clock.now());
+    const exists = new Map<string, boolean>();
     for (const { pod, why } of remove) {
       if (signal.aborted) return;
+      const nodeName = pod.spec?.nodeName ?? '';
+      if (why === 'orphaned' && !exists.has(nodeName)) exists.set(nodeName, await isThere(nodeName));
+      if (why === 'orphaned' && exists.get(nodeName)) continue;
       await removePod(pod, why);
+    }
+  };
+  /** A cache that lags must not cost a node its pods: the API itself has the last word. */
+  const isThere = async (name: string): Promise<boolean> => {
+    try {
+      await client.get(nodesKind, { name });
+      return true;
+    } catch (error) {
+      if (hasReason(error, 'NotFound')) return false;
+      throw error;
     }
   };
   const removePod = async (pod: Pod, why: GarbageReason) => {

@@ -1,5 +1,5 @@
 /** What workload controllers ask of pods. Pure. */
-import type { OwnerReference, Pod, PodCondition, PodTemplateSpec } from '../api/generated/types.ts';
+import type { ContainerStatus, OwnerReference, Pod, PodCondition, PodTemplateSpec } from '../api/generated/types.ts';
 import { parseTime } from '../client/clock.ts';
 
 export function podCondition(pod: Pod, type: string): PodCondition | undefined {
@@ -58,7 +58,8 @@ const PHASE_RANK: Readonly<Record<string, number>> = { Pending: 0, Unknown: 1, R
 
 /**
  * Orders pods by how little is lost with them, in the sequence of k/k controller_utils.go ActivePodsWithRanks: not assigned,
- * pending, not ready, cheap by annotation, doubled up on a node, ready for a short time, often restarted, young.
+ * pending, not ready, cheap by annotation, doubled up on a node, ready for a short time, often restarted, young; among equals
+ * none is preferred.
  *
  * `crowding` says how many related pods share the pod's node.
  */
@@ -78,19 +79,32 @@ export function compareForDeletion(nowMs: number, crowding: (pod: Pod) => number
       const byReadyTime = ageRank(readySince(a), nowMs) - ageRank(readySince(b), nowMs);
       if (byReadyTime) return byReadyTime;
     }
-    const byRestarts = restarts(b) - restarts(a);
+    const byRestarts = restarts(b) - restarts(a) || sidecarRestarts(b) - sidecarRestarts(a);
     if (byRestarts) return byRestarts;
-    return (
+    const byAge =
       ageRank(parseTime(a.metadata?.creationTimestamp), nowMs) -
-      ageRank(parseTime(b.metadata?.creationTimestamp), nowMs)
-    );
+      ageRank(parseTime(b.metadata?.creationTimestamp), nowMs);
+    if (byAge) return byAge;
+    // As good as chance, and always the same.
+    return (a.metadata?.uid ?? '') < (b.metadata?.uid ?? '') ? -1 : 1;
   };
 }
 
 const phaseRank = (pod: Pod) => PHASE_RANK[pod.status?.phase ?? 'Pending'] ?? 0;
 const readySince = (pod: Pod) => parseTime(podCondition(pod, 'Ready')?.lastTransitionTime);
-const restarts = (pod: Pod) =>
-  Math.max(0, ...(pod.status?.containerStatuses ?? []).map(({ restartCount }) => restartCount ?? 0));
+const mostOf = (statuses: readonly ContainerStatus[]) =>
+  Math.max(0, ...statuses.map(({ restartCount }) => restartCount ?? 0));
+const restarts = (pod: Pod) => mostOf(pod.status?.containerStatuses ?? []);
+
+/** Init containers that run on beside the others. */
+function sidecarRestarts({ spec, status }: Pod): number {
+  const statuses = status?.initContainerStatuses ?? [];
+  if (statuses.length === 0) return 0;
+  const sidecars = new Set(
+    (spec?.initContainers ?? []).flatMap(each => (each.restartPolicy === 'Always' ? each.name : [])),
+  );
+  return mostOf(statuses.filter(({ name }) => sidecars.has(name)));
+}
 
 function deletionCost(pod: Pod): number {
   const text = pod.metadata?.annotations?.[DELETION_COST] ?? '0';

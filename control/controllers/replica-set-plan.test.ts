@@ -67,6 +67,31 @@ for (const [why, victim, survivor] of first) {
   });
 }
 
+test('goes first: a sidecar that was restarted often; among equals it is not the order in which they are known', t => {
+  const sidecar = (name: string, restartCount: number, restartPolicy?: string): Pod => {
+    const plain = pod({ name });
+    return {
+      ...plain,
+      spec: { containers: [], nodeName: 'n', initContainers: [{ name: 'i', ...(restartPolicy && { restartPolicy }) }] },
+      status: { ...plain.status, initContainerStatuses: [{ name: 'i', restartCount } as never] },
+    };
+  };
+  const victimOf = (...pods: Pod[]) =>
+    planReplicas({ replicas: pods.length - 1, pods, relatedPods: () => pods, nowMs }).delete[0]?.metadata?.name;
+  t.is(victimOf(sidecar('a', 0, 'Always'), sidecar('b', 3, 'Always')), 'b');
+  const equal = ['c', 'a', 'b'].map(name => {
+    const plain = pod({ name });
+    return { ...plain, metadata: { ...plain.metadata, uid: name } };
+  });
+  for (const order of [equal, equal.toReversed()]) t.is(victimOf(...order), 'a');
+  // One that only began the pod says nothing of how it gets on.
+  const begun = [sidecar('x', 9), sidecar('w', 0)].map(each => ({
+    ...each,
+    metadata: { ...each.metadata, uid: each.metadata?.name ?? '' },
+  }));
+  t.is(victimOf(...begun), 'w');
+});
+
 test('goes first: doubled up on a node, counting pods of sibling sets', t => {
   const pods = [pod({ name: 'x', node: 'full' }), pod({ name: 'y', node: 'empty' })];
   const relatedPods = [...pods, pod({ name: 'sibling', node: 'full' })];

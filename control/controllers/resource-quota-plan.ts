@@ -89,6 +89,12 @@ const times = (count: number, scale: number, format: 'DecimalSI' | 'BinarySI' | 
   isBig: false,
 });
 
+/** With what the quota says of limited resources that were not counted this time. */
+export function withUncounted({ spec, status }: ResourceQuota, counted: ResourceAmounts): ResourceAmounts {
+  const uncounted = Object.keys(spec?.hard ?? {}).filter(name => !counted.has(name));
+  return new Map([...maskAmounts(readAmounts(status?.used), new Set(uncounted)), ...counted]);
+}
+
 /** The status that says `used`; undefined if the present one does. */
 export function planStatus({ spec, status }: ResourceQuota, used: ResourceAmounts): ResourceQuotaStatus | undefined {
   const isCurrent =

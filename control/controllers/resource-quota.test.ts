@@ -151,6 +151,24 @@ test('counting and charging at once: never too few, and right in the end', async
   await untilUsed(harness, 'q', { configmaps: count, 'count/configmaps': count });
 });
 
+test('what cannot be counted stays as it was, and the rest is counted', async t => {
+  let isBroken = false;
+  const harness = await cluster(t, {
+    before: async ({ method, path }) => {
+      if (isBroken && method === 'GET' && path.startsWith(`${BASE}/configmaps`)) throw new Error('away');
+    },
+  });
+  const { call, create } = harness;
+  await create(`${BASE}/resourcequotas`, quota('q', { configmaps: '5', pods: '5' }) as object);
+  await untilUsed(harness, 'q', { configmaps: '0', pods: '0' });
+  isBroken = true;
+  await create(`${BASE}/configmaps`, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'm' } } as object);
+  await create(`${BASE}/pods`, pod('a', '1m') as object);
+  await call('DELETE', `${BASE}/pods/a?gracePeriodSeconds=0`);
+  await untilUsed(harness, 'q', { configmaps: '1', pods: '0' });
+  t.pass();
+});
+
 test('a new leader that does not know the kinds yet counts nothing, and says nothing', async t => {
   const told: unknown[] = [];
   const harness = await cluster(t, {

@@ -10,7 +10,7 @@ import {
   resourcequotas as quotasKind,
   services as servicesKind,
 } from '../api/generated/kinds.ts';
-import type { ResourceQuota } from '../api/generated/types.ts';
+import type { Pod, ResourceQuota } from '../api/generated/types.ts';
 import type { Kind, KubernetesObject } from '../api/kind.ts';
 import { podEndMs } from '../api/quota/pods.ts';
 import type { ResourceAmounts } from '../api/quota/resource-lists.ts';
@@ -39,6 +39,7 @@ import {
   kindsOf,
   planStatus,
   type QuotaKind,
+  withUncounted,
 } from './resource-quota-plan.ts';
 
 /** What differs from object to object; of all other kinds the number is enough. */
@@ -121,6 +122,8 @@ interface Snapshot {
   readonly isComplete: boolean;
   /** When something will have ended that counts still. */
   readonly endsMs: number | undefined;
+  /** Why the first of the kinds that could not be read could not. */
+  readonly failure: unknown;
 }
 
 /** One count, from the reading to the writing. */
@@ -137,6 +140,7 @@ class Counting {
     const snapshot = await this.#read(key);
     if (!snapshot) return undefined;
     await this.#write(key, snapshot);
+    if (snapshot.failure !== undefined) throw snapshot.failure;
     const { clock } = this.#context;
     const endMs = snapshot.endsMs === undefined ? QUOTA_RESYNC_MS : Math.max(snapshot.endsMs - clock.now(), 0) + 1_000;
     return { afterMs: Math.min(endMs, snapshot.isComplete ? QUOTA_RESYNC_MS : DISCOVERY_PERIOD_MS) };
@@ -152,25 +156,36 @@ class Counting {
     const present = this.#kinds.deletable.filter(kind => kind.namespaced && isAmong(wanted, kind));
     const contents: KindContent[] = [];
     let endsMs: number | undefined;
+    let failure: unknown;
     for (const kind of present) {
-      const at = { namespace, resourceVersion };
-      if (!isMeasured(kind)) {
-        contents.push({ kind, count: await this.#countOf(kind, at) });
-        continue;
+      try {
+        const content = await this.#contentOf(kind, { namespace, resourceVersion });
+        contents.push(content);
+        if ('objects' in content && kind.plural === podsKind.plural) endsMs = this.#firstEndMs(content.objects);
+      } catch (error) {
+        // One kind whose server is away must not keep the others from being counted.
+        failure ??= error;
       }
-      const objects = await this.#listAll(kind, at);
-      contents.push({ kind, objects });
-      if (kind.plural !== podsKind.plural) continue;
-      const ends = objects.map(podEndMs).filter(endMs => endMs !== undefined && endMs > clock.now());
-      for (const endMs of ends)
-        endsMs = Math.min(endsMs ?? Number.POSITIVE_INFINITY, endMs ?? Number.POSITIVE_INFINITY);
     }
     return {
       quota,
-      used: countUsage(quota, contents, clock.now()),
+      used: withUncounted(quota, countUsage(quota, contents, clock.now())),
       isComplete: present.length >= wanted.length,
       endsMs,
+      failure,
     };
+  }
+
+  async #contentOf(kind: Kind, at: At): Promise<KindContent> {
+    return isMeasured(kind)
+      ? { kind, objects: await this.#listAll(kind, at) }
+      : { kind, count: await this.#countOf(kind, at) };
+  }
+
+  #firstEndMs(pods: readonly Pod[]): number | undefined {
+    const nowMs = this.#context.clock.now();
+    const ends = pods.flatMap(pod => podEndMs(pod) ?? []).filter(endMs => endMs > nowMs);
+    return ends.length > 0 ? ends.reduce((first, endMs) => Math.min(first, endMs)) : undefined;
   }
 
   async #listAll(kind: Kind, at: At): Promise<KubernetesObject[]> {

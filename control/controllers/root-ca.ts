@@ -4,9 +4,11 @@ import type { Namespace } from '../api/generated/types.ts';
 import { hasReason } from '../api/status.ts';
 import { Informer } from '../client/informer.ts';
 import { type Controller, type ControllerContext, newQueue, queueController, readerOf } from './context.ts';
+import { isEqual } from './equal.ts';
 import { isNamespaceTerminating } from './pod-control.ts';
 
 const NAME = 'kube-root-ca.crt';
+const ABOUT = 'kubernetes.io/description';
 const DESCRIPTION =
   'Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.';
 
@@ -36,10 +38,13 @@ export function rootCaController(context: ControllerContext): Controller | undef
     if (!object || object.metadata?.deletionTimestamp) return undefined;
     const current = maps.get(`${namespace}/${NAME}`);
     const data = { 'ca.crt': rootCa };
-    const annotations = { 'kubernetes.io/description': DESCRIPTION };
+    const annotations = { [ABOUT]: DESCRIPTION };
     try {
       if (!current) await client.create(configMapsKind, { metadata: { name: NAME, namespace, annotations }, data });
-      else if (current.data?.['ca.crt'] !== rootCa) await client.update(configMapsKind, { ...current, data });
+      else if (!isEqual(current.data, data) || !current.metadata?.annotations?.[ABOUT]) {
+        const metadata = { ...current.metadata, annotations: { ...current.metadata?.annotations, ...annotations } };
+        await client.update(configMapsKind, { ...current, metadata, data });
+      }
     } catch (error) {
       if (!hasReason(error, 'AlreadyExists') && !isNamespaceTerminating(error)) throw error;
     }

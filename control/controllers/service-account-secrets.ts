@@ -31,8 +31,9 @@ export function planSecret(
   const data = secret.data ?? {};
   const isFilled =
     uid === account.metadata?.uid &&
-    data.token !== undefined &&
-    data.namespace === encode(secret.metadata?.namespace ?? '') &&
+    Boolean(data.token) &&
+    // Whoever gave it another namespace wants that one.
+    Boolean(data.namespace) &&
     (rootCa === undefined || data['ca.crt'] === encode(rootCa));
   return isFilled ? 'none' : 'fill';
 }
@@ -48,7 +49,16 @@ export function serviceAccountSecretController(context: ControllerContext): Cont
   const accounts = informers.for<ServiceAccount>(accountsKind);
   const secrets = tokenSecrets(context);
   const enqueue = (secret: Secret) => queue.add(keyOf(secret));
-  secrets.addHandler({ added: enqueue, updated: enqueue });
+  /** Secrets that went, by key, until their accounts do not name them any more. */
+  const gone = new Map<string, Secret>();
+  secrets.addHandler({
+    added: enqueue,
+    updated: enqueue,
+    deleted: secret => {
+      gone.set(keyOf(secret), secret);
+      enqueue(secret);
+    },
+  });
   const enqueueOf = ({ metadata }: ServiceAccount) => {
     for (const secret of secrets.byIndex(NAMESPACE_INDEX, metadata?.namespace ?? '')) {
       if (secret.metadata?.annotations?.[ACCOUNT_NAME] === metadata?.name) enqueue(secret);
@@ -73,7 +83,7 @@ export function serviceAccountSecretController(context: ControllerContext): Cont
   const fill = async (secret: Secret, account: ServiceAccount) => {
     const { name = '', namespace = '' } = secret.metadata ?? {};
     const id = { name: account.metadata?.name ?? '', uid: account.metadata?.uid ?? '' };
-    const token = secret.data?.token ?? encode(await signSecretToken({ namespace, secret: name, serviceAccount: id }));
+    const token = secret.data?.token || encode(await signSecretToken({ namespace, secret: name, serviceAccount: id }));
     await client.update(secretsKind, {
       ...secret,
       metadata: {
@@ -83,10 +93,26 @@ export function serviceAccountSecretController(context: ControllerContext): Cont
       data: {
         ...secret.data,
         token,
-        namespace: encode(namespace),
+        namespace: secret.data?.namespace || encode(namespace),
         ...(rootCa !== undefined && { 'ca.crt': encode(rootCa) }),
       },
     });
+  };
+  /** An account names no Secret that is not there. */
+  const release = async (key: string): Promise<undefined> => {
+    const secret = gone.get(key);
+    const account = secret && (await find(secret));
+    const uid = secret?.metadata?.annotations?.[ACCOUNT_UID];
+    const named = account?.secrets ?? [];
+    const kept = named.filter(({ name }) => name !== secret?.metadata?.name);
+    if (account && kept.length < named.length && (!uid || uid === account.metadata?.uid)) {
+      try {
+        await client.update(accountsKind, { ...account, secrets: kept });
+      } catch (error) {
+        if (!hasReason(error, 'NotFound')) throw error;
+      }
+    }
+    gone.delete(key);
   };
   return withSecrets(
     context,
@@ -96,7 +122,8 @@ export function serviceAccountSecretController(context: ControllerContext): Cont
       queue,
       async reconcile(key) {
         const secret = secrets.get(key);
-        if (!secret) return undefined;
+        if (!secret) return release(key);
+        gone.delete(key);
         const account = await find(secret);
         const step = planSecret(secret, account, rootCa);
         try {

@@ -5,11 +5,16 @@
  * RepairIPAddress). Caches of two kinds are never of one moment, so before anything is done both objects are read.
  */
 import { canonicalIp } from '../api/families.ts';
-import { ipaddresses as addressesKind, services as servicesKind } from '../api/generated/kinds.ts';
-import type { IPAddress, Service } from '../api/generated/types.ts';
+import {
+  ipaddresses as addressesKind,
+  servicecidrs as rangesKind,
+  services as servicesKind,
+} from '../api/generated/kinds.ts';
+import type { IPAddress, Service, ServiceCIDR } from '../api/generated/types.ts';
 import { hasReason } from '../api/status.ts';
 import { parseTime } from '../client/clock.ts';
-import { keyOf, parseKey } from '../client/keys.ts';
+import { formatKey, keyOf, parseKey } from '../client/keys.ts';
+import { rangeGives } from './cidr.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
 import { ADDRESS_GRACE_MS } from './limits.ts';
 
@@ -51,7 +56,13 @@ export function recordOf(address: string, { metadata }: Service): IPAddress {
   };
 }
 
-const isOurs = ({ metadata }: IPAddress) => metadata?.labels?.[MANAGED_BY] === ALLOCATOR;
+/** True for what the allocator of the API servers recorded. */
+export const isOurRecord = ({ metadata }: IPAddress): boolean => metadata?.labels?.[MANAGED_BY] === ALLOCATOR;
+
+const ownerOf = ({ spec }: IPAddress) => ({
+  namespace: spec?.parentRef?.namespace ?? '',
+  name: spec?.parentRef?.name ?? '',
+});
 
 export function serviceAddressController(context: ControllerContext): Controller {
   const { client, clock, informers } = context;
@@ -59,6 +70,7 @@ export function serviceAddressController(context: ControllerContext): Controller
   const queue = newQueue(context);
   const services = informers.for<Service>(servicesKind);
   const records = informers.for<IPAddress>(addressesKind);
+  const ranges = informers.for<ServiceCIDR>(rangesKind);
   // A key with a slash is a Service, one without is an address: neither name may hold one.
   const enqueueService = (service: Service) => queue.add(keyOf(service));
   const enqueueRecord = ({ metadata }: IPAddress) => queue.add(metadata?.name ?? '');
@@ -78,40 +90,60 @@ export function serviceAddressController(context: ControllerContext): Controller
       throw error;
     }
   };
-  const warn = (service: Service, reason: string, message: string) =>
-    recorder.record(service, { type: 'Warning', reason, message });
+  const warn = (about: Service | IPAddress, reason: string, message: string) =>
+    recorder.record(about, { type: 'Warning', reason, message });
+  const isOutOfRange = (address: string) => {
+    const cidrs = ranges.list().flatMap(({ spec }) => spec?.cidrs ?? []);
+    return cidrs.length > 0 && !cidrs.some(cidr => rangeGives(cidr, address));
+  };
 
   const repairService = async (key: string) => {
     const cached = services.get(key);
-    if (!cached || addressesOf(cached).every(address => records.get(address))) return undefined;
+    const isRight = (address: string) => {
+      const record = records.get(address);
+      return record !== undefined && (isRecordOf(record, cached) || !isOurRecord(record)) && !isOutOfRange(address);
+    };
+    if (!cached || addressesOf(cached).every(isRight)) return undefined;
     const service = await read(client.get(servicesKind, parseKey(key)));
-    if (!service) return undefined;
-    for (const address of addressesOf(service)) {
-      const record = await read(client.get(addressesKind, { name: address }));
-      if (record) {
-        if (isRecordOf(record, service) || !isOurs(record)) continue;
-        const { namespace, name } = service.metadata ?? {};
-        const message = `IPAddress: ${address} for Service ${namespace}/${name} has a wrong reference; cleaning up`;
-        warn(service, 'IPAddressWrongReference', message);
-        await remove(record);
-      } else {
-        warn(service, 'ClusterIPNotAllocated', `Cluster IP ${address} is not allocated; repairing`);
-      }
-      await client.create(addressesKind, recordOf(address, service));
-    }
+    for (const address of service ? addressesOf(service) : []) if (service) await repairAddress(service, address);
     return undefined;
+  };
+  const repairAddress = async (service: Service, address: string) => {
+    const shown = `[${address.includes(':') ? 'IPv6' : 'IPv4'}]`;
+    if (isOutOfRange(address)) {
+      const why = 'is not within any configured Service CIDR; please recreate service';
+      return warn(service, 'ClusterIPOutOfRange', `Cluster IP ${shown}: ${address} ${why}`);
+    }
+    const record = await read(client.get(addressesKind, { name: address }));
+    if (record) {
+      if (isRecordOf(record, service) || !isOurRecord(record)) return;
+      if (isRecordOf(record, await read(client.get(servicesKind, ownerOf(record))))) {
+        const why = 'was assigned to multiple services; please recreate service';
+        return warn(service, 'ClusterIPAlreadyAllocated', `Cluster IP ${shown}:${address} ${why}`);
+      }
+      const whose = `${service.metadata?.namespace}/${service.metadata?.name}`;
+      const message = `the ClusterIP ${shown}: ${address} for Service ${whose} has a wrong reference; repairing`;
+      warn(service, 'ClusterIPNotAllocated', message);
+      await remove(record);
+    } else {
+      warn(service, 'ClusterIPNotAllocated', `Cluster IP ${shown}: ${address} is not allocated; repairing`);
+    }
+    await client.create(addressesKind, recordOf(address, service));
   };
 
   const repairRecord = async (address: string) => {
     const record = records.get(address);
-    if (!record || !isOurs(record)) return undefined;
-    const { parentRef } = record.spec ?? {};
-    const key = { namespace: parentRef?.namespace ?? '', name: parentRef?.name ?? '' };
-    if (isRecordOf(record, services.get(`${key.namespace}/${key.name}`))) return undefined;
+    if (!record || !isOurRecord(record)) return undefined;
+    const key = ownerOf(record);
+    if (isRecordOf(record, services.get(formatKey(key)))) return undefined;
     // Made a moment ago: its Service may be on its way.
     const leftMs = (parseTime(record.metadata?.creationTimestamp) ?? 0) + ADDRESS_GRACE_MS - clock.now();
     if (leftMs > 0) return { afterMs: leftMs };
-    if (isRecordOf(record, await read(client.get(servicesKind, key)))) return undefined;
+    const service = await read(client.get(servicesKind, key));
+    if (isRecordOf(record, service)) return undefined;
+    const which = `IPAddress: ${address} for Service ${formatKey(key)}`;
+    if (service) warn(record, 'IPAddressWrongReference', `${which} has a wrong reference; cleaning up`);
+    else warn(record, 'IPAddressNotAllocated', `${which} appears to have leaked: cleaning up`);
     await remove(record);
     return undefined;
   };

@@ -6,9 +6,10 @@ import { ipaddresses as addressesKind, servicecidrs as rangesKind } from '../api
 import type { Condition, IPAddress, ServiceCIDR } from '../api/generated/types.ts';
 import { hasReason } from '../api/status.ts';
 import { parseTime, timestamp } from '../client/clock.ts';
-import { rangeCovers, rangeHolds } from './cidr.ts';
+import { rangeCovers, rangeGives } from './cidr.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
 import { SERVICE_RANGE_DELETION_MS } from './limits.ts';
+import { isOurRecord } from './service-addresses.ts';
 
 export const RANGE_FINALIZER = 'networking.k8s.io/service-cidr-finalizer';
 const READY: Condition = {
@@ -65,7 +66,7 @@ function isNeeded(range: ServiceCIDR, ranges: readonly ServiceCIDR[], addresses:
   if (cidrsOf(range).every(cidr => others.some(other => rangeCovers(other, cidr)))) return false;
   return addresses.some(
     address =>
-      cidrsOf(range).some(cidr => rangeHolds(cidr, address)) && !others.some(other => rangeHolds(other, address)),
+      cidrsOf(range).some(cidr => rangeGives(cidr, address)) && !others.some(other => rangeGives(other, address)),
   );
 }
 
@@ -118,7 +119,8 @@ export function serviceRangeController(context: ControllerContext): Controller {
     async reconcile(name) {
       const range = ranges.get(name);
       if (!range) return undefined;
-      const held = addresses.list().map(({ metadata }) => metadata?.name ?? '');
+      // What somebody else recorded there is nothing that a Service would lose.
+      const held = addresses.list().flatMap(record => (isOurRecord(record) ? [record.metadata?.name ?? ''] : []));
       try {
         return await perform(range, planRange(range, ranges.list(), held, clock.now()));
       } catch (error) {

@@ -4,7 +4,7 @@ import * as kinds from '../api/generated/kinds.ts';
 import type { Node, Secret, Service, ServiceCIDR } from '../api/generated/types.ts';
 import { settle } from '../client/testing/manual-clock.ts';
 import { until } from '../client/testing/until.ts';
-import { rangeCovers, rangeHolds } from './cidr.ts';
+import { rangeCovers, rangeGives, rangeHolds } from './cidr.ts';
 import type { ControllerContext } from './context.ts';
 import { endpointSliceMirroringController } from './endpoint-slice-mirroring.ts';
 import { endpointSliceController } from './endpoint-slices.ts';
@@ -32,6 +32,16 @@ test('which ranges hold what', t => {
     ['nonsense', '10.0.0.1', false],
   ];
   for (const [range, address, expected] of holds) t.is(rangeHolds(range, address), expected, `${range} ${address}`);
+  const gives: readonly [string, string, boolean][] = [
+    ['192.168.0.0/24', '192.168.0.0', false],
+    ['192.168.0.0/24', '192.168.0.255', false],
+    ['192.168.0.0/26', '192.168.0.63', false],
+    ['192.168.0.0/24', '192.168.0.63', true],
+    ['192.168.0.0/24', '192.168.1.24', false],
+    ['2001:db2::/64', '2001:db2::', false],
+    ['2001:db2::/64', '2001:db2::ffff:ffff:ffff:ffff', true],
+  ];
+  for (const [range, address, expected] of gives) t.is(rangeGives(range, address), expected, `${range} ${address}`);
   t.true(rangeCovers('10.0.0.0/8', '10.1.0.0/16'));
   t.true(rangeCovers('10.0.0.0/8', '10.0.0.0/8'));
   t.false(rangeCovers('10.1.0.0/16', '10.0.0.0/8'));
@@ -62,7 +72,7 @@ test('what a range needs next', t => {
   t.is(step(leaving, [range('wide', ['10.1.0.0/16'])], ['10.1.0.7'], 10_000), 'release', 'another one covers it');
   t.is(step(leaving, [range('wide', ['10.1.0.0/16'], { leaving: LEFT })], ['10.1.0.7']), 'tell', 'which goes too');
   t.is(
-    step(leaving, [range('part', ['10.1.0.0/29'])], ['10.1.0.7'], 10_000),
+    step(leaving, [range('part', ['10.1.0.0/29'])], ['10.1.0.6'], 10_000),
     'release',
     'what is used has another home',
   );
@@ -78,7 +88,9 @@ test('a range becomes ready, stays while it is needed, and goes after a moment',
   await until('it is ready', async () => (await ready())?.status === 'True');
   t.like(await ready(), { type: 'Ready', reason: '', message: 'Kubernetes Service CIDR is ready' });
   t.deepEqual((await get())?.metadata?.finalizers, [RANGE_FINALIZER]);
-  await client.create(kinds.ipaddresses, { metadata: { name: '10.1.0.5' } });
+  const labels = { 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' };
+  await client.create(kinds.ipaddresses, { metadata: { name: '10.1.0.5', labels } });
+  await client.create(kinds.ipaddresses, { metadata: { name: '10.1.0.6' } });
   await settle();
   await client.delete(kinds.servicecidrs, { name: 'a' });
   await until('it is held', async () => (await ready())?.status === 'False');
@@ -114,14 +126,51 @@ test('records of addresses are repaired, and only those of the allocator', async
   t.true(isRecordOf(await client.get(kinds.ipaddresses, { name: '10.96.0.9' }), service));
   t.deepEqual(
     events.map(({ component, reason, message }) => [component, reason, message]),
-    [['ipallocator-repair-controller', 'ClusterIPNotAllocated', 'Cluster IP 10.96.0.9 is not allocated; repairing']],
+    [
+      [
+        'ipallocator-repair-controller',
+        'ClusterIPNotAllocated',
+        'Cluster IP [IPv4]: 10.96.0.9 is not allocated; repairing',
+      ],
+    ],
   );
   t.true((await names()).includes('10.96.0.77'), 'what was made a moment ago has time');
   await clock.advance(61_000);
   await until('the lost one goes', async () => !(await names()).includes('10.96.0.77'));
   t.deepEqual(await names(), ['10.96.0.9', '192.168.2.2']);
+  t.like(events.at(-1), {
+    kind: 'IPAddress',
+    reason: 'IPAddressNotAllocated',
+    message: 'IPAddress: 10.96.0.77 for Service n/gone appears to have leaked: cleaning up',
+  });
   await client.delete(kinds.ipaddresses, { name: '10.96.0.9' });
   await until('it is recorded again', async () => (await names()).includes('10.96.0.9'));
+});
+
+test('what is wrong with an address that cannot be put right is told, and other references are', async t => {
+  const { client, events, start } = newBench(t);
+  const at = (name: string, ip: string) => serviceOf(name, { clusterIP: ip, clusterIPs: [ip] });
+  await client.create(kinds.servicecidrs, { metadata: { name: 'kubernetes' }, spec: { cidrs: ['10.0.0.0/16'] } });
+  await client.create(kinds.services, at('outside', '192.168.1.1'));
+  const owner = await client.create(kinds.services, at('owner', '10.0.1.1'));
+  await client.create(kinds.services, at('second', '10.0.1.1'));
+  await client.create(kinds.services, at('robbed', '10.0.1.2'));
+  await client.create(kinds.ipaddresses, recordOf('10.0.1.1', owner));
+  await client.create(kinds.ipaddresses, recordOf('10.0.1.2', owner));
+  await start(context => [serviceAddressController(context)]);
+  const record = async (name: string) => (await client.get(kinds.ipaddresses, { name })).spec?.parentRef?.name;
+  await client.patch(
+    kinds.services,
+    { namespace: 'n', name: 'second' },
+    { type: MERGE, body: { metadata: { labels: { a: 'b' } } } },
+  );
+  await until('it is put right', async () => (await record('10.0.1.2')) === 'robbed');
+  t.is(await record('10.0.1.1'), 'owner');
+  t.deepEqual([...new Set(events.map(({ name, reason, message }) => `${name} ${reason}: ${message}`))].sort(), [
+    'outside ClusterIPOutOfRange: Cluster IP [IPv4]: 192.168.1.1 is not within any configured Service CIDR; please recreate service',
+    'robbed ClusterIPNotAllocated: the ClusterIP [IPv4]: 10.0.1.2 for Service n/robbed has a wrong reference; repairing',
+    'second ClusterIPAlreadyAllocated: Cluster IP [IPv4]:10.0.1.1 was assigned to multiple services; please recreate service',
+  ]);
 });
 
 const node = (name: string, addresses: readonly [string, string][], { ready = 'True', labels = {} } = {}): Node => ({
@@ -244,6 +293,40 @@ test('why endpoints are not spread over zones is told in the words of Kubernetes
     t.true(knownEvents === undefined || isKnownEvent({ ...event, kind: 'Service' }), event.message);
 });
 
+test('whether endpoints are spread over zones is told for each family, and when it ends', async t => {
+  const { client, events, start } = newBench(t);
+  const zoned = (name: string, zone: string): Node => ({
+    metadata: { name, labels: { 'topology.kubernetes.io/zone': zone } },
+    status: { allocatable: { cpu: '4' }, conditions: [{ type: 'Ready', status: 'True' }] },
+  });
+  await client.create(kinds.nodes, zoned('a', 'x'));
+  await client.create(kinds.nodes, zoned('b', 'y'));
+  for (const [at, nodeName] of ['a', 'b'].entries()) {
+    await client.create(kinds.pods, {
+      metadata: { name: nodeName, namespace: 'n', labels: { app: 'a' } },
+      spec: { containers: [], nodeName },
+      status: { podIP: `fd42::${at + 1}`, conditions: [{ type: 'Ready', status: 'True' }] },
+    });
+  }
+  await start(context => [endpointSliceController(context)]);
+  const key = { namespace: 'n', name: 'web' };
+  const mode = 'service.kubernetes.io/topology-mode';
+  await client.create(kinds.services, {
+    metadata: { ...key, annotations: { [mode]: 'Auto' } },
+    spec: { selector: { app: 'a' }, ports: [{ port: 80 }], ipFamilies: ['IPv6'] },
+  });
+  await until('it is told', () => events.length > 0);
+  await client.patch(kinds.services, key, { type: MERGE, body: { metadata: { annotations: { [mode]: null } } } });
+  await until('its end is told', () => events.length > 1);
+  t.deepEqual(
+    events.map(({ type, reason, message }) => [type, reason, message]),
+    [
+      ['Normal', 'TopologyAwareHintsEnabled', 'Topology Aware Hints has been enabled, addressType: IPv6'],
+      ['Warning', 'TopologyAwareHintsDisabled', 'Topology Aware Hints has been disabled, addressType: IPv6'],
+    ],
+  );
+});
+
 const account = { metadata: { name: 'robot', namespace: 'n', uid: 'u1' } };
 const tokenSecret = (annotations: Record<string, string>, data?: Record<string, string>): Secret => ({
   metadata: { name: 's', namespace: 'n', annotations },
@@ -259,6 +342,8 @@ test('what a Secret for a token needs', t => {
   t.is(planSecret(tokenSecret(named), account, 'CA'), 'fill');
   t.is(planSecret(tokenSecret(owned, data), account, 'CA'), 'none');
   t.is(planSecret(tokenSecret(owned, data), account, 'another CA'), 'fill');
+  t.is(planSecret(tokenSecret(owned, { ...data, token: '' }), account, 'CA'), 'fill');
+  t.is(planSecret(tokenSecret(owned, { ...data, namespace: base64('own') }), account, 'CA'), 'none', 'as they like');
   t.is(planSecret(tokenSecret(owned, data), { metadata: { ...account.metadata, uid: 'u2' } }, 'CA'), 'remove');
   t.is(planSecret(tokenSecret(named), undefined, 'CA'), 'remove');
 });
@@ -280,6 +365,24 @@ test('a Secret gets the token of its account, and goes with it', async t => {
   t.is((await secret())?.metadata?.annotations?.['kubernetes.io/service-account.uid'], uid);
   await client.delete(kinds.serviceaccounts, { namespace: 'n', name: 'robot' });
   await until('it goes', async () => (await secret()) === undefined);
+});
+
+test('an account names no Secret that has gone', async t => {
+  const { client, start } = newBench(t, { options: { rootCa: 'CA', signSecretToken: async () => 'x' } });
+  const robot = { namespace: 'n', name: 'robot' };
+  const secrets = [{ name: 's' }, { name: 'other' }];
+  const made = await client.create(kinds.serviceaccounts, { metadata: robot, secrets });
+  const data = { token: 'x', namespace: base64('n'), 'ca.crt': base64('CA') };
+  const owned = {
+    'kubernetes.io/service-account.name': 'robot',
+    'kubernetes.io/service-account.uid': made.metadata?.uid ?? '',
+  };
+  await client.create(kinds.secrets, tokenSecret(owned, data));
+  await start((context: ControllerContext) => some(serviceAccountSecretController(context)));
+  await client.delete(kinds.secrets, { namespace: 'n', name: 's' });
+  const named = async () => (await client.get(kinds.serviceaccounts, robot)).secrets?.map(({ name }) => name);
+  await until('one is left', async () => (await named())?.length === 1);
+  t.deepEqual(await named(), ['other']);
 });
 
 test('agents keep Secrets longer in larger clusters, and the steps overlap', async t => {

@@ -1,6 +1,8 @@
 import test from 'ava';
+import fc from 'fast-check';
 import type { PersistentVolumeClaim, Pod } from '../api/generated/types.ts';
 import { timestamp } from '../client/clock.ts';
+import { withRetention } from './stateful-set-claims.ts';
 import { actions, NOW, plan, pod, type Shape, statefulSet } from './testing/stateful-world.ts';
 
 const template = {
@@ -113,4 +115,49 @@ test('a pod that waits gets claims that somebody took away; a claim that is leav
     claims: [claim(0, [], { deletionTimestamp: timestamp(NOW) })],
   }).steps.flat();
   t.deepEqual(create?.do === 'create' && create.claims.leaving, ['data-s-0']);
+});
+
+test('whatever owns a claim: at most one controller, strangers stay, and a second look finds nothing to do', t => {
+  const keep = fc.constantFrom('Retain', 'Delete');
+  const owner = fc.constantFrom<object>(
+    ofSet,
+    { ...ofSet, controller: false },
+    { ...ofSet, uid: 'earlier' },
+    ofPod(0),
+    ofPod(0, 'earlier'),
+    other,
+    { ...other, uid: 'o2', controller: true },
+  );
+  const isStranger = ({ kind }: { readonly kind?: string }) => kind === 'ConfigMap';
+  fc.assert(
+    fc.property(
+      fc.record({ whenDeleted: keep, whenScaled: keep }),
+      fc.uniqueArray(owner, { maxLength: 4, selector: each => (each as { uid: string }).uid }),
+      fc.nat(2),
+      (policy, given, replicas) => {
+        const holders = { set: withClaims(policy, { replicas }), pod: mounted(0), ordinal: 0 };
+        const next = withRetention(claim(0, given), holders);
+        t.is(withRetention(next, holders), next);
+        const owners = next.metadata?.ownerReferences ?? [];
+        t.deepEqual(owners.filter(isStranger), given.filter(isStranger) as never);
+        if (given.some(each => (each as { uid: string }).uid === 'earlier')) {
+          t.deepEqual(owners, given as never);
+          return;
+        }
+        t.true(owners.filter(({ controller }) => controller).length <= 1);
+        const isHeld = owners.some(each => isStranger(each) && each.controller);
+        const [wanted] =
+          replicas === 0 && policy.whenScaled === 'Delete'
+            ? ['Pod']
+            : policy.whenDeleted === 'Delete'
+              ? ['StatefulSet']
+              : [];
+        t.deepEqual(
+          owners.filter(each => !isStranger(each)).map(({ kind }) => kind),
+          wanted && !isHeld ? [wanted] : [],
+        );
+      },
+    ),
+    { numRuns: 300 },
+  );
 });

@@ -14,7 +14,6 @@ import { isEmptySelector, matchesSelector } from '../client/labels.ts';
 import { EXPECTATION_TTL_MS } from '../client/limits.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
 import {
-  HISTORY_LIMIT,
   keepRevision,
   planRevision,
   type RevisionOwner,
@@ -167,6 +166,6 @@ async function forgetRevisions(
   if (set.metadata?.deletionTimestamp) return;
   const isLive = ({ metadata }: ControllerRevision) => live.has(metadata?.name ?? '');
   const old = revisions.filter(revision => !isLive(revision));
-  const count = old.length - (set.spec?.revisionHistoryLimit ?? HISTORY_LIMIT);
-  for (const revision of surplusRevisions(old, { count, isLive })) await removeRevision(client, revision);
+  const surplus = surplusRevisions(old, { limit: set.spec?.revisionHistoryLimit, isLive });
+  for (const revision of surplus) await removeRevision(client, revision);
 }

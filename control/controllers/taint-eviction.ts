@@ -13,18 +13,15 @@ import { AwakeClock } from './awake-clock.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
 import { LOOK_AGAIN_MS_MAX } from './limits.ts';
 import { byNodeName, NODE_INDEX } from './node-lifecycle.ts';
-import { isPodFinished } from './pods.ts';
 
-/** Seconds that the pod may stay: 0 at once, Infinity for ever. Pure. */
+/** Seconds that the pod may stay: 0 at once, Infinity for ever. Of several tolerations of a taint the first counts. Pure. */
 export function toleratedSeconds(taints: readonly Taint[], tolerations: readonly Toleration[]): number {
   let seconds = Number.POSITIVE_INFINITY;
   for (const taint of taints) {
     if (taint.effect !== 'NoExecute') continue;
-    const matching = tolerations.filter(toleration => tolerates(toleration, taint));
-    if (matching.length === 0) return 0;
-    for (const { tolerationSeconds } of matching) {
-      if (tolerationSeconds !== undefined) seconds = Math.min(seconds, Math.max(0, tolerationSeconds));
-    }
+    const first = tolerations.find(toleration => tolerates(toleration, taint));
+    if (!first) return 0;
+    if (first.tolerationSeconds !== undefined) seconds = Math.min(seconds, Math.max(0, first.tolerationSeconds));
   }
   return seconds;
 }
@@ -37,8 +34,8 @@ export function taintEvictionController(context: ControllerContext): Controller 
   const nodes = informers.for<Node>(nodesKind);
   const pods = informers.for<Pod>(podsKind);
   pods.addIndex(NODE_INDEX, byNodeName);
-  /** Since when a pod, by UID, lives on a node whose taints will end it. */
-  const sinceMs = new Map<string, number>();
+  /** Pods, by UID, on nodes whose taints will end them: since when, and until when they may stay at most. */
+  const ends = new Map<string, { readonly sinceMs: number; readonly dueMs: number }>();
   const noExecute = ({ spec }: Node) =>
     JSON.stringify((spec?.taints ?? []).filter(({ effect }) => effect === 'NoExecute'));
   const enqueueAll = (node: Node) => {
@@ -56,25 +53,28 @@ export function taintEvictionController(context: ControllerContext): Controller 
       if (pod.spec?.nodeName !== old.spec?.nodeName || pod.metadata?.generation !== old.metadata?.generation)
         queue.add(keyOf(pod));
     },
-    deleted: pod => sinceMs.delete(pod.metadata?.uid ?? ''),
+    deleted: pod => ends.delete(pod.metadata?.uid ?? ''),
   });
 
   const reconcile = async (key: string) => {
     const pod = pods.get(key);
     const node = pod?.spec?.nodeName && nodes.get(pod.spec.nodeName);
-    if (!pod || !node || pod.metadata?.deletionTimestamp || isPodFinished(pod)) return undefined;
+    if (!pod || !node || pod.metadata?.deletionTimestamp) return undefined;
     const uid = pod.metadata?.uid ?? '';
     const seconds = toleratedSeconds(node.spec?.taints ?? [], pod.spec?.tolerations ?? []);
     if (seconds === Number.POSITIVE_INFINITY) {
-      if (sinceMs.delete(uid)) tell(pod, `Cancelling deletion of Pod ${key}`);
+      if (ends.delete(uid)) tell(pod, `Cancelling deletion of Pod ${key}`);
       return undefined;
     }
-    const startedMs = sinceMs.get(uid) ?? awake.now();
-    sinceMs.set(uid, startedMs);
-    const leftMs = startedMs + seconds * 1000 - awake.now();
+    const before = ends.get(uid);
+    const sinceMs = before?.sinceMs ?? awake.now();
+    // A toleration that is made longer afterwards comes too late: an end that was set stands until no taint asks for one.
+    const dueMs = Math.min(before?.dueMs ?? Number.POSITIVE_INFINITY, sinceMs + seconds * 1000);
+    ends.set(uid, { sinceMs, dueMs });
+    const leftMs = dueMs - awake.now();
     if (leftMs > 0) return { afterMs: Math.min(leftMs, LOOK_AGAIN_MS_MAX) };
     await evict(pod);
-    sinceMs.delete(uid);
+    ends.delete(uid);
     return undefined;
   };
 

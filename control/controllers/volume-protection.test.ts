@@ -33,11 +33,27 @@ test('a claim is in use by a pod of its namespace that has a node', t => {
   t.false(isClaimInUse(claim, [podWith('c')]));
   t.false(isClaimInUse(claim, [podWith('other', 'node')]));
   t.false(isClaimInUse({ metadata: { name: 'c', namespace: 'elsewhere' } }, [podWith('c', 'node')]));
-  const ephemeral: Pod = {
-    metadata: { name: 'p', namespace: 'ns' },
+  const ephemeral = (metadata: object = {}): Pod => ({
+    metadata: { name: 'p', namespace: 'ns', uid: 'u', ...metadata },
     spec: { containers: [], nodeName: 'node', volumes: [{ name: 'v', ephemeral: {} }] },
+  });
+  const owned = (uid: string): PersistentVolumeClaim => ({
+    metadata: {
+      name: 'p-v',
+      namespace: 'ns',
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'p', uid, controller: true }],
+    },
+  });
+  t.true(isClaimInUse(owned('u'), [ephemeral()]));
+  t.false(isClaimInUse(owned('another'), [ephemeral()]), 'it was made for somebody else');
+  const leaving = { deletionTimestamp: '2024-01-01T00:00:00Z' };
+  t.true(isClaimInUse(owned('u'), [ephemeral({ ...leaving, deletionGracePeriodSeconds: 30 })]));
+  t.false(isClaimInUse(owned('u'), [ephemeral({ ...leaving, deletionGracePeriodSeconds: 0 })]), 'its node put it down');
+  const putDown = {
+    ...podWith('c', 'node'),
+    metadata: { name: 'p', namespace: 'ns', ...leaving, deletionGracePeriodSeconds: 0 },
   };
-  t.true(isClaimInUse({ metadata: { name: 'p-v', namespace: 'ns' } }, [ephemeral]));
+  t.true(isClaimInUse(claim, [putDown]), 'other claims are held to the end');
 });
 
 test('a volume is in use while it is bound', t => {

@@ -10,20 +10,37 @@ import {
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../api/generated/types.ts';
 import type { Kind, KubernetesObject } from '../api/kind.ts';
 import { hasReason } from '../api/status.ts';
+import { ephemeralClaimName } from '../api/volume-binding.ts';
 import { CLAIM_PROTECTION, VOLUME_PROTECTION } from '../api/volume-protection.ts';
 import { keyOf } from '../client/keys.ts';
 import { type Controller, type ControllerContext, newQueue, queueController } from './context.ts';
+import { isOwnedBy } from './ephemeral-volumes.ts';
 import { CLAIM_INDEX, claimsOf, podsByClaim } from './pod-claims.ts';
 
-/** True if a pod that has a node uses the claim. One without a node will not start with a claim that is going. */
-export function isClaimInUse({ metadata }: PersistentVolumeClaim, pods: readonly Pod[]): boolean {
+/**
+ * True if a pod that has a node uses the claim. One without a node will not start with a claim that is going; one whose node
+ * has put it down does not hold the claims that were made for it, which go with it.
+ */
+export function isClaimInUse(claim: PersistentVolumeClaim, pods: readonly Pod[]): boolean {
+  const { namespace, name } = claim.metadata ?? {};
   return pods.some(
-    pod =>
-      pod.metadata?.namespace === metadata?.namespace &&
-      !!pod.spec?.nodeName &&
-      claimsOf(pod).includes(metadata?.name ?? ''),
+    ({ metadata, spec }) =>
+      metadata?.namespace === namespace &&
+      !!spec?.nodeName &&
+      (spec.volumes ?? []).some(
+        volume =>
+          volume.persistentVolumeClaim?.claimName === name ||
+          (volume.ephemeral &&
+            ephemeralClaimName(metadata?.name ?? '', volume.name) === name &&
+            !isPutDown(metadata) &&
+            isOwnedBy(claim, { ...(metadata && { metadata }) })),
+      ),
   );
 }
+
+/** The node has nothing more to do with the pod: only somebody's finalizer keeps it. */
+const isPutDown = (metadata: Pod['metadata']): boolean =>
+  metadata?.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0;
 
 export const isVolumeInUse = ({ status }: PersistentVolume): boolean => status?.phase === 'Bound';
 
@@ -52,7 +69,12 @@ export function claimProtectionController(context: ControllerContext): Controlle
   const enqueueClaims = (pod: Pod) => {
     for (const name of claimsOf(pod)) queue.add(`${pod.metadata?.namespace}/${name}`);
   };
-  pods.addHandler({ deleted: enqueueClaims });
+  pods.addHandler({
+    updated: (pod, old) => {
+      if (isPutDown(pod.metadata) && !isPutDown(old.metadata)) enqueueClaims(pod);
+    },
+    deleted: enqueueClaims,
+  });
   return queueController(context, {
     name: 'persistentvolumeclaim-protection-controller',
     queue,

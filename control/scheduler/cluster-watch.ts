@@ -11,7 +11,7 @@ import type {
 import type { Kind, KubernetesObject } from '../api/kind.ts';
 import type { Informer } from '../client/informer.ts';
 import type { Informers } from '../client/informers.ts';
-import type { ClusterEvent } from './cluster-events.ts';
+import { type ClusterEvent, nodeSeen } from './cluster-events.ts';
 import type { ClusterSnapshot } from './snapshot.ts';
 import type { Assumable } from './volumes.ts';
 
@@ -43,7 +43,7 @@ function watchNodes({ informers, snapshot, happened }: ClusterWatchOptions): Inf
   const seen = (node: Node, old: Node | undefined) => {
     if (old && !isRelevantChange(old, node)) return;
     snapshot.setNode(node);
-    happened({ kind: 'node', node, old });
+    happened(nodeSeen(node, old));
   };
   nodes.addHandler({
     added: node => seen(node, undefined),
@@ -131,9 +131,9 @@ function watchVolumes({ informers, snapshot: { volumes }, happened, volumesChang
       gone: volumesChanged,
     }),
     follow<PersistentVolume>(kinds.persistentvolumes, volumes.volumes, {
-      seen: volume => {
+      seen: (volume, old) => {
         volumesChanged();
-        happened({ kind: 'volume', volume });
+        happened({ kind: 'volume', volume, old });
       },
       gone: volumesChanged,
     }),

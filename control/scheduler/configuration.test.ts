@@ -80,6 +80,41 @@ const refused: readonly [string, string, RegExp][] = [
     'profiles: [{pluginConfig: [{name: NodePorts, args: {}}]}]',
     /NodePorts takes no arguments/,
   ],
+  [
+    'a resource twice',
+    'profiles: [{pluginConfig: [{name: NodeResourcesBalancedAllocation, args: {resources: [{name: cpu}, {name: cpu}]}}]}]',
+    /^profiles\[0\]\.pluginConfig\[0\]\.args\.resources\[1\]\.name: cpu is there already/,
+  ],
+  [
+    'a constraint twice',
+    'profiles: [{pluginConfig: [{name: PodTopologySpread, args: {defaultingType: List, defaultConstraints: [{maxSkew: 1, topologyKey: a, whenUnsatisfiable: DoNotSchedule}, {maxSkew: 2, topologyKey: a, whenUnsatisfiable: DoNotSchedule}]}}]}]',
+    /args\.defaultConstraints\[1\]: there is one for a and DoNotSchedule already/,
+  ],
+  [
+    'a selector in a default constraint',
+    'profiles: [{pluginConfig: [{name: PodTopologySpread, args: {defaultingType: List, defaultConstraints: [{maxSkew: 1, topologyKey: a, whenUnsatisfiable: DoNotSchedule, labelSelector: {}}]}}]}]',
+    /args\.defaultConstraints\[0\]: Unrecognized key: "labelSelector"/,
+  ],
+  [
+    'preemption that looks at no node',
+    'profiles: [{pluginConfig: [{name: DefaultPreemption, args: {minCandidateNodesPercentage: 0, minCandidateNodesAbsolute: 0}}]}]',
+    /args\.minCandidateNodesPercentage: cannot be 0 together with minCandidateNodesAbsolute/,
+  ],
+  [
+    'affinity by what is no label',
+    'profiles: [{pluginConfig: [{name: NodeAffinity, args: {addedAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: a/b/c, operator: In, values: [x]}]}]}}}}]}]',
+    /args\.addedAffinity\.requiredDuringSchedulingIgnoredDuringExecution\.nodeSelectorTerms\[0\]\.matchExpressions\[0\]\.key: /,
+  ],
+  [
+    'affinity by two names',
+    'profiles: [{pluginConfig: [{name: NodeAffinity, args: {addedAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {matchFields: [{key: metadata.name, operator: In, values: [a, b]}]}}]}}}]}]',
+    /args\.addedAffinity\.preferredDuringSchedulingIgnoredDuringExecution\[0\]\.preference\.matchFields\[0\]\.values: /,
+  ],
+  [
+    'an ignored resource that is none',
+    'profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {ignoredResources: [x.io/]}}]}]',
+    /args\.ignoredResources\[0\]: name part must be non-empty/,
+  ],
   ['the same name twice', 'profiles: [{}, {}]', /^profiles\[1\]\.schedulerName: default-scheduler is there already/],
   ['extenders', 'extenders: [{urlPrefix: "http://x"}]', /^extenders: scheduler extenders are not supported/],
   ['no queue', 'profiles: [{plugins: {queueSort: {disabled: [{name: "*"}]}}}]', /PrioritySort is the only plugin/],
@@ -120,6 +155,19 @@ test('refuses what is no such configuration', t => {
   for (const text of ['', '[', 'kind: KubeSchedulerConfiguration', 'a: &a [*a]']) {
     t.throws(() => parseSchedulerConfiguration(text), { instanceOf: SchedulerConfigurationError });
   }
+});
+
+test('arguments that say nothing are the default ones', t => {
+  t.notThrows(() => read('profiles: [{pluginConfig: [{name: NodePorts}, {name: NodeResourcesFit, args: }]}]'));
+  t.notThrows(() => args('NodeResourcesBalancedAllocation', '{resources: []}'));
+  t.notThrows(() => args('NodeResourcesFit', '{scoringStrategy: {type: LeastAllocated, resources: []}}'));
+});
+
+test('the order of filters: what is chosen at the point, what is chosen everywhere, what is only there', t => {
+  const names = (body: string) => plugins(body)?.filterPlugins.map(({ name }) => name) ?? [];
+  t.is(names('{filter: {enabled: [{name: NodeAffinity}]}}')[0], 'NodeAffinity');
+  const only = '{multiPoint: {disabled: [{name: NodeAffinity}]}, filter: {enabled: [{name: NodeAffinity}]}}';
+  t.is(names(only).at(-1), 'NodeAffinity');
 });
 
 test('what makes no difference is told', t => {

@@ -253,6 +253,35 @@ test('a pod that changes counts as what it is now: its labels, its size, and whe
   t.deepEqual(counts(), [0, 0]);
 });
 
+const sized = (cpu: string, held?: string, more: { sidecar?: boolean; isInfeasible?: boolean } = {}): Pod => {
+  const container = { name: 'c', resources: { requests: { cpu } } };
+  const statuses = held && [{ name: 'c', resources: { requests: { cpu: held } }, allocatedResources: { cpu: held } }];
+  const field = more.sidecar ? 'initContainerStatuses' : 'containerStatuses';
+  return {
+    metadata: { name: 'p', uid: 'p', namespace: 'n' },
+    spec: more.sidecar
+      ? { containers: [{ name: 'main' }], initContainers: [{ ...container, restartPolicy: 'Always' }] }
+      : { containers: [container] },
+    status: {
+      ...(statuses && { [field]: statuses }),
+      ...(more.isInfeasible && {
+        conditions: [{ type: 'PodResizePending', status: 'True', reason: 'Infeasible' }],
+      }),
+    },
+  };
+};
+const resized: readonly [string, Pod, number][] = [
+  ['that is not there yet', sized('1'), 1000],
+  ['that becomes larger', sized('2', '1'), 2000],
+  ['that becomes smaller', sized('1', '2'), 2000],
+  ['whose sidecar becomes smaller', sized('1', '2', { sidecar: true }), 2000],
+  ['that cannot become so large', sized('9', '1', { isInfeasible: true }), 1000],
+  ['that cannot be resized, and says nothing of what it has', sized('9', undefined, { isInfeasible: true }), 9000],
+];
+for (const [name, each, expected] of resized) {
+  test(`what counts of a pod ${name}`, t => t.is(describePod(each).requests.cpu, expected));
+}
+
 test('removing pods gives back what they took', t => {
   const snapshot = cluster([node('a')]);
   for (const uid of ['x', 'y']) snapshot.setPod(pod(requesting({ cpu: '1' }), uid, 'owner'), 'a');

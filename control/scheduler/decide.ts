@@ -15,6 +15,8 @@ export type Decision =
 export interface NamedFilter {
   readonly name: string;
   readonly filter: NodeFilter;
+  /** Noted by {@link refusalBy}: most decisions never ask who it was, so nothing is made for each of thousands of nodes. */
+  hasRefused: boolean;
 }
 
 /** `random` in [0, 1) chooses among equals. */
@@ -64,7 +66,7 @@ export function prepareFilters(
       const plugins = new Set([name]);
       return { diagnosis: { refused: [], refusals: [], absent, podRefusal: filter.refusal, plugins } };
     }
-    filters.push({ name, filter });
+    filters.push({ name, filter, hasRefused: false });
     if (!filter.nodeNames) continue;
     nodeNames = nodeNames ? common(nodeNames, filter.nodeNames) : filter.nodeNames;
     limiting.push(name);
@@ -75,23 +77,26 @@ export function prepareFilters(
 const common = (a: ReadonlySet<string>, b: ReadonlySet<string>) => new Set([...a].filter(name => b.has(name)));
 
 /** The first plugin that refuses speaks for the node. */
-export function refusalBy(filters: readonly NamedFilter[], node: NodeInfo) {
-  for (const { name, filter } of filters) {
-    const refusal = filter.refuse(node);
-    if (refusal) return { refusal, plugin: name };
+export function refusalBy(filters: readonly NamedFilter[], node: NodeInfo): Refusal | undefined {
+  for (const named of filters) {
+    const refusal = named.filter.refuse(node);
+    if (!refusal) continue;
+    named.hasRefused = true;
+    return refusal;
   }
   return undefined;
+}
+
+interface Asked {
+  readonly filters: readonly NamedFilter[];
+  readonly snapshot: Snapshot;
 }
 
 /**
  * Asks twice where others of no lower priority are to come: they may take what the pod needs, or be what it needs, and
  * neither is sure until they run (k/k RunFilterPluginsWithNominatedPods).
  */
-export function refusalWithNominated(
-  pod: PodInfo,
-  node: NodeInfo,
-  { filters, snapshot }: { readonly filters: readonly NamedFilter[]; readonly snapshot: Snapshot },
-) {
+export function refusalWithNominated(pod: PodInfo, node: NodeInfo, { filters, snapshot }: Asked): Refusal | undefined {
   const all = snapshot.nominatedOn(node.name);
   const expected = all && [...all.values()].filter(({ uid, priority }) => uid !== pod.uid && priority >= pod.priority);
   if (!expected || expected.length === 0) return refusalBy(filters, node);
@@ -138,20 +143,21 @@ function search(pod: PodInfo, snapshot: Snapshot, { filters, nodeNames, profile 
   const feasible: NodeInfo[] = [];
   const refused: NodeInfo[] = [];
   const refusals: Refusal[] = [];
-  const plugins = new Set<string>();
+  const asked = { filters, snapshot };
+  for (const each of filters) each.hasRefused = false;
   const enough = profile.scorePlugins.length > 0 ? nodesToFind(nodes.length, profile.percentageOfNodesToScore) : 1;
   let searched = 0;
   for (; searched < nodes.length && feasible.length < enough; searched++) {
     const node = nodes[(snapshot.offset + searched) % nodes.length];
     if (!node) continue;
-    const no = refusalWithNominated(pod, node, { filters, snapshot });
-    if (!no) feasible.push(node);
+    const refusal = refusalWithNominated(pod, node, asked);
+    if (!refusal) feasible.push(node);
     else {
       refused.push(node);
-      refusals.push(no.refusal);
-      plugins.add(no.plugin);
+      refusals.push(refusal);
     }
   }
+  const plugins = new Set(filters.filter(({ hasRefused }) => hasRefused).map(({ name }) => name));
   return { feasible, refused, refusals, plugins, searched };
 }
 

@@ -24,6 +24,8 @@ export const NODES_SEARCHED_PERCENT_MIN = 5;
 /** Nodes on which a preemption is tried out: this share of those that it could help on, but no fewer than the minimum. */
 export const PREEMPTION_CANDIDATES_PERCENT = 10;
 export const PREEMPTION_CANDIDATES_MIN = 100;
+/** The API refuses events of this style that say more (k/k validation.NoteLengthLimit). */
+export const EVENT_NOTE_LENGTH_MAX = 1_024;
 export const SCORE_MAX = 100;
 /** What a container without requests counts for when nodes are compared. */
 export const DEFAULT_CPU_MILLICORES = 100;

@@ -19,8 +19,6 @@ export class NodeInfo {
   labels: Readonly<Record<string, string>> = NO_LABELS;
   /** False for a node that pods name but that does not exist (yet). */
   isPresent = false;
-  /** Its place in the snapshot's order. */
-  index = -1;
   allocatable: Readonly<Resources> = emptyResources();
   podsMax = 0;
   readonly requested: Resources = emptyResources();
@@ -72,7 +70,6 @@ export class NodeInfo {
     copy.node = this.node;
     copy.labels = this.labels;
     copy.isPresent = this.isPresent;
-    copy.index = this.index;
     copy.allocatable = this.allocatable;
     copy.podsMax = this.podsMax;
     copy.images = this.images;
@@ -104,3 +101,9 @@ export class NodeInfo {
 }
 
 const ANY_ADDRESS = '0.0.0.0';
+
+/** True if no two pods of a node can have these ports. */
+export function collide(a: HostPort, b: HostPort): boolean {
+  if (a.protocol !== b.protocol || a.port !== b.port) return false;
+  return a.ip === b.ip || a.ip === ANY_ADDRESS || b.ip === ANY_ADDRESS;
+}

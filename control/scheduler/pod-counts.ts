@@ -7,6 +7,8 @@ import type { NodeInfo } from './node-info.ts';
 import type { PodInfo } from './pod-info.ts';
 import { type AffinityTerm, asksNamespaces, type NamespaceLabels, type PodSelector, selects } from './pod-terms.ts';
 
+type Labels = Readonly<Record<string, string>>;
+
 /** Numbers by node name or by domain; what is 0 is absent. */
 export type Counts = ReadonlyMap<string, number>;
 
@@ -19,7 +21,7 @@ export interface NodeLookup {
 class PlaceCounts {
   readonly #nodes: NodeLookup;
   readonly byNode = new Map<string, number>();
-  /** By topology key; forgotten when nodes change. */
+  /** By topology key. */
   readonly #byDomain = new Map<string, Map<string, number>>();
 
   constructor(nodes: NodeLookup) {
@@ -48,8 +50,17 @@ class PlaceCounts {
     return counts;
   }
 
-  nodesChanged(): void {
-    this.#byDomain.clear();
+  /** The node's labels are others now; undefined while it does not exist. */
+  nodeMoved(nodeName: string, before: Labels | undefined, now: Labels | undefined): void {
+    const count = this.byNode.get(nodeName);
+    if (count === undefined) return;
+    for (const [topologyKey, counts] of this.#byDomain) {
+      const from = before?.[topologyKey];
+      const to = now?.[topologyKey];
+      if (from === to) continue;
+      if (from !== undefined) bump(counts, from, -count);
+      if (to !== undefined) bump(counts, to, count);
+    }
   }
 }
 
@@ -88,8 +99,8 @@ export class SelectorCounts {
     for (const [key, { selector }] of [...this.#counted]) if (asksNamespaces(selector)) this.#counted.delete(key);
   }
 
-  nodesChanged(): void {
-    for (const { places } of this.#counted.values()) places.nodesChanged();
+  nodeMoved(nodeName: string, before: Labels | undefined, now: Labels | undefined): void {
+    for (const { places } of this.#counted.values()) places.nodeMoved(nodeName, before, now);
   }
 
   #of(selector: PodSelector): PlaceCounts {
@@ -150,8 +161,8 @@ export class HeldTerms {
     }
   }
 
-  nodesChanged(): void {
-    for (const { places } of this.#terms.values()) places.nodesChanged();
+  nodeMoved(nodeName: string, before: Labels | undefined, now: Labels | undefined): void {
+    for (const { places } of this.#terms.values()) places.nodeMoved(nodeName, before, now);
   }
 }
 

@@ -1,5 +1,13 @@
 /** A pod with what the scheduler needs of it, computed once. Pure. */
-import type { Container, ContainerPort, OwnerReference, Pod, PodSpec } from '../api/generated/types.ts';
+import type {
+  Container,
+  ContainerPort,
+  ContainerStatus,
+  OwnerReference,
+  PersistentVolumeClaim,
+  Pod,
+  PodSpec,
+} from '../api/generated/types.ts';
 import { parseQuantity } from '../client/quantities.ts';
 import { DEFAULT_CPU_MILLICORES, DEFAULT_MEMORY_BYTES } from './limits.ts';
 import { type AffinityTerms, affinityTermsOf } from './pod-terms.ts';
@@ -102,12 +110,20 @@ interface Sums {
 function resourcesOf(pod: Pod): Pick<PodInfo, 'requests' | 'weighed'> {
   const { spec, status } = pod;
   const running = noSums();
-  const held = new Map((status?.containerStatuses ?? []).map(each => [each.name, each]));
+  const isInfeasible = Boolean(
+    status?.conditions?.some(({ type, reason }) => type === 'PodResizePending' && reason === 'Infeasible'),
+  );
+  const heldBy = (container: Container, statuses: readonly ContainerStatus[] | undefined): Held | undefined => {
+    const found = statuses?.find(({ name }) => name === container.name);
+    if (!found?.resources) return undefined;
+    return { amounts: [found.resources.requests, found.allocatedResources], isInfeasible };
+  };
   for (const container of spec?.containers ?? []) {
-    const actual = held.get(container.name);
-    addContainer(running, container, actual?.resources?.requests, actual?.allocatedResources);
+    addContainer(running, container, heldBy(container, status?.containerStatuses));
   }
-  if (spec?.initContainers?.length) addInitialisation(running, spec.initContainers);
+  if (spec?.initContainers?.length) {
+    addInitialisation(running, spec.initContainers, each => heldBy(each, status?.initContainerStatuses));
+  }
   if (spec?.overhead) {
     const overhead = emptyResources();
     addQuantities(overhead, spec.overhead);
@@ -121,14 +137,19 @@ function resourcesOf(pod: Pod): Pick<PodInfo, 'requests' | 'weighed'> {
 
 const noSums = (): Sums => ({ requests: emptyResources(), weighedCpu: 0, weighedMemory: 0 });
 
-function addInitialisation(running: Sums, initContainers: readonly Container[]): void {
+function addInitialisation(
+  running: Sums,
+  initContainers: readonly Container[],
+  heldBy: (sidecar: Container) => Held | undefined,
+): void {
   const peak = noSums();
   const sidecars = noSums();
   for (const container of initContainers) {
     const moment = noSums();
-    addContainer(moment, container);
+    const isSidecar = container.restartPolicy === 'Always';
+    addContainer(moment, container, isSidecar ? heldBy(container) : undefined);
     // A sidecar stays: it counts beside everything that comes after it.
-    if (container.restartPolicy === 'Always') {
+    if (isSidecar) {
       addSums(sidecars, moment);
       raiseSums(peak, sidecars);
     } else {
@@ -142,10 +163,17 @@ function addInitialisation(running: Sums, initContainers: readonly Container[]):
 
 type Quantities = Readonly<Record<string, string | number>> | undefined;
 
-function addContainer(sums: Sums, { resources }: Container, ...others: readonly Quantities[]): void {
+/** What a container has at present, by its status. */
+interface Held {
+  readonly amounts: readonly Quantities[];
+  /** The node can never give it what it wants, so that does not count. */
+  readonly isInfeasible: boolean;
+}
+
+function addContainer(sums: Sums, { resources }: Container, held: Held | undefined): void {
   const wanted = emptyResources();
-  addQuantities(wanted, { ...resources?.limits, ...resources?.requests });
-  for (const quantities of others) {
+  if (!held?.isInfeasible) addQuantities(wanted, { ...resources?.limits, ...resources?.requests });
+  for (const quantities of held?.amounts ?? []) {
     if (!quantities) continue;
     const other = emptyResources();
     addQuantities(other, quantities);
@@ -206,6 +234,11 @@ function claimsOf({ metadata, spec }: Pod): readonly string[] {
     if (persistentVolumeClaim) return [persistentVolumeClaim.claimName];
     return ephemeral ? [`${metadata?.name ?? ''}-${name}`] : [];
   });
+}
+
+/** True if one of the pod's volumes uses the claim. */
+export function isOwnClaim({ namespace, claims }: PodInfo, { metadata }: PersistentVolumeClaim): boolean {
+  return metadata?.namespace === namespace && claims.includes(metadata.name ?? '');
 }
 
 export function controllerOf(pod: Pod): OwnerReference | undefined {

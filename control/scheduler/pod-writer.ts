@@ -7,7 +7,7 @@ import { type Clock, timestamp } from '../client/clock.ts';
 import { ApiEventRecorder, type EventRecorder, referenceTo } from '../client/events.ts';
 import { keyOf, objectKey } from '../client/keys.ts';
 import type { Logger } from '../client/logger.ts';
-import { EVICTIONS_CONCURRENT_MAX } from './limits.ts';
+import { EVENT_NOTE_LENGTH_MAX, EVICTIONS_CONCURRENT_MAX } from './limits.ts';
 import { DEFAULT_SCHEDULER_NAME } from './profile.ts';
 
 export interface PodWriterOptions {
@@ -53,7 +53,12 @@ export class PodWriter {
   /** Tells that the pod has no node. Never rejects. */
   async report(pod: Pod, message: string, { reason = 'Unschedulable', nomination }: Report = {}): Promise<void> {
     const { clock } = this.#options;
-    this.#recorderOf(pod).record(pod, { type: 'Warning', reason: 'FailedScheduling', action: 'Scheduling', message });
+    this.#recorderOf(pod).record(pod, {
+      type: 'Warning',
+      reason: 'FailedScheduling',
+      action: 'Scheduling',
+      message: shortened(message),
+    });
     const known = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
     const isTold = known?.status === 'False' && known.reason === reason && known.message === message;
     const isNominated = nomination === undefined || nomination === (pod.status?.nominatedNodeName ?? '');
@@ -151,4 +156,11 @@ export class PodWriter {
   }
 }
 
+/** As much as an event has room for. */
+function shortened(message: string): string {
+  if (message.length <= EVENT_NOTE_LENGTH_MAX) return message;
+  return `${message.slice(0, EVENT_NOTE_LENGTH_MAX - MORE.length)}${MORE}`;
+}
+
+const MORE = ' ...';
 const uidOf = (pod: Pod) => pod.metadata?.uid ?? '';

@@ -52,11 +52,19 @@ export function planPreemption(
   const ineligible = whyIneligible(pod, snapshot, context.diagnosis);
   if (ineligible) return { kind: 'none', message: ineligible, losesNomination: false };
   const nodes = context.diagnosis.refused.filter((_, index) => context.diagnosis.refusals[index]?.isCurable);
-  const prepared = prepareFilters(pod, snapshot, profile);
-  const filters = 'filters' in prepared ? prepared.filters : [];
   const tried: Refusal[] = [];
   const candidates: Candidate[] = [];
+  // Most clusters have pods of one priority: then nobody need look at any node.
+  if (!snapshot.hasLowerThan(pod.priority)) {
+    const message = explainPreemption(
+      nodes.map(() => NO_VICTIMS),
+      snapshot.nodes.length,
+    );
+    return { kind: 'none', message, losesNomination: true };
+  }
   const offset = Math.floor(context.random() * nodes.length);
+  const prepared = prepareFilters(pod, snapshot, profile);
+  const filters = 'filters' in prepared ? prepared.filters : [];
   const enough = candidatesToFind(nodes.length, preemption);
   for (let index = 0; index < nodes.length; index++) {
     const node = nodes[(offset + index) % nodes.length];
@@ -105,7 +113,8 @@ interface DryRun {
 
 /** Removes all that are less important, then gives back whoever need not go: those with exhausted budgets first. */
 function selectVictims(pod: PodInfo, node: NodeInfo, { filters, snapshot, context }: DryRun): Candidate | Refusal {
-  const lower = [...node.pods.values()].filter(other => other.priority < pod.priority);
+  const lower: PodInfo[] = [];
+  for (const other of node.pods.values()) if (other.priority < pod.priority) lower.push(other);
   if (lower.length === 0) return NO_VICTIMS;
   const trial = node.copy();
   const take = (other: PodInfo) => {
@@ -134,7 +143,7 @@ function selectVictims(pod: PodInfo, node: NodeInfo, { filters, snapshot, contex
   }
   // The filters go on to the next node as they were.
   for (const other of victims) giveBack(other);
-  if (refused) return refused.refusal;
+  if (refused) return refused;
   const chosen = [...victims].toSorted((a, b) => compareImportance(a, b, context.nowMs));
   return chosen.length > 0 ? { node: node.name, victims: chosen, violations } : NO_VICTIMS;
 }

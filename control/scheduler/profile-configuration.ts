@@ -130,12 +130,17 @@ function merged(choices: Choices | undefined): readonly Choice[] {
   ];
 }
 
-/** What is enabled at the point itself comes first. */
+/** What is enabled everywhere and at the point itself comes first, what is enabled at the point alone comes last. */
 function at(everywhere: readonly Choice[], choices: Choices | undefined): readonly Choice[] {
   const isDisabled = disabledBy(choices);
   const enabled = (choices?.enabled ?? []).map(({ name, weight = 0 }) => ({ name: name as PluginName, weight }));
-  const others = everywhere.filter(({ name }) => !isDisabled(name) && !enabled.some(each => each.name === name));
-  return [...enabled, ...others];
+  const inherited = everywhere.filter(({ name }) => !isDisabled(name));
+  const isInherited = (each: Choice) => inherited.some(({ name }) => name === each.name);
+  return [
+    ...enabled.filter(isInherited),
+    ...inherited.filter(({ name }) => !enabled.some(each => each.name === name)),
+    ...enabled.filter(each => !isInherited(each)),
+  ];
 }
 
 function disabledBy(choices: Choices | undefined): (name: string) => boolean {
@@ -149,7 +154,7 @@ function argumentsByName(given: ProfileInput['args']): PluginArguments {
     const at = `pluginConfig[${index}]`;
     if (!isKnown(name)) throw new ProfileError(`${at}.name: ${unknown(name)}`);
     if (name in args) throw new ProfileError(`${at}.name: ${name} is there already`);
-    const outcome = readArguments(name, raw ?? {});
+    const outcome = readArguments(name, raw);
     if ('problem' in outcome) throw new ProfileError(`${at}.args${outcome.problem}`);
     args[name] = outcome.args;
   }

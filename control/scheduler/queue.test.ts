@@ -45,6 +45,30 @@ test('the highest priority first, then who came first', async t => {
   t.deepEqual(await takeAll(), ['b', 'd', 'a', 'c', 'e']);
 });
 
+test('who was refused earlier comes before who came later', async t => {
+  const { clock, queue, takeAll } = await setup(['old', 'older']);
+  t.deepEqual(await takeAll(), ['old', 'older']);
+  queue.putUnschedulable('older', FIT);
+  await clock.advance(1000);
+  queue.putUnschedulable('old', FIT);
+  await clock.advance(1000);
+  queue.put(pod('new'));
+  queue.put(pod('important', 1));
+  queue.wake('NodeResourcesFit', always);
+  t.deepEqual(await takeAll(), ['important', 'older', 'old', 'new']);
+});
+
+test('pods that left while they waited to be tried take no room', async t => {
+  const { queue, takeAll } = await setup();
+  for (let round = 0; round < 5_000; round++) {
+    queue.put(pod(`p${round}`));
+    queue.remove(`p${round}`);
+  }
+  t.true(queue.activeEntries < 3_000);
+  queue.put(pod('last'));
+  t.deepEqual(await takeAll(), ['last']);
+});
+
 test('a failure is waited out, longer each time up to a bound', async t => {
   const { clock, queue, takeAll } = await setup(['a']);
   for (const delayMs of [1000, 2000, 4000, 8000, 10_000, 10_000]) {

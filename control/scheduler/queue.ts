@@ -11,6 +11,7 @@ import {
   QUEUE_PODS_MAX,
   UNSCHEDULABLE_MS_MAX,
 } from './limits.ts';
+import { OrderedHeap } from './ordered-heap.ts';
 import { describePod, type PodInfo } from './pod-info.ts';
 
 export type WaitingState = 'active' | 'backOff' | 'unschedulable' | 'inFlight';
@@ -20,6 +21,10 @@ interface Waiting {
   /** Made when it is first asked for. */
   info: PodInfo | undefined;
   attempts: number;
+  /** When it came, or came back: who waits longer comes first. */
+  sinceMs: number;
+  /** Tells apart who came at the same time. */
+  readonly sequence: number;
   /** Not before this time, whatever happens. */
   notBeforeMs: number;
   state: WaitingState;
@@ -54,8 +59,9 @@ export class SchedulingQueue {
   readonly #refused = new Map<string, Set<string>>();
   /** UIDs of pods that wait out a back-off though something may have helped them. */
   readonly #early = new Set<string>();
-  /** UIDs of active pods by priority, in order of arrival. */
-  readonly #active = new Map<number, Set<string>>();
+  /** Active pods, and some that have left meanwhile. */
+  readonly #active = new OrderedHeap<Waiting>(comesBefore);
+  #sequence = 0;
   #taker: ((pod: TakenPod | undefined) => void) | undefined;
   #isShutDown = false;
 
@@ -98,6 +104,8 @@ export class SchedulingQueue {
       pod,
       info: undefined,
       attempts: 0,
+      sinceMs: this.#clock.now(),
+      sequence: this.#sequence++,
       notBeforeMs: 0,
       state: 'backOff',
       refusedBy: NOBODY,
@@ -115,8 +123,15 @@ export class SchedulingQueue {
     const waiting = this.#pods.get(uid);
     if (!waiting) return;
     this.#leave(uid, waiting);
-    this.#active.get(priorityOf(waiting.pod))?.delete(uid);
     this.#pods.delete(uid);
+    if (this.#active.size > 2 * this.#pods.size + LEFT_OVER_MAX) {
+      this.#active.keep(each => each.state === 'active' && this.#isHere(each));
+    }
+  }
+
+  /** How many entries the list of active pods has, those of pods that have left included. */
+  get activeEntries(): number {
+    return this.#active.size;
   }
 
   /** The next pod to try; undefined after {@link shutDown}. One taker at a time. It stays until {@link remove} or a return. */
@@ -134,6 +149,7 @@ export class SchedulingQueue {
     const waiting = this.#pods.get(uid);
     if (!waiting) return;
     waiting.refusedBy = refusedBy;
+    waiting.sinceMs = this.#clock.now();
     waiting.notBeforeMs = this.#clock.now() + this.#backoffMs(waiting.attempts);
     waiting.state = 'unschedulable';
     waiting.cancel = this.#clock.setTimeout(() => this.#activate(uid, waiting), UNSCHEDULABLE_MS_MAX);
@@ -148,6 +164,7 @@ export class SchedulingQueue {
   putFailed(uid: string): void {
     const waiting = this.#pods.get(uid);
     if (!waiting) return;
+    waiting.sinceMs = this.#clock.now();
     waiting.notBeforeMs = this.#clock.now() + this.#backoffMs(waiting.attempts);
     this.#backOff(uid, waiting, { mayBeEarly: false });
   }
@@ -235,28 +252,21 @@ export class SchedulingQueue {
     if (this.#isShutDown) return;
     this.#leave(uid, waiting);
     waiting.state = 'active';
-    const priority = priorityOf(waiting.pod);
-    const set = this.#active.get(priority);
-    if (set) set.add(uid);
-    else this.#active.set(priority, new Set([uid]));
+    this.#active.push(waiting);
     const taker = this.#taker;
     if (!taker) return;
     this.#taker = undefined;
     taker(this.#pop());
   }
 
+  #isHere(waiting: Waiting): boolean {
+    return this.#pods.get(uidOf(waiting.pod)) === waiting;
+  }
+
   #pop(): TakenPod | undefined {
-    let highest: number | undefined;
-    for (const [priority, uids] of this.#active) {
-      if (uids.size === 0) this.#active.delete(priority);
-      else if (highest === undefined || priority > highest) highest = priority;
-    }
-    if (highest === undefined) return undefined;
-    const uids = this.#active.get(highest);
-    const uid = uids?.values().next().value;
-    const waiting = uid === undefined ? undefined : this.#pods.get(uid);
-    if (uid === undefined || !waiting) return undefined;
-    uids?.delete(uid);
+    let waiting = this.#active.pop();
+    while (waiting && !this.#isHere(waiting)) waiting = this.#active.pop();
+    if (!waiting) return undefined;
     waiting.state = 'inFlight';
     waiting.isHeld = false;
     waiting.isStale = false;
@@ -270,7 +280,7 @@ export class SchedulingQueue {
     let chosen: { readonly uid: string; readonly waiting: Waiting } | undefined;
     for (const uid of this.#early) {
       const waiting = this.#pods.get(uid);
-      if (waiting && (!chosen || comesBefore(waiting, chosen.waiting))) chosen = { uid, waiting };
+      if (waiting && (!chosen || isDueBefore(waiting, chosen.waiting))) chosen = { uid, waiting };
     }
     if (!chosen) return undefined;
     this.#activate(chosen.uid, chosen.waiting);
@@ -283,11 +293,19 @@ export class SchedulingQueue {
   }
 }
 
+/** Entries of pods that have left, beyond as many as there are pods. */
+const LEFT_OVER_MAX = 1_000;
 const NOBODY: ReadonlySet<string> = new Set();
 const uidOf = (pod: Pod) => pod.metadata?.uid ?? '';
 const priorityOf = (pod: Pod) => pod.spec?.priority ?? 0;
 
+/** By priority, then by how long they have waited (k/k PrioritySort). */
 function comesBefore(a: Waiting, b: Waiting): boolean {
+  const difference = priorityOf(a.pod) - priorityOf(b.pod) || b.sinceMs - a.sinceMs || b.sequence - a.sequence;
+  return difference > 0;
+}
+
+function isDueBefore(a: Waiting, b: Waiting): boolean {
   const difference = priorityOf(a.pod) - priorityOf(b.pod);
   return difference > 0 || (difference === 0 && a.notBeforeMs < b.notBeforeMs);
 }

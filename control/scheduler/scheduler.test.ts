@@ -79,6 +79,38 @@ test('a pod that fits nowhere says why and is tried again when a node comes', as
   await running;
 });
 
+test('without nodes there is nothing to be nominated for, and nothing is promised any more', async t => {
+  const { stop, start, addPod, get, condition, client } = setup();
+  await addPod('p');
+  const patch = { type: 'application/merge-patch+json', body: { status: { nominatedNodeName: 'gone' } } } as const;
+  await client.patch(podsKind, { namespace: 'n', name: 'p' }, patch, { subresource: 'status' });
+  const running = start();
+  await until('the condition', async () => condition(await get('p'))?.status === 'False');
+  t.like(condition(await get('p')), { reason: 'Unschedulable', message: 'no nodes available to schedule pods' });
+  t.is((await get('p')).status?.nominatedNodeName, undefined);
+  stop.abort();
+  await running;
+});
+
+test('an event has room for 1024 characters; the condition says all', async t => {
+  const { stop, start, client, addPod, get, condition, eventsOf } = setup();
+  for (let index = 0; index < 30; index++) {
+    await client.create(nodesKind, {
+      metadata: { name: `n${index}` },
+      spec: { taints: [{ key: `a-taint-with-a-long-name-${index}`, value: 'x'.repeat(20), effect: 'NoSchedule' }] },
+      status: { allocatable: { cpu: '8', memory: '32Gi', pods: '110' } },
+    });
+  }
+  const running = start();
+  await addPod('p');
+  await until('the event', async () => (await eventsOf('p')).length === 1);
+  const message = condition(await get('p'))?.message ?? '';
+  t.true(message.endsWith('30 Preemption is not helpful for scheduling.'));
+  t.is((await eventsOf('p'))[0]?.message, `${message.slice(0, 1020)} ...`);
+  stop.abort();
+  await running;
+});
+
 test('leaves alone pods that are gated, of another scheduler, or placed', async t => {
   const { stop, start, addNode, addPod, nodeOf, client } = setup();
   await addNode('a');
@@ -261,7 +293,10 @@ test('a claim without a volume is marked with the node; when that fails, the pod
   // The provisioner gives up.
   await patch({ metadata: { annotations: { 'volume.kubernetes.io/selected-node': null } } });
   await until('the failure is told', async () => condition(await get('p'))?.reason === 'SchedulerError');
-  t.is(condition(await get('p'))?.message, 'running PreBind plugin "VolumeBinding": provisioning failed for PVC "c"');
+  t.is(
+    condition(await get('p'))?.message,
+    'running PreBind plugin "VolumeBinding": binding volumes: provisioning failed for PVC "c"',
+  );
   await until('the claim is marked again', async () => {
     await clock.advance(1000);
     return (await selected()) === 'a';

@@ -199,7 +199,8 @@ class Scheduler {
     const nodes = this.#snapshot.nodes.length;
     this.#queue.putUnschedulable(uid, diagnosis.plugins.size > 0 ? diagnosis.plugins : ANY_PLUGIN);
     if (nodes === 0) {
-      this.#writes.add(this.#writer.report(pod, explain(diagnosis, nodes, '')));
+      this.#snapshot.denominate(uid);
+      this.#writes.add(this.#writer.report(pod, explain(diagnosis, nodes, ''), { nomination: '' }));
       return;
     }
     const preemption = planPreemption(info, this.#snapshot, profile, {

@@ -5,19 +5,12 @@
 import assert from 'node:assert';
 import type { Namespace, Node, Pod } from '../api/generated/types.ts';
 import { NodeInfo } from './node-info.ts';
-import { type Counts, HeldTerms, SelectorCounts } from './pod-counts.ts';
+import { NodeOrder, NodeTopologies, type Topologies } from './node-order.ts';
+import { bump, type Counts, HeldTerms, SelectorCounts } from './pod-counts.ts';
 import { describePod, type PodInfo, sameResources } from './pod-info.ts';
 import type { NamespaceLabels, PodSelector } from './pod-terms.ts';
 import { VolumeCatalog } from './volumes.ts';
 import { WorkloadSelectors } from './workload-selectors.ts';
-
-/** The domains of some topologies. */
-export interface Topologies {
-  /** True if each node is in all of them or in none. */
-  readonly isUniform: boolean;
-  /** How many domains each has, in the order of the keys. */
-  readonly sizes: readonly number[];
-}
 
 /** What plugins may ask. */
 export interface Snapshot extends NamespaceLabels {
@@ -33,6 +26,10 @@ export interface Snapshot extends NamespaceLabels {
   domainCounts(selector: PodSelector, topologyKey: string): Counts;
   /** How nodes lie in these topologies. */
   topologies(keys: readonly string[]): Topologies;
+  /** What `find` finds out about the nodes, but not about their pods; kept under the key until a node changes. */
+  remembered<T>(key: string, find: () => T): T;
+  /** True if some pod in place is of lower priority. */
+  hasLowerThan(priority: number): boolean;
   /** What pods in place want: to be apart, to be together, and what they would like. */
   readonly away: HeldTerms;
   readonly near: HeldTerms;
@@ -50,9 +47,10 @@ export interface Snapshot extends NamespaceLabels {
   claimUsers(claim: string): number;
 }
 
-/** Sets of topology keys whose domains are remembered. */
-const TOPOLOGIES_MAX = 100;
-const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
+/** Findings about the nodes that are remembered; each may be as large as the list of nodes. */
+const FINDINGS_MAX = 32;
+type Labels = Readonly<Record<string, string>>;
+const NO_LABELS: Labels = Object.freeze({});
 
 export class ClusterSnapshot implements Snapshot {
   readonly #nodes = new Map<string, NodeInfo>();
@@ -61,7 +59,11 @@ export class ClusterSnapshot implements Snapshot {
   /** Labels by name. */
   readonly #namespaces = new Map<string, Readonly<Record<string, string>>>();
   readonly #counts = new SelectorCounts(this, () => this.#placements());
-  readonly #topologies = new Map<string, Topologies>();
+  readonly #order = new NodeOrder();
+  readonly #topologies = new NodeTopologies(() => this.nodes);
+  readonly #findings = new Map<string, unknown>();
+  /** How many pods there are of each priority. */
+  readonly #priorities = new Map<number, number>();
   readonly #nominated = new Map<string, Map<string, PodInfo>>();
   readonly #nominationOf = new Map<string, string>();
   readonly #claimUsers = new Map<string, number>();
@@ -70,14 +72,12 @@ export class ClusterSnapshot implements Snapshot {
   readonly preferred = new HeldTerms(this);
   readonly volumes = new VolumeCatalog();
   readonly workloads = new WorkloadSelectors();
-  #list: readonly NodeInfo[] | undefined;
   #tainted = 0;
   #unschedulable = 0;
   offset = 0;
 
   get nodes(): readonly NodeInfo[] {
-    this.#list ??= byTurns([...this.#nodes.values()].filter(({ isPresent }) => isPresent));
-    return this.#list;
+    return this.#order.list;
   }
 
   get hasTaints(): boolean {
@@ -110,21 +110,21 @@ export class ClusterSnapshot implements Snapshot {
   }
 
   topologies(keys: readonly string[]): Topologies {
-    const name = keys.join(' ');
-    const known = this.#topologies.get(name);
-    if (known) return known;
-    const domains = keys.map(() => new Set<string>());
-    let isUniform = true;
-    for (const { labels } of this.nodes) {
-      const values = keys.map(key => labels[key]);
-      const isIn = values.every(value => value !== undefined);
-      if (!isIn && values.some(value => value !== undefined)) isUniform = false;
-      if (isIn) for (const [index, value] of values.entries()) domains[index]?.add(value ?? '');
-    }
-    const topologies = { isUniform, sizes: domains.map(({ size }) => size) };
-    if (this.#topologies.size >= TOPOLOGIES_MAX) this.#topologies.clear();
-    this.#topologies.set(name, topologies);
-    return topologies;
+    return this.#topologies.of(keys);
+  }
+
+  remembered<T>(key: string, find: () => T): T {
+    // Each key is used for one sort of finding.
+    if (this.#findings.has(key)) return this.#findings.get(key) as T;
+    const found = find();
+    if (this.#findings.size >= FINDINGS_MAX) this.#findings.clear();
+    this.#findings.set(key, found);
+    return found;
+  }
+
+  hasLowerThan(priority: number): boolean {
+    for (const each of this.#priorities.keys()) if (each < priority) return true;
+    return false;
   }
 
   claimUsers(claim: string): number {
@@ -145,14 +145,13 @@ export class ClusterSnapshot implements Snapshot {
 
   setNode(node: Node): void {
     const info = this.#obtain(node.metadata?.name ?? '');
+    const before = info.isPresent ? info.labels : undefined;
     this.#countNode(info, -1);
-    const zone = zoneOf(info);
-    const labels = JSON.stringify(info.labels);
-    const isNew = !info.isPresent;
     info.setNode(node);
     this.#countNode(info, 1);
-    if (isNew || zoneOf(info) !== zone) this.#list = undefined;
-    if (isNew || JSON.stringify(info.labels) !== labels) this.#domainsChanged();
+    if (before) this.#order.move(info, before, info.labels);
+    else this.#order.add(info, info.labels);
+    this.#nodeChanged(info.name, before, info.labels);
   }
 
   removeNode(name: string): void {
@@ -160,8 +159,8 @@ export class ClusterSnapshot implements Snapshot {
     if (!info?.isPresent) return;
     this.#countNode(info, -1);
     info.isPresent = false;
-    this.#list = undefined;
-    this.#domainsChanged();
+    this.#order.remove(info, info.labels);
+    this.#nodeChanged(name, info.labels, undefined);
     this.#forgetIfEmpty(info);
   }
 
@@ -228,9 +227,12 @@ export class ClusterSnapshot implements Snapshot {
     return true;
   }
 
-  #domainsChanged(): void {
-    this.#topologies.clear();
-    for (const each of [this.#counts, this.away, this.near, this.preferred]) each.nodesChanged();
+  /** `before` and `now` are labels; undefined while the node does not exist. */
+  #nodeChanged(name: string, before: Labels | undefined, now: Labels | undefined): void {
+    this.#findings.clear();
+    if (before && now && sameLabels(before, now)) return;
+    this.#topologies.changed(before, now);
+    for (const each of [this.#counts, this.away, this.near, this.preferred]) each.nodeMoved(name, before, now);
   }
 
   *#placements(): Iterable<readonly [PodInfo, string]> {
@@ -251,6 +253,7 @@ export class ClusterSnapshot implements Snapshot {
 
   #countPod(pod: PodInfo, nodeName: string, sign: 1 | -1): void {
     this.#counts.change(pod, nodeName, sign);
+    bump(this.#priorities, pod.priority, sign);
     if (pod.terms) {
       this.away.change(pod.terms.away, nodeName, sign);
       this.near.change(pod.terms.near, nodeName, sign);
@@ -291,22 +294,4 @@ function sameLabels(a: Readonly<Record<string, string>>, b: Readonly<Record<stri
   if (a === b) return true;
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length && keys.every(key => a[key] === b[key]);
-}
-
-const zoneOf = ({ labels }: NodeInfo) =>
-  `${labels['topology.kubernetes.io/region'] ?? ''}/${labels['topology.kubernetes.io/zone'] ?? ''}`;
-
-/** One of each zone after the other (k/k nodeTree). */
-function byTurns(nodes: readonly NodeInfo[]): readonly NodeInfo[] {
-  const zones = [...Map.groupBy(nodes, zoneOf).values()];
-  const list: NodeInfo[] = [];
-  for (let turn = 0; list.length < nodes.length; turn++) {
-    for (const zone of zones) {
-      const node = zone[turn];
-      if (!node) continue;
-      node.index = list.length;
-      list.push(node);
-    }
-  }
-  return list;
 }

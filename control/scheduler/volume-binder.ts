@@ -21,6 +21,10 @@ export interface VolumeBinderOptions {
 /** Why a pod's volumes could not be had after all; the pod is tried anew. */
 export class VolumeBindingError extends Error {
   readonly code = 'VOLUME_BINDING';
+
+  constructor(why: string) {
+    super(`binding volumes: ${why}`);
+  }
 }
 
 interface Waiter {
@@ -95,7 +99,7 @@ export class VolumeBinder {
     const settle = Promise.withResolvers<void>();
     this.#waiters.set(podUid, { check, settle });
     const cancel = clock.setTimeout(
-      () => settle.reject(new VolumeBindingError('binding volumes: context deadline exceeded')),
+      () => settle.reject(new VolumeBindingError('context deadline exceeded')),
       timeoutMs,
     );
     try {
@@ -116,21 +120,32 @@ export class VolumeBinder {
     const { catalog } = this.#options;
     for (const { claim, volume } of bindings) {
       const seen = catalog.volumes.seen(keyOfNamed(volume));
-      if (!seen) throw new VolumeBindingError(`volume ${keyOfNamed(volume)} is gone`);
+      if (!seen)
+        throw new VolumeBindingError(
+          `failed to check binding: could not find v1.PersistentVolume "${keyOfNamed(volume)}"`,
+        );
       const ownClaim = catalog.claims.seen(keyOfNamed(claim));
-      if (!ownClaim) throw new VolumeBindingError(`claim ${keyOfNamed(claim)} is gone`);
+      if (!ownClaim)
+        throw new VolumeBindingError(
+          `failed to check binding: could not find v1.PersistentVolumeClaim "${keyOfNamed(claim)}"`,
+        );
       const isOld = seen.metadata?.resourceVersion === volume.metadata?.resourceVersion;
       if (!isOld && !seen.spec?.claimRef?.uid) {
         throw new VolumeBindingError(`ClaimRef got reset for pv "${keyOfNamed(volume)}"`);
       }
       if (!isFullyBound(ownClaim)) return false;
       if (!isReachable(seen, node)) {
-        throw new VolumeBindingError(`pv "${keyOfNamed(volume)}" node affinity doesn't match node "${node.name}"`);
+        throw new VolumeBindingError(
+          `pv "${keyOfNamed(volume)}" node affinity doesn't match node "${node.name}": no matching NodeSelectorTerms`,
+        );
       }
     }
     for (const claim of provisions) {
       const seen = catalog.claims.seen(keyOfNamed(claim));
-      if (!seen) throw new VolumeBindingError(`claim ${keyOfNamed(claim)} is gone`);
+      if (!seen)
+        throw new VolumeBindingError(
+          `failed to check binding: could not find v1.PersistentVolumeClaim "${keyOfNamed(claim)}"`,
+        );
       // Not yet what was written here: the watch lags.
       if (seen.metadata?.resourceVersion === claim.metadata?.resourceVersion) return false;
       if (!isFullyBound(seen)) {
@@ -142,7 +157,9 @@ export class VolumeBinder {
       }
       const volume = catalog.volumes.seen(seen.spec?.volumeName ?? '');
       if (volume && !isReachable(volume, node)) {
-        throw new VolumeBindingError(`pv "${keyOfNamed(volume)}" node affinity doesn't match node "${node.name}"`);
+        throw new VolumeBindingError(
+          `pv "${keyOfNamed(volume)}" node affinity doesn't match node "${node.name}": no matching NodeSelectorTerms`,
+        );
       }
     }
     return true;

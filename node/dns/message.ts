@@ -17,17 +17,22 @@ export const RCODE = {
   BADVERS: 16,
 } as const;
 
-/** Types by the numbers that occur here; others keep theirs. */
+/** Types by their numbers, as `dns-packet` calls them; those that nothing is known of keep their numbers. */
 const TYPE_NAMES: ReadonlyMap<number, string> = new Map([
   [1, 'A'],
   [2, 'NS'],
   [5, 'CNAME'],
   [6, 'SOA'],
   [12, 'PTR'],
+  [15, 'MX'],
   [16, 'TXT'],
   [28, 'AAAA'],
   [33, 'SRV'],
+  [35, 'NAPTR'],
   [41, 'OPT'],
+  [44, 'SSHFP'],
+  [52, 'TLSA'],
+  [257, 'CAA'],
   [251, 'IXFR'],
   [252, 'AXFR'],
   [255, 'ANY'],
@@ -81,7 +86,7 @@ export function parseQuery(message: Buffer): Query | Unreadable {
       wantsRecursion: (flags & FLAG.recursion) !== 0,
       checkingDisabled: (flags & CHECKING_DISABLED) !== 0,
       asked: name,
-      type: TYPE_NAMES.get(type) ?? `TYPE${type}`,
+      type: TYPE_NAMES.get(type) ?? `UNKNOWN_${type}`,
       isInternet,
       question: message.subarray(HEADER_BYTES, end + 4),
       edns: opt && {

@@ -33,7 +33,8 @@ export function reverseZoneOf(name: string): string {
 
 /** `10-1-2-3`: how an endpoint without a host name is called, and a pod. */
 export function dashed(address: string): string {
-  return address.replaceAll(/[.:]/g, '-');
+  // A label does not end in a dash (RFC 1035 2.3.1), as that of `fd00::` would.
+  return address.replaceAll(/[.:]/g, '-').replace(/-$/, '-0');
 }
 
 /** The address that a dashed name stands for. */

@@ -72,10 +72,11 @@ const TABLE: readonly (readonly [string, string, string])[] = [
   ['1.0.43.10.in-addr.arpa', 'PTR', 'kubernetes.default.svc.cluster.local'],
   ['1.0.43.10.in-addr.arpa', 'A', ''],
   ['5.0.42.10.in-addr.arpa', 'PTR', `db-0.${db}`],
-  ['7.1.42.10.in-addr.arpa', 'PTR', 'nothing'],
+  ['7.1.42.10.in-addr.arpa', 'PTR', `10-42-1-7.${db}`],
   ['8.1.42.10.in-addr.arpa', 'PTR', 'nothing'],
   ['9.0.42.10.in-addr.arpa', 'PTR', 'early-0.early.default.svc.cluster.local'],
-  ['1.2.0.192.in-addr.arpa', 'PTR', 'elsewhere'],
+  ['1.2.0.192.in-addr.arpa', 'PTR', '192-0-2-1.kubernetes.default.svc.cluster.local'],
+  ['2.2.0.192.in-addr.arpa', 'PTR', 'elsewhere'],
   ['10.in-addr.arpa', 'PTR', 'elsewhere'],
   [`7.${'0.'.repeat(27)}0.0.d.f.ip6.arpa`, 'PTR', 'dual.default.svc.cluster.local'],
   [`2.4.${'0.'.repeat(26)}0.0.d.f.ip6.arpa`, 'PTR', 'six.bare.default.svc.cluster.local'],
@@ -101,6 +102,11 @@ test('answers carry the name as it was asked', t => {
   const finding = lookUp({ name: db, asked: 'dB.Default.SVC.cluster.LOCAL', type: 'A' }, view, testZone);
   if (finding.found !== 'records') return t.fail();
   t.deepEqual([...new Set(finding.answers.map(({ name }) => name))], ['dB.Default.SVC.cluster.LOCAL']);
+});
+
+test('an address that ends in nothing is called by a label that ends in a digit', t => {
+  t.deepEqual(['fd00::', '::', 'fd00::1'].map(dashed), ['fd00--0', '--0', 'fd00--1']);
+  t.is(undashed('fd00--0'), 'fd00::0');
 });
 
 test('every address finds its way there and back', t => {

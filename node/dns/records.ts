@@ -207,7 +207,7 @@ function belowPods(context: Context, [namespace, label, ...rest]: readonly strin
   return address === undefined ? nothing(context) : addressRecords(context, [address]);
 }
 
-/** A service's name for its address, else the names of endpoints that have one of their own. */
+/** A service's name for its address, else those of the endpoints that have it. */
 function reverse(context: Context, address: string): Finding {
   const { question, view, zone } = context;
   const names = view.servicesAt(address).map(service => nameOf(context, service));
@@ -229,9 +229,11 @@ function endpointNamesAt({ view, zone }: Context, address: string): string[] {
     const service = view.service(namespace, serviceNameOf(slice));
     if (!service) return [];
     return (slice.endpoints ?? [])
-      .filter(({ hostname, addresses }) => hostname && addresses.some(one => canonicalAddress(one) === address))
       .filter(({ conditions }) => isServed(service, conditions?.ready))
-      .map(({ hostname }) => `${hostname}.${service.metadata?.name}.${namespace}.svc.${zone.domain}`);
+      .flatMap(({ hostname, addresses }) =>
+        addresses.filter(one => canonicalAddress(one) === address).map(one => hostname || dashed(one)),
+      )
+      .map(label => `${label}.${service.metadata?.name}.${namespace}.svc.${zone.domain}`);
   });
 }
 

@@ -178,6 +178,26 @@ test('an alias is followed inside and outside, and stands alone if it is what wa
   t.is(rcodeOf(await question('loop.default.svc.cluster.local', 'A')), 'SERVFAIL');
 });
 
+test('what is behind an alias comes whatever its type is', async t => {
+  const { question, upstream } = await start(t);
+  const mail: Answer = { type: 'MX', name: 'foo.example.com', ttl: 9, data: { preference: 10, exchange: 'm.example' } };
+  const service = {
+    type: 'UNKNOWN_65',
+    name: 'foo.example.com',
+    ttl: 9,
+    data: Buffer.from([0, 1, 0]),
+  } as unknown as Answer;
+  for (const record of [mail, service]) {
+    upstream.answer = () => ({ answers: [record] });
+    const { answers = [] } = await question('outside.default.svc.cluster.local', record.type as RecordType);
+    t.deepEqual(
+      answers.map(({ type }) => type),
+      ['CNAME', record.type],
+    );
+    t.like(answers[1], record);
+  }
+});
+
 test('other names are forwarded and remembered for as long as they hold', async t => {
   let nowMs = 1_000_000;
   const { question, upstream } = await start(t, { now: () => nowMs });

@@ -106,10 +106,12 @@ test('folders are measured without following links', async t => {
 test('one pod goes at a time, unused images go first, and the node says so', async t => {
   const evicted: [string, Verdict][] = [];
   const told: Pressure[][] = [];
+  const announced: string[] = [];
   let supply: object = { 'memory.available': { capacity: 1000 * MiB, available: 10 * MiB } };
   let reclaimed = 0;
   const ended = new Set<string>();
   const evictor = new Evictor({
+    announce: ({ reason, message }) => announced.push(`${reason}: ${message}`),
     clock: new ManualClock(),
     logger: quiet,
     settings: DEFAULT_EVICTION,
@@ -136,6 +138,7 @@ test('one pod goes at a time, unused images go first, and the node says so', asy
     ['big'],
   );
   t.like(evicted[0]?.[1], { reason: 'Evicted', graceSeconds: 1, disruption: true });
+  t.is(announced[0], 'EvictionThresholdMet: Attempting to reclaim memory');
   t.regex(evicted[0]?.[1].message ?? '', /^The node was low on resource: memory\./);
   t.deepEqual(told, [['MemoryPressure']]);
   supply = { 'nodefs.available': { capacity: 100, available: 1 } };
@@ -147,6 +150,37 @@ test('one pod goes at a time, unused images go first, and the node says so', asy
     ['big', 'small'],
   );
   t.deepEqual(evictor.pressures, ['MemoryPressure', 'DiskPressure']);
+});
+
+test('short of processes, the pod with the most of them goes, and no amounts are told', async t => {
+  const evicted: [string, Verdict][] = [];
+  const usage = [
+    { id: 'few', cpuNanoseconds: 0, memoryBytes: 900 * MiB, processes: 3 },
+    { id: 'many', cpuNanoseconds: 0, memoryBytes: MiB, processes: 300 },
+  ];
+  const evictor = new Evictor({
+    announce: () => undefined,
+    clock: new ManualClock(),
+    logger: quiet,
+    settings: DEFAULT_EVICTION,
+    observe: async () => ({ 'pid.available': { capacity: 1_000, available: 1 } }),
+    runtime: { ...nothingStored, usage: async () => usage },
+    pods: () =>
+      usage.map(({ id: uid }) => ({
+        uid,
+        allocated: podOf(uid),
+        containerIds: new Map([['c', uid]]),
+        evict: verdict => evicted.push([uid, verdict]) > 0,
+      })),
+    podDir: () => '/absent',
+    reclaimDisk: async () => false,
+    onChange: () => undefined,
+  });
+  await evictor.look();
+  t.deepEqual(
+    evicted.map(([uid, { message }]) => [uid, message]),
+    [['many', 'The node was low on resource: pids. Threshold quantity: 10, available: 1. ']],
+  );
 });
 
 test('a soft threshold: the node is short at once, pods go when it has lasted, with time to end', async t => {
@@ -165,6 +199,7 @@ test('a soft threshold: the node is short at once, pods go when it has lasted, w
     softGraceSecondsMax: 30,
   };
   const evictor = new Evictor({
+    announce: () => undefined,
     clock,
     logger: quiet,
     settings: evictionSettings(settings),
@@ -200,6 +235,7 @@ test('CVE-2020-8557: what a container writes into its /etc/hosts counts', async 
   await mkdir(join(folder, 'etc'));
   const evicted: Verdict[] = [];
   const evictor = new Evictor({
+    announce: () => undefined,
     clock: new ManualClock(),
     logger: quiet,
     settings: evictionSettings({ hard: '' }),
@@ -231,6 +267,7 @@ test('what a container logs and writes counts; measuring takes a small share of 
   let written = 0;
   let observed = {};
   const evictor = new Evictor({
+    announce: () => undefined,
     clock,
     logger: quiet,
     settings: evictionSettings({ hard: 'memory.available<100' }),
@@ -278,6 +315,7 @@ test('what a container logs and writes counts; measuring takes a small share of 
 test('short of disk, who keeps the most beyond its request goes first', async t => {
   const evicted: [string, Verdict][] = [];
   const evictor = new Evictor({
+    announce: () => undefined,
     clock: new ManualClock(),
     logger: quiet,
     settings: DEFAULT_EVICTION,
@@ -303,7 +341,7 @@ test('short of disk, who keeps the most beyond its request goes first', async t 
     [
       [
         'big',
-        'The node was low on resource: ephemeral-storage. Threshold quantity: 5Mi, available: 1Mi. Container c was using 9Mi, request is 0, has larger consumption of ephemeral-storage. ',
+        'The node was low on resource: ephemeral-storage. Threshold quantity: 5Mi, available: 1Mi. Container c was using 9437184, request is 0, has larger consumption of ephemeral-storage. ',
       ],
     ],
   );

@@ -11,6 +11,7 @@ import {
   STORAGE_MEASURE_SHARE_MAX,
 } from '../limits.ts';
 import type { Logger } from '../logger.ts';
+import type { NodeAnnouncer } from '../node-events.ts';
 import type { Pressure } from '../pods/admission.ts';
 import type { Verdict } from '../pods/record.ts';
 import type { ContainerUsage, Runtime } from '../runtime/runtime.ts';
@@ -25,6 +26,7 @@ import {
   type Observations,
   pressureOf,
   pressuresAt,
+  resourceOf,
   type Shortage,
   shortagesIn,
 } from './signals.ts';
@@ -51,6 +53,8 @@ export interface EvictorOptions {
   readonly podDir: (podUid: string) => string;
   /** Gives disk space back that nobody uses; resolves with whether there was any. */
   readonly reclaimDisk: () => Promise<boolean>;
+  /** Tells of the node itself. */
+  readonly announce: NodeAnnouncer;
   /** The pressures are not what they were. */
   readonly onChange: () => void;
   readonly observeMs?: number;
@@ -144,16 +148,20 @@ export class Evictor {
   }
 
   async #relieve(shortage: Shortage): Promise<void> {
-    const { logger, pods, reclaimDisk } = this.#options;
+    const { logger, pods, reclaimDisk, announce } = this.#options;
     const pressure = pressureOf(shortage);
+    const message = `Attempting to reclaim ${resourceOf(shortage)}`;
+    announce({ type: 'Warning', reason: 'EvictionThresholdMet', message });
     logger.warn({ signal: shortage.threshold.signal, ...shortage.supply }, 'the node is short');
     if (pressure === 'DiskPressure' && (await reclaimDisk())) return;
     const candidates = new Map(pods().flatMap(one => (one.allocated ? [[one.uid, one] as const] : [])));
     const consumers = await this.#consumers(shortage, [...candidates.values()]);
     for (const consumer of evictionOrder(shortage, consumers)) {
-      const message = evictionMessage(shortage, consumer);
       const graceSeconds = graceSecondsFor(shortage, consumer.pod, this.#options.settings);
-      const verdict = { reason: 'Evicted', message, graceSeconds, disruption: true };
+      const verdict = {
+        ...{ reason: 'Evicted', message: evictionMessage(shortage, consumer) },
+        ...{ graceSeconds, disruption: true },
+      };
       if (!candidates.get(consumer.pod.metadata?.uid ?? '')?.evict(verdict)) continue;
       this.#count(shortage.threshold.signal);
       return;
@@ -166,11 +174,12 @@ export class Evictor {
 
   async #consumers({ threshold }: Shortage, all: readonly Evictable[]): Promise<Consumer[]> {
     const taking = all.flatMap(one => (one.allocated ? [{ one, pod: one.allocated }] : []));
-    if (threshold.signal === 'memory.available') {
+    if (threshold.signal === 'memory.available' || threshold.signal === 'pid.available') {
+      const of = threshold.signal === 'pid.available' ? 'processes' : 'memoryBytes';
       const usages = await this.#options.runtime.usage();
       const usage = new Map<string, ContainerUsage>(usages.map(used => [used.id, used]));
       return taking.map(({ one, pod }) => {
-        const containers = [...one.containerIds].map(([name, id]) => ({ name, used: usage.get(id)?.memoryBytes ?? 0 }));
+        const containers = [...one.containerIds].map(([name, id]) => ({ name, used: usage.get(id)?.[of] ?? 0 }));
         return { pod, containers, used: containers.reduce((sum, { used }) => sum + used, 0) };
       });
     }

@@ -1,5 +1,5 @@
 /** Which pod goes first when the node is short: k/k's order of eviction (pkg/kubelet/eviction/helpers.go). Pure. */
-import type { Pod } from '../api.ts';
+import { formatQuantity, type Pod, parseQuantity } from '../api.ts';
 import { isCritical } from '../pods/admission.ts';
 import { quantityValue } from '../pods/quantity.ts';
 import { podRequests } from '../pods/requests.ts';
@@ -37,13 +37,18 @@ export function evictionMessage(shortage: Shortage, { pod, containers }: Consume
   const isBytes = !/(?:inodesFree|^pid\.available)$/.test(shortage.threshold.signal);
   const print = (amount: number) => (isBytes ? binaryQuantity(amount) : String(Math.floor(amount)));
   const opening = `The node was low on resource: ${resource}. Threshold quantity: ${print(shortage.quantity)}, available: ${print(shortage.supply.available)}. `;
-  const causes = containers.flatMap(({ name, used }) => {
-    const spec = pod.spec?.containers.find(container => container.name === name);
-    const request = quantityValue(spec?.resources?.requests?.[resource]) ?? 0;
-    if (used <= request) return [];
-    return [
-      `Container ${name} was using ${binaryQuantity(used)}, request is ${binaryQuantity(request)}, has larger consumption of ${resource}. `,
-    ];
-  });
-  return opening + causes.join('');
+  return opening + (MEASURED.has(resource) ? containers.map(used => cause(resource, pod, used)).join('') : '');
+}
+
+/** Of these it is told which containers take more than they asked for. */
+const MEASURED: ReadonlySet<string> = new Set(['memory', 'ephemeral-storage']);
+
+function cause(resource: string, { spec }: Pod, { name, used }: { name: string; used: number }): string {
+  const all = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
+  const request = all.find(container => container.name === name)?.resources?.requests?.[resource] ?? '0';
+  if (used <= (quantityValue(request) ?? 0)) return '';
+  // A kubelet prints memory in powers of two, and disks in those of ten.
+  const amount = resource === 'memory' ? binaryQuantity(used) : formatQuantity(parseQuantity(String(Math.floor(used))));
+  const asked = formatQuantity(parseQuantity(String(request)));
+  return `Container ${name} was using ${amount}, request is ${asked}, has larger consumption of ${resource}. `;
 }

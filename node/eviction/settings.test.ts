@@ -25,6 +25,11 @@ test('thresholds as they are written', t => {
 test('what is not said is the default; nothing at all can be said too', t => {
   t.is(evictionSettings({}).thresholds.length, 6);
   t.deepEqual(evictionSettings({ hard: '' }).thresholds, []);
+  const off = { hard: 'nodefs.available<0%,imagefs.available<100%,memory.available<1Mi' };
+  t.deepEqual(
+    evictionSettings(off).thresholds.map(({ signal }) => signal),
+    ['memory.available'],
+  );
 });
 
 const wrong: readonly (readonly [string, EvictionOptions, RegExp])[] = [
@@ -32,7 +37,7 @@ const wrong: readonly (readonly [string, EvictionOptions, RegExp])[] = [
   ['no operator', { hard: 'memory.available=1Gi' }, /^invalid eviction threshold syntax memory.available=1Gi/],
   ['no amount', { hard: 'memory.available<much' }, /must be positive/],
   ['nothing', { hard: 'memory.available<0' }, /must be positive/],
-  ['all of it', { hard: 'memory.available<100%' }, /must be positive, and a percentage below 100%/],
+  ['more than all of it', { hard: 'memory.available<101%' }, /must be positive, and a percentage below 100%/],
   ['twice the same', { hard: 'memory.available<1Gi,memory.available<2Gi' }, /duplicate .* memory.available/],
   [
     'a soft one without its time',

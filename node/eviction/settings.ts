@@ -71,24 +71,26 @@ export function describeEviction({ thresholds, softGraceSecondsMax }: EvictionSe
 }
 
 function parseThresholds(text: string): Threshold[] {
-  const thresholds = text === '' ? [] : text.split(',').map(parseThreshold);
+  const thresholds = text === '' ? [] : text.split(',').flatMap(parseThreshold);
   const twice = thresholds.find(({ signal }, index) => thresholds.findIndex(one => one.signal === signal) !== index);
   if (twice) throw new EvictionSettingsError(`found duplicate eviction threshold for signal ${twice.signal}`);
   return thresholds;
 }
 
-function parseThreshold(text: string): Threshold {
+/** None for 0 and 100 percent, which say that the signal is not looked at. */
+function parseThreshold(text: string): Threshold[] {
   const [name = '', value, ...more] = text.split('<');
   if (value === undefined || more.length > 0)
     throw new EvictionSettingsError(
       `invalid eviction threshold syntax ${text}, expected <signal><operator><value>, as in memory.available<100Mi`,
     );
   const signal = knownSignal(name);
+  if (/^(?:0|100)%$/.test(value)) return [];
   const percent = /^(\d+(?:\.\d+)?)%$/.exec(value);
   const amount = percent ? Number(percent[1]) / 100 : quantityValue(value);
   if (amount === undefined || amount <= 0 || (percent && amount >= 1))
     throw new EvictionSettingsError(`eviction threshold ${signal} must be positive, and a percentage below 100%`);
-  return { signal, atLeast: percent ? { share: amount } : { amount }, text: value };
+  return [{ signal, atLeast: percent ? { share: amount } : { amount }, text: value }];
 }
 
 function knownSignal(name: string): Signal {

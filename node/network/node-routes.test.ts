@@ -8,7 +8,7 @@ import { runCommand } from '../runtime/command.ts';
 import { createBridgeNetwork } from './bridge.ts';
 import { networkNames } from './names.ts';
 import { NetworkUnavailableError, type NodeRoute, RouteError } from './network.ts';
-import { Internet, type Machine } from './test-internet.ts';
+import { clusterCIDR, Internet, type Machine } from './test-internet.ts';
 import { makeNamespace, namespacesUnavailable } from './test-namespaces.ts';
 import { hasVxlan } from './vxlan.ts';
 
@@ -19,7 +19,6 @@ else if (noVxlan !== undefined) test.skip(`ways between nodes over VXLAN: ${noVx
 const onVxlan = noVxlan === undefined ? test : test.skip;
 const onRoutes = unavailable === undefined ? test : test.skip;
 
-const clusterCIDR = '10.42.0.0/16';
 const { vxlan: vxlanName } = networkNames('test', '');
 
 onRoutes('three nodes on one network: host routes, and no link besides', async t => {

@@ -24,6 +24,7 @@ function judge(spec: Partial<Spec>, more: Partial<AdmissionInput> = {}) {
     allocatable: { cpuMilli: 2000, memoryBytes: 4096, storageBytes: 4096, pods: 3 },
     others: [],
     pressures: [],
+    hasAppArmor: false,
     ...more,
   }).refusal;
 }
@@ -37,6 +38,37 @@ const CASES: readonly [string, Partial<Spec>, Partial<AdmissionInput>, string | 
     { others: [podOf(asking({ cpu: '600m' }))] },
     'OutOfcpu',
     /^Node didn't have enough resource: cpu, requested: 1500, used: 600, capacity: 2000$/,
+  ],
+  ['groups of the manifest alone', { securityContext: { supplementalGroupsPolicy: 'Merge' } }, {}, undefined],
+  [
+    'groups of the manifest and no others',
+    { securityContext: { supplementalGroupsPolicy: 'Strict' } },
+    {},
+    'SupplementalGroupsPolicyNotSupported',
+    /^SupplementalGroupsPolicy=Strict is not supported in this node$/,
+  ],
+  [
+    'a profile that nothing enforces',
+    { securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } },
+    {},
+    'AppArmor',
+    /^Cannot enforce AppArmor: AppArmor is not enabled on the host$/,
+  ],
+  ['a profile', { securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }, { hasAppArmor: true }, undefined],
+  [
+    'no profile',
+    {
+      securityContext: { appArmorProfile: { type: 'Localhost', localhostProfile: 'x' } },
+      containers: [{ name: 'c', securityContext: { appArmorProfile: { type: 'Unconfined' } } }],
+    },
+    {},
+    undefined,
+  ],
+  [
+    'a profile of one container',
+    { containers: [{ name: 'c', securityContext: { appArmorProfile: { type: 'Localhost', localhostProfile: 'x' } } }] },
+    {},
+    'AppArmor',
   ],
   ['nothing asked of what is overdrawn', {}, { others: [podOf(asking({ cpu: '9' }))] }, undefined],
   ['too much memory', asking({ memory: '5Ki' }), {}, 'OutOfmemory'],
@@ -131,13 +163,24 @@ test('parameters of namespaces that the pod does not have are refused', t => {
 const named = (name: string, spec: Partial<Spec> = {}): Pod => ({ ...podOf(spec), metadata: { name, uid: name } });
 const CRITICAL = 2_000_000_000;
 
+test('a pod’s own label of its system has to be the node’s', t => {
+  const labelled = (os: string) =>
+    judgeAdmission({
+      pod: { ...podOf(), metadata: { name: 'p', labels: { 'kubernetes.io/os': os } } },
+      ...{ node, operatingSystem: 'linux', others: [], pressures: [], hasAppArmor: false },
+      allocatable: { cpuMilli: 1, memoryBytes: 1, storageBytes: 1, pods: 3 },
+    }).refusal?.reason;
+  t.is(labelled('linux'), undefined);
+  t.is(labelled('windows'), 'PodOSSelectorNodeLabelDoesNotMatch');
+});
+
 test('a critical pod takes the room of others, unless something else stands against it', t => {
   const others = [named('a', asking({ cpu: '1' })), named('b', asking({ cpu: '1' }))];
   const judged = (spec: Partial<Spec>, more: Partial<AdmissionInput> = {}) => {
     const allocatable = { cpuMilli: 2000, memoryBytes: 4096, storageBytes: 4096, pods: 3 };
     const pod = podOf({ ...asking({ cpu: '500m' }), priority: CRITICAL, ...spec });
     const judgement = judgeAdmission({
-      ...{ pod, node, operatingSystem: 'linux', allocatable, others, pressures: [] },
+      ...{ pod, node, operatingSystem: 'linux', allocatable, others, pressures: [], hasAppArmor: false },
       ...more,
     });
     return judgement.refusal ?? judgement.victims.map(({ metadata }) => metadata?.name);

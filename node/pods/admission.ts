@@ -30,6 +30,8 @@ export interface AdmissionInput {
   readonly others: readonly Pod[];
   /** What the node is short of now. */
   readonly pressures: readonly Pressure[];
+  /** The kernel has AppArmor, and it is switched on. */
+  readonly hasAppArmor: boolean;
 }
 
 const MEMORY_PRESSURE_TAINT = { key: 'node.kubernetes.io/memory-pressure', effect: 'NoSchedule' };
@@ -45,7 +47,7 @@ export type Judgement =
  */
 export function judgeAdmission(input: AdmissionInput): Judgement {
   const missing = missingAmounts(input);
-  const before = underPressure(input) ?? sysctlRefusal(input.pod) ?? otherSystem(input);
+  const before = underPressure(input) ?? sysctlRefusal(input.pod) ?? otherSystem(input) ?? unenforceable(input);
   const behind = otherNode(input) ?? takenPorts(input) ?? taintRefusal(input);
   if (before) return { refusal: before };
   const [lack] = missing;
@@ -84,9 +86,28 @@ function sysctlRefusal(pod: Pod): Refusal | undefined {
 }
 
 function otherSystem({ pod, operatingSystem }: AdmissionInput): Refusal | undefined {
+  const label = pod.metadata?.labels?.['kubernetes.io/os'];
+  if (label !== undefined && label !== operatingSystem) {
+    const message = "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label";
+    return { reason: 'PodOSSelectorNodeLabelDoesNotMatch', message };
+  }
   const wanted = pod.spec?.os?.name;
   if (wanted === undefined || wanted === operatingSystem) return undefined;
   return { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" };
+}
+
+/** What would protect the node or the pod, and is not there: a pod is not run with less. */
+function unenforceable({ pod: { spec }, hasAppArmor }: AdmissionInput): Refusal | undefined {
+  const { securityContext } = spec ?? {};
+  // None of our runtimes leaves out the groups that an image names for its user.
+  if (securityContext?.supplementalGroupsPolicy === 'Strict') {
+    const message = 'SupplementalGroupsPolicy=Strict is not supported in this node';
+    return { reason: 'SupplementalGroupsPolicyNotSupported', message };
+  }
+  const containers = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
+  const profiles = containers.map(one => one.securityContext?.appArmorProfile ?? securityContext?.appArmorProfile);
+  if (hasAppArmor || !profiles.some(profile => profile && profile.type !== 'Unconfined')) return undefined;
+  return { reason: 'AppArmor', message: 'Cannot enforce AppArmor: AppArmor is not enabled on the host' };
 }
 
 /** What the pod asks for and the node has not left, each with the reason to refuse it. */

@@ -1,7 +1,9 @@
 /** Events of pods and containers, in a kubelet's words. */
 import type { EventRecorder, Pod } from '../api.ts';
 import { EVENT_MESSAGE_LENGTH_MAX } from '../limits.ts';
+import type { CheckResult } from '../probes/check.ts';
 import type { StopReason } from './record.ts';
+import { isSidecar } from './requests.ts';
 
 export class Announcer {
   readonly #recorder: EventRecorder;
@@ -20,7 +22,13 @@ export class Announcer {
   }
 
   killing(container: string, reason: StopReason): void {
-    this.tell('Normal', 'Killing', killingText(container, reason), container);
+    // What a probe ends stays ended where nothing restarts; what was given another image does not.
+    const returns = this.#pod.spec?.restartPolicy !== 'Never' || this.#isSidecar(container);
+    this.tell('Normal', 'Killing', killingText(container, reason, returns), container);
+  }
+
+  #isSidecar(container: string): boolean {
+    return (this.#pod.spec?.initContainers ?? []).some(init => init.name === container && isSidecar(init));
   }
 
   /** `Back-off restarting failed container c in pod p_ns(uid)`. */
@@ -30,9 +38,13 @@ export class Announcer {
     this.tell('Warning', 'BackOff', message, container);
   }
 
-  unhealthy(container: string, kind: string, output: string): void {
+  /** What a probe found, unless all is well. */
+  probed(container: string, kind: string, { outcome, output }: CheckResult): void {
     const title = kind.charAt(0).toUpperCase() + kind.slice(1);
-    this.tell('Warning', 'Unhealthy', `${title} probe failed: ${output}`, container);
+    if (outcome === 'failure') this.tell('Warning', 'Unhealthy', `${title} probe failed: ${output}`, container);
+    if (outcome === 'warning') this.tell('Warning', 'ProbeWarning', `${title} probe warning: ${output}`, container);
+    if (outcome === 'error')
+      this.tell('Warning', 'Unhealthy', `${title} probe errored and resulted in unknown state: ${output}`, container);
   }
 
   #fieldPath(container: string): string {
@@ -43,13 +55,13 @@ export class Announcer {
   }
 }
 
-function killingText(container: string, reason: StopReason): string {
+function killingText(container: string, reason: StopReason, returns: boolean): string {
   switch (reason) {
     case 'pod':
       return `Stopping container ${container}`;
     case 'liveness':
     case 'startup':
-      return `Container ${container} failed ${reason} probe, will be restarted`;
+      return `Container ${container} failed ${reason} probe${returns ? ', will be restarted' : ''}`;
     case 'changed':
       return `Container ${container} definition changed, will be restarted`;
     case 'resize':

@@ -86,7 +86,7 @@ export function downwardContext(context: PodContext, pod: Pod, podIPs: readonly 
     hostIP: node.addresses[0] ?? '',
     hostIPs: node.addresses,
     nodeName: node.name,
-    allocatable: { cpuMilli: node.cpuMilli, memoryBytes: node.memoryBytes },
+    allocatable: { cpuMilli: node.cpuMilli, memoryBytes: node.memoryBytes, storageBytes: node.storageBytes },
   };
 }
 

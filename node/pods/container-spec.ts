@@ -25,7 +25,7 @@ export interface ContainerSpecInput {
   readonly seccompProfile?: string | undefined;
 }
 
-/** What the runtime makes the container from. */
+/** What the runtime makes the container from. Throws {@link ConfigError} for what no runtime can do. */
 export function makeContainerSpec(input: ContainerSpecInput): ContainerSpec {
   const { pod, container, attempt, env, terminationMessageFile } = input;
   const lookup = (name: string) => env.find(variable => variable.name === name)?.value;
@@ -61,7 +61,13 @@ export function subPathOf(mount: VolumeMount, env: readonly Variable[]): string 
   });
 }
 
-/** The sandbox that holds the pod's namespaces. Throws `HostnameError`. */
+/** The pod asks for what no runtime here can do, and would have less without than it relies on. */
+class UnsupportedError extends Error {
+  override readonly name = 'UnsupportedError';
+  readonly code = 'POD_UNSUPPORTED';
+}
+
+/** The sandbox that holds the pod's namespaces. Throws `HostnameError`, and {@link UnsupportedError}. */
 export function makeSandboxSpec(
   pod: Pod,
   {
@@ -73,6 +79,8 @@ export function makeSandboxSpec(
 ): SandboxSpec {
   const { metadata, spec } = pod;
   const hostNetwork = spec?.hostNetwork ?? false;
+  if (spec?.hostUsers === false)
+    throw new UnsupportedError("can't set `spec.hostUsers: false`, runtime does not support user namespaces");
   const sysctls = Object.fromEntries((spec?.securityContext?.sysctls ?? []).map(({ name, value }) => [name, value]));
   return {
     pod: { uid: metadata?.uid ?? '', namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' },
@@ -104,7 +112,16 @@ function isReadOnly({ spec }: Pod, name: string): boolean {
   return isProjected(volume) || (persistentVolumeClaim?.readOnly ?? nfs?.readOnly ?? csi?.readOnly ?? false);
 }
 
+/** That the mounts below a mount are read-only too is something that none of our runtimes sees to. Throws {@link ConfigError}. */
+function refuseRecursive({ name, recursiveReadOnly }: VolumeMount): void {
+  if (recursiveReadOnly === 'Enabled')
+    throw new ConfigError(
+      `volume "${name}" requested recursive read-only mode, but it is not supported by the runtime`,
+    );
+}
+
 function mountsOf({ pod, container, volumePaths, files }: ContainerSpecInput): Mount[] {
+  container.volumeMounts?.forEach(refuseRecursive);
   const own = (container.volumeMounts ?? []).map((mount, index) => ({
     hostPath: volumePaths[index] ?? '',
     containerPath: mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`,

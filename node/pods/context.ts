@@ -25,6 +25,7 @@ export interface NodeFacts {
   /** How many it takes. */
   readonly pods: number;
   readonly operatingSystem: string;
+  readonly hasAppArmor: boolean;
   /** Where seccomp profiles of pods are looked for. */
   readonly seccompFolder: string;
   readonly resolvConf: string;

@@ -20,7 +20,7 @@ function environment(container: Partial<Container>, services: Service[] = []) {
     hostIP: '192.0.2.1',
     hostIPs: ['192.0.2.1'],
     nodeName: 'node-1',
-    allocatable: { cpuMilli: 4000, memoryBytes: 8 * 2 ** 30 },
+    allocatable: { cpuMilli: 4000, memoryBytes: 8 * 2 ** 30, storageBytes: 64 * 2 ** 30 },
     services,
   });
   return Object.fromEntries(variables.map(({ name, value }) => [name, value]));
@@ -88,12 +88,17 @@ test('variables of services', t => {
 
 test('resources as variables', t => {
   const container = { name: 'app', resources: { limits: { cpu: '1500m', memory: '64Mi' }, requests: {} } };
-  const at = { pod, container, allocatable: { cpuMilli: 4000, memoryBytes: 1024 } };
+  const at = { pod, container, allocatable: { cpuMilli: 4000, memoryBytes: 1024, storageBytes: 64 * 2 ** 30 } };
   t.is(resourceValue({ resource: 'limits.cpu' }, at), '2');
   t.is(resourceValue({ resource: 'limits.cpu', divisor: '1m' }, at), '1500');
   t.is(resourceValue({ resource: 'limits.memory', divisor: '1Mi' }, at), '64');
   t.is(resourceValue({ resource: 'limits.memory' }, { ...at, container: { name: 'app' } }), '1024');
   t.is(resourceValue({ resource: 'requests.cpu' }, at), '0');
+  t.is(resourceValue({ resource: 'limits.ephemeral-storage', divisor: '1Gi' }, at), '64', 'the node’s');
+  t.is(resourceValue({ resource: 'requests.ephemeral-storage' }, at), '0');
+  const nothing = { name: 'app', resources: { limits: { cpu: '0', memory: '0' } } };
+  t.is(resourceValue({ resource: 'limits.cpu' }, { ...at, container: nothing }), '4');
+  t.is(resourceValue({ resource: 'limits.memory' }, { ...at, container: nothing }), '1024');
 });
 
 test('expansion leaves what it does not know', t => {
@@ -128,4 +133,12 @@ test('quality of service, and who is killed first', t => {
   t.is(score(of(undefined)), 1000);
   t.is(score(guaranteed), -997);
   t.is(score(burstable), 750);
+  const critical = (priorityClassName: string): Pod => ({
+    spec: { containers: [{ name: 'app' }], priority: 2_000_000_000, priorityClassName },
+  });
+  t.is(score(critical('system-node-critical')), -997);
+  t.is(score(critical('system-cluster-critical')), 1000);
+  const side: Container = { name: 'side', restartPolicy: 'Always', resources: { requests: { memory: '1Mi' } } };
+  const served = { spec: { ...burstable.spec, containers: burstable.spec?.containers ?? [], initContainers: [side] } };
+  t.is(oomScoreAdjustment(served, side, 4 * 2 ** 30), 750, 'a sidecar no sooner than those that it serves');
 });

@@ -13,6 +13,7 @@ import type {
   Service,
 } from '../api.ts';
 import { milliValue, quantityValue } from './quantity.ts';
+import type { Amounts } from './requests.ts';
 
 /** What a reference to a ConfigMap or Secret found. */
 export interface Lookups {
@@ -32,7 +33,7 @@ export interface EnvironmentContext {
   readonly hostIPs: readonly string[];
   readonly nodeName: string;
   /** What the node can give: stands in for limits that a container does not have. */
-  readonly allocatable: { readonly cpuMilli: number; readonly memoryBytes: number };
+  readonly allocatable: Amounts;
   /** All services that have a cluster address. */
   readonly services: readonly Service[];
 }
@@ -179,12 +180,17 @@ export function resourceValue(
     throw new ConfigError(`unsupported container resource : ${resource}`);
   const given = target.resources?.[kind]?.[name];
   const unit = quantityValue(divisor) || 1;
-  if (name === 'cpu') {
-    const milli = milliValue(given) ?? (kind === 'limits' ? allocatable.cpuMilli : 0);
-    return String(Math.ceil(Number((milli / 1000 / unit).toFixed(6))));
-  }
-  const amount = quantityValue(given) ?? (kind === 'limits' && name === 'memory' ? allocatable.memoryBytes : 0);
+  // A limit of nothing is none (k/k: api/v1/resource, MergeContainerResourceLimits).
+  const ofNode = kind === 'limits' ? wholeNode(name, allocatable) : 0;
+  const amount = name === 'cpu' ? (milliValue(given) || ofNode) / 1000 : quantityValue(given) || ofNode;
   return String(Math.ceil(Number((amount / unit).toFixed(6))));
+}
+
+/** What a container without a limit may use of the node; thousandths of processors. */
+function wholeNode(name: string, { cpuMilli, memoryBytes, storageBytes }: Amounts): number {
+  if (name === 'cpu') return cpuMilli;
+  if (name === 'memory') return memoryBytes;
+  return name === 'ephemeral-storage' ? storageBytes : 0;
 }
 
 /**

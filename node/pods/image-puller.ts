@@ -1,11 +1,12 @@
 /** Looks for a container's image and pulls it where the policy says so; tells of it in events. */
 import { credentialsOf } from '../images/registry/credentials.ts';
 import { isImageReference } from '../runtime/image-reference.ts';
-import { ImagePullError, type RegistryCredentials } from '../runtime/runtime.ts';
+import { ImagePullError, type ImageStatus, type RegistryCredentials } from '../runtime/runtime.ts';
 import type { Announcer } from './announce.ts';
 import type { PodContext } from './context.ts';
-import type { ImageRecord } from './record.ts';
+import type { ImageReason, ImageRecord } from './record.ts';
 import type { PullPolicy } from './step.ts';
+import { textOf } from './work.ts';
 
 export interface PullRequest {
   readonly container: string;
@@ -26,7 +27,7 @@ export async function ensureImage(
 ): Promise<ImageRecord> {
   const { container, image, policy, failures } = request;
   const { clock, runtime } = context;
-  const fail = (reason: 'ErrImagePull' | 'ErrImageNeverPull' | 'InvalidImageName', message: string): ImageRecord => ({
+  const fail = (reason: ImageReason, message: string): ImageRecord => ({
     state: 'failed',
     image,
     reason,
@@ -40,8 +41,16 @@ export async function ensureImage(
     announcer.tell('Warning', 'Failed', 'Error: InvalidImageName', container);
     return fail('InvalidImageName', message);
   }
+  let present: ImageStatus | undefined;
   try {
-    const present = policy === 'Always' ? undefined : await runtime.imageStatus(image);
+    present = policy === 'Always' ? undefined : await runtime.imageStatus(image);
+  } catch (error) {
+    const message = `Failed to inspect image "${image}": ${textOf(error)}`;
+    announcer.tell('Warning', 'InspectFailed', message, container);
+    announcer.tell('Warning', 'Failed', 'Error: ImageInspectError', container);
+    return fail('ImageInspectError', message);
+  }
+  try {
     if (present) {
       announcer.tell('Normal', 'Pulled', `Container image "${image}" already present on machine`, container);
       return { state: 'present', image };
@@ -55,7 +64,7 @@ export async function ensureImage(
     await pull(context, announcer, request);
     return { state: 'present', image };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = textOf(error);
     if (!(error instanceof ImagePullError)) context.logger.warn({ error, image }, 'the runtime failed at a pull');
     if (!request.signal.aborted) {
       announcer.tell('Warning', 'Failed', `Failed to pull image "${image}": ${why}`, container);

@@ -107,6 +107,7 @@ export class PodManager {
       allocatable: node,
       others: neighbours(pod.metadata?.uid ?? ''),
       pressures: pressures(),
+      hasAppArmor: node.hasAppArmor,
     });
   }
 

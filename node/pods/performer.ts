@@ -80,6 +80,8 @@ export class Performer {
         return this.#runPostStart(input, action);
       case 'stopContainer':
         return this.#stopper.stop(input.pod, action);
+      case 'runPreStop':
+        return this.#stopper.runPreStop(input.pod, action);
       case 'resizeContainer':
         return this.#resizeContainer(input.pod, action);
       case 'removeContainer':
@@ -333,17 +335,14 @@ export class Performer {
     const container = findContainer(input.pod, name);
     const hook = container?.lifecycle?.postStart;
     if (!known) return;
-    if (!container || !hook) {
-      known.postStart = 'done';
-      return;
-    }
-    known.postStart = 'running';
+    known.postStart = container && hook ? 'running' : 'done';
+    if (!container || !hook) return;
     this.#work.job(name, async signal => {
       // A postStart hook has no time limit of its own; the pod's end cuts it short.
       const trouble = await runHook(this.#target(container, id), hook, { timeoutMs: 2 ** 31 - 1, signal });
       known.postStart = trouble === undefined ? 'done' : 'failed';
-      if (trouble !== undefined && !signal.aborted)
-        this.#announcer(input.pod).tell('Warning', 'FailedPostStartHook', `PostStartHook failed: ${trouble}`, name);
+      if (trouble === undefined || signal.aborted) return;
+      this.#announcer(input.pod).tell('Warning', 'FailedPostStartHook', 'PostStartHook failed', name);
     });
   }
 

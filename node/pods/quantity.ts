@@ -63,10 +63,15 @@ export function cpuShares(milli: number): number {
  */
 export function oomScoreAdjustment(pod: Pod, container: Container, nodeMemoryBytes: number): number {
   const qos = qosClassOf(pod);
-  if (pod.spec?.priority !== undefined && pod.spec.priority >= 2_000_000_000) return -997;
+  // What the node itself cannot do without; what the cluster cannot is no exception (k/k: qos/policy.go).
+  if ((pod.spec?.priority ?? 0) >= 2_000_000_000 && pod.spec?.priorityClassName === 'system-node-critical') return -997;
   if (qos === 'Guaranteed') return -997;
   if (qos === 'BestEffort') return 1000;
-  const request = quantityValue(container.resources?.requests?.memory) ?? 0;
+  const requestOf = ({ resources }: Container) => quantityValue(resources?.requests?.memory) ?? 0;
+  const isSidecar = container.restartPolicy === 'Always';
+  // A sidecar goes no sooner than any of those that it serves.
+  const others = isSidecar ? (pod.spec?.containers ?? []).map(requestOf) : [];
+  const request = Math.max(requestOf(container), others.length > 0 ? Math.min(...others) : 0);
   const adjustment = 1000 - Math.floor((1000 * request) / Math.max(nodeMemoryBytes, 1));
   return Math.min(Math.max(adjustment, 3), 999);
 }

@@ -35,6 +35,8 @@ export interface ContainerRecord {
   verdicts: Verdicts;
   /** Set once the container is being stopped; `deadline` is when it will be killed. */
   stop: { readonly reason: StopReason; readonly deadline: number } | undefined;
+  /** Undefined until its preStop hook has begun. */
+  preStop: 'running' | 'done' | undefined;
   /** The runtime could not start it. */
   startFailure: { readonly at: number; readonly message: string } | undefined;
   /** What it left in its termination message file; undefined until it was read. */
@@ -43,7 +45,7 @@ export interface ContainerRecord {
   resources: ResourceRequirements | undefined;
 }
 
-export type ImageReason = 'ErrImagePull' | 'ErrImageNeverPull' | 'InvalidImageName';
+export type ImageReason = 'ErrImagePull' | 'ErrImageNeverPull' | 'InvalidImageName' | 'ImageInspectError';
 
 /** Of the image that one container needs next. */
 export type ImageRecord =
@@ -170,12 +172,11 @@ export function newRecord(now: number, pod: Pod = {}): PodRecord {
   };
 }
 
-/** True if a container of the pod has another image than before. */
-export function hasOtherImages(before: Pod, after: Pod): boolean {
-  const imagesOf = ({ spec }: Pod) =>
-    [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].map(({ image }) => image);
-  const images = imagesOf(after);
-  return imagesOf(before).some((image, index) => image !== images[index]);
+/** Names of the containers that have another image than before. */
+export function otherImages(before: Pod, after: Pod): string[] {
+  const containersOf = ({ spec }: Pod) => [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
+  const images = new Map(containersOf(before).map(({ name, image }) => [name, image]));
+  return containersOf(after).flatMap(({ name, image }) => (images.get(name) === image ? [] : [name]));
 }
 
 /** Of a container that the agent is about to start. */
@@ -188,6 +189,7 @@ export function newContainerRecord(options: {
     postStart: options.hasPostStart ? 'pending' : 'done',
     verdicts: { started: !options.hasStartupProbe, ready: false, unhealthy: undefined },
     stop: undefined,
+    preStop: undefined,
     startFailure: undefined,
     terminationMessage: undefined,
     resources: options.resources,
@@ -215,7 +217,8 @@ export function adoptRecord(pod: Pod, sandboxes: readonly SandboxStatus[], now: 
     record.ipv6 = status.podIPs?.find(({ ip }) => ip.includes(':') && ip !== status.podIP)?.ip;
   }
   const before = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
-  for (const container of before) adoptContainer(record, container);
+  const present = new Set(sandboxes.flatMap(({ containers }) => containers.map(({ id }) => id)));
+  for (const container of before) adoptContainer(record, container, { pod, present });
   const specs = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
   for (const container of sandboxes.flatMap(sandbox => sandbox.containers)) {
     const known = before.find(({ containerID }) => containerID?.endsWith(`/${container.id}`));
@@ -238,12 +241,26 @@ export function adoptRecord(pod: Pod, sandboxes: readonly SandboxStatus[], now: 
   return record;
 }
 
-function adoptContainer(record: PodRecord, container: ApiContainerStatus) {
-  const ended = container.state?.terminated ?? container.lastState?.terminated;
+function adoptContainer(
+  record: PodRecord,
+  container: ApiContainerStatus,
+  { pod, present }: { pod: Pod; present: ReadonlySet<string> },
+) {
+  const id = container.containerID?.split('://')[1] ?? '';
+  // What never restarts is begun as if it never had been: nothing else can be done with it.
+  const isLost = container.state?.running && !present.has(id) && pod.spec?.restartPolicy !== 'Never';
+  const ended = isLost ? LOST : (container.state?.terminated ?? container.lastState?.terminated);
   // A container that the runtime lost counts as restarted once more.
   if (container.containerID) record.restartFloor.set(container.name, container.restartCount + 1);
   if (ended) record.lastTerminations.set(container.name, ended);
 }
+
+/** Of a container that ran and that the runtime knows nothing of any more (k/k: convertToAPIContainerStatuses). */
+const LOST: ContainerStateTerminated = {
+  exitCode: 137,
+  reason: 'ContainerStatusUnknown',
+  message: 'The container could not be located when the pod was deleted.  The container used to be Running',
+};
 
 /** How often a container was restarted tells how long the next wait is, so that a new agent does not begin at once. */
 function adoptBackOff(record: PodRecord, { name, attempt, createdAt }: ContainerStatus) {

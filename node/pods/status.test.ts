@@ -63,6 +63,15 @@ function statusOf({
   );
 }
 
+function begins(record: PodRecord): void {
+  record.termination = { startedAt: NOW, graceSeconds: 30 };
+}
+function evicted(record: PodRecord): void {
+  record.verdict = { reason: 'Evicted', message: 'no room', disruption: true };
+  begins(record);
+}
+const EVICTED_HALF: Case = { containers: ['app', 'other'], lives: { app: 'running' }, record: evicted };
+
 const phases: [string, Case, string][] = [
   ['nothing yet', { lives: {} }, 'Pending'],
   ['created', { lives: { app: 'created' } }, 'Pending'],
@@ -93,8 +102,87 @@ const phases: [string, Case, string][] = [
   ],
   ['deleted and ended badly', { lives: { app: 143 }, deleted: true }, 'Failed'],
   ['deleted and ended well', { lives: { app: 0 }, deleted: true }, 'Succeeded'],
+  ['deleted before it began', { lives: {}, deleted: true }, 'Failed'],
+  ['deleted behind init containers', { init: { first: 'plain' }, lives: { first: 143 }, deleted: true }, 'Failed'],
+  ['deleted while it runs', { lives: { app: 'running' }, deleted: true }, 'Running'],
+  [
+    'an init container failed for good beside a sidecar',
+    {
+      policy: 'Never',
+      init: { side: 'sidecar', first: 'plain' },
+      lives: { side: 'running', first: 1 },
+      record: record => begins(record),
+    },
+    'Pending',
+  ],
+  ['ended, but for somebody who looks at it', { policy: 'Never', lives: { app: 0, debug: 'running' } }, 'Running'],
+  ['told to end, while it runs', { lives: { app: 'running' }, record: evicted }, 'Running'],
+  ['told to end, while one runs and one never did', EVICTED_HALF, 'Pending'],
+  ['told to end, and stopped', { lives: { app: 0 }, record: evicted }, 'Failed'],
+  [
+    'stopped so that it starts anew with another image',
+    {
+      policy: 'Never',
+      lives: { app: 143 },
+      record: ({ containers }) => {
+        const known = containers.get('app-0');
+        if (known) known.stop = { reason: 'changed', deadline: NOW };
+      },
+    },
+    'Running',
+  ],
+  ['failed by others, while it runs', { lives: { app: 'running' }, status: { phase: 'Failed' } }, 'Failed'],
 ];
 for (const [what, given, phase] of phases) test(`phase: ${what}`, t => t.is(statusOf(given).phase, phase));
+
+test('why a pod has failed is told once it has; that it is disrupted, at once', t => {
+  const running = statusOf({ lives: { app: 'running' }, record: evicted });
+  t.is(running.reason, undefined);
+  const types = running.conditions?.map(({ type, status }) => `${type} ${status}`);
+  t.true(types?.includes('DisruptionTarget True'));
+  t.true(types?.includes('Ready True'));
+  t.like(statusOf({ lives: { app: 143 }, record: evicted }), { reason: 'Evicted', message: 'no room' });
+});
+
+test('at the end no container waits, but for those that init containers kept from beginning', t => {
+  const states = ({ initContainerStatuses = [], containerStatuses = [] }: PodStatus) =>
+    [...initContainerStatuses, ...containerStatuses].map(({ name, state }) =>
+      [name, state?.terminated?.reason ?? state?.waiting?.reason, state?.terminated?.exitCode].join(' '),
+    );
+  t.deepEqual(states(statusOf({ lives: {}, deleted: true })), ['app ContainerStatusUnknown 137']);
+  t.deepEqual(states(statusOf(EVICTED_HALF)), ['app  ', 'other ContainerCreating ']);
+  t.deepEqual(states(statusOf({ ...EVICTED_HALF, lives: { app: 143 } })), [
+    'app Error 143',
+    'other ContainerStatusUnknown 137',
+  ]);
+  const init = { first: 'plain', second: 'plain' } as const;
+  t.deepEqual(states(statusOf({ init, lives: {}, deleted: true })), [
+    'first ContainerStatusUnknown 137',
+    'second PodInitializing ',
+    'app PodInitializing ',
+  ]);
+  t.deepEqual(states(statusOf({ init, lives: { first: 0, second: 143 }, deleted: true })), [
+    'first Completed 0',
+    'second Error 143',
+    'app PodInitializing ',
+  ]);
+  t.deepEqual(states(statusOf({ init, lives: { first: 0, second: 0 }, deleted: true })), [
+    'first Completed 0',
+    'second Completed 0',
+    'app ContainerStatusUnknown 137',
+  ]);
+});
+
+test('an ephemeral container is neither started nor ready', t => {
+  const [debug] =
+    statusOf({
+      lives: { app: 'running', debug: 'running' },
+      spec: { ephemeralContainers: [{ name: 'debug', image: 'app:1' }] },
+    }).ephemeralContainerStatuses ?? [];
+  t.truthy(debug?.state?.running);
+  t.false(debug?.ready);
+  t.is(debug?.started, undefined);
+});
 
 const failure = { count: 1, at: NOW, message: 'no such image' };
 const waits: [string, Case, string, string?][] = [
@@ -153,6 +241,24 @@ test('how a container ended', t => {
   });
   t.is(spoken?.message, 'last words');
   t.is(spoken?.containerID, 'docker://app-0');
+});
+
+test('the containers of a pod share the room for their last words', t => {
+  const names = Array.from({ length: 6 }, (_, index) => `c${index}`);
+  const { containerStatuses } = statusOf({
+    policy: 'Never',
+    containers: names,
+    lives: { c0: 1, c1: 1 },
+    record: record => {
+      for (const [id, text] of Object.entries({ 'c0-0': 'x'.repeat(4096), 'c1-0': `x${'é'.repeat(2000)}` })) {
+        const known = record.containers.get(id);
+        if (known) known.terminationMessage = text;
+      }
+    },
+  });
+  const said = containerStatuses?.map(({ state }) => state?.terminated?.message);
+  t.is(said?.[0], 'x'.repeat(2048));
+  t.is(said?.[1], `x${'é'.repeat(1023)}`);
 });
 
 test('conditions say what is missing', t => {

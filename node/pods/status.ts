@@ -14,6 +14,7 @@ import type {
   VolumeMount,
 } from '../api.ts';
 import { timeText } from '../clock.ts';
+import { TERMINATION_MESSAGES_BYTES_MAX } from '../limits.ts';
 import type { ContainerStatus } from '../runtime/runtime.ts';
 import { goDuration } from './back-off.ts';
 import { podConditions } from './conditions.ts';
@@ -26,7 +27,7 @@ import {
   type PodInput,
   type Verdict,
 } from './record.ts';
-import { endOf, initFailedForGood, isInitialized, restartPolicyOf, restartWait } from './step.ts';
+import { endOf, initFailedForGood, isInitialized, isReplaced, restartPolicyOf, restartWait } from './step.ts';
 
 export interface StatusContext {
   /** The node's addresses, the primary one first. */
@@ -44,15 +45,21 @@ export function computeStatus(input: PodInput, context: StatusContext): PodStatu
   if (record.rejected) return rejectedStatus(input);
   const spec = pod.spec;
   const statusOf = (inInit: boolean) => (container: AnyContainer) => containerStatus(input, container, inInit, context);
-  const initContainerStatuses = (spec?.initContainers ?? []).map(statusOf(true));
-  const containerStatuses = (spec?.containers ?? []).map(statusOf(false));
-  const ephemeral = (spec?.ephemeralContainers ?? []).map(statusOf(false));
+  const { initContainerStatuses, containerStatuses } = withEnds(input, {
+    initContainerStatuses: (spec?.initContainers ?? []).map(statusOf(true)),
+    containerStatuses: (spec?.containers ?? []).map(statusOf(false)),
+  });
+  const ephemeral = (spec?.ephemeralContainers ?? []).map(container => ({
+    // Nobody waits for one: it is neither started nor ready (k/k: prober_manager.go leaves them out).
+    ...withoutStarted(statusOf(false)(container)),
+    ready: false,
+  }));
   const phase = phaseOf(input, containerStatuses);
   const address = record.address;
   const [hostIP] = context.hostIPs;
   return {
     phase,
-    ...(record.verdict && explained(record.verdict)),
+    ...(record.verdict && phase === 'Failed' && explained(record.verdict)),
     conditions: podConditions(input, { phase, initContainerStatuses, containerStatuses }),
     ...(hostIP !== undefined && { hostIP, hostIPs: context.hostIPs.map(ip => ({ ip })) }),
     ...(address !== undefined && address !== '' && { podIP: address, podIPs: addressesOf(record).map(ip => ({ ip })) }),
@@ -67,17 +74,35 @@ export function computeStatus(input: PodInput, context: StatusContext): PodStatu
 /** Of a pod that the node never took: nothing of it was made, so nothing is told but why. */
 function rejectedStatus({ pod, record }: PodInput): PodStatus {
   const qosClass = pod.status?.qosClass ?? qosClassOf(pod);
-  return { phase: 'Failed', qosClass, ...(record.verdict && explained(record.verdict)) };
+  const startTime = timeText(record.startedAt);
+  return { phase: 'Failed', qosClass, startTime, ...(record.verdict && explained(record.verdict)) };
 }
 
-const explained = ({ reason, message }: Verdict) => ({ reason, message });
+const explained = ({ reason, message }: Verdict) => ({
+  ...(reason !== '' && { reason }),
+  ...(message !== '' && { message }),
+});
+
+function withoutStarted({ started: _, ...status }: PodContainerStatus): PodContainerStatus {
+  return status;
+}
+
+/**
+ * As the containers have it, but for the end: a pod is over only once nothing of it runs any more, so that nobody puts
+ * another in its place before; and then it is, even if it never began (k/k: status_manager.go, mergePodStatus and TerminatePod).
+ */
+function phaseOf(input: PodInput, containers: readonly PodContainerStatus[]): Phase {
+  const { record, pod } = input;
+  if (record.ended) return record.ended;
+  if (pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded') return pod.status.phase;
+  const phase = record.verdict || initFailedForGood(input) ? 'Failed' : livePhase(input, containers);
+  if (isFinished(input)) return phase === 'Succeeded' ? phase : 'Failed';
+  if (phase === 'Pending' || !isRunning(input)) return phase;
+  return !isInitialized(input) || containers.map(lifeOf).includes('unborn') ? 'Pending' : 'Running';
+}
 
 /** Pending until every container has come up once; then what the containers say, with the restart policy in mind. */
-function phaseOf(input: PodInput, containers: readonly PodContainerStatus[]): Phase {
-  const { record } = input;
-  if (record.ended) return record.ended;
-  if (record.verdict) return 'Failed';
-  if (initFailedForGood(input)) return 'Failed';
+function livePhase(input: PodInput, containers: readonly PodContainerStatus[]): Phase {
   if (!isInitialized(input)) return 'Pending';
   const states = containers.map(lifeOf);
   if (states.includes('unborn')) return 'Pending';
@@ -85,7 +110,9 @@ function phaseOf(input: PodInput, containers: readonly PodContainerStatus[]): Ph
   const succeeded = states.every(state => state === 'succeeded');
   if (stopsForGood(input)) return succeeded ? 'Succeeded' : 'Failed';
   const policy = restartPolicyOf(input.pod);
-  if (policy === 'Always') return 'Running';
+  const newest = (input.pod.spec?.containers ?? []).map(({ name }) => containersNamed(input.sandboxes[0], name)[0]);
+  const returns = newest.some(container => container !== undefined && isReplaced(input, container));
+  if (policy === 'Always' || returns) return 'Running';
   if (succeeded) return 'Succeeded';
   return policy === 'Never' ? 'Failed' : 'Running';
 }
@@ -104,6 +131,41 @@ function sidecarRuns({ pod, sandboxes }: PodInput): boolean {
     .filter(isSidecar)
     .some(({ name }) => containersNamed(sandboxes[0], name)[0]?.state === 'running');
 }
+
+/** True while any container of the pod runs, of whichever sort. */
+export function isRunning({ sandboxes }: PodInput): boolean {
+  return sandboxes.some(({ containers }) => containers.some(({ state }) => state === 'running'));
+}
+
+/** The pod ends, and nothing of it runs any more. */
+const isFinished = (input: PodInput): boolean => input.record.termination !== undefined && !isRunning(input);
+
+type Statuses = Required<Pick<PodStatus, 'initContainerStatuses' | 'containerStatuses'>>;
+
+/**
+ * At a pod's end no container waits any more: of one that nothing is known of it is told that it failed. Containers that
+ * init containers kept from beginning are left as they are (k/k: status_manager.go, TerminatePod).
+ */
+function withEnds(input: PodInput, { initContainerStatuses, containerStatuses }: Statuses): Statuses {
+  if (!isFinished(input)) return { initContainerStatuses, containerStatuses };
+  const ended = (status: PodContainerStatus) =>
+    status.state?.terminated ? status : { ...status, state: { terminated: UNKNOWN_END } };
+  const begun = Math.max(1, initContainerStatuses.findLastIndex(hasBegun) + 1);
+  const hasInitialized = initContainerStatuses.length === 0 || containerStatuses.some(hasBegun) || isInitialized(input);
+  return {
+    initContainerStatuses: initContainerStatuses.map((status, index) => (index < begun ? ended(status) : status)),
+    containerStatuses: hasInitialized ? containerStatuses.map(ended) : containerStatuses,
+  };
+}
+
+const hasBegun = ({ state, lastState }: PodContainerStatus): boolean =>
+  !state?.waiting || lastState?.terminated !== undefined;
+
+const UNKNOWN_END: ContainerStateTerminated = {
+  exitCode: 137,
+  reason: 'ContainerStatusUnknown',
+  message: 'The container could not be located when the pod was terminated',
+};
 
 /** Being deleted: containers that ended will not come back, whatever the policy. */
 function stopsForGood({ pod, record }: PodInput): boolean {
@@ -239,7 +301,8 @@ function terminated(
       finishedAt: at,
     };
   }
-  const message = known?.startFailure?.message || known?.terminationMessage || status.message;
+  const said = known?.startFailure?.message || known?.terminationMessage || status.message;
+  const message = said && shortened(said, input.pod);
   return {
     containerID,
     exitCode: known?.startFailure ? START_FAILED_EXIT_CODE : status.exitCode,
@@ -249,6 +312,21 @@ function terminated(
     startedAt: timeText(known?.startFailure ? 0 : status.startedAt),
     finishedAt: timeText(status.finishedAt),
   };
+}
+
+/** The containers of a pod share what may be told of their ends (k/k: status_manager.go, normalizeStatus). */
+function shortened(message: string, { spec }: Pod): string {
+  const { containers = [], initContainers = [], ephemeralContainers = [] } = spec ?? {};
+  const count = Math.max(1, containers.length + initContainers.length + ephemeralContainers.length);
+  const most = Math.floor(TERMINATION_MESSAGES_BYTES_MAX / count);
+  const bytes = Buffer.from(message);
+  // A character that is cut in two is left out.
+  return bytes.length <= most
+    ? message
+    : bytes
+        .subarray(0, most)
+        .toString('utf8')
+        .replace(/\uFFFD+$/, '');
 }
 
 /** What a start that failed counts as, whatever the runtime made of it. */

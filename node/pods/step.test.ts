@@ -64,6 +64,20 @@ function input(
 }
 const present = (record: PodRecord) => record.images.set('app', { state: 'present', image: 'app:1' });
 
+test('an ephemeral container waits for no init container', t => {
+  const image = 'app:1';
+  const pod = podOf({
+    initContainers: [{ name: 'init', image }],
+    ephemeralContainers: [{ name: 'debug', image }],
+  });
+  const given = input(pod, [container('init', 0, { state: 'running' })]);
+  t.like(step(given).action, { type: 'ensureImage', container: 'debug' });
+  given.record.images.set('debug', { state: 'present', image });
+  t.like(step(given).action, { type: 'createContainer', container: 'debug' });
+  const both = [container('init', 0, { state: 'running' }), container('debug', 0, { exitCode: 1 })];
+  t.deepEqual(step(input(pod, both)), {}, 'and does not come again');
+});
+
 test('from nothing to a running container, one action at a time', t => {
   const pod = podOf();
   const fresh = { pod, gone: false, sandboxes: [], record: newRecord(NOW), now: NOW };
@@ -247,6 +261,32 @@ test('sidecars stop after the containers, the last first', t => {
   t.is(stops(['one', 'two']), 'two');
   t.is(stops(['one']), 'one');
   t.is(stops([]), 'writeFinalStatus');
+});
+
+test('preStop hooks of all begin at once, and a sidecar’s has its end before its turn', t => {
+  const lifecycle = { preStop: { exec: { command: ['true'] } } };
+  const pod = podOf(
+    { initContainers: ['one', 'two'].map(name => ({ name, image: 'app:1', restartPolicy: 'Always', lifecycle })) },
+    { deletionTimestamp: '2026-01-01T00:00:30Z', deletionGracePeriodSeconds: 30 },
+  );
+  const all = ['one', 'two', 'app'].map(name => container(name, 0, { state: 'running' }));
+  const given = input(pod, all, record => {
+    record.termination = { startedAt: NOW, graceSeconds: 30 };
+  });
+  const known = (name: string) => given.record.containers.get(`${name}-0`) ?? t.fail();
+  t.like(step(given).action, { type: 'stopContainer', container: 'app' });
+  Object.assign(known('app'), { stop: { reason: 'pod', deadline: NOW + 30_000 } });
+  t.deepEqual(step(given).action, { type: 'runPreStop', container: 'one', id: 'one-0', graceSeconds: 30 });
+  Object.assign(known('one'), { preStop: 'running' });
+  t.like(step(given).action, { type: 'runPreStop', container: 'two' });
+  Object.assign(known('two'), { preStop: 'running' });
+  t.deepEqual(step(given), {});
+  const without = (now: number) =>
+    step({ ...given, now, sandboxes: [sandbox(all.filter(({ name }) => name !== 'app'))] });
+  t.deepEqual(without(NOW), { wakeAt: NOW + 30_000 }, 'it is the second’s turn, whose hook still runs');
+  t.like(without(NOW + 30_000).action, { type: 'stopContainer', container: 'two' }, 'and is waited for no longer');
+  Object.assign(known('two'), { preStop: 'done' });
+  t.like(without(NOW).action, { type: 'stopContainer', container: 'two', graceSeconds: 30 });
 });
 
 test('the pull policy where none is given', t => {

@@ -30,6 +30,7 @@ import {
   type StopReason,
 } from './record.ts';
 import { needsRestart, sameResources } from './resize.ts';
+import { stepStop } from './stop-order.ts';
 
 export type Action =
   | { readonly type: 'mountVolumes' }
@@ -50,6 +51,8 @@ export type Action =
       readonly graceSeconds: number;
       readonly reason: StopReason;
     }
+  /** Of one that is to end, but not yet: others end before it. */
+  | { readonly type: 'runPreStop'; readonly container: string; readonly id: string; readonly graceSeconds: number }
   | { readonly type: 'resizeContainer'; readonly container: string; readonly id: string }
   | { readonly type: 'removeContainer'; readonly id: string }
   | { readonly type: 'giveUp'; readonly reason: string; readonly message: string }
@@ -118,6 +121,12 @@ export function restartPolicyOf(pod: Pod): RestartPolicy {
   return policy === 'OnFailure' || policy === 'Never' ? policy : 'Always';
 }
 
+/** True if the agent ended it so that it starts anew, whatever the policy: with another image, or other amounts. */
+export function isReplaced({ record }: PodInput, { id }: ContainerStatus): boolean {
+  const reason = record.containers.get(id)?.stop?.reason;
+  return reason === 'changed' || reason === 'resize';
+}
+
 /** When a container ended: by exit, or by a start that failed. */
 export function endOf(input: PodInput, status: ContainerStatus): { at: number; exitCode: number } | undefined {
   if (status.state === 'exited') return { at: status.finishedAt, exitCode: status.exitCode };
@@ -179,15 +188,18 @@ function stepContainers(input: PodInput, sandbox: SandboxStatus): Step {
     if (next.wakeAt !== undefined) waits.push(next.wakeAt);
     return next.action;
   };
+  let isHeldBack = false;
   for (const container of spec?.initContainers ?? []) {
     const sidecar = isSidecar(container);
     const [newest] = containersNamed(sandbox, container.name);
     if (!sidecar && (initialized || (newest && endOf(input, newest)?.exitCode === 0))) continue;
     const action = consider(container, true);
     if (action) return { action };
-    if (!initialized && !(sidecar && newest && isStarted(input, newest))) return soonest(waits);
+    isHeldBack = !initialized && !(sidecar && newest && isStarted(input, newest));
+    if (isHeldBack) break;
   }
-  for (const container of [...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])]) {
+  // Who looks at a pod that does not get through its init containers waits for none of them.
+  for (const container of [...(isHeldBack ? [] : (spec?.containers ?? [])), ...(spec?.ephemeralContainers ?? [])]) {
     const action = consider(container, false);
     if (action) return { action };
   }
@@ -206,7 +218,8 @@ function stepContainer(
   if (newest?.state === 'running') return stepRunning(input, container, newest);
   const end = newest && endOf(input, newest);
   if (newest && !end) return { action: { type: 'startContainer', container: container.name, id: newest.id } };
-  if (end && !mayRestart(input, container, end.exitCode, inInit)) return {};
+  const isOver = end && !mayRestart(input, container, end.exitCode, inInit);
+  if (newest && isOver && !isReplaced(input, newest)) return {};
   // It had succeeded in a sandbox that was lost.
   const before = newest ? undefined : input.record.lastTerminations.get(container.name);
   if (before && !inInit && !mayRestart(input, container, before.exitCode, inInit)) return {};
@@ -317,34 +330,6 @@ function stepEnded(input: PodInput): Step {
   return record.detached ? {} : { action: { type: 'detachNetwork' } };
 }
 
-/**
- * Stops what runs: containers first, then sidecars from the last to the first, each only when those after it have ended.
- * Undefined when nothing runs any more.
- */
-function stepStop(input: PodInput, deadline: number): Step | undefined {
-  const { pod, record, now } = input;
-  const running = input.sandboxes
-    .flatMap(sandbox => sandbox.containers)
-    .filter(container => container.state === 'running');
-  if (running.length === 0) return undefined;
-  const initNames = (pod.spec?.initContainers ?? []).map(({ name }) => name);
-  const stage = (name: string) => initNames.indexOf(name);
-  // Containers proper have no place among the init containers: -1; they go first.
-  const proper = running.filter(({ name }) => stage(name) === -1);
-  const last = Math.max(...running.map(({ name }) => stage(name)));
-  const due = proper.length > 0 ? proper : running.filter(({ name }) => stage(name) === last);
-  for (const container of due) {
-    const stop = record.containers.get(container.id)?.stop;
-    // Grace periods are whole seconds, rounded up: a stop for this deadline may end up to one later.
-    if (stop && stop.deadline < Math.max(deadline, now) + 1000) continue;
-    const graceSeconds = Math.max(0, Math.ceil((deadline - now) / 1000));
-    return {
-      action: { type: 'stopContainer', container: container.name, id: container.id, graceSeconds, reason: 'pod' },
-    };
-  }
-  return {};
-}
-
 function mayRestart(input: PodInput, container: AnyContainer, exitCode: number, inInit: boolean): boolean {
   if (isEphemeral(input.pod, container)) return false;
   if (inInit && isSidecar(container)) return true;
@@ -359,12 +344,12 @@ function isEphemeral(pod: Pod, container: AnyContainer): boolean {
 
 function endedForGood(input: PodInput, status: ContainerStatus, policy: RestartPolicy): boolean {
   const end = endOf(input, status);
-  return end !== undefined && (policy === 'Never' || end.exitCode === 0);
+  return end !== undefined && (policy === 'Never' || end.exitCode === 0) && !isReplaced(input, status);
 }
 
 function hasFailed(input: PodInput, status: ContainerStatus): boolean {
   const end = endOf(input, status);
-  return end !== undefined && end.exitCode !== 0;
+  return end !== undefined && end.exitCode !== 0 && !isReplaced(input, status);
 }
 
 function isStarted(input: PodInput, status: ContainerStatus): boolean {

@@ -2,7 +2,7 @@
  * Stops containers: preStop hook, SIGTERM, and SIGKILL when the grace period is over. A stop is under way in the
  * background; a later one with less time takes its place.
  */
-import type { Container, EphemeralContainer, Pod } from '../api.ts';
+import type { Pod } from '../api.ts';
 import { STOP_GRACE_SECONDS_MIN } from '../limits.ts';
 import { Announcer } from './announce.ts';
 import type { PodContext } from './context.ts';
@@ -11,6 +11,7 @@ import { type ContainerRecord, findContainer, newContainerRecord, type PodRecord
 import type { Action } from './step.ts';
 
 type StopAction = Extract<Action, { type: 'stopContainer' }>;
+type PreStopAction = Extract<Action, { type: 'runPreStop' }>;
 
 export interface StopperOptions {
   readonly context: PodContext;
@@ -36,16 +37,14 @@ export class Stopper {
     const isFirst = known.stop === undefined;
     known.stop = { reason, deadline: context.clock.now() + graceSeconds * 1000 };
     if (isFirst) new Announcer(context.recorder, pod).killing(name, reason);
-    this.#stops.get(id)?.abort();
-    const abort = new AbortController();
-    this.#stops.set(id, abort);
-    const container = isFirst ? findContainer(pod, name) : undefined;
+    const abort = this.#begin(id);
     run(async () => {
       try {
-        const usedMs = container ? await this.#preStop(pod, { container, id, graceSeconds, signal: abort.signal }) : 0;
+        const startedAt = context.clock.now();
+        if (known.preStop === undefined) await this.#preStop(pod, { name, id, graceSeconds, known }, abort.signal);
         if (this.#stops.get(id) !== abort || this.#isClosed) return;
-        const floor = usedMs > 0 ? STOP_GRACE_SECONDS_MIN : 0;
-        await context.runtime.stopContainer(id, Math.max(floor, Math.ceil(graceSeconds - usedMs / 1000)));
+        const left = Math.ceil(graceSeconds - (context.clock.now() - startedAt) / 1000);
+        await context.runtime.stopContainer(id, Math.max(STOP_GRACE_SECONDS_MIN, left));
         await context.view.refresh();
       } catch (error) {
         // The step finds it running and not being stopped, and begins again after a while.
@@ -57,27 +56,49 @@ export class Stopper {
     });
   }
 
+  /** Begins the hook of a container whose turn to end has not come. */
+  runPreStop(pod: Pod, { container: name, id, graceSeconds }: PreStopAction): void {
+    const known = this.#knownOrNew(id);
+    const abort = this.#begin(id);
+    // In this turn of the worker: it must not find that nothing has begun.
+    const hook = this.#preStop(pod, { name, id, graceSeconds, known }, abort.signal);
+    this.#options.run(async () => {
+      await hook;
+      if (this.#stops.get(id) === abort) this.#stops.delete(id);
+    });
+  }
+
   /** Ends hooks; what the runtime was asked already goes on. */
   close(): void {
     this.#isClosed = true;
     for (const abort of this.#stops.values()) abort.abort();
   }
 
-  /** Runs the preStop hook within the grace period; gives how long it took. */
+  /** Takes the place of what was under way with the container. */
+  #begin(id: string): AbortController {
+    this.#stops.get(id)?.abort();
+    const abort = new AbortController();
+    this.#stops.set(id, abort);
+    return abort;
+  }
+
+  /** Runs the hook within the grace period. Never rejects. */
   async #preStop(
     pod: Pod,
-    at: { container: Container | EphemeralContainer; id: string; graceSeconds: number; signal: AbortSignal },
-  ): Promise<number> {
-    const hook = at.container.lifecycle?.preStop;
-    if (!hook || at.graceSeconds === 0) return 0;
+    { name, id, graceSeconds, known }: { name: string; id: string; graceSeconds: number; known: ContainerRecord },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const container = findContainer(pod, name);
+    const hook = container?.lifecycle?.preStop;
+    known.preStop = hook && graceSeconds > 0 ? 'running' : 'done';
+    if (!container || !hook || graceSeconds === 0) return;
     const { context, record } = this.#options;
     const { clock, runtime, recorder } = context;
-    const startedAt = clock.now();
-    const target = { runtime, clock, containerId: at.id, container: at.container, host: record.address ?? '' };
-    const trouble = await runHook(target, hook, { timeoutMs: at.graceSeconds * 1000, signal: at.signal });
-    if (trouble !== undefined && !at.signal.aborted)
-      new Announcer(recorder, pod).tell('Warning', 'FailedPreStopHook', 'PreStopHook failed', at.container.name);
-    return clock.now() - startedAt;
+    const target = { runtime, clock, containerId: id, container, host: record.address ?? '' };
+    const trouble = await runHook(target, hook, { timeoutMs: graceSeconds * 1000, signal });
+    known.preStop = 'done';
+    if (trouble !== undefined && !signal.aborted)
+      new Announcer(recorder, pod).tell('Warning', 'FailedPreStopHook', 'PreStopHook failed', name);
   }
 
   #knownOrNew(id: string): ContainerRecord {

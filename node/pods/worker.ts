@@ -17,13 +17,13 @@ import {
   adoptRecord,
   containersNamed,
   findContainer,
-  hasOtherImages,
+  otherImages,
   type PodInput,
   type PodRecord,
   type Verdict,
 } from './record.ts';
 import { judgeResize, withAllocation } from './resize.ts';
-import { computeStatus, isOver } from './status.ts';
+import { computeStatus, isRunning } from './status.ts';
 import { restartWait, type Step, step } from './step.ts';
 
 export interface PodWorkerOptions {
@@ -93,17 +93,16 @@ export class PodWorker {
 
   /** The object changed. */
   update(pod: Pod): void {
-    if (hasOtherImages(this.#pod, pod)) this.#record.imagesChangedAt = this.#context.clock.now();
+    const changed = otherImages(this.#pod, pod);
+    if (changed.length > 0) this.#record.imagesChangedAt = this.#context.clock.now();
+    // How often it has failed says nothing of another image.
+    for (const name of changed) this.#record.backOffs.delete(name);
     this.#pod = pod;
     // Others may end a pod too: the podgc controller, or an eviction.
-    if (
-      isOver(pod) &&
-      !this.#record.ended &&
-      !this.#record.verdict &&
-      pod.status?.phase === 'Failed' &&
-      pod.status.reason
-    )
-      this.#record.verdict = { reason: pod.status.reason, message: pod.status.message ?? '' };
+    const { phase, reason = '', message = '' } = pod.status ?? {};
+    const isNews = !this.#record.ended && !this.#record.verdict;
+    if (isNews && phase === 'Failed') this.#record.verdict = { reason, message };
+    if (isNews && phase === 'Succeeded') this.#record.ended = phase;
     this.poke();
   }
 
@@ -190,7 +189,7 @@ export class PodWorker {
         const input = this.#input();
         this.#report(input);
         const next = step(input);
-        if (this.#record.verdict && !next.action && !hasRunning(input)) this.#stopped.resolve();
+        if (this.#record.verdict && !next.action && !isRunning(input)) this.#stopped.resolve();
         this.#followContainers(input);
         if (!next.action) return this.#withResizeRetry(next);
         if (next.action.type === 'forget') return 'forgotten';
@@ -294,7 +293,10 @@ export class PodWorker {
       (sandboxes[0]?.containers ?? []).filter(({ state }) => state === 'running').map(status => [status.id, status]),
     );
     for (const [id, prober] of this.#probers) {
-      if (running.has(id) && !record.containers.get(id)?.stop && !record.termination) continue;
+      if (running.has(id)) {
+        if (record.containers.get(id)?.stop || record.termination) prober.stopRestarting();
+        continue;
+      }
       prober.stop();
       this.#probers.delete(id);
     }
@@ -321,16 +323,15 @@ export class PodWorker {
       verdicts: known.verdicts,
       startedAt: status.startedAt,
       onChange: () => this.poke(),
-      onAnswer: (kind, ok) => probeCounts.count(this.#pod, container.name, kind, ok),
-      onFailure: (kind, output) => new Announcer(recorder, this.#pod).unhealthy(container.name, kind, output),
+      onAnswer: (kind, result) => {
+        probeCounts.count(this.#pod, container.name, kind, result.outcome);
+        new Announcer(recorder, this.#pod).probed(container.name, kind, result);
+      },
     });
     this.#probers.set(status.id, prober);
     prober.start();
   }
 }
-
-const hasRunning = ({ sandboxes }: PodInput): boolean =>
-  sandboxes.some(({ containers }) => containers.some(({ state }) => state === 'running'));
 
 /** A pod that has ended stays so, also when somebody clears the runtime behind the agent's back. */
 function latchEnd(record: PodRecord, status: PodStatus): void {

@@ -2,13 +2,14 @@
  * One look at a container from outside: over HTTP, TCP or gRPC, or by a command inside it. Probes and lifecycle hooks
  * share it. The texts are a kubelet's, since they end in events that people know.
  */
-import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
-import { type Container, type EphemeralContainer, http, type LifecycleHandler, type Probe } from '../api.ts';
+import type { Container, EphemeralContainer, Probe } from '../api.ts';
 import type { Clock } from '../clock.ts';
 import { PROBE_OUTPUT_BYTES_MAX } from '../limits.ts';
+import { expand } from '../pods/environment.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { checkGrpc } from './grpc.ts';
+import { askHttp, dialText, type HttpAction, HttpAskError } from './http.ts';
 
 export interface CheckTarget {
   readonly runtime: Runtime;
@@ -19,10 +20,13 @@ export interface CheckTarget {
   readonly host: string;
 }
 export interface CheckResult {
-  readonly ok: boolean;
+  /** A warning is a success that somebody should look at; after an error nothing is known of the container. */
+  readonly outcome: 'success' | 'warning' | 'failure' | 'error';
   readonly output: string;
 }
-type Handler = Pick<Probe, 'exec' | 'httpGet' | 'tcpSocket' | 'grpc'> & Pick<LifecycleHandler, 'sleep'>;
+type Handler = Pick<Probe, 'exec' | 'httpGet' | 'tcpSocket' | 'grpc'>;
+
+const GOOD: CheckResult = { outcome: 'success', output: '' };
 
 /** Runs the check. Never rejects: what goes wrong is the result. */
 export async function check(
@@ -36,14 +40,19 @@ export async function check(
   try {
     return await dispatch(target, handler, both, timeoutMs);
   } catch (error) {
-    return { ok: false, output: error instanceof Error ? error.message : String(error) };
+    return { outcome: 'error', output: error instanceof Error ? error.message : String(error) };
   } finally {
     cancel();
   }
 }
 
 function dispatch(target: CheckTarget, handler: Handler, signal: AbortSignal, timeoutMs: number): Promise<CheckResult> {
-  if (handler.exec) return checkExec(target, handler.exec.command ?? [], signal, timeoutMs);
+  if (handler.exec) {
+    // Variables with values of their own are filled in, and no others (k/k: ExpandContainerCommandOnlyStatic).
+    const values = new Map((target.container.env ?? []).map(({ name, value = '' }) => [name, value]));
+    const command = (handler.exec.command ?? []).map(part => expand(part, name => values.get(name)));
+    return checkExec(target, command, signal, timeoutMs);
+  }
   if (handler.httpGet) return checkHttp(target, handler.httpGet, signal);
   if (handler.tcpSocket) {
     const host = handler.tcpSocket.host || target.host;
@@ -52,19 +61,21 @@ function dispatch(target: CheckTarget, handler: Handler, signal: AbortSignal, ti
   if (handler.grpc) {
     const { port, service = '' } = handler.grpc;
     return checkGrpc({ host: target.host, port, service, signal }).then(trouble => ({
-      ok: !trouble,
+      outcome: trouble ? ('failure' as const) : ('success' as const),
       output: trouble ?? '',
     }));
   }
-  return Promise.resolve({ ok: true, output: '' });
+  return Promise.reject(new Error(`missing probe handler for ${target.container.name}`));
 }
 
 /** A port by number, or by the name that the container gives it. Throws if there is no such name. */
-function portOf(container: Container | EphemeralContainer, port: string | number): number {
+export function portOf(container: Container | EphemeralContainer, port: string | number): number {
   if (typeof port === 'number') return port;
   const named = container.ports?.find(({ name }) => name === port)?.containerPort;
+  if (named === undefined && !/^[+-]?[0-9]+$/.test(port))
+    throw new Error(`strconv.Atoi: parsing "${port}": invalid syntax`);
   const value = named ?? Number(port);
-  if (!Number.isInteger(value) || value < 1 || value > 65_535) throw new Error(`couldn't find port: ${port}`);
+  if (value < 1 || value > 65_535) throw new Error(`invalid port number: ${port}`);
   return value;
 }
 
@@ -92,51 +103,29 @@ async function checkExec(
       session.exitCode.catch(() => undefined);
       await session.kill();
       return {
-        ok: false,
+        outcome: 'failure',
         output: `command timed out: ${JSON.stringify(command.join(' '))} timed out after ${timeoutMs / 1000}s`,
       };
     }
-    return { ok: exitCode === 0, output: Buffer.concat(chunks).toString('utf8') };
+    return { outcome: exitCode === 0 ? 'success' : 'failure', output: Buffer.concat(chunks).toString('utf8') };
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
 }
 
-function checkHttp(
-  target: CheckTarget,
-  action: NonNullable<Probe['httpGet']>,
-  signal: AbortSignal,
-): Promise<CheckResult> {
-  const host = action.host || target.host;
+async function checkHttp(target: CheckTarget, action: HttpAction, signal: AbortSignal): Promise<CheckResult> {
   const port = portOf(target.container, action.port);
-  const secure = action.scheme === 'HTTPS';
-  const path = action.path?.startsWith('/') ? action.path : `/${action.path ?? ''}`;
-  const url = `${secure ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}${path}`;
-  const headers: Record<string, string> = { 'user-agent': 'kube-probe/1.33', accept: '*/*', connection: 'close' };
-  for (const { name, value } of action.httpHeaders ?? []) headers[name.toLowerCase()] = value;
-  return new Promise(resolve => {
-    const fail = (why: string) => resolve({ ok: false, output: `Get "${url}": ${why}` });
-    const options = { headers, signal, agent: false as const };
-    // A probe asks whether somebody answers, not who: certificates are not checked, as with a kubelet.
-    const request = secure ? httpsRequest(url, { ...options, rejectUnauthorized: false }) : http.request(url, options);
-    request.on('response', response => {
-      const status = response.statusCode ?? 0;
-      response.resume();
-      response.on('error', error => fail(error.message));
-      response.on('close', () => {
-        const ok = status >= 200 && status < 400;
-        resolve({ ok, output: ok ? '' : `HTTP probe failed with statuscode: ${status}` });
-      });
-    });
-    request.on('error', error =>
-      fail(
-        signal.aborted
-          ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
-          : dialText(error, host, port),
-      ),
-    );
-    request.end();
-  });
+  const ask = { host: action.host || target.host, port, action, userAgent: 'kube-probe/1.33', signal };
+  try {
+    const { status, body } = await askHttp(ask);
+    if (status < 200 || status >= 400)
+      return { outcome: 'failure', output: `HTTP probe failed with statuscode: ${status}` };
+    if (status < 300) return GOOD;
+    return { outcome: 'warning', output: `Probe terminated redirects, Response body: ${body}` };
+  } catch (error) {
+    if (!(error instanceof HttpAskError)) throw error;
+    return { outcome: 'failure', output: error.message };
+  }
 }
 
 function checkTcp(host: string, port: number, signal: AbortSignal): Promise<CheckResult> {
@@ -147,17 +136,9 @@ function checkTcp(host: string, port: number, signal: AbortSignal): Promise<Chec
       socket.destroy();
       resolve(result);
     };
-    const onAbort = () => finish({ ok: false, output: `dial tcp ${host}:${port}: i/o timeout` });
+    const onAbort = () => finish({ outcome: 'failure', output: `dial tcp ${host}:${port}: i/o timeout` });
     signal.addEventListener('abort', onAbort, { once: true });
-    socket.on('connect', () => finish({ ok: true, output: '' }));
-    socket.on('error', error => finish({ ok: false, output: dialText(error, host, port) }));
+    socket.on('connect', () => finish(GOOD));
+    socket.on('error', error => finish({ outcome: 'failure', output: dialText(error, host, port) }));
   });
-}
-
-function dialText(error: Error & { code?: string }, host: string, port: number): string {
-  const at = `dial tcp ${host}:${port}: `;
-  if (error.code === 'ECONNREFUSED') return `${at}connect: connection refused`;
-  if (error.code === 'EHOSTUNREACH') return `${at}connect: no route to host`;
-  if (error.code === 'ENETUNREACH') return `${at}connect: network is unreachable`;
-  return error.message;
 }

@@ -1,6 +1,7 @@
 /** How often probes ended how, for `/metrics/probes`; forgotten with their pod. */
 import type { Pod } from '../api.ts';
 import type { ProbeCount } from '../metrics/pages.ts';
+import type { CheckResult } from './check.ts';
 import type { ProbeKind } from './verdict.ts';
 
 const KINDS = { startup: 'Startup', liveness: 'Liveness', readiness: 'Readiness' } as const;
@@ -8,10 +9,12 @@ const KINDS = { startup: 'Startup', liveness: 'Liveness', readiness: 'Readiness'
 export class ProbeCounts {
   readonly #byPod = new Map<string, Map<string, ProbeCount>>();
 
-  count({ metadata }: Pod, container: string, probe: ProbeKind, ok: boolean): void {
+  /** A probe that could not be made has no result. */
+  count({ metadata }: Pod, container: string, probe: ProbeKind, outcome: CheckResult['outcome']): void {
+    if (outcome === 'error') return;
     const { name: pod = '', namespace = '', uid: podUid = '' } = metadata ?? {};
     const kind = KINDS[probe];
-    const result = ok ? 'successful' : 'failed';
+    const result = outcome === 'failure' ? 'failed' : 'successful';
     const own = this.#byPod.get(podUid) ?? new Map<string, ProbeCount>();
     this.#byPod.set(podUid, own);
     const key = `${container}/${kind}/${result}`;

@@ -4,7 +4,7 @@
  */
 import type { Container, EphemeralContainer, Probe } from '../api.ts';
 import type { Verdicts } from '../pods/record.ts';
-import { type CheckTarget, check } from './check.ts';
+import { type CheckResult, type CheckTarget, check } from './check.ts';
 import { concluded, extend, type ProbeKind, type Run, timingOf } from './verdict.ts';
 
 export interface ProberOptions {
@@ -13,10 +13,8 @@ export interface ProberOptions {
   /** When the container started. */
   readonly startedAt: number;
   readonly onChange: () => void;
-  /** A probe was answered. */
-  readonly onAnswer: (kind: ProbeKind, ok: boolean) => void;
-  /** A probe failed; `output` is what is told of it. */
-  readonly onFailure: (kind: ProbeKind, output: string) => void;
+  /** A probe was answered, or could not be made. */
+  readonly onAnswer: (kind: ProbeKind, result: CheckResult) => void;
 }
 
 export class Prober {
@@ -24,6 +22,8 @@ export class Prober {
   readonly #stopping = new AbortController();
   readonly #cancels = new Map<ProbeKind, () => void>();
   readonly #runs = new Map<ProbeKind, Run>();
+  /** Those that are not made any more. */
+  readonly #held = new Set<ProbeKind>();
 
   constructor(options: ProberOptions) {
     this.#options = options;
@@ -42,6 +42,15 @@ export class Prober {
     this.#cancels.clear();
   }
 
+  /** The container is to end: nothing restarts it any more, but whether it is ready is still asked (k/k: prober/worker.go). */
+  stopRestarting(): void {
+    for (const kind of ['startup', 'liveness'] as const) {
+      this.#held.add(kind);
+      this.#cancels.get(kind)?.();
+      this.#cancels.delete(kind);
+    }
+  }
+
   #startOthers(): void {
     const { livenessProbe, readinessProbe } = this.#options.target.container;
     if (livenessProbe) this.#schedule('liveness', livenessProbe, true);
@@ -49,7 +58,7 @@ export class Prober {
   }
 
   #schedule(kind: ProbeKind, probe: Probe, first: boolean): void {
-    if (this.#stopping.signal.aborted) return;
+    if (this.#stopping.signal.aborted || this.#held.has(kind)) return;
     const { target, startedAt } = this.#options;
     const timing = timingOf(probe);
     const delayMs = first ? Math.max(0, startedAt + timing.initialDelayMs - target.clock.now()) : timing.periodMs;
@@ -58,13 +67,15 @@ export class Prober {
   }
 
   async #probe(kind: ProbeKind, probe: Probe): Promise<void> {
-    const { target, onFailure, onAnswer } = this.#options;
+    const { target, onAnswer } = this.#options;
     const { signal } = this.#stopping;
     const timing = timingOf(probe);
-    const { ok, output } = await check(target, probe, { timeoutMs: timing.timeoutMs, signal });
-    if (signal.aborted) return;
-    onAnswer(kind, ok);
-    if (!ok) onFailure(kind, output);
+    const result = await check(target, probe, { timeoutMs: timing.timeoutMs, signal });
+    if (signal.aborted || this.#held.has(kind)) return;
+    onAnswer(kind, result);
+    // It says nothing of the container: what was believed of it stays.
+    if (result.outcome === 'error') return this.#schedule(kind, probe, false);
+    const ok = result.outcome !== 'failure';
     const run = extend(this.#runs.get(kind), ok ? 'success' : 'failure');
     this.#runs.set(kind, run);
     const outcome = concluded(run, timing);

@@ -96,6 +96,36 @@ function reachTests(add: Add): void {
     t.deepEqual(names(await world.ask(world.machine, 'TCP', `${machineAddress}:80`)), ['one']);
   });
 
+  add('a host port is one of all the machine’s addresses, a node port of the node’s own', async (t, world) => {
+    const [one, client] = [await world.server('one'), await world.pod('client')];
+    const proxy = await world.proxy('a');
+    const elsewhere = '192.168.78.1';
+    for (const address of [`${elsewhere}/32`, '127.0.0.2/8'])
+      await world.machine.run('ip', ['address', 'add', address, 'dev', 'wire0']);
+    const asked = async () => {
+      const answers: string[] = [];
+      for (const host of [machineAddress, '127.0.0.1', elsewhere, '127.0.0.2'])
+        answers.push(...names(await world.ask(world.machine, 'TCP', `${host}:${nodePort}`)));
+      return [...answers, ...names(await world.ask(client.namespace, 'TCP', `${elsewhere}:${nodePort}`))];
+    };
+    const refused = 'ECONNREFUSED';
+    await proxy.sync(service({ clusterIPs: [], nodePort, localOnly: true, to: [one] }));
+    t.deepEqual(await asked(), ['one', 'one', refused, refused, refused]);
+    // A process could listen there too, but would not learn of addresses that come.
+    const there = world.harness.kind === 'nftables' ? 'one' : refused;
+    await proxy.sync(service({ clusterIPs: [], nodePort, everyAddress: true, localOnly: true, to: [one] }));
+    t.deepEqual(await asked(), ['one', 'one', there, refused, there]);
+  });
+
+  add('a port without endpoints refuses what begins, and no reply to who sends from that port', async (t, world) => {
+    const one = await world.server('one');
+    await (await world.proxy('a')).sync(service({ nodePort }));
+    const script = `require('node:net').connect({ host: '${one.address}', port: ${serverPort}, localAddress: '${machineAddress}',
+      localPort: ${nodePort}, timeout: 3000 }).on('timeout', () => process.exit(1)).pipe(process.stdout)`;
+    const { stdout } = await world.machine.run(process.execPath, ['-e', script]);
+    t.is(stdout, `one ${machineAddress}`);
+  });
+
   add('a client with affinity stays with its endpoint, also over a change', async (t, world) => {
     const servers = [await world.server('one'), await world.server('two'), await world.server('three')];
     const client = await world.pod('client');

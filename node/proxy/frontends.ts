@@ -11,7 +11,7 @@ export type Endpoint = ServiceEndpoint;
 /** A service port whose frontends belong to it alone. */
 export interface Frontend {
   readonly id: string;
-  readonly protocol: 'tcp' | 'udp';
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
   readonly clusterIPs: readonly string[];
   readonly externalIPs: readonly string[];
   /** Of external addresses; with ranges of the family, none within another. */
@@ -19,10 +19,14 @@ export interface Frontend {
   readonly port: number;
   /** 0 for none. */
   readonly nodePort: number;
+  /** The node port is one of all the machine's addresses. */
+  readonly everyAddress?: boolean;
   readonly affinitySeconds: number;
   readonly localOnly: boolean;
   readonly internalLocalOnly: boolean;
   readonly endpoints: readonly Endpoint[];
+  /** Of UDP: addresses that keep their clients and get no others. */
+  readonly draining?: readonly string[];
 }
 
 /** To whom a frontend's traffic may go, by where it is from and what it is sent to. */
@@ -52,6 +56,7 @@ export function isExternal({ nodePort, externalIPs }: Frontend): boolean {
 }
 
 const portMax = 65_535;
+const protocols = { TCP: 'tcp', UDP: 'udp', SCTP: 'sctp' } as const;
 
 export function planFrontends(ports: readonly ServicePort[], family: 4 | 6 = 4): Frontend[] {
   const isOfFamily = family === 4 ? isIPv4 : isIPv6;
@@ -63,8 +68,8 @@ export function planFrontends(ports: readonly ServicePort[], family: 4 | 6 = 4):
   };
   return [...ports].sort(byId).flatMap(port => {
     if (!isPort(port.port)) return [];
-    const protocol = port.protocol === 'UDP' ? ('udp' as const) : ('tcp' as const);
-    const ofFamily = (addresses: readonly string[]) => addresses.filter(isOfFamily).map(canonicalIp);
+    const protocol = protocols[port.protocol];
+    const ofFamily = (addresses: readonly string[]) => addresses.map(canonicalIp).filter(isOfFamily);
     const own = (addresses: readonly string[]) =>
       ofFamily(addresses).filter(address => claim(`${protocol} ${address} ${port.port}`));
     const [clusterIPs, externalIPs] = [own(port.clusterIPs), own(port.externalIPs)];
@@ -78,10 +83,12 @@ export function planFrontends(ports: readonly ServicePort[], family: 4 | 6 = 4):
         ...limitOf(port, externalIPs, family),
         port: port.port,
         nodePort,
+        ...(port.everyAddress && nodePort > 0 && { everyAddress: true }),
         affinitySeconds: Math.max(0, Math.floor(port.affinitySeconds)),
         localOnly: port.localOnly,
         internalLocalOnly: port.internalLocalOnly,
         endpoints: uniqueEndpoints(port.endpoints.filter(({ address }) => isOfFamily(address))),
+        ...drainingOf(port, ofFamily),
       },
     ];
   });
@@ -93,6 +100,14 @@ function limitOf({ limit }: ServicePort, externalIPs: readonly string[], family:
   const addresses = externalIPs.filter(address => limited.has(address));
   const sources = limit && rangesOfFamily(limit.sources, family);
   return sources && addresses.length > 0 ? { limit: { addresses, sources } } : {};
+}
+
+function drainingOf(
+  { draining = [] }: ServicePort,
+  ofFamily: (addresses: readonly string[]) => string[],
+): Pick<Frontend, 'draining'> {
+  const own = ofFamily(draining).sort();
+  return own.length > 0 ? { draining: own } : {};
 }
 
 function uniqueEndpoints(endpoints: readonly Endpoint[]): Endpoint[] {

@@ -30,6 +30,9 @@ test('ready endpoints on this node count, each once', t => {
   ]);
   t.deepEqual(planServiceHealth([service({ externalTrafficPolicy: 'Cluster' })], slices, 'here'), []);
   t.deepEqual(planServiceHealth([service({ healthCheckNodePort: 0 })], slices, 'here'), []);
+  const labels = { 'service.kubernetes.io/service-proxy-name': 'other' };
+  const left = { ...service({}), metadata: { ...service({}).metadata, labels } };
+  t.deepEqual(planServiceHealth([left], slices, 'here'), [], 'it is another proxy’s to answer for');
 });
 
 async function answer(port: number) {

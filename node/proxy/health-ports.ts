@@ -5,6 +5,7 @@
 import type { Server } from 'node:http';
 import { type EndpointSlice, http, type Service } from '../api.ts';
 import type { Logger } from '../logger.ts';
+import { isProxied } from './proxied.ts';
 
 /** What one port says. */
 export interface ServiceHealth {
@@ -21,7 +22,7 @@ export function planServiceHealth(
   slices: readonly EndpointSlice[],
   nodeName: string,
 ): ServiceHealth[] {
-  return services.flatMap(({ metadata, spec }) => {
+  return services.filter(isProxied).flatMap(({ metadata, spec }) => {
     const port = spec?.healthCheckNodePort ?? 0;
     if (port === 0 || spec?.type !== 'LoadBalancer' || spec.externalTrafficPolicy !== 'Local') return [];
     const { namespace = '', name = '' } = metadata ?? {};

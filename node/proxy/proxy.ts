@@ -8,11 +8,13 @@
 export interface ServicePort {
   /** `namespace/name:portName`, for logs and comments. */
   readonly id: string;
-  readonly protocol: 'TCP' | 'UDP';
+  readonly protocol: 'TCP' | 'UDP' | 'SCTP';
   readonly clusterIPs: readonly string[];
   readonly port: number;
   /** 0 for none. */
   readonly nodePort: number;
+  /** The node port is one of all addresses that the machine has, not of the node's alone: a pod's host port. */
+  readonly everyAddress?: boolean;
   readonly externalIPs: readonly string[];
   /** Whom some of the external addresses answer; everybody if it is not said. */
   readonly limit?: SourceLimit;
@@ -26,6 +28,8 @@ export interface ServicePort {
   /** `internalTrafficPolicy: Local`: what comes to cluster addresses stays on this node's endpoints. */
   readonly internalLocalOnly: boolean;
   readonly endpoints: readonly ServiceEndpoint[];
+  /** Of UDP: addresses that serve and get nothing new, because others are to; their clients stay with them. */
+  readonly draining?: readonly string[];
 }
 
 /** `loadBalancerSourceRanges`: on these addresses only clients in these ranges are answered. Node ports know no such limit. */

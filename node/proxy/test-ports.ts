@@ -18,10 +18,11 @@ const limit = fc.record({
 const unlimited: fc.Arbitrary<ServicePort> = fc.record({
   // Host ports are such ports too.
   id: fc.constantFrom('ns/a:http', 'ns/b:http', 'ns/b:dns', 'ns/c:', 'ns/d:', 'host-port ns/pod::30080'),
-  protocol: fc.constantFrom('TCP', 'UDP'),
+  protocol: fc.constantFrom('TCP', 'UDP', 'SCTP'),
   clusterIPs: some('10.43.0.10', '10.43.0.11', '10.43.0.12', 'fd43::a', 'fd43::b'),
   port: fc.constantFrom(53, 80),
   nodePort: fc.constantFrom(0, 0, 30_080, 30_081),
+  everyAddress: fc.boolean(),
   externalIPs: some('203.0.113.7', '203.0.113.8', '2001:db8::7'),
   affinitySeconds: fc.constantFrom(0, 0, 30, 60),
   localOnly: fc.boolean(),

@@ -1,5 +1,10 @@
 import test from 'ava';
-import { formatImageReference, InvalidImageNameError, parseImageReference } from './image-reference.ts';
+import {
+  formatImageReference,
+  InvalidImageNameError,
+  isImageReference,
+  parseImageReference,
+} from './image-reference.ts';
 
 const full: readonly (readonly [string, string])[] = [
   ['nginx', 'docker.io/library/nginx:latest'],
@@ -25,3 +30,9 @@ for (const text of ['', 'Nginx', 'nginx:', 'a b', 'a//b', '/a', 'a@sha256:12', '
     t.throws(() => parseImageReference(text), { instanceOf: InvalidImageNameError });
   });
 }
+
+test('what looks like an id is not asked for by name', t => {
+  t.true(isImageReference('nginx'));
+  t.false(isImageReference('http://nginx'));
+  t.false(isImageReference('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'));
+});

@@ -37,8 +37,9 @@ export function parseImageReference(text: string): ImageReference {
   return { registry, repository, tag: tag ?? (digest === undefined ? 'latest' : undefined), digest };
 }
 
-/** True if {@link parseImageReference} reads it. */
+/** True if {@link parseImageReference} reads it, and it cannot be taken for an image's id. */
 export function isImageReference(text: string): boolean {
+  if (/^[a-f0-9]{64}$/.test(text)) return false;
   try {
     parseImageReference(text);
     return true;

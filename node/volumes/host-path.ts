@@ -1,6 +1,5 @@
 /** hostPath volumes: checks, and makes where asked, what stands at a path of the node. */
 import { lstat, mkdir, open, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type { Volume } from '../api.ts';
 import { isMissing } from './atomic-directory.ts';
 import { VolumeError } from './content.ts';
@@ -49,6 +48,6 @@ async function makeFile(path: string): Promise<void> {
     () => false,
   );
   if (exists) return;
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  // The folder that it lies in has to be there, as the API's own words have it.
   await (await open(path, 'a', 0o644)).close();
 }

@@ -50,7 +50,7 @@ async function setup(t: ExecutionContext) {
       hostIP: '',
       hostIPs: [],
       nodeName: 'node-1',
-      allocatable: { cpuMilli: 1000, memoryBytes: 1000 },
+      allocatable: { cpuMilli: 1000, memoryBytes: 1000, storageBytes: 64 * 2 ** 30 },
     });
   const path = (pod: Pod) => volumes.pathOf(pod, { volume: 'v', container: 'app', index: 0, subPath: '' });
   return { dataDir, folder, client, volumes, mount, path };

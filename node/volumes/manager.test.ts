@@ -34,7 +34,7 @@ async function setup(t: ExecutionContext) {
     hostIP: '192.0.2.1',
     hostIPs: ['192.0.2.1'],
     nodeName: 'node-1',
-    allocatable: { cpuMilli: 1000, memoryBytes: 1000 },
+    allocatable: { cpuMilli: 1000, memoryBytes: 1000, storageBytes: 64 * 2 ** 30 },
   });
   const mount = (pod: Pod) => volumes.mount(pod, context(pod));
   const path = (pod: Pod, subPath = '') => volumes.pathOf(pod, { volume: 'v', container: 'app', index: 0, subPath });
@@ -210,6 +210,7 @@ test('hostPath is what its type asks for', async t => {
   t.true((await stat(join(dataDir, 'x/y'))).isDirectory());
   await mount(wants('FileOrCreate', join(dataDir, 'x/z')));
   t.true((await stat(join(dataDir, 'x/z'))).isFile());
+  await t.throwsAsync(mount(wants('FileOrCreate', join(dataDir, 'none/z'))), { message: /ENOENT/ });
   await mount(wants('', file));
   t.true((await stat(file)).isFile());
   await mount(wants('', join(dataDir, 'y/nothing')));
@@ -244,7 +245,14 @@ test('a token is its user’s alone where all containers run as one', async t =>
     makePayload(
       { name: 'v', projected },
       { configMap: () => undefined, secret: () => undefined, token: () => 'secret' },
-      { pod, podIP: '', hostIP: '', hostIPs: [], nodeName: 'n', allocatable: { cpuMilli: 1, memoryBytes: 1 } },
+      {
+        pod,
+        podIP: '',
+        hostIP: '',
+        hostIPs: [],
+        nodeName: 'n',
+        allocatable: { cpuMilli: 1, memoryBytes: 1, storageBytes: 64 * 2 ** 30 },
+      },
     ).get('token');
   const podOf = (securityContext: object, ...own: object[]): Pod => ({
     metadata: { name: 'p' },

@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { type Client, isLocalVolume, type PersistentVolume, type Pod, type Volume } from '../api.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
-import { quantityValue } from '../pods/quantity.ts';
 import { isMissing, writeAtomically } from './atomic-directory.ts';
 import { claimNameOf, findVolumeOf } from './claims.ts';
 import {
@@ -22,6 +21,7 @@ import {
 import type { CsiExpansion } from './csi/expansion.ts';
 import { type CsiVolume, inlineCsiVolume, persistentCsiVolume } from './csi/volume.ts';
 import type { CsiVolumes } from './csi/volumes.ts';
+import { memoryVolumeBytes } from './empty-dir.ts';
 import { prepareHostPath } from './host-path.ts';
 import type { LocalFolder } from './local-folder.ts';
 import { MemoryFolders } from './memory-folders.ts';
@@ -169,7 +169,7 @@ export class VolumeManager {
 
   async #mountOne(pod: Pod, volume: Volume, context: DownwardContext): Promise<void> {
     if (volume.hostPath) await prepareHostPath(volume);
-    else if (volume.emptyDir) await this.#makeEmptyDir(pod, volume);
+    else if (volume.emptyDir) await this.#makeEmptyDir(pod, volume, context);
     else if (isProjected(volume)) await this.#project(pod, volume, context);
     else if (volume.nfs)
       await this.#mountNfs(pod, volume, { ...volume.nfs, options: volume.nfs.readOnly ? ['ro'] : [] });
@@ -292,8 +292,8 @@ export class VolumeManager {
     if (!(await isMountPoint(path))) await mountNfs(path, source);
   }
 
-  async #makeEmptyDir(pod: Pod, volume: Volume): Promise<void> {
-    const { medium = '', sizeLimit } = volume.emptyDir ?? {};
+  async #makeEmptyDir(pod: Pod, volume: Volume, { allocatable }: DownwardContext): Promise<void> {
+    const { medium = '' } = volume.emptyDir ?? {};
     if (medium !== '' && medium !== 'Memory') throw unsupported(volume, `emptyDir with medium ${medium}`);
     const path = this.#volumeDir(pod, volume);
     await mkdir(path, { recursive: true });
@@ -302,8 +302,8 @@ export class VolumeManager {
     // What containers have made of their volume's mode is theirs, also when a new agent looks at it.
     if (isThere && (await this.#noted(pod, 'ready', volume)) !== undefined) return;
     if (!isThere) {
-      const sizeBytes = quantityValue(sizeLimit);
-      await mountTmpfs(path, sizeBytes === undefined ? [] : [`size=${Math.ceil(sizeBytes)}`]);
+      const sizeBytes = memoryVolumeBytes(pod, volume, allocatable.memoryBytes);
+      await mountTmpfs(path, sizeBytes === undefined ? [] : [`size=${sizeBytes}`]);
     }
     const group = pod.spec?.securityContext?.fsGroup;
     if (group !== undefined) await chown(path, -1, group);

@@ -49,7 +49,13 @@ async function setUp(t: ExecutionContext, canMount: boolean) {
       ],
     },
   };
-  const facts = { podIP: '', hostIP: '', hostIPs: [], nodeName: 'n', allocatable: { cpuMilli: 1, memoryBytes: 1 } };
+  const facts = {
+    podIP: '',
+    hostIP: '',
+    hostIPs: [],
+    nodeName: 'n',
+    allocatable: { cpuMilli: 1, memoryBytes: 1, storageBytes: 64 * 2 ** 30 },
+  };
   const folder = join(dataDir, 'pods', 'u1', 'volumes');
   const readSecret = () => readFile(join(folder, 'login', 'password'), 'utf8');
   return { dataDir, clock, client, warnings, newAgent, pod, context: { pod, ...facts }, folder, readSecret };

@@ -184,7 +184,7 @@ test('keys and paths with dots lead nowhere', t => {
     hostIP: '',
     hostIPs: [],
     nodeName: 'n',
-    allocatable: { cpuMilli: 1, memoryBytes: 1 },
+    allocatable: { cpuMilli: 1, memoryBytes: 1, storageBytes: 64 * 2 ** 30 },
   };
   const sources = (data: Record<string, string>) => ({
     configMap: () => ({ data }),

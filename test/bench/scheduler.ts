@@ -15,23 +15,26 @@ interface Scene {
   readonly spec: Partial<PodSpec>;
   /** Owned pods are spread by the defaults. */
   readonly isOwned?: boolean;
+  /** What happens to the nodes before each decision. */
+  readonly before?: (snapshot: ClusterSnapshot, index: number) => void;
 }
 
 const selector = { labelSelector: { matchLabels: { app: 'app-0' } } };
 const term = (topologyKey: string) => ({ topologyKey, ...selector });
+const SPREAD: Partial<PodSpec> = {
+  topologySpreadConstraints: [ZONE, HOST].map(topologyKey => ({
+    topologyKey,
+    maxSkew: 5,
+    whenUnsatisfiable: 'DoNotSchedule',
+    ...selector,
+  })),
+};
 const SCENES: readonly Scene[] = [
   { name: 'plain', spec: {} },
   { name: 'of a ReplicaSet (spread by default)', spec: {}, isOwned: true },
   {
     name: 'spread over zones and hosts, hard',
-    spec: {
-      topologySpreadConstraints: [ZONE, HOST].map(topologyKey => ({
-        topologyKey,
-        maxSkew: 5,
-        whenUnsatisfiable: 'DoNotSchedule',
-        ...selector,
-      })),
-    },
+    spec: SPREAD,
   },
   {
     name: 'preferring to be apart',
@@ -62,6 +65,23 @@ const SCENES: readonly Scene[] = [
   },
 ];
 
+const starting = (index: number): Node => ({
+  ...nodeOf(index),
+  spec: { taints: [{ key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }] },
+});
+/** Clusters that change. */
+const CHANGES: readonly Scene[] = [
+  { name: 'spread hard, while a node comes up before each', spec: SPREAD, before: comeUp },
+  { name: 'spread hard, by a nodeSelector', spec: { ...SPREAD, nodeSelector: { [ZONE]: 'z1' } } },
+];
+
+/** The node with this number loses its taint, and the next one gets it. */
+function comeUp(snapshot: ClusterSnapshot, index: number): void {
+  const nodes = snapshot.nodes.length;
+  snapshot.setNode(nodeOf(index % nodes));
+  snapshot.setNode(starting((index + 1) % nodes));
+}
+
 export interface SchedulerBench {
   readonly nodes: readonly number[];
   readonly pods: number;
@@ -70,7 +90,7 @@ export interface SchedulerBench {
 
 export function benchScheduler({ nodes, pods, print }: SchedulerBench): void {
   for (const count of nodes) {
-    for (const scene of SCENES) {
+    for (const scene of [...SCENES, ...CHANGES]) {
       const perSecond = placedPerSecond(scene, count, pods);
       print(`  ${count} nodes, ${pods} pods ${scene.name}: ${Math.round(perSecond)} pods/s`);
     }
@@ -83,6 +103,7 @@ function placedPerSecond(scene: Scene, nodes: number, pods: number): number {
   const startedMs = performance.now();
   for (let index = 0; index < pods; index++) {
     const pod = podOf(index, scene);
+    scene.before?.(snapshot, index);
     const decision = decide(describePod(pod), snapshot, DEFAULT_PROFILE, Math.random);
     if (decision.kind !== 'place') throw new Error(`pod ${index} found no place`);
     snapshot.offset = (snapshot.offset + decision.searched) % snapshot.nodes.length;

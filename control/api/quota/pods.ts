@@ -42,10 +42,14 @@ const resourcesIn = ({ spec, status }: Pod) => [
 
 const isFinished = ({ status }: Pod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed';
 
-/** When a pod that is being deleted stops to count, in milliseconds since the epoch. */
+/**
+ * When a pod that is being deleted stops to count, in milliseconds since the epoch: its node may have been lost. Its time to
+ * leave counts once more after its end (k/k pkg/quota/v1/evaluator/core: QuotaV1Pod).
+ */
 export function podEndMs({ metadata }: Pod): number | undefined {
-  if (!metadata?.deletionTimestamp || metadata.deletionGracePeriodSeconds === undefined) return undefined;
-  return Date.parse(metadata.deletionTimestamp);
+  const { deletionTimestamp, deletionGracePeriodSeconds } = metadata ?? {};
+  if (!deletionTimestamp || deletionGracePeriodSeconds === undefined) return undefined;
+  return Date.parse(deletionTimestamp) + deletionGracePeriodSeconds * 1_000;
 }
 
 /** True for a pod that runs no more: it has ended, or should have. */

@@ -171,6 +171,28 @@ test('a service that changes its type takes and gives back what belongs to each'
   t.is((await put({ type: 'ClusterIP' })).healthCheckNodePort, undefined);
 });
 
+test('a new service has one number of the nodes for one port, whatever the protocols, and none of the lower ones', async t => {
+  const { call } = await harnessOf(t);
+  const port = (name: string, number: number, protocol: string, nodePort?: number) => ({
+    ...{ name, port: number, protocol },
+    ...(nodePort && { nodePort }),
+  });
+  type Port = { nodePort: number };
+  const make = async (name: string, ports: object[]): Promise<number[]> => {
+    const { body } = await call('POST', SERVICES, { body: service(name, { type: 'NodePort', ports }) });
+    return body.spec.ports.map(({ nodePort }: Port) => nodePort);
+  };
+  const [udp, tcp, web] = await make('dns', [port('u', 53, 'UDP'), port('t', 53, 'TCP'), port('w', 80, 'TCP')]);
+  t.is(udp, tcp);
+  t.not(udp, web);
+  t.deepEqual(await make('asked', [port('u', 53, 'UDP'), port('t', 53, 'TCP', 30_053)]), [30_053, 30_053]);
+  const ports = [port('u', 53, 'UDP', udp), port('t', 53, 'TCP', tcp), port('w', 80, 'TCP', web), port('x', 80, 'UDP')];
+  const later = await call('PUT', `${SERVICES}/dns`, { body: service('dns', { type: 'NodePort', ports }) });
+  t.is(new Set(later.body.spec.ports.map(({ nodePort }: Port) => nodePort)).size, 3, 'one that is added has its own');
+  for (let count = 0; count < 40; count++)
+    t.true(((await make(`s${count}`, [port('w', 80, 'TCP')]))[0] ?? 0) >= 30_086);
+});
+
 test('the masters are listed behind the Service kubernetes', async t => {
   const { call, server } = await harnessOf(t);
   const options = { server, identity: ADMIN, serviceCIDR: '10.96.0.0/16', securePort: 6443 };

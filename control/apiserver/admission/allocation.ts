@@ -40,6 +40,9 @@ const GUESSES = 32;
  */
 const STATIC_ADDRESSES_MIN = 16;
 const STATIC_ADDRESSES_MAX = 256;
+/** The same of ports: between 16 and 128, a thirty-second of the range (Kubernetes' ServiceNodePortStaticSubrange). */
+const STATIC_PORTS_MIN = 16;
+const STATIC_PORTS_MAX = 128;
 
 /** What is given away, and from where. */
 interface Allocator extends AllocationOptions {
@@ -63,7 +66,10 @@ function allocate(options: Allocator, request: AdmissionRequest, { object, old }
   if (service?.spec) {
     const unsupported = familyErrors(options, service.spec);
     if (unsupported.length > 0) throw invalid(request.kind, service.metadata?.name ?? '', unsupported);
-    const errors = [...giveAddresses(options, service.spec, before), ...givePorts(options, service.spec, before)];
+    const errors = [
+      ...giveAddresses(options, service.spec, before),
+      ...givePorts(options, service.spec, { before, isNew: old === undefined }),
+    ];
     if (errors.length > 0) throw invalid(request.kind, service.metadata?.name ?? '', errors);
   }
   const after = keysOf(service);
@@ -202,7 +208,11 @@ function findAddress(
   return index === undefined ? undefined : addressAt(range, index);
 }
 
-function givePorts(options: AllocationOptions, spec: ServiceSpec, before: ReadonlySet<string>): FieldError[] {
+function givePorts(
+  options: AllocationOptions,
+  spec: ServiceSpec,
+  { before, isNew }: { readonly before: ReadonlySet<string>; readonly isNew: boolean },
+): FieldError[] {
   const errors: FieldError[] = [];
   const own = new Map<number, string>();
   const state: PortState = { options, before, own, errors };
@@ -214,8 +224,12 @@ function givePorts(options: AllocationOptions, spec: ServiceSpec, before: Readon
   }
   if (spec.healthCheckNodePort) claimPort(state, spec.healthCheckNodePort, { field: 'spec.healthCheckNodePort' });
   if (hasNodePorts(spec)) {
+    // A new Service has one number of the nodes for one of its own, whatever the protocols: DNS is reached at one port.
+    const shared = new Map(isNew ? ports.flatMap(({ port, nodePort }) => (nodePort ? [[port, nodePort]] : [])) : []);
     for (const [index, port] of ports.entries()) {
-      port.nodePort ||= pickPort(state, `spec.ports[${index}].nodePort`, port.protocol ?? 'TCP');
+      port.nodePort ||=
+        shared.get(port.port) ?? pickPort(state, `spec.ports[${index}].nodePort`, port.protocol ?? 'TCP');
+      if (isNew) shared.set(port.port, port.nodePort);
     }
   }
   if (needsHealthPort(spec)) spec.healthCheckNodePort ||= pickPort(state, 'spec.healthCheckNodePort', 'TCP');
@@ -254,7 +268,13 @@ function claimPort(
 function pickPort({ options, own, errors }: PortState, field: string, protocol: string): number {
   const { cache, ports, random } = options;
   const isFree = (port: number) => !own.has(port) && !cache.resource(PORTS).get(PORTS + port);
-  const port = findFree({ from: ports.from, to: ports.to + 1 }, { isFree, random });
+  const size = ports.to + 1 - ports.from;
+  const fixed = Math.min(Math.max(STATIC_PORTS_MIN, Math.floor(size / 32)), STATIC_PORTS_MAX);
+  // A range that is hardly larger than the part is not divided.
+  const middle = ports.from + (size <= STATIC_PORTS_MIN ? 0 : fixed);
+  const port =
+    findFree({ from: middle, to: ports.to + 1 }, { isFree, random }) ??
+    findFree({ from: ports.from, to: middle }, { isFree, random });
   if (port === undefined) {
     errors.push({
       type: 'FieldValueInvalid',

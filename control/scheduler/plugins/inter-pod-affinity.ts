@@ -2,6 +2,7 @@
  * Pods that want to be near other pods, or away from them. Near means: in the same domain of a topology, such as a host or a
  * zone. A pod's wish to be alone also keeps away those that come later (k/k plugins/interpodaffinity).
  */
+import type { Node } from '../../api/generated/types.ts';
 import { differs } from '../cluster-events.ts';
 import type { NodeInfo } from '../node-info.ts';
 import { curable, incurable, type NodeFilter, type NodeScorer, type SchedulerPlugin } from '../plugin.ts';
@@ -29,23 +30,51 @@ export function interPodAffinity(
     score: (pod, snapshot) => scorerFor(pod, snapshot, options),
     helpedBy: ['node', 'namespace', 'ownChange', 'podChanged', 'podPlaced', 'podRemoved'],
     mayHelp(event, pod, snapshot) {
-      if (event.kind === 'node') return differs(event.node, event.old, ({ metadata }) => metadata?.labels);
-      if (event.kind === 'namespace' || event.kind === 'ownChange') return true;
-      if (event.kind === 'podChanged') return concerns(pod, [event.pod, event.old], snapshot);
-      if (event.kind !== 'podPlaced' && event.kind !== 'podRemoved') return false;
-      return concerns(pod, [event.pod], snapshot);
+      switch (event.kind) {
+        case 'node':
+          if (!event.changes.labels) return false;
+          return event.old ? movedFor(pod, event.node, event.old, snapshot) : isPlaceFor(pod, event.node);
+        case 'namespace':
+          return true;
+        case 'ownChange':
+          return differs(event.pod, event.old, ({ labels }) => labels);
+        case 'podPlaced':
+          return isWantedNear(pod, event.pod, snapshot);
+        case 'podRemoved':
+          return isAvoided(pod, event.pod, snapshot) || isAvoided(event.pod, pod, snapshot);
+        case 'podChanged':
+          return (
+            (isWantedNear(pod, event.pod, snapshot) && !isWantedNear(pod, event.old, snapshot)) ||
+            (isAvoided(pod, event.old, snapshot) && !isAvoided(pod, event.pod, snapshot))
+          );
+        default:
+          return false;
+      }
     },
   };
 }
 
-/** True if one of the pods is one that this one wants near or away, or that wants this one away. */
-function concerns(pod: PodInfo, others: readonly PodInfo[], snapshot: Snapshot): boolean {
-  const own = [...(pod.terms?.near ?? []), ...(pod.terms?.away ?? [])];
-  return others.some(
-    other =>
-      own.some(({ selector }) => selects(selector, other, snapshot)) ||
-      other.terms?.away.some(({ selector }) => selects(selector, pod, snapshot)),
-  );
+/** True if the other pod is one that this one must be near: all its terms speak of the same pods. */
+function isWantedNear({ terms }: PodInfo, other: PodInfo, snapshot: Snapshot): boolean {
+  const near = terms?.near ?? [];
+  return near.length > 0 && near.every(({ selector }) => selects(selector, other, snapshot));
+}
+
+const isAvoided = ({ terms }: PodInfo, other: PodInfo, snapshot: Snapshot) =>
+  (terms?.away ?? []).some(({ selector }) => selects(selector, other, snapshot));
+
+/** True if the pod could be near others on a node that is new. */
+const isPlaceFor = ({ terms }: PodInfo, { metadata }: Node) =>
+  (terms?.near ?? []).every(({ topologyKey }) => metadata?.labels?.[topologyKey] !== undefined);
+
+/** True if the node went to another domain of a topology that is wanted, or left one that is avoided. */
+function movedFor(pod: PodInfo, node: Node, old: Node, snapshot: Snapshot): boolean {
+  const isMoved = ({ topologyKey }: AffinityTerm) =>
+    node.metadata?.labels?.[topologyKey] !== old.metadata?.labels?.[topologyKey];
+  const hasLeft = (term: AffinityTerm) => isMoved(term) && old.metadata?.labels?.[term.topologyKey] !== undefined;
+  if (pod.terms?.near.some(isMoved) || pod.terms?.away.some(hasLeft)) return true;
+  const repelling = snapshot.away.meant(term => hasLeft(term) && selects(term.selector, pod, snapshot));
+  return repelling[Symbol.iterator]().next().done === false;
 }
 
 function filterFor(pod: PodInfo, snapshot: Snapshot): NodeFilter | undefined {
@@ -130,6 +159,7 @@ class RequiredCounts {
 function scorerFor(pod: PodInfo, snapshot: Snapshot, options: InterPodAffinityOptions): NodeScorer | undefined {
   const own = pod.terms?.preferred ?? [];
   const { hardPodAffinityWeight, ignorePreferredTermsOfExistingPods } = options;
+  if (own.length === 0 && ignorePreferredTermsOfExistingPods) return undefined;
   const liking = new DomainCounts();
   for (const { selector, topologyKey, weight } of own) {
     liking.include(topologyKey, snapshot.domainCounts(selector, topologyKey), weight);
@@ -140,10 +170,8 @@ function scorerFor(pod: PodInfo, snapshot: Snapshot, options: InterPodAffinityOp
       liking.include(topologyKey, counts, hardPodAffinityWeight);
     }
   }
-  if (own.length > 0 || !ignorePreferredTermsOfExistingPods) {
-    for (const [{ topologyKey, weight }, counts] of snapshot.preferred.meant(isMeant)) {
-      liking.include(topologyKey, counts, weight);
-    }
+  for (const [{ topologyKey, weight }, counts] of snapshot.preferred.meant(isMeant)) {
+    liking.include(topologyKey, counts, weight);
   }
   return liking.isUntouched ? undefined : { score: node => liking.sumAt(node), normalize: stretchRange };
 }
@@ -157,6 +185,7 @@ function stretchRange(scores: Float64Array): void {
     high = Math.max(high, score);
   }
   for (let index = 0; index < scores.length; index++) {
-    scores[index] = high === low ? 0 : Math.floor((100 * ((scores[index] ?? 0) - low)) / (high - low));
+    // Divided before multiplied, as in Kubernetes: 29 of 100 are 28.
+    scores[index] = high === low ? 0 : Math.floor(100 * (((scores[index] ?? 0) - low) / (high - low)));
   }
 }

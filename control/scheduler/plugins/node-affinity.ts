@@ -4,7 +4,6 @@
  */
 import type { Node, NodeAffinity, NodeSelectorTerm, Pod } from '../../api/generated/types.ts';
 import { matchesNodeTerm, matchesRequiredNode } from '../../client/node-selectors.ts';
-import { differs } from '../cluster-events.ts';
 import { incurable, type SchedulerPlugin, stretch } from '../plugin.ts';
 
 const MISMATCH = incurable("node(s) didn't match Pod's node affinity/selector");
@@ -43,12 +42,9 @@ export function nodeAffinity(added?: NodeAffinity): SchedulerPlugin {
     },
     helpedBy: ['node'],
     mayHelp(event, { pod }) {
-      if (event.kind !== 'node') return false;
-      return (
-        isAdmitted(event.node) &&
-        matchesRequiredNode(pod.spec, event.node) &&
-        differs(event.node, event.old, ({ metadata }) => metadata?.labels)
-      );
+      if (event.kind !== 'node' || !event.changes.labels) return false;
+      const suits = (node: Node) => isAdmitted(node) && matchesRequiredNode(pod.spec, node);
+      return suits(event.node) && !(event.old && suits(event.old));
     },
   };
 }

@@ -1,4 +1,5 @@
 /** Two pods on a node cannot listen on the same host port. */
+import { collide } from '../node-info.ts';
 import { curable, type SchedulerPlugin } from '../plugin.ts';
 
 const TAKEN = curable("node(s) didn't have free ports for the requested pod ports");
@@ -13,8 +14,6 @@ export const nodePorts: SchedulerPlugin = {
   mayHelp(event, { hostPorts }) {
     if (event.kind === 'node') return event.old === undefined;
     if (event.kind !== 'podRemoved') return false;
-    return event.pod.hostPorts.some(({ port, protocol }) =>
-      hostPorts.some(own => own.port === port && own.protocol === protocol),
-    );
+    return event.pod.hostPorts.some(freed => hostPorts.some(own => collide(own, freed)));
   },
 };

@@ -1,5 +1,6 @@
 /** A pod's requests must fit into what the node has left; among nodes, some strategy tells which are better. */
-import type { NodeInfo } from '../node-info.ts';
+import type { Node } from '../../api/generated/types.ts';
+import { NodeInfo } from '../node-info.ts';
 import { curable, type Refusal, type SchedulerPlugin } from '../plugin.ts';
 import { isEmpty, type PodInfo, type Resources } from '../pod-info.ts';
 import { type FitStrategy, LEAST_ALLOCATED, strategyScorer } from './resource-strategies.ts';
@@ -21,25 +22,29 @@ export function nodeResourcesFit(options: FitOptions = DEFAULT_FIT): SchedulerPl
   return {
     name: 'NodeResourcesFit',
     filter(pod) {
-      const { requests } = pod;
-      const scalars = [...requests.scalars].filter(([name, amount]) => amount > 0 && !isIgnored(name, options));
-      const wanted = { ...requests, scalars: new Map(scalars) };
+      const wanted = wantedBy(pod, options);
       if (isEmpty(wanted)) return { refuse: node => (node.pods.size < node.podsMax ? undefined : TOO_MANY) };
       return { refuse: node => (fits(wanted, node) ? undefined : refusalOf(wanted, node)) };
     },
     score: pod => strategyScorer(options.strategy, pod),
     helpedBy: ['node', 'podRemoved', 'podChanged', 'ownChange'],
     mayHelp(event, pod) {
-      if (event.kind === 'podRemoved') return isRelated(pod, event.pod);
-      if (event.kind === 'podChanged') return takesLess(event.old, event.pod);
-      if (event.kind === 'ownChange') return takesLess(event.old, event.pod);
-      return event.kind === 'node' && JSON.stringify(event.old?.status?.allocatable) !== allocatableOf(event.node);
+      // Its place alone may be what was missing.
+      if (event.kind === 'podRemoved') return true;
+      if (event.kind === 'podChanged') return givesBack(event.old, event.pod, pod);
+      if (event.kind === 'ownChange') return givesBack(event.old, event.pod, event.old);
+      return (
+        event.kind === 'node' && event.changes.allocatable && offersMore(event.node, event.old, wantedBy(pod, options))
+      );
     },
   };
 }
 
-const allocatableOf = ({ status }: { readonly status?: { readonly allocatable?: unknown } }) =>
-  JSON.stringify(status?.allocatable);
+/** What the pod asks for, but for what others look after. */
+function wantedBy({ requests }: PodInfo, options: FitOptions): Readonly<Resources> {
+  const scalars = [...requests.scalars].filter(([name, amount]) => amount > 0 && !isIgnored(name, options));
+  return { ...requests, scalars: new Map(scalars) };
+}
 
 const TOO_MANY_PODS = 'Too many pods';
 const TOO_MANY = curable(TOO_MANY_PODS);
@@ -87,22 +92,43 @@ function isIgnored(name: string, { ignoredResources, ignoredResourceGroups }: Fi
   return ignoredResources.has(name) || (slash > 0 && ignoredResourceGroups.has(name.slice(0, slash)));
 }
 
-/** True if the pod that goes gives back something that the other asks for; its place alone may be what was missing. */
-function isRelated({ requests: wanted }: PodInfo, { requests: freed }: PodInfo): boolean {
-  if (isEmpty(wanted) || isEmpty(freed)) return true;
-  return (
-    (wanted.cpu > 0 && freed.cpu > 0) ||
-    (wanted.memory > 0 && freed.memory > 0) ||
-    (wanted.ephemeralStorage > 0 && freed.ephemeralStorage > 0) ||
-    [...wanted.scalars.keys()].some(name => freed.scalars.has(name))
-  );
+/** True if the change leaves more of something that is wanted. */
+function givesBack(
+  { requests: before }: PodInfo,
+  { requests: after }: PodInfo,
+  { requests: wanted }: PodInfo,
+): boolean {
+  return isMoreOf(wanted, before, after);
 }
 
-function takesLess({ requests: before }: PodInfo, { requests: after }: PodInfo): boolean {
+/** True if this would fit on the node alone, and there is more on it than there was. */
+function offersMore(node: Node, old: Node | undefined, wanted: Readonly<Resources>): boolean {
+  const now = roomOf(node);
+  if (!fits(wanted, now)) return false;
+  if (!old) return true;
+  const then = roomOf(old);
+  return now.podsMax > then.podsMax || isMoreOf(wanted, now.allocatable, then.allocatable);
+}
+
+/** Every waiting pod is measured by the same node. */
+const rooms = new WeakMap<Node, NodeInfo>();
+
+/** The node as it would be without pods. */
+function roomOf(node: Node): NodeInfo {
+  const known = rooms.get(node);
+  if (known) return known;
+  const info = new NodeInfo(node.metadata?.name ?? '');
+  info.setNode(node);
+  rooms.set(node, info);
+  return info;
+}
+
+/** True if there is more in `a` than in `b` of something that is wanted. */
+function isMoreOf(wanted: Readonly<Resources>, a: Readonly<Resources>, b: Readonly<Resources>): boolean {
   return (
-    after.cpu < before.cpu ||
-    after.memory < before.memory ||
-    after.ephemeralStorage < before.ephemeralStorage ||
-    [...before.scalars].some(([name, amount]) => (after.scalars.get(name) ?? 0) < amount)
+    (wanted.cpu > 0 && a.cpu > b.cpu) ||
+    (wanted.memory > 0 && a.memory > b.memory) ||
+    (wanted.ephemeralStorage > 0 && a.ephemeralStorage > b.ephemeralStorage) ||
+    [...wanted.scalars].some(([name, amount]) => amount > 0 && (a.scalars.get(name) ?? 0) > (b.scalars.get(name) ?? 0))
   );
 }

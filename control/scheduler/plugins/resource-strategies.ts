@@ -36,7 +36,7 @@ export function strategyScorer(strategy: FitStrategy, pod: PodInfo): NodeScorer 
   const rate = rateOf(strategy);
   const ratio = strategy.type === 'RequestedToCapacityRatio';
   const readers = strategy.resources.flatMap(({ name, weight }) => {
-    const reader = readerOf(name, pod, !ratio);
+    const reader = readerOf(name, pod, true);
     return reader ? [{ reader, weight }] : [];
   });
   return {
@@ -78,8 +78,9 @@ function interpolate(shape: readonly ShapePoint[], utilization: number): number 
     if (utilization > point.utilization) continue;
     const before = shape[index - 1];
     if (!before) return scaled(point.score);
-    const share = (utilization - before.utilization) / (point.utilization - before.utilization);
-    return Math.trunc(scaled(before.score) + (scaled(point.score) - scaled(before.score)) * share);
+    const rise = (scaled(point.score) - scaled(before.score)) * (utilization - before.utilization);
+    // Whole numbers as long as may be: what is left over is cut off towards the point before, as in Kubernetes.
+    return scaled(before.score) + Math.trunc(rise / (point.utilization - before.utilization));
   }
   return scaled(shape.at(-1)?.score ?? 0);
 }
@@ -137,20 +138,33 @@ function asksFor({ requests }: PodInfo, name: string): boolean {
   return name === 'ephemeral-storage' ? requests.ephemeralStorage > 0 : (requests.scalars.get(name) ?? 0) > 0;
 }
 
-/** The standard deviation of the used shares. */
+/** The standard deviation of the used shares; computed step by step as Kubernetes does, since the last digit counts. */
 function deviation(readers: readonly Reader[], node: NodeInfo): number {
   let count = 0;
+  let first = 0;
+  let last = 0;
   let sum = 0;
-  let squares = 0;
   for (const reader of readers) {
-    const capacity = capacityOf(reader, node);
-    if (capacity === 0) continue;
-    const share = Math.min(1, usedOn(reader, node) / capacity);
+    const share = shareOf(reader, node);
+    if (share === undefined) continue;
+    if (count === 0) first = share;
+    last = share;
     count++;
     sum += share;
-    squares += share * share;
   }
   if (count < 2) return 0;
+  if (count === 2) return Math.abs((first - last) / 2);
   const mean = sum / count;
-  return Math.sqrt(Math.max(0, squares / count - mean * mean));
+  let squares = 0;
+  for (const reader of readers) {
+    const share = shareOf(reader, node);
+    if (share !== undefined) squares += (share - mean) * (share - mean);
+  }
+  return Math.sqrt(squares / count);
+}
+
+/** From 0 to 1; undefined if the node has none of the resource. */
+function shareOf(reader: Reader, node: NodeInfo): number | undefined {
+  const capacity = capacityOf(reader, node);
+  return capacity === 0 ? undefined : Math.min(1, usedOn(reader, node) / capacity);
 }

@@ -1,8 +1,8 @@
 /** Taints keep away pods that do not tolerate them; PreferNoSchedule only makes a node less welcome. */
-import type { Node, Pod } from '../../api/generated/types.ts';
+import type { Node, Pod, Taint } from '../../api/generated/types.ts';
 import { REPELLING_EFFECTS, tolerates, untoleratedTaint } from '../../client/taints.ts';
 import { differs } from '../cluster-events.ts';
-import { incurable, type SchedulerPlugin, stretch } from '../plugin.ts';
+import { incurable, type Refusal, type SchedulerPlugin, stretch } from '../plugin.ts';
 
 export const taintToleration: SchedulerPlugin = {
   name: 'TaintToleration',
@@ -11,7 +11,7 @@ export const taintToleration: SchedulerPlugin = {
     return {
       refuse({ node }) {
         const taint = repellingTaint(pod, node);
-        return taint && incurable(`node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`);
+        return taint && refusalFor(taint);
       },
     };
   },
@@ -34,6 +34,21 @@ export const taintToleration: SchedulerPlugin = {
     return event.old === undefined || repellingTaint(pod, event.old) !== undefined;
   },
 };
+
+/** By key and value: thousands of nodes that are starting have the same taint. */
+const refusals = new Map<string, Map<string, Refusal>>();
+const REFUSALS_MAX = 1_000;
+
+function refusalFor({ key, value = '' }: Taint): Refusal {
+  const known = refusals.get(key)?.get(value);
+  if (known) return known;
+  if (refusals.size >= REFUSALS_MAX) refusals.clear();
+  const ofKey = refusals.get(key) ?? new Map<string, Refusal>();
+  if (ofKey.size >= REFUSALS_MAX) ofKey.clear();
+  const refusal = incurable(`node(s) had untolerated taint {${key}: ${value}}`);
+  refusals.set(key, ofKey.set(value, refusal));
+  return refusal;
+}
 
 const repellingTaint = (pod: Pod, node: Node) =>
   node.spec?.taints?.length

@@ -34,10 +34,7 @@ export function topologySpread(defaults: SpreadDefaults = { type: 'System' }): S
     name: 'PodTopologySpread',
     filter(pod, snapshot) {
       const spreads = spreadsOf(pod, snapshot, { defaults, action: 'DoNotSchedule' });
-      if (spreads.length === 0) return undefined;
-      return isSimple(pod, spreads, snapshot)
-        ? new SimpleSpread(pod, spreads, snapshot)
-        : new HardSpread(pod, spreads, snapshot);
+      return spreads.length > 0 ? new HardSpread(pod, spreads, snapshot) : undefined;
     },
     score(pod, snapshot, feasible) {
       const spreads = spreadsOf(pod, snapshot, { defaults, action: 'ScheduleAnyway' });
@@ -48,20 +45,52 @@ export function topologySpread(defaults: SpreadDefaults = { type: 'System' }): S
     },
     helpedBy: ['node', 'nodeRemoved', 'ownChange', 'podChanged', 'podPlaced', 'podRemoved'],
     mayHelp(event, pod, snapshot) {
-      const isCounted = (other: PodInfo) => {
-        const spreads = spreadsOf(pod, snapshot, { defaults, action: 'DoNotSchedule' });
-        return spreads.some(({ selector }) => selects(selector, other, snapshot));
-      };
-      // With a node its domain may go, and that may have been the emptiest.
-      if (event.kind === 'ownChange' || event.kind === 'nodeRemoved') return true;
-      if (event.kind === 'podChanged') return isCounted(event.pod) || isCounted(event.old);
-      if (event.kind === 'podPlaced' || event.kind === 'podRemoved') return isCounted(event.pod);
-      return (
-        event.kind === 'node' &&
-        differs(event.node, event.old, ({ metadata, spec }) => [metadata?.labels, spec?.taints, spec?.unschedulable])
-      );
+      if (event.kind === 'node' && !event.changes.labels && !event.changes.taints) return false;
+      const spreads = spreadsOf(pod, snapshot, { defaults, action: 'DoNotSchedule' });
+      const isCounted = ({ selector }: Spread, other: PodInfo) => selects(selector, other, snapshot);
+      switch (event.kind) {
+        case 'podPlaced':
+        case 'podRemoved':
+          return spreads.some(spread => isCounted(spread, event.pod));
+        case 'podChanged': {
+          const isLeaving = event.pod.isTerminating !== event.old.isTerminating;
+          return spreads.some(spread => {
+            const isNow = isCounted(spread, event.pod);
+            return isNow !== isCounted(spread, event.old) || (isNow && isLeaving);
+          });
+        }
+        case 'ownChange':
+          return (
+            differs(event.pod, event.old, ({ labels }) => labels) ||
+            (spreads.some(({ constraint }) => constraint.nodeTaintsPolicy === 'Honor') &&
+              differs(event.pod, event.old, ({ pod: { spec } }) => spec?.tolerations))
+          );
+        // With a node its domain may go, and that may have been the emptiest.
+        case 'nodeRemoved':
+          return isOfAll(event.node, spreads);
+        case 'node':
+          return event.old ? movedFor(spreads, event.node, event.old) : isOfAll(event.node, spreads);
+        default:
+          return false;
+      }
     },
   };
+}
+
+const isOfAll = ({ metadata }: Node, spreads: readonly Spread[]) =>
+  spreads.every(({ constraint }) => metadata?.labels?.[constraint.topologyKey] !== undefined);
+
+/** True if the node came into the domains, left them, went to others of them, or repels other pods than before. */
+function movedFor(spreads: readonly Spread[], node: Node, old: Node): boolean {
+  const isIn = isOfAll(node, spreads);
+  if (isIn !== isOfAll(old, spreads)) return true;
+  return (
+    isIn &&
+    differs(node, old, ({ metadata, spec }) => [
+      spec?.taints,
+      spreads.map(({ constraint }) => metadata?.labels?.[constraint.topologyKey]),
+    ])
+  );
 }
 
 /** A constraint with the pods that it counts. */
@@ -75,14 +104,22 @@ interface Choice {
   readonly action: 'DoNotSchedule' | 'ScheduleAnyway';
 }
 
-function spreadsOf({ pod }: PodInfo, snapshot: Snapshot, { defaults, action }: Choice): readonly Spread[] {
-  const own = pod.spec?.topologySpreadConstraints ?? [];
+/** A pod that sleeps is asked again at every event: what it says itself is read once. */
+const ownSpreads = new WeakMap<PodInfo, readonly Spread[]>();
+
+function spreadsOf(info: PodInfo, snapshot: Snapshot, { defaults, action }: Choice): readonly Spread[] {
+  const { pod } = info;
+  const isOfAction = ({ whenUnsatisfiable }: TopologySpreadConstraint) => whenUnsatisfiable === action;
   const toSpread = (constraint: TopologySpreadConstraint) => ({
     constraint,
     selector: spreadSelector(pod, constraint),
   });
-  const isOfAction = ({ whenUnsatisfiable }: TopologySpreadConstraint) => whenUnsatisfiable === action;
-  if (own.length > 0) return own.filter(isOfAction).map(toSpread);
+  const asked = pod.spec?.topologySpreadConstraints ?? [];
+  if (asked.length > 0) {
+    const own = ownSpreads.get(info) ?? asked.map(toSpread);
+    ownSpreads.set(info, own);
+    return own.filter(({ constraint }) => isOfAction(constraint));
+  }
   const wanted = (defaults.type === 'System' ? SYSTEM_CONSTRAINTS : defaults.constraints).filter(isOfAction);
   if (wanted.length === 0) return [];
   const labelSelector = snapshot.workloads.selectorOf(pod);
@@ -114,28 +151,61 @@ function countEverywhere({ pod }: PodInfo, spreads: readonly Spread[], snapshot:
   return spreads.every(({ constraint }) => isCountedAnywhere(constraint));
 }
 
-interface SimplyCounted extends Spread {
-  /** Kept by the cluster; a domain without pods is not in it. */
-  readonly domains: Counts;
+/** The nodes that count for a constraint with their domains, and how many domains that are. */
+interface Reach {
+  readonly nodes: ReadonlyMap<string, string>;
   readonly size: number;
+}
+
+/** For each constraint; pods that are alike in all that matters here need not look at the nodes again. */
+function reachOf({ pod }: PodInfo, spreads: readonly Spread[], snapshot: Snapshot): readonly Reach[] {
+  const { nodeSelector, affinity, tolerations } = pod.spec ?? {};
+  const constraints = spreads.map(({ constraint }) => constraint);
+  const policies = constraints.map(each => [each.topologyKey, each.nodeAffinityPolicy, each.nodeTaintsPolicy]);
+  const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  const mindsTaints = constraints.some(({ nodeTaintsPolicy }) => nodeTaintsPolicy === 'Honor');
+  const key = JSON.stringify(['spread', policies, nodeSelector, required, mindsTaints && tolerations]);
+  return snapshot.remembered(key, () => {
+    // A node that lacks one of the labels is in no domain of the others either.
+    const isOfAllKeys = ({ labels }: NodeInfo) =>
+      constraints.every(({ topologyKey }) => labels[topologyKey] !== undefined);
+    const nodes = snapshot.nodes.filter(isOfAllKeys);
+    return constraints.map(constraint => {
+      const counted = nodes.filter(({ node }) => countsNode(pod, constraint, node));
+      const placed = counted.map(({ name, labels }) => [name, labels[constraint.topologyKey] ?? ''] as const);
+      return { nodes: new Map(placed), size: new Set(placed.map(([, domain]) => domain)).size };
+    });
+  });
+}
+
+interface Counted extends Spread {
+  /** Pods that count, by domain; a domain without any is not in it. */
+  readonly domains: Counts;
+  /** How many domains may take the pod. */
+  readonly size: number;
+  /** The only nodes that count; undefined for all that are in a domain. */
+  readonly nodes: Reach['nodes'] | undefined;
   /** What is tried out on top. */
   readonly more: Map<string, number>;
+  /** In the emptiest domain; undefined until it is asked for again. */
   fewest: number | undefined;
+  /** 1 if the pod itself counts. */
   readonly self: number;
 }
 
-/** The same as {@link HardSpread} where it need not look at nodes one by one. */
-class SimpleSpread implements NodeFilter {
+class HardSpread implements NodeFilter {
   readonly #snapshot: Snapshot;
-  readonly #counted: readonly SimplyCounted[];
+  readonly #counted: readonly Counted[];
 
   constructor(pod: PodInfo, spreads: readonly Spread[], snapshot: Snapshot) {
     this.#snapshot = snapshot;
+    const reach = isSimple(pod, spreads, snapshot) ? undefined : reachOf(pod, spreads, snapshot);
     const { sizes } = snapshot.topologies(spreads.map(({ constraint }) => constraint.topologyKey));
     this.#counted = spreads.map((spread, index) => ({
       ...spread,
-      domains: snapshot.domainCounts(spread.selector, spread.constraint.topologyKey),
-      size: sizes[index] ?? 0,
+      domains: domainsOf(spread, snapshot, reach?.[index]?.nodes),
+      size: (reach ? reach[index]?.size : sizes[index]) ?? 0,
+      nodes: reach?.[index]?.nodes,
       more: new Map(),
       fewest: undefined,
       self: selects(spread.selector, pod, snapshot) ? 1 : 0,
@@ -147,7 +217,7 @@ class SimpleSpread implements NodeFilter {
       const { constraint, domains, more, self } = counted;
       const domain = node.labels[constraint.topologyKey];
       if (domain === undefined) return NO_LABEL;
-      counted.fewest ??= fewestSimply(counted);
+      counted.fewest ??= fewestOf(counted);
       const count = (domains.get(domain) ?? 0) + (more.get(domain) ?? 0);
       if (count + self - counted.fewest > constraint.maxSkew) return TOO_MANY;
     }
@@ -158,14 +228,27 @@ class SimpleSpread implements NodeFilter {
     if (other.isTerminating) return;
     for (const counted of this.#counted) {
       const domain = node.labels[counted.constraint.topologyKey];
-      if (domain === undefined || !selects(counted.selector, other, this.#snapshot)) continue;
+      if (domain === undefined || counted.nodes?.has(node.name) === false) continue;
+      if (!selects(counted.selector, other, this.#snapshot)) continue;
       bump(counted.more, domain, sign);
       counted.fewest = undefined;
     }
   }
 }
 
-function fewestSimply({ constraint, domains, size, more }: SimplyCounted): number {
+/** How many pods there are in each domain: the cluster's own counts, or those of the nodes that count. */
+function domainsOf({ constraint, selector }: Spread, snapshot: Snapshot, nodes: Reach['nodes'] | undefined): Counts {
+  const { topologyKey } = constraint;
+  if (!nodes) return snapshot.domainCounts(selector, topologyKey);
+  const domains = new Map<string, number>();
+  for (const [name, count] of snapshot.podCounts(selector)) {
+    const domain = nodes.get(name);
+    if (domain !== undefined) bump(domains, domain, count);
+  }
+  return domains;
+}
+
+function fewestOf({ constraint, domains, size, more }: Counted): number {
   if (size < (constraint.minDomains ?? 1)) return 0;
   let fewest = Number.POSITIVE_INFINITY;
   let occupied = domains.size;
@@ -179,77 +262,6 @@ function fewestSimply({ constraint, domains, size, more }: SimplyCounted): numbe
     if (count < fewest) fewest = count;
   }
   return occupied < size ? 0 : fewest;
-}
-
-interface Counted extends Spread {
-  /** Pods that count, by domain; every domain that may take the pod is in it. */
-  readonly domains: Map<string, number>;
-  /** Of the emptiest domain; undefined until it is asked for again. */
-  fewest: number | undefined;
-  /** 1 if the pod itself counts. */
-  readonly self: number;
-}
-
-class HardSpread implements NodeFilter {
-  readonly #pod: PodInfo;
-  readonly #snapshot: Snapshot;
-  readonly #counted: readonly Counted[];
-
-  constructor(pod: PodInfo, spreads: readonly Spread[], snapshot: Snapshot) {
-    this.#pod = pod;
-    this.#snapshot = snapshot;
-    this.#counted = spreads.map(spread => ({
-      ...spread,
-      domains: new Map(),
-      fewest: undefined,
-      self: selects(spread.selector, pod, snapshot) ? 1 : 0,
-    }));
-    const pods = this.#counted.map(({ selector }) => snapshot.podCounts(selector));
-    for (const node of snapshot.nodes) if (this.#hasAllKeys(node)) this.#countNode(node, pods);
-  }
-
-  refuse(node: NodeInfo) {
-    for (const counted of this.#counted) {
-      const { constraint, domains, self } = counted;
-      const domain = node.labels[constraint.topologyKey];
-      if (domain === undefined) return NO_LABEL;
-      counted.fewest ??= fewestOf(counted);
-      if ((domains.get(domain) ?? 0) + self - counted.fewest > constraint.maxSkew) return TOO_MANY;
-    }
-    return undefined;
-  }
-
-  adjust(other: PodInfo, node: NodeInfo, sign: 1 | -1): void {
-    if (other.isTerminating || !this.#hasAllKeys(node)) return;
-    for (const counted of this.#counted) {
-      const { constraint, selector, domains } = counted;
-      if (!selects(selector, other, this.#snapshot) || !countsNode(this.#pod.pod, constraint, node.node)) continue;
-      const domain = node.labels[constraint.topologyKey] ?? '';
-      domains.set(domain, (domains.get(domain) ?? 0) + sign);
-      counted.fewest = undefined;
-    }
-  }
-
-  /** A node that lacks one of the labels is in no domain of the others either. */
-  #hasAllKeys({ labels }: NodeInfo): boolean {
-    for (const { constraint } of this.#counted) if (labels[constraint.topologyKey] === undefined) return false;
-    return true;
-  }
-
-  #countNode(node: NodeInfo, pods: readonly Counts[]): void {
-    for (const [index, { constraint, domains }] of this.#counted.entries()) {
-      if (!countsNode(this.#pod.pod, constraint, node.node)) continue;
-      const domain = node.labels[constraint.topologyKey] ?? '';
-      domains.set(domain, (domains.get(domain) ?? 0) + (pods[index]?.get(node.name) ?? 0));
-    }
-  }
-}
-
-function fewestOf({ constraint, domains }: Counted): number {
-  if (domains.size < (constraint.minDomains ?? 1)) return 0;
-  let fewest = Number.POSITIVE_INFINITY;
-  for (const count of domains.values()) if (count < fewest) fewest = count;
-  return fewest;
 }
 
 interface Scoring {

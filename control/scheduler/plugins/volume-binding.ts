@@ -3,7 +3,7 @@ import type { PersistentVolumeClaim, Pod } from '../../api/generated/types.ts';
 import { parseQuantity } from '../../client/quantities.ts';
 import { differs } from '../cluster-events.ts';
 import { incurable, type PodRefusal, type SchedulerPlugin } from '../plugin.ts';
-import type { PodInfo } from '../pod-info.ts';
+import { isOwnClaim, type PodInfo } from '../pod-info.ts';
 import type { Snapshot } from '../snapshot.ts';
 import { planVolumes, sortClaims } from '../volume-plan.ts';
 import type { VolumeCatalog } from '../volumes.ts';
@@ -27,9 +27,9 @@ export const volumeBinding: SchedulerPlugin = {
   mayHelp(event, pod, snapshot) {
     switch (event.kind) {
       case 'node':
-        return differs(event.node, event.old, ({ metadata }) => metadata?.labels);
+        return event.changes.labels;
       case 'claim':
-        return isOwn(pod, event.claim);
+        return isOwnClaim(pod, event.claim);
       case 'volume':
         return true;
       case 'storageClass':
@@ -45,10 +45,6 @@ export const volumeBinding: SchedulerPlugin = {
     }
   },
 };
-
-function isOwn({ namespace, claims }: PodInfo, { metadata }: PersistentVolumeClaim): boolean {
-  return metadata?.namespace === namespace && claims.includes(metadata.name ?? '');
-}
 
 function usesDriver(pod: PodInfo, driver: string, { volumes }: Snapshot): boolean {
   const claims = pod.claims.map(name => volumes.claims.get(`${pod.namespace}/${name}`));

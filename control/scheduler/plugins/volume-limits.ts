@@ -2,7 +2,7 @@
 import type { CSINode } from '../../api/generated/types.ts';
 import type { NodeInfo } from '../node-info.ts';
 import { curable, type SchedulerPlugin } from '../plugin.ts';
-import type { PodInfo } from '../pod-info.ts';
+import { isOwnClaim, type PodInfo } from '../pod-info.ts';
 import type { VolumeCatalog } from '../volumes.ts';
 
 const TOO_MANY = curable('node(s) exceed max volume count');
@@ -24,7 +24,7 @@ export const nodeVolumeLimits: SchedulerPlugin = {
       case 'podRemoved':
         return event.pod.claims.length > 0;
       case 'claim':
-        return event.claim.metadata?.namespace === pod.namespace && event.old === undefined;
+        return event.old === undefined && isOwnClaim(pod, event.claim);
       default:
         return event.kind === 'attachmentRemoved';
     }

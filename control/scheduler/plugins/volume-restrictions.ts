@@ -4,7 +4,7 @@
  */
 import type { Pod, Volume } from '../../api/generated/types.ts';
 import { curable, type NodeFilter, type SchedulerPlugin } from '../plugin.ts';
-import type { PodInfo } from '../pod-info.ts';
+import { isOwnClaim, type PodInfo } from '../pod-info.ts';
 import type { Snapshot } from '../snapshot.ts';
 
 const DISK_TAKEN = curable('node(s) had no available disk');
@@ -23,13 +23,19 @@ export const volumeRestrictions: SchedulerPlugin = {
   },
   helpedBy: ['claim', 'node', 'podRemoved'],
   mayHelp(event, pod) {
-    if (event.kind === 'claim') {
-      return event.claim.metadata?.namespace === pod.namespace && pod.claims.includes(event.claim.metadata.name ?? '');
-    }
+    if (event.kind === 'claim') return isOwnClaim(pod, event.claim);
     if (event.kind === 'node') return event.old === undefined;
-    return event.kind === 'podRemoved' && (event.pod.pod.spec?.volumes ?? []).length > 0;
+    return event.kind === 'podRemoved' && (sharesClaim(pod, event.pod) || sharesDisk(pod, event.pod));
   },
 };
+
+const sharesClaim = (pod: PodInfo, other: PodInfo) =>
+  other.namespace === pod.namespace && other.claims.some(name => pod.claims.includes(name));
+
+function sharesDisk({ pod }: PodInfo, { pod: other }: PodInfo): boolean {
+  const disks = disksOf(pod);
+  return disks.length > 0 && disksOf(other).some(taken => disks.some(wanted => collide(taken, wanted)));
+}
 
 function exclusiveClaims(pod: PodInfo, { volumes }: Snapshot): string[] {
   return pod.claims.filter(name =>

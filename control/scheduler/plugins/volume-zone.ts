@@ -3,6 +3,7 @@ import type { PersistentVolume } from '../../api/generated/types.ts';
 import { differs } from '../cluster-events.ts';
 import type { NodeInfo } from '../node-info.ts';
 import { incurable, type SchedulerPlugin } from '../plugin.ts';
+import { isOwnClaim } from '../pod-info.ts';
 
 const ELSEWHERE = incurable('node(s) had no available volume zone');
 /** Each under its present name and the one from before 1.17. */
@@ -14,7 +15,7 @@ const TOPOLOGY_LABELS: ReadonlyMap<string, string> = new Map([
 /** A label with the values that it may have. */
 interface Demand {
   readonly label: string;
-  readonly values: ReadonlySet<string>;
+  readonly values: readonly string[];
 }
 
 export const volumeZone: SchedulerPlugin = {
@@ -30,17 +31,17 @@ export const volumeZone: SchedulerPlugin = {
       refuse(node) {
         // A node that knows of no zones is taken to be in all.
         if (![...TOPOLOGY_LABELS.keys()].some(label => valueAt(node, label) !== undefined)) return undefined;
-        const isMet = ({ label, values }: Demand) => values.has(valueAt(node, label) ?? '');
+        const isMet = ({ label, values }: Demand) => values.includes(valueAt(node, label) ?? '');
         return demands.every(isMet) ? undefined : ELSEWHERE;
       },
     };
   },
   helpedBy: ['node', 'claim', 'volume', 'storageClass'],
   mayHelp(event, pod) {
-    if (event.kind === 'node') return differs(event.node, event.old, ({ metadata }) => metadata?.labels);
-    if (event.kind !== 'claim') return event.kind === 'volume' || event.kind === 'storageClass';
-    const { namespace, name = '' } = event.claim.metadata ?? {};
-    return namespace === pod.namespace && pod.claims.includes(name);
+    if (event.kind === 'node') return event.changes.labels;
+    if (event.kind === 'volume') return differs(event.volume, event.old, demandsOf);
+    if (event.kind === 'claim') return isOwnClaim(pod, event.claim);
+    return event.kind === 'storageClass' && event.old === undefined;
   },
 };
 
@@ -49,7 +50,7 @@ function demandsOf({ metadata }: PersistentVolume): Demand[] {
   const labels = metadata?.labels ?? {};
   return [...TOPOLOGY_LABELS].flatMap(([label, old]) => {
     const value = labels[label] ?? labels[old];
-    return value === undefined ? [] : [{ label, values: new Set(value.split('__')) }];
+    return value === undefined ? [] : [{ label, values: value.split('__') }];
   });
 }
 

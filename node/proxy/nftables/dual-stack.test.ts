@@ -32,7 +32,6 @@ const config = {
   family: 'ip6',
   table: 't',
   clusterCIDR: 'fd42::/56',
-  serviceCIDR: 'fd43::/112',
   nodeAddresses: ['2001:db8::1'],
   ownsRouteLocalnet: false,
 } as const;
@@ -55,7 +54,7 @@ test('the table for IPv6 speaks of nothing of IPv4', t => {
   t.notRegex(script, /\bip (saddr|daddr|t)\b|ipv4_addr|127\.0\.0|10\.4[23]|martians/);
   for (const line of [
     'dnat to [fd42::2]:8080',
-    'ip6 daddr fd43::/112 ip6 saddr != fd42::/56 meta mark set',
+    'ip6 daddr @cluster-ips ip6 saddr != fd42::/56 meta mark set',
     '{ 2001:db8::1 }',
     '{ fd43::a . tcp . 80 : goto svc-',
   ])

@@ -1,11 +1,14 @@
+import { once } from 'node:events';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
+import { until } from '../../../control/client/testing/until.ts';
 import { systemClock } from '../../clock.ts';
 import { makeNamespace, type Namespace, namespacesUnavailable } from '../../network/test-namespaces.ts';
-import { CommandOutputError, type RunCommand } from '../../runtime/command.ts';
+import { CommandOutputError, mustRun, type RunCommand } from '../../runtime/command.ts';
 import { proxyContract } from '../contract.ts';
 import type { ServicePort, ServiceProxy } from '../proxy.ts';
 import { anyPortsInTurn } from '../test-ports.ts';
+import { machineAddress, World } from '../test-world.ts';
 import { createNftablesProxy } from './nftables.ts';
 
 proxyContract(test, { kind: 'nftables', programs: ['nft', 'nsenter'] });
@@ -219,6 +222,16 @@ real('after a transaction that failed the whole table is written; a restarted ag
   await has(t, machine, both);
 });
 
+real('services are there also where the kernel lets no table say how long connections are remembered', async t => {
+  const machine = await Machine.make(t);
+  // The trial of the first family.
+  machine.failNext(1);
+  await (await machine.proxy()).sync([port]);
+  const { stdout } = await machine.namespace.run('nft', ['list', 'ruleset']);
+  t.is(stdout.match(/ct timeout services/g)?.length, 1, 'that of the other family');
+  t.is(stdout.match(/dnat to/g)?.length, 2);
+});
+
 real('a table of which the names are too many to read is written anew in one step', async t => {
   t.timeout(120_000);
   const [machine, fresh] = [await Machine.make(t), await Machine.make(t)];
@@ -247,4 +260,110 @@ real('what an agent reads at its start does not grow with the rules of services'
   await (await machine.proxy()).sync(ports);
   // Twice what the name of a chain takes, with all that stands around it.
   t.true(machine.longest > 0 && machine.longest < chains * 200, `${machine.longest} bytes for ${chains} chains`);
+});
+
+real('whom an endpoint sees: a client in its own name, or the node where the reply has to come back to it', async t => {
+  t.timeout(60_000);
+  const world = await World.make(t, { kind: 'nftables', programs: [] });
+  const [one, client, outsider] = [await world.server('one'), await world.pod('client'), await world.outsider()];
+  const proxy = await world.proxy('a');
+  const added = '10.99.0.5';
+  for (const range of ['10.43.0.0/16', '10.99.0.0/16'])
+    await mustRun(outsider.run, 'ip', ['route', 'add', range, 'via', machineAddress]);
+  const [node, far, service] = ['10.42.1.1', '192.168.77.2', `${machineAddress}:${port.nodePort}`];
+  const expect = async (localOnly: boolean, seen: readonly (readonly [Namespace, string, string])[]) => {
+    const endpoints = [{ address: one.address, port: 8080, local: true, cluster: true }];
+    await proxy.sync({ ...port, clusterIPs: ['10.43.0.10', added], affinitySeconds: 0, localOnly, endpoints });
+    for (const [from, target, address] of seen) {
+      t.deepEqual(await world.ask(from, 'TCP', target), [`one ${address}`], `${target}, ${address}, ${localOnly}`);
+    }
+  };
+  const inside = [
+    [client.namespace, '10.43.0.10:80', client.address],
+    [client.namespace, `${added}:80`, client.address],
+    [one.namespace, '10.43.0.10:80', node],
+    [world.machine, '10.43.0.10:80', node],
+    // Of a range that was added to the cluster's later.
+    [outsider, `${added}:80`, node],
+    [outsider, '10.43.0.10:80', node],
+    [world.machine, service, node],
+  ] as const;
+  await expect(false, [...inside, [client.namespace, service, node], [outsider, service, node]]);
+  await expect(true, [...inside, [client.namespace, service, client.address], [outsider, service, far]]);
+});
+
+real('what is translated on its way out carries the mark no further: a tunnel would inherit it', async t => {
+  t.timeout(60_000);
+  const world = await World.make(t, { kind: 'nftables', programs: [] });
+  const [{ address }, outsider] = [await world.server('one'), await world.outsider()];
+  const proxy = await world.proxy('a');
+  await proxy.sync({ ...port, endpoints: [{ address, port: 8080, local: true, cluster: true }] });
+  const input = `table ip watch {
+    counter marked { }
+    chain after { type filter hook postrouting priority 101 ; meta mark and 0x20000 != 0 counter name marked ; }
+  }`;
+  await mustRun(world.machine.run, 'nft', ['-f', '-'], { input });
+  t.deepEqual(await world.ask(outsider, 'TCP', `${machineAddress}:${port.nodePort}`), ['one 10.42.1.1']);
+  t.regex(await mustRun(world.machine.run, 'nft', ['list', 'counters']), /packets 0 /);
+});
+
+real(
+  'a packet that belongs to no window ends no connection: it would reach the client as the endpoint’s own',
+  async t => {
+    t.timeout(60_000);
+    const world = await World.make(t, { kind: 'nftables', programs: [] });
+    const [{ address, namespace }, client] = [await world.server('one'), await world.pod('client')];
+    const proxy = await world.proxy('a');
+    await proxy.sync({ ...port, endpoints: [{ address, port: 8080, local: true, cluster: true }] });
+    // Every other packet with data has a number that no receiver waits for; it is sent again in due form.
+    const input = `table ip spoil {
+    chain sent { type filter hook output priority 0 ; tcp sport 8080 tcp flags & (psh | syn) == psh numgen inc mod 2 == 0 tcp sequence set 1 ; }
+  }`;
+    await mustRun(namespace.run, 'nft', ['-f', '-'], { input });
+    for (const [from, target] of [
+      [client.namespace, '10.43.0.10:80'],
+      [world.machine, '10.43.0.10:80'],
+      [await world.outsider(), `${machineAddress}:${port.nodePort}`],
+    ] as const) {
+      const answers = await world.ask(from, 'TCP', target, 3);
+      t.deepEqual(
+        answers.map(answer => answer.split(' ')[0]),
+        ['one', 'one', 'one'],
+      );
+    }
+  },
+);
+
+real('a connection that one side has ended is kept for as long as the other may take', async t => {
+  t.timeout(60_000);
+  const world = await World.make(t, { kind: 'nftables', programs: [] });
+  const [server, client] = [await world.pod('server'), await world.pod('client')];
+  const proxy = await world.proxy('a');
+  await proxy.sync({ ...port, endpoints: [{ address: server.address, port: 8080, local: true, cluster: true }] });
+  const run = (namespace: Namespace, script: string) => {
+    const child = namespace.spawn(process.execPath, ['-e', `const net = require('node:net'); ${script}`]);
+    return once(child.stdout ?? t.fail(), 'data');
+  };
+  await run(
+    server.namespace,
+    "net.createServer({ allowHalfOpen: true }, s => s.resume()).listen(8080, '0.0.0.0', () => console.log('up'))",
+  );
+  for (const [from, target] of [
+    [client.namespace, '10.43.0.10'],
+    [world.machine, '10.43.0.10'],
+  ] as const) {
+    await run(
+      from,
+      `const s = net.connect({ host: '${target}', port: 80, allowHalfOpen: true }, () => s.end(() => console.log('ended')))`,
+    );
+  }
+  const ended = async () => {
+    const { stdout } = await world.machine.run('cat', ['/proc/net/nf_conntrack']);
+    return [...stdout.matchAll(/ tcp +6 (\d+) CLOSE_WAIT .* dport=80 /g)].map(([, seconds]) => Number(seconds));
+  };
+  await until('both are half closed', async () => (await ended()).length === 2);
+  t.true(
+    (await ended()).every(seconds => seconds > 3_000),
+    String(await ended()),
+  );
 });

@@ -17,8 +17,15 @@ import {
 } from '../../runtime/command.ts';
 import { type Frontend, planFrontends } from '../frontends.ts';
 import { ProxyUnavailableError, type ServicePort, type ServiceProxy } from '../proxy.ts';
-import { planConntrackDeletions } from './conntrack.ts';
-import { planTable, type RulesetConfig, routeLocalnetMarker, type TableFamily, type TablePlan } from './ruleset.ts';
+import { listingOf, planConntrackDeletions, planStaleDeletions } from './conntrack.ts';
+import {
+  planTable,
+  type RulesetConfig,
+  routeLocalnetMarker,
+  type TableFamily,
+  type TablePlan,
+  timeoutOfServices,
+} from './ruleset.ts';
 import { renderChange, renderRemoval, renderTable, type TableContents } from './script.ts';
 
 export interface NftablesProxyOptions {
@@ -43,6 +50,8 @@ const wholeAgainMs = 3_600_000;
 const namesBytesMax = 64 * 1024 * 1024;
 /** `nft` has this long for one thing: to write a table of 18,000 services takes it a minute and more on a busy machine. */
 const nftMsMax = 600_000;
+/** Connections in UDP that are looked at when an agent starts: some 300,000. */
+const connectionsBytesMax = 64 * 1024 * 1024;
 const tablePrefix = 'raftsman-svc-';
 const routeLocalnetFile = '/proc/sys/net/ipv4/conf/all/route_localnet';
 
@@ -54,8 +63,8 @@ interface Started {
   readonly config: RulesetConfig;
   /** What is known to be in the kernel; undefined if the whole table has to be written. */
   present: TablePlan | undefined;
-  /** What the table led to when it was last written. */
-  frontends: readonly Frontend[];
+  /** What the table led to when it was last written; undefined if another agent wrote it. */
+  frontends: readonly Frontend[] | undefined;
 }
 
 type Ranges = Omit<Parameters<ServiceProxy['start']>[0], 'ipv6'>;
@@ -117,27 +126,37 @@ class FamilyProxy {
       const why = missing ? 'nft is missing: install nftables' : `nft does not work: ${String(error)}`;
       throw new ProxyUnavailableError(why, { cause: error });
     });
-    this.#started = { config: await this.#configOf(options), present: undefined, frontends: [] };
+    this.#started = { config: await this.#configOf(options), present: undefined, frontends: undefined };
   }
 
-  async #configOf({ clusterCIDR, serviceCIDR, nodeAddresses }: Ranges): Promise<RulesetConfig> {
+  async #configOf({ clusterCIDR, nodeAddresses }: Ranges): Promise<RulesetConfig> {
+    const hasTimeouts = await this.#hasTimeouts();
     if (this.#family === 'ip6') {
       return {
         family: 'ip6',
         table: this.#table,
         clusterCIDR: ipv6RangeText(clusterCIDR),
-        serviceCIDR: ipv6RangeText(serviceCIDR),
         nodeAddresses: nodeAddresses.filter(address => address.includes(':')).map(ipv6AddressOf),
         ownsRouteLocalnet: false,
+        hasTimeouts,
       };
     }
     return {
       table: this.#table,
       clusterCIDR: formatCidr(parseCidr(clusterCIDR)),
-      serviceCIDR: formatCidr(parseCidr(serviceCIDR)),
       nodeAddresses: nodeAddresses.filter(address => !address.includes(':')).map(checked),
       ownsRouteLocalnet: await this.#takeRouteLocalnet(),
+      hasTimeouts,
     };
+  }
+
+  async #hasTimeouts(): Promise<boolean> {
+    const [family, table] = [this.#family, `${this.#table}-trial`];
+    const input = `add table ${family} ${table}
+add ct timeout ${family} ${table} trial { ${timeoutOfServices(family)} }
+delete table ${family} ${table}
+`;
+    return (await this.#run('nft', ['-f', '-'], { input, timeoutMs: nftMsMax })).code === 0;
   }
 
   sync(ports: readonly ServicePort[]): Promise<void> {
@@ -254,12 +273,28 @@ class FamilyProxy {
     await this.#nft(`${input}\n`);
   }
 
-  /** UDP has no end of a connection: the kernel would go on translating to an endpoint that is gone. */
-  async #forgetConnections(before: readonly Frontend[], after: readonly Frontend[]): Promise<void> {
-    const deletions = planConntrackDeletions(before, after, this.#family === 'ip' ? 4 : 6);
-    if (deletions.length === 0 || !(await commandExists(this.#run, 'conntrack', ['--version']))) return;
+  /** See `conntrack.ts`. */
+  async #forgetConnections(before: readonly Frontend[] | undefined, after: readonly Frontend[]): Promise<void> {
+    const family = this.#family === 'ip' ? 4 : 6;
+    const isNeeded = (frontends: readonly Frontend[]) => frontends.some(({ protocol }) => protocol === 'udp');
+    if (!isNeeded(after) && !isNeeded(before ?? [])) return;
+    const deletions = before ? planConntrackDeletions(before, after, family) : undefined;
+    if (deletions?.length === 0 || !(await commandExists(this.#run, 'conntrack', ['--version']))) return;
     // It fails if it finds nothing to delete.
-    for (const deletion of deletions) await this.#run('conntrack', deletion);
+    for (const deletion of deletions ?? (await this.#stale(after, family))) await this.#run('conntrack', deletion);
+  }
+
+  async #stale(frontends: readonly Frontend[], family: 4 | 6): Promise<string[][]> {
+    const listing = await this.#run('conntrack', listingOf(family), { outputBytesMax: connectionsBytesMax }).catch(
+      (error: unknown) => {
+        if (error instanceof CommandOutputError) return undefined;
+        throw error;
+      },
+    );
+    // Of too many to look at each, all that go to these services are forgotten: they begin anew with the next packet.
+    return listing
+      ? planStaleDeletions(listing.stdout, frontends, family)
+      : planConntrackDeletions([], frontends, family);
   }
 }
 

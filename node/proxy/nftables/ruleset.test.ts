@@ -1,14 +1,12 @@
 import test from 'ava';
 import { planFrontends } from '../frontends.ts';
 import type { ServicePort } from '../proxy.ts';
-import { planConntrackDeletions } from './conntrack.ts';
 import { planTable } from './ruleset.ts';
 import { renderRemoval, renderTable, type TableContents } from './script.ts';
 
 const config = {
   table: 'raftsman-svc-test',
   clusterCIDR: '10.42.0.0/16',
-  serviceCIDR: '10.43.0.0/16',
   nodeAddresses: ['192.168.77.1'],
   ownsRouteLocalnet: false,
 };
@@ -66,6 +64,24 @@ test('a service with a cluster address and two endpoints', t => {
     'add element node-addresses { 127.0.0.1, 192.168.77.1 }',
     'add element cluster-ips { 10.43.0.10 }',
   ]);
+});
+
+test('a pod’s host port is looked up on every address, SCTP as the others', t => {
+  const [to] = port().endpoints;
+  const host = { clusterIPs: [], nodePort: 30080, localOnly: true, endpoints: to ? [to] : [] };
+  const lines = serviceLines([
+    port({ ...host, id: 'pod', everyAddress: true, protocol: 'SCTP' }),
+    port({ ...host, id: 'service' }),
+  ]);
+  t.deepEqual(
+    lines.filter(line => /-ports|dnat/.test(line)),
+    [
+      'add rule ep0 meta l4proto sctp dnat to 10.42.1.2:8080',
+      'add rule ep1 meta l4proto tcp dnat to 10.42.1.2:8080',
+      'add element node-ports { sctp . 30080 : goto ext0, tcp . 30080 : goto ext1 }',
+      'add element host-ports { sctp . 30080 : goto ext0 }',
+    ],
+  );
 });
 
 test('a node port that stays on its node, with affinity', t => {
@@ -201,6 +217,14 @@ test('nothing from an object gets into the script unchecked', t => {
   t.is(renderRemoval('x'), 'add table ip x\ndelete table ip x\n');
 });
 
+test('an address with zeros in front is read in tens, as the API reads it', t => {
+  const [one, two] = planFrontends([
+    port({ clusterIPs: ['10.43.0.011'] }),
+    port({ id: 'z', clusterIPs: ['10.43.0.11'] }),
+  ]);
+  t.deepEqual([one?.clusterIPs, two?.clusterIPs], [['10.43.0.11'], []]);
+});
+
 test('of two that claim one address the first by name has it', t => {
   const [b, a] = [port({ id: 'b', nodePort: 30080 }), port({ id: 'a', nodePort: 30080 })];
   const plan = planFrontends([b, a]);
@@ -211,24 +235,6 @@ test('of two that claim one address the first by name has it', t => {
       ['b', [], 0],
     ],
   );
-});
-
-test('UDP connections to what is gone, and to where nothing was, are forgotten', t => {
-  const udp = (change: Partial<ServicePort> = {}) =>
-    planFrontends([port({ protocol: 'UDP', nodePort: 30053, ...change })]);
-  t.deepEqual(planConntrackDeletions(udp(), udp()), []);
-  t.deepEqual(
-    planConntrackDeletions(
-      udp(),
-      udp({ endpoints: [{ address: '10.42.2.2', port: 8080, local: false, cluster: true }] }),
-    ),
-    [['-D', '-p', 'udp', '--dst-nat', '10.42.1.2']],
-  );
-  t.deepEqual(planConntrackDeletions(udp({ endpoints: [] }), udp()), [
-    ['-D', '-p', 'udp', '--orig-dst', '10.43.0.10', '--orig-port-dst', '80'],
-    ['-D', '-p', 'udp', '--orig-port-dst', '30053'],
-  ]);
-  t.deepEqual(planConntrackDeletions(planFrontends([port()]), []), []);
 });
 
 test("a load balancer's address that not everybody may use is looked up once, whether or not there are endpoints", t => {

@@ -27,16 +27,19 @@ export interface RulesetConfig {
   readonly family?: TableFamily;
   readonly table: string;
   readonly clusterCIDR: string;
-  readonly serviceCIDR: string;
   /** Where node ports are served, for IPv4 with 127.0.0.1; the node's own first. */
   readonly nodeAddresses: readonly string[];
   /** Whether the machine routes 127.0.0.0/8 only because of us (see `nftables.ts`). */
   readonly ownsRouteLocalnet: boolean;
+  /** Whether a table can say how long the kernel remembers connections; some kernels are built without. */
+  readonly hasTimeouts?: boolean;
 }
 /** All that a table shall hold, by name. */
 export interface TablePlan {
   readonly family: TableFamily;
   readonly table: string;
+  /** Of `ct timeout`; never change under their names. */
+  readonly timeouts: ReadonlyMap<string, string>;
   readonly chains: ReadonlyMap<string, Chain>;
   readonly sets: ReadonlyMap<string, NamedSet>;
   /** What each frontend brought, by all that is said of it: the next plan takes over what stays as it is. */
@@ -49,6 +52,8 @@ interface FrontendPart {
   /** Elements of the maps and sets that packets are looked up in; of maps with their data. */
   readonly serviceIps: readonly (readonly [key: string, data: string])[];
   readonly nodePorts: readonly (readonly [key: string, data: string])[];
+  /** Those of the node ports that all of the machine's addresses have. */
+  readonly hostPorts: readonly (readonly [key: string, data: string])[];
   readonly refusedIps: readonly (readonly [key: string, data: string])[];
   readonly refusedNodePorts: readonly (readonly [key: string, data: string])[];
   readonly limitedIps: readonly (readonly [key: string, data: string])[];
@@ -75,6 +80,15 @@ const affinityClientsMax = 65_535;
 /** The kernel's bound for a comment. */
 const commentLengthMax = 120;
 
+const servicesTimeout = 'services';
+/** Seconds for which the kernel remembers a connection to a service of which one side is ended (kube-proxy's; Linux: 60). */
+const closeWaitSeconds = 3_600;
+
+/** What `ct timeout` says of connections to services. */
+export function timeoutOfServices(family: TableFamily): string {
+  return `protocol tcp ; l3proto ${family} ; policy = { close_wait : ${closeWaitSeconds} } ;`;
+}
+
 type Named<T> = readonly [name: string, T];
 
 /**
@@ -93,6 +107,7 @@ export function planTable(config: RulesetConfig, frontends: readonly Frontend[],
   return {
     family: familyOf(config),
     table: config.table,
+    timeouts: new Map(config.hasTimeouts ? [[servicesTimeout, timeoutOfServices(familyOf(config))]] : []),
     chains: byName([...baseChains(config), ...all.flatMap(part => part.chains)]),
     sets: byName([...lookups(config, all, clusterIps), ...all.flatMap(part => part.affinitySets)]),
     parts,
@@ -107,22 +122,36 @@ function byName<T>(all: readonly Named<T>[]): Map<string, T> {
 }
 
 const familyOf = ({ family }: RulesetConfig): TableFamily => family ?? 'ip';
+const loopbackOf = (config: RulesetConfig): string => (familyOf(config) === 'ip' ? '127.0.0.0/8' : '::1');
 const addressType = (config: RulesetConfig): string => (familyOf(config) === 'ip' ? 'ipv4_addr' : 'ipv6_addr');
 
 function baseChains(config: RulesetConfig): Named<Chain>[] {
-  const { clusterCIDR, serviceCIDR } = config;
   const ip = familyOf(config);
   const services = [
-    `${ip} daddr ${serviceCIDR} ${ip} saddr != ${clusterCIDR} meta mark set meta mark or ${masqueradeMark}`,
+    // Service addresses may come from more than one range (ServiceCIDR objects).
+    `${ip} daddr @cluster-ips ${ip} saddr != ${config.clusterCIDR} meta mark set meta mark or ${masqueradeMark}`,
     `${ip} daddr . meta l4proto . th dport vmap @service-ips`,
     `${ip} daddr @node-addresses meta l4proto . th dport vmap @node-ports`,
+    // Of the loopback range only 127.0.0.1 is a node's: others have resolvers of the machine.
+    `${ip} daddr != ${loopbackOf(config)} fib daddr type local meta l4proto . th dport vmap @host-ports`,
   ];
+  // Of those that were translated, once it is known which: where each passes whichever way it goes.
+  const remember = config.hasTimeouts ? [`ct status dnat meta l4proto tcp ct timeout set "${servicesTimeout}"`] : [];
   const refuse = [
+    ...remember,
     `${ip} daddr . meta l4proto . th dport vmap @refused-ips`,
     `${ip} daddr @cluster-ips reject`,
     `${ip} daddr @node-addresses meta l4proto . th dport vmap @refused-node-ports`,
   ];
-  const masquerade = [`meta mark and ${masqueradeMark} != 0 masquerade`];
+  const masquerade = [
+    `meta mark and ${masqueradeMark} == 0 return`,
+    // A tunnel's packet inherits the mark of the packet within and would be translated too.
+    `meta mark set meta mark xor ${masqueradeMark}`,
+    'masquerade fully-random',
+  ];
+  // What belongs to no connection that the kernel knows is not translated back: the client would reset whom it never asked,
+  // and with that the connection that it is of. It lost nothing, for its sender sends again.
+  const stray = `ct state invalid ${ip} saddr ${config.clusterCIDR} meta l4proto tcp drop`;
   const admit = [`${ip} daddr . meta l4proto . th dport vmap @limited-ips`];
   return [
     // Between the kernel's look at connections and the translation, which hides what was asked for.
@@ -134,9 +163,10 @@ function baseChains(config: RulesetConfig): Named<Chain>[] {
     ['services', { rules: services }],
     ['postrouting', { hook: 'type nat hook postrouting priority 100 ;', rules: masquerade }],
     // Before the rules of others: a firewall that drops would make clients wait instead of being refused.
-    ['filter-input', { hook: 'type filter hook input priority -10 ;', rules: ['jump refuse'] }],
-    ['filter-forward', { hook: 'type filter hook forward priority -10 ;', rules: ['jump refuse'] }],
-    ['filter-output', { hook: 'type filter hook output priority -10 ;', rules: ['jump refuse'] }],
+    // Only what begins: a reply may go to a port that is a service's too.
+    ['filter-input', { hook: 'type filter hook input priority -10 ;', rules: ['ct state new jump refuse', stray] }],
+    ['filter-forward', { hook: 'type filter hook forward priority -10 ;', rules: ['ct state new jump refuse', stray] }],
+    ['filter-output', { hook: 'type filter hook output priority -10 ;', rules: ['ct state new jump refuse'] }],
     ['refuse', { rules: refuse }],
     // No verdict of its own, as a map's data has to be.
     ['refused', { rules: ['reject'] }],
@@ -166,12 +196,14 @@ function lookups(
   const loopback = familyOf(config) === 'ip' ? ['127.0.0.1'] : [];
   const serviceIps = new Map(parts.flatMap(part => part.serviceIps));
   const nodePorts = new Map(parts.flatMap(part => part.nodePorts));
+  const hostPorts = new Map(parts.flatMap(part => part.hostPorts));
   const refusedIps = new Map(parts.flatMap(part => part.refusedIps));
   const refusedNodePorts = new Map(parts.flatMap(part => part.refusedNodePorts));
   const limitedIps = new Map(parts.flatMap(part => part.limitedIps));
   return [
     ['service-ips', { isMap: true, type: `${place} : verdict`, elements: serviceIps }],
     ['node-ports', { isMap: true, type: `${port} : verdict`, elements: nodePorts }],
+    ['host-ports', { isMap: true, type: `${port} : verdict`, elements: hostPorts }],
     ['node-addresses', plain(address, [...loopback, ...config.nodeAddresses])],
     ['cluster-ips', plain(address, clusterIps)],
     ['refused-ips', { isMap: true, type: `${place} : verdict`, elements: refusedIps }],
@@ -200,6 +232,7 @@ function partOf(config: RulesetConfig, frontend: Frontend): FrontendPart {
       ...(hasExternalChain ? all(others, toExternal) : []),
     ],
     nodePorts: hasExternalChain ? all(nodePorts, toExternal) : [],
+    hostPorts: hasExternalChain && frontend.everyAddress ? all(nodePorts, toExternal) : [],
     refusedIps: [
       // Where nobody has an endpoint, all that goes to a cluster address is refused anyway.
       ...(internal.length === 0 && isServed ? all(ips, refusal) : []),

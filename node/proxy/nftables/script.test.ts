@@ -12,7 +12,6 @@ const configs = {
   ip: {
     table: 't',
     clusterCIDR: '10.42.0.0/16',
-    serviceCIDR: '10.43.0.0/16',
     nodeAddresses: ['192.0.2.1'],
     ownsRouteLocalnet: true,
   },
@@ -20,7 +19,6 @@ const configs = {
     family: 'ip6',
     table: 't',
     clusterCIDR: 'fd42::/56',
-    serviceCIDR: 'fd43::/112',
     nodeAddresses: ['2001:db8::1'],
     ownsRouteLocalnet: false,
   },

@@ -28,6 +28,7 @@ export function renderTable(plan: TablePlan, existing: TableContents): string {
   const staleSets = [...existing.sets].filter(name => !sets.has(name));
   return script([
     `add table ${table}`,
+    ...[...plan.timeouts].map(([name, timeout]) => `add ct timeout ${table} ${name} { ${timeout} }`),
     ...[...sets].map(([name, set]) => declareSet(table, name, set)),
     ...[...chains].map(([name, chain]) => declareChain(table, name, chain)),
     // Nothing may point at what is going to be deleted.

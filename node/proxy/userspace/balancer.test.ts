@@ -56,3 +56,14 @@ test('whom a client gets may depend on where it is', t => {
     [true, false],
   );
 });
+
+test('what still serves keeps its clients, and gets no others', t => {
+  const { made } = balancer(0);
+  const [first, second] = endpoints;
+  if (first === undefined || second === undefined) return t.fail();
+  made.update(() => [second], 0, [first.address]);
+  t.true(made.mayKeep('a', first));
+  t.is(made.pick('b', new Set()), second);
+  made.update(() => [second], 0);
+  t.false(made.mayKeep('a', first));
+});

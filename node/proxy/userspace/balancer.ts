@@ -14,14 +14,23 @@ export class Balancer {
   readonly #clients = new Map<string, { readonly key: string; readonly expiresAt: number }>();
   #endpointsFor: (client: string) => readonly Endpoint[] = () => [];
   #affinityMs = 0;
+  #draining: ReadonlySet<string> = new Set();
 
   constructor(deps: BalancerDeps) {
     this.#deps = deps;
   }
 
-  /** @param endpointsFor those that a client may be sent to: the traffic policy looks at where it is */
-  update(endpointsFor: (client: string) => readonly Endpoint[], affinitySeconds: number): void {
+  /**
+   * @param endpointsFor those that a client may be sent to: the traffic policy looks at where it is
+   * @param draining addresses that keep the clients they have
+   */
+  update(
+    endpointsFor: (client: string) => readonly Endpoint[],
+    affinitySeconds: number,
+    draining: readonly string[] = [],
+  ): void {
     this.#endpointsFor = endpointsFor;
+    this.#draining = new Set(draining);
     this.#affinityMs = affinitySeconds * 1000;
     if (affinitySeconds === 0) this.#clients.clear();
   }
@@ -36,6 +45,7 @@ export class Balancer {
 
   /** Whether a client may still be where it was sent before. */
   mayKeep(client: string, endpoint: Endpoint): boolean {
+    if (this.#draining.has(endpoint.address)) return true;
     return this.#endpointsFor(client).some(one => keyOf(one) === keyOf(endpoint));
   }
 

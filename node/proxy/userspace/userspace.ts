@@ -148,6 +148,8 @@ class UserspaceProxy implements ServiceProxy {
       wanted.set(`${one.frontend.protocol} ${one.host} ${one.port}`, one);
     };
     for (const frontend of frontends) {
+      // A process can neither listen nor connect in SCTP.
+      if (frontend.protocol === 'sctp') continue;
       const { port, nodePort } = frontend;
       const { internal, external, shortCut } = waysOf(frontend);
       for (const host of frontend.clusterIPs) add({ frontend, endpoints: internal, host, port });
@@ -182,7 +184,7 @@ class UserspaceProxy implements ServiceProxy {
       if (admits?.(client) === false) return [];
       return this.#isInside(client) ? shortCut : endpoints;
     };
-    balancer.update(endpointsFor, frontend.affinitySeconds);
+    balancer.update(endpointsFor, frontend.affinitySeconds, frontend.draining);
     existing?.udp?.retain();
     if (existing !== undefined) return undefined;
     const isTcp = frontend.protocol === 'tcp';

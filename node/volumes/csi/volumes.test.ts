@@ -336,7 +336,7 @@ asRoot('a driver that wants it is asked again from time to time, with what is ne
     hostIP: '',
     hostIPs: [],
     nodeName: 'node-1',
-    allocatable: { cpuMilli: 1, memoryBytes: 1 },
+    allocatable: { cpuMilli: 1, memoryBytes: 1, storageBytes: 64 * 2 ** 30 },
   };
   await bench.agent.volumes.refresh(pod, context);
   await until('it is published again', () => driver.publishes.length === 2);

@@ -146,6 +146,32 @@ export const order: readonly PodCase[] = [
     },
   },
   {
+    name: 'pre-stop-of-all-at-once',
+    spec: {
+      terminationGracePeriodSeconds: 30,
+      volumes: [{ name: 'v', hostPath: { path: '/tmp/raftsman-pods-at-once-$PORT', type: 'DirectoryOrCreate' } }],
+      initContainers: [
+        sh(`trap '${note('side')}; exit 0' TERM; while :; do sleep 0.1; done`, {
+          name: 'side',
+          ...sidecar,
+          ...mount,
+          lifecycle: { preStop: { exec: { command: ['sh', '-c', note('hook')] } } },
+        }),
+      ],
+      containers: [sh(`echo up; trap 'sleep 4; ${note('main')}; exit 0' TERM; while :; do sleep 0.1; done`, mount)],
+    },
+    logs: { main: 'up\n' },
+    then: async pod => {
+      const { readFile, rm } = await import('node:fs/promises');
+      await pod.remove();
+      await pod.gone();
+      const folder = `/tmp/raftsman-pods-at-once-${pod.port}`;
+      const text = await readFile(`${folder}/log`, 'utf8');
+      await rm(folder, { recursive: true });
+      check(text === 'hook\nmain\nside\n', text);
+    },
+  },
+  {
     name: 'a-failing-sidecar-fails-no-pod',
     spec: {
       initContainers: [sh("trap 'exit 9' TERM; while :; do sleep 0.1; done", { name: 'side', ...sidecar })],
@@ -213,7 +239,7 @@ export const order: readonly PodCase[] = [
     },
     end: { containers: { main: { restarts: n => Number(n) >= 1, ready: false } } },
     events: [
-      ['FailedPostStartHook', /PostStartHook failed/],
+      ['FailedPostStartHook', /PostStartHook failed$/],
       ['Killing', /FailedPostStartHook/],
     ],
   },

@@ -99,12 +99,26 @@ export const probes: readonly PodCase[] = [
         web({ livenessProbe: { httpGet: { path: '/ok', port: 'absent' }, ...fast, failureThreshold: 1000 } }),
       ],
     },
-    events: [['Unhealthy', /couldn't find port/]],
+    events: [['Unhealthy', /Liveness probe errored .*parsing "absent": invalid syntax/]],
+  },
+  {
+    name: 'liveness-command-with-variables',
+    spec: {
+      containers: [
+        waits('main', {
+          env: [{ name: 'FILE', value: '/etc/hosts' }],
+          livenessProbe: { ...exec('test', '-e', '$(FILE)'), ...fast },
+        }),
+      ],
+    },
+    end: { phase: 'Running' },
+    then: staysUp,
   },
   {
     name: 'liveness-leaves-a-never-pod-failed',
     spec: { containers: [waits('main', { livenessProbe: { ...exec('false'), ...fast } })] },
     end: { phase: 'Succeeded', containers: { main: { state: 'terminated', restarts: 0 } } },
+    events: [['Killing', /Container main failed liveness probe$/]],
   },
   {
     name: 'liveness-with-its-own-grace',

@@ -283,7 +283,8 @@ test('pods that ended, or should have, take nothing but their count', t => {
     ...base,
     metadata: { deletionTimestamp, deletionGracePeriodSeconds: 30 },
   });
-  t.deepEqual(used(deleted('2025-12-31T23:59:59Z')), only);
+  t.deepEqual(used(deleted('2025-12-31T23:59:29Z')), only);
+  t.deepEqual(used(deleted('2025-12-31T23:59:31Z')), [{ 'count/pods': '1', cpu: '1', pods: '1' }]);
   t.deepEqual(used(deleted('2026-01-01T00:00:10Z')), [{ 'count/pods': '1', cpu: '1', pods: '1' }]);
 });
 

@@ -187,5 +187,5 @@ const contextOf = (pod: Pod) => ({
   hostIP: '',
   hostIPs: [],
   nodeName: 'node-1',
-  allocatable: { cpuMilli: 1000, memoryBytes: 1000 },
+  allocatable: { cpuMilli: 1000, memoryBytes: 1000, storageBytes: 64 * 2 ** 30 },
 });
