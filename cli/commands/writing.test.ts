@@ -313,3 +313,15 @@ test('replace --force and apply --force delete as --cascade and --grace-period s
   t.is(bodies.length, 2);
   for (const body of bodies) t.like(body, { propagationPolicy: 'Orphan', gracePeriodSeconds: 0 });
 });
+
+test('scale --timeout waits until there are as many, and gives up', async t => {
+  const name = '/api/v1/namespaces/default/pods/a';
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a' } };
+  const api = await startApi(t, { objects: { [name]: pod, [`${name}/scale`]: { ...pod, status: { replicas: 2 } } } });
+  const words = ['scale', 'pod/a', '--timeout=1s', '-s', api.url];
+  t.is((await runInProcess([...words, '--replicas=2'])).stdout, 'pod/a scaled\n');
+  let now = 0;
+  const clock = { now: () => (now += 100), setTimeout: () => () => undefined };
+  const late = await runInProcess([...words, '--replicas=3'], {}, '', { clock });
+  t.deepEqual([late.stdout, late.stderr], ['', 'error: timed out waiting for "a" to be synced\n']);
+});
