@@ -17,8 +17,9 @@ export const node = declare(kinds.nodes, {
   ],
   defaults(object) {
     const { spec, status } = object;
-    // The two fields speak of the same ranges; the old one is the first of the new.
-    if (spec?.podCIDR && !spec.podCIDRs) spec.podCIDRs = [spec.podCIDR];
+    // The two fields speak of the same ranges; the old one is the first of the new. A client that knows the old one alone
+    // means what it says there (k/k conversion.go: Convert_v1_NodeSpec_To_core_NodeSpec).
+    if (spec?.podCIDR && spec.podCIDR !== spec.podCIDRs?.[0]) spec.podCIDRs = [spec.podCIDR];
     if (spec?.podCIDRs?.[0]) spec.podCIDR = spec.podCIDRs[0];
     if (!status) return;
     if (status.capacity && !status.allocatable) status.allocatable = { ...status.capacity };
