@@ -12,6 +12,8 @@ export interface Manifest {
   readonly object: JsonObject;
   /** The file, `STDIN` or the URL. */
   readonly source: string;
+  /** Whether it stood in a list. */
+  readonly isItem?: boolean;
 }
 
 /** Files that a folder is searched for. */
@@ -112,6 +114,19 @@ export function parseManifests(source: string, text: string, options = manifestY
   return [...manifestsIn(source, text, { options, isValidated: true })];
 }
 
+/**
+ * The objects that a person left of a text, each with whether it stood in a list. What is no object of the API is told to
+ * `onMistake`. @throws CommandError for a text that cannot be read
+ */
+export function parseEditedManifests(
+  source: string,
+  text: string,
+  onMistake: (mistake: CommandError) => void,
+): { object: JsonObject; isItem: boolean }[] {
+  const found = manifestsIn(source, text, { options: manifestYaml, onMistake });
+  return [...found].map(({ object, isItem = false }) => ({ object, isItem }));
+}
+
 /** Gives what it has read before it throws. */
 function* manifestsIn(
   source: string,
@@ -196,7 +211,19 @@ function jsonTexts(text: string): string[] {
   return rest.trim() === '' ? parts : [...parts, rest];
 }
 
+/** A value of JSON in the words of Go. */
+function jsonKind(value: unknown): string {
+  if (Array.isArray(value)) return 'array';
+  return typeof value === 'boolean' ? 'bool' : typeof value;
+}
+
 function* objectsOf(value: unknown, source: string, handling: MistakeHandling): Generator<Manifest> {
+  const isChecked = handling.isValidated || !handling.onMistake;
+  if (!isChecked && (typeof value !== 'object' || Array.isArray(value))) {
+    throw failure(
+      `unable to decode "${source}": json: cannot unmarshal ${jsonKind(value)} into Go value of type unstructured.detector`,
+    );
+  }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw failure(
       `error validating "${source}": error validating data: invalid object to validate; if you choose to ignore these errors, turn validation off with --validate=false`,
@@ -204,7 +231,9 @@ function* objectsOf(value: unknown, source: string, handling: MistakeHandling): 
   }
   const object = value as JsonObject; // just checked
   if (typeof object.kind === 'string' && object.kind.endsWith('List') && Array.isArray(object.items)) {
-    for (const item of object.items) yield* objectsOf(item, source, handling);
+    for (const item of object.items) {
+      for (const manifest of objectsOf(item, source, handling)) yield { ...manifest, isItem: true };
+    }
     return;
   }
   const missing = ['apiVersion', 'kind'].filter(key => typeof object[key] !== 'string' || object[key] === '');

@@ -282,8 +282,11 @@ export async function listObjects<T extends object = JsonObject>(
     readonly fieldSelector?: string | undefined;
     readonly allNamespaces?: boolean;
     readonly namespace?: string;
+    /** How many to ask for at once; from 0 down: for all. */
+    readonly chunkSize?: number;
   },
 ): Promise<T[]> {
+  const { chunkSize = LIST_CHUNK } = flags;
   const namespace = flags.allNamespaces ? undefined : (flags.namespace ?? session.namespace);
   const items: T[] = [];
   for (let token: string | undefined; ; ) {
@@ -292,7 +295,7 @@ export async function listObjects<T extends object = JsonObject>(
         query: {
           labelSelector: flags.selector,
           fieldSelector: flags.fieldSelector,
-          limit: LIST_CHUNK,
+          limit: chunkSize > 0 ? chunkSize : undefined,
           continue: token,
         },
       })

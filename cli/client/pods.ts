@@ -1,4 +1,5 @@
 /** Which pod, and which container in it, a command such as `logs` or `exec` means. */
+import type { Command } from 'commander';
 import type { Pod } from '../../control/api/generated/types.ts';
 import { resolveTargets } from './arguments.ts';
 import { pathOf } from './discovery.ts';
@@ -6,12 +7,20 @@ import { failure } from './errors.ts';
 import { listObjects } from './objects.ts';
 import type { Session } from './session.ts';
 import { podSelectorOf } from './templates.ts';
+import { usageFailure } from './usage.ts';
+
+const POLL_MS = 200;
+
+/** @throws CommandError if no pod could be waited for */
+export function checkPodTimeout(command: Command, timeoutMs: number): void {
+  if (timeoutMs <= 0) throw usageFailure(command, '--pod-running-timeout must be higher than zero');
+}
 
 /** `web-1`, `pod/web-1`, `deploy/web`: of several pods the one that is ready and running, else the oldest. */
 export async function findPod(
   session: Session,
   word: string,
-  options: { readonly tellsChoice?: boolean } = {},
+  options: { readonly tellsChoice?: boolean /** For a pod to be there. */; readonly timeoutMs?: number } = {},
 ): Promise<Pod> {
   const pods = await session.discovery.find('pods');
   const { targets } = await resolveTargets(word.includes('/') ? [word] : ['pods', word], session.discovery);
@@ -24,9 +33,14 @@ export async function findPod(
     throw failure(
       `cannot get the logs from ${goType(target.resource)}: selector for ${goType(target.resource)} not implemented`,
     );
-  const found = await listObjects<Pod>(session, pods, { selector });
+  const deadline = session.context.clock.now() + (options.timeoutMs ?? 0);
+  let found = await listObjects<Pod>(session, pods, { selector });
+  while (found.length === 0 && session.context.clock.now() < deadline) {
+    await session.context.delay(POLL_MS);
+    found = await listObjects<Pod>(session, pods, { selector });
+  }
   const [first] = found.sort((a, b) => rank(a) - rank(b) || age(a) - age(b));
-  if (!first) throw failure(`timed out waiting for the condition: no pods of ${target.resource.name}/${target.name}`);
+  if (!first) throw failure('timed out waiting for the condition');
   if (options.tellsChoice && found.length > 1) {
     session.error(`Found ${found.length} pods, using pod/${first.metadata?.name}`);
   }

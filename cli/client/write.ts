@@ -17,8 +17,17 @@ export interface WriteFlags {
 }
 
 export function withWriteFlags<T extends Command>(command: T): T {
+  return withOutputFlags(withDryRunFlag(command));
+}
+
+export function withDryRunFlag<T extends Command>(command: T): T {
+  command.addOption(new Option('--dry-run [mode]', 'none, client or server: only show what would be sent or stored'));
+  return command;
+}
+
+/** The flags of {@link withWriteFlags} that say what is printed. */
+export function withOutputFlags<T extends Command>(command: T): T {
   command
-    .addOption(new Option('--dry-run [mode]', 'none, client or server: only show what would be sent or stored'))
     .option('-o, --output <format>', 'print the object: yaml, json, name, jsonpath=…')
     .option('--template <template>', 'the template for -o go-template or jsonpath')
     .option('--allow-missing-template-keys', 'keys that are missing are empty', true)

@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { strategicMergePatch } from '../../control/api/patch/strategic-merge-patch.ts';
-import { lastApplied, threeWayPatch, withLastApplied } from './apply-patch.ts';
+import { lastApplied, overlaps, threeWayPatch, withLastApplied } from './apply-patch.ts';
 
 const POD = 'io.k8s.api.core.v1.Pod';
 
@@ -77,4 +77,11 @@ test('applying a manifest to what the one before it made gives what it says, and
     }),
   );
   t.false(result.failed, JSON.stringify(result.counterexample));
+});
+
+test('a patch overlaps with changes of others where both lead to something else', t => {
+  t.true(overlaps({ data: { a: '1' } }, { data: { a: '2' } }));
+  t.true(overlaps({ data: null }, { data: { a: '2' } }));
+  t.false(overlaps({ data: { a: '1' } }, { data: { a: '1', b: '2' } }), 'the same is no overlap');
+  t.false(overlaps({ data: { a: '1' } }, { data: { b: '2' }, kind: 'x' }));
 });

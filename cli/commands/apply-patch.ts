@@ -53,6 +53,15 @@ export function threeWayPatch(
   });
 }
 
+/** Whether a patch changes what the changes of others have changed as well, into something else. */
+export function overlaps(patch: JsonObject, changes: JsonObject): boolean {
+  return Object.entries(patch).some(([key, value]) => {
+    if (!Object.hasOwn(changes, key)) return false;
+    const other = changes[key];
+    return isObject(value) && isObject(other) ? overlaps(value, other) : !equal(value, other);
+  });
+}
+
 interface At {
   readonly current: JsonObject;
   readonly place: Place;

@@ -10,6 +10,8 @@ import { lastApplied } from './apply-patch.ts';
 interface PruneFlags extends WriteFlags {
   readonly selector?: string;
   readonly pruneAllowlist?: readonly string[];
+  readonly gracePeriod: number;
+  readonly propagationPolicy: string;
 }
 
 /** What kubectl looks through unless told otherwise, in its order. */
@@ -76,7 +78,8 @@ async function remove(
         body: {
           kind: 'DeleteOptions',
           apiVersion: 'v1',
-          propagationPolicy: 'Background',
+          propagationPolicy: flags.propagationPolicy,
+          ...(flags.gracePeriod >= 0 && { gracePeriodSeconds: flags.gracePeriod }),
           ...(mode === 'server' && { dryRun: ['All'] }),
         },
         query: { dryRun: dryRunQuery(flags) },

@@ -20,12 +20,13 @@ import { type Session, withSession } from '../client/session.ts';
 import { usageFailure } from '../client/usage.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
-import { sorted } from '../output/documents.ts';
-import { definitionOf, LAST_APPLIED, lastApplied, threeWayPatch, withLastApplied } from './apply-patch.ts';
+import { sorted, yamlText } from '../output/documents.ts';
+import { definitionOf, LAST_APPLIED, lastApplied, overlaps, threeWayPatch, withLastApplied } from './apply-patch.ts';
 import { prune } from './apply-prune.ts';
-import { ClusterCommand, integer, list, repeated, withGlobalFlags } from './cluster-command.ts';
-import { fieldValidation, withoutVersion } from './create.ts';
-import { waitUntilGone } from './delete.ts';
+import { ClusterCommand, durationMs, integer, list, repeated, withGlobalFlags } from './cluster-command.ts';
+import { withoutVersion } from './create.ts';
+import { policyOf, waitUntilGone } from './delete.ts';
+import { fieldValidation } from './field-validation.ts';
 import { lastAppliedCommands } from './last-applied.ts';
 import { migrate } from './server-side-migration.ts';
 
@@ -41,6 +42,8 @@ interface Flags extends WriteFlags, SelectionFlags, RecordFlags {
   readonly force?: boolean;
   readonly overwrite: boolean;
   readonly gracePeriod: number;
+  readonly cascade: string | boolean;
+  readonly timeout: number;
 }
 
 /** How often a patch that met another's write is made anew. */
@@ -61,13 +64,13 @@ export function register(program: Command, context: CommandContext): void {
     .option('--all', 'with --prune: all objects, whatever their labels')
     .option('--prune', 'delete what was applied before and is no longer in the files')
     .option('--prune-allowlist <group/version/kind>', 'with --prune: only these kinds (repeatable)', repeated)
-    .option('--overwrite', 'take back what others changed', true)
+    .option('--overwrite', 'take back what others changed; =false: refuse to', true)
     .option('--force', 'delete and create anew what cannot be changed')
-    .option('--grace-period <seconds>', 'with --prune: how long pods have to stop', integer, -1)
-    .option('--cascade [mode]', 'with --prune: background, foreground or orphan', 'background')
-    .option('--wait', 'with --prune: wait until they are gone')
-    .option('--timeout <duration>', 'accepted for kubectl’s sake')
-    .option('--openapi-patch', 'accepted for kubectl’s sake', true)
+    .option('--grace-period <seconds>', 'with --prune or --force: how long pods have to stop', integer, -1)
+    .option('--cascade [mode]', 'with --prune or --force: background, foreground or orphan', 'background')
+    .option('--wait', 'of no effect, with kubectl as well')
+    .option('--timeout <duration>', 'with --force: how long to wait until the old object is gone', durationMs, 0)
+    .option('--openapi-patch', 'of no effect: how lists are merged is known for all of Kubernetes’ kinds', true)
     .option('--subresource <name>', 'with --server-side: apply to this part of the object')
     .option('--server-side', 'let the server merge')
     .option('--force-conflicts', 'take over fields of others (with --server-side)')
@@ -95,6 +98,7 @@ async function apply(session: Session, words: readonly string[], flags: Flags, s
   if (flags.all && flags.selector !== undefined) throw failure('cannot set --all and --selector at the same time');
   fieldValidation(flags.validate);
   dryRunOf(flags);
+  const propagationPolicy = policyOf(session, flags.cascade);
   if (!isOfFiles(flags)) throw failure('must specify one of -f and -k');
   if (flags.prune && flags.selector === undefined && !flags.all) {
     throw failure(
@@ -115,7 +119,7 @@ async function apply(session: Session, words: readonly string[], flags: Flags, s
     APPLYING,
   );
   // What a mistake kept from being read must not be taken for removed.
-  if (flags.prune && isDone) await prune(session, manifests, flags);
+  if (flags.prune && isDone) await prune(session, manifests, { ...flags, propagationPolicy });
 }
 
 async function applyOnServer(session: Session, manifest: ManifestObject, flags: Flags): Promise<void> {
@@ -182,9 +186,13 @@ async function applyObject(session: Session, manifest: ManifestObject, flags: Fl
 /** Deletes the object and creates it anew; what cannot be created leaves the old one back in its place. */
 async function replace(session: Session, manifest: ManifestObject, current: JsonObject, flags: Flags): Promise<void> {
   await session.api.json('DELETE', objectPath(manifest), {
-    body: { ...(flags.gracePeriod >= 0 && { gracePeriodSeconds: flags.gracePeriod }), propagationPolicy: 'Background' },
+    body: {
+      ...(flags.gracePeriod >= 0 && { gracePeriodSeconds: flags.gracePeriod }),
+      propagationPolicy: policyOf(session, flags.cascade),
+    },
   });
-  await waitUntilGone(session, manifest, { uid: metadataOf(current).uid, deadline: undefined });
+  const deadline = flags.timeout > 0 ? session.context.clock.now() + flags.timeout : undefined;
+  await waitUntilGone(session, manifest, { uid: metadataOf(current).uid, deadline });
   const path = pathOf(manifest.resource, manifest.namespace);
   try {
     const object = await session.api.json('POST', path, {
@@ -213,6 +221,10 @@ function patching(manifest: ManifestObject, body: JsonObject, error: ApiError): 
   ].join('\n');
   return new ApiError(error.reason, message, { code: error.code, cause: error });
 }
+
+/** What --overwrite=false keeps from being written; kubectl tells it with all versions of the object around it. */
+const overlapText = (patch: JsonObject, changes: JsonObject): string =>
+  `patch:\n${yamlText(patch)}\n\nconflicts with changes made from original to current:\n${yamlText(changes)}\n`;
 
 /** kubectl's long way of saying which object could not be read. */
 function retrieving({ resource, name, namespace, source }: ManifestObject, message: string): string {
@@ -283,6 +295,11 @@ async function patch(session: Session, manifest: ManifestObject, current: JsonOb
   if (Object.keys(body).length === 0) {
     printWritten(session, { ...manifest, object: current }, 'unchanged', flags);
     return;
+  }
+  if (original && !flags.overwrite) {
+    const changes = threeWayPatch({ original, modified: current, current: original }, definition);
+    if (overlaps(body, changes))
+      throw patching(manifest, {}, new ApiError('', overlapText(body, changes), { code: 409 }));
   }
   const send = () =>
     session.api.json('PATCH', objectPath(manifest), {

@@ -3,16 +3,17 @@ import type { Command } from 'commander';
 import { pathOf } from '../client/discovery.ts';
 import { CommandError, failure } from '../client/errors.ts';
 import { execute } from '../client/exec-stream.ts';
-import { findContainer, findPod } from '../client/pods.ts';
+import { checkPodTimeout, findContainer, findPod } from '../client/pods.ts';
 import { type Session, withSession } from '../client/session.ts';
 import type { CommandContext } from '../context.ts';
-import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
+import { ClusterCommand, durationMs, withGlobalFlags } from './cluster-command.ts';
 
 interface Flags {
   readonly stdin?: boolean;
   readonly tty?: boolean;
   readonly container?: string;
   readonly quiet?: boolean;
+  readonly podRunningTimeout: number;
 }
 
 export function register(program: Command, context: CommandContext): void {
@@ -25,13 +26,14 @@ export function register(program: Command, context: CommandContext): void {
     .option('-t, --tty', 'standard input is a terminal')
     .option('-c, --container <name>', 'which container')
     .option('-q, --quiet', 'only print what the process prints')
-    .option('--pod-running-timeout <duration>', 'accepted for kubectl’s sake')
+    .option('--pod-running-timeout <duration>', 'how long to wait for a pod of what is named', durationMs, 60_000)
     .addHelpText('after', '\nExamples:\n  raftsman attach web-1\n  raftsman attach -it deploy/shell -c sh')
     .action(withSession<Flags>(context, attach));
   program.addCommand(withGlobalFlags(command));
 }
 
-async function attach(session: Session, words: readonly string[], flags: Flags): Promise<void> {
+async function attach(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
+  checkPodTimeout(self, flags.podRunningTimeout);
   const [target, ...more] = words;
   if (target === undefined) throw failure('at least 1 argument is required for attach');
   if (more.length > 0)
@@ -39,7 +41,7 @@ async function attach(session: Session, words: readonly string[], flags: Flags):
       `expected POD, TYPE/NAME, or TYPE NAME, (at most 2 arguments) saw ${words.length}: [${words.join(' ')}]`,
     );
   const { stdin, stdout, stderr } = session.context;
-  const pod = await findPod(session, target);
+  const pod = await findPod(session, target, { timeoutMs: flags.podRunningTimeout });
   if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') {
     throw failure(`cannot attach a container in a completed pod; current phase is ${pod.status.phase}`);
   }

@@ -10,6 +10,8 @@ import { type FlagDefinition, type GivenFlag, parseWords } from './go-flags.ts';
 export class ClusterCommand extends Command {
   /** Whether the words were given behind a `--`. */
   hasSeparator = false;
+  /** Whether it does nothing itself: its flags are those of the commands that it holds. */
+  isGroup = false;
 
   override createCommand(name?: string): ClusterCommand {
     return new ClusterCommand(name);
@@ -48,6 +50,7 @@ export class ClusterCommand extends Command {
    * @param isLenient Words that name no command print help as well.
    */
   asGroup(context: CommandContext, isLenient = false): this {
+    this.isGroup = true;
     this.enablePositionalOptions()
       .argument('[words...]')
       .usage('COMMAND')
@@ -79,7 +82,9 @@ export class ClusterCommand extends Command {
   #flag(name: string): CommandFlag | undefined {
     for (let command: Command | null = this; command; command = command.parent) {
       const option = command.options.find(({ long, short }) => long === name || short === name);
-      if (option) return { ...nameParts(option), command, option };
+      // `create deployment` has not what `create -f` has.
+      const isForeign = command !== this && command instanceof ClusterCommand && !command.isGroup;
+      if (option && !isForeign) return { ...nameParts(option), command, option };
     }
     return undefined;
   }
@@ -185,12 +190,12 @@ function globalFlags(): Option[] {
     hidden('--request-timeout <duration>', 'how long to wait for one answer'),
     hidden('-v, --v <level>', 'from 6 on: tell of each request').argParser(integer),
     hidden('--warnings-as-errors', 'warnings of the server end the command with an error'),
-    hidden('--cache-dir <dir>', 'accepted for kubectl’s sake; nothing is cached'),
-    hidden('--disable-compression', 'accepted for kubectl’s sake; nothing is compressed'),
-    hidden('--match-server-version', 'accepted for kubectl’s sake'),
-    hidden('--profile <name>', 'accepted for kubectl’s sake'),
-    hidden('--profile-output <file>', 'accepted for kubectl’s sake'),
-    hidden('--log-flush-frequency <duration>', 'accepted for kubectl’s sake'),
-    hidden('--vmodule <patterns>', 'accepted for kubectl’s sake'),
+    hidden('--cache-dir <dir>', 'of no effect: nothing is cached'),
+    hidden('--disable-compression', 'of no effect: nothing is compressed'),
+    hidden('--match-server-version', 'of no effect: this program has versions of its own'),
+    hidden('--profile <name>', 'of no effect: Node’s own flags profile'),
+    hidden('--profile-output <file>', 'of no effect, as --profile'),
+    hidden('--log-flush-frequency <duration>', 'of no effect: no log is kept back'),
+    hidden('--vmodule <patterns>', 'of no effect: -v tells of requests alone'),
   ];
 }

@@ -3,14 +3,17 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Pod } from '../../control/api/generated/types.ts';
 import { ApiError } from '../../control/api/status.ts';
-import { pathOf } from '../client/discovery.ts';
+import type { JsonObject } from '../client/api.ts';
+import { pathOf, type Resource } from '../client/discovery.ts';
+import { failure } from '../client/errors.ts';
 import type { Session } from '../client/session.ts';
-import { jsonText } from '../output/documents.ts';
+import { objectPrinter, PLAIN_FORMATS } from '../output/objects.ts';
 
 export interface DumpFlags {
   readonly outputDirectory?: string;
   readonly allNamespaces?: boolean;
   readonly namespaces?: readonly string[];
+  readonly output: string;
 }
 
 const RESOURCES = [
@@ -25,12 +28,22 @@ const RESOURCES = [
 
 export async function dump(session: Session, flags: DumpFlags): Promise<void> {
   const write = writer(session, flags.outputDirectory);
-  write('nodes.json', jsonText(await session.api.json('GET', '/api/v1/nodes')));
+  const print = objectPrinter(flags.output, { allowed: PLAIN_FORMATS });
+  if (flags.output === 'name') throw failure('list types are not supported by name printing: *v1.NodeList');
+  const extension = flags.output === 'json' || flags.output === 'yaml' ? flags.output : 'txt';
+  let isFirst = true;
+  const writeList = (name: string, resource: Resource, object: JsonObject) => {
+    const text = print({ objects: [{ resource, object }], isList: false });
+    write(`${name}.${extension}`, flags.output === 'yaml' && !isFirst ? `---\n${text}` : text);
+    isFirst = false;
+  };
+  writeList('nodes', await session.discovery.find('nodes'), await session.api.json('GET', '/api/v1/nodes'));
   for (const namespace of await namespacesOf(session, flags)) {
     for (const name of RESOURCES) {
       const resource = await session.discovery.find(name);
-      const list = await session.api.json<{ items?: Pod[] }>('GET', pathOf(resource, namespace));
-      write(join(namespace, `${resource.name}.json`), jsonText(list));
+      const list = await session.api.json<JsonObject & { items?: Pod[] }>('GET', pathOf(resource, namespace));
+      const file = resource.kind === 'ReplicationController' ? 'replication-controllers' : resource.name;
+      writeList(join(namespace, file), resource, list);
       if (resource.kind === 'Pod') for (const pod of list.items ?? []) await dumpLogs(session, pod, write);
     }
   }
@@ -42,11 +55,11 @@ export async function dump(session: Session, flags: DumpFlags): Promise<void> {
 type Write = (name: string, text: string) => void;
 
 function writer(session: Session, folder: string | undefined): Write {
-  if (!folder || folder === '-') return (_name, text) => session.print(text);
+  if (!folder || folder === '-') return (_name, text) => void session.context.stdout.write(text);
   return (name, text) => {
     const path = join(folder, name);
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, `${text}\n`);
+    writeFileSync(path, text);
   };
 }
 
@@ -72,5 +85,5 @@ async function dumpLogs(session: Session, { metadata, spec }: Pod, write: Write)
       });
     parts.push(`${head}\n${log}==== END logs for container ${container} of pod ${namespace}/${name} ====`);
   }
-  write(join(namespace, name, 'logs.txt'), parts.join('\n'));
+  write(join(namespace, name, 'logs.txt'), `${parts.join('\n')}\n`);
 }

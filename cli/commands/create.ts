@@ -11,19 +11,19 @@ import {
   metadataOf,
   type SelectionFlags,
 } from '../client/objects.ts';
-import { type RecordFlags, recorded, withRecordFlag } from '../client/record.ts';
+import { recorded, withRecordFlag } from '../client/record.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { usageFailure } from '../client/usage.ts';
-import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
+import { dryRunOf, dryRunQuery, printWritten, withDryRunFlag } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { lastApplied, withLastApplied } from './apply-patch.ts';
 import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
 import { createKinds } from './create-kinds.ts';
+import { type Edited, type EditFlags, editObjects, withEditFlags } from './edit-session.ts';
+import { fieldValidation } from './field-validation.ts';
 import { sendRaw } from './raw.ts';
 
-interface Flags extends WriteFlags, SelectionFlags, RecordFlags {
-  readonly saveConfig?: boolean;
-  readonly validate?: string | true;
+interface Flags extends EditFlags, SelectionFlags {
   readonly fieldManager?: string;
   readonly raw?: string;
   readonly edit?: boolean;
@@ -47,13 +47,11 @@ export function register(program: Command, context: CommandContext): void {
     .option('-f, --filename <file>', 'a file, a folder, a URL, or - for standard input', list)
     .option('-R, --recursive', 'read folders within folders')
     .option('--save-config', 'remember the configuration for a later apply')
-    .option('--validate [mode]', 'strict, warn or ignore: what to do about unknown fields')
     .option('-l, --selector <labels>', 'only the objects with these labels')
     .option('-k, --kustomize <folder>', 'the objects of a kustomization')
     .option('--raw <path>', 'send the file to this path of the server')
-    .option('--edit', 'change it in an editor first')
+    .option('--edit', 'change each object in an editor first')
     .option('--field-manager <name>', 'who owns the fields')
-    .option('--windows-line-endings', 'accepted for kubectl’s sake')
     .addHelpText(
       'after',
       `
@@ -64,7 +62,7 @@ Examples:
     )
     .action(withSession<Flags>(context, create));
   for (const kind of createKinds) kind(command, context);
-  program.addCommand(withWriteFlags(withRecordFlag(withGlobalFlags(command))));
+  program.addCommand(withDryRunFlag(withEditFlags(withRecordFlag(withGlobalFlags(command)))));
 }
 
 async function create(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
@@ -75,6 +73,7 @@ async function create(session: Session, words: readonly string[], flags: Flags, 
   }
   if (words.length > 0) throw usageFailure(self, `Unexpected args: [${words.join(' ')}]`);
   if (flags.raw !== undefined) return sendRaw(session, 'POST', flags.raw, flags.filename);
+  if (flags.edit) return editAndCreate(session, flags);
   await forEachObject(
     session,
     await manifestObjects(session, flags, 'create'),
@@ -87,25 +86,16 @@ async function create(session: Session, words: readonly string[], flags: Flags, 
   );
 }
 
-/** `strict`, `warn`, `ignore`, and what kubectl once called true and false. */
-export function fieldValidation(mode: string | boolean | undefined): string {
-  switch (mode) {
-    case undefined:
-    case true:
-    case 'true':
-    case 'strict':
-      return 'Strict';
-    case 'warn':
-      return 'Warn';
-    case false:
-    case 'false':
-    case 'ignore':
-      return 'Ignore';
-    default:
-      throw failure(
-        `invalid - validate option ${JSON.stringify(mode)}; must be one of: strict (or true), warn, ignore (or false)`,
-      );
-  }
+/** Each object is a text of its own. As with kubectl --selector leaves none out; but a dry run creates nothing here. */
+async function editAndCreate(session: Session, flags: Flags): Promise<void> {
+  const { selector: _ignored, ...chosen } = flags;
+  const send = async (edited: Edited) => {
+    session.documentCount = 0;
+    await createObject(session, edited, flags);
+  };
+  await forEachObject(session, await manifestObjects(session, chosen, 'edit'), ({ source: _file, ...object }) =>
+    editObjects(session, [object], { flags, mode: { head: 'object', send, isMended: false } }),
+  );
 }
 
 /** Creates one object and says so. */

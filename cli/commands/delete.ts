@@ -132,7 +132,8 @@ function graceOf(session: Session, flags: Flags): number | undefined {
   return seconds < 0 ? undefined : seconds;
 }
 
-function policyOf(session: Session, cascade: string | boolean): string {
+/** What becomes of what an object owns. @throws CommandError */
+export function policyOf(session: Session, cascade: string | boolean): string {
   switch (cascade) {
     case 'true':
       session.error(
@@ -163,9 +164,10 @@ async function removeOne(
 ): Promise<string | undefined> {
   const { graceSeconds, propagationPolicy, flags } = how;
   const mode = dryRunOf(flags);
-  const answer =
+  // Whether it is there at all is not asked.
+  const answer: JsonObject =
     mode === 'client'
-      ? await session.api.json('GET', objectPath(reference))
+      ? {}
       : await session.api.json('DELETE', objectPath(reference), {
           body: {
             kind: 'DeleteOptions',

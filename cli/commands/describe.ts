@@ -21,10 +21,11 @@ import { describeGeneric } from '../describe/generic.ts';
 import { describers } from '../describe/kinds.ts';
 import { eventLines } from '../describe/lines.ts';
 import { expandTabs } from '../output/tabs.ts';
-import { ClusterCommand, repeated, withGlobalFlags } from './cluster-command.ts';
+import { ClusterCommand, integer, repeated, withGlobalFlags } from './cluster-command.ts';
 
 interface Flags extends SelectionFlags {
   readonly showEvents: boolean;
+  readonly chunkSize: number;
 }
 
 export function register(program: Command, context: CommandContext): void {
@@ -38,7 +39,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('-f, --filename <file>', 'the objects of this file', repeated)
     .option('-k, --kustomize <folder>', 'the objects of a kustomization')
     .option('-R, --recursive', 'read folders within folders')
-    .option('--chunk-size <count>', 'accepted for kubectl’s sake')
+    .option('--chunk-size <count>', 'ask for at most so many at once', integer, 500)
     .option('--show-events', 'show events', true)
     .option('--no-show-events', 'leave out the events')
     .addHelpText(

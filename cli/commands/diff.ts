@@ -50,7 +50,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('--force-conflicts', 'take over fields of others (with --server-side)')
     .option('--field-manager <name>', 'who owns the fields')
     .option('--show-managed-fields', 'compare managedFields as well')
-    .option('--concurrency <number>', 'accepted for kubectl’s sake', integer, 1)
+    .option('--concurrency <number>', 'of no effect: one object is compared after the other', integer, 1)
     .option('--from <moment>', 'a revision, a time, or how long ago: 5m')
     .option('--to <moment>', 'the same; default: now')
     .addHelpText(

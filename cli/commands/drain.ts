@@ -21,6 +21,7 @@ interface Flags extends NodeFlags {
   readonly disableEviction?: boolean;
   readonly force?: boolean;
   readonly gracePeriod: number;
+  readonly chunkSize: number;
   readonly skipWaitForDeleteTimeout: number;
   readonly timeout?: number;
 }
@@ -45,7 +46,7 @@ export function registerDrain(program: Command, context: CommandContext): void {
     .option('--grace-period <seconds>', 'how long pods have to stop', integer, -1)
     .option('--skip-wait-for-delete-timeout <seconds>', 'do not wait for pods that are going for longer', integer, 0)
     .option('--timeout <duration>', 'how long to wait', durationMs)
-    .option('--chunk-size <count>', 'accepted for kubectl’s sake', integer, 500)
+    .option('--chunk-size <count>', 'ask for at most so many pods at once', integer, 500)
     .option('--dry-run [mode]', 'none, client or server: only say what would be done')
     .addHelpText('after', '\nExamples:\n  raftsman drain node-1 --ignore-daemonsets')
     .action(
@@ -135,6 +136,7 @@ class Drain {
       fieldSelector: `spec.nodeName=${this.#node}`,
       ...(flags.podSelector !== undefined && { selector: flags.podSelector }),
       allNamespaces: true,
+      chunkSize: flags.chunkSize,
     });
     const rules = {
       force: flags.force ?? false,

@@ -1,28 +1,49 @@
-/** A person's editor: KUBE_EDITOR, EDITOR, or vi. */
+/** A person's editor: KUBE_EDITOR, EDITOR, or vi. Each text lies in a file of its own, which whoever opened it takes away. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomInt } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { failure } from '../client/errors.ts';
 import type { Session } from '../client/session.ts';
+import type { CommandContext } from '../context.ts';
 
-/** Lets a person change a text, and gives what is left of it. */
-export async function editText(session: Session, text: string, what: string): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), `${session.context.name}-edit-`));
-  const file = join(folder, `${what.replaceAll(/[^\w.-]/g, '-')}.yaml`);
-  try {
-    writeFileSync(file, text, { mode: 0o600 });
-    const { KUBE_EDITOR, EDITOR } = session.context.env;
-    const editor = KUBE_EDITOR || EDITOR || 'vi';
-    // Editors are given with arguments (`code --wait`), so that a shell must read them.
-    const result = spawnSync('sh', ['-c', `${editor} "$1"`, 'sh', file], { stdio: 'inherit' });
-    if (result.status !== 0) {
-      throw failure(
-        `there was a problem with the editor ${JSON.stringify(editor)}: name another one with KUBE_EDITOR or EDITOR`,
-      );
-    }
-    return readFileSync(file, 'utf8');
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+const FILE_NUMBERS = 2 ** 32;
+
+/** What a person left of a text, and the file that it is in. */
+export interface EditedText {
+  readonly text: string;
+  readonly file: string;
+}
+
+/**
+ * Lets a person change a text.
+ * @param extension Of the file, so that the editor knows what it is: `.yaml`.
+ * @throws CommandError if the editor cannot be started, or says that it failed; its file stays then.
+ */
+export function editText({ context }: Pick<Session, 'context'>, text: string, extension: string): EditedText {
+  const folder = context.env.TMPDIR || tmpdir();
+  const file = join(folder, `${context.name}-edit-${randomInt(FILE_NUMBERS)}${extension}`);
+  writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
+  const words = editorOf(context.env);
+  const [program = '', ...before] = words;
+  const isShell = words.length === 3 && program === shellOf(context.env) && before[0] === '-c';
+  const told = JSON.stringify(words.join(' '));
+  const rest = isShell ? ['-c', `${before[1]} ${JSON.stringify(file)}`] : [...before, file];
+  const { status, error } = spawnSync(program, rest, { stdio: 'inherit' });
+  if (error && 'code' in error && error.code === 'ENOENT' && !program.includes('/')) {
+    throw failure(`unable to launch the editor ${told}`, error);
   }
+  if (status !== 0) throw failure(`there was a problem with the editor ${told}`, error);
+  return { text: readFileSync(file, 'utf8'), file };
+}
+
+/** The words of the command line. Quotes are for a shell to read; blanks alone are not worth one. */
+function editorOf(env: CommandContext['env']): readonly string[] {
+  const editor = env.KUBE_EDITOR || env.EDITOR || 'vi';
+  return editor.includes(' ') && /["'\\]/.test(editor) ? [shellOf(env), '-c', editor] : editor.split(' ');
+}
+
+function shellOf({ SHELL }: CommandContext['env']): string {
+  return SHELL || (existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh');
 }

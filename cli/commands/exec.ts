@@ -3,16 +3,17 @@ import type { Command } from 'commander';
 import { pathOf } from '../client/discovery.ts';
 import { CommandError, failure } from '../client/errors.ts';
 import { execute } from '../client/exec-stream.ts';
-import { findContainer, findPod } from '../client/pods.ts';
+import { checkPodTimeout, findContainer, findPod } from '../client/pods.ts';
 import { type Session, withSession } from '../client/session.ts';
 import type { CommandContext } from '../context.ts';
-import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
+import { ClusterCommand, durationMs, withGlobalFlags } from './cluster-command.ts';
 
 interface Flags {
   readonly stdin?: boolean;
   readonly tty?: boolean;
   readonly container?: string;
   readonly quiet?: boolean;
+  readonly podRunningTimeout: number;
 }
 
 export function register(program: Command, context: CommandContext): void {
@@ -25,7 +26,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('-t, --tty', 'standard input is a terminal')
     .option('-c, --container <name>', 'which container')
     .option('-q, --quiet', 'only print what the command prints')
-    .option('--pod-running-timeout <duration>', 'accepted for kubectl’s sake')
+    .option('--pod-running-timeout <duration>', 'how long to wait for a pod of what is named', durationMs, 60_000)
     .addHelpText(
       'after',
       '\nExamples:\n  raftsman exec web-1 -- date\n  raftsman exec -it deploy/web -- sh\n  tar c . | raftsman exec -i web-1 -- tar x -C /tmp',
@@ -49,7 +50,8 @@ async function exec(session: Session, words: readonly string[], flags: Flags, se
     session.error('Unable to use a TTY - input is not a terminal or the right kind of file');
   }
   const isTty = Boolean(flags.tty && flags.stdin && isTerminal);
-  const pod = await findPod(session, target);
+  checkPodTimeout(self, flags.podRunningTimeout);
+  const pod = await findPod(session, target, { timeoutMs: flags.podRunningTimeout });
   if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') {
     throw failure(`cannot exec into a container in a completed pod; current phase is ${pod.status.phase}`);
   }

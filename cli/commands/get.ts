@@ -53,7 +53,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('--template <template>', 'the template for -o go-template or jsonpath')
     .option('--allow-missing-template-keys', 'keys that are missing are empty', true)
     .option('-k, --kustomize <folder>', 'show the objects of a kustomization')
-    .option('--server-print', 'accepted for kubectl’s sake', true)
+    .option('--server-print', 'have the server make the tables; =false: names and ages only', true)
     .addHelpText(
       'after',
       `

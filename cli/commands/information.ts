@@ -20,7 +20,6 @@ export function registerVersion(program: Command, context: CommandContext): void
     .description('Prints the versions of this program and of the server.')
     .option('--client', 'only this program’s')
     .option('-o, --output <format>', 'yaml or json')
-    .option('--short', 'accepted for kubectl’s sake')
     .addHelpText('after', '\nExamples:\n  raftsman version\n  raftsman version --client');
   // Without a cluster there is still a version to tell, so that this one looks for the server itself.
   command.action(async (words: readonly string[], flags: { client?: boolean; output?: string }, self: Command) => {
@@ -93,7 +92,7 @@ export function registerApiResources(program: Command, context: CommandContext):
     .option('--verbs <verbs>', 'only those that support these verbs', list)
     .option('--categories <categories>', 'only those of these categories', list)
     .option('--sort-by <field>', 'name or kind')
-    .option('--cached', 'accepted for kubectl’s sake')
+    .option('--cached', 'of no effect: nothing is cached between runs')
     .addHelpText('after', '\nExamples:\n  raftsman api-resources\n  raftsman api-resources --namespaced=false -o name')
     .action(withSession<ResourceFlags>(context, apiResources));
   program.addCommand(withGlobalFlags(command));
@@ -181,8 +180,8 @@ export function registerClusterInfo(program: Command, context: CommandContext): 
     .option('--output-directory <folder>', 'write files there; otherwise to standard output')
     .option('-A, --all-namespaces', 'of all namespaces')
     .option('--namespaces <names>', 'of these namespaces', list)
-    .option('-o, --output <format>', 'accepted for kubectl’s sake')
-    .option('--pod-running-timeout <duration>', 'accepted for kubectl’s sake')
+    .option('-o, --output <format>', 'json, yaml or another format of get', 'json')
+    .option('--pod-running-timeout <duration>', 'of no effect: logs are asked of each pod by its name')
     .addHelpText('after', '\nExamples:\n  raftsman cluster-info dump --output-directory=./dump -A')
     .action(withSession<DumpFlags>(context, (session, _words, flags) => dump(session, flags)));
   command.addCommand(withGlobalFlags(dumpCommand));

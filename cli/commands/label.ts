@@ -22,6 +22,7 @@ import { ClusterCommand, repeated, withGlobalFlags } from './cluster-command.ts'
 
 interface Flags extends WriteFlags, SelectionFlags, RecordFlags {
   readonly overwrite?: boolean;
+  readonly fieldManager?: string;
   readonly list?: boolean;
   readonly local?: boolean;
   readonly resourceVersion?: string;
@@ -74,7 +75,7 @@ function register(verb: Verb, program: Command, context: CommandContext): void {
     .option('--resource-version <version>', 'only if the object is still at this version')
     .option('--local', 'change the file’s objects without asking the server')
     .option('--list', `only show the ${verb.field}`)
-    .option('--field-manager <name>', 'accepted for kubectl’s sake')
+    .option('--field-manager <name>', 'who owns the fields')
     .addHelpText('after', `\nExamples:\n  ${verb.example}`)
     .action(withSession<Flags>(context, (session, words, flags) => run(verb, session, words, flags)));
   program.addCommand(withWriteFlags(withRecordFlag(withGlobalFlags(command))));
@@ -205,6 +206,6 @@ async function patch(
   return session.api.json('PATCH', path, {
     contentType: 'application/merge-patch+json',
     body: { metadata: { ...metadata, ...(flags.resourceVersion && { resourceVersion: flags.resourceVersion }) } },
-    query: { fieldManager: `kubectl-${verb.name}`, dryRun: dryRunQuery(flags) },
+    query: { fieldManager: flags.fieldManager ?? `kubectl-${verb.name}`, dryRun: dryRunQuery(flags) },
   });
 }

@@ -2,29 +2,40 @@
 import type { Command } from 'commander';
 import { failure } from '../client/errors.ts';
 import {
-  displayName,
   forEachObject,
   isOfFiles,
   type ManifestObject,
   manifestObjects,
   metadataOf,
-  type ObjectReference,
   objectPath,
   type SelectionFlags,
   selectedObjects,
 } from '../client/objects.ts';
+import { withRecordFlag } from '../client/record.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { MUST_NAME_OBJECTS } from '../client/usage.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
-import { yaml } from '../client/yaml.ts';
 import type { CommandContext } from '../context.ts';
-import { sorted, yamlText } from '../output/documents.ts';
+import { jsonText, sorted, yamlText } from '../output/documents.ts';
 import { LAST_APPLIED, lastApplied } from './apply-patch.ts';
 import { ClusterCommand, list, withGlobalFlags } from './cluster-command.ts';
-import { editText } from './editor.ts';
+import {
+  type Editable,
+  type Edited,
+  type EditFlags,
+  editObjects,
+  originalOf,
+  printEdited,
+  withEditFlags,
+} from './edit-session.ts';
+import { fieldValidation } from './field-validation.ts';
 
 interface Flags extends WriteFlags, SelectionFlags {
   readonly createAnnotation?: boolean;
+}
+
+interface EditLastAppliedFlags extends EditFlags, SelectionFlags {
+  readonly fieldManager?: string;
 }
 
 export function lastAppliedCommands(context: CommandContext): readonly Command[] {
@@ -47,22 +58,21 @@ export function lastAppliedCommands(context: CommandContext): readonly Command[]
     .argument('[words...]')
     .usage('(TYPE NAME | TYPE/NAME | -f FILENAME)')
     .description('Opens what apply was told last in an editor.')
+    .option('--field-manager <name>', 'who owns the fields')
     .addHelpText('after', '\nExamples:\n  raftsman apply edit-last-applied deployment/web')
-    .action(withSession<Flags>(context, editLastApplied));
+    .action(withSession<EditLastAppliedFlags>(context, editLastApplied));
   for (const command of [view, set, edit]) {
     command
       .option('-f, --filename <file>', 'the objects of this file', list)
       .option('-R, --recursive', 'read folders within folders')
       .option('-k, --kustomize <folder>', 'the objects of a kustomization')
       .option('-l, --selector <labels>', 'objects with these labels');
-    if (command !== view) withWriteFlags(command);
+    if (command === set) withWriteFlags(command);
+    if (command === edit) withEditFlags(withRecordFlag(command));
     withGlobalFlags(command);
   }
   return [view, set, edit];
 }
-
-const noAnnotation = ({ resource, name }: ObjectReference) =>
-  failure(`no last-applied-configuration annotation found on resource: ${name} (${resource.kind})`);
 
 async function viewLastApplied(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   if (flags.output !== 'yaml' && flags.output !== 'json') {
@@ -116,17 +126,35 @@ async function annotate(session: Session, manifest: ManifestObject, flags: Flags
   printWritten(session, { ...manifest, object: after }, 'configured', flags);
 }
 
-async function editLastApplied(session: Session, words: readonly string[], flags: Flags): Promise<void> {
-  for (const reference of await selectedObjects(session, words, flags)) {
-    const configuration = lastApplied(reference.object);
-    if (!configuration) throw noAnnotation(reference);
-    const before = `${yamlText(configuration)}\n`;
-    const after = await editText(session, before, displayName(reference));
-    if (after.trim() === before.trim()) {
-      session.error('Edit cancelled, no changes made.');
-      continue;
-    }
-    const object = yaml().parse(after);
-    await annotate(session, { ...reference, object, source: '' }, flags);
+/** What was applied last of all objects that have it is one text. */
+async function editLastApplied(session: Session, words: readonly string[], flags: EditLastAppliedFlags): Promise<void> {
+  // Given to `apply`, in front of this command's name.
+  if (flags.dryRun !== undefined) throw failure('unknown flag: --dry-run');
+  const objects: Editable[] = [];
+  for (const reference of await selectedObjects(session, words, { ...flags, isTypeEnough: true, isWhole: true })) {
+    const object = lastApplied(reference.object);
+    if (object) objects.push({ ...reference, object });
   }
+  if (objects.length === 0) {
+    const { name } = session.context;
+    throw failure(
+      `no last-applied-configuration annotation found on resources, to create the annotation, use command \`${name} apply set-last-applied --create-annotation\``,
+    );
+  }
+  const send = async (edited: Edited) => {
+    const { object } = edited;
+    const isSame = jsonText(originalOf(objects, edited).object) === jsonText(object);
+    if (!isSame) {
+      await session.api.json('PATCH', objectPath(edited), {
+        contentType: 'application/merge-patch+json',
+        body: { metadata: { annotations: { [LAST_APPLIED]: `${JSON.stringify(sorted(object))}\n` } } },
+        query: {
+          fieldManager: flags.fieldManager ?? 'kubectl-client-side-apply',
+          fieldValidation: fieldValidation(flags.validate),
+        },
+      });
+    }
+    printEdited(session, edited, isSame ? 'skipped' : 'edited', flags);
+  };
+  await editObjects(session, objects, { flags, mode: { head: 'last-applied', send, isMended: false } });
 }

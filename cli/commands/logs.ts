@@ -13,6 +13,7 @@ import type { CommandContext } from '../context.ts';
 import { ClusterCommand, durationMs, integer, withGlobalFlags } from './cluster-command.ts';
 
 interface Flags {
+  readonly podRunningTimeout: number;
   readonly follow?: boolean;
   readonly previous?: boolean;
   readonly container?: string;
@@ -52,7 +53,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('--prefix', 'say before each line which pod and container wrote it')
     .option('--max-log-requests <number>', 'how many may be followed at once', integer, 5)
     .option('--ignore-errors', 'go on when one cannot be read')
-    .option('--pod-running-timeout <duration>', 'accepted for kubectl’s sake')
+    .option('--pod-running-timeout <duration>', 'how long to wait for a pod of what is named', durationMs, 20_000)
     .addHelpText(
       'after',
       '\nExamples:\n  raftsman logs web-1\n  raftsman logs -f deploy/web --tail=20\n  raftsman logs web-1 -c sidecar --previous',
@@ -68,6 +69,7 @@ interface Source {
 
 async function logs(session: Session, words: readonly string[], flags: Flags, self: Command): Promise<void> {
   checkWords(words, flags, self);
+  if (flags.podRunningTimeout <= 0) throw failure('--pod-running-timeout must be higher than zero');
   if (flags.sinceTime !== undefined && !RFC_3339.test(flags.sinceTime)) {
     const text = JSON.stringify(flags.sinceTime);
     throw failure(`parsing time ${text} as "2006-01-02T15:04:05Z07:00": cannot parse ${text} as "2006"`);
@@ -114,15 +116,15 @@ async function findSources(session: Session, words: readonly string[], flags: Fl
   }
   return containersOf(
     session,
-    await findLoggedPod(session, word),
+    await findLoggedPod(session, word, flags.podRunningTimeout),
     second === undefined ? flags : { ...flags, container: second },
   );
 }
 
 /** What does not exist is told here in words of its own, as kubectl does. */
-async function findLoggedPod(session: Session, word: string): Promise<Pod> {
+async function findLoggedPod(session: Session, word: string, timeoutMs: number): Promise<Pod> {
   try {
-    return await findPod(session, word, { tellsChoice: true });
+    return await findPod(session, word, { tellsChoice: true, timeoutMs });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     throw failure(

@@ -102,7 +102,7 @@ async function findTarget(
       : undefined;
   const deadline = session.context.clock.now() + flags.podRunningTimeout;
   for (;;) {
-    const pod = await findPod(session, word);
+    const pod = await findPod(session, word, { timeoutMs: deadline - session.context.clock.now() });
     const isDone = ['Running', 'Succeeded', 'Failed'].includes(pod.status?.phase ?? '');
     if (isDone || session.context.clock.now() >= deadline) return { pod, service };
     await session.context.delay(POLL_MS);

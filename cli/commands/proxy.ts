@@ -9,7 +9,7 @@ import { failure } from '../client/errors.ts';
 import type { Connection } from '../client/kubeconfig.ts';
 import { type Session, withSession } from '../client/session.ts';
 import type { CommandContext } from '../context.ts';
-import { ClusterCommand, integer, withGlobalFlags } from './cluster-command.ts';
+import { ClusterCommand, durationMs, integer, withGlobalFlags } from './cluster-command.ts';
 import { notFound, serveFile } from './static-files.ts';
 
 interface Flags {
@@ -25,6 +25,7 @@ interface Flags {
   readonly rejectMethods: string;
   readonly appendServerPath?: boolean;
   readonly disableFilter?: boolean;
+  readonly keepalive: number;
 }
 
 const DEFAULT_PORT = 8001;
@@ -45,9 +46,14 @@ export function register(program: Command, context: CommandContext): void {
     .option('--accept-paths <pattern>', 'paths to answer', '^.*')
     .option('--reject-paths <pattern>', 'paths to refuse', '^/api/.*/pods/.*/exec,^/api/.*/pods/.*/attach')
     .option('--reject-methods <pattern>', 'methods to refuse', '^$')
-    .option('--append-server-path', 'accepted for kubectl’s sake')
+    .option('--append-server-path', 'put the path of the server’s address before that of each request')
     .option('--disable-filter', 'refuse nothing; dangerous')
-    .option('--keepalive <duration>', 'accepted for kubectl’s sake')
+    .option(
+      '--keepalive <duration>',
+      'how often a quiet connection to the server is tried; 0: as the system has it',
+      durationMs,
+      0,
+    )
     .addHelpText('after', '\nExamples:\n  raftsman proxy --port=8011\n  curl http://127.0.0.1:8011/api/v1/pods')
     .action(withSession<Flags>(context, proxy));
   program.addCommand(withGlobalFlags(command));
@@ -55,7 +61,7 @@ export function register(program: Command, context: CommandContext): void {
 
 async function proxy(session: Session, words: readonly string[], flags: Flags): Promise<void> {
   if (words.length > 0) throw failure(`unexpected args: [${words.join(' ')}]`);
-  const forward = forwarder(session.connection);
+  const forward = forwarder(session.connection, flags);
   const isAllowed = filter(flags);
   const server = http.createServer((request, response) => {
     const path = request.url ?? '/';
@@ -143,10 +149,14 @@ const canonical = (headers: http.IncomingHttpHeaders): http.OutgoingHttpHeaders 
   );
 
 /** Sends requests on with the credentials of the kubeconfig, and answers back as they come. */
-function forwarder({ server, tls, token, headers: extra }: Connection) {
+function forwarder({ server, tls, token, headers: extra }: Connection, { appendServerPath, keepalive }: Flags) {
   const base = new URL(server);
+  const before = appendServerPath ? base.pathname.replace(/\/$/, '') : '';
   const isPlain = base.protocol === 'http:';
-  const agent = new (isPlain ? http : https).Agent({ keepAlive: true });
+  const agent = new (isPlain ? http : https).Agent({
+    keepAlive: true,
+    ...(keepalive > 0 && { keepAliveMsecs: keepalive }),
+  });
   const start = (incoming: http.IncomingMessage, path: string, hops: Record<string, string>) => {
     const { host: _host, connection: _hop, ...headers } = incoming.headers;
     return (isPlain ? http : https).request({
@@ -154,7 +164,7 @@ function forwarder({ server, tls, token, headers: extra }: Connection) {
       host: base.hostname.replace(/^\[|\]$/g, ''),
       port: base.port || (isPlain ? 80 : 443),
       method: incoming.method,
-      path: base.pathname.replace(/\/$/, '') + path,
+      path: before + path,
       headers: { ...headers, ...extra, ...(token && { authorization: `Bearer ${token}` }), ...hops },
       ...(tls.ca && { ca: tls.ca }),
       ...(tls.cert && { cert: tls.cert }),

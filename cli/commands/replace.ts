@@ -19,13 +19,15 @@ import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } 
 import type { CommandContext } from '../context.ts';
 import { lastApplied, withLastApplied } from './apply-patch.ts';
 import { ClusterCommand, durationMs, integer, repeated, withGlobalFlags } from './cluster-command.ts';
-import { fieldValidation, withoutVersion } from './create.ts';
-import { waitUntilGone } from './delete.ts';
+import { withoutVersion } from './create.ts';
+import { policyOf, waitUntilGone } from './delete.ts';
+import { fieldValidation } from './field-validation.ts';
 import { sendRaw } from './raw.ts';
 
 interface Flags extends WriteFlags, SelectionFlags {
   readonly force?: boolean;
   readonly gracePeriod: number;
+  readonly cascade: string | boolean;
   readonly timeout?: number;
   readonly saveConfig?: boolean;
   readonly raw?: string;
@@ -111,7 +113,10 @@ async function removeFirst(session: Session, manifest: ManifestObject, flags: Fl
   try {
     const before = await session.api.json('GET', objectPath(manifest));
     await session.api.json('DELETE', objectPath(manifest), {
-      body: { ...(flags.gracePeriod >= 0 && { gracePeriodSeconds: flags.gracePeriod }) },
+      body: {
+        propagationPolicy: policyOf(session, flags.cascade),
+        ...(flags.gracePeriod >= 0 && { gracePeriodSeconds: flags.gracePeriod }),
+      },
     });
     session.print(`${manifest.resource.singular} "${manifest.name}" deleted`);
     const deadline = flags.timeout ? session.context.clock.now() + flags.timeout : undefined;

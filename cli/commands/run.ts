@@ -15,6 +15,7 @@ import { withEmptyFields } from '../output/generated.ts';
 import { withLastApplied } from './apply-patch.ts';
 import { ClusterCommand, durationMs, integer, repeated, withGlobalFlags } from './cluster-command.ts';
 import { createObject } from './create.ts';
+import { policyOf } from './delete.ts';
 import { labelMap } from './expose.ts';
 import { type OverrideFlags, overridden } from './overrides.ts';
 
@@ -38,6 +39,7 @@ interface Flags extends WriteFlags, RecordFlags, OverrideFlags {
   readonly leaveStdinOpen?: boolean;
   readonly fieldManager?: string;
   readonly podRunningTimeout: number;
+  readonly cascade: string | boolean;
   readonly gracePeriod: number;
 }
 
@@ -69,10 +71,10 @@ export function register(program: Command, context: CommandContext): void {
     .option('--save-config', 'remember the configuration for a later apply')
     .option('--pod-running-timeout <duration>', 'how long to wait until it runs', durationMs, 60_000)
     .option('--grace-period <seconds>', 'with --rm: how long it has to stop', integer, -1)
-    .option('--cascade [mode]', 'accepted for kubectl’s sake', 'background')
-    .option('--force', 'accepted for kubectl’s sake')
-    .option('--wait', 'accepted for kubectl’s sake')
-    .option('--timeout <duration>', 'accepted for kubectl’s sake')
+    .option('--cascade [mode]', 'with --rm: background, foreground or orphan', 'background')
+    .option('--force', 'of no effect, with kubectl as well')
+    .option('--wait', 'of no effect, with kubectl as well')
+    .option('--timeout <duration>', 'of no effect, with kubectl as well', durationMs)
     .addHelpText(
       'after',
       '\nExamples:\n  raftsman run web --image=nginx --port=80\n  raftsman run once --image=busybox --restart=Never -- date',
@@ -98,6 +100,7 @@ async function run(session: Session, words: readonly string[], flags: Flags, sel
       "--dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)",
     );
   }
+  policyOf(session, flags.cascade);
   if (!['Always', 'OnFailure', 'Never'].includes(flags.restart))
     throw usageFailure(self, `invalid restart policy: ${flags.restart}`);
   if (flags.imagePullPolicy && !['Always', 'IfNotPresent', 'Never'].includes(flags.imagePullPolicy)) {
@@ -194,7 +197,7 @@ async function remove(session: Session, reference: ObjectReference, flags: Flags
     body: {
       kind: 'DeleteOptions',
       apiVersion: 'v1',
-      propagationPolicy: 'Background',
+      propagationPolicy: policyOf(session, flags.cascade),
       ...(flags.gracePeriod >= 0 && { gracePeriodSeconds: flags.gracePeriod }),
     },
   });

@@ -2,17 +2,24 @@
 import type { Command } from 'commander';
 import { ApiError } from '../../control/api/status.ts';
 import { failure } from '../client/errors.ts';
-import { forEachObject, objectPath, type SelectionFlags, selectedReferences } from '../client/objects.ts';
+import {
+  forEachObject,
+  type ObjectReference,
+  objectPath,
+  type SelectionFlags,
+  selectedReferences,
+} from '../client/objects.ts';
 import { type RecordFlags, recordAfterwards, withRecordFlag } from '../client/record.ts';
 import { type Session, withSession } from '../client/session.ts';
 import { dryRunOf, dryRunQuery, printWritten, type WriteFlags, withWriteFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
-import { ClusterCommand, integer, repeated, withGlobalFlags } from './cluster-command.ts';
+import { ClusterCommand, durationMs, integer, repeated, withGlobalFlags } from './cluster-command.ts';
 
 interface Flags extends WriteFlags, SelectionFlags, RecordFlags {
   readonly replicas?: number;
   readonly currentReplicas?: number;
   readonly resourceVersion?: string;
+  readonly timeout: number;
 }
 
 export function register(program: Command, context: CommandContext): void {
@@ -29,7 +36,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('-f, --filename <file>', 'the objects of this file', repeated)
     .option('-k, --kustomize <folder>', 'the objects of a kustomization')
     .option('-R, --recursive', 'read folders within folders')
-    .option('--timeout <duration>', 'accepted for kubectl’s sake')
+    .option('--timeout <duration>', 'how long to wait until there are so many; 0: not at all', durationMs, 0)
     .addHelpText(
       'after',
       '\nExamples:\n  raftsman scale deployment/web --replicas=5\n  raftsman scale rs web --replicas=0 --current-replicas=3',
@@ -41,6 +48,7 @@ export function register(program: Command, context: CommandContext): void {
 interface Scale {
   readonly metadata?: { readonly resourceVersion?: string };
   readonly spec?: { readonly replicas?: number };
+  readonly status?: { readonly replicas?: number };
 }
 
 /** @throws CommandError if it is not as whoever asked believes. */
@@ -52,6 +60,26 @@ function checkExpected({ metadata, spec }: Scale, { currentReplicas = -1, resour
   const version = metadata?.resourceVersion ?? '';
   if (resourceVersion && version !== resourceVersion) {
     throw failure(`Expected resource version to be ${resourceVersion}, was ${version}`);
+  }
+}
+
+const POLL_MS = 200;
+
+/** Waits until there are as many, or somebody else wants another number. @throws CommandError */
+async function untilSynced(
+  session: Session,
+  reference: ObjectReference,
+  { replicas, timeoutMs }: { readonly replicas: number; readonly timeoutMs: number },
+): Promise<void> {
+  const deadline = session.context.clock.now() + timeoutMs;
+  for (;;) {
+    const { spec, status } = await session.api.json<Scale>('GET', objectPath(reference, 'scale'));
+    const wanted = spec?.replicas ?? 0;
+    if (wanted !== replicas || (status?.replicas ?? 0) === wanted) return;
+    if (session.context.clock.now() >= deadline) {
+      throw failure(`timed out waiting for ${JSON.stringify(reference.name)} to be synced`);
+    }
+    await session.context.delay(POLL_MS);
   }
 }
 
@@ -84,6 +112,8 @@ async function scale(session: Session, words: readonly string[], flags: Flags): 
       });
     }
     isFirst = false;
+    if (flags.timeout > 0 && dryRunOf(flags) === 'none')
+      await untilSynced(session, reference, { replicas, timeoutMs: flags.timeout });
     const scaled = flags.output ? await session.api.json('GET', objectPath(reference)) : before;
     const object =
       dryRunOf(flags) === 'none'

@@ -103,7 +103,7 @@ const env: SetCommand = {
       .option('-c, --containers <names>', 'only containers of these names; * stands for anything', '*')
       .option('-e, --env <key=value>', 'a variable (repeatable)', repeated)
       .option('--list', 'show the variables')
-      .option('--resolve', 'with --list: show the values of what is referred to')
+      .option('--resolve', 'of no effect: with --list references are shown, not what they lead to')
       .option('--from <type/name>', 'a config map or secret whose keys become variables')
       .option('--prefix <text>', 'with --from: before each name')
       .option('--keys <keys>', 'with --from: only these keys', list)

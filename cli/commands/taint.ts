@@ -11,6 +11,7 @@ import { ClusterCommand, withGlobalFlags } from './cluster-command.ts';
 
 interface Flags extends WriteFlags, SelectionFlags {
   readonly overwrite?: boolean;
+  readonly fieldManager?: string;
 }
 
 const NAME_PART =
@@ -26,7 +27,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('--overwrite', 'change taints that are set already')
     .option('--all', 'all nodes')
     .option('-l, --selector <labels>', 'nodes with these labels')
-    .option('--field-manager <name>', 'accepted for kubectl’s sake')
+    .option('--field-manager <name>', 'who owns the fields')
     .addHelpText(
       'after',
       '\nExamples:\n  raftsman taint nodes node-1 dedicated=build:NoSchedule\n  raftsman taint nodes node-1 dedicated-',
@@ -139,7 +140,7 @@ async function taint(session: Session, words: readonly string[], flags: Flags, s
             contentType: 'application/merge-patch+json',
             // The version makes it fail rather than undo what another has done to the list meanwhile.
             body: { metadata: { resourceVersion: node.metadata?.resourceVersion }, spec: { taints } },
-            query: { fieldManager: 'kubectl-taint', dryRun: dryRunQuery(flags) },
+            query: { fieldManager: flags.fieldManager ?? 'kubectl-taint', dryRun: dryRunQuery(flags) },
           });
     // kubectl does not say here that nothing was stored.
     const { dryRun: _mode, ...told } = flags;

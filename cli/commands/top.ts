@@ -54,7 +54,7 @@ export function register(program: Command, context: CommandContext): void {
       .option('-l, --selector <labels>', 'only those with these labels')
       .option('--sort-by <what>', 'cpu or memory')
       .option('--no-headers', 'leave out the header')
-      .option('--use-protocol-buffers', 'accepted for kubectl’s sake', true);
+      .option('--use-protocol-buffers', 'of no effect: JSON is asked for', true);
     command.addCommand(withGlobalFlags(sub));
   }
   program.addCommand(command);

@@ -4,7 +4,6 @@ import { ApiError } from '../../control/api/status.ts';
 import type { JsonObject } from '../client/api.ts';
 import { failure } from '../client/errors.ts';
 import {
-  displayName,
   forEachObject,
   metadataOf,
   type ObjectReference,
@@ -13,12 +12,13 @@ import {
   selectedReferences,
 } from '../client/objects.ts';
 import { type Session, withSession } from '../client/session.ts';
+import { printWritten, type WriteFlags, withOutputFlags } from '../client/write.ts';
 import type { CommandContext } from '../context.ts';
 import { JsonPath, relaxed, valueText } from '../output/jsonpath.ts';
 import { ClusterCommand, durationMs, repeated, withGlobalFlags } from './cluster-command.ts';
 import { waitUntilGone } from './delete.ts';
 
-interface Flags extends SelectionFlags {
+interface Flags extends SelectionFlags, WriteFlags {
   readonly for?: string;
   readonly timeout: number;
 }
@@ -42,13 +42,13 @@ export function register(program: Command, context: CommandContext): void {
     .option('-A, --all-namespaces', 'in all namespaces')
     .option('-f, --filename <file>', 'the objects of this file', repeated)
     .option('-R, --recursive', 'read folders within folders')
-    .option('-o, --output <format>', 'accepted for kubectl’s sake')
+
     .addHelpText(
       'after',
       "\nExamples:\n  raftsman wait pod/web-1 --for=condition=Ready\n  raftsman wait deploy --all --for=condition=Available --timeout=2m\n  raftsman wait pod/web-1 --for=jsonpath='{.status.phase}'=Running",
     )
     .action(withSession<Flags>(context, wait));
-  program.addCommand(withGlobalFlags(command));
+  program.addCommand(withOutputFlags(withGlobalFlags(command)));
 }
 
 async function wait(session: Session, words: readonly string[], flags: Flags): Promise<void> {
@@ -60,13 +60,14 @@ async function wait(session: Session, words: readonly string[], flags: Flags): P
       : await selectedReferences(session, words, flags);
   if (references.length === 0 && flags.for !== 'delete') throw failure('no matching resources found');
   await forEachObject(session, references, async reference => {
+    let object: JsonObject = { metadata: { name: reference.name } };
     if (flags.for === 'delete') {
       const wasThere = reference.object !== undefined || (await exists(session, reference));
       await waitUntilGone(session, reference, { uid: reference.object && metadataOf(reference.object).uid, deadline });
       // What was never there has not met a condition.
       if (!wasThere) return;
-    } else await untilMet(session, reference, { isMet, deadline, isOnce: flags.timeout === 0 });
-    session.print(`${displayName(reference)} condition met`);
+    } else object = await untilMet(session, reference, { isMet, deadline, isOnce: flags.timeout === 0 });
+    printWritten(session, { ...reference, object }, 'condition met', flags);
   });
 }
 
@@ -135,9 +136,10 @@ async function untilMet(
   session: Session,
   reference: ObjectReference,
   { isMet, deadline, isOnce }: { readonly isMet: Test; readonly deadline: number; readonly isOnce: boolean },
-): Promise<void> {
+): Promise<JsonObject> {
   for (;;) {
-    if (isMet(await session.api.json('GET', objectPath(reference)))) return;
+    const object = await session.api.json('GET', objectPath(reference));
+    if (isMet(object)) return object;
     const named = `${reference.resource.name}/${reference.name}`;
     if (isOnce) throw failure(`condition not met for ${named}`);
     if (session.context.clock.now() >= deadline) {

@@ -1,6 +1,7 @@
 /** Commands that write, against a small API server in memory that keeps objects and notes what came. */
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import test, { type ExecutionContext } from 'ava';
 import { mergePatch } from '../../control/api/patch/merge-patch.ts';
 import { runInProcess } from '../../test/helpers/cli-in-process.ts';
@@ -50,7 +51,7 @@ interface Api {
   readonly url: string;
   readonly came: readonly Came[];
   readonly objects: ReadonlyMap<string, Stored>;
-  run(words: readonly string[], input?: string): ReturnType<typeof runInProcess>;
+  run(words: readonly string[], input?: string, env?: Record<string, string>): ReturnType<typeof runInProcess>;
   /** The bodies of the writes of this method. */
   sent(method: string): (Stored | undefined)[];
 }
@@ -109,7 +110,7 @@ async function startApi(
     url,
     came,
     objects,
-    run: (words, input) => runInProcess([...words, '-s', url], {}, input),
+    run: (words, input, env = {}) => runInProcess([...words, '-s', url], env, input),
     sent: method => came.filter(each => each.method === method).map(({ body }) => body),
   };
 }
@@ -244,4 +245,83 @@ test('groups are impersonated one by one: their names may hold commas', async t 
     (_, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === 'impersonate-group',
   );
   t.deepEqual(groups, ['b', ',,,a']);
+});
+
+/** What an editor makes of a text: a program of sed. */
+const editing = (program: string) => ({ KUBE_EDITOR: `sed -i ${program}`, TMPDIR: tmpdir() });
+
+test('edit: several objects are one text, of which only what was changed is sent', async t => {
+  const object = (name: string) => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name, namespace: 'default', uid: name, managedFields: [{ manager: 'me' }] },
+    data: { [name]: 'old' },
+  });
+  const api = await startApi(t, { objects: { [`${CONFIG_MAPS}/a`]: object('a'), [`${CONFIG_MAPS}/b`]: object('b') } });
+  const words = ['edit', 'configmaps', 'a', 'b', '--output-patch'];
+  const outcome = await api.run(words, '', editing('/a:.old/s/old/new/'));
+  t.is(outcome.stdout, 'Patch: {"data":{"a":"new"}}\nconfigmap/a edited\nconfigmap/b skipped\n');
+  t.deepEqual(api.sent('PATCH'), [{ data: { a: 'new' } }] as unknown[] as Stored[]);
+  const untouched = await api.run(['edit', 'configmaps', 'a', 'b'], '', editing('s/x/x/'));
+  t.deepEqual([untouched.stdout, untouched.stderr], ['', 'Edit cancelled, no changes made.\n']);
+});
+
+test('create --edit creates what a person left, and on a dry run nothing', async t => {
+  const api = await startApi(t);
+  const words = ['create', '--edit', '-f', '-'];
+  const outcome = await api.run(words, configMap({ k: 'old' }), editing('s/old/new/'));
+  t.is(outcome.stdout, 'configmap/a created\n');
+  t.like(api.sent('POST')[0], { data: { k: 'new' } });
+  const dry = await api.run([...words, '--dry-run=client'], configMap({ k: 'old' }), editing('s/old/new/'));
+  t.is(dry.stdout, 'configmap/a created (dry run)\n');
+  t.is(api.sent('POST').length, 1);
+});
+
+test('delete --dry-run=client asks the server for nothing', async t => {
+  const api = await startApi(t);
+  const outcome = await api.run(['delete', 'configmaps', 'nothere', '--dry-run=client']);
+  t.deepEqual([outcome.stdout, outcome.exitCode], ['configmap "nothere" deleted (dry run)\n', 0]);
+  t.false(api.came.some(({ path }) => path.startsWith(CONFIG_MAPS)));
+});
+
+test('the flags of create -f are not those of its generators', async t => {
+  const api = await startApi(t);
+  t.regex((await api.run(['create', 'configmap', 'a', '--edit'])).stderr, /unknown flag: --edit/);
+});
+
+test('apply --overwrite=false leaves what others changed', async t => {
+  const api = await startApi(t);
+  await api.run(['apply', '-f', '-'], configMap({ a: '1', b: '1' }));
+  await api.run(['patch', 'configmaps', 'a', '--type=merge', '-p', '{"data":{"a":"2"}}']);
+  const count = api.sent('PATCH').length;
+  const refused = await api.run(['apply', '-f', '-', '--overwrite=false'], configMap({ a: '1', b: '2' }));
+  t.is(refused.exitCode, 1);
+  t.regex(refused.stderr, /conflicts with changes made from original to current:\ndata:\n {2}a: "2"/);
+  t.is(api.sent('PATCH').length, count);
+  t.is((await api.run(['apply', '-f', '-'], configMap({ a: '1', b: '2' }))).stdout, 'configmap/a configured\n');
+});
+
+test('replace --force and apply --force delete as --cascade and --grace-period say', async t => {
+  const api = await startApi(t, {
+    refuse: ({ method }) => (method === 'PATCH' ? { reason: 'Invalid', code: 422 } : undefined),
+  });
+  await api.run(['apply', '-f', '-'], configMap({ a: '1' }));
+  const how = ['--force', '--cascade=orphan', '--grace-period=0'];
+  await api.run(['apply', '-f', '-', ...how], configMap({ a: '2' }));
+  await api.run(['replace', '-f', '-', ...how], configMap({ a: '3' }));
+  const bodies = api.sent('DELETE') as unknown[];
+  t.is(bodies.length, 2);
+  for (const body of bodies) t.like(body, { propagationPolicy: 'Orphan', gracePeriodSeconds: 0 });
+});
+
+test('scale --timeout waits until there are as many, and gives up', async t => {
+  const name = '/api/v1/namespaces/default/pods/a';
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a' } };
+  const api = await startApi(t, { objects: { [name]: pod, [`${name}/scale`]: { ...pod, status: { replicas: 2 } } } });
+  const words = ['scale', 'pod/a', '--timeout=1s', '-s', api.url];
+  t.is((await runInProcess([...words, '--replicas=2'])).stdout, 'pod/a scaled\n');
+  let now = 0;
+  const clock = { now: () => (now += 100), setTimeout: () => () => undefined };
+  const late = await runInProcess([...words, '--replicas=3'], {}, '', { clock });
+  t.deepEqual([late.stdout, late.stderr], ['', 'error: timed out waiting for "a" to be synced\n']);
 });

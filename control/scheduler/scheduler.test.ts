@@ -222,6 +222,36 @@ test('a pod of higher priority has others evicted, says so, and gets their place
   await running;
 });
 
+test('room that was promised and is not any more wakes those it was kept from', async t => {
+  const { clock, stop, start, addNode, addPod, get, nodeOf, condition, client } = setup();
+  const merge = (name: string, body: object, subresource?: 'status') =>
+    client.patch(
+      podsKind,
+      { namespace: 'n', name },
+      { type: 'application/merge-patch+json', body },
+      subresource ? { subresource } : {},
+    );
+  await addNode('a', '4');
+  const running = start();
+  await addPod('low', { ...asking('3'), priority: 1 });
+  await until('low is placed', async () => (await nodeOf('low')) === 'a');
+  await merge('low', { metadata: { finalizers: ['x.io/keep'] } });
+  await addPod('high', { ...asking('4'), priority: 5 });
+  await until('low is leaving', async () => (await get('low')).metadata?.deletionTimestamp !== undefined);
+  // There is room for it beside the pod that is leaving, but that is promised.
+  await addPod('late', { ...asking('1'), priority: 1 });
+  await until('late was refused', async () => condition(await get('late'))?.status === 'False');
+  await clock.advance(20_000);
+  t.is(await nodeOf('late'), undefined);
+  await merge('high', { status: { nominatedNodeName: null } }, 'status');
+  await until('late is placed', async () => {
+    await clock.advance(1000);
+    return (await nodeOf('late')) === 'a';
+  });
+  stop.abort();
+  await running;
+});
+
 const WAITING_CLASS = {
   metadata: { name: 'wait' },
   provisioner: 'x.io/p',

@@ -149,8 +149,10 @@ class Scheduler {
     const { pod, uid } = info;
     this.#snapshot.offset = (this.#snapshot.offset + searched) % this.#snapshot.nodes.length;
     const volumes = this.#assumeVolumes(info, nodeName);
+    const promised = this.#snapshot.nominationOf(uid);
     this.#snapshot.setPod(pod, nodeName);
     this.#assumed.add(uid);
+    if (promised !== undefined && promised !== nodeName) this.#promiseEnded(info);
     (volumes ? this.#volumeWrites : this.#writes).add(this.#bind(pod, nodeName, volumes));
   }
 
@@ -199,7 +201,7 @@ class Scheduler {
     const nodes = this.#snapshot.nodes.length;
     this.#queue.putUnschedulable(uid, diagnosis.plugins.size > 0 ? diagnosis.plugins : ANY_PLUGIN);
     if (nodes === 0) {
-      this.#snapshot.denominate(uid);
+      this.#loseNomination(info);
       this.#writes.add(this.#writer.report(pod, explain(diagnosis, nodes, ''), { nomination: '' }));
       return;
     }
@@ -211,11 +213,12 @@ class Scheduler {
     });
     if (preemption.kind === 'none') {
       const message = explain(diagnosis, nodes, preemption.message);
-      if (preemption.losesNomination) this.#snapshot.denominate(uid);
+      if (preemption.losesNomination) this.#loseNomination(info);
       this.#writes.add(this.#writer.report(pod, message, preemption.losesNomination ? { nomination: '' } : {}));
       return;
     }
     const { node, victims } = preemption;
+    if (this.#snapshot.nominationOf(uid) !== node) this.#loseNomination(info);
     this.#snapshot.nominate(info, node);
     this.#queue.hold(uid);
     this.#writes.add(this.#preempt(info, { node, victims, message: explain(diagnosis, nodes, '') }));
@@ -232,7 +235,7 @@ class Scheduler {
     this.#options.logger.info({ pod: keyOf(pod), node, victims: victims.map(({ pod }) => keyOf(pod)) }, 'preempting');
     // Whoever of lower priority was to have room there looks for another place.
     const displaced = [...(this.#snapshot.nominatedOn(node)?.values() ?? [])].filter(each => each.priority < priority);
-    for (const each of displaced) this.#snapshot.denominate(each.uid);
+    for (const each of displaced) this.#loseNomination(each);
     await this.#writer.report(pod, message, { nomination: node });
     await Promise.all(displaced.map(each => this.#writer.clearNomination(this.#pods.get(keyOf(each.pod)) ?? each.pod)));
     for (const each of displaced) this.#queue.wakeOne(each.uid);
@@ -281,7 +284,7 @@ class Scheduler {
     const known = this.#snapshot.nominationOf(uid);
     if (nominated || known) {
       // Nominations of one's own are known before the API tells; those of a predecessor come from it.
-      if (!nominated && old?.status?.nominatedNodeName) this.#snapshot.denominate(uid);
+      if (!nominated && old?.status?.nominatedNodeName) this.#loseNomination(describePod(pod));
       else this.#snapshot.nominate(describePod(pod), known ?? nominated ?? '');
     }
     const isNew = !this.#queue.has(uid);
@@ -307,7 +310,18 @@ class Scheduler {
     const wasNominated = this.#snapshot.denominate(uid);
     const wasPlaced = this.#snapshot.hasPod(uid);
     this.#snapshot.removePod(uid);
-    if (wasPlaced || wasNominated) this.#podHappened('podRemoved', pod);
+    if (wasPlaced) this.#podHappened('podRemoved', pod);
+    else if (wasNominated) this.#promiseEnded(describePod(pod));
+  }
+
+  #loseNomination(info: PodInfo): void {
+    if (this.#snapshot.denominate(info.uid)) this.#promiseEnded(info);
+  }
+
+  /** Room that the pod was to have is free for whom it was kept from: those who are not more important. */
+  #promiseEnded(info: PodInfo): void {
+    const { uid, priority } = info;
+    this.#happened({ kind: 'podRemoved', pod: info }, each => each.uid !== uid && each.priority <= priority);
   }
 
   #podHappened(kind: 'podRemoved' | 'podPlaced', pod: Pod): void {
@@ -315,12 +329,12 @@ class Scheduler {
   }
 
   /** Wakes the pods whose refusal the event may have changed. */
-  #happened(event: ClusterEvent): void {
+  #happened(event: ClusterEvent, concerns: (pod: PodInfo) => boolean = () => true): void {
     if (!this.#queue.hasSleepers) return;
     if (event.kind === 'node' && !event.old) this.#queue.wake(NO_NODES, () => true);
     for (const plugin of this.#plugins.values()) {
       if (!plugin.helpedBy?.includes(event.kind)) continue;
-      this.#queue.wake(plugin.name, pod => this.#mayHelp(plugin, event, pod));
+      this.#queue.wake(plugin.name, pod => concerns(pod) && this.#mayHelp(plugin, event, pod));
     }
   }
 

@@ -65,6 +65,31 @@ export class Assumable<T extends Named> {
   }
 }
 
+/** What is attached to each node: thousands of nodes are asked for each pod with volumes. */
+class Attachments extends Assumable<VolumeAttachment> {
+  readonly #byNode = new Map<string, Map<string, VolumeAttachment>>();
+
+  /** A node's attachments, by name. */
+  of(node: string): Iterable<VolumeAttachment> {
+    return this.#byNode.get(node)?.values() ?? [];
+  }
+
+  override set(attachment: VolumeAttachment): void {
+    super.set(attachment);
+    const { nodeName } = attachment.spec;
+    const ofNode = this.#byNode.get(nodeName) ?? new Map<string, VolumeAttachment>();
+    this.#byNode.set(nodeName, ofNode.set(keyOfNamed(attachment), attachment));
+  }
+
+  override delete(attachment: VolumeAttachment): void {
+    super.delete(attachment);
+    const { nodeName } = attachment.spec;
+    const ofNode = this.#byNode.get(nodeName);
+    ofNode?.delete(keyOfNamed(attachment));
+    if (ofNode?.size === 0) this.#byNode.delete(nodeName);
+  }
+}
+
 export class VolumeCatalog {
   readonly claims = new Assumable<PersistentVolumeClaim>();
   readonly volumes = new Assumable<PersistentVolume>();
@@ -72,7 +97,7 @@ export class VolumeCatalog {
   readonly csiNodes = new Assumable<CSINode>();
   readonly csiDrivers = new Assumable<CSIDriver>();
   readonly capacities = new Assumable<CSIStorageCapacity>();
-  readonly attachments = new Assumable<VolumeAttachment>();
+  readonly attachments = new Attachments();
 
   classOf(claim: PersistentVolumeClaim): StorageClass | undefined {
     const name = classNameOf(claim);

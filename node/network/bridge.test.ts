@@ -145,7 +145,7 @@ serial('pods reach each other, the machine, themselves and pods of another node 
   t.regex(route.stdout, /via 10\.42\.1\.1/);
 });
 
-serial('a new pod costs four programs: each is a fork of the whole agent', async t => {
+serial('a new pod costs two programs: each is a fork of the whole agent', async t => {
   const where = await world(t);
   const pod = await where.namespace();
   const programs: string[] = [];
@@ -161,12 +161,28 @@ serial('a new pod costs four programs: each is a fork of the whole agent', async
   await network.start({ podCIDR: '10.42.1.0/24', clusterCIDR });
   programs.length = 0;
   const { address } = await network.attach(podOf('a'), pod.pid);
-  t.is(programs.length, 4, programs.join('\n'));
+  t.is(programs.length, 2, programs.join('\n'));
   t.is((await ping(pod, '10.42.1.1')).code, 0);
   // A pod of the same uid in a new sandbox: the wire of the one before is in the way.
   const next = await where.namespace();
   t.deepEqual(await network.attach(podOf('a'), next.pid), { address });
   t.is((await ping(next, '10.42.1.1')).code, 0);
+  await network.close({ remove: true });
+});
+
+serial('a wire whose address was forgotten makes way', async t => {
+  const where = await world(t);
+  const pod = await where.namespace();
+  const first = nodeOn(where, 'left');
+  await first.start({ podCIDR: '10.42.1.0/24', clusterCIDR });
+  await first.attach(podOf('a'), pod.pid);
+  await first.close({ remove: false });
+  await rm(path.join(where.dataDir, 'left'), { recursive: true });
+  const network = nodeOn(where, 'left');
+  await network.start({ podCIDR: '10.42.1.0/24', clusterCIDR });
+  t.is(network.addressOf('a'), undefined);
+  await network.attach(podOf('a'), pod.pid);
+  t.is((await ping(pod, '10.42.1.1')).code, 0);
   await network.close({ remove: true });
 });
 

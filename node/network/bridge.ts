@@ -110,13 +110,14 @@ class BridgeNetwork implements PodNetwork {
       if (isNew) await this.#store.save(formatCidr(range), book);
       await assertOwnNamespace(pid);
       const veth = this.#names.vethOf(pod.uid);
+      const wire = { veth, pid, addresses, mtu, range };
+      // A pod without an address has no wire, but where the book was lost: then it is in the way, and goes.
+      if (isNew) return await this.#wire(wire).catch(() => this.#wire(wire));
       const outside = await this.#links.find(veth);
-      if (!(await this.#isWired(outside, pid, addresses))) {
-        // Left from a sandbox before this one, or from an attach that was cut short.
-        if (outside !== undefined) await this.#links.remove(veth);
-        await this.#wire({ veth, pid, addresses, mtu, range });
-      }
-      return addresses;
+      if (await this.#isWired(outside, pid, addresses)) return addresses;
+      // Left from a sandbox before this one, or from an attach that was cut short.
+      if (outside !== undefined) await this.#links.remove(veth);
+      return await this.#wire(wire);
     } catch (error) {
       if (error instanceof NetworkAttachError) throw error;
       const why = error instanceof Error ? error.message : String(error);
@@ -250,13 +251,14 @@ class BridgeNetwork implements PodNetwork {
     return ipv6 === undefined || inside.ipv6.includes(`${ipv6}/128`);
   }
 
+  /** Each program costs a fork of the whole agent: as few as can be. What a failure leaves is taken away. */
   async #wire(wire: {
     readonly veth: string;
     readonly pid: number;
     readonly addresses: PodAddresses;
     readonly mtu: number;
     readonly range: Cidr;
-  }): Promise<void> {
+  }): Promise<PodAddresses> {
     const { veth, pid, addresses, mtu } = wire;
     const { address, ipv6 } = addresses;
     const gateway = formatAddress(gatewayOf(wire.range));
@@ -269,6 +271,8 @@ class BridgeNetwork implements PodNetwork {
         // wire to wire.
         `link set dev ${veth} type bridge_slave hairpin on`,
         `link set dev ${veth} up`,
+        // The address may have belonged to another wire just now, whose hardware address the machine still remembers.
+        ...Object.values(addresses).map(one => `neighbour flush to ${one} dev ${this.#names.bridge}`),
       ]);
       // Another pod on the bridge must not be this one's router, whether or not the cluster has IPv6.
       await this.#links.changeInsideDeafToRouters(pid, podInterface, [
@@ -279,8 +283,7 @@ class BridgeNetwork implements PodNetwork {
         `route replace default via ${gateway} dev ${podInterface}`,
       ]);
       if (ipv6 !== undefined) await this.#wireIpv6(pid, ipv6);
-      // The address may have belonged to another wire just now, whose hardware address the machine still remembers.
-      for (const one of Object.values(addresses)) await this.#links.forgetNeighbour(one, this.#names.bridge);
+      return addresses;
     } catch (error) {
       await this.#links.remove(veth);
       throw error;

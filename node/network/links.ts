@@ -112,11 +112,6 @@ export class Links {
     if (result.code !== 0 && (await this.exists(name))) throw new Error(`link ${name}: ${result.stderr.trim()}`);
   }
 
-  /** Forgets which hardware address an address had; succeeds if nothing was known. */
-  async forgetNeighbour(address: string, device: string): Promise<void> {
-    await this.#run('ip', ['neigh', 'delete', address, 'dev', device]);
-  }
-
   async exists(name: string): Promise<boolean> {
     return (await this.#run('ip', ['link', 'show', 'dev', name])).code === 0;
   }

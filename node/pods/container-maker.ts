@@ -6,7 +6,7 @@ import { TERMINATION_LOG_BYTES_MAX, TERMINATION_LOG_LINES_MAX, TERMINATION_MESSA
 import type { ContainerStatus, Device } from '../runtime/runtime.ts';
 import { writePodFiles } from '../volumes/pod-files.ts';
 import { Announcer } from './announce.ts';
-import { makeContainerSpec, seccompFileOf, subPathOf } from './container-spec.ts';
+import { makeContainerSpec, type NodeProfile, seccompFileOf, subPathOf } from './container-spec.ts';
 import type { PodContext } from './context.ts';
 import { type EnvironmentContext, makeEnvironment, referencesOf, type Variable } from './environment.ts';
 
@@ -58,17 +58,20 @@ export async function makeContainer(context: PodContext, request: MakeRequest): 
     files,
     terminationMessageFile,
     nodeMemoryBytes: node.memoryBytes,
-    seccompProfile: await readSeccomp(node.seccompFolder, seccompFileOf(pod, container)),
+    seccomp: await readSeccomp(node.seccompFolder, seccompFileOf(pod, container)),
   });
   const { id } = await context.operations.run(() => context.runtime.createContainer(sandboxId, spec));
   return id;
 }
 
-async function readSeccomp(folder: string, name: string | undefined): Promise<string | undefined> {
+async function readSeccomp(folder: string, name: string | undefined): Promise<NodeProfile | undefined> {
   if (name === undefined) return undefined;
   const path = join(folder, name);
   try {
-    return JSON.stringify(JSON.parse(await readFile(path, 'utf8')));
+    const text = await readFile(path, 'utf8');
+    JSON.parse(text);
+    // As it stands there: what is written anew from JSON's numbers has lost the last digits of 64 bits.
+    return { text, path };
   } catch (error) {
     throw new Error(
       `cannot load seccomp profile ${JSON.stringify(path)}: ${error instanceof Error ? error.message : error}`,

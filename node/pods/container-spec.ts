@@ -21,8 +21,14 @@ export interface ContainerSpecInput {
   /** The host file behind `terminationMessagePath`. */
   readonly terminationMessageFile: string;
   readonly nodeMemoryBytes: number;
-  /** The text of the node's own seccomp profile that the container asks for. */
-  readonly seccompProfile?: string | undefined;
+  /** The node's own seccomp profile that the container asks for. */
+  readonly seccomp?: NodeProfile | undefined;
+}
+/** A seccomp profile that lies on the node. */
+export interface NodeProfile {
+  /** JSON. */
+  readonly text: string;
+  readonly path: string;
 }
 
 /** What the runtime makes the container from. Throws {@link ConfigError} for what no runtime can do. */
@@ -166,10 +172,10 @@ type Security = ContainerSpec['security'];
 
 function seccompOf(
   profile: SeccompProfile | undefined,
-  text: string | undefined,
-): Pick<Security, 'seccomp' | 'seccompProfile'> {
+  own: NodeProfile | undefined,
+): Pick<Security, 'seccomp' | 'seccompProfile' | 'seccompProfilePath'> {
   if (profile?.type === 'RuntimeDefault' || profile?.type === 'Unconfined') return { seccomp: profile.type };
-  return text === undefined ? {} : { seccompProfile: text };
+  return own === undefined ? {} : { seccompProfile: own.text, seccompProfilePath: own.path };
 }
 
 /** The file of the node's own seccomp profile that the container asks for; undefined if it asks for none. */
@@ -183,7 +189,7 @@ function appArmorOf(profile: AppArmorProfile | undefined): Pick<Security, 'appAr
   return profile?.type === 'Localhost' ? { appArmor: profile.localhostProfile ?? '' } : {};
 }
 
-function securityOf({ pod, container, seccompProfile }: ContainerSpecInput): Security {
+function securityOf({ pod, container, seccomp }: ContainerSpecInput): Security {
   const shared = pod.spec?.securityContext;
   const own = container.securityContext;
   const user = own?.runAsUser ?? shared?.runAsUser;
@@ -200,7 +206,7 @@ function securityOf({ pod, container, seccompProfile }: ContainerSpecInput): Sec
     ...(own?.capabilities?.add && { addCapabilities: own.capabilities.add }),
     ...(own?.capabilities?.drop && { dropCapabilities: own.capabilities.drop }),
     ...(runAsNonRoot !== undefined && { runAsNonRoot }),
-    ...seccompOf(own?.seccompProfile ?? shared?.seccompProfile, seccompProfile),
+    ...seccompOf(own?.seccompProfile ?? shared?.seccompProfile, seccomp),
     ...appArmorOf(own?.appArmorProfile ?? shared?.appArmorProfile),
     ...(own?.procMount === 'Unmasked' && { procMount: 'Unmasked' as const }),
   };

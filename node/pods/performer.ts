@@ -150,7 +150,7 @@ export class Performer {
         await this.#context.operations.run(() => this.#context.runtime.createSandbox(spec));
         this.#record.attached = false;
         this.#record.detached = false;
-        await this.#context.view.refresh();
+        await this.#context.view.refreshPod(pod.metadata?.uid ?? '');
       },
       text => this.#announcer(pod).tell('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${text}`),
     );
@@ -179,7 +179,7 @@ export class Performer {
       }
       await this.#context.runtime.removeSandbox(id);
       for (const container of sandbox?.containers ?? []) await this.#forgetContainer(pod, container);
-      await this.#context.view.refresh();
+      await this.#context.view.refreshPod(pod.metadata?.uid ?? '');
     });
   }
 
@@ -187,7 +187,7 @@ export class Performer {
     const container = sandboxes.flatMap(({ containers }) => containers).find(one => one.id === id);
     await this.#context.runtime.removeContainer(id);
     if (container) await this.#forgetContainer(pod, container);
-    return this.#context.view.refresh();
+    return this.#context.view.refreshPod(pod.metadata?.uid ?? '');
   }
 
   /** A pod may restart for years: nothing of each container that it had may stay. */
@@ -269,7 +269,7 @@ export class Performer {
       this.#record.backOffs.set(name, afterRestart(backOff, this.#context.clock.now(), ended.at));
     }
     this.#announcer(pod).tell('Normal', 'Created', `Created container: ${name}`, name);
-    await this.#context.view.refresh();
+    await this.#context.view.refreshPod(pod.metadata?.uid ?? '');
   }
 
   async #resizeContainer(pod: Pod, { container: name, id }: Of<'resizeContainer'>): Promise<void> {
@@ -311,7 +311,7 @@ export class Performer {
       if (known) known.startFailure = { at: this.#context.clock.now(), message };
       this.#announcer(pod).tell('Warning', 'Failed', `Error: ${message}`, container);
     }
-    await this.#context.view.refresh();
+    await this.#context.view.refreshPod(pod.metadata?.uid ?? '');
   }
 
   #runPostStart(input: PodInput, { container: name, id }: Of<'runPostStart'>): void {

@@ -1,5 +1,5 @@
 /**
- * What the runtime has, by pod: read as a whole on each hint of a change and every few seconds anyway, so that a missed
+ * What the runtime has, by pod: read on each hint of a change, and as a whole every few seconds anyway, so that a missed
  * event costs time and not truth. Listens at the runtime's events and tells which pods look different than before.
  */
 import { type Clock, sleep } from '../clock.ts';
@@ -18,14 +18,20 @@ export interface RuntimeViewOptions {
 
 export class RuntimeView {
   readonly #options: RuntimeViewOptions;
-  #byPod = new Map<string, SandboxStatus[]>();
-  #signatures = new Map<string, string>();
+  readonly #byPod = new Map<string, SandboxStatus[]>();
+  readonly #signatures = new Map<string, string>();
+  readonly #whole: SharedLook;
+  readonly #pods = new Map<string, SharedLook>();
+  /** Looks are numbered as they begin. What is known of a pod is never replaced by what an earlier look saw. */
+  #looks = 0;
+  #wholeLook = 0;
+  /** The looks at single pods that began after the last look at everything. */
+  readonly #podLooks = new Map<string, number>();
   #enteredMs: number | undefined;
-  #running: Promise<void> | undefined;
-  #queued: Promise<void> | undefined;
 
   constructor(options: RuntimeViewOptions) {
     this.#options = options;
+    this.#whole = new SharedLook(() => this.#list());
   }
 
   /** When the last look of {@link run} began; undefined before the first. Long ago only if the runtime does not answer. */
@@ -45,19 +51,22 @@ export class RuntimeView {
 
   /** Resolves after a list that began after this call. Calls that come while one runs share the next. */
   refresh(): Promise<void> {
-    if (!this.#running) {
-      this.#running = this.#list().finally(() => {
-        this.#running = undefined;
-      });
-      return this.#running;
+    return this.#whole.look();
+  }
+
+  /**
+   * The same for what is known of one pod. Where the runtime can tell of one pod alone, nothing of others is waited for: an engine
+   * may answer for a container that it starts only once it runs.
+   */
+  async refreshPod(podUid: string): Promise<void> {
+    if (!this.#options.runtime.listPod) return this.refresh();
+    const shared = this.#pods.get(podUid) ?? new SharedLook(() => this.#listPod(podUid));
+    this.#pods.set(podUid, shared);
+    try {
+      await shared.look();
+    } finally {
+      if (shared.isIdle) this.#pods.delete(podUid);
     }
-    this.#queued ??= this.#running
-      .catch(() => undefined)
-      .then(() => {
-        this.#queued = undefined;
-        return this.refresh();
-      });
-    return this.#queued;
   }
 
   /** Follows the runtime until the signal aborts. Never rejects. */
@@ -71,7 +80,7 @@ export class RuntimeView {
       await sleep(clock, relistMs, signal);
       if (signal.aborted) return;
       this.#enteredMs = clock.now();
-      await this.#refreshSafely();
+      await this.#safely(this.refresh());
     }
   }
 
@@ -79,9 +88,9 @@ export class RuntimeView {
     const { runtime, clock, logger } = this.#options;
     while (!signal.aborted) {
       try {
-        for await (const _event of runtime.events(signal)) {
+        for await (const { podUid } of runtime.events(signal)) {
           if (signal.aborted) return;
-          void this.#refreshSafely();
+          void this.#safely(podUid === undefined ? this.refresh() : this.refreshPod(podUid));
         }
       } catch (error) {
         if (!signal.aborted) logger.warn({ error }, 'runtime events interrupted');
@@ -90,31 +99,78 @@ export class RuntimeView {
     }
   }
 
-  async #refreshSafely(): Promise<void> {
+  async #safely(look: Promise<void>): Promise<void> {
     try {
-      await this.refresh();
+      await look;
     } catch (error) {
       this.#options.logger.warn({ error }, 'the runtime could not be listed');
     }
   }
 
   async #list(): Promise<void> {
+    const look = ++this.#looks;
     const sandboxes = await this.#options.runtime.list();
-    const byPod = new Map<string, SandboxStatus[]>();
-    for (const sandbox of sandboxes) {
-      const known = byPod.get(sandbox.pod.uid);
-      if (known) known.push(sandbox);
-      else byPod.set(sandbox.pod.uid, [sandbox]);
+    const byPod = Map.groupBy(sandboxes, ({ pod }) => pod.uid);
+    const changed = [...new Set([...this.#byPod.keys(), ...byPod.keys()])].filter(
+      uid => (this.#podLooks.get(uid) ?? 0) < look && this.#set(uid, byPod.get(uid) ?? []),
+    );
+    this.#wholeLook = look;
+    for (const [uid, own] of this.#podLooks) if (own < look) this.#podLooks.delete(uid);
+    for (const uid of changed) this.#options.onChange(uid);
+  }
+
+  async #listPod(podUid: string): Promise<void> {
+    const look = ++this.#looks;
+    const sandboxes = (await this.#options.runtime.listPod?.(podUid)) ?? [];
+    if (look < this.#wholeLook) return;
+    this.#podLooks.set(podUid, look);
+    if (this.#set(podUid, [...sandboxes])) this.#options.onChange(podUid);
+  }
+
+  /** True if it is not what was known. */
+  #set(podUid: string, sandboxes: SandboxStatus[]): boolean {
+    sandboxes.sort((a, b) => b.attempt - a.attempt || b.createdAt - a.createdAt);
+    const signature = sandboxes.length === 0 ? undefined : JSON.stringify(sandboxes);
+    if (signature === this.#signatures.get(podUid)) return false;
+    if (signature === undefined) {
+      this.#byPod.delete(podUid);
+      this.#signatures.delete(podUid);
+    } else {
+      this.#byPod.set(podUid, sandboxes);
+      this.#signatures.set(podUid, signature);
     }
-    const signatures = new Map<string, string>();
-    for (const [uid, list] of byPod) {
-      list.sort((a, b) => b.attempt - a.attempt || b.createdAt - a.createdAt);
-      signatures.set(uid, JSON.stringify(list));
+    return true;
+  }
+}
+
+/** One look at a time; calls that come while one is under way share the next. */
+class SharedLook {
+  readonly #begin: () => Promise<void>;
+  #running: Promise<void> | undefined;
+  #queued: Promise<void> | undefined;
+
+  constructor(begin: () => Promise<void>) {
+    this.#begin = begin;
+  }
+
+  get isIdle(): boolean {
+    return this.#running === undefined && this.#queued === undefined;
+  }
+
+  /** Resolves after a look that began after this call. */
+  look(): Promise<void> {
+    if (!this.#running) {
+      this.#running = this.#begin().finally(() => {
+        this.#running = undefined;
+      });
+      return this.#running;
     }
-    const before = this.#signatures;
-    this.#byPod = byPod;
-    this.#signatures = signatures;
-    for (const uid of new Set([...before.keys(), ...signatures.keys()]))
-      if (before.get(uid) !== signatures.get(uid)) this.#options.onChange(uid);
+    this.#queued ??= this.#running
+      .catch(() => undefined)
+      .then(() => {
+        this.#queued = undefined;
+        return this.look();
+      });
+    return this.#queued;
   }
 }

@@ -45,7 +45,7 @@ export class Stopper {
         if (this.#stops.get(id) !== abort || this.#isClosed) return;
         const left = Math.ceil(graceSeconds - (context.clock.now() - startedAt) / 1000);
         await context.runtime.stopContainer(id, Math.max(STOP_GRACE_SECONDS_MIN, left));
-        await context.view.refresh();
+        await context.view.refreshPod(pod.metadata?.uid ?? '');
       } catch (error) {
         // The step finds it running and not being stopped, and begins again after a while.
         known.stop = undefined;

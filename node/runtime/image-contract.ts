@@ -1,6 +1,7 @@
 /** What every runtime makes of an image: how its containers run, and with which rights. Part of the runtime's contract. */
 import { constants } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { open, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { TestFn } from 'ava';
 import { busyboxEntries, type Entry, imageOf, savedImage, tarOf } from '../testing/image-archive.ts';
@@ -115,6 +116,30 @@ export function imageContract(test: TestFn, harness: RuntimeHarness): void {
     const privileged = await see({ privileged: true });
     t.is(privileged.Seccomp, '0');
     t.true(BigInt(`0x${privileged.CapEff}`) > BigInt(`0x${defaultCapabilities}`));
+  });
+
+  add('a seccomp profile of the node decides which calls a container may make', async (t, fixture) => {
+    const image = await importImage(fixture, {});
+    const profile = {
+      defaultAction: 'SCMP_ACT_ALLOW',
+      syscalls: [
+        { names: ['mkdir', 'mkdirat', 'no_such_call'], action: 'SCMP_ACT_ERRNO', errnoRet: 28 },
+        // Of kill(2) only that with signal 10 (USR1).
+        { names: ['kill'], action: 'SCMP_ACT_ERRNO', args: [{ index: 1, value: 10, op: 'SCMP_CMP_EQ' }] },
+      ],
+    };
+    const seccompProfile = JSON.stringify(profile);
+    const seccompProfilePath = join(await fixture.scratch(t), 'profile.json');
+    await writeFile(seccompProfilePath, seccompProfile);
+    const script =
+      'trap "" USR1; mkdir /tmp/x 2>&1; touch /tmp/y && echo made; kill -USR1 $$ 2>&1; kill -0 $$ && echo there';
+    const command = ['sh', '-c', script];
+    const output = await outputOf(fixture, image, { command, security: { seccompProfile, seccompProfilePath } });
+    const [folder = '', ...rest] = output.trim().split('\n');
+    t.regex(folder, /No space left on device/);
+    t.is(rest.shift(), 'made');
+    t.regex(rest.shift() ?? '', /not permitted/);
+    t.deepEqual(rest, ['there']);
   });
 
   add('root inside can not change the machine', async (t, fixture) => {

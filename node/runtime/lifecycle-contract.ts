@@ -1,6 +1,6 @@
 /** Sandboxes and containers from their making to their end, and what is told of them. Part of the runtime's contract. */
 import type { TestFn } from 'ava';
-import { ContainerNotFoundError, CreateContainerError, StartContainerError } from './runtime.ts';
+import { ContainerNotFoundError, CreateContainerError, type SandboxStatus, StartContainerError } from './runtime.ts';
 import { eventually, Fixture, type RuntimeHarness, register } from './testing/fixture.ts';
 
 /** Of every runtime. */
@@ -61,6 +61,25 @@ export function lifecycleContract(test: TestFn, harness: RuntimeHarness): void {
     t.deepEqual(await fixture.runtime.list(), before);
     t.is(before[0]?.attempt, 2);
     t.is((await fixture.status(running))?.state, 'running');
+  });
+
+  add('one pod is told of as among all', async (t, fixture) => {
+    const [mine, others] = [
+      await fixture.sandbox(),
+      await fixture.sandbox({ pod: { uid: `${fixture.nodeName}-other`, namespace: 'default', name: 'other' } }),
+    ];
+    const running = await fixture.container(mine.id, { does: 'run' });
+    await fixture.runtime.startContainer(running);
+    await fixture.container(others.id, { does: 'run' });
+    const { runtime } = fixture;
+    if (runtime.listPod) {
+      const isMine = ({ pod }: SandboxStatus) => pod.uid === mine.pod.uid;
+      t.deepEqual(await runtime.listPod(mine.pod.uid), (await runtime.list()).filter(isMine));
+      t.deepEqual(await runtime.listPod('nobody'), []);
+      await runtime.removeSandbox(mine.id);
+      t.deepEqual(await runtime.listPod(mine.pod.uid), []);
+    }
+    t.true((await runtime.list()).some(({ id }) => id === others.id));
   });
 
   add('nodes do not see each other', async (t, fixture) => {

@@ -52,6 +52,16 @@ export function processContract(test: TestFn, harness: RuntimeHarness): void {
     }
   });
 
+  add(
+    'containers that end as soon as they start are told of, though each leaves something behind',
+    async (t, fixture) => {
+      const sandbox = await fixture.sandbox({ shareProcessNamespace: true });
+      const names = Array.from({ length: 8 }, (_, index) => `short-${index}`);
+      const ids = await Promise.all(names.map(name => fixture.shell(sandbox.id, 'sleep 1000 & exit 3', { name })));
+      for (const id of ids) t.is((await fixture.exited(id)).exitCode, 3);
+    },
+  );
+
   add('a graceful stop lets the process end by itself; a deaf one is killed', async (t, fixture) => {
     const sandbox = await fixture.sandbox();
     const polite = await fixture.shell(

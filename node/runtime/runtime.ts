@@ -81,6 +81,8 @@ export interface ContainerSpec {
     readonly seccomp?: 'RuntimeDefault' | 'Unconfined';
     /** The node's own profile, as JSON; takes the place of `seccomp`. */
     readonly seccompProfile?: string;
+    /** Where that profile lies on the node. */
+    readonly seccompProfilePath?: string;
     /** A profile's name, or `unconfined`; undefined leaves it to the runtime. */
     readonly appArmor?: string;
     readonly procMount?: 'Default' | 'Unmasked';
@@ -218,6 +220,8 @@ export interface Runtime {
   version(): Promise<{ readonly name: string; readonly version: string }>;
   /** Everything this node made, dead or alive. The node's name is given at construction and kept in labels. */
   list(): Promise<readonly SandboxStatus[]>;
+  /** The same of one pod, where that is less work and waits for nothing of other pods. */
+  listPod?(podUid: string): Promise<readonly SandboxStatus[]>;
   createSandbox(spec: SandboxSpec): Promise<SandboxStatus>;
   /** Ends all that runs in it, removes containers and sandbox. Succeeds if it is gone already. */
   removeSandbox(id: string): Promise<void>;

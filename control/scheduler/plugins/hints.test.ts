@@ -81,6 +81,27 @@ const volumeSeen = (labels: Record<string, string>, old: Record<string, string> 
   volume: { metadata: { name: 'v', labels } },
   old: old && { metadata: { name: 'v', labels: old } },
 });
+const classOf = (zones: string[]) => ({
+  metadata: { name: 's' },
+  provisioner: 'd.io',
+  allowedTopologies: [{ matchLabelExpressions: [{ key: ZONE, values: zones }] }],
+});
+const classSeen = (zones: string[], old: string[] | undefined): ClusterEvent => ({
+  kind: 'storageClass',
+  storageClass: classOf(zones),
+  old: old && classOf(old),
+});
+const driverOf = (storageCapacity: boolean) => ({ metadata: { name: 'd.io' }, spec: { storageCapacity } });
+const driverSeen = (isTold: boolean, wasTold: boolean | undefined): ClusterEvent => ({
+  kind: 'csiDriver',
+  csiDriver: driverOf(isTold),
+  old: wasTold === undefined ? undefined : driverOf(wasTold),
+});
+const storageSeen = (capacity: string, old: string): ClusterEvent => ({
+  kind: 'storageCapacity',
+  capacity: { storageClassName: 's', capacity },
+  old: { storageClassName: 's', capacity: old },
+});
 const CORDONED = node({ spec: { unschedulable: true } });
 const TAINTED = node({ spec: { taints: [{ key: 'k', effect: 'NoSchedule' }] } });
 const claim = (name: string, namespace = 'n'): ClusterEvent => ({
@@ -271,6 +292,14 @@ const cases: readonly [string, string, ClusterEvent, Partial<PodSpec>, boolean][
   ['VolumeBinding', 'some claim came', claim('d'), using, false],
   ['VolumeBinding', 'a claim of that name came elsewhere', claim('c', 'm'), using, false],
   ['VolumeBinding', 'a volume came', volumeSeen({}, undefined), using, true],
+  ['VolumeBinding', 'a class came', classSeen(['z'], undefined), using, true],
+  ['VolumeBinding', 'a class allows other zones', classSeen(['y'], ['z']), using, true],
+  ['VolumeBinding', 'a class is as it was', classSeen(['z'], ['z']), using, false],
+  ['VolumeBinding', 'a driver that tells its storage from now on', driverSeen(true, false), using, false],
+  ['VolumeBinding', 'a driver that does not tell its storage any more', driverSeen(false, true), using, true],
+  ['VolumeBinding', 'a driver that is new', driverSeen(true, undefined), using, false],
+  ['VolumeBinding', 'there is more storage', storageSeen('2Gi', '1Gi'), using, true],
+  ['VolumeBinding', 'there is less storage', storageSeen('1Gi', '2Gi'), using, false],
   ['VolumeZone', 'a volume came', volumeSeen({}, undefined), using, true],
   ['VolumeZone', 'a volume is in another zone', volumeSeen({ [ZONE]: 'y' }, { [ZONE]: 'z' }), using, true],
   ['VolumeZone', 'a volume has another label', volumeSeen({ l: 'v' }, {}), using, false],
@@ -287,7 +316,10 @@ for (const [plugin, what, event, spec, expected] of cases) {
   test(`${plugin}: ${what}`, t => {
     const found = DEFAULT_PROFILE.filterPlugins.find(({ name }) => name === plugin);
     const isAsked = found?.helpedBy?.includes(event.kind) ?? false;
-    const mayHelp = isAsked && (found?.mayHelp?.(event, describePod(pod('p', spec)), new ClusterSnapshot()) ?? true);
+    const snapshot = new ClusterSnapshot();
+    snapshot.volumes.claims.set({ metadata: { name: 'c', namespace: 'n' }, spec: { storageClassName: 's' } });
+    snapshot.volumes.classes.set(classOf(['z']));
+    const mayHelp = isAsked && (found?.mayHelp?.(event, describePod(pod('p', spec)), snapshot) ?? true);
     t.is(mayHelp, expected);
   });
 }

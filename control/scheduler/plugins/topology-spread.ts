@@ -104,27 +104,36 @@ interface Choice {
   readonly action: 'DoNotSchedule' | 'ScheduleAnyway';
 }
 
+type ByAction = Readonly<Record<Choice['action'], readonly Spread[]>>;
+
 /** A pod that sleeps is asked again at every event: what it says itself is read once. */
-const ownSpreads = new WeakMap<PodInfo, readonly Spread[]>();
+const ownSpreads = new WeakMap<PodInfo, ByAction>();
 
 function spreadsOf(info: PodInfo, snapshot: Snapshot, { defaults, action }: Choice): readonly Spread[] {
   const { pod } = info;
-  const isOfAction = ({ whenUnsatisfiable }: TopologySpreadConstraint) => whenUnsatisfiable === action;
-  const toSpread = (constraint: TopologySpreadConstraint) => ({
-    constraint,
-    selector: spreadSelector(pod, constraint),
-  });
-  const asked = pod.spec?.topologySpreadConstraints ?? [];
-  if (asked.length > 0) {
-    const own = ownSpreads.get(info) ?? asked.map(toSpread);
-    ownSpreads.set(info, own);
-    return own.filter(({ constraint }) => isOfAction(constraint));
-  }
-  const wanted = (defaults.type === 'System' ? SYSTEM_CONSTRAINTS : defaults.constraints).filter(isOfAction);
+  const own = pod.spec?.topologySpreadConstraints ?? [];
+  if (own.length > 0) return ownSpreadsOf(info, own)[action];
+  const all = defaults.type === 'System' ? SYSTEM_CONSTRAINTS : defaults.constraints;
+  const wanted = all.filter(({ whenUnsatisfiable }) => whenUnsatisfiable === action);
   if (wanted.length === 0) return [];
   const labelSelector = snapshot.workloads.selectorOf(pod);
-  return labelSelector ? wanted.map(constraint => toSpread({ ...constraint, labelSelector })) : [];
+  return labelSelector ? wanted.map(constraint => toSpread(pod, { ...constraint, labelSelector })) : [];
 }
+
+function ownSpreadsOf(info: PodInfo, own: readonly TopologySpreadConstraint[]): ByAction {
+  const known = ownSpreads.get(info);
+  if (known) return known;
+  const spreadsFor = (action: Choice['action']) =>
+    own.filter(({ whenUnsatisfiable }) => whenUnsatisfiable === action).map(each => toSpread(info.pod, each));
+  const found = { DoNotSchedule: spreadsFor('DoNotSchedule'), ScheduleAnyway: spreadsFor('ScheduleAnyway') };
+  ownSpreads.set(info, found);
+  return found;
+}
+
+const toSpread = (pod: Pod, constraint: TopologySpreadConstraint): Spread => ({
+  constraint,
+  selector: spreadSelector(pod, constraint),
+});
 
 /** Nodes where the pod could not run say nothing about how even its pods are. */
 function countsNode({ spec }: Pod, { nodeAffinityPolicy, nodeTaintsPolicy }: TopologySpreadConstraint, node: Node) {

@@ -37,7 +37,11 @@ export const volumeBinding: SchedulerPlugin = {
       case 'csiNode':
         return event.old === undefined;
       case 'csiDriver':
-        return usesDriver(pod, event.csiDriver.metadata?.name ?? '', snapshot);
+        // Nothing is held against the driver's volumes any more.
+        return (
+          Boolean(event.old?.spec.storageCapacity && !event.csiDriver.spec.storageCapacity) &&
+          usesDriver(pod, event.csiDriver.metadata?.name ?? '', snapshot)
+        );
       case 'storageCapacity':
         return event.old === undefined || limitOf(event.capacity) > limitOf(event.old);
       default:

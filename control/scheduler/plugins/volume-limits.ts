@@ -45,11 +45,12 @@ function volumesOf(pod: PodInfo, catalog: VolumeCatalog): Attachable {
   for (const name of pod.claims) {
     const claim = catalog.claims.get(`${pod.namespace}/${name}`);
     if (!claim) continue;
-    const csi = claim.spec?.volumeName ? catalog.volumes.get(claim.spec.volumeName)?.spec?.csi : undefined;
+    const volume = claim.spec?.volumeName ? catalog.volumes.get(claim.spec.volumeName) : undefined;
+    const csi = volume?.spec?.csi;
     if (csi) found.set(`${csi.driver}/${csi.volumeHandle}`, csi.driver);
-    else {
-      // A volume that is still to be made counts for whoever makes it.
-      const driver = claim.spec?.volumeName ? undefined : catalog.classOf(claim)?.provisioner;
+    else if (!volume) {
+      // A volume that is still to be made, or has gone, counts for whoever makes such.
+      const driver = catalog.classOf(claim)?.provisioner;
       if (driver) found.set(`${driver}/claim/${pod.namespace}/${name}`, driver);
     }
   }
@@ -81,8 +82,8 @@ function attachedTo(node: NodeInfo, catalog: VolumeCatalog): Map<string, string>
     if (pod.claims.length === 0) continue;
     for (const [volume, driver] of volumesOf(pod, catalog)) attached.set(volume, driver);
   }
-  for (const { spec } of catalog.attachments.values()) {
-    if (spec.nodeName !== node.name || !spec.source.persistentVolumeName) continue;
+  for (const { spec } of catalog.attachments.of(node.name)) {
+    if (!spec.source.persistentVolumeName) continue;
     const csi = catalog.volumes.get(spec.source.persistentVolumeName)?.spec?.csi;
     if (csi) attached.set(`${csi.driver}/${csi.volumeHandle}`, csi.driver);
   }

@@ -6,11 +6,12 @@ import { incurable, type SchedulerPlugin } from '../plugin.ts';
 import { isOwnClaim } from '../pod-info.ts';
 
 const ELSEWHERE = incurable('node(s) had no available volume zone');
-/** Each under its present name and the one from before 1.17. */
-const TOPOLOGY_LABELS: ReadonlyMap<string, string> = new Map([
-  ['topology.kubernetes.io/zone', 'failure-domain.beta.kubernetes.io/zone'],
-  ['topology.kubernetes.io/region', 'failure-domain.beta.kubernetes.io/region'],
+/** The names from before 1.17, with those of today. */
+const NEW_NAMES: ReadonlyMap<string, string> = new Map([
+  ['failure-domain.beta.kubernetes.io/zone', 'topology.kubernetes.io/zone'],
+  ['failure-domain.beta.kubernetes.io/region', 'topology.kubernetes.io/region'],
 ]);
+const LABELS: readonly string[] = [...NEW_NAMES.keys(), ...NEW_NAMES.values()];
 
 /** A label with the values that it may have. */
 interface Demand {
@@ -21,18 +22,20 @@ interface Demand {
 export const volumeZone: SchedulerPlugin = {
   name: 'VolumeZone',
   filter(pod, { volumes }) {
-    const demands = pod.claims.flatMap(name => {
-      const claim = volumes.claims.get(`${pod.namespace}/${name}`);
-      const volume = claim?.spec?.volumeName ? volumes.volumes.get(claim.spec.volumeName) : undefined;
-      return volume ? demandsOf(volume) : [];
-    });
+    const demands: Demand[] = [];
+    for (const claim of pod.claims) {
+      const name = volumes.claims.get(`${pod.namespace}/${claim}`)?.spec?.volumeName;
+      if (!name) continue;
+      const volume = volumes.volumes.get(name);
+      if (!volume) return { refusal: `persistentvolume "${name}" not found` };
+      demands.push(...demandsOf(volume));
+    }
     if (demands.length === 0) return undefined;
     return {
-      refuse(node) {
+      refuse({ labels }) {
         // A node that knows of no zones is taken to be in all.
-        if (![...TOPOLOGY_LABELS.keys()].some(label => valueAt(node, label) !== undefined)) return undefined;
-        const isMet = ({ label, values }: Demand) => values.includes(valueAt(node, label) ?? '');
-        return demands.every(isMet) ? undefined : ELSEWHERE;
+        if (!LABELS.some(label => labels[label] !== undefined)) return undefined;
+        return demands.every(demand => isMet(demand, labels)) ? undefined : ELSEWHERE;
       },
     };
   },
@@ -45,13 +48,16 @@ export const volumeZone: SchedulerPlugin = {
   },
 };
 
-/** Several zones of one volume are written with two underscores between them. */
+/** Several zones of one volume are written with two underscores between them; a label that names an empty one says nothing. */
 function demandsOf({ metadata }: PersistentVolume): Demand[] {
-  const labels = metadata?.labels ?? {};
-  return [...TOPOLOGY_LABELS].flatMap(([label, old]) => {
-    const value = labels[label] ?? labels[old];
-    return value === undefined ? [] : [{ label, values: value.split('__') }];
+  return LABELS.flatMap(label => {
+    const values = metadata?.labels?.[label]?.split('__').map(value => value.trim()) ?? [];
+    return values.length === 0 || values.includes('') ? [] : [{ label, values }];
   });
 }
 
-const valueAt = ({ labels }: NodeInfo, label: string) => labels[label] ?? labels[TOPOLOGY_LABELS.get(label) ?? ''];
+/** Nodes may have the new name of a label of which the volume has the old one, but not the other way round. */
+function isMet({ label, values }: Demand, labels: NodeInfo['labels']): boolean {
+  const value = labels[label] ?? labels[NEW_NAMES.get(label) ?? ''];
+  return value !== undefined && values.includes(value);
+}

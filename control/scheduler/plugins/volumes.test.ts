@@ -13,6 +13,8 @@ import { ClusterSnapshot } from '../snapshot.ts';
 import { answer } from '../testing/answer.ts';
 
 const ZONE = 'topology.kubernetes.io/zone';
+const OLD_ZONE = 'failure-domain.beta.kubernetes.io/zone';
+const REGION = 'topology.kubernetes.io/region';
 const node = (name: string, zone?: string): Node => ({
   metadata: { name, labels: { name, ...(zone && { [ZONE]: zone }) } },
   status: { allocatable: { cpu: '4', memory: '8Gi', pods: '10' } },
@@ -84,9 +86,13 @@ interface Storage {
   readonly classes?: readonly StorageClass[];
   readonly csiNodes?: readonly CSINode[];
   readonly placed?: readonly (readonly [Pod, string])[];
+  /** Volumes and nodes. */
+  readonly attached?: readonly (readonly [string, string])[];
 }
 const HOPELESS = 'preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.';
 const waits = (why: string) => `0/2 nodes are available: ${why}. ${HOPELESS}`;
+const FULL =
+  '0/2 nodes are available: 2 node(s) exceed max volume count. preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod.';
 const WAIT = [storageClass('wait')];
 const cases: readonly [string, Pod, Storage, string][] = [
   ['a claim that is not there', pod('p', using('c')), {}, waits('persistentvolumeclaim "c" not found')],
@@ -140,7 +146,7 @@ const cases: readonly [string, Pod, Storage, string][] = [
     'a volume that is not there',
     pod('p', using('c')),
     { claims: [claim('c', { volume: 'v' })] },
-    waits('2 node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)'),
+    waits('persistentvolume "v" not found'),
   ],
   [
     'its volume is on one node',
@@ -229,6 +235,36 @@ const cases: readonly [string, Pod, Storage, string][] = [
     waits('2 node(s) had no available volume zone'),
   ],
   [
+    'a volume of the next zone, written with a blank',
+    pod('p', using('c')),
+    { claims: [claim('c', { volume: 'v' })], volumes: [volume('v', {}, { [ZONE]: 'z3__ z2' })] },
+    'b',
+  ],
+  [
+    'a volume with a label that names an empty zone says nothing',
+    pod('p', using('c'), { on: 'a' }),
+    { claims: [claim('c', { volume: 'v' })], volumes: [volume('v', {}, { [ZONE]: 'z9__' })] },
+    'a',
+  ],
+  [
+    'a volume with the zone’s old label and nodes with the new one',
+    pod('p', using('c')),
+    { claims: [claim('c', { volume: 'v' })], volumes: [volume('v', {}, { [OLD_ZONE]: 'z2' })] },
+    'b',
+  ],
+  [
+    'a volume with both labels demands both',
+    pod('p', using('c')),
+    { claims: [claim('c', { volume: 'v' })], volumes: [volume('v', {}, { [ZONE]: 'z2', [OLD_ZONE]: 'z1' })] },
+    waits('2 node(s) had no available volume zone'),
+  ],
+  [
+    'a volume that names a region, which no node does',
+    pod('p', using('c')),
+    { claims: [claim('c', { volume: 'v' })], volumes: [volume('v', {}, { [ZONE]: 'z2', [REGION]: 'r' })] },
+    waits('2 node(s) had no available volume zone'),
+  ],
+  [
     'a node that can attach no more',
     pod('p', using('c')),
     {
@@ -238,6 +274,29 @@ const cases: readonly [string, Pod, Storage, string][] = [
       placed: [[pod('x', using('d')), 'a']],
     },
     'b',
+  ],
+  [
+    'a volume that has gone counts for the driver of its claim’s class',
+    pod('p', using('c')),
+    {
+      claims: [claim('c', { volume: 'v' }), claim('d', { volume: 'gone', className: 'made' })],
+      classes: [storageClass('made', { provisioner: 'd.io' })],
+      volumes: [volume('v', csi('1'))],
+      csiNodes: [limited('a', 1), limited('b', 0)],
+      placed: [[pod('x', using('d')), 'a']],
+    },
+    FULL,
+  ],
+  [
+    'what is attached counts where it is attached, though no pod uses it',
+    pod('p', using('c')),
+    {
+      claims: [claim('c', { volume: 'v' })],
+      volumes: [volume('v', csi('1')), volume('w', csi('2'))],
+      csiNodes: [limited('a', 1), limited('b', 0)],
+      attached: [['w', 'a']],
+    },
+    FULL,
   ],
   [
     'the same volume attached once is enough',
@@ -268,7 +327,7 @@ const cases: readonly [string, Pod, Storage, string][] = [
       volumes: [volume('v', csi('1'))],
       csiNodes: [limited('a', 0), limited('b', 0)],
     },
-    '0/2 nodes are available: 2 node(s) exceed max volume count. preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod.',
+    FULL,
   ],
   [
     'a claim for one pod alone',
@@ -302,12 +361,18 @@ for (const [name, wanted, storage, expected] of cases) {
     const snapshot = new ClusterSnapshot();
     snapshot.setNode(node('a', 'z1'));
     snapshot.setNode(node('b', 'z2'));
-    const { claims, volumes, classes, csiNodes, placed } = storage;
+    const { claims, volumes, classes, csiNodes, placed, attached } = storage;
     for (const each of claims ?? []) snapshot.volumes.claims.set(each);
     for (const each of volumes ?? []) snapshot.volumes.volumes.set(each);
     for (const each of classes ?? []) snapshot.volumes.classes.set(each);
     for (const each of csiNodes ?? []) snapshot.volumes.csiNodes.set(each);
     for (const [each, on] of placed ?? []) snapshot.setPod(each, on);
+    for (const [persistentVolumeName, nodeName] of attached ?? []) {
+      snapshot.volumes.attachments.set({
+        metadata: { name: persistentVolumeName },
+        spec: { attacher: 'd.io', nodeName, source: { persistentVolumeName } },
+      });
+    }
     t.is(answer(wanted, snapshot), expected);
   });
 }
@@ -329,4 +394,34 @@ test('storage capacity is looked at for drivers that tell it', t => {
   snapshot.volumes.capacities.set(capacity('a', 4));
   snapshot.volumes.capacities.set(capacity('b', 6));
   t.is(answer(pod('p', using('c')), snapshot), 'b');
+});
+
+test('a node with a zone by the old name only does not match a volume with the new one', t => {
+  const snapshot = new ClusterSnapshot();
+  snapshot.setNode({ ...node('a'), metadata: { name: 'a', labels: { [OLD_ZONE]: 'z1' } } });
+  snapshot.volumes.claims.set(claim('new', { volume: 'new' }));
+  snapshot.volumes.claims.set(claim('old', { volume: 'old' }));
+  snapshot.volumes.volumes.set(volume('new', {}, { [ZONE]: 'z1' }));
+  snapshot.volumes.volumes.set(volume('old', {}, { [OLD_ZONE]: 'z1' }));
+  t.is(answer(pod('p', using('old')), snapshot), 'a');
+  t.regex(
+    answer(pod('p', using('new')), snapshot),
+    /^0\/1 nodes are available: 1 node\(s\) had no available volume zone\./,
+  );
+});
+
+test('an attachment that has gone leaves its place', t => {
+  const snapshot = new ClusterSnapshot();
+  snapshot.setNode(node('a'));
+  snapshot.volumes.claims.set(claim('c', { volume: 'v' }));
+  for (const each of [volume('v', csi('1')), volume('w', csi('2'))]) snapshot.volumes.volumes.set(each);
+  snapshot.volumes.csiNodes.set(limited('a', 1));
+  const attachment = {
+    metadata: { name: 'x' },
+    spec: { attacher: 'd.io', nodeName: 'a', source: { persistentVolumeName: 'w' } },
+  };
+  snapshot.volumes.attachments.set(attachment);
+  t.regex(answer(pod('p', using('c')), snapshot), /exceed max volume count/);
+  snapshot.volumes.attachments.delete(attachment);
+  t.is(answer(pod('p', using('c')), snapshot), 'a');
 });

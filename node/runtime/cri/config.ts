@@ -129,9 +129,14 @@ function appArmorOf(name: string) {
   return { profileType: securityProfile.localhost, localhostRef: name };
 }
 
-/** The runtime's usual filter, unless it is not wanted or the kernel has none. */
-function seccompOf(terms: Terms, security: Pick<ContainerSpec['security'], 'privileged' | 'seccomp'>) {
+/** The runtime's usual filter or one of the node, unless none is wanted or the kernel has none. */
+function seccompOf(
+  terms: Terms,
+  security: Pick<ContainerSpec['security'], 'privileged' | 'seccomp' | 'seccompProfilePath'>,
+) {
   const isFiltered = terms.hasSeccomp && security.privileged !== true && security.seccomp !== 'Unconfined';
+  const path = security.seccompProfilePath;
+  if (isFiltered && path !== undefined) return { profileType: securityProfile.localhost, localhostRef: path };
   return { profileType: isFiltered ? securityProfile.runtimeDefault : securityProfile.unconfined };
 }
 

@@ -125,6 +125,15 @@ test('privilege: nothing is masked and nothing filtered, and only then', t => {
   t.true(configWith({ security: { allowPrivilegeEscalation: false } }).linux?.securityContext?.noNewPrivs);
 });
 
+test('seccomp profiles of the node go by path, unless the kernel has none or the container is privileged', t => {
+  const own = { seccompProfile: '{}', seccompProfilePath: '/var/lib/raftsman/seccomp/a.json' };
+  const of = (security: ContainerSpec['security'], terms = {}) =>
+    configWith({ security }, '', terms).linux?.securityContext?.seccomp;
+  t.like(of(own), { profileType: 2, localhostRef: own.seccompProfilePath });
+  t.is(of({ ...own, privileged: true })?.profileType, 1);
+  t.is(of(own, { hasSeccomp: false })?.profileType, 1);
+});
+
 test('AppArmor profiles go by name; without a wish the runtime chooses', t => {
   const of = (appArmor?: string) =>
     configWith({ security: appArmor === undefined ? {} : { appArmor } }).linux?.securityContext?.apparmor;

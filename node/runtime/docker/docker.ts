@@ -14,7 +14,6 @@ import {
   ContainerConfigError,
   ContainerNotFoundError,
   type ContainerSpec,
-  type ContainerStatus,
   type ContainerStorage,
   type ContainerUsage,
   CreateContainerError,
@@ -53,9 +52,11 @@ import {
   markOf,
   type Owner,
   ownerFilter,
+  podUidLabel,
   type SandboxMark,
   sandboxIdLabel,
 } from './labels.ts';
+import { endLeftBehind } from './left-behind.ts';
 import {
   inspectConcurrencyMax,
   settlePollMs,
@@ -64,7 +65,7 @@ import {
   storageConcurrencyMax,
 } from './limits.ts';
 import { readLogs } from './logs.ts';
-import { containerStatusOf, sandboxStatusOf } from './status.ts';
+import { sandboxesOf, sandboxStatusOf } from './status.ts';
 import { storageOf, usageOf } from './usage.ts';
 
 export interface DockerRuntimeOptions {
@@ -105,7 +106,7 @@ class DockerRuntime implements Runtime {
     if (this.#connected !== undefined) return;
     const connection = await connectEngine(this.#host);
     const { docker, architecture } = connection;
-    const inspections = new Inspections(docker);
+    const inspections = new Inspections(docker, { clock: this.#clock, endLeftBehind });
     const images = new EngineImages(docker, architecture);
     await images.ensurePause();
     await removeHelpers(docker, this.#owner);
@@ -137,35 +138,30 @@ class DockerRuntime implements Runtime {
   }
 
   async list(): Promise<readonly SandboxStatus[]> {
-    const { docker, inspections } = this.#engine();
-    const infos = await docker.listContainers({ all: true, filters: { label: ownerFilter(this.#owner) } });
-    infos.sort((left, right) => left.Created - right.Created);
-    inspections.retain(new Set(infos.map(info => info.Id)));
+    const infos = await this.#infos([]);
+    this.#engine().inspections.retain(new Set(infos.map(info => info.Id)));
+    return this.#sandboxesOf(infos);
+  }
+
+  async listPod(podUid: string): Promise<readonly SandboxStatus[]> {
+    return this.#sandboxesOf(await this.#infos([`${podUidLabel}=${podUid}`]));
+  }
+
+  /** Oldest first. */
+  async #infos(labels: readonly string[]): Promise<Dockerode.ContainerInfo[]> {
+    const label = [...ownerFilter(this.#owner), ...labels];
+    const infos = await this.#engine().docker.listContainers({ all: true, filters: { label } });
+    return infos.sort((left, right) => left.Created - right.Created);
+  }
+
+  async #sandboxesOf(infos: readonly Dockerode.ContainerInfo[]): Promise<readonly SandboxStatus[]> {
+    const { inspections } = this.#engine();
     const found = await mapBounded(infos, inspectConcurrencyMax, async info => {
       const mark = markOf(info.Labels);
-      return mark && { mark, inspected: await inspections.inspect(info.Id, info.State) };
+      const inspected = mark && (await inspections.inspect(info.Id, info.State));
+      return inspected ? [{ mark, inspected }] : [];
     });
-    const sandboxes: SandboxStatus[] = [];
-    const containers = new Map<string, { mark: ContainerMark; status: ContainerStatus }[]>();
-    for (const { mark, inspected } of found.filter(one => one !== undefined)) {
-      if (inspected === undefined || mark.kind !== 'container') continue;
-      const status = containerStatusOf(mark, inspected);
-      const siblings = containers.get(mark.sandboxId) ?? [];
-      containers.set(mark.sandboxId, [...siblings, { mark, status }]);
-    }
-    for (const { mark, inspected } of found.filter(one => one !== undefined)) {
-      if (inspected === undefined || mark.kind !== 'sandbox') continue;
-      const own = containers.get(inspected.id) ?? [];
-      containers.delete(inspected.id);
-      sandboxes.push(
-        sandboxStatusOf(
-          mark,
-          inspected,
-          own.map(one => one.status),
-        ),
-      );
-    }
-    return [...sandboxes, ...orphans(containers)];
+    return sandboxesOf(found.flat());
   }
 
   async createSandbox(spec: SandboxSpec): Promise<SandboxStatus> {
@@ -192,7 +188,7 @@ class DockerRuntime implements Runtime {
         throw new CreateContainerError(`the sandbox could not be started: ${messageOf(error)}`, { cause: error });
       }
     }
-    const inspected = await inspections.inspectNow(id);
+    const inspected = await inspections.inspect(id, 'running');
     if (inspected === undefined) throw new CreateContainerError('the sandbox was removed while it was made');
     return sandboxStatusOf(mark, inspected, []);
   }
@@ -242,8 +238,7 @@ class DockerRuntime implements Runtime {
 
   async createContainer(sandboxId: string, spec: ContainerSpec): Promise<{ readonly id: string }> {
     const { images, terms } = this.#engine();
-    const sandbox = await this.#sandbox(sandboxId);
-    const image = await images.status(spec.image);
+    const [sandbox, image] = await Promise.all([this.#sandbox(sandboxId), images.status(spec.image)]);
     if (image === undefined) throw new CreateContainerError(`image ${JSON.stringify(spec.image)} is not on this node`);
     const violation = runAsNonRootViolation(spec, image);
     if (violation !== undefined) throw new ContainerConfigError(violation);
@@ -380,20 +375,6 @@ class DockerRuntime implements Runtime {
       handler: info.HostConfig.Runtime,
     };
   }
-}
-
-/** Containers whose sandbox somebody removed: told as dead sandboxes, so that the agent clears them away. */
-function orphans(
-  containers: ReadonlyMap<string, readonly { mark: ContainerMark; status: ContainerStatus }[]>,
-): SandboxStatus[] {
-  return [...containers].flatMap(([id, own]) => {
-    const pod = own[0]?.mark.pod;
-    const createdAt = Math.min(...own.map(one => one.status.createdAt));
-    const statuses = own.map(one => one.status);
-    return pod === undefined
-      ? []
-      : [{ id, pod, attempt: 0, createdAt, ready: false, pid: undefined, containers: statuses }];
-  });
 }
 
 /** What runtime classes may name on this engine. */

@@ -3,14 +3,24 @@
  * changed. An inspection is kept while the event stream is open and told of no change; without the stream nothing is.
  */
 import type Dockerode from 'dockerode';
+import { type Clock, delay } from '../clock.ts';
 import { isNotFound } from './engine.ts';
 import type { EngineChange } from './events.ts';
+import { inspectPatienceMs } from './limits.ts';
 import { type Inspected, inspectedOf } from './status.ts';
 
 const killedExitCode = 137;
 
+export interface InspectionsOptions {
+  readonly clock: Clock;
+  /** Ends what the first process of a container left behind; gives how many. */
+  readonly endLeftBehind: (containerId: string) => Promise<number>;
+}
+
 export class Inspections {
   readonly #docker: Dockerode;
+  readonly #clock: Clock;
+  readonly #endLeftBehind: InspectionsOptions['endLeftBehind'];
   readonly #known = new Map<string, Inspected>();
   readonly #changesSeen = new Map<string, number>();
   /**
@@ -20,8 +30,10 @@ export class Inspections {
   readonly #outOfMemory = new Set<string>();
   #watching = false;
 
-  constructor(docker: Dockerode) {
+  constructor(docker: Dockerode, { clock, endLeftBehind }: InspectionsOptions) {
     this.#docker = docker;
+    this.#clock = clock;
+    this.#endLeftBehind = endLeftBehind;
   }
 
   watchOpened(): void {
@@ -47,11 +59,27 @@ export class Inspections {
     if (known !== undefined && known.status === state) return known;
     const changes = this.#changesSeen.get(containerId) ?? 0;
     this.#changesSeen.set(containerId, changes);
-    const inspected = await this.inspectNow(containerId);
+    const inspected = await this.#inspectPatiently(containerId, state);
     // A change that was told meanwhile may be newer than the answer.
     const isCurrent = this.#watching && this.#changesSeen.get(containerId) === changes;
     if (inspected !== undefined && isCurrent) this.#known.set(containerId, inspected);
     return inspected;
+  }
+
+  /** The engine may wait for what a container that ended has left behind (see `left-behind.ts`). */
+  async #inspectPatiently(containerId: string, state: string): Promise<Inspected | undefined> {
+    const answered = new AbortController();
+    const answer = this.inspectNow(containerId).finally(() => answered.abort());
+    const lookAfter = async () => {
+      // A start or a removal may take as long as it likes.
+      while (state === 'running') {
+        await delay(this.#clock, inspectPatienceMs, answered.signal);
+        if (answered.signal.aborted) return;
+        await this.#endLeftBehind(containerId).catch(() => 0);
+      }
+    };
+    void lookAfter();
+    return await answer;
   }
 
   async inspectNow(containerId: string): Promise<Inspected | undefined> {

@@ -7,6 +7,8 @@ export const apiVersionMax = '1.51';
 
 /** Inspections under way at once in one `list`: enough to hide latency, few enough to spare the engine. */
 export const inspectConcurrencyMax = 16;
+/** An inspection without an answer for so long is looked after, and again each time: an engine that works answers at once. */
+export const inspectPatienceMs = 3_000;
 /** Statistics under way at once; each makes the engine read several files. */
 export const statsConcurrencyMax = 8;
 /** Containers measured at once: the engine walks through all files of each. */

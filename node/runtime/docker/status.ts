@@ -1,7 +1,7 @@
 /** From what the engine tells to what the agent reads. Pure. */
 import type { ContainerInspectInfo } from 'dockerode';
 import type { ContainerStatus, SandboxStatus } from '../runtime.ts';
-import type { ContainerMark, SandboxMark } from './labels.ts';
+import type { ContainerMark, Mark, SandboxMark } from './labels.ts';
 
 /** The facts of one inspection that are kept. */
 export interface Inspected {
@@ -77,6 +77,44 @@ export function sandboxStatusOf(
     pid: ready ? inspected.pid : undefined,
     containers,
   };
+}
+
+/** Puts containers to their sandboxes; all in the order that they are given. */
+export function sandboxesOf(found: readonly { readonly mark: Mark; readonly inspected: Inspected }[]): SandboxStatus[] {
+  const sandboxes: { mark: SandboxMark; inspected: Inspected }[] = [];
+  const containers = new Map<string, { mark: ContainerMark; status: ContainerStatus }[]>();
+  for (const { mark, inspected } of found) {
+    if (mark.kind === 'sandbox') {
+      sandboxes.push({ mark, inspected });
+      continue;
+    }
+    const siblings = containers.get(mark.sandboxId) ?? [];
+    containers.set(mark.sandboxId, [...siblings, { mark, status: containerStatusOf(mark, inspected) }]);
+  }
+  const whole = sandboxes.map(({ mark, inspected }) => {
+    const own = containers.get(inspected.id) ?? [];
+    containers.delete(inspected.id);
+    return sandboxStatusOf(
+      mark,
+      inspected,
+      own.map(({ status }) => status),
+    );
+  });
+  return [...whole, ...orphans(containers)];
+}
+
+/** Containers whose sandbox somebody removed: told as dead sandboxes, so that the agent clears them away. */
+function orphans(
+  containers: ReadonlyMap<string, readonly { mark: ContainerMark; status: ContainerStatus }[]>,
+): SandboxStatus[] {
+  return [...containers].flatMap(([id, own]) => {
+    const pod = own[0]?.mark.pod;
+    const createdAt = Math.min(...own.map(one => one.status.createdAt));
+    const statuses = own.map(one => one.status);
+    return pod === undefined
+      ? []
+      : [{ id, pod, attempt: 0, createdAt, ready: false, pid: undefined, containers: statuses }];
+  });
 }
 
 /** "restarting" cannot be: no restart policy is set. */

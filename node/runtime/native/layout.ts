@@ -48,6 +48,7 @@ const containerSpecSchema = z.object({
     runAsNonRoot: z.boolean().optional(),
     seccomp: z.enum(['RuntimeDefault', 'Unconfined']).optional(),
     seccompProfile: z.string().optional(),
+    seccompProfilePath: z.string().optional(),
     appArmor: z.string().optional(),
     procMount: z.enum(['Default', 'Unmasked']).optional(),
   }),

@@ -251,13 +251,13 @@ class NativeRuntime implements Runtime {
   }
 
   async createContainer(sandboxId: string, spec: ContainerSpec): Promise<{ readonly id: string }> {
-    const { images } = this.#state();
+    const { images, architecture } = this.#state();
     const sandbox = isId(sandboxId) ? await this.#layout.readSandbox(sandboxId) : undefined;
     if (sandbox === undefined) throw new CreateContainerError(`no sandbox ${sandboxId} on this node`);
     const id = await images.use(spec.image, async image => {
       const violation = runAsNonRootViolation(spec, image.config);
       if (violation !== undefined) throw new ContainerConfigError(violation);
-      const refusal = refuseUnsupported(spec);
+      const refusal = refuseUnsupported(spec, architecture);
       if (refusal !== undefined) throw new CreateContainerError(refusal);
       return (await this.#reusable(sandboxId, spec)) ?? (await this.#make({ sandbox, spec, image }));
     });

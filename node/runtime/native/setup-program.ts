@@ -16,6 +16,7 @@ import { capabilityCount, capabilityMask, capabilityNumber, keptCapabilities } f
 import type { Architecture } from './program/numbers.ts';
 import { Filter, FutureResult, Label, ProgramBuilder } from './program/program.ts';
 import { seccompFilter } from './program/seccomp.ts';
+import { profileFilter } from './program/seccomp-profile.ts';
 
 /** What the container's root is made of. */
 export type RootLayers =
@@ -387,7 +388,12 @@ function becomeCommand(
     program.call('prctl', [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], fail);
   }
   if (security.privileged !== true && security.seccomp !== 'Unconfined') {
-    const filter = new Filter(seccompFilter(architecture, kept));
+    const { seccompProfile } = security;
+    const filter = new Filter(
+      seccompProfile === undefined
+        ? seccompFilter(architecture, kept)
+        : profileFilter(seccompProfile, { architecture, kept }),
+    );
     const absent = new Label();
     // Only a kernel without any seccomp does not know this call; its containers run without a filter.
     program.call('prctl', [PR_GET_SECCOMP, 0, 0, 0, 0], absent);

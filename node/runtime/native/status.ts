@@ -2,6 +2,8 @@
 import type { ContainerSpec, ContainerStatus, ImageStatus } from '../runtime.ts';
 import type { ContainerRecord, ExitRecord, StartedRecord } from './layout.ts';
 import { unknownCapabilities } from './program/capabilities.ts';
+import type { Architecture } from './program/numbers.ts';
+import { profileFilter, SeccompProfileError } from './program/seccomp-profile.ts';
 
 /** The machine's own root file system. */
 export const hostImage: ImageStatus = { id: 'host', tags: ['host'], sizeBytes: 0 };
@@ -56,7 +58,7 @@ function withoutUndefined(
 }
 
 /** Why a container cannot be made here; undefined if it can. */
-export function refuseUnsupported(spec: ContainerSpec): string | undefined {
+export function refuseUnsupported(spec: ContainerSpec, architecture: Architecture): string | undefined {
   const files = [...spec.mounts, ...(spec.devices ?? [])];
   const paths = [...files.flatMap(file => [file.hostPath, file.containerPath]), spec.workingDir ?? '/'];
   if (!paths.every(one => one.startsWith('/'))) return 'paths of mounts and the working directory must be absolute';
@@ -68,9 +70,23 @@ export function refuseUnsupported(spec: ContainerSpec): string | undefined {
   }
   const unknown = unknownCapabilities(spec.security);
   if (unknown.length > 0) return `unknown capability: ${unknown.join(', ')}`;
-  if (spec.security.seccompProfile !== undefined)
-    return 'seccomp profiles of the node are not supported by the native runtime: use Docker';
+  const { seccompProfile } = spec.security;
+  if (seccompProfile !== undefined) {
+    const trouble = troubleOfProfile(seccompProfile, architecture);
+    if (trouble !== undefined) return `the seccomp profile cannot be used: ${trouble}`;
+  }
   if (spec.env.some(({ name }) => name === '' || name.includes('=')))
     return 'an environment variable has no proper name';
   return undefined;
+}
+
+/** What is wrong with a profile, whatever the container may. */
+function troubleOfProfile(profile: string, architecture: Architecture): string | undefined {
+  try {
+    profileFilter(profile, { architecture, kept: new Set() });
+    return undefined;
+  } catch (error) {
+    if (error instanceof SeccompProfileError) return error.message;
+    throw error;
+  }
 }

@@ -3,6 +3,22 @@
  * capability is for is allowed with it. Programs of another architecture (32 bits) find no system calls: their numbers
  * mean other things. Pure; the code is the classic BPF of seccomp(2).
  */
+import {
+  allow,
+  answer,
+  architectureOffset,
+  argumentOffset,
+  auditArchitecture,
+  encode,
+  ifAnyBit,
+  ifAtLeast,
+  ifEqual,
+  load,
+  noSuchCall,
+  notPermitted,
+  numberOffset,
+  x32Bit,
+} from './bpf.ts';
 import type { Architecture } from './numbers.ts';
 
 /** `[x86-64, AArch64]`, without a number where the architecture never had the call. */
@@ -106,32 +122,17 @@ const refused: readonly (readonly [string | undefined, readonly Numbers[]])[] = 
   [undefined, [[174], [177], [178], [180, 42], [139], [156], [134], [136]]],
 ];
 
-const auditArchitecture = { amd64: 0xc000003e, arm64: 0xc00000b7 } as const;
 const cloneNumber = { amd64: 56, arm64: 220 } as const;
 const socketNumber = { amd64: 41, arm64: 198 } as const;
 const personalityNumber = { amd64: 135, arm64: 92 } as const;
 const clone3Number = 435;
-/** Calls of the second table of x86-64 have this bit. */
-const x32Bit = 0x40000000;
 const lastKnownNumber = 469;
 /** All namespaces but time, which clone(2) cannot make. */
 const namespaceFlags = 0x7e020000;
 const addressFamilyVsock = 40;
 const personalities = [0, 0x8, 0x20000, 0x20008, 0xffffffff];
 
-const allow = 0x7fff0000;
-const notPermitted = 0x00050001;
-const noSuchCall = 0x00050026;
-const numberOffset = 0;
-const architectureOffset = 4;
-const firstArgumentOffset = 16;
-
-type Instruction = readonly [code: number, jumpTrue: number, jumpFalse: number, value: number];
-const load = (offset: number): Instruction => [0x20, 0, 0, offset];
-const answer = (value: number): Instruction => [0x06, 0, 0, value];
-const ifEqual = (value: number, then: number, otherwise: number): Instruction => [0x15, then, otherwise, value];
-const ifAtLeast = (value: number, then: number, otherwise: number): Instruction => [0x35, then, otherwise, value];
-const ifAnyBit = (value: number, then: number, otherwise: number): Instruction => [0x45, then, otherwise, value];
+const firstArgumentOffset = argumentOffset(0);
 
 /** The filter's instructions, as the kernel takes them. */
 export function seccompFilter(architecture: Architecture, kept: ReadonlySet<string>): Buffer {
@@ -171,15 +172,4 @@ export function seccompFilter(architecture: Architecture, kept: ReadonlySet<stri
     answer(notPermitted),
     answer(allow),
   ]);
-}
-
-function encode(instructions: readonly Instruction[]): Buffer {
-  const bytes = Buffer.alloc(instructions.length * 8);
-  for (const [index, [code, jumpTrue, jumpFalse, value]] of instructions.entries()) {
-    bytes.writeUInt16LE(code, index * 8);
-    bytes.writeUInt8(jumpTrue, index * 8 + 2);
-    bytes.writeUInt8(jumpFalse, index * 8 + 3);
-    bytes.writeUInt32LE(value >>> 0, index * 8 + 4);
-  }
-  return bytes;
 }
