@@ -2,8 +2,9 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { Container, Pod } from '../api.ts';
 import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.ts';
+import { pullPolicyOf } from './image-step.ts';
 import { newContainerRecord, newRecord, type PodInput, type PodRecord } from './record.ts';
-import { pullPolicyOf, step } from './step.ts';
+import { step } from './step.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 

@@ -14,17 +14,15 @@ import {
   CONFIG_RETRY_MS,
   GRACE_SECONDS_DEFAULT,
   IMAGE_CHANGE_DELAY_MS,
-  PULL_BACK_OFF_MS,
-  PULL_BACK_OFF_MS_MAX,
   SETUP_BACK_OFF_MS,
   SETUP_BACK_OFF_MS_MAX,
 } from '../limits.ts';
 import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.ts';
 import { type Failure, restartAt, retryDelayMs } from './back-off.ts';
+import { pullPolicyOf, stepFailedImage, stepImageVolumes } from './image-step.ts';
 import {
   type ContainerRecord,
   containersNamed,
-  type ImageRecord,
   isSidecar,
   nextAttempt,
   type PodInput,
@@ -297,32 +295,6 @@ function stepAbsent(input: PodInput, container: AnyContainer): Step {
   };
 }
 
-/** What the pod's image volumes need before the container; one that fails holds up only who mounts it (k/k: getImageVolumes). */
-function stepImageVolumes({ pod, record, now }: PodInput, { volumeMounts }: AnyContainer): Step | undefined {
-  for (const { name: volume, image: source } of pod.spec?.volumes ?? []) {
-    if (!source) continue;
-    const image = source.reference ?? '';
-    const known = record.volumeImages.get(volume);
-    const policy = pullPolicyOf({ name: volume, image, imagePullPolicy: source.pullPolicy ?? '' });
-    const ensure: Step = { action: { type: 'ensureImageVolume', volume, image, policy } };
-    if (!known) return ensure;
-    if (known.state === 'pulling') return {};
-    if (known.state === 'failed' && volumeMounts?.some(({ name }) => name === volume))
-      return stepFailedImage(known, now, { ensure, backOff: { type: 'backOffImageVolume', volume } });
-  }
-  return undefined;
-}
-
-function stepFailedImage(
-  known: ImageRecord & { readonly state: 'failed' },
-  now: number,
-  { ensure, backOff }: { readonly ensure: Step; readonly backOff: Action },
-): Step {
-  if (!known.backingOff && known.reason === 'ErrImagePull') return { action: backOff };
-  const at = known.failure.at + retryDelayMs(known.failure.count, PULL_BACK_OFF_MS, PULL_BACK_OFF_MS_MAX);
-  return now < at ? { wakeAt: at } : ensure;
-}
-
 /** The object is being deleted, or gone: stop everything, tell how it ended, leave nothing behind. */
 function stepDeleted(input: PodInput): Step {
   const { record, gone, pod } = input;
@@ -392,14 +364,6 @@ function activeDeadline({ pod, record }: PodInput): number | undefined {
 
 function graceOf(pod: Pod): number {
   return pod.metadata?.deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? GRACE_SECONDS_DEFAULT;
-}
-
-/** The policy, or what Kubernetes takes where the object has none: `:latest` or no tag is always pulled. */
-export function pullPolicyOf({ imagePullPolicy, image = '' }: AnyContainer): PullPolicy {
-  if (imagePullPolicy === 'Always' || imagePullPolicy === 'Never' || imagePullPolicy === 'IfNotPresent')
-    return imagePullPolicy;
-  const lastPart = image.slice(image.lastIndexOf('/') + 1);
-  return image.includes('@') || (lastPart.includes(':') && !lastPart.endsWith(':latest')) ? 'IfNotPresent' : 'Always';
 }
 
 function waitFor(input: PodInput, failure: Failure): Step | undefined {

@@ -51,3 +51,15 @@ for (const [what, text, message] of broken)
     const error = t.throws(() => read(text), { instanceOf: ManifestError });
     t.regex(error?.message ?? '', message);
   });
+
+test('a static pod has no volume of an image: whether the cluster has them is not for the node to say', t => {
+  const volumes = [{ name: 'v', image: { reference: 'data:1' } }];
+  const text = JSON.stringify({
+    ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web' } },
+    spec: { volumes, containers: [{ name: 'c', image: 'x' }] },
+  });
+  t.throws(() => read(text), {
+    instanceOf: ManifestError,
+    message: 'invalid pod: spec.volumes[0].image: not for static pods',
+  });
+});
