@@ -3,7 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { addressOfReverse, canonicalAddress, dashed, undashed } from './names.ts';
 import { lookUp } from './records.ts';
-import { sampleServices, sampleSlices, testView, testZone } from './test-view.ts';
+import { sampleServices, sampleSlices, service, slice, testView, testZone } from './test-view.ts';
 
 const view = testView(sampleServices, sampleSlices);
 
@@ -96,6 +96,23 @@ test('an SRV answer comes with the addresses of its targets', t => {
   if (finding.found !== 'records') return t.fail();
   const additionals = finding.additionals.map(record => `${record.name} ${'data' in record ? record.data : ''}`);
   t.deepEqual(additionals.sort(), [`10-42-1-7.${db} 10.42.1.7`, `db-0.${db} 10.42.0.5`, `db-1.${db} 10.42.1.6`]);
+});
+
+test('of the names of an address, that which its pod has of its own comes first', t => {
+  const endpoints = (hostname?: string) => [
+    { addresses: ['10.42.0.5'], ...(hostname && { hostname }), conditions: { ready: true } },
+  ];
+  const both = testView(
+    [service('web', { clusterIP: '10.43.0.9' }), service('db', { clusterIP: 'None' })],
+    [slice({ service: 'web', endpoints: endpoints() }), slice({ service: 'db', endpoints: endpoints('db-0') })],
+  );
+  const name = '5.0.42.10.in-addr.arpa';
+  const finding = lookUp({ name, asked: name, type: 'PTR' }, both, testZone);
+  if (finding.found !== 'records') return t.fail();
+  t.deepEqual(
+    finding.answers.map(record => 'data' in record && record.data),
+    [`db-0.${db}`, '10-42-0-5.web.default.svc.cluster.local'],
+  );
 });
 
 test('answers carry the name as it was asked', t => {

@@ -223,18 +223,28 @@ function reverse(context: Context, address: string): Finding {
   return isOurs ? { found: 'nothing', zone: reverseZoneOf(question.name) } : { found: 'elsewhere' };
 }
 
+/**
+ * One of each service that the endpoint belongs to. Names that pods have of their own come first: a program that asks who it
+ * speaks to takes the first, and a member of a StatefulSet is to be known as that.
+ */
 function endpointNamesAt({ view, zone }: Context, address: string): string[] {
-  return view.slicesAt(address).flatMap(slice => {
+  const found = view.slicesAt(address).flatMap(slice => {
     const namespace = slice.metadata?.namespace ?? '';
     const service = view.service(namespace, serviceNameOf(slice));
     if (!service) return [];
     return (slice.endpoints ?? [])
       .filter(({ conditions }) => isServed(service, conditions?.ready))
       .flatMap(({ hostname, addresses }) =>
-        addresses.filter(one => canonicalAddress(one) === address).map(one => hostname || dashed(one)),
+        addresses
+          .filter(one => canonicalAddress(one) === address)
+          .map(one => ({ label: hostname || dashed(one), isOwn: Boolean(hostname) })),
       )
-      .map(label => `${label}.${service.metadata?.name}.${namespace}.svc.${zone.domain}`);
+      .map(({ label, isOwn }) => ({
+        name: `${label}.${service.metadata?.name}.${namespace}.svc.${zone.domain}`,
+        isOwn,
+      }));
   });
+  return found.toSorted((a, b) => Number(b.isOwn) - Number(a.isOwn)).map(({ name }) => name);
 }
 
 function endpointsOf(view: ServiceView, service: Service): Endpoint[] {

@@ -169,7 +169,8 @@ testWith(['docker', 'root', 'iproute2', 'nftables', 'busybox', 'dig'])(
           `0 50 80 db-1.db.default.svc.${ZONE}.`,
         ],
         [`-x ${web}`, `web.default.svc.${ZONE}.`],
-        [`-x ${first}`, `db-0.db.default.svc.${ZONE}.`],
+        // An endpoint has a name in each of its services.
+        [`-x ${first}`, `db-0.db.default.svc.${ZONE}.`, `${first.replaceAll('.', '-')}.web.default.svc.${ZONE}.`],
         [`alias.default.svc.${ZONE}. CNAME`, 'foo.example.com.'],
       ];
       for (const transport of ['+notcp', '+tcp'])
