@@ -3,13 +3,12 @@
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { Command, CommanderError } from 'commander';
+import { collectWhenIdle } from '../control/client/idle-collection.ts';
+import { ownProcess } from '../control/client/idle-process.ts';
 import { operationNames } from './commands/operation-names.ts';
 import type { CommandContext } from './context.ts';
 import { describeFailure } from './failure.ts';
-import { collectWhenIdle } from './idle-collection.ts';
 import { productVersion } from './version.ts';
 
 /** 1 for what went wrong, 2 for what was typed wrong; kubectl knows 1 alone, and so does a program of that name. */
@@ -36,30 +35,14 @@ const context: CommandContext = {
   },
   random: () => Math.random(),
   delay: (ms, signal) => sleep(ms, undefined, { ...(signal && { signal }) }),
-  every: (intervalMs, callback) => {
-    const timer = setInterval(callback, intervalMs);
-    return { [Symbol.dispose]: () => clearInterval(timer) };
-  },
+  every: ownProcess.every,
   onSignal: (signals, callback) => {
     for (const signal of signals) process.on(signal, callback);
     return () => {
       for (const signal of signals) process.off(signal, callback);
     };
   },
-  collectWhenIdle: () =>
-    collectWhenIdle({
-      every: context.every,
-      processorMs: () => {
-        const { user, system } = process.cpuUsage();
-        return (user + system) / 1000;
-      },
-      heapBytes: () => process.memoryUsage().heapTotal,
-      collect: () => {
-        // The one way to ask for it without a flag at the start.
-        setFlagsFromString('--expose-gc');
-        (runInNewContext('gc') as () => void)();
-      },
-    }),
+  collectWhenIdle: () => collectWhenIdle(ownProcess),
   setExitCode: code => {
     process.exitCode = code;
   },

@@ -145,6 +145,7 @@ const OWNERS = [
   /\/main\.ts$/,
   /^cli\/program\.ts$/,
   /\/(system-)?clock\.ts$/,
+  /^control\/client\/idle-process\.ts$/,
   // Gives those who embed the store the clock and the randomness that all else is handed.
   /^store\/member\/embed\.ts$/,
   /^cli\/cluster\//,

@@ -4,12 +4,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';
 import { pino } from 'pino';
-import { collectWhenIdle } from '../../cli/idle-collection.ts';
 import { ServiceAccountTokens } from '../apiserver/auth/service-account-tokens.ts';
+import { collectWhenIdle } from '../client/idle-collection.ts';
+import { ownProcess } from '../client/idle-process.ts';
 import { Informers } from '../client/informers.ts';
 import { RestClient } from '../client/rest.ts';
 import { systemClock as clock } from '../client/system-clock.ts';
@@ -52,21 +51,7 @@ const logger = pino(
   { level: order.logLevel, base: { master: order.master } },
   pino.destination({ dest: 2, sync: true }),
 );
-const idle = collectWhenIdle({
-  every: (intervalMs, callback) => {
-    const timer = setInterval(callback, intervalMs);
-    return { [Symbol.dispose]: () => clearInterval(timer) };
-  },
-  processorMs: () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1000;
-  },
-  heapBytes: () => process.memoryUsage().heapTotal,
-  collect: () => {
-    setFlagsFromString('--expose-gc');
-    (runInNewContext('gc') as () => void)();
-  },
-});
+const idle = collectWhenIdle(ownProcess);
 
 await begun.promise;
 if (!stop.signal.aborted) await lead(order, stop.signal);

@@ -55,7 +55,6 @@ const OPERATORS = [
   'SCMP_CMP_GT',
   'SCMP_CMP_MASKED_EQ',
 ] as const;
-const ARCHITECTURES: Readonly<Record<Architecture, string>> = { amd64: 'amd64', arm64: 'arm64' };
 
 const action = z.enum(Object.keys(ACTIONS) as [Action, ...Action[]]);
 /** Numbers of 64 bits, which JSON's own reader would round. */
@@ -107,7 +106,7 @@ export function profileFilter(text: string, { architecture, kept }: ProfileConte
   const rules = new Map<number, Rule[]>();
   const holds = ({ caps, arches }: z.infer<typeof circumstances>) => ({
     caps: caps?.some(cap => kept.has(cap.toLowerCase().replace(/^cap_/, ''))),
-    arches: arches?.includes(ARCHITECTURES[architecture]),
+    arches: arches?.includes(architecture),
   });
   for (const entry of syscalls ?? []) {
     const included = holds(entry.includes ?? {});
@@ -193,43 +192,33 @@ function conditionInstructions({ index, value, valueTwo, op }: Argument, rest: n
   const loadLow = load(argumentOffset(index));
   const loadHigh = load(argumentOffset(index) + 4);
   const [valueHigh, valueLow] = [high(value), low(value)];
+  // Each is told how far to pass over where it is true, and where not.
+  const equal = (then: number, otherwise: number) => [
+    loadHigh,
+    ifEqual(valueHigh, 0, otherwise + 2),
+    loadLow,
+    ifEqual(valueLow, then, otherwise),
+  ];
+  const above = (compareLow: typeof ifGreater, then: number, otherwise: number) => [
+    loadHigh,
+    ifGreater(valueHigh, then + 3, 0),
+    ifEqual(valueHigh, 0, otherwise + 2),
+    loadLow,
+    compareLow(valueLow, then, otherwise),
+  ];
   switch (op) {
     case 'SCMP_CMP_EQ':
-      return [loadHigh, ifEqual(valueHigh, 0, rest + 2), loadLow, ifEqual(valueLow, 0, rest)];
+      return equal(0, rest);
     case 'SCMP_CMP_NE':
-      return [loadHigh, ifEqual(valueHigh, 0, 2), loadLow, ifEqual(valueLow, rest, 0)];
+      return equal(rest, 0);
     case 'SCMP_CMP_GT':
-      return [
-        loadHigh,
-        ifGreater(valueHigh, 3, 0),
-        ifEqual(valueHigh, 0, rest + 2),
-        loadLow,
-        ifGreater(valueLow, 0, rest),
-      ];
+      return above(ifGreater, 0, rest);
     case 'SCMP_CMP_GE':
-      return [
-        loadHigh,
-        ifGreater(valueHigh, 3, 0),
-        ifEqual(valueHigh, 0, rest + 2),
-        loadLow,
-        ifAtLeast(valueLow, 0, rest),
-      ];
+      return above(ifAtLeast, 0, rest);
     case 'SCMP_CMP_LE':
-      return [
-        loadHigh,
-        ifGreater(valueHigh, rest + 3, 0),
-        ifEqual(valueHigh, 0, 2),
-        loadLow,
-        ifGreater(valueLow, rest, 0),
-      ];
+      return above(ifGreater, rest, 0);
     case 'SCMP_CMP_LT':
-      return [
-        loadHigh,
-        ifGreater(valueHigh, rest + 3, 0),
-        ifEqual(valueHigh, 0, 2),
-        loadLow,
-        ifAtLeast(valueLow, rest, 0),
-      ];
+      return above(ifAtLeast, rest, 0);
     default:
       // The value is a mask of the argument.
       return [
