@@ -1,4 +1,5 @@
 /** The thread itself, with its controllers, beside an API server on a store in memory. */
+import { Worker } from 'node:worker_threads';
 import test, { type ExecutionContext } from 'ava';
 import { Registry } from 'prom-client';
 import { until } from '../../test/helpers/run.ts';
@@ -16,6 +17,15 @@ const DEPLOYMENT = {
     replicas: 2,
     selector: { matchLabels: { app: 'web' } },
     template: { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'c', image: 'x:1' }] } },
+  },
+};
+
+/** Time is up as soon as the present turn is over. */
+const impatient: Clock = {
+  now: () => Date.now(),
+  setTimeout: run => {
+    const immediate = setImmediate(run);
+    return () => clearImmediate(immediate);
   },
 };
 
@@ -107,14 +117,17 @@ test('a thread that ends by itself ends the leader’s work with the reason', as
 
 test('a thread that does not stop in time is ended', async t => {
   t.timeout(60_000);
-  const impatient: Clock = {
-    now: () => Date.now(),
-    setTimeout: run => {
-      run();
-      return () => {};
-    },
-  };
   const { stop, running } = await start(t, {}, impatient);
   stop.abort();
   await t.notThrowsAsync(running);
+});
+
+test('a scrape does without a thread that is too busy to answer, and without one that has ended', async t => {
+  const worker = new Worker("require('node:worker_threads').parentPort.on('message', () => {})", { eval: true });
+  t.teardown(() => worker.terminate());
+  const figures = new LeaderFigures(impatient);
+  t.is(await figures.text(), '');
+  figures.follow(worker);
+  t.is(await figures.text(), '');
+  t.is(worker.listenerCount('message'), 0, 'nobody waits for what comes too late');
 });

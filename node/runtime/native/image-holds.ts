@@ -24,7 +24,7 @@ export class ImageHolds {
     await rename(`${file}.new`, file);
   }
 
-  /** Ids of the images that are used. Forgets those whose folder is gone. */
+  /** Ids of the images that are used. Forgets those whose folder is gone, and what cannot be read. */
   async imageIds(): Promise<readonly string[]> {
     const names = await readdir(this.#directory).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
@@ -33,11 +33,20 @@ export class ImageHolds {
     const ids: string[] = [];
     for (const name of names.filter(one => one.endsWith('.json'))) {
       const file = path.join(this.#directory, name);
-      const { imageId, folder } = holdSchema.parse(JSON.parse(await readFile(file, 'utf8')));
-      if (await isThere(folder)) ids.push(imageId);
+      const held = read(await readFile(file, 'utf8'));
+      if (held && (await isThere(held.folder))) ids.push(held.imageId);
       else await rm(file, { force: true });
     }
     return ids;
+  }
+}
+
+/** Undefined for what a machine that lost its power left unwritten: the mount is gone with it, and is asked for again. */
+function read(text: string): z.infer<typeof holdSchema> | undefined {
+  try {
+    return holdSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
   }
 }
 
